@@ -1,0 +1,79 @@
+// The inner loops, once per instruction set: row_kernels.cpp and decode_kernels.cpp are compiled several times, each into
+// its own namespace, and reached only through these tables.
+#pragma once
+
+#include <cstdint>
+
+#include "half.h"
+
+namespace hpe {
+
+// How one output row is sampled: output column i is the sum over k < taps of
+// weight[k * padded_size + i] * pixel[first_float[i] / 3 + k].
+struct ColumnTaps {
+    const int* first_float;  // [padded_size], 3 * the first pixel; entries past `size` are 0
+    const float* weight;     // [taps, padded_size], entries past `size` are 0
+    int taps;
+    int size;
+    int padded_size;  // size rounded up to kLanes
+};
+
+constexpr int kLanes = 16;
+
+// A row of `pixels` interleaved pixels is followed by this many readable floats.
+constexpr int kRowSlack = 16;
+
+// The planes of one output row, in the order of the row's own channels, with their normalisation.
+template <typename T>
+struct PlaneRow {
+    T* out[3];
+    float gain[3];
+    float bias[3];
+};
+
+struct RowKernels {
+    // out[i] = sum over k of weight[k] * rows[k][i] - offset[i % 3], for i < count. count is a multiple of 3, or the
+    // three offsets are equal.
+    void (*weigh_bytes)(const uint8_t* const* rows, const float* weight, int taps, const float* offset, int count,
+                        float* out);
+    void (*weigh_floats)(const float* const* rows, const float* weight, int taps, const float* offset, int count,
+                         float* out);
+    // Resamples an interleaved row along x, normalises it and splits it into planes.
+    void (*resample_float)(const float* row, const ColumnTaps& taps, const PlaneRow<float>& planes);
+    void (*resample_half)(const float* row, const ColumnTaps& taps, const PlaneRow<Half>& planes);
+    void (*resample_byte)(const float* row, const ColumnTaps& taps, const PlaneRow<uint8_t>& planes);
+};
+
+// The distribution of one head of one face; NaN throughout when a logit is NaN.
+struct Moments {
+    float mean;      // in bins, 0 .. count - 1
+    float variance;  // in bins squared
+    float cosine;    // mean cosine and sine of the bins' angles; 0 without tables
+    float sine;
+};
+
+struct DecodeKernels {
+    // Softmax moments of `logits` [count]. `cosines` and `sines` [count] may be null; `scratch` holds `count` floats
+    // rounded up to kLanes.
+    Moments (*softmax_moments)(const float* logits, int count, const float* cosines, const float* sines,
+                               float* scratch);
+};
+
+namespace avx512 {
+extern const RowKernels row_kernels;
+extern const DecodeKernels decode_kernels;
+}  // namespace avx512
+namespace avx2 {
+extern const RowKernels row_kernels;
+extern const DecodeKernels decode_kernels;
+}  // namespace avx2
+namespace neon {
+extern const RowKernels row_kernels;
+extern const DecodeKernels decode_kernels;
+}  // namespace neon
+namespace baseline {
+extern const RowKernels row_kernels;
+extern const DecodeKernels decode_kernels;
+}  // namespace baseline
+
+}  // namespace hpe

@@ -1,0 +1,67 @@
+// 16 floats in one AVX-512 register.
+#pragma once
+
+#include <immintrin.h>
+
+#include "../half.h"
+
+namespace hpe::HPE_ISA {
+
+struct Vec {
+    __m512 v;
+};
+
+HPE_HD Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
+HPE_HD Vec load(const uint8_t* p) {
+    return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+}
+HPE_HD Vec splat(float x) { return {_mm512_set1_ps(x)}; }
+HPE_HD Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
+HPE_HD Vec sub(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
+HPE_HD Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+
+HPE_HD void store(float* p, Vec a) { _mm512_storeu_ps(p, a.v); }
+
+HPE_HD __mmask16 first_lanes(int n) { return static_cast<__mmask16>(n >= 16 ? 0xffff : (1 << n) - 1); }
+HPE_HD void store_first(float* p, Vec a, int n) { _mm512_mask_storeu_ps(p, first_lanes(n), a.v); }
+HPE_HD void store_first(Half* p, Vec a, int n) {
+    _mm256_mask_storeu_epi16(p, first_lanes(n), _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT));
+}
+HPE_HD void store_first(uint8_t* p, Vec a, int n) {
+    const __m512 level = _mm512_max_ps(a.v, _mm512_setzero_ps());
+    _mm_mask_storeu_epi8(p, first_lanes(n), _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(level)));
+}
+
+struct Planes {
+    Vec c[3];
+};
+
+// Lane l of sum[g] holds output pixel 4 * g + l as (c0, c1, c2, unused).
+HPE_HD Planes sample_columns(const float* row, const int* first, const float* weight, int taps, int stride) {
+    __m512 sum[4];
+    for (int g = 0; g < 4; ++g) sum[g] = _mm512_setzero_ps();
+    for (int k = 0; k < taps; ++k) {
+        const __m512 w = _mm512_loadu_ps(weight + k * stride);
+        for (int g = 0; g < 4; ++g) {
+            const float* base = row + 3 * k;
+            __m512 p = _mm512_castps128_ps512(_mm_loadu_ps(base + first[4 * g]));
+            p = _mm512_insertf32x4(p, _mm_loadu_ps(base + first[4 * g + 1]), 1);
+            p = _mm512_insertf32x4(p, _mm_loadu_ps(base + first[4 * g + 2]), 2);
+            p = _mm512_insertf32x4(p, _mm_loadu_ps(base + first[4 * g + 3]), 3);
+            const __m512i spread = _mm512_add_epi32(
+                _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3), _mm512_set1_epi32(4 * g));
+            sum[g] = _mm512_fmadd_ps(_mm512_permutexvar_ps(spread, w), p, sum[g]);
+        }
+    }
+    const __m512i pick01 = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25, 29);
+    const __m512i pick2 = _mm512_setr_epi32(2, 6, 10, 14, 18, 22, 26, 30, 2, 6, 10, 14, 18, 22, 26, 30);
+    const __m512 low01 = _mm512_permutex2var_ps(sum[0], pick01, sum[1]);
+    const __m512 high01 = _mm512_permutex2var_ps(sum[2], pick01, sum[3]);
+    const __m512 low2 = _mm512_permutex2var_ps(sum[0], pick2, sum[1]);
+    const __m512 high2 = _mm512_permutex2var_ps(sum[2], pick2, sum[3]);
+    return {{{_mm512_shuffle_f32x4(low01, high01, 0x44)},
+             {_mm512_shuffle_f32x4(low01, high01, 0xee)},
+             {_mm512_shuffle_f32x4(low2, high2, 0x44)}}};
+}
+
+}  // namespace hpe::HPE_ISA

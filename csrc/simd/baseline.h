@@ -1,0 +1,66 @@
+// 16 floats in plain C++: what every processor runs, and what the vector forms are compared with.
+#pragma once
+
+#include "../half.h"
+
+namespace hpe::HPE_ISA {
+
+struct Vec {
+    float v[16];
+};
+
+template <typename T>
+HPE_HD Vec load(const T* p) {
+    Vec a;
+    for (int i = 0; i < 16; ++i) a.v[i] = static_cast<float>(p[i]);
+    return a;
+}
+HPE_HD Vec splat(float x) {
+    Vec a;
+    for (int i = 0; i < 16; ++i) a.v[i] = x;
+    return a;
+}
+HPE_HD Vec mul(const Vec& a, const Vec& b) {
+    Vec c;
+    for (int i = 0; i < 16; ++i) c.v[i] = a.v[i] * b.v[i];
+    return c;
+}
+HPE_HD Vec sub(const Vec& a, const Vec& b) {
+    Vec c;
+    for (int i = 0; i < 16; ++i) c.v[i] = a.v[i] - b.v[i];
+    return c;
+}
+HPE_HD Vec fma(const Vec& a, const Vec& b, const Vec& c) {
+    Vec d;
+    for (int i = 0; i < 16; ++i) d.v[i] = a.v[i] * b.v[i] + c.v[i];
+    return d;
+}
+
+HPE_HD void store(float* p, const Vec& a) {
+    for (int i = 0; i < 16; ++i) p[i] = a.v[i];
+}
+
+template <typename T>
+HPE_HD void store_first(T* p, const Vec& a, int n) {
+    for (int i = 0; i < 16 && i < n; ++i) store_value(a.v[i], p + i);
+}
+
+struct Planes {
+    Vec c[3];
+};
+
+HPE_HD Planes sample_columns(const float* row, const int* first, const float* weight, int taps, int stride) {
+    Planes planes;
+    for (int i = 0; i < 16; ++i) {
+        float sum[3] = {0.0f, 0.0f, 0.0f};
+        for (int k = 0; k < taps; ++k) {
+            const float* p = row + first[i] + 3 * k;
+            const float w = weight[k * stride + i];
+            for (int c = 0; c < 3; ++c) sum[c] += w * p[c];
+        }
+        for (int c = 0; c < 3; ++c) planes.c[c].v[i] = sum[c];
+    }
+    return planes;
+}
+
+}  // namespace hpe::HPE_ISA

@@ -1,0 +1,1 @@
+"""What runs the network: one file per library, each imported only when it is asked for."""

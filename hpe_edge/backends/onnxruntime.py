@@ -1,0 +1,187 @@
+"""ONNX Runtime: any ONNX file with a spec, on the CPU, or on a GPU where the installed package offers it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from hpe_edge.errors import BackendError, InputError, ModelError
+from hpe_edge.ops import head_columns
+from hpe_edge.spec import METADATA_KEY, ModelSpec
+
+_ELEMENT = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+_DYNAMIC_MAX_BATCH = 8  # bounds the buffers; larger calls are split
+
+
+class OnnxRuntimeBackend:
+    """An ONNX file in an ONNX Runtime session. Implements :class:`hpe_edge.backends.base.Backend`."""
+
+    def __init__(self, path: Path, *, device: str = "cpu", threads: int | None = None) -> None:
+        """Load a model.
+
+        Args:
+            path: the ONNX file, with its spec in the metadata.
+            device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``.
+            threads: threads that one run may use; None leaves it to ONNX Runtime (all cores).
+
+        Raises:
+            ModelError: not an ONNX file, truncated, without a spec, or the spec does not fit the graph.
+            BackendError: the device is not to be had with the installed onnxruntime.
+        """
+        if threads is not None and threads < 1:
+            raise InputError(f"threads must be at least 1, got {threads}")
+        self.device = device
+        self.session = _open_session(path, _providers(device), threads)
+        self.spec = _read_spec(self.session, path)
+        fixed_batch, self._columns = _check_graph(self.session, self.spec, path)
+        self._fixed = fixed_batch is not None
+        self.max_batch = fixed_batch or _DYNAMIC_MAX_BATCH
+
+    def context(self) -> OnnxRuntimeContext:
+        """A fresh set of buffers for one caller at a time."""
+        return OnnxRuntimeContext(self.session, self.spec, self._columns, self.max_batch, self._fixed)
+
+    def close(self) -> None:
+        """Free the session."""
+        del self.session
+
+
+class OnnxRuntimeContext:
+    """Buffers bound to the session once per batch size; a run then copies and allocates nothing on our side."""
+
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        spec: ModelSpec,
+        columns: dict[str, tuple[int, ...]],
+        max_batch: int,
+        fixed: bool,
+    ) -> None:
+        self._session = session
+        self._spec = spec
+        self._fixed_batch = max_batch if fixed else None
+        size = spec.input.size
+        self._input = np.zeros((max_batch, 3, size, size), spec.input.dtype)
+        self._outputs = [np.zeros((max_batch, *columns[name]), np.float32) for name in spec.outputs]
+        self._bindings: dict[int, Any] = {}
+        self._views: dict[int, tuple[NDArray[Any], list[NDArray[np.float32]]]] = {}
+
+    def input(self, count: int) -> NDArray[Any]:
+        """See :class:`hpe_edge.backends.base.Context`."""
+        return self._view(count)[0]
+
+    def run(self, count: int) -> list[NDArray[np.float32]]:
+        """See :class:`hpe_edge.backends.base.Context`."""
+        batch = self._fixed_batch or count
+        binding = self._bindings.get(batch)
+        if binding is None:
+            binding = self._bindings[batch] = self._bind(batch)
+        try:
+            self._session.run_with_iobinding(binding)
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            raise BackendError(f"ONNX Runtime failed on a batch of {batch}: {error}") from None
+        return self._view(count)[1]
+
+    def _view(self, count: int) -> tuple[NDArray[Any], list[NDArray[np.float32]]]:
+        views = self._views.get(count)
+        if views is None:
+            views = self._views[count] = (self._input[:count], [array[:count] for array in self._outputs])
+        return views
+
+    def _bind(self, batch: int) -> Any:
+        binding = self._session.io_binding()
+        _bind(binding.bind_input, self._spec.input.name, self._input[:batch])
+        for name, array in zip(self._spec.outputs, self._outputs, strict=True):
+            _bind(binding.bind_output, name, array[:batch])
+        return binding
+
+
+def _bind(bind: Any, name: str, array: NDArray[Any]) -> None:
+    bind(
+        name=name,
+        device_type="cpu",
+        device_id=0,
+        element_type=array.dtype.type,
+        shape=array.shape,
+        buffer_ptr=array.ctypes.data,
+    )
+
+
+def _providers(device: str) -> list[Any]:
+    kind, _, index = device.partition(":")
+    if device == "cpu":
+        return ["CPUExecutionProvider"]
+    if kind != "cuda" or (index and not index.isdigit()):
+        raise InputError(f"device must be 'cpu', 'cuda' or 'cuda:INDEX', got {device!r}")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        raise BackendError(
+            f"device={device!r} needs an onnxruntime with CUDA, the installed one ({onnxruntime.__version__}) has "
+            f"{', '.join(onnxruntime.get_available_providers())}: run `pip uninstall onnxruntime` and "
+            "`pip install onnxruntime-gpu` (Jetson: NVIDIA's wheel for your JetPack), or use device='cpu'"
+        )
+    return [("CUDAExecutionProvider", {"device_id": index or "0"})]
+
+
+def _open_session(path: Path, providers: list[Any], threads: int | None) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # its warnings go to standard error unasked; errors are raised anyway
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # ONNX Runtime's errors share no base class
+        raise ModelError(
+            f"{path} cannot be loaded as an ONNX model; it may be truncated or of another kind ({error})"
+        ) from None
+    asked = providers[0] if isinstance(providers[0], str) else providers[0][0]
+    if asked not in session.get_providers():
+        # ONNX Runtime falls back to the CPU without a word when CUDA's libraries do not load.
+        raise BackendError(
+            f"{asked} did not start, ONNX Runtime offers {', '.join(session.get_providers())} instead: check the driver, "
+            "CUDA and cuDNN against the versions that onnxruntime-gpu needs, or use device='cpu'"
+        )
+    return session
+
+
+def _read_spec(session: onnxruntime.InferenceSession, path: Path) -> ModelSpec:
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise ModelError(
+            f"{path} carries no hpe_edge spec, so its crop, normalisation and bins are unknown; export it from its "
+            f"checkpoint: python -m export.onnx CHECKPOINT -o {path.name}"
+        )
+    return ModelSpec.from_json(text)
+
+
+def _check_graph(
+    session: onnxruntime.InferenceSession, spec: ModelSpec, path: Path
+) -> tuple[int | None, dict[str, tuple[int, ...]]]:
+    """The fixed batch, if any, and each output's shape after the batch; ModelError where spec and graph disagree."""
+    inputs = session.get_inputs()
+    if len(inputs) != 1 or inputs[0].name != spec.input.name:
+        raise ModelError(f"{path}: the spec names the input {spec.input.name!r}, the graph has {[i.name for i in inputs]}")
+    shape = inputs[0].shape
+    if len(shape) != 4 or list(shape[1:]) != [3, spec.input.size, spec.input.size]:
+        raise ModelError(
+            f"{path}: the spec wants an input [N, 3, {spec.input.size}, {spec.input.size}], the graph has {shape}"
+        )
+    if _ELEMENT.get(inputs[0].type) != np.dtype(spec.input.dtype):
+        raise ModelError(f"{path}: the spec wants a {spec.input.dtype} input, the graph has {inputs[0].type}")
+    fixed = shape[0] if isinstance(shape[0], int) else None
+    found = {output.name: output for output in session.get_outputs()}
+    columns: dict[str, tuple[int, ...]] = {}
+    for name, needed in head_columns(spec).items():
+        output = found.get(name)
+        if output is None:
+            raise ModelError(f"{path}: the spec names the output {name!r}, the graph has {sorted(found)}")
+        rest = output.shape[1:]
+        if output.type != "tensor(float)" or not rest or not all(isinstance(d, int) for d in rest):
+            raise ModelError(f"{path}: output {name!r} must be float32 [N, columns], got {output.type} {output.shape}")
+        if int(np.prod(rest)) < needed:
+            raise ModelError(f"{path}: the decode reads {needed} columns of output {name!r}, which is {output.shape}")
+        columns[name] = tuple(rest)
+    return fixed, columns

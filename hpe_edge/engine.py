@@ -1,0 +1,169 @@
+"""PoseEngine: one call from frame and boxes to poses."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hpe_edge.backends.base import Backend, Context
+from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
+from hpe_edge.ops import CropNormalize, DecodeHeads, FrameColor, Planes, check_boxes
+from hpe_edge.poses import Poses
+from hpe_edge.spec import Crop, ModelSpec
+
+
+class PoseEngine:
+    """A head-pose model, ready to run.
+
+    >>> engine = PoseEngine("lightweight.onnx")
+    >>> poses = engine(frame, [[120, 80, 260, 250]])
+
+    Calls are stateless and safe from many threads at once. After the first call with a given number of faces the engine
+    reuses its buffers. Nothing is chosen silently: what is asked for and missing raises.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        device: str = "cpu",
+        crop: Crop | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """Load a model.
+
+        Args:
+            model: an ONNX file made by ``python -m export.onnx``.
+            device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``.
+            crop: what is cut out around a box, in place of the model's own. The best margins also depend on how tightly
+                the detector's boxes fit.
+            threads: CPU threads that one call may use; None leaves it to the backend (all cores).
+
+        Raises:
+            ModelNotFoundError: no such file, or no model was named.
+            ModelError: the file is not a model, has no spec or a newer one, or spec and graph disagree.
+            BackendError: the device is not to be had here; the message says what to install.
+        """
+        self._backend = _load(_model_path(model), device, threads)
+        self.spec: ModelSpec = self._backend.spec
+        self.crop: Crop = crop or self.spec.crop
+        self.device: str = self._backend.device
+        self._max_batch = self._backend.max_batch
+        self._crop = CropNormalize(self.crop, self.spec.input)
+        self._decode = DecodeHeads(self.spec)
+        self._idle: deque[Context] = deque()
+        self._closed = False
+
+    def __call__(
+        self, frame: NDArray[np.uint8] | Planes, boxes: ArrayLike, *, color: FrameColor = "BGR"
+    ) -> Poses:
+        """Estimate the poses of all boxes of a frame.
+
+        Args:
+            frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W]`` grey or NV12, see
+                :func:`hpe_edge.ops.crop_normalize`.
+            boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
+            color: what the frame holds: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
+
+        Returns:
+            Poses of the N faces, in the order of the boxes.
+
+        Raises:
+            InputError: a frame or box of the wrong form.
+            BackendError: the backend failed, or the engine is closed.
+        """
+        checked = check_boxes(boxes)
+        count = len(checked)
+        poses = Poses.empty(count)
+        if count == 0:
+            self._crop(frame, checked, color=color)  # a bad frame is an error with no faces, too
+            return poses
+        context = self._borrow()
+        try:
+            if count <= self._max_batch:
+                self._run(context, frame, checked, poses, color)
+            else:
+                for at in range(0, count, self._max_batch):
+                    part = slice(at, at + self._max_batch)
+                    room = Poses(poses.angles[part], poses.sigma[part], poses.rotation[part])
+                    self._run(context, frame, checked[part], room, color)
+        finally:
+            self._idle.append(context)
+        return poses
+
+    def _run(
+        self,
+        context: Context,
+        frame: NDArray[np.uint8] | Planes,
+        boxes: NDArray[np.float32],
+        poses: Poses,
+        color: FrameColor,
+    ) -> None:
+        count = len(boxes)
+        self._crop(frame, boxes, context.input(count), color=color)
+        self._decode(context.run(count), poses)
+
+    def _borrow(self) -> Context:
+        if self._closed:
+            raise BackendError("the engine is closed; make a new PoseEngine")
+        try:
+            return self._idle.pop()  # the most recently used one: its buffers are in the cache
+        except IndexError:
+            return self._backend.context()
+
+    def warmup(self, faces: int = 1) -> None:
+        """Run once on ``faces`` empty faces, so that the first real call finds everything allocated.
+
+        Raises:
+            InputError: ``faces`` is below 1.
+        """
+        if faces < 1:
+            raise InputError(f"warmup needs at least one face, got {faces}")
+        self(np.zeros((64, 64, 3), np.uint8), np.tile(np.float32([[16, 16, 48, 48]]), (faces, 1)))
+
+    def close(self) -> None:
+        """Free the model. A later call raises BackendError; closing twice is harmless."""
+        if not self._closed:
+            self._closed = True
+            self._idle.clear()
+            self._backend.close()
+
+    def __enter__(self) -> PoseEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"PoseEngine({self.spec.architecture}, {self.spec.input.size}x{self.spec.input.size}, {self.device})"
+
+
+def _model_path(model: str | os.PathLike[str] | None) -> Path:
+    if model is None:
+        raise ModelNotFoundError(
+            "no model was named, and this version carries none of its own; make one from a published checkpoint: "
+            "python -m export.onnx CHECKPOINT -o model.onnx, then PoseEngine('model.onnx')"
+        )
+    path = Path(model)
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder; name the ONNX file in it")
+    if not path.is_file():
+        raise ModelNotFoundError(f"there is no model {path}; make one with python -m export.onnx CHECKPOINT -o {path}")
+    if path.suffix != ".onnx":
+        raise ModelError(
+            f"{path} is not an .onnx file; a checkpoint is converted with python -m export.onnx {path}"
+        )
+    return path
+
+
+def _load(path: Path, device: str, threads: int | None) -> Backend:
+    from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
+
+    return OnnxRuntimeBackend(path, device=device, threads=threads)

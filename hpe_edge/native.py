@@ -1,0 +1,20 @@
+"""Imports the compiled module, or says how to get it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+try:
+    import hpe_edge._native as native
+except ImportError as error:
+    _here = Path(__file__).resolve().parent
+    _checkout = (_here.parent / "CMakeLists.txt").is_file()
+    _remedy = (
+        f"this is the source tree {_here.parent}, which hides an installed hpe_edge and has no compiled module of its "
+        "own: run `pip install -e .` there, or start Python from another folder"
+        if _checkout
+        else "the installation is incomplete: run `pip install --force-reinstall hpe-edge`"
+    )
+    raise ImportError(f"hpe_edge._native cannot be loaded ({error}); {_remedy}") from error
+
+__all__ = ["native"]

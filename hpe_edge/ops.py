@@ -1,0 +1,382 @@
+"""The checked NumPy front of the native operations: arguments are checked here, once; the C++ code trusts them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hpe_edge.errors import InputError
+from hpe_edge.native import native
+from hpe_edge.poses import Poses
+from hpe_edge.spec import (
+    AnglesDecode,
+    BinHead,
+    BinsDecode,
+    Crop,
+    Input,
+    MatrixDecode,
+    ModelSpec,
+    Rot6dDecode,
+)
+
+FrameColor = Literal["BGR", "RGB", "GRAY8", "NV12"]
+
+# An NV12 frame as two planes: Y [H, W] and interleaved UV [H/2, W/2, 2].
+Planes = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+MAX_COORDINATE = 1e6  # pixels; a box beyond it is a mistake, and sampling a window that wide would take seconds
+MAX_FRAME_SIDE = 1 << 16
+
+_OUTPUT = {
+    "float32": (np.dtype(np.float32), native.OutputType.FLOAT32),
+    "float16": (np.dtype(np.float16), native.OutputType.FLOAT16),
+    "uint8": (np.dtype(np.uint8), native.OutputType.UINT8),
+}
+_UINT8 = np.dtype(np.uint8)
+
+
+def isa_names() -> list[str]:
+    """Instruction sets that this build carries and this processor runs, best first."""
+    return native.isa_names()
+
+
+class CropNormalize:
+    """crop_normalize with its parameters fixed: what the engine keeps, so that a call checks only what changes."""
+
+    def __init__(self, crop: Crop, input: Input, isa: str = "") -> None:
+        """
+        Args:
+            crop: what is cut out.
+            input: how the cut is sampled and normalised.
+            isa: one of :func:`isa_names`; empty takes the best. For tests and benchmarks.
+        """
+        self.crop = crop
+        self.input = input
+        self.dtype, output = _OUTPUT[input.dtype]
+        self._ops = {
+            color: native.CropNormalize(
+                margins=crop.margins,
+                square=crop.square,
+                clip=crop.clip,
+                antialias=crop.resampling == "antialias",
+                fill=crop.fill,
+                size=input.size,
+                swap_colors=color != input.color,
+                gain=tuple(input.scale / std for std in input.std),
+                bias=tuple(-mean / std for mean, std in zip(input.mean, input.std, strict=True)),
+                output=output,
+                isa=isa,
+            )
+            for color in ("BGR", "RGB")
+        }
+
+    def __call__(
+        self,
+        frame: NDArray[np.uint8] | Planes,
+        boxes: ArrayLike,
+        out: NDArray[Any] | None = None,
+        *,
+        color: FrameColor = "BGR",
+    ) -> NDArray[Any]:
+        """Crop every box; see :func:`crop_normalize`."""
+        view = _view_frame(frame, color)
+        checked = check_boxes(boxes)
+        out = self._room(len(checked), out)
+        op = self._ops["RGB" if color == "RGB" else "BGR"]
+        op.boxes(view[0], view[1], view[2], checked, out)
+        return out
+
+    def warp(
+        self,
+        frame: NDArray[np.uint8] | Planes,
+        homographies: ArrayLike,
+        out: NDArray[Any] | None = None,
+        *,
+        color: FrameColor = "BGR",
+    ) -> NDArray[Any]:
+        """Warp the frame once per homography; see :func:`warp_normalize`."""
+        view = _view_frame(frame, color)
+        checked = check_homographies(homographies)
+        out = self._room(len(checked), out)
+        op = self._ops["RGB" if color == "RGB" else "BGR"]
+        op.warp(view[0], view[1], view[2], checked, out)
+        return out
+
+    def _room(self, count: int, out: NDArray[Any] | None) -> NDArray[Any]:
+        shape = (count, 3, self.input.size, self.input.size)
+        if out is None:
+            return np.empty(shape, self.dtype)
+        if out.shape != shape or out.dtype != self.dtype or not out.flags.c_contiguous or not out.flags.writeable:
+            raise InputError(
+                f"out must be a writeable, C-contiguous {self.dtype} array {shape}, got {out.dtype} {out.shape}"
+            )
+        return out
+
+
+@functools.lru_cache(maxsize=32)
+def _cached_crop(crop: Crop, input: Input) -> CropNormalize:
+    return CropNormalize(crop, input)
+
+
+def crop_normalize(
+    frame: NDArray[np.uint8] | Planes,
+    boxes: ArrayLike,
+    crop: Crop,
+    input: Input,
+    out: NDArray[Any] | None = None,
+    *,
+    color: FrameColor = "BGR",
+) -> NDArray[Any]:
+    """Crop boxes out of a frame and bring them to the network's input, in one pass.
+
+    The result is what cutting the window (box, margins, square, clip), resizing the cut, swapping channels and
+    normalising gives, with no rounding in between. Pixels of the window outside the frame are ``crop.fill``.
+
+    Args:
+        frame: uint8 ``[H, W, 3]`` (BGR or RGB), ``[H, W]`` (GRAY8), or NV12 as ``[H * 3 / 2, W]`` or as a pair of planes
+            Y ``[H, W]`` and UV ``[H / 2, W / 2, 2]``, each with its own row stride. Rows may be padded or bottom-up;
+            pixels within a row must be packed.
+        boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
+        crop: what is cut out.
+        input: size, colour order and normalisation of the result.
+        out: array ``[N, 3, size, size]`` of the input's dtype to fill; allocated if None.
+        color: what the frame holds.
+
+    Returns:
+        ``[N, 3, size, size]`` in the input's dtype; ``out`` when given.
+
+    Raises:
+        InputError: a frame, box or ``out`` of the wrong form; the message names it.
+    """
+    return _cached_crop(crop, input)(frame, boxes, out, color=color)
+
+
+def warp_normalize(
+    frame: NDArray[np.uint8] | Planes,
+    homographies: ArrayLike,
+    crop: Crop,
+    input: Input,
+    out: NDArray[Any] | None = None,
+    *,
+    color: FrameColor = "BGR",
+) -> NDArray[Any]:
+    """Like :func:`crop_normalize`, with a homography per face in place of a box: the rectifying warp.
+
+    Args:
+        frame: see :func:`crop_normalize`.
+        homographies: ``[N, 3, 3]``, from the output picture, whose corners are (0, 0) and (size, size), to frame pixels.
+        crop: its fill and resampling apply; margins, square and clip play no part.
+        input: size, colour order and normalisation of the result.
+        out: array ``[N, 3, size, size]`` of the input's dtype to fill; allocated if None.
+        color: what the frame holds.
+
+    Returns:
+        ``[N, 3, size, size]`` in the input's dtype; ``out`` when given.
+
+    Raises:
+        InputError: an argument of the wrong form; the message names it.
+    """
+    return _cached_crop(crop, input).warp(frame, homographies, out, color=color)
+
+
+class DecodeHeads:
+    """decode with its parameters fixed: what the engine keeps.
+
+    Head outputs become angles in degrees, their standard deviations and rotations. Bins are decoded by a numerically
+    stable softmax and its expectation (circular heads: the circular mean); 6D vectors and matrices by the label triple
+    that they encode. A row that holds NaN decodes to NaN throughout.
+    """
+
+    def __init__(self, spec: ModelSpec, isa: str = "") -> None:
+        self.outputs = spec.outputs
+        self._needed_columns = head_columns(spec)
+        places = [(spec.outputs.index(head.output), head.column) for head in spec.heads()]
+        decode = spec.decode
+        kind, grids, factors = native.DecodeKind.MATRIX, [], []
+        if isinstance(decode, BinsDecode):
+            kind = native.DecodeKind.BINS
+            grids = [(h.first_deg, h.step_deg, h.count, h.circular) for h in (decode.yaw, decode.pitch, decode.roll)]
+        elif isinstance(decode, AnglesDecode):
+            kind = native.DecodeKind.ANGLES
+            factors = [h.factor for h in (decode.yaw, decode.pitch, decode.roll)]
+        elif isinstance(decode, Rot6dDecode):
+            kind = native.DecodeKind.ROT6D
+        self._op = native.Decode(kind=kind, places=places, grids=grids, factors=factors, isa=isa)
+
+    def __call__(self, outputs: Sequence[NDArray[np.float32]], out: Poses | None = None) -> Poses:
+        """Decode N faces.
+
+        Args:
+            outputs: float32 ``[N, columns]``, one array per name of ``self.outputs``; rows may be padded. ``[N, 3, 3]``
+                is taken for a matrix head.
+            out: Poses to fill; allocated if None.
+
+        Returns:
+            Poses of N faces; ``out`` when given. N may be 0.
+
+        Raises:
+            InputError: an output of the wrong number, dtype or shape.
+        """
+        if len(outputs) != len(self.outputs):
+            raise InputError(f"decode needs {len(self.outputs)} arrays {self.outputs}, got {len(outputs)}")
+        flat = [self._check(name, array) for name, array in zip(self.outputs, outputs, strict=True)]
+        count = len(flat[0])
+        if any(len(array) != count for array in flat):
+            raise InputError(f"outputs must agree in N, got {[array.shape for array in outputs]}")
+        poses = Poses.empty(count) if out is None else out
+        if len(poses) != count:
+            raise InputError(f"out must hold {count} faces, got {len(poses)}")
+        self._op.run(flat, poses.angles, poses.sigma, poses.rotation)
+        return poses
+
+    def _check(self, name: str, array: NDArray[np.float32]) -> NDArray[np.float32]:
+        if array.ndim > 2:
+            array = array.reshape(len(array), -1)
+        columns = self._needed_columns[name]
+        if array.dtype != np.float32 or array.ndim != 2 or array.shape[1] < columns:
+            raise InputError(
+                f"output {name!r} must be float32 [N, {columns}] or wider, got {array.dtype} {array.shape}"
+            )
+        if array.size and array.strides[1] != 4:
+            raise InputError(f"output {name!r} must have packed columns; pass np.ascontiguousarray of it")
+        return array
+
+
+def head_columns(spec: ModelSpec) -> dict[str, int]:
+    """How many columns the decode reads of each output, by the output's name."""
+    needed = dict.fromkeys(spec.outputs, 0)
+    for head in spec.heads():
+        needed[head.output] = max(needed[head.output], head.column + _head_width(head))
+    return needed
+
+
+def _head_width(head: BinHead | object) -> int:
+    if isinstance(head, BinHead):
+        return head.count
+    if isinstance(head, Rot6dDecode):
+        return 6
+    if isinstance(head, MatrixDecode):
+        return 9
+    return 1
+
+
+def check_boxes(boxes: ArrayLike) -> NDArray[np.float32]:
+    """Boxes as float32 ``[N, 4]``, C-contiguous; an empty list is N = 0.
+
+    Raises:
+        InputError: not ``[N, 4]`` numbers, or a box that is not finite, has no area or lies beyond a million pixels.
+    """
+    try:
+        array = np.ascontiguousarray(boxes, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"boxes must be [N, 4] numbers x1 y1 x2 y2 in pixels, got {_brief(boxes)} ({error})") from None
+    if array.ndim == 1 and array.size == 0:
+        return array.reshape(0, 4)
+    if array.ndim != 2 or array.shape[1] != 4:
+        hint = "; put a single box into a list" if array.shape == (4,) else ""
+        raise InputError(f"boxes must be [N, 4] numbers x1 y1 x2 y2 in pixels, got shape {array.shape}{hint}")
+    bad = native.first_bad_box(array, MAX_COORDINATE)
+    if bad >= 0:
+        raise InputError(
+            f"box {bad} must be finite, within {MAX_COORDINATE:.0f} pixels and have x1 < x2 and y1 < y2 "
+            f"(x1 y1 x2 y2, not x y width height), got {array[bad].tolist()}"
+        )
+    return array
+
+
+def check_homographies(homographies: ArrayLike) -> NDArray[np.float64]:
+    """Homographies as float64 ``[N, 3, 3]``, C-contiguous; an empty list is N = 0.
+
+    Raises:
+        InputError: not ``[N, 3, 3]`` finite numbers.
+    """
+    try:
+        array = np.ascontiguousarray(homographies, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"homographies must be [N, 3, 3] numbers, got {_brief(homographies)} ({error})") from None
+    if array.ndim == 1 and array.size == 0:
+        return array.reshape(0, 3, 3)
+    if array.ndim != 3 or array.shape[1:] != (3, 3):
+        raise InputError(f"homographies must be [N, 3, 3], got shape {array.shape}; put a single one into a list")
+    finite = np.isfinite(array).all(axis=(1, 2))
+    if not finite.all():
+        raise InputError(f"homography {int(np.argmin(finite))} holds a value that is not finite")
+    return array
+
+
+def _view_frame(
+    frame: NDArray[np.uint8] | Planes, color: FrameColor
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, native.PixelFormat]:
+    if color in ("BGR", "RGB"):
+        if not isinstance(frame, np.ndarray) or frame.dtype != _UINT8 or frame.ndim != 3 or frame.shape[2] != 3:
+            raise InputError(_frame_message(frame, f"uint8 [H, W, 3] for color={color!r}"))
+        if frame.strides[1:] != (3, 1) and frame.size:
+            raise InputError("the frame's pixels must be packed within a row; pass np.ascontiguousarray(frame)")
+        _check_sides(frame)
+        return frame, None, native.PixelFormat.COLOR
+    if color == "GRAY8":
+        _check_plane(frame, "uint8 [H, W] for color='GRAY8'")
+        return frame, None, native.PixelFormat.GRAY8
+    if color == "NV12":
+        luma, chroma = _nv12_planes(frame)
+        return luma, chroma, native.PixelFormat.NV12
+    raise InputError(f"color must be BGR, RGB, GRAY8 or NV12, got {color!r}")
+
+
+def _nv12_planes(frame: NDArray[np.uint8] | Planes) -> Planes:
+    if isinstance(frame, tuple):
+        if len(frame) != 2:
+            raise InputError(f"an NV12 frame in planes is a pair (Y, UV), got {len(frame)} planes")
+        luma, chroma = frame
+    else:
+        _check_plane(frame, "uint8 [H * 3 / 2, W] or a pair of planes (Y, UV) for color='NV12'")
+        if frame.shape[0] % 3:
+            raise InputError(f"an NV12 frame has H * 3 / 2 rows, got {frame.shape[0]}, which is not a multiple of 3")
+        height = frame.shape[0] // 3 * 2
+        luma, chroma = frame[:height], frame[height:]
+    _check_plane(luma, "a Y plane uint8 [H, W] for color='NV12'")
+    height, width = luma.shape
+    if height % 2 or width % 2:
+        raise InputError(f"an NV12 frame has even sides, got {width} x {height}")
+    if isinstance(chroma, np.ndarray) and chroma.ndim == 3 and chroma.shape[2:] == (2,) and chroma.strides[1:] == (2, 1):
+        chroma = np.lib.stride_tricks.as_strided(
+            chroma, (chroma.shape[0], 2 * chroma.shape[1]), (chroma.strides[0], 1), writeable=False
+        )
+    _check_plane(chroma, "a UV plane uint8 [H / 2, W / 2, 2] for color='NV12'")
+    if chroma.shape != (height // 2, width):
+        raise InputError(f"the UV plane must be [{height // 2}, {width // 2}, 2], got {chroma.shape} (U and V in a row)")
+    return luma, chroma
+
+
+def _check_plane(plane: Any, what: str) -> None:
+    if not isinstance(plane, np.ndarray) or plane.dtype != _UINT8 or plane.ndim != 2:
+        raise InputError(_frame_message(plane, what))
+    if plane.size and plane.strides[1] != 1:
+        raise InputError("the frame's pixels must be packed within a row; pass np.ascontiguousarray(frame)")
+    _check_sides(plane)
+
+
+def _check_sides(frame: NDArray[np.uint8]) -> None:
+    if not (0 < frame.shape[0] <= MAX_FRAME_SIDE and 0 < frame.shape[1] <= MAX_FRAME_SIDE):
+        raise InputError(f"the frame must be 1..{MAX_FRAME_SIDE} pixels on each side, got shape {frame.shape}")
+
+
+def _frame_message(frame: Any, what: str) -> str:
+    hint = ""
+    if isinstance(frame, np.ndarray) and frame.dtype != _UINT8:
+        hint = "; pass the camera frame before normalising"
+    elif isinstance(frame, np.ndarray) and frame.ndim == 2:
+        hint = "; a grey frame needs color='GRAY8'"
+    elif frame is None:
+        hint = "; the picture could not be read, or the camera gave no frame"
+    return f"the frame must be {what}, got {_brief(frame)}{hint}"
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape}"
+    return type(value).__name__

@@ -1,0 +1,355 @@
+"""ModelSpec: everything needed to run a model, in one frozen dataclass with one JSON form.
+
+The JSON is stored in the ONNX file's metadata under :data:`METADATA_KEY`. Reading is strict: an unknown field, a missing
+one or a newer format is a :class:`~hpe_edge.errors.ModelError`, never a guess.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+
+from hpe_edge.errors import ModelError
+
+FORMAT = 1
+METADATA_KEY = "hpe_edge.spec"
+MAX_BINS = 4096
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Crop:
+    """What is cut out of the frame around a box, in the order in which it is done.
+
+    Attributes:
+        margins: left, top, right, bottom; how far each side moves out, as a fraction of the box's width (left, right) or
+            height (top, bottom). Negative margins shrink the box.
+        square: extend the shorter side about the centre. No pixel is invented inside the frame.
+        clip: cut the window at the frame's edges, after squaring; the picture is then stretched to the input.
+        fill: levels 0..255 that stand outside the frame, in the network's colour order.
+        resampling: ``"bilinear"`` samples as ``cv2.resize`` does; ``"antialias"`` widens the filter when shrinking, as
+            PIL and torchvision do.
+    """
+
+    margins: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    square: bool = True
+    clip: bool = False
+    fill: Triple = (0.0, 0.0, 0.0)
+    resampling: Literal["bilinear", "antialias"] = "bilinear"
+
+    def __post_init__(self) -> None:
+        _check_numbers("crop.margins", self.margins, 4)
+        _check_numbers("crop.fill", self.fill, 3)
+        if self.margins[0] + self.margins[2] <= -1 or self.margins[1] + self.margins[3] <= -1:
+            raise ModelError(f"crop.margins {self.margins} leave nothing of the box: opposite ones must sum above -1")
+        if not all(0 <= level <= 255 for level in self.fill):
+            raise ModelError(f"crop.fill must be levels 0..255, got {self.fill}")
+        _check_choice("crop.resampling", self.resampling, ("bilinear", "antialias"))
+
+
+@dataclass(frozen=True)
+class Input:
+    """The network's input tensor: ``[N, 3, size, size]``, value = (level * scale - mean) / std per channel.
+
+    Attributes:
+        name: the input's name in the graph.
+        size: side in pixels.
+        color: channel order, ``"RGB"`` or ``"BGR"``; mean and std are in this order.
+        scale: what a level 0..255 is multiplied with before mean and std apply (1/255 for torchvision's figures).
+        dtype: ``"float32"``, ``"float16"`` or ``"uint8"``; uint8 holds levels and needs scale 1, mean 0, std 1.
+    """
+
+    size: int
+    color: Literal["RGB", "BGR"]
+    scale: float
+    mean: Triple
+    std: Triple
+    name: str = "image"
+    dtype: Literal["float32", "float16", "uint8"] = "float32"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.size <= 4096:
+            raise ModelError(f"input.size must be 1..4096 pixels, got {self.size}")
+        _check_choice("input.color", self.color, ("RGB", "BGR"))
+        _check_choice("input.dtype", self.dtype, ("float32", "float16", "uint8"))
+        _check_numbers("input.scale", (self.scale,), 1)
+        _check_numbers("input.mean", self.mean, 3)
+        _check_numbers("input.std", self.std, 3)
+        if self.scale <= 0 or not all(s > 0 for s in self.std):
+            raise ModelError(f"input.scale and input.std must be positive, got {self.scale} and {self.std}")
+        if self.dtype == "uint8" and (self.scale, self.mean, self.std) != (1.0, (0.0,) * 3, (1.0,) * 3):
+            raise ModelError("a uint8 input takes levels as they are: scale 1, mean 0 and std 1")
+
+
+@dataclass(frozen=True)
+class BinHead:
+    """One angle as logits over bins; bin k stands for ``first_deg + k * step_deg``.
+
+    Attributes:
+        output: name of the graph output that holds the logits.
+        column: first of ``count`` columns in that output.
+        first_deg: angle of bin 0. It belongs to the checkpoint: lower edges and centres differ by half a step.
+        step_deg: may be negative, where a family counts the other way round.
+        count: number of bins.
+        circular: the bins span the full circle; decoded by the circular mean.
+    """
+
+    output: str
+    column: int
+    first_deg: float
+    step_deg: float
+    count: int
+    circular: bool = False
+
+    def __post_init__(self) -> None:
+        _check_numbers("decode bins", (self.first_deg, self.step_deg), 2)
+        if self.column < 0 or not 1 <= self.count <= MAX_BINS or self.step_deg == 0:
+            raise ModelError(
+                f"a bin head needs column >= 0, 1..{MAX_BINS} bins and a step other than 0, "
+                f"got column {self.column}, {self.count} bins, step {self.step_deg}"
+            )
+        if self.circular and not math.isclose(abs(self.step_deg) * self.count, 360.0, rel_tol=1e-6):
+            raise ModelError(f"a circular head spans 360 degrees, got {self.count} bins of {self.step_deg} degrees")
+
+
+@dataclass(frozen=True)
+class AngleHead:
+    """One angle as a number; degrees = value * ``factor``, which carries the unit and the sign."""
+
+    output: str
+    column: int
+    factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_numbers("decode factor", (self.factor,), 1)
+        if self.column < 0 or self.factor == 0:
+            raise ModelError(f"an angle head needs column >= 0 and a factor other than 0, got {self}")
+
+
+@dataclass(frozen=True)
+class BinsDecode:
+    """Softmax over bins per angle, then its expectation and standard deviation."""
+
+    kind: ClassVar[str] = "bins"
+    yaw: BinHead
+    pitch: BinHead
+    roll: BinHead
+
+
+@dataclass(frozen=True)
+class AnglesDecode:
+    """The angles themselves."""
+
+    kind: ClassVar[str] = "angles"
+    yaw: AngleHead
+    pitch: AngleHead
+    roll: AngleHead
+
+
+@dataclass(frozen=True)
+class Rot6dDecode:
+    """Six numbers per face; Gram-Schmidt gives Rz(roll) Ry(yaw) Rx(pitch) of the label triple (6DRepNet's convention)."""
+
+    kind: ClassVar[str] = "rot6d"
+    output: str
+    column: int = 0
+
+
+@dataclass(frozen=True)
+class MatrixDecode:
+    """Nine numbers per face, row-major: Rz(roll) Ry(yaw) Rx(pitch) of the label triple."""
+
+    kind: ClassVar[str] = "matrix"
+    output: str
+    column: int = 0
+
+
+Decode = Union[BinsDecode, AnglesDecode, Rot6dDecode, MatrixDecode]
+_DECODES: dict[str, type[Decode]] = {cls.kind: cls for cls in (BinsDecode, AnglesDecode, Rot6dDecode, MatrixDecode)}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the model was made from.
+
+    Attributes:
+        checkpoint: file name of the checkpoint.
+        sha256: of the checkpoint's bytes, in hexadecimal.
+        tools: name -> version of what made the file.
+    """
+
+    checkpoint: str
+    sha256: str
+    tools: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What the last export step moved, in degrees, on ``faces`` crops of ``source``.
+
+    Attributes:
+        compared: what was compared, such as ``"onnx with pytorch"``.
+        mean_deg, p99_deg, worst_deg: geodesic distance between the two rotations.
+        limits: the limits that applied, such as ``{"worst_deg": 0.01}``.
+    """
+
+    compared: str
+    source: str
+    faces: int
+    mean_deg: float
+    p99_deg: float
+    worst_deg: float
+    limits: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything needed to run a model. See the module's docstring for how it is stored.
+
+    Attributes:
+        architecture: the family, as ``python -m export.onnx --arch`` names it.
+        input: the input tensor and its normalisation.
+        outputs: names of the graph's outputs, in order.
+        crop: the default crop for boxes that fit the face tightly (chin to eyebrows, as landmarks span it).
+        decode: how the outputs become angles.
+        origin: what the model was made from.
+        gate: the gate's last result, once there is one.
+    """
+
+    architecture: str
+    input: Input
+    outputs: tuple[str, ...]
+    crop: Crop
+    decode: Decode
+    origin: Origin
+    gate: GateResult | None = None
+
+    def __post_init__(self) -> None:
+        for head in self.heads():
+            if head.output not in self.outputs:
+                raise ModelError(f"the decode reads output {head.output!r}, but the outputs are {self.outputs}")
+
+    def heads(self) -> tuple[BinHead | AngleHead | Rot6dDecode | MatrixDecode, ...]:
+        """The places that the decode reads: yaw, pitch and roll, or the one rotation head."""
+        if isinstance(self.decode, (BinsDecode, AnglesDecode)):
+            return (self.decode.yaw, self.decode.pitch, self.decode.roll)
+        return (self.decode,)
+
+    def to_json(self, indent: int | None = None) -> str:
+        """The spec as JSON, format number first."""
+        return json.dumps({"format": FORMAT, **_to_plain(self)}, indent=indent)
+
+    @staticmethod
+    def from_json(text: str) -> ModelSpec:
+        """Read a spec.
+
+        Raises:
+            ModelError: not JSON, a newer format, an unknown or missing field, a value of the wrong type or range.
+        """
+        try:
+            plain = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"the model's spec is not JSON ({error}); export the model again") from None
+        if not isinstance(plain, dict) or not isinstance(plain.get("format"), int):
+            raise ModelError("the model's spec has no format number; export the model again")
+        if plain["format"] > FORMAT:
+            raise ModelError(
+                f"the model's spec has format {plain['format']}, this hpe_edge reads up to {FORMAT}: upgrade hpe_edge"
+            )
+        if plain["format"] < 1:
+            raise ModelError(f"the model's spec has format {plain['format']}, which never existed; export it again")
+        del plain["format"]
+        spec = _from_plain(ModelSpec, plain, "spec")
+        assert isinstance(spec, ModelSpec)
+        return spec
+
+
+def _check_numbers(what: str, values: tuple[float, ...], count: int) -> None:
+    if len(values) != count or not all(math.isfinite(v) for v in values):
+        raise ModelError(f"{what} must be {count} finite number(s), got {values}")
+
+
+def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ModelError(f"{what} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def _to_plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        plain = {f.name: _to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        kind = getattr(value, "kind", None)
+        return {"kind": kind, **plain} if kind else plain
+    if isinstance(value, tuple):
+        return [_to_plain(v) for v in value]
+    return value
+
+
+def _from_plain(kind: Any, plain: Any, where: str) -> Any:
+    """Rebuild a value of type ``kind`` from JSON; ``where`` names the field in messages."""
+    if kind is Any:
+        return plain
+    if get_origin(kind) is Literal:
+        return plain  # checked by the dataclass, whose message lists the choices
+    if kind == Decode:
+        return _decode_from_plain(plain, where)
+    if type(None) in get_args(kind):
+        (inner,) = (k for k in get_args(kind) if k is not type(None))
+        return None if plain is None else _from_plain(inner, plain, where)
+    if get_origin(kind) is tuple:
+        return _tuple_from_plain(get_args(kind), plain, where)
+    if get_origin(kind) is dict:
+        _expect(isinstance(plain, dict), where, "an object", plain)
+        return {name: _from_plain(get_args(kind)[1], v, f"{where}.{name}") for name, v in plain.items()}
+    if dataclasses.is_dataclass(kind):
+        return _dataclass_from_plain(kind, plain, where)
+    if kind is float:
+        _expect(isinstance(plain, (int, float)) and not isinstance(plain, bool), where, "a number", plain)
+        return float(plain)
+    _expect(isinstance(plain, kind) and (kind is bool or not isinstance(plain, bool)), where, kind.__name__, plain)
+    return plain
+
+
+def _tuple_from_plain(kinds: tuple[Any, ...], plain: Any, where: str) -> tuple[Any, ...]:
+    _expect(isinstance(plain, list), where, "a list", plain)
+    if kinds[-1] is Ellipsis:
+        kinds = (kinds[0],) * len(plain)
+    _expect(len(plain) == len(kinds), where, f"a list of {len(kinds)}", plain)
+    return tuple(_from_plain(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, plain, strict=True)))
+
+
+def _dataclass_from_plain(cls: Any, plain: Any, where: str) -> Any:
+    _expect(isinstance(plain, dict), where, "an object", plain)
+    hints = get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    unknown = sorted(set(plain) - set(fields))
+    if unknown:
+        raise ModelError(
+            f"{where} has the unknown field {unknown[0]!r}; it was written by another version: upgrade hpe_edge or "
+            "export the model again"
+        )
+    required = [
+        name
+        for name, f in fields.items()
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    missing = [name for name in required if name not in plain]
+    if missing:
+        raise ModelError(f"{where} lacks the field {missing[0]!r}; export the model again")
+    return cls(**{name: _from_plain(hints[name], value, f"{where}.{name}") for name, value in plain.items()})
+
+
+def _decode_from_plain(plain: Any, where: str) -> Any:
+    _expect(isinstance(plain, dict), where, "an object", plain)
+    kind = plain.get("kind")
+    if kind not in _DECODES:
+        raise ModelError(f"{where}.kind must be one of {', '.join(_DECODES)}, got {kind!r}; upgrade hpe_edge?")
+    return _dataclass_from_plain(_DECODES[kind], {k: v for k, v in plain.items() if k != "kind"}, where)
+
+
+def _expect(ok: bool, where: str, what: str, got: Any) -> None:
+    if not ok:
+        raise ModelError(f"{where} must be {what}, got {got!r}; export the model again")
