@@ -138,10 +138,14 @@ public:
         for (size_t h = 0; h < places_.size(); ++h) heads[h] = view_head(outputs, places_[h]);
         const py::gil_scoped_release release;
         switch (kind_) {
-            case DecodeKind::kBins: return decode_bins(heads, count, bins_, *isa_.decode, out);
-            case DecodeKind::kAngles: return decode_angles(heads, count, factors_, out);
-            case DecodeKind::kRot6d: return decode_rot6d(heads[0], count, out);
-            case DecodeKind::kMatrix: return decode_matrix(heads[0], count, out);
+            case DecodeKind::kBins:
+                return decode_bins(heads, count, bins_, *isa_.decode, out);
+            case DecodeKind::kAngles:
+                return decode_angles(heads, count, factors_, out);
+            case DecodeKind::kRot6d:
+                return decode_rot6d(heads[0], count, out);
+            case DecodeKind::kMatrix:
+                return decode_matrix(heads[0], count, out);
         }
     }
 

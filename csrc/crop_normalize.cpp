@@ -3,67 +3,85 @@
 #include "crop_normalize.h"
 
 #include <algorithm>
-#include <cstring>
+#include <new>
 #include <vector>
 
 namespace hpe {
 namespace {
 
-// The taps of one axis, trimmed to the frame. Output i covers pixels first[i] .. first[i] + count - 1; what a tap outside
-// the frame would weigh is missing from `inside[i]`, and the fill takes its place.
+// Vector loads that cross a cache line take twice as long.
+template <typename T>
+struct LineAllocator {
+    using value_type = T;
+    LineAllocator() = default;
+    template <typename U>
+    LineAllocator(const LineAllocator<U>&) {}
+    T* allocate(size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{64})); }
+    void deallocate(T* p, size_t) { ::operator delete(p, std::align_val_t{64}); }
+    template <typename U>
+    bool operator==(const LineAllocator<U>&) const {
+        return true;
+    }
+    template <typename U>
+    bool operator!=(const LineAllocator<U>&) const {
+        return false;
+    }
+};
+using Floats = std::vector<float, LineAllocator<float>>;
+
+// The taps of one axis, trimmed to the frame. Output i covers pixels first[i] .. first[i] + count - 1; what a tap
+// outside the frame would weigh is missing from `inside[i]`, and the fill takes its place.
 struct AxisTaps {
-    std::vector<int> first;
-    std::vector<float> weight;  // [count, stride]
-    std::vector<float> inside;
-    int count = 1;
+    std::vector<int> first;     // [stride], never falls with i
+    Floats weight;              // [count, stride]
+    std::vector<float> inside;  // [size]
+    int count = 2;
     int stride = 0;
-    int lowest = 0;   // first pixel that any output reads
-    int pixels = 0;   // how many from there on
+    int lowest = 0;  // first pixel that any output reads
+    int pixels = 0;  // how many from there on
 };
 
 AxisTaps trim_taps(const Axis& axis, int size, int frame_pixels) {
     AxisTaps taps;
+    const int low = std::max(axis.first, 0), high = std::min(axis.last, frame_pixels - 1);
     taps.stride = (size + kLanes - 1) / kLanes * kLanes;
-    taps.first.assign(taps.stride, 0);
-    taps.inside.assign(taps.stride, 0.0f);
-    const bool empty = axis.last < axis.first;
-    std::vector<TapRange> inside(size);
-    int lowest = frame_pixels, highest = -1;
-    for (int i = 0; i < size; ++i) {
-        TapRange range{0, -1};
-        if (!empty) {
-            range = taps_of(axis, sample_center(axis, i));
-            range.first = std::max(range.first, 0);
-            range.last = std::min(range.last, frame_pixels - 1);
-        }
-        inside[i] = range;
-        if (range.first > range.last) continue;
-        lowest = std::min(lowest, range.first);
-        highest = std::max(highest, range.last);
-        taps.count = std::max(taps.count, range.last - range.first + 1);
-    }
-    // A window just inside the frame has one tap per output; two keeps it on the unrolled path.
-    taps.count = std::max(taps.count, 2);
+    // Two at least, although a window of one pixel needs one: that keeps it on the unrolled path.
+    taps.count = std::max(2, std::min(most_taps(axis), high - low + 1));
+    taps.inside.assign(size, 0.0f);
+    taps.first.assign(taps.stride, low);
     taps.weight.assign(static_cast<size_t>(taps.count) * taps.stride, 0.0f);
-    if (highest < 0) return taps;
-    taps.lowest = lowest;
-    taps.pixels = highest - lowest + 1;
+    if (low > high) {
+        taps.first.assign(taps.stride, 0);
+        return taps;
+    }
+    int highest = low - 1;
     for (int i = 0; i < size; ++i) {
-        const TapRange range = inside[i];
-        if (range.first > range.last) continue;
         const double center = sample_center(axis, i);
         const TapRange all = taps_of(axis, center);
-        double total = 0.0;
-        for (int p = all.first; p <= all.last; ++p) total += tap_weight(axis, center, p);
-        double sum = 0.0;
-        taps.first[i] = range.first;
-        for (int p = range.first; p <= range.last; ++p) {
-            const double weight = tap_weight(axis, center, p) / total;
-            taps.weight[static_cast<size_t>(p - range.first) * taps.stride + i] = static_cast<float>(weight);
-            sum += weight;
+        const int first = std::max(all.first, low), last = std::min(all.last, high);
+        taps.first[i] = std::min(first, high);
+        if (first > last) continue;
+        highest = last;
+        double total = 0.0, sum = 0.0;
+        float* weight = taps.weight.data() + i;
+        for (int p = all.first; p <= all.last; ++p) {
+            const double w = tap_weight(axis, center, p);
+            total += w;
+            if (p < first || p > last) continue;
+            sum += w;
+            *weight = static_cast<float>(w);
+            weight += taps.stride;
         }
+        const double norm = 1.0 / total;
+        for (weight = taps.weight.data() + i; first <= last && weight < taps.weight.data() + taps.weight.size();
+             weight += taps.stride)
+            *weight = static_cast<float>(*weight * norm);
+        sum *= norm;
         taps.inside[i] = static_cast<float>(sum);
     }
+    for (int i = size; i < taps.stride; ++i) taps.first[i] = taps.first[size - 1];
+    taps.lowest = taps.first[0];
+    taps.pixels = std::max(0, highest - taps.lowest + 1);
     return taps;
 }
 
@@ -72,7 +90,10 @@ AxisTaps trim_taps(const Axis& axis, int size, int frame_pixels) {
 class FloatRows {
 public:
     FloatRows(const Frame& frame, int first_column, int columns, int slots)
-        : frame_(frame), first_column_(first_column), columns_(columns), held_(slots, -1),
+        : frame_(frame),
+          first_column_(first_column),
+          columns_(columns),
+          held_(slots, -1),
           rows_(static_cast<size_t>(slots) * columns * 3) {}
 
     const float* row(int y) {
@@ -108,6 +129,14 @@ void resample(const RowKernels& k, const float* row, const ColumnTaps& taps, con
     k.resample_byte(row, taps, planes);
 }
 
+// Whether each run of outputs reads so few pixels that they fit the registers.
+bool is_narrow(const AxisTaps& xs, const RowKernels& kernels) {
+    if (kernels.narrow_span == 0) return false;
+    for (int i = 0; i < xs.stride; i += kernels.narrow_run)
+        if (xs.first[i + kernels.narrow_run - 1] + xs.count - xs.first[i] > kernels.narrow_span) return false;
+    return true;
+}
+
 template <typename T>
 void crop_one(const Frame& frame, const Box& box, const CropRule& crop, const InputRule& input,
               const RowKernels& kernels, T* out) {
@@ -116,8 +145,18 @@ void crop_one(const Frame& frame, const Box& box, const CropRule& crop, const In
     AxisTaps xs = trim_taps(make_axis(window.x1, window.x2, size, crop.antialias), size, frame.width);
     const AxisTaps ys = trim_taps(make_axis(window.y1, window.y2, size, crop.antialias), size, frame.height);
 
-    for (int i = 0; i < size; ++i) xs.first[i] = 3 * std::max(0, xs.first[i] - xs.lowest);
-    const ColumnTaps columns{xs.first.data(), xs.weight.data(), xs.count, size, xs.stride};
+    // From here on columns count from the first one read; an output beyond the frame has only weights of 0 to put
+    // there.
+    for (int& first : xs.first) first = std::min(first - xs.lowest, std::max(0, xs.pixels - 1));
+    const int readable = xs.pixels + xs.count;
+    Floats planar(3 * static_cast<size_t>(planar_stride(xs.pixels, xs.count)), 0.0f);
+    const ColumnTaps columns{xs.first.data(),
+                             xs.weight.data(),
+                             xs.count,
+                             size,
+                             xs.stride,
+                             xs.pixels,
+                             is_narrow(xs, kernels) ? planar.data() : nullptr};
 
     // Working with the difference to the fill makes a missing tap a missing term.
     PlaneRow<T> planes;
@@ -133,7 +172,7 @@ void crop_one(const Frame& frame, const Box& box, const CropRule& crop, const In
     const bool gray = frame.format == PixelFormat::kGray8;
     const int channels = gray ? 1 : 3;
     // The slack past the last pixel is read by taps of weight 0 and must be a number.
-    std::vector<float> row(static_cast<size_t>(xs.pixels + xs.count) * 3 + kRowSlack, 0.0f);
+    Floats row(3 * static_cast<size_t>(readable + kRowSlack), 0.0f);
     std::vector<float> gray_row(gray ? xs.pixels : 0);
     std::vector<const uint8_t*> byte_rows(ys.count);
     std::vector<const float*> float_rows(ys.count);
@@ -181,8 +220,11 @@ void crop_normalize(const Frame& frame, const Box* boxes, int count, const CropR
     for (int i = 0; i < count; ++i) crop_one(frame, boxes[i], crop, input, kernels, out + i * face);
 }
 
-template void crop_normalize(const Frame&, const Box*, int, const CropRule&, const InputRule&, const RowKernels&, float*);
-template void crop_normalize(const Frame&, const Box*, int, const CropRule&, const InputRule&, const RowKernels&, Half*);
-template void crop_normalize(const Frame&, const Box*, int, const CropRule&, const InputRule&, const RowKernels&, uint8_t*);
+template void crop_normalize(const Frame&, const Box*, int, const CropRule&, const InputRule&, const RowKernels&,
+                             float*);
+template void crop_normalize(const Frame&, const Box*, int, const CropRule&, const InputRule&, const RowKernels&,
+                             Half*);
+template void crop_normalize(const Frame&, const Box*, int, const CropRule&, const InputRule&, const RowKernels&,
+                             uint8_t*);
 
 }  // namespace hpe

@@ -1,10 +1,10 @@
 // crop_normalize: boxes of one frame -> normalised network input, in one pass.
 //
-// What it computes is exactly "cut the window out of the frame, resize the cut, swap channels, scale, subtract the mean,
-// divide by the deviation", with nothing rounded and nothing stored between the steps. The window is the box after
-// margins, squaring and clipping; where it leaves the frame the cut holds the fill colour. As with a cut, sampling never
-// looks at pixels outside the window (at its edges the outermost pixels repeat), so the result equals cv2.resize or PIL's
-// resize of the same cut up to their 8-bit rounding.
+// What it computes is exactly "cut the window out of the frame, resize the cut, swap channels, scale, subtract the
+// mean, divide by the deviation", with nothing rounded and nothing stored between the steps. The window is the box
+// after margins, squaring and clipping; where it leaves the frame the cut holds the fill colour. As with a cut,
+// sampling never looks at pixels outside the window (at its edges the outermost pixels repeat), so the result equals
+// cv2.resize or PIL's resize of the same cut up to their 8-bit rounding.
 //
 // Coordinates are continuous: pixel p covers [p, p + 1) and its centre is p + 0.5. Both resamplings are one formula, a
 // triangle filter centred on the sample point and normalised over the window's pixels. Its half-width is 1 pixel for
@@ -67,11 +67,21 @@ HPE_HD Window crop_window(const Box& box, const CropRule& rule, int frame_width,
     return win;
 }
 
+// floor and ceil without the library call that processors before SSE4.1 need; |x| < 2^31.
+HPE_HD int floor_int(double x) {
+    const int whole = static_cast<int>(x);
+    return whole - (x < whole ? 1 : 0);
+}
+HPE_HD int ceil_int(double x) {
+    return -floor_int(-x);
+}
+
 // One side of the window, sampled at `size` points.
 struct Axis {
     double origin;      // the window's edge
     double scale;       // frame pixels per output pixel
     double half_width;  // of the triangle filter, in frame pixels, >= 1
+    double slope;       // 1 / half_width
     int first;          // first and last pixel that the window touches
     int last;           // last < first: the window is empty on this axis
 };
@@ -81,12 +91,15 @@ HPE_HD Axis make_axis(double from, double to, int size, bool antialias) {
     axis.origin = from;
     axis.scale = (to - from) / size;
     axis.half_width = antialias ? greater(axis.scale, 1.0) : 1.0;
-    axis.first = static_cast<int>(floor(from));
-    axis.last = to > from ? greater(static_cast<int>(ceil(to)) - 1, axis.first) : axis.first - 1;
+    axis.slope = 1.0 / axis.half_width;
+    axis.first = floor_int(from);
+    axis.last = to > from ? greater(ceil_int(to) - 1, axis.first) : axis.first - 1;
     return axis;
 }
 
-HPE_HD double sample_center(const Axis& axis, int i) { return axis.origin + (i + 0.5) * axis.scale; }
+HPE_HD double sample_center(const Axis& axis, int i) {
+    return axis.origin + (i + 0.5) * axis.scale;
+}
 
 struct TapRange {
     int first, last;
@@ -95,17 +108,22 @@ struct TapRange {
 // The window's pixels inside the filter's support; they are consecutive.
 HPE_HD TapRange taps_of(const Axis& axis, double center) {
     TapRange taps;
-    taps.first = greater(axis.first, static_cast<int>(floor(center - axis.half_width - 0.5)) + 1);
-    taps.last = lesser(axis.last, static_cast<int>(ceil(center + axis.half_width - 0.5)) - 1);
+    taps.first = greater(axis.first, floor_int(center - axis.half_width - 0.5) + 1);
+    taps.last = lesser(axis.last, ceil_int(center + axis.half_width - 0.5) - 1);
     // Rounding can put the last centre on the window's edge: the edge pixel then stands alone.
     if (taps.first > taps.last) taps.first = taps.last = lesser(greater(taps.first, axis.first), axis.last);
     return taps;
 }
 
+// Taps that one output can have at most: the whole numbers inside an open interval of two half-widths.
+HPE_HD int most_taps(const Axis& axis) {
+    return ceil_int(2.0 * axis.half_width);
+}
+
 // Not normalised.
 HPE_HD double tap_weight(const Axis& axis, double center, int pixel) {
     const double distance = fabs(pixel + 0.5 - center);
-    return greater(1.0 - distance / axis.half_width, 1e-12);
+    return greater(1.0 - distance * axis.slope, 1e-12);
 }
 
 // Crops every box of `boxes` [count, 4] into `out` [count, 3, size, size]. The boxes are finite, x1 < x2, y1 < y2.

@@ -3,6 +3,8 @@
 
 namespace hpe {
 
-CudaProbe probe_cuda() { return {0, {}, "this build has no CUDA: nvcc was not found when it was compiled"}; }
+CudaProbe probe_cuda() {
+    return {0, {}, "this build has no CUDA: nvcc was not found when it was compiled"};
+}
 
 }  // namespace hpe

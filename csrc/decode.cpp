@@ -25,9 +25,9 @@ void decode_bins(const HeadView heads[3], int count, const BinDecode& bins, cons
         float angle[3], sigma[3];
         for (int h = 0; h < 3; ++h) {
             const bool circular = bins.grid[h].circular;
-            const Moments m = kernels.softmax_moments(
-                heads[h].data + i * heads[h].row_stride, bins.grid[h].count, circular ? bins.cosines[h].data() : nullptr,
-                circular ? bins.sines[h].data() : nullptr, scratch);
+            const Moments m = kernels.softmax_moments(heads[h].data + i * heads[h].row_stride, bins.grid[h].count,
+                                                      circular ? bins.cosines[h].data() : nullptr,
+                                                      circular ? bins.sines[h].data() : nullptr, scratch);
             angle[h] = expected_angle(bins.grid[h], m);
             sigma[h] = angle_deviation(bins.grid[h], m);
         }

@@ -1,8 +1,8 @@
 // decode: what the network's heads say -> angles, their standard deviations and the rotation.
 //
-// Angles are degrees in the labels' convention of 300W-LP (yaw > 0: the face turns to the left of the image; pitch > 0: it
-// looks up; roll > 0: it tilts clockwise in the image). The rotation takes the head to OpenCV's camera frame:
-// R = Rx(-pitch) Ry(yaw) Rz(roll).
+// Angles are degrees in the labels' convention of 300W-LP (yaw > 0: the face turns to the left of the image; pitch > 0:
+// it looks up; roll > 0: it tilts clockwise in the image). The rotation takes the head to OpenCV's camera frame: R =
+// Rx(-pitch) Ry(yaw) Rz(roll).
 #pragma once
 
 #include <cmath>
@@ -25,8 +25,8 @@ struct HeadView {
     ptrdiff_t row_stride;  // in floats
 };
 
-// Bins k = 0 .. count - 1 stand for first_deg + k * step_deg. A circular head spans the full circle and is decoded by the
-// circular mean, which also knows a head seen from behind.
+// Bins k = 0 .. count - 1 stand for first_deg + k * step_deg. A circular head spans the full circle and is decoded by
+// the circular mean, which also knows a head seen from behind.
 struct BinGrid {
     float first_deg;
     float step_deg;
@@ -77,8 +77,9 @@ HPE_HD Angles angles_from_label_matrix(const float* m) {
     return {yaw * kDegreesPerRadian, pitch * kDegreesPerRadian, roll * kDegreesPerRadian};
 }
 
-// Gram-Schmidt as 6DRepNet has it: x = a / |a|, z = x cross b normalised, y = z cross x; the columns of `m` are x, y, z.
-// Source: Zhou et al., 2019, arXiv:1812.07035; order of the cross products from Hempel et al., 2022, arXiv:2202.12555.
+// Gram-Schmidt as 6DRepNet has it: x = a / |a|, z = x cross b normalised, y = z cross x; the columns of `m` are x, y,
+// z. Source: Zhou et al., 2019, arXiv:1812.07035; order of the cross products from Hempel et al., 2022,
+// arXiv:2202.12555.
 HPE_HD void matrix_from_6d(const float* v, float* m) {
     const float na = greater(sqrtf(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]), 1e-8f);
     const float x[3] = {v[0] / na, v[1] / na, v[2] / na};
@@ -115,8 +116,8 @@ HPE_HD void write_pose(const Angles& a, const float* sigma, const PoseArrays& ou
     rotation_from_angles(angles[0], angles[1], angles[2], rotation);
 }
 
-// Decodes bins: heads [3] in the order yaw, pitch, roll, each with its grid. `cosines`, `sines`: per head the tables of a
-// circular grid, else empty.
+// Decodes bins: heads [3] in the order yaw, pitch, roll, each with its grid. `cosines`, `sines`: per head the tables of
+// a circular grid, else empty.
 struct BinDecode {
     BinGrid grid[3];
     std::vector<float> cosines[3];
@@ -129,7 +130,8 @@ void decode_bins(const HeadView heads[3], int count, const BinDecode& bins, cons
 // Angles as the network says them times a factor per head (its sign and unit), in degrees.
 void decode_angles(const HeadView heads[3], int count, const float factor[3], const PoseArrays& out);
 
-// 6D vectors [N, 6] or row-major matrices [N, 9] in the label convention above. A matrix need not be exactly orthonormal.
+// 6D vectors [N, 6] or row-major matrices [N, 9] in the label convention above. A matrix need not be exactly
+// orthonormal.
 void decode_rot6d(const HeadView& head, int count, const PoseArrays& out);
 void decode_matrix(const HeadView& head, int count, const PoseArrays& out);
 

@@ -8,8 +8,8 @@
 
 namespace hpe {
 
-// exp(x) for x <= 0, within 2 units in the last place; below -87 it is 0 and NaN stays NaN. Source: Cody-Waite reduction
-// by ln 2 and the Taylor terms to x^6 on |r| <= ln(2) / 2, whose remainder is below 2^-23 of the value.
+// exp(x) for x <= 0, within 2 units in the last place; below -87 it is 0 and NaN stays NaN. Source: Cody-Waite
+// reduction by ln 2 and the Taylor terms to x^6 on |r| <= ln(2) / 2, whose remainder is below 2^-23 of the value.
 HPE_HD float exp_nonpositive(float x) {
     // 1.5 * 2^23: adding it rounds to a whole number, which then sits in the low bits; a NaN needs no conversion.
     const float magic = 12582912.0f;

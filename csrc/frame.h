@@ -28,7 +28,9 @@ struct Bgr {
     float b, g, r;
 };
 
-HPE_HD float clamp_level(float v) { return lesser(greater(v, 0.0f), 255.0f); }
+HPE_HD float clamp_level(float v) {
+    return lesser(greater(v, 0.0f), 255.0f);
+}
 
 // BT.601, limited range, the matrix of OpenCV's COLOR_YUV2BGR_NV12; unrounded, so it differs from OpenCV's 8-bit result
 // by up to half a level.

@@ -34,8 +34,12 @@ HPE_HD Half to_half(float value) {
 }
 
 // How a computed value is stored, per output type.
-HPE_HD void store_value(float value, float* out) { *out = value; }
-HPE_HD void store_value(float value, Half* out) { *out = to_half(value); }
+HPE_HD void store_value(float value, float* out) {
+    *out = value;
+}
+HPE_HD void store_value(float value, Half* out) {
+    *out = to_half(value);
+}
 HPE_HD void store_value(float value, uint8_t* out) {
     const float level = lesser(greater(value, 0.0f), 255.0f);
     // 2^23 makes the addition round to the nearest whole number, ties to even, as the SIMD conversions do.

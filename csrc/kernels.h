@@ -1,5 +1,5 @@
-// The inner loops, once per instruction set: row_kernels.cpp and decode_kernels.cpp are compiled several times, each into
-// its own namespace, and reached only through these tables.
+// The inner loops, once per instruction set: row_kernels.cpp and decode_kernels.cpp are compiled several times, each
+// into its own namespace, and reached only through these tables.
 #pragma once
 
 #include <cstdint>
@@ -8,20 +8,27 @@
 
 namespace hpe {
 
+constexpr int kLanes = 16;
+
+// An interleaved row is followed by this many readable pixels, a planar one by as many values.
+constexpr int kRowSlack = 64;
+
+// Values from one plane of a planar row to the next: whole cache lines.
+HPE_HD int planar_stride(int pixels, int taps) {
+    return (pixels + taps + kRowSlack) / kLanes * kLanes;
+}
+
 // How one output row is sampled: output column i is the sum over k < taps of
-// weight[k * padded_size + i] * pixel[first_float[i] / 3 + k].
+// weight[k * padded_size + i] * pixel[first[i] + k].
 struct ColumnTaps {
-    const int* first_float;  // [padded_size], 3 * the first pixel; entries past `size` are 0
-    const float* weight;     // [taps, padded_size], entries past `size` are 0
+    const int* first;     // [padded_size], never falls
+    const float* weight;  // [taps, padded_size], entries past `size` are 0
     int taps;
     int size;
     int padded_size;  // size rounded up to kLanes
+    int pixels;       // of the row
+    float* planar;    // room for three planes `planar_stride` apart, when the taps are narrow; else null
 };
-
-constexpr int kLanes = 16;
-
-// A row of `pixels` interleaved pixels is followed by this many readable floats.
-constexpr int kRowSlack = 16;
 
 // The planes of one output row, in the order of the row's own channels, with their normalisation.
 template <typename T>
@@ -42,6 +49,10 @@ struct RowKernels {
     void (*resample_float)(const float* row, const ColumnTaps& taps, const PlaneRow<float>& planes);
     void (*resample_half)(const float* row, const ColumnTaps& taps, const PlaneRow<Half>& planes);
     void (*resample_byte)(const float* row, const ColumnTaps& taps, const PlaneRow<uint8_t>& planes);
+    // Taps are narrow when every aligned run of `narrow_run` outputs reads within `narrow_span` pixels; such a run is
+    // looked up in registers. 0: this instruction set has no such path.
+    int narrow_run;
+    int narrow_span;
 };
 
 // The distribution of one head of one face; NaN throughout when a logit is NaN.

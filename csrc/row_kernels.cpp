@@ -1,5 +1,5 @@
-// Compiled once per instruction set. No standard-library templates here: their instantiations would be shared between the
-// sets by the linker, and AVX-512 code could end up in the baseline path.
+// Compiled once per instruction set. No standard-library templates here: their instantiations would be shared between
+// the sets by the linker, and AVX-512 code could end up in the baseline path.
 #include "kernels.h"
 
 #include "simd/simd.h"
@@ -44,29 +44,75 @@ void weigh(const T* const* rows, const float* weight, int taps, const float* off
     if (at < count) weigh_block(rows, weight, taps, offsets, count - kBlock, out);
 }
 
+template <typename T>
+struct Normalize {
+    explicit Normalize(const PlaneRow<T>& planes) : planes_(planes) {
+        for (int c = 0; c < 3; ++c) {
+            gain_[c] = splat(planes.gain[c]);
+            bias_[c] = splat(planes.bias[c]);
+        }
+    }
+
+    void operator()(Vec level, int channel, int column, int left) const {
+        store_first(planes_.out[channel] + column, fma(level, gain_[channel], bias_[channel]), left);
+    }
+
+private:
+    const PlaneRow<T>& planes_;
+    Vec gain_[3];
+    Vec bias_[3];
+};
+
 template <int kTaps, typename T>
 void resample_taps(const float* row, const ColumnTaps& taps, const PlaneRow<T>& planes) {
-    const Vec gain[3] = {splat(planes.gain[0]), splat(planes.gain[1]), splat(planes.gain[2])};
-    const Vec bias[3] = {splat(planes.bias[0]), splat(planes.bias[1]), splat(planes.bias[2])};
+    const Normalize<T> put(planes);
     const int count = kTaps > 0 ? kTaps : taps.taps;
     for (int i = 0; i < taps.size; i += kLanes) {
-        const Planes p = sample_columns(row, taps.first_float + i, taps.weight + i, count, taps.padded_size);
-        for (int c = 0; c < 3; ++c)
-            store_first(planes.out[c] + i, fma(p.c[c], gain[c], bias[c]), taps.size - i);
+        const Planes p = sample_columns(row, taps.first + i, taps.weight + i, count, taps.padded_size);
+        for (int c = 0; c < 3; ++c) put(p.c[c], c, i, taps.size - i);
     }
 }
 
+#if defined(HPE_NARROW)
+template <int kTaps, typename T>
+void resample_narrow(const float* row, const ColumnTaps& taps, const PlaneRow<T>& planes) {
+    const Normalize<T> put(planes);
+    const int count = kTaps > 0 ? kTaps : taps.taps;
+    const int stride = planar_stride(taps.pixels, taps.taps);
+    float* const plane[3] = {taps.planar, taps.planar + stride, taps.planar + 2 * stride};
+    for (int x = 0; x < taps.pixels; x += kLanes) split_pixels(row + 3 * x, plane[0] + x, plane[1] + x, plane[2] + x);
+    for (int i = 0; i < taps.size; i += kLanes) {
+        const Lookup at(taps.first + i, count);
+        Vec sum[3] = {splat(0.0f), splat(0.0f), splat(0.0f)};
+        for (int k = 0; k < count; ++k) {
+            const Vec weight = load(taps.weight + k * taps.padded_size + i);
+            for (int c = 0; c < 3; ++c) sum[c] = fma(weight, at.pick(plane[c], k), sum[c]);
+        }
+        for (int c = 0; c < 3; ++c) put(sum[c], c, i, taps.size - i);
+    }
+}
+#endif
+
 template <typename T>
 void resample(const float* row, const ColumnTaps& taps, const PlaneRow<T>& planes) {
-    if (taps.taps == 2)
-        resample_taps<2>(row, taps, planes);
-    else
-        resample_taps<0>(row, taps, planes);
+#if defined(HPE_NARROW)
+    if (taps.planar) {
+        if (taps.taps == 2) return resample_narrow<2>(row, taps, planes);
+        return resample_narrow<0>(row, taps, planes);
+    }
+#endif
+    if (taps.taps == 2) return resample_taps<2>(row, taps, planes);
+    resample_taps<0>(row, taps, planes);
 }
+
+#if !defined(HPE_NARROW)
+constexpr int kNarrowRun = 0;
+constexpr int kNarrowSpan = 0;
+#endif
 
 }  // namespace
 
-extern const RowKernels row_kernels = {weigh<uint8_t>, weigh<float>, resample<float>, resample<Half>,
-                                       resample<uint8_t>};
+extern const RowKernels row_kernels = {weigh<uint8_t>,    weigh<float>, resample<float>, resample<Half>,
+                                       resample<uint8_t>, kNarrowRun,   kNarrowSpan};
 
 }  // namespace hpe::HPE_ISA

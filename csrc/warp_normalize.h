@@ -1,13 +1,13 @@
 // warp_normalize: as crop_normalize, with a 3x3 homography per face in place of a box (the rectifying warp).
 //
-// The homography maps a point of the output picture, (0, 0) its top-left corner and (size, size) its bottom-right one, to
-// a point of the frame: [x y w] = H [u v 1], (x / w, y / w). Samples are bilinear; outside the frame lies the fill colour,
-// and at the frame's border the two mix, as at the border of a padded picture. Points at or behind the horizon (w <= 0)
-// are fill.
+// The homography maps a point of the output picture, (0, 0) its top-left corner and (size, size) its bottom-right one,
+// to a point of the frame: [x y w] = H [u v 1], (x / w, y / w). Samples are bilinear; outside the frame lies the fill
+// colour, and at the frame's border the two mix, as at the border of a padded picture. Points at or behind the horizon
+// (w <= 0) are fill.
 //
-// `antialias`: a triangle filter one output pixel in half-width, laid on a grid of `steps` samples per output pixel, with
-// steps = the scale at the picture's centre, rounded up. For a homography that only scales this is crop_normalize's
-// antialiasing, sampled.
+// `antialias`: a triangle filter one output pixel in half-width, laid on a grid of `steps` samples per output pixel,
+// with steps = the scale at the picture's centre, rounded up. For a homography that only scales this is
+// crop_normalize's antialiasing, sampled.
 #pragma once
 
 #include <cmath>

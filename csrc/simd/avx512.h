@@ -11,19 +11,36 @@ struct Vec {
     __m512 v;
 };
 
-HPE_HD Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
+HPE_HD Vec load(const float* p) {
+    return {_mm512_loadu_ps(p)};
+}
 HPE_HD Vec load(const uint8_t* p) {
     return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
 }
-HPE_HD Vec splat(float x) { return {_mm512_set1_ps(x)}; }
-HPE_HD Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
-HPE_HD Vec sub(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
-HPE_HD Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+HPE_HD Vec splat(float x) {
+    return {_mm512_set1_ps(x)};
+}
+HPE_HD Vec mul(Vec a, Vec b) {
+    return {_mm512_mul_ps(a.v, b.v)};
+}
+HPE_HD Vec sub(Vec a, Vec b) {
+    return {_mm512_sub_ps(a.v, b.v)};
+}
+HPE_HD Vec fma(Vec a, Vec b, Vec c) {
+    return {_mm512_fmadd_ps(a.v, b.v, c.v)};
+}
 
-HPE_HD void store(float* p, Vec a) { _mm512_storeu_ps(p, a.v); }
+HPE_HD void store(float* p, Vec a) {
+    _mm512_storeu_ps(p, a.v);
+}
 
-HPE_HD __mmask16 first_lanes(int n) { return static_cast<__mmask16>(n >= 16 ? 0xffff : (1 << n) - 1); }
-HPE_HD void store_first(float* p, Vec a, int n) { _mm512_mask_storeu_ps(p, first_lanes(n), a.v); }
+HPE_HD __mmask16 first_lanes(int n) {
+    return static_cast<__mmask16>(n >= 16 ? 0xffff : (1 << n) - 1);
+}
+HPE_HD void store_first(float* p, Vec a, int n) {
+    if (n >= 16) return _mm512_storeu_ps(p, a.v);
+    _mm512_mask_storeu_ps(p, first_lanes(n), a.v);
+}
 HPE_HD void store_first(Half* p, Vec a, int n) {
     _mm256_mask_storeu_epi16(p, first_lanes(n), _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT));
 }
@@ -44,12 +61,13 @@ HPE_HD Planes sample_columns(const float* row, const int* first, const float* we
         const __m512 w = _mm512_loadu_ps(weight + k * stride);
         for (int g = 0; g < 4; ++g) {
             const float* base = row + 3 * k;
-            __m512 p = _mm512_castps128_ps512(_mm_loadu_ps(base + first[4 * g]));
-            p = _mm512_insertf32x4(p, _mm_loadu_ps(base + first[4 * g + 1]), 1);
-            p = _mm512_insertf32x4(p, _mm_loadu_ps(base + first[4 * g + 2]), 2);
-            p = _mm512_insertf32x4(p, _mm_loadu_ps(base + first[4 * g + 3]), 3);
-            const __m512i spread = _mm512_add_epi32(
-                _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3), _mm512_set1_epi32(4 * g));
+            // Masked broadcasts from memory leave the shuffle units to the weights.
+            __m512 p = _mm512_castps128_ps512(_mm_loadu_ps(base + 3 * first[4 * g]));
+            p = _mm512_mask_broadcast_f32x4(p, 0x00f0, _mm_loadu_ps(base + 3 * first[4 * g + 1]));
+            p = _mm512_mask_broadcast_f32x4(p, 0x0f00, _mm_loadu_ps(base + 3 * first[4 * g + 2]));
+            p = _mm512_mask_broadcast_f32x4(p, 0xf000, _mm_loadu_ps(base + 3 * first[4 * g + 3]));
+            const __m512i spread = _mm512_add_epi32(_mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3),
+                                                    _mm512_set1_epi32(4 * g));
             sum[g] = _mm512_fmadd_ps(_mm512_permutexvar_ps(spread, w), p, sum[g]);
         }
     }
@@ -63,5 +81,43 @@ HPE_HD Planes sample_columns(const float* row, const int* first, const float* we
              {_mm512_shuffle_f32x4(low01, high01, 0xee)},
              {_mm512_shuffle_f32x4(low2, high2, 0x44)}}};
 }
+
+#define HPE_NARROW
+constexpr int kNarrowRun = 16;
+constexpr int kNarrowSpan = 32;
+
+// 16 interleaved pixels into their planes. Reads 48 floats.
+HPE_HD void split_pixels(const float* row, float* c0, float* c1, float* c2) {
+    const __m512 a = _mm512_loadu_ps(row), b = _mm512_loadu_ps(row + 16), c = _mm512_loadu_ps(row + 32);
+    // Channel 0 of 16 pixels lies at 0, 3, .. 45: the first eleven in a and b, the rest in c.
+    const __m512i low0 = _mm512_setr_epi32(0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 0, 0, 0, 0, 0);
+    const __m512i low1 = _mm512_setr_epi32(1, 4, 7, 10, 13, 16, 19, 22, 25, 28, 31, 0, 0, 0, 0, 0);
+    const __m512i low2 = _mm512_setr_epi32(2, 5, 8, 11, 14, 17, 20, 23, 26, 29, 0, 0, 0, 0, 0, 0);
+    const __m512i high0 = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 17, 20, 23, 26, 29);
+    const __m512i high1 = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 18, 21, 24, 27, 30);
+    const __m512i high2 = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 19, 22, 25, 28, 31);
+    _mm512_storeu_ps(c0, _mm512_permutex2var_ps(_mm512_permutex2var_ps(a, low0, b), high0, c));
+    _mm512_storeu_ps(c1, _mm512_permutex2var_ps(_mm512_permutex2var_ps(a, low1, b), high1, c));
+    _mm512_storeu_ps(c2, _mm512_permutex2var_ps(_mm512_permutex2var_ps(a, low2, b), high2, c));
+}
+
+// Picks 16 values out of a plane within 32 values of the first.
+struct Lookup {
+    Lookup(const int* first, int taps) {
+        // A load that crosses a cache line takes twice as long, so the lines' starts are preferred.
+        base = first[0] & ~15;
+        if (first[15] + taps - base > kNarrowSpan) base = first[0];
+        index = _mm512_sub_epi32(_mm512_loadu_si512(first), _mm512_set1_epi32(base));
+    }
+
+    Vec pick(const float* plane, int tap) const {
+        const float* from = plane + base;
+        return {_mm512_permutex2var_ps(_mm512_loadu_ps(from), _mm512_add_epi32(index, _mm512_set1_epi32(tap)),
+                                       _mm512_loadu_ps(from + 16))};
+    }
+
+    int base;
+    __m512i index;
+};
 
 }  // namespace hpe::HPE_ISA

@@ -54,7 +54,7 @@ HPE_HD Planes sample_columns(const float* row, const int* first, const float* we
     for (int i = 0; i < 16; ++i) {
         float sum[3] = {0.0f, 0.0f, 0.0f};
         for (int k = 0; k < taps; ++k) {
-            const float* p = row + first[i] + 3 * k;
+            const float* p = row + 3 * (first[i] + k);
             const float w = weight[k * stride + i];
             for (int c = 0; c < 3; ++c) sum[c] += w * p[c];
         }

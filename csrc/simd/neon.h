@@ -11,7 +11,9 @@ struct Vec {
     float32x4_t q[4];
 };
 
-HPE_HD Vec load(const float* p) { return {{vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)}}; }
+HPE_HD Vec load(const float* p) {
+    return {{vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)}};
+}
 HPE_HD Vec load(const uint8_t* p) {
     const uint8x16_t bytes = vld1q_u8(p);
     const uint16x8_t low = vmovl_u8(vget_low_u8(bytes)), high = vmovl_u8(vget_high_u8(bytes));
@@ -23,12 +25,12 @@ HPE_HD Vec splat(float x) {
     return {{v, v, v, v}};
 }
 HPE_HD Vec mul(const Vec& a, const Vec& b) {
-    return {{vmulq_f32(a.q[0], b.q[0]), vmulq_f32(a.q[1], b.q[1]), vmulq_f32(a.q[2], b.q[2]),
-             vmulq_f32(a.q[3], b.q[3])}};
+    return {
+        {vmulq_f32(a.q[0], b.q[0]), vmulq_f32(a.q[1], b.q[1]), vmulq_f32(a.q[2], b.q[2]), vmulq_f32(a.q[3], b.q[3])}};
 }
 HPE_HD Vec sub(const Vec& a, const Vec& b) {
-    return {{vsubq_f32(a.q[0], b.q[0]), vsubq_f32(a.q[1], b.q[1]), vsubq_f32(a.q[2], b.q[2]),
-             vsubq_f32(a.q[3], b.q[3])}};
+    return {
+        {vsubq_f32(a.q[0], b.q[0]), vsubq_f32(a.q[1], b.q[1]), vsubq_f32(a.q[2], b.q[2]), vsubq_f32(a.q[3], b.q[3])}};
 }
 HPE_HD Vec fma(const Vec& a, const Vec& b, const Vec& c) {
     return {{vfmaq_f32(c.q[0], a.q[0], b.q[0]), vfmaq_f32(c.q[1], a.q[1], b.q[1]), vfmaq_f32(c.q[2], a.q[2], b.q[2]),
@@ -45,7 +47,8 @@ HPE_HD void store(Half* p, const Vec& a) {
 HPE_HD void store(uint8_t* p, const Vec& a) {
     uint16x4_t words[4];
     for (int i = 0; i < 4; ++i) words[i] = vqmovun_s32(vcvtnq_s32_f32(a.q[i]));
-    vst1q_u8(p, vcombine_u8(vqmovn_u16(vcombine_u16(words[0], words[1])), vqmovn_u16(vcombine_u16(words[2], words[3]))));
+    vst1q_u8(p,
+             vcombine_u8(vqmovn_u16(vcombine_u16(words[0], words[1])), vqmovn_u16(vcombine_u16(words[2], words[3]))));
 }
 
 template <typename T>
@@ -68,7 +71,7 @@ HPE_HD Planes sample_columns(const float* row, const int* first, const float* we
         for (int k = 0; k < taps; ++k) {
             const float* base = row + 3 * k;
             const float* w = weight + k * stride + 4 * q;
-            for (int g = 0; g < 4; ++g) sum[g] = vfmaq_n_f32(sum[g], vld1q_f32(base + first[4 * q + g]), w[g]);
+            for (int g = 0; g < 4; ++g) sum[g] = vfmaq_n_f32(sum[g], vld1q_f32(base + 3 * first[4 * q + g]), w[g]);
         }
         // Transpose four (c0, c1, c2, unused) pixels.
         const float32x4_t low = vtrn1q_f32(sum[0], sum[1]), high = vtrn1q_f32(sum[2], sum[3]);

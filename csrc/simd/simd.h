@@ -1,4 +1,5 @@
-// The vector type of the instruction set being compiled: HPE_ISA names the namespace, HPE_SIMD_HEADER the implementation.
+// The vector type of the instruction set being compiled: HPE_ISA names the namespace, HPE_SIMD_HEADER the
+// implementation.
 #pragma once
 
 #ifndef HPE_ISA
