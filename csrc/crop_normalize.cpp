@@ -101,7 +101,7 @@ public:
         float* out = rows_.data() + static_cast<size_t>(slot) * columns_ * 3;
         if (held_[slot] != y) {
             for (int x = 0; x < columns_; ++x) {
-                const Bgr pixel = pixel_at(frame_, first_column_ + x, y);
+                const Bgr pixel = pixel_at<PixelFormat::kNv12>(frame_, first_column_ + x, y);
                 out[3 * x] = pixel.b;
                 out[3 * x + 1] = pixel.g;
                 out[3 * x + 2] = pixel.r;

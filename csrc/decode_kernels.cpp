@@ -1,59 +1,67 @@
 // Compiled once per instruction set, like row_kernels.cpp and under the same rule: no standard-library templates.
 #include "exp.h"
 #include "kernels.h"
+#include "simd/simd.h"
 
 namespace hpe::HPE_ISA {
 namespace {
 
-// Sixteen running sums, so that the compiler may keep them in vector registers without reordering anything.
-struct Lanes {
-    float v[kLanes];
-};
+constexpr float kLowest = -3.402823466e38f;
 
-HPE_HD float total(const Lanes& lanes) {
-    float sum = 0.0f;
-    for (int l = 0; l < kLanes; ++l) sum += lanes.v[l];
+// The last, partly filled vector of `count` values, padded with what has no weight in a softmax.
+HPE_HD Vec load_tail(const float* values, int from, int count) {
+    float padded[kLanes];
+    for (int l = 0; l < kLanes; ++l) padded[l] = from + l < count ? values[from + l] : kLowest;
+    return load(padded);
+}
+
+HPE_HD Vec weighted_sum(const float* weight, const float* values, int count) {
+    Vec sum = splat(0.0f);
+    int i = 0;
+    for (; i + kLanes <= count; i += kLanes) sum = fma(load(weight + i), load(values + i), sum);
+    if (i < count) {
+        float padded[kLanes];
+        for (int l = 0; l < kLanes; ++l) padded[l] = i + l < count ? values[i + l] : 0.0f;
+        sum = fma(load(weight + i), load(padded), sum);
+    }
     return sum;
 }
 
 Moments softmax_moments(const float* logits, int count, const float* cosines, const float* sines, float* scratch) {
-    float peak = logits[0];
-    for (int i = 1; i < count; ++i) peak = greater(peak, logits[i]);
+    const int whole = count / kLanes * kLanes;
+    const Vec tail = load_tail(logits, whole, count);
 
-    const int padded = (count + kLanes - 1) / kLanes * kLanes;
-    for (int i = 0; i < count; ++i) scratch[i] = logits[i] - peak;
-    for (int i = count; i < padded; ++i) scratch[i] = -1000.0f;
+    // A NaN may be lost here, but not in the exponentials below.
+    Vec highest = tail;
+    for (int i = 0; i < whole; i += kLanes) highest = maximum(highest, load(logits + i));
+    const Vec peak = splat(maximum_of(highest));
 
-    Lanes sum{}, first{};
-    for (int i = 0; i < padded; i += kLanes) {
-        for (int l = 0; l < kLanes; ++l) {
-            const float e = exp_nonpositive(scratch[i + l]);
-            scratch[i + l] = e;
-            sum.v[l] += e;
-            first.v[l] += e * static_cast<float>(i + l);
-        }
+    alignas(64) static constexpr float kSteps[kLanes] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const Vec steps = load(kSteps);
+    const Vec lanes = splat(static_cast<float>(kLanes));
+    Vec sum = splat(0.0f), first = splat(0.0f), bin = steps;
+    for (int i = 0; i < count; i += kLanes) {
+        const Vec e = exp_nonpositive(sub(i < whole ? load(logits + i) : tail, peak));
+        store(scratch + i, e);
+        sum = add(sum, e);
+        first = fma(e, bin, first);
+        bin = add(bin, lanes);
     }
-    const float norm = 1.0f / total(sum);
+    const float norm = 1.0f / sum_of(sum);
     Moments m{};
-    m.mean = total(first) * norm;
+    m.mean = sum_of(first) * norm;
 
     // A second pass about the mean: the one-pass form loses a peaked distribution's variance to cancellation.
-    Lanes second{};
-    for (int i = 0; i < padded; i += kLanes) {
-        for (int l = 0; l < kLanes; ++l) {
-            const float d = static_cast<float>(i + l) - m.mean;
-            second.v[l] += scratch[i + l] * d * d;
-        }
+    Vec second = splat(0.0f), distance = sub(steps, splat(m.mean));
+    for (int i = 0; i < count; i += kLanes) {
+        second = fma(mul(load(scratch + i), distance), distance, second);
+        distance = add(distance, lanes);
     }
-    m.variance = total(second) * norm;
+    m.variance = sum_of(second) * norm;
 
     if (cosines && sines) {
-        for (int i = 0; i < count; ++i) {
-            m.cosine += scratch[i] * cosines[i];
-            m.sine += scratch[i] * sines[i];
-        }
-        m.cosine *= norm;
-        m.sine *= norm;
+        m.cosine = sum_of(weighted_sum(scratch, cosines, count)) * norm;
+        m.sine = sum_of(weighted_sum(scratch, sines, count)) * norm;
     }
     return m;
 }

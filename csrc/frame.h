@@ -43,13 +43,14 @@ HPE_HD Bgr nv12_to_bgr(float y, float u, float v) {
 }
 
 // One pixel as three levels in the frame's own channel order (NV12: blue, green, red).
+template <PixelFormat kFormat>
 HPE_HD Bgr pixel_at(const Frame& frame, int x, int y) {
     const uint8_t* row = frame.data + y * frame.row_stride_bytes;
-    if (frame.format == PixelFormat::kColor) {
+    if (kFormat == PixelFormat::kColor) {
         const uint8_t* p = row + 3 * x;
         return {static_cast<float>(p[0]), static_cast<float>(p[1]), static_cast<float>(p[2])};
     }
-    if (frame.format == PixelFormat::kGray8) {
+    if (kFormat == PixelFormat::kGray8) {
         const float level = row[x];
         return {level, level, level};
     }

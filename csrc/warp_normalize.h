@@ -28,7 +28,8 @@ struct Point {
 HPE_HD Point map_point(const Homography& h, double u, double v) {
     const double w = h.m[6] * u + h.m[7] * v + h.m[8];
     if (!(w > 0)) return {0, 0, false};
-    return {(h.m[0] * u + h.m[1] * v + h.m[2]) / w, (h.m[3] * u + h.m[4] * v + h.m[5]) / w, true};
+    const double inverse = 1.0 / w;
+    return {(h.m[0] * u + h.m[1] * v + h.m[2]) * inverse, (h.m[3] * u + h.m[4] * v + h.m[5]) * inverse, true};
 }
 
 // Samples per output pixel: the larger side of the output's central pixel, measured in frame pixels.
@@ -49,23 +50,33 @@ HPE_HD Bgr lerp(const Bgr& a, const Bgr& b, float t) {
     return {a.b + t * (b.b - a.b), a.g + t * (b.g - a.g), a.r + t * (b.r - a.r)};
 }
 
+template <PixelFormat kFormat>
 HPE_HD Bgr pixel_or_fill(const Frame& frame, int x, int y, const Bgr& fill) {
-    return x >= 0 && y >= 0 && x < frame.width && y < frame.height ? pixel_at(frame, x, y) : fill;
+    return x >= 0 && y >= 0 && x < frame.width && y < frame.height ? pixel_at<kFormat>(frame, x, y) : fill;
 }
 
+template <PixelFormat kFormat>
 HPE_HD Bgr sample_bilinear(const Frame& frame, const Point& p, const Bgr& fill) {
     // The comparison is written so that a NaN falls out as fill too.
     if (!p.visible || !(p.x > -0.5 && p.y > -0.5 && p.x < frame.width + 0.5 && p.y < frame.height + 0.5)) return fill;
-    const double left = floor(p.x - 0.5), top = floor(p.y - 0.5);
-    const int x = static_cast<int>(left), y = static_cast<int>(top);
-    const float tx = static_cast<float>(p.x - 0.5 - left), ty = static_cast<float>(p.y - 0.5 - top);
-    const Bgr upper = lerp(pixel_or_fill(frame, x, y, fill), pixel_or_fill(frame, x + 1, y, fill), tx);
-    const Bgr lower = lerp(pixel_or_fill(frame, x, y + 1, fill), pixel_or_fill(frame, x + 1, y + 1, fill), tx);
+    const int x = floor_int(p.x - 0.5), y = floor_int(p.y - 0.5);
+    const float tx = static_cast<float>(p.x - 0.5 - x), ty = static_cast<float>(p.y - 0.5 - y);
+    if (x >= 0 && y >= 0 && x + 1 < frame.width && y + 1 < frame.height) {
+        const Bgr upper = lerp(pixel_at<kFormat>(frame, x, y), pixel_at<kFormat>(frame, x + 1, y), tx);
+        const Bgr lower = lerp(pixel_at<kFormat>(frame, x, y + 1), pixel_at<kFormat>(frame, x + 1, y + 1), tx);
+        return lerp(upper, lower, ty);
+    }
+    const Bgr upper =
+        lerp(pixel_or_fill<kFormat>(frame, x, y, fill), pixel_or_fill<kFormat>(frame, x + 1, y, fill), tx);
+    const Bgr lower =
+        lerp(pixel_or_fill<kFormat>(frame, x, y + 1, fill), pixel_or_fill<kFormat>(frame, x + 1, y + 1, fill), tx);
     return lerp(upper, lower, ty);
 }
 
 // One output pixel in the frame's channel order; `fill` likewise.
+template <PixelFormat kFormat>
 HPE_HD Bgr warp_pixel(const Frame& frame, const Homography& h, int column, int row, int steps, const Bgr& fill) {
+    if (steps == 1) return sample_bilinear<kFormat>(frame, map_point(h, column + 0.5, row + 0.5), fill);
     Bgr sum{0, 0, 0};
     const double step = 1.0 / steps;
     const float norm = static_cast<float>(step * step * step * step);
@@ -73,7 +84,7 @@ HPE_HD Bgr warp_pixel(const Frame& frame, const Homography& h, int column, int r
         for (int a = 1 - steps; a < steps; ++a) {
             const Point p = map_point(h, column + 0.5 + a * step, row + 0.5 + b * step);
             const float weight = static_cast<float>((steps - (a < 0 ? -a : a)) * (steps - (b < 0 ? -b : b))) * norm;
-            const Bgr s = sample_bilinear(frame, p, fill);
+            const Bgr s = sample_bilinear<kFormat>(frame, p, fill);
             sum.b += weight * s.b;
             sum.g += weight * s.g;
             sum.r += weight * s.r;

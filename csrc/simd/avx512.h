@@ -30,6 +30,28 @@ HPE_HD Vec fma(Vec a, Vec b, Vec c) {
     return {_mm512_fmadd_ps(a.v, b.v, c.v)};
 }
 
+HPE_HD Vec add(Vec a, Vec b) {
+    return {_mm512_add_ps(a.v, b.v)};
+}
+HPE_HD Vec maximum(Vec a, Vec b) {
+    return {_mm512_max_ps(a.v, b.v)};
+}
+HPE_HD void fill(Vec* a, float x) {
+    a->v = _mm512_set1_ps(x);
+}
+HPE_HD float sum_of(Vec a) {
+    return _mm512_reduce_add_ps(a.v);
+}
+HPE_HD float maximum_of(Vec a) {
+    return _mm512_reduce_max_ps(a.v);
+}
+HPE_HD Vec scale_by_power(Vec p, Vec shifted, Vec x) {
+    const __m512i n = _mm512_add_epi32(_mm512_castps_si512(shifted.v), _mm512_set1_epi32(127));
+    const __m512 power = _mm512_castsi512_ps(_mm512_slli_epi32(n, 23));
+    const __mmask16 tiny = _mm512_cmp_ps_mask(x.v, _mm512_set1_ps(-87.0f), _CMP_LT_OQ);
+    return {_mm512_mask_mul_ps(_mm512_mul_ps(p.v, power), tiny, _mm512_setzero_ps(), _mm512_setzero_ps())};
+}
+
 HPE_HD void store(float* p, Vec a) {
     _mm512_storeu_ps(p, a.v);
 }

@@ -1,6 +1,7 @@
 // 16 floats in plain C++: what every processor runs, and what the vector forms are compared with.
 #pragma once
 
+#include "../exp.h"
 #include "../half.h"
 
 namespace hpe::HPE_ISA {
@@ -34,6 +35,35 @@ HPE_HD Vec fma(const Vec& a, const Vec& b, const Vec& c) {
     Vec d;
     for (int i = 0; i < 16; ++i) d.v[i] = a.v[i] * b.v[i] + c.v[i];
     return d;
+}
+
+HPE_HD Vec add(const Vec& a, const Vec& b) {
+    Vec c;
+    for (int i = 0; i < 16; ++i) c.v[i] = a.v[i] + b.v[i];
+    return c;
+}
+HPE_HD Vec maximum(const Vec& a, const Vec& b) {
+    Vec c;
+    for (int i = 0; i < 16; ++i) c.v[i] = greater(a.v[i], b.v[i]);
+    return c;
+}
+HPE_HD void fill(Vec* a, float x) {
+    *a = splat(x);
+}
+HPE_HD float sum_of(const Vec& a) {
+    float four[4];
+    for (int i = 0; i < 4; ++i) four[i] = (a.v[i] + a.v[i + 8]) + (a.v[i + 4] + a.v[i + 12]);
+    return (four[0] + four[2]) + (four[1] + four[3]);
+}
+HPE_HD float maximum_of(const Vec& a) {
+    float m = a.v[0];
+    for (int i = 1; i < 16; ++i) m = greater(m, a.v[i]);
+    return m;
+}
+HPE_HD Vec scale_by_power(const Vec& p, const Vec& shifted, const Vec& x) {
+    Vec out;
+    for (int i = 0; i < 16; ++i) out.v[i] = hpe::scale_by_power(p.v[i], shifted.v[i], x.v[i]);
+    return out;
 }
 
 HPE_HD void store(float* p, const Vec& a) {

@@ -37,6 +37,34 @@ HPE_HD Vec fma(const Vec& a, const Vec& b, const Vec& c) {
              vfmaq_f32(c.q[3], a.q[3], b.q[3])}};
 }
 
+HPE_HD Vec add(const Vec& a, const Vec& b) {
+    return {
+        {vaddq_f32(a.q[0], b.q[0]), vaddq_f32(a.q[1], b.q[1]), vaddq_f32(a.q[2], b.q[2]), vaddq_f32(a.q[3], b.q[3])}};
+}
+HPE_HD Vec maximum(const Vec& a, const Vec& b) {
+    return {
+        {vmaxq_f32(a.q[0], b.q[0]), vmaxq_f32(a.q[1], b.q[1]), vmaxq_f32(a.q[2], b.q[2]), vmaxq_f32(a.q[3], b.q[3])}};
+}
+HPE_HD void fill(Vec* a, float x) {
+    *a = splat(x);
+}
+HPE_HD float sum_of(const Vec& a) {
+    return vaddvq_f32(vaddq_f32(vaddq_f32(a.q[0], a.q[1]), vaddq_f32(a.q[2], a.q[3])));
+}
+HPE_HD float maximum_of(const Vec& a) {
+    return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.q[0], a.q[1]), vmaxq_f32(a.q[2], a.q[3])));
+}
+HPE_HD Vec scale_by_power(const Vec& p, const Vec& shifted, const Vec& x) {
+    Vec out;
+    for (int i = 0; i < 4; ++i) {
+        const int32x4_t n = vaddq_s32(vreinterpretq_s32_f32(shifted.q[i]), vdupq_n_s32(127));
+        const float32x4_t scaled = vmulq_f32(p.q[i], vreinterpretq_f32_s32(vshlq_n_s32(n, 23)));
+        const uint32x4_t tiny = vcltq_f32(x.q[i], vdupq_n_f32(-87.0f));
+        out.q[i] = vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(scaled), tiny));
+    }
+    return out;
+}
+
 HPE_HD void store(float* p, const Vec& a) {
     for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, a.q[i]);
 }
