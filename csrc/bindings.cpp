@@ -47,7 +47,7 @@ enum class OutputType { kFloat32, kFloat16, kUint8 };
 
 class CropNormalize {
 public:
-    CropNormalize(const std::array<float, 4>& margins, bool square, bool clip, bool antialias,
+    CropNormalize(const std::array<double, 4>& margins, bool square, bool clip, bool antialias,
                   const std::array<float, 3>& fill, int size, bool swap_colors, const std::array<float, 3>& gain,
                   const std::array<float, 3>& bias, OutputType output, const std::string& isa)
         : output_(output), isa_(find_isa(isa)) {
@@ -191,7 +191,7 @@ PYBIND11_MODULE(_native, m) {
         .value("MATRIX", DecodeKind::kMatrix);
 
     py::class_<CropNormalize>(m, "CropNormalize")
-        .def(py::init<const std::array<float, 4>&, bool, bool, bool, const std::array<float, 3>&, int, bool,
+        .def(py::init<const std::array<double, 4>&, bool, bool, bool, const std::array<float, 3>&, int, bool,
                       const std::array<float, 3>&, const std::array<float, 3>&, OutputType, const std::string&>(),
              py::kw_only(), py::arg("margins"), py::arg("square"), py::arg("clip"), py::arg("antialias"),
              py::arg("fill"), py::arg("size"), py::arg("swap_colors"), py::arg("gain"), py::arg("bias"),

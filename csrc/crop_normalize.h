@@ -25,9 +25,9 @@ struct Box {
 };
 
 struct CropRule {
-    float margin[4];  // left, top, right, bottom, as fractions of the box's width (left, right) and height
-    bool square;      // extend the shorter side about the centre
-    bool clip;        // cut the window at the frame's edges, after squaring
+    double margin[4];  // left, top, right, bottom, as fractions of the box's width (left, right) and height
+    bool square;       // extend the shorter side about the centre
+    bool clip;         // cut the window at the frame's edges, after squaring
     bool antialias;
     float fill[3];  // levels 0..255 in the network's colour order
 };
@@ -76,6 +76,10 @@ HPE_HD int ceil_int(double x) {
     return -floor_int(-x);
 }
 
+// A window that reaches less than this into a pixel does not hold it: 0.1 * 40 must not bring in a pixel more than 4
+// does.
+constexpr double kSliver = 1e-3;
+
 // One side of the window, sampled at `size` points.
 struct Axis {
     double origin;      // the window's edge
@@ -92,8 +96,8 @@ HPE_HD Axis make_axis(double from, double to, int size, bool antialias) {
     axis.scale = (to - from) / size;
     axis.half_width = antialias ? greater(axis.scale, 1.0) : 1.0;
     axis.slope = 1.0 / axis.half_width;
-    axis.first = floor_int(from);
-    axis.last = to > from ? greater(ceil_int(to) - 1, axis.first) : axis.first - 1;
+    axis.first = floor_int(from + kSliver);
+    axis.last = to > from ? greater(ceil_int(to - kSliver) - 1, axis.first) : axis.first - 1;
     return axis;
 }
 

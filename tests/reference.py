@@ -1,0 +1,153 @@
+"""Float64 oracles, written from the definitions and not from the kernels: dense, slow and plain."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.spec import Crop, Input
+
+Array = NDArray[np.float64]
+
+
+def nv12_to_bgr(luma: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> Array:
+    """BT.601 limited range, every chroma sample standing for its 2x2 block; unrounded."""
+    y = 1.164 * np.maximum(luma.astype(np.float64) - 16, 0)
+    blocks = chroma.reshape(chroma.shape[0], -1, 2).astype(np.float64) - 128
+    u, v = (np.kron(blocks[..., i], np.ones((2, 2))) for i in (0, 1))
+    return np.clip(np.stack([y + 2.018 * u, y - 0.391 * u - 0.813 * v, y + 1.596 * v], axis=-1), 0, 255)
+
+
+def window(box: Array, crop: Crop, width: int, height: int) -> Array:
+    x1, y1, x2, y2 = (float(v) for v in box)
+    w, h = x2 - x1, y2 - y1
+    left, top, right, bottom = crop.margins
+    x1, y1, x2, y2 = x1 - left * w, y1 - top * h, x2 + right * w, y2 + bottom * h
+    if crop.square:
+        side = max(x2 - x1, y2 - y1)
+        cx, cy = (x1 + x2) / 2, (y1 + y2) / 2
+        x1, y1, x2, y2 = cx - side / 2, cy - side / 2, cx + side / 2, cy + side / 2
+    if crop.clip:
+        x1, x2 = np.clip([x1, x2], 0, width)
+        y1, y2 = np.clip([y1, y2], 0, height)
+    return np.array([x1, y1, x2, y2])
+
+
+def axis_weights(start: float, stop: float, size: int, antialias: bool) -> tuple[int, Array]:
+    """First pixel of the cut and the dense matrix [size, pixels of the cut]."""
+    # A pixel that the window reaches into by less than a thousandth is not part of the cut.
+    first = int(np.floor(start + 1e-3))
+    last = max(int(np.ceil(stop - 1e-3)) - 1, first)
+    scale = (stop - start) / size
+    half = max(scale, 1.0) if antialias else 1.0
+    centers = start + (np.arange(size) + 0.5) * scale
+    distance = np.abs(np.arange(first, last + 1) + 0.5 - centers[:, None])
+    weights = np.maximum(1 - distance / half, 0)
+    # A centre that rounding put outside the cut takes the nearest pixel.
+    lost = weights.sum(1) == 0
+    weights[lost, np.argmin(distance[lost], axis=1)] = 1
+    return first, weights / weights.sum(1, keepdims=True)
+
+
+def crop_levels(frame: Array, box: Array, crop: Crop, size: int, fill: Array) -> Array:
+    """Cut the window out of ``frame`` [H, W, 3], padded with ``fill`` [3], and resize the cut: [size, size, 3]."""
+    height, width = frame.shape[:2]
+    x1, y1, x2, y2 = window(box, crop, width, height)
+    if x2 <= x1 or y2 <= y1:
+        return np.broadcast_to(fill, (size, size, 3)).astype(np.float64)
+    antialias = crop.resampling == "antialias"
+    left, wx = axis_weights(x1, x2, size, antialias)
+    top, wy = axis_weights(y1, y2, size, antialias)
+    columns, rows = left + np.arange(wx.shape[1]), top + np.arange(wy.shape[1])
+    inside = ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))
+    cut = frame[np.clip(rows, 0, height - 1)][:, np.clip(columns, 0, width - 1)]
+    cut = np.where(inside[..., None], cut, fill)
+    return np.einsum("iy,jx,yxc->ijc", wy, wx, cut, optimize=True)
+
+
+def warp_levels(frame: Array, homography: Array, size: int, antialias: bool, fill: Array) -> Array:
+    """Sample a frame padded with fill at H (u v 1): [size, size, 3]."""
+    steps = 1
+    if antialias:
+        c = size / 2
+        ends = _project(homography, np.array([[c - 0.5, c], [c + 0.5, c], [c, c - 0.5], [c, c + 0.5]]))
+        if np.isfinite(ends).all():
+            extent = max(np.hypot(*(ends[1] - ends[0])), np.hypot(*(ends[3] - ends[2])))
+            steps = int(np.clip(np.ceil(extent - 1e-9), 1, 64))
+    grid = np.arange(size) + 0.5
+    total = np.zeros((size, size, 3))
+    for b in range(1 - steps, steps):
+        for a in range(1 - steps, steps):
+            weight = (steps - abs(a)) * (steps - abs(b)) / steps**4
+            u, v = np.meshgrid(grid + a / steps, grid + b / steps)
+            points = _project(homography, np.stack([u, v], axis=-1).reshape(-1, 2))
+            total += weight * _bilinear(frame, points, fill).reshape(size, size, 3)
+    return total
+
+
+def _project(homography: Array, points: Array) -> Array:
+    mapped = np.column_stack([points, np.ones(len(points))]) @ homography.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(mapped[:, 2:] > 0, mapped[:, :2] / mapped[:, 2:], np.nan)
+
+
+def _bilinear(frame: Array, points: Array, fill: Array) -> Array:
+    height, width = frame.shape[:2]
+    out = np.tile(fill.astype(np.float64), (len(points), 1))
+    ok = np.isfinite(points).all(1)
+    ok &= (np.abs(points - [width / 2, height / 2]) < [width / 2 + 1, height / 2 + 1]).all(1)
+    x, y = points[ok, 0] - 0.5, points[ok, 1] - 0.5
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    result = np.zeros((ok.sum(), 3))
+    for dy in (0, 1):
+        for dx in (0, 1):
+            cx, cy = left + dx, top + dy
+            inside = (cx >= 0) & (cy >= 0) & (cx < width) & (cy < height)
+            value = np.where(inside[:, None], frame[np.clip(cy, 0, height - 1), np.clip(cx, 0, width - 1)], fill)
+            weight = np.abs(1 - dx - (x - left)) * np.abs(1 - dy - (y - top))
+            result += weight[:, None] * value
+    out[ok] = result
+    return out
+
+
+def normalize(levels: Array, frame_color: str, input: Input) -> Array:
+    """[size, size, 3] levels in the frame's order to [3, size, size] in the network's."""
+    if frame_color != input.color:
+        levels = levels[..., ::-1]
+    return ((levels * input.scale - np.array(input.mean)) / np.array(input.std)).transpose(2, 0, 1)
+
+
+def softmax(logits: Array) -> Array:
+    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def decode_bins(logits: Array, first_deg: float, step_deg: float, circular: bool) -> tuple[Array, Array]:
+    """Angle and standard deviation in degrees of logits [N, K]."""
+    p = softmax(np.asarray(logits, np.float64))
+    values = first_deg + step_deg * np.arange(p.shape[1])
+    if circular:
+        z = (p * np.exp(1j * np.deg2rad(values))).sum(1)
+        return np.rad2deg(np.angle(z)), np.rad2deg(np.sqrt(-2 * np.log(np.minimum(np.abs(z), 1))))
+    mean = p @ values
+    return mean, np.sqrt((p * (values - mean[:, None]) ** 2).sum(1))
+
+
+def rotation(yaw_deg: float, pitch_deg: float, roll_deg: float) -> Array:
+    """R = Rx(-pitch) Ry(yaw) Rz(roll), multiplied out from its factors."""
+    return rx(-pitch_deg) @ ry(yaw_deg) @ rz(roll_deg)
+
+
+def rx(deg: float) -> Array:
+    c, s = np.cos(np.deg2rad(deg)), np.sin(np.deg2rad(deg))
+    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+
+
+def ry(deg: float) -> Array:
+    c, s = np.cos(np.deg2rad(deg)), np.sin(np.deg2rad(deg))
+    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+
+
+def rz(deg: float) -> Array:
+    c, s = np.cos(np.deg2rad(deg)), np.sin(np.deg2rad(deg))
+    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
