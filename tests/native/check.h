@@ -1,0 +1,61 @@
+// The least that a test needs: CHECK counts, reports and goes on; the process ends with the number of failures.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <random>
+#include <vector>
+
+#include "frame.h"
+
+inline int& failures() {
+    static int count = 0;
+    return count;
+}
+
+#define CHECK(condition, ...)                                               \
+    do {                                                                    \
+        if (!(condition)) {                                                 \
+            if (++failures() <= 20) {                                       \
+                std::printf("%s:%d: %s: ", __FILE__, __LINE__, #condition); \
+                std::printf(__VA_ARGS__);                                   \
+                std::printf("\n");                                          \
+            }                                                               \
+        }                                                                   \
+    } while (0)
+
+// A frame in a heap block of exactly its own size, so that the address sanitizer sees every byte too many.
+struct TestFrame {
+    std::vector<uint8_t> luma, chroma;
+    hpe::Frame view{};
+
+    TestFrame(int width, int height, hpe::PixelFormat format, int padding, std::mt19937& random) {
+        const int channels = format == hpe::PixelFormat::kColor ? 3 : 1;
+        const int stride = width * channels + padding;
+        luma.resize(static_cast<size_t>(stride) * (height - 1) + static_cast<size_t>(width) * channels);
+        for (uint8_t& v : luma) v = static_cast<uint8_t>(random());
+        view = {luma.data(), nullptr, stride, 0, width, height, format};
+        if (format == hpe::PixelFormat::kNv12) {
+            chroma.resize(static_cast<size_t>(stride) * (height / 2 - 1) + width);
+            for (uint8_t& v : chroma) v = static_cast<uint8_t>(random());
+            view.chroma = chroma.data();
+            view.chroma_row_stride_bytes = stride;
+        }
+    }
+};
+
+inline hpe::Bgr pixel_of(const hpe::Frame& f, int x, int y) {
+    switch (f.format) {
+        case hpe::PixelFormat::kColor:
+            return hpe::pixel_at<hpe::PixelFormat::kColor>(f, x, y);
+        case hpe::PixelFormat::kGray8:
+            return hpe::pixel_at<hpe::PixelFormat::kGray8>(f, x, y);
+        default:
+            return hpe::pixel_at<hpe::PixelFormat::kNv12>(f, x, y);
+    }
+}
+
+void crop_tests();
+void warp_tests();
+void decode_tests();

@@ -1,0 +1,37 @@
+// Calls every shared formula from device code. It is compiled, not run.
+#include "decode.h"
+#include "exp.h"
+#include "half.h"
+#include "warp_normalize.h"
+
+namespace {
+
+using namespace hpe;
+
+template <PixelFormat kFormat>
+__global__ void all_formulas(Frame frame, Box box, CropRule crop, Homography homography, BinGrid grid, Moments moments,
+                             float* out, Half* half, uint8_t* byte, PoseArrays poses) {
+    const Window w = crop_window(box, crop, frame.width, frame.height);
+    const Axis axis = make_axis(w.x1, w.x2, 112, crop.antialias);
+    const double center = sample_center(axis, static_cast<int>(threadIdx.x));
+    const TapRange taps = taps_of(axis, center);
+    float sum = static_cast<float>(most_taps(axis));
+    for (int p = taps.first; p <= taps.last; ++p)
+        sum += static_cast<float>(tap_weight(axis, center, p)) * pixel_at<kFormat>(frame, p, 0).g;
+    const Bgr warped = warp_pixel<kFormat>(frame, homography, 1, 2, warp_steps(homography, 112, true), {0, 0, 0});
+    store_value(sum + warped.r, out);
+    store_value(sum, half);
+    store_value(exp_nonpositive(sum), byte);
+    float m[9];
+    matrix_from_6d(out, m);
+    Angles angles = angles_from_label_matrix(m);
+    angles.yaw += expected_angle(grid, moments) + angle_deviation(grid, moments);
+    write_pose(angles, nullptr, poses, 0);
+}
+
+template __global__ void all_formulas<PixelFormat::kColor>(Frame, Box, CropRule, Homography, BinGrid, Moments, float*,
+                                                           Half*, uint8_t*, PoseArrays);
+template __global__ void all_formulas<PixelFormat::kNv12>(Frame, Box, CropRule, Homography, BinGrid, Moments, float*,
+                                                          Half*, uint8_t*, PoseArrays);
+
+}  // namespace

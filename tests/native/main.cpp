@@ -1,0 +1,9 @@
+#include "check.h"
+
+int main() {
+    crop_tests();
+    warp_tests();
+    decode_tests();
+    std::printf(failures() ? "%d checks failed\n" : "all native checks passed\n", failures());
+    return failures() ? 1 : 0;
+}

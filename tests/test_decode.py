@@ -1,0 +1,229 @@
+"""decode against the float64 oracle: distributions from their definition, rotations multiplied out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hpe_edge import InputError, ModelError, ModelSpec
+from hpe_edge.geometry import geodesic_deg
+from hpe_edge.ops import DecodeHeads, isa_names
+from hpe_edge.poses import Poses
+from hpe_edge.spec import (
+    AngleHead,
+    AnglesDecode,
+    BinHead,
+    BinsDecode,
+    Crop,
+    Decode,
+    Input,
+    MatrixDecode,
+    Origin,
+    Rot6dDecode,
+)
+
+# Degrees; a float32 expectation over a 360 degree grid rounds at about 2^-24 of 180, a hundred times below this.
+ANGLE_TOLERANCE = 1e-3
+
+
+def make_spec(decode: Decode, outputs: tuple[str, ...]) -> ModelSpec:
+    input = Input(size=8, color="BGR", scale=1.0, mean=(0, 0, 0), std=(1, 1, 1))
+    return ModelSpec("test", input, outputs, Crop(), decode, Origin("none", "0"))
+
+
+def bins_spec(*grids: tuple[float, float, int, bool]) -> ModelSpec:
+    """One output per head, each with two columns in front that belong to nobody."""
+    names = ("a", "b", "c")
+    heads = [BinHead(n, 2, f, s, k, c) for n, (f, s, k, c) in zip(names, grids, strict=True)]
+    return make_spec(BinsDecode(*heads), names)
+
+
+HOPENET = (-99.0, 3.0, 66, False)
+SHAW = (-97.5, 3.0, 66, False)
+EHPNET = (-93.0, 3.0, 62, False)
+WHENET_YAW = (-180.0, 3.0, 120, True)
+
+
+@pytest.mark.parametrize("isa", isa_names())
+@pytest.mark.parametrize(
+    "grids",
+    [
+        (HOPENET, HOPENET, HOPENET),
+        (SHAW, SHAW, SHAW),
+        (EHPNET, EHPNET, EHPNET),
+        (WHENET_YAW, HOPENET, HOPENET),
+        ((-99.0, 1.0, 198, False), (99.0, -3.0, 67, False), (0.0, 5.0, 1, False)),
+        ((-4.0, 0.5, 15, False), (-4.0, 0.5, 16, False), (-4.0, 0.5, 17, False)),
+        ((0.0, 90.0, 4, True), (177.0, -3.0, 120, True), (-180.0, 1.0, 360, True)),
+    ],
+)
+@pytest.mark.parametrize("spread", [0.01, 3.0, 60.0])
+def test_bins(rng: np.random.Generator, grids: tuple, spread: float, isa: str) -> None:
+    logits = [rng.normal(0, spread, (9, 2 + g[2])).astype(np.float32) for g in grids]
+    poses = DecodeHeads(bins_spec(*grids), isa)(logits)
+    for i, (first, step, _, circular) in enumerate(grids):
+        angle, sigma = reference.decode_bins(logits[i][:, 2:], first, step, circular)
+        difference = poses.angles[:, i] - angle
+        if circular:
+            # A flat circular distribution has no direction; nearly flat, its mean turns on the last digits.
+            difference = (difference + 180) % 360 - 180
+            difference[sigma > 150] = 0
+            sigma_tolerance = np.where(sigma > 150, 2.0, 0.02 + 2e-4 / np.maximum(sigma, 1e-3))
+        else:
+            sigma_tolerance = 2e-3 * np.ones(len(sigma))
+        assert np.abs(difference).max() < ANGLE_TOLERANCE * (20 if circular else 1)
+        assert (np.abs(poses.sigma[:, i] - sigma) < sigma_tolerance).all()
+    for row, angles in zip(poses.rotation, poses.angles, strict=True):
+        np.testing.assert_allclose(row, reference.rotation(*angles.astype(np.float64)), atol=2e-6)
+
+
+def test_uniform_logits_tell_edges_from_centres() -> None:
+    flat = [np.zeros((1, 68), np.float32)] * 3
+    np.testing.assert_allclose(DecodeHeads(bins_spec(HOPENET, HOPENET, HOPENET))(flat).angles, -1.5, atol=1e-5)
+    np.testing.assert_allclose(DecodeHeads(bins_spec(SHAW, SHAW, SHAW))(flat).angles, 0.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("isa", isa_names())
+def test_peaked_logits_keep_their_small_sigma(isa: str) -> None:
+    logits = np.zeros((66, 68), np.float32)
+    logits[np.arange(66), 2 + np.arange(66)] = 30.0
+    poses = DecodeHeads(bins_spec(HOPENET, HOPENET, HOPENET), isa)([logits] * 3)
+    for i in range(3):
+        angle, sigma = reference.decode_bins(logits[:, 2:], -99, 3, False)
+        np.testing.assert_allclose(poses.angles[:, i], angle, atol=2e-5)
+        np.testing.assert_allclose(poses.sigma[:, i], sigma, rtol=1e-3)
+
+
+@pytest.mark.parametrize("isa", isa_names())
+def test_large_and_infinite_logits(isa: str) -> None:
+    decode = DecodeHeads(bins_spec(HOPENET, HOPENET, HOPENET), isa)
+    logits = np.full((4, 68), -1e30, np.float32)
+    logits[0, 12] = 1e30
+    logits[1, 12] = -np.inf
+    logits[2] = -np.inf
+    logits[2, 22] = 5
+    logits[3] = 3e38
+    poses = decode([logits] * 3)
+    np.testing.assert_allclose(poses.yaw, [-69, poses.yaw[1], -39, -1.5], atol=1e-4)
+    want, _ = reference.decode_bins(logits[1:2, 2:].clip(-2e30), -99, 3, False)
+    np.testing.assert_allclose(poses.yaw[1], want[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("isa", isa_names())
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("column", [2, 17, 33, 67])
+def test_nan_spoils_its_own_row_only(rng: np.random.Generator, isa: str, bad: float, column: int) -> None:
+    logits = [rng.normal(0, 3, (5, 68)).astype(np.float32) for _ in range(3)]
+    decode = DecodeHeads(bins_spec(HOPENET, HOPENET, HOPENET), isa)
+    clean = decode([x.copy() for x in logits])
+    logits[1][3, column] = bad
+    poses = decode(logits)
+    for name in ("angles", "sigma", "rotation"):
+        got, want = getattr(poses, name), getattr(clean, name)
+        assert np.isnan(got[3]).all(), name
+        np.testing.assert_array_equal(np.delete(got, 3, 0), np.delete(want, 3, 0))
+
+
+def test_a_head_seen_from_behind_stays_behind() -> None:
+    logits = np.full((1, 122), -20, np.float32)
+    logits[0, 2 + 0] = logits[0, 2 + 119] = 5.0  # -180 and +177 degrees
+    spec = bins_spec(WHENET_YAW, HOPENET, HOPENET)
+    poses = DecodeHeads(spec)([logits, np.zeros((1, 68), np.float32), np.zeros((1, 68), np.float32)])
+    assert abs(poses.yaw[0]) > 178
+
+
+def test_one_output_in_the_networks_own_order(rng: np.random.Generator) -> None:
+    # Columns roll, yaw, pitch, as the lightweight network has them.
+    decode = BinsDecode(BinHead("x", 66, *SHAW[:3]), BinHead("x", 132, *SHAW[:3]), BinHead("x", 0, *SHAW[:3]))
+    logits = rng.normal(0, 3, (4, 198)).astype(np.float32)
+    poses = DecodeHeads(make_spec(decode, ("x",)))([logits])
+    for angle, at in ((poses.yaw, 66), (poses.pitch, 132), (poses.roll, 0)):
+        want, _ = reference.decode_bins(logits[:, at : at + 66], -97.5, 3, False)
+        np.testing.assert_allclose(angle, want, atol=ANGLE_TOLERANCE)
+
+
+def test_angles_with_factors(rng: np.random.Generator) -> None:
+    decode = AnglesDecode(AngleHead("x", 0, 180.0), AngleHead("x", 1, -99.0), AngleHead("x", 2, 1.0))
+    values = rng.uniform(-0.5, 0.5, (6, 3)).astype(np.float32)
+    poses = DecodeHeads(make_spec(decode, ("x",)))([values])
+    np.testing.assert_allclose(poses.angles, values * [180, -99, 1], atol=1e-5)
+    assert np.isnan(poses.sigma).all()
+    for row, angles in zip(poses.rotation, poses.angles, strict=True):
+        np.testing.assert_allclose(row, reference.rotation(*angles.astype(np.float64)), atol=2e-6)
+
+
+def label_matrix(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    return reference.rz(roll) @ reference.ry(yaw) @ reference.rx(pitch)
+
+
+@settings(max_examples=100, deadline=None)
+@given(yaw=st.floats(-89, 89), pitch=st.floats(-179, 179), roll=st.floats(-179, 179), scale=st.floats(0.1, 10))
+def test_six_numbers_and_matrices_give_the_label_triple(yaw: float, pitch: float, roll: float, scale: float) -> None:
+    m = label_matrix(yaw, pitch, roll)
+    # Any vector with the right half-plane will do for the second column.
+    sixd = np.concatenate([scale * m[:, 0], m[:, 1] * 0.7 + 0.4 * m[:, 0]]).astype(np.float32)[None]
+    for decode, values in (
+        (Rot6dDecode("x"), sixd),
+        (MatrixDecode("x"), m.reshape(1, 9).astype(np.float32)),
+        (MatrixDecode("x"), m[None].astype(np.float32)),
+    ):
+        poses = DecodeHeads(make_spec(decode, ("x",)))([values])
+        assert geodesic_deg(reference.rotation(yaw, pitch, roll), poses.rotation[0]) < 0.01
+        wrapped = (poses.angles[0] - [yaw, pitch, roll] + 180) % 360 - 180
+        assert np.abs(wrapped * [1, np.cos(np.deg2rad(yaw)), np.cos(np.deg2rad(yaw))]).max() < 0.01
+
+
+def test_six_numbers_at_the_gimbal_and_of_nothing() -> None:
+    decode = DecodeHeads(make_spec(Rot6dDecode("x"), ("x",)))
+    m = label_matrix(90, 20, 0)
+    poses = decode([np.concatenate([m[:, 0], m[:, 1]]).astype(np.float32)[None]])
+    assert poses.gimbal.all()
+    assert geodesic_deg(reference.rotation(90, 20, 0), poses.rotation[0]) < 0.1
+    assert np.isfinite(decode([np.zeros((1, 6), np.float32)]).angles).all()
+    nan = decode([np.float32([[1, 0, np.nan, 0, 1, 0], [1, 0, 0, 0, 1, 0]])])
+    assert np.isnan(nan.angles[0]).all()
+    np.testing.assert_allclose(nan.angles[1], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 1, 1000])
+def test_any_number_of_faces(rng: np.random.Generator, count: int) -> None:
+    logits = [rng.normal(0, 3, (count, 68)).astype(np.float32) for _ in range(3)]
+    poses = DecodeHeads(bins_spec(HOPENET, HOPENET, HOPENET))(logits)
+    assert len(poses) == count
+    assert poses.quaternion.shape == (count, 4)
+    want, _ = reference.decode_bins(logits[0][:, 2:], -99, 3, False) if count else (np.zeros(0), None)
+    np.testing.assert_allclose(poses.yaw, want, atol=ANGLE_TOLERANCE)
+
+
+def test_padded_rows_and_out(rng: np.random.Generator) -> None:
+    wide = rng.normal(0, 3, (7, 200)).astype(np.float32)
+    view = wide[::2, :68]
+    decode = DecodeHeads(bins_spec(HOPENET, HOPENET, HOPENET))
+    out = Poses.empty(4)
+    assert decode([view] * 3, out) is out
+    np.testing.assert_array_equal(out.angles, decode([view.copy()] * 3).angles)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "fragment"),
+    [
+        ([np.zeros((2, 68), np.float32)] * 2, "needs 3 arrays"),
+        ([np.zeros((2, 67), np.float32)] * 3, r"float32 \[N, 68\]"),
+        ([np.zeros((2, 68), np.float64)] * 3, "float64"),
+        ([np.zeros((68, 2), np.float32).T] * 3, "packed columns"),
+        ([np.zeros((n, 68), np.float32) for n in (2, 3, 2)], "agree in N"),
+    ],
+)
+def test_bad_outputs(outputs: list, fragment: str) -> None:
+    with pytest.raises(InputError, match=fragment):
+        DecodeHeads(bins_spec(HOPENET, HOPENET, HOPENET))(outputs)
+    with pytest.raises(InputError, match="must hold 2 faces"):
+        DecodeHeads(bins_spec(HOPENET, HOPENET, HOPENET))([np.zeros((2, 68), np.float32)] * 3, Poses.empty(3))
+
+
+def test_a_circular_head_must_close() -> None:
+    with pytest.raises(ModelError, match="360"):
+        BinHead("x", 0, -99, 3, 66, circular=True)
