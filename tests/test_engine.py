@@ -1,0 +1,260 @@
+"""PoseEngine over a tiny model whose answer is computed here in NumPy, and every way of loading the wrong thing."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import reference
+from onnx import TensorProto
+from tiny_model import tiny_spec, tiny_weights, write_tiny_model
+
+import hpe_edge
+from hpe_edge import BackendError, InputError, ModelError, ModelNotFoundError, PoseEngine
+from hpe_edge.ops import crop_normalize
+from hpe_edge.spec import Crop
+
+BOXES = np.float32([[10, 10, 50, 60], [-20, 5, 40, 70], [60, 20, 90, 45]])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("engine") / "tiny.onnx")
+
+
+@pytest.fixture
+def frame(rng: np.random.Generator) -> np.ndarray:
+    # Smooth areas, so that the mean colour, and with it the answer, differs from box to box.
+    return np.kron(rng.integers(0, 256, (8, 10, 3)), np.ones((10, 10, 1))).astype(np.uint8)
+
+
+def expected(frame: np.ndarray, boxes: np.ndarray, crop: Crop | None = None, color: str = "BGR") -> np.ndarray:
+    spec = tiny_spec()
+    faces = crop_normalize(frame, boxes, crop or spec.crop, spec.input, color=color)
+    weight, bias = tiny_weights()
+    logits = faces.mean(axis=(2, 3), dtype=np.float64) @ weight + bias
+    return np.stack([reference.decode_bins(logits[:, i * 66 : i * 66 + 66], -99, 3, False)[0] for i in range(3)], 1)
+
+
+def test_angles_are_what_the_network_says(model: Path, frame: np.ndarray) -> None:
+    engine = PoseEngine(model)
+    poses = engine(frame, BOXES)
+    np.testing.assert_allclose(poses.angles, expected(frame, BOXES), atol=1e-3)
+    assert np.ptp(poses.yaw) > 1
+    np.testing.assert_array_equal(poses.yaw, poses.angles[:, 0])
+    np.testing.assert_array_equal(poses.pitch, poses.angles[:, 1])
+    np.testing.assert_array_equal(poses.roll, poses.angles[:, 2])
+    assert (poses.sigma > 0).all()
+    assert "yaw" in repr(poses) and "tiny" in repr(engine)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 8, 9, 50])
+@pytest.mark.parametrize("batch", [None, 1, 4])
+def test_any_number_of_faces_whatever_the_models_batch(
+    tmp_path: Path, frame: np.ndarray, rng: np.random.Generator, batch: int | None, count: int
+) -> None:
+    engine = PoseEngine(write_tiny_model(tmp_path / "m.onnx", batch=batch))
+    corners = rng.uniform(0, 50, (count, 2))
+    boxes = np.column_stack([corners, corners + rng.uniform(5, 40, (count, 2))]).reshape(-1, 4)
+    poses = engine(frame, boxes)
+    assert len(poses) == count and poses.quaternion.shape == (count, 4) and poses.gimbal.shape == (count,)
+    if count:
+        np.testing.assert_allclose(poses.angles, expected(frame, boxes), atol=1e-3)
+
+
+def test_results_are_not_overwritten_by_the_next_call(model: Path, frame: np.ndarray) -> None:
+    engine = PoseEngine(model)
+    first = engine(frame, BOXES)
+    kept = first.angles.copy()
+    engine(255 - frame, BOXES)
+    np.testing.assert_array_equal(first.angles, kept)
+
+
+def test_colors_of_the_frame(model: Path, frame: np.ndarray) -> None:
+    engine = PoseEngine(model)
+    bgr = engine(frame, BOXES).angles
+    np.testing.assert_allclose(engine(np.ascontiguousarray(frame[..., ::-1]), BOXES, color="RGB").angles, bgr, atol=1e-4)
+    assert np.abs(engine(frame, BOXES, color="RGB").angles - bgr).max() > 0.5
+    gray = np.ascontiguousarray(frame[..., 1])
+    repeated = np.repeat(gray[..., None], 3, axis=2)
+    np.testing.assert_allclose(
+        engine(gray, BOXES, color="GRAY8").angles, engine(repeated, BOXES).angles, atol=1e-3
+    )
+
+
+def test_the_callers_crop_replaces_the_models(model: Path, frame: np.ndarray) -> None:
+    crop = Crop(margins=(0.5, 0.0, 0.5, 0.3), square=False)
+    poses = PoseEngine(model, crop=crop)(frame, BOXES)
+    np.testing.assert_allclose(poses.angles, expected(frame, BOXES, crop), atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [TensorProto.FLOAT16, TensorProto.UINT8])
+def test_other_input_types(tmp_path: Path, frame: np.ndarray, dtype: int) -> None:
+    path = write_tiny_model(tmp_path / "m.onnx", dtype=dtype)
+    poses = PoseEngine(path)(frame, BOXES)
+    if dtype == TensorProto.FLOAT16:
+        np.testing.assert_allclose(poses.angles, expected(frame, BOXES), atol=0.1)
+    else:
+        assert np.isfinite(poses.angles).all()
+
+
+def test_many_threads_get_the_answers_of_one(model: Path, rng: np.random.Generator) -> None:
+    frames = [np.kron(rng.integers(0, 256, (8, 10, 3)), np.ones((10, 10, 1))).astype(np.uint8) for _ in range(8)]
+    engine = PoseEngine(model)
+    alone = [engine(f, BOXES).angles for f in frames]
+    wrong: list[str] = []
+
+    def work(i: int) -> None:
+        for _ in range(50):
+            if not np.array_equal(engine(frames[i], BOXES).angles, alone[i]):
+                wrong.append(f"thread {i}")
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="needs Linux's /proc to read the resident memory")
+def test_memory_does_not_grow(model: Path, frame: np.ndarray) -> None:
+    engine = PoseEngine(model, threads=1)
+    for _ in range(2000):
+        engine(frame, BOXES)
+    gc.collect()
+    before = resident_bytes()
+    for _ in range(10000):
+        engine(frame, BOXES)
+    gc.collect()
+    # A leak of one box array per call would be 480 KB.
+    assert resident_bytes() - before < 400_000
+
+
+def test_warmup_and_close(model: Path, frame: np.ndarray) -> None:
+    with PoseEngine(model) as engine:
+        engine.warmup()
+        engine.warmup(faces=20)
+        with pytest.raises(InputError, match="at least one face"):
+            engine.warmup(0)
+    engine.close()
+    with pytest.raises(BackendError, match="closed"):
+        engine(frame, BOXES)
+
+
+def test_bad_arguments_leave_the_engine_usable(model: Path, frame: np.ndarray) -> None:
+    engine = PoseEngine(model)
+    for bad in (
+        lambda: engine(frame.astype(np.float32), BOXES),
+        lambda: engine(frame, [[0, 0, np.nan, 1]]),
+        lambda: engine(frame, [0, 0, 1, 1]),
+        lambda: engine(None, []),
+    ):
+        with pytest.raises(InputError):
+            bad()
+    np.testing.assert_allclose(engine(frame, BOXES).angles, expected(frame, BOXES), atol=1e-3)
+
+
+def test_no_model_says_how_to_get_one() -> None:
+    with pytest.raises(ModelNotFoundError, match=r"python -m export\.onnx CHECKPOINT"):
+        PoseEngine()
+    with pytest.raises(FileNotFoundError, match="there is no model"):
+        PoseEngine("nowhere.onnx")
+
+
+def test_foreign_and_damaged_files(tmp_path: Path, model: Path) -> None:
+    whole = model.read_bytes()
+    for name, content in {
+        "empty.onnx": b"",
+        "text.onnx": b"this is no model",
+        "half.onnx": whole[: len(whole) // 2],
+        "noise.onnx": np.random.default_rng(0).bytes(5000),
+    }.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match=name):
+            PoseEngine(path)
+    with pytest.raises(ModelError, match="is a folder"):
+        PoseEngine(tmp_path)
+    other = tmp_path / "model.pth"
+    other.write_bytes(whole)
+    with pytest.raises(ModelError, match=r"not an \.onnx file"):
+        PoseEngine(other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fragment"),
+    [
+        ({"spec": None}, r"no hpe_edge spec.*export\.onnx CHECKPOINT"),
+        ({"spec": tiny_spec().to_json().replace('"format": 1', '"format": 99')}, "upgrade hpe_edge"),
+        ({"spec": tiny_spec(size=32)}, r"wants an input \[N, 3, 32, 32\]"),
+        ({"outputs": "other"}, "names the output 'logits'"),
+        ({"bins": 60, "spec": tiny_spec()}, "198 columns"),
+        ({"spec": replace(tiny_spec(), input=replace(tiny_spec().input, name="x"))}, "names the input 'x'"),
+        ({"spec": replace(tiny_spec(), input=replace(tiny_spec().input, dtype="float16"))}, "float16 input"),
+    ],
+)
+def test_spec_and_graph_must_agree(tmp_path: Path, changes: dict, fragment: str) -> None:
+    path = write_tiny_model(tmp_path / "m.onnx", **changes)
+    with pytest.raises(ModelError, match=fragment):
+        PoseEngine(path)
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "", "CPU"])
+def test_unknown_device(model: Path, device: str) -> None:
+    with pytest.raises(InputError, match="device must be"):
+        PoseEngine(model, device=device)
+
+
+def test_cuda_is_never_replaced_by_the_cpu(model: Path) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime offers CUDA")
+    with pytest.raises(BackendError, match="onnxruntime-gpu"):
+        PoseEngine(model, device="cuda")
+
+
+def test_threads_must_be_positive(model: Path) -> None:
+    with pytest.raises(InputError, match="threads"):
+        PoseEngine(model, threads=0)
+    assert PoseEngine(model, threads=1).device == "cpu"
+
+
+def test_nan_in_one_face_spoils_that_face_only(tmp_path: Path, frame: np.ndarray) -> None:
+    # log of the first channel's mean: minus infinity where the crop is black, which turns into NaN in the linear layer.
+    path = write_tiny_model(tmp_path / "m.onnx", dtype=TensorProto.UINT8)
+    model = onnx.load(str(path))
+    model.graph.node[2].input[0] = "logged"
+    model.graph.node.insert(2, onnx.helper.make_node("Log", ["pooled"], ["logged"]))
+    onnx.save(model, str(path))
+    frame[30:60, 30:60] = 0
+    poses = PoseEngine(path)(frame, [[2, 2, 22, 22], [35, 35, 55, 55], [70, 2, 90, 22]])
+    assert np.isnan(poses.angles[1]).all() and np.isnan(poses.rotation[1]).all() and np.isnan(poses.quaternion[1]).all()
+    assert np.isfinite(poses.angles[[0, 2]]).all()
+
+
+def test_public_names() -> None:
+    assert set(hpe_edge.__all__) == {
+        "BackendError",
+        "HpeEdgeError",
+        "InputError",
+        "ModelError",
+        "ModelNotFoundError",
+        "ModelSpec",
+        "OutputError",
+        "PoseEngine",
+        "Poses",
+        "SourceError",
+        "__version__",
+    }

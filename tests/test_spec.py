@@ -1,0 +1,123 @@
+"""ModelSpec: one JSON form, read strictly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from tiny_model import tiny_spec
+
+from hpe_edge import ModelError, ModelSpec
+from hpe_edge.spec import (
+    AngleHead,
+    AnglesDecode,
+    BinHead,
+    Crop,
+    GateResult,
+    Input,
+    MatrixDecode,
+    Rot6dDecode,
+)
+
+SPEC = tiny_spec()
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        SPEC,
+        replace(SPEC, gate=GateResult("onnx with pytorch", "sample", 64, 1e-6, 2e-6, 3e-6, {"worst_deg": 0.01})),
+        replace(SPEC, decode=Rot6dDecode("logits"), crop=Crop(resampling="antialias", fill=(1, 2, 3), clip=True)),
+        replace(SPEC, decode=MatrixDecode("logits", 3)),
+        replace(SPEC, decode=AnglesDecode(*(AngleHead("logits", i, -1.5) for i in range(3)))),
+        replace(SPEC, outputs=("logits", "extra")),
+    ],
+)
+def test_json_round_trip(spec: ModelSpec) -> None:
+    assert ModelSpec.from_json(spec.to_json()) == spec
+    assert ModelSpec.from_json(spec.to_json(indent=2)) == spec
+    assert next(iter(json.loads(spec.to_json()))) == "format"
+
+
+def test_the_written_form_stays_readable() -> None:
+    """A file written by the first version must load in every later one."""
+    text = (
+        '{"format": 1, "architecture": "lightweight", "input": {"size": 224, "color": "RGB", "scale": 0.00392156862745098,'
+        '"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "name": "image", "dtype": "float32"},'
+        '"outputs": ["logits"], "crop": {"margins": [0.1, 0.1, 0.1, 0.1], "square": true, "clip": false,'
+        '"fill": [0.0, 0.0, 0.0], "resampling": "bilinear"}, "decode": {"kind": "bins",'
+        '"yaw": {"output": "logits", "column": 0, "first_deg": -97.5, "step_deg": 3.0, "count": 66, "circular": false},'
+        '"pitch": {"output": "logits", "column": 66, "first_deg": -97.5, "step_deg": 3.0, "count": 66, "circular": false},'
+        '"roll": {"output": "logits", "column": 132, "first_deg": -97.5, "step_deg": 3, "count": 66}},'
+        '"origin": {"checkpoint": "model-b66.pkl", "sha256": "00", "tools": {"torch": "2.13.0"}}, "gate": null}'
+    )
+    spec = ModelSpec.from_json(text)
+    assert (spec.architecture, spec.decode.yaw.first_deg, spec.input.mean[0]) == ("lightweight", -97.5, 0.485)
+
+
+def edited(*path: object, value: object = None, remove: bool = False) -> str:
+    plain = json.loads(SPEC.to_json())
+    node = plain
+    for key in path[:-1]:
+        node = node[key]
+    if remove:
+        del node[path[-1]]
+    else:
+        node[path[-1]] = value
+    return json.dumps(plain)
+
+
+@pytest.mark.parametrize(
+    ("text", "fragment"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "no format number"),
+        ("{}", "no format number"),
+        (edited("format", value="1"), "no format number"),
+        (edited("format", value=2), "upgrade hpe_edge"),
+        (edited("format", value=0), "never existed"),
+        (edited("surprise", value=1), "unknown field 'surprise'"),
+        (edited("input", "surprise", value=1), "spec.input has the unknown field"),
+        (edited("decode", "yaw", "surprise", value=1), "spec.decode.yaw has the unknown field"),
+        (edited("crop", remove=True), "spec lacks the field 'crop'"),
+        (edited("decode", "yaw", "first_deg", remove=True), "spec.decode.yaw lacks the field 'first_deg'"),
+        (edited("decode", "kind", value="guess"), "spec.decode.kind must be one of bins"),
+        (edited("decode", value=[]), "spec.decode must be an object"),
+        (edited("input", "size", value=224.5), "spec.input.size must be int"),
+        (edited("input", "size", value=True), "spec.input.size must be int"),
+        (edited("input", "size", value=0), "1..4096"),
+        (edited("input", "color", value="GRB"), "RGB, BGR"),
+        (edited("input", "mean", value=[0, 0]), "a list of 3"),
+        (edited("input", "mean", value=[0, 0, "a"]), r"spec.input.mean\[2\] must be a number"),
+        (edited("input", "std", value=[1, 1, 0]), "positive"),
+        (edited("input", "scale", value=float("nan")), "finite"),
+        (edited("input", "dtype", value="float64"), "float32, float16, uint8"),
+        (edited("input", "dtype", value="uint8"), "scale 1, mean 0"),
+        (edited("crop", "margins", value=[-0.5, 0, -0.5, 0]), "leave nothing"),
+        (edited("crop", "fill", value=[0, 0, 256]), "0..255"),
+        (edited("crop", "square", value=1), "spec.crop.square must be bool"),
+        (edited("crop", "resampling", value="nearest"), "bilinear, antialias"),
+        (edited("outputs", value="logits"), "a list"),
+        (edited("outputs", value=["other"]), "reads output 'logits'"),
+        (edited("decode", "yaw", "count", value=0), "1..4096 bins"),
+        (edited("decode", "yaw", "step_deg", value=0), "step"),
+        (edited("decode", "yaw", "circular", value=True), "360"),
+        (edited("origin", "tools", value={"a": 1}), "spec.origin.tools.a must be str"),
+        (edited("gate", value={"compared": "x"}), "spec.gate lacks"),
+    ],
+)
+def test_what_does_not_fit_is_refused(text: str, fragment: str) -> None:
+    with pytest.raises(ModelError, match=fragment):
+        ModelSpec.from_json(text)
+
+
+def test_values_are_checked_in_python_too() -> None:
+    with pytest.raises(ModelError):
+        Crop(margins=(0.0, 0.0, 0.0))  # type: ignore[arg-type]
+    with pytest.raises(ModelError):
+        Input(size=10, color="RGB", scale=-1, mean=(0, 0, 0), std=(1, 1, 1))
+    with pytest.raises(ModelError):
+        BinHead("x", -1, 0, 1, 3)
+    with pytest.raises(ModelError):
+        AngleHead("x", 0, 0.0)
