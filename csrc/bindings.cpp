@@ -1,5 +1,6 @@
 // The only file that knows Python. Arguments were checked in hpe_edge/ops.py; here arrays become views, the interpreter
 // lock is released and C++ loops.
+#include <pybind11/native_enum.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -176,19 +177,22 @@ PYBIND11_MODULE(_native, m) {
     using namespace hpe;
     m.doc() = "Fused crop and decode of hpe_edge. Arguments are checked by hpe_edge.ops; call that instead.";
 
-    py::enum_<PixelFormat>(m, "PixelFormat")
+    py::native_enum<PixelFormat>(m, "PixelFormat", "enum.Enum")
         .value("COLOR", PixelFormat::kColor)
         .value("GRAY8", PixelFormat::kGray8)
-        .value("NV12", PixelFormat::kNv12);
-    py::enum_<OutputType>(m, "OutputType")
+        .value("NV12", PixelFormat::kNv12)
+        .finalize();
+    py::native_enum<OutputType>(m, "OutputType", "enum.Enum")
         .value("FLOAT32", OutputType::kFloat32)
         .value("FLOAT16", OutputType::kFloat16)
-        .value("UINT8", OutputType::kUint8);
-    py::enum_<DecodeKind>(m, "DecodeKind")
+        .value("UINT8", OutputType::kUint8)
+        .finalize();
+    py::native_enum<DecodeKind>(m, "DecodeKind", "enum.Enum")
         .value("BINS", DecodeKind::kBins)
         .value("ANGLES", DecodeKind::kAngles)
         .value("ROT6D", DecodeKind::kRot6d)
-        .value("MATRIX", DecodeKind::kMatrix);
+        .value("MATRIX", DecodeKind::kMatrix)
+        .finalize();
 
     py::class_<CropNormalize>(m, "CropNormalize")
         .def(py::init<const std::array<double, 4>&, bool, bool, bool, const std::array<float, 3>&, int, bool,

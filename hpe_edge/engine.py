@@ -59,9 +59,7 @@ class PoseEngine:
         self._idle: deque[Context] = deque()
         self._closed = False
 
-    def __call__(
-        self, frame: NDArray[np.uint8] | Planes, boxes: ArrayLike, *, color: FrameColor = "BGR"
-    ) -> Poses:
+    def __call__(self, frame: NDArray[np.uint8] | Planes, boxes: ArrayLike, *, color: FrameColor = "BGR") -> Poses:
         """Estimate the poses of all boxes of a frame.
 
         Args:
@@ -124,7 +122,7 @@ class PoseEngine:
         """
         if faces < 1:
             raise InputError(f"warmup needs at least one face, got {faces}")
-        self(np.zeros((64, 64, 3), np.uint8), np.tile(np.float32([[16, 16, 48, 48]]), (faces, 1)))
+        self(np.zeros((64, 64, 3), np.uint8), [[16, 16, 48, 48]] * faces)
 
     def close(self) -> None:
         """Free the model. A later call raises BackendError; closing twice is harmless."""
@@ -157,9 +155,7 @@ def _model_path(model: str | os.PathLike[str] | None) -> Path:
     if not path.is_file():
         raise ModelNotFoundError(f"there is no model {path}; make one with python -m export.onnx CHECKPOINT -o {path}")
     if path.suffix != ".onnx":
-        raise ModelError(
-            f"{path} is not an .onnx file; a checkpoint is converted with python -m export.onnx {path}"
-        )
+        raise ModelError(f"{path} is not an .onnx file; a checkpoint is converted with python -m export.onnx {path}")
     return path
 
 

@@ -31,7 +31,7 @@ Planes = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 MAX_COORDINATE = 1e6  # pixels; a box beyond it is a mistake, and sampling a window that wide would take seconds
 MAX_FRAME_SIDE = 1 << 16
 
-_OUTPUT = {
+_OUTPUT: dict[str, tuple[np.dtype[Any], native.OutputType]] = {
     "float32": (np.dtype(np.float32), native.OutputType.FLOAT32),
     "float16": (np.dtype(np.float16), native.OutputType.FLOAT16),
     "uint8": (np.dtype(np.uint8), native.OutputType.UINT8),
@@ -319,8 +319,7 @@ def _view_frame(
         _check_sides(frame)
         return frame, None, native.PixelFormat.COLOR
     if color == "GRAY8":
-        _check_plane(frame, "uint8 [H, W] for color='GRAY8'")
-        return frame, None, native.PixelFormat.GRAY8
+        return _check_plane(frame, "uint8 [H, W] for color='GRAY8'"), None, native.PixelFormat.GRAY8
     if color == "NV12":
         luma, chroma = _nv12_planes(frame)
         return luma, chroma, native.PixelFormat.NV12
@@ -333,31 +332,39 @@ def _nv12_planes(frame: NDArray[np.uint8] | Planes) -> Planes:
             raise InputError(f"an NV12 frame in planes is a pair (Y, UV), got {len(frame)} planes")
         luma, chroma = frame
     else:
-        _check_plane(frame, "uint8 [H * 3 / 2, W] or a pair of planes (Y, UV) for color='NV12'")
-        if frame.shape[0] % 3:
-            raise InputError(f"an NV12 frame has H * 3 / 2 rows, got {frame.shape[0]}, which is not a multiple of 3")
-        height = frame.shape[0] // 3 * 2
-        luma, chroma = frame[:height], frame[height:]
+        whole = _check_plane(frame, "uint8 [H * 3 / 2, W] or a pair of planes (Y, UV) for color='NV12'")
+        if whole.shape[0] % 3:
+            raise InputError(f"an NV12 frame has H * 3 / 2 rows, got {whole.shape[0]}, which is not a multiple of 3")
+        height = whole.shape[0] // 3 * 2
+        luma, chroma = whole[:height], whole[height:]
     _check_plane(luma, "a Y plane uint8 [H, W] for color='NV12'")
     height, width = luma.shape
     if height % 2 or width % 2:
         raise InputError(f"an NV12 frame has even sides, got {width} x {height}")
-    if isinstance(chroma, np.ndarray) and chroma.ndim == 3 and chroma.shape[2:] == (2,) and chroma.strides[1:] == (2, 1):
+    if (
+        isinstance(chroma, np.ndarray)
+        and chroma.ndim == 3
+        and chroma.shape[2:] == (2,)
+        and chroma.strides[1:] == (2, 1)
+    ):
         chroma = np.lib.stride_tricks.as_strided(
             chroma, (chroma.shape[0], 2 * chroma.shape[1]), (chroma.strides[0], 1), writeable=False
         )
     _check_plane(chroma, "a UV plane uint8 [H / 2, W / 2, 2] for color='NV12'")
     if chroma.shape != (height // 2, width):
-        raise InputError(f"the UV plane must be [{height // 2}, {width // 2}, 2], got {chroma.shape} (U and V in a row)")
+        raise InputError(
+            f"the UV plane must be [{height // 2}, {width // 2}, 2], got {chroma.shape} (U and V in a row)"
+        )
     return luma, chroma
 
 
-def _check_plane(plane: Any, what: str) -> None:
+def _check_plane(plane: Any, what: str) -> NDArray[np.uint8]:
     if not isinstance(plane, np.ndarray) or plane.dtype != _UINT8 or plane.ndim != 2:
         raise InputError(_frame_message(plane, what))
     if plane.size and plane.strides[1] != 1:
         raise InputError("the frame's pixels must be packed within a row; pass np.ascontiguousarray(frame)")
     _check_sides(plane)
+    return plane
 
 
 def _check_sides(frame: NDArray[np.uint8]) -> None:

@@ -115,7 +115,9 @@ def test_nv12_planes_with_their_own_strides(rng: np.random.Generator) -> None:
     luma[:], chroma[:] = frame[:64], frame[64:]
     whole = crop_normalize(frame, [[-3, 5, 50, 70]], Crop(), IMAGENET, color="NV12")
     for uv in (chroma, chroma.reshape(32, 40, 2) if chroma.flags.c_contiguous else np.array(chroma).reshape(32, 40, 2)):
-        np.testing.assert_array_equal(crop_normalize((luma, uv), [[-3, 5, 50, 70]], Crop(), IMAGENET, color="NV12"), whole)
+        np.testing.assert_array_equal(
+            crop_normalize((luma, uv), [[-3, 5, 50, 70]], Crop(), IMAGENET, color="NV12"), whole
+        )
 
 
 @pytest.mark.parametrize("isa", isa_names())

@@ -78,13 +78,13 @@ def test_results_are_not_overwritten_by_the_next_call(model: Path, frame: np.nda
 def test_colors_of_the_frame(model: Path, frame: np.ndarray) -> None:
     engine = PoseEngine(model)
     bgr = engine(frame, BOXES).angles
-    np.testing.assert_allclose(engine(np.ascontiguousarray(frame[..., ::-1]), BOXES, color="RGB").angles, bgr, atol=1e-4)
+    np.testing.assert_allclose(
+        engine(np.ascontiguousarray(frame[..., ::-1]), BOXES, color="RGB").angles, bgr, atol=1e-4
+    )
     assert np.abs(engine(frame, BOXES, color="RGB").angles - bgr).max() > 0.5
     gray = np.ascontiguousarray(frame[..., 1])
     repeated = np.repeat(gray[..., None], 3, axis=2)
-    np.testing.assert_allclose(
-        engine(gray, BOXES, color="GRAY8").angles, engine(repeated, BOXES).angles, atol=1e-3
-    )
+    np.testing.assert_allclose(engine(gray, BOXES, color="GRAY8").angles, engine(repeated, BOXES).angles, atol=1e-3)
 
 
 def test_the_callers_crop_replaces_the_models(model: Path, frame: np.ndarray) -> None:

@@ -39,7 +39,9 @@ def test_against_the_oracle(
     }.get(color, lambda: frame.astype(np.float64))()
     crop = Crop(fill=(40, 90, 200), resampling=resampling)
     got = warp_normalize(frame, [homography], crop, LEVELS, color=color)[0]
-    want = reference.warp_levels(levels, np.array(homography, float), 20, resampling == "antialias", np.array(crop.fill))
+    want = reference.warp_levels(
+        levels, np.array(homography, float), 20, resampling == "antialias", np.array(crop.fill)
+    )
     np.testing.assert_allclose(got, want.transpose(2, 0, 1), atol=5e-3)
 
 

@@ -163,7 +163,9 @@ def _check_graph(
     """The fixed batch, if any, and each output's shape after the batch; ModelError where spec and graph disagree."""
     inputs = session.get_inputs()
     if len(inputs) != 1 or inputs[0].name != spec.input.name:
-        raise ModelError(f"{path}: the spec names the input {spec.input.name!r}, the graph has {[i.name for i in inputs]}")
+        raise ModelError(
+            f"{path}: the spec names the input {spec.input.name!r}, the graph has {[i.name for i in inputs]}"
+        )
     shape = inputs[0].shape
     if len(shape) != 4 or list(shape[1:]) != [3, spec.input.size, spec.input.size]:
         raise ModelError(

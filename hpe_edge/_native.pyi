@@ -1,0 +1,97 @@
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_BINS: int
+
+class PixelFormat(Enum):
+    COLOR = 0
+    GRAY8 = 1
+    NV12 = 2
+
+class OutputType(Enum):
+    FLOAT32 = 0
+    FLOAT16 = 1
+    UINT8 = 2
+
+class DecodeKind(Enum):
+    BINS = 0
+    ANGLES = 1
+    ROT6D = 2
+    MATRIX = 3
+
+class CropNormalize:
+    def __init__(
+        self,
+        *,
+        margins: Sequence[float],
+        square: bool,
+        clip: bool,
+        antialias: bool,
+        fill: Sequence[float],
+        size: int,
+        swap_colors: bool,
+        gain: Sequence[float],
+        bias: Sequence[float],
+        output: OutputType,
+        isa: str,
+    ) -> None: ...
+    def boxes(
+        self,
+        frame: NDArray[np.uint8],
+        chroma: NDArray[np.uint8] | None,
+        format: PixelFormat,
+        boxes: NDArray[np.float32],
+        out: NDArray[Any],
+    ) -> None: ...
+    def warp(
+        self,
+        frame: NDArray[np.uint8],
+        chroma: NDArray[np.uint8] | None,
+        format: PixelFormat,
+        homographies: NDArray[np.float64],
+        out: NDArray[Any],
+    ) -> None: ...
+
+class Decode:
+    def __init__(
+        self,
+        *,
+        kind: DecodeKind,
+        places: Sequence[tuple[int, int]],
+        grids: Sequence[tuple[float, float, int, bool]],
+        factors: Sequence[float],
+        isa: str,
+    ) -> None: ...
+    def run(
+        self,
+        outputs: Sequence[NDArray[np.float32]],
+        angles: NDArray[np.float32],
+        sigma: NDArray[np.float32],
+        rotation: NDArray[np.float32],
+    ) -> None: ...
+
+class CudaDevice:
+    @property
+    def name(self) -> str: ...
+    @property
+    def major(self) -> int: ...
+    @property
+    def minor(self) -> int: ...
+    @property
+    def integrated(self) -> bool: ...
+
+class CudaProbe:
+    @property
+    def runtime_version(self) -> int: ...
+    @property
+    def devices(self) -> list[CudaDevice]: ...
+    @property
+    def reason(self) -> str: ...
+
+def first_bad_box(boxes: NDArray[np.float32], limit: float) -> int: ...
+def probe_cuda() -> CudaProbe: ...
+def isa_names() -> list[str]: ...

@@ -1,0 +1,95 @@
+"""Finding faces where no boxes are given.
+
+A model's crop is relative to boxes that fit the face as its 68 landmarks do, from chin to eyebrows. Detectors draw
+their boxes differently, so each one here converts its own to that form.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.errors import BackendError
+
+_CASCADE = "haarcascade_frontalface_alt2.xml"
+
+
+class Detector(Protocol):
+    """Finds the faces of a frame."""
+
+    def __call__(self, frame_bgr: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Boxes float32 ``[N, 4]``, x1 y1 x2 y2 in pixels, chin to eyebrows, of a frame uint8 ``[H, W, 3]``."""
+
+
+class HaarDetector:
+    """OpenCV's Haar cascade for frontal faces: needs no model file, finds upright faces.
+
+    Measured with the settings below on 195 labelled AFLW2000 photos: it finds 112 of 134 faces with |yaw| under 30
+    degrees, 11 of 35 under 60 and 5 of the 26 beyond, and draws 10 boxes elsewhere. In 17 frames of a 720p classroom
+    video it finds 62 of the 84 faces that YuNet finds, and 8 boxes that are none, 7 of them on one spot. For faces
+    further to the side, bring the boxes of a better detector.
+
+    May be called from many threads; they take turns, because OpenCV's classifier keeps state while it runs.
+    """
+
+    # Relative to the side of Haar's square box; the landmark box lies lower and is smaller. Medians over the 122 of 195
+    # AFLW2000 photos where both overlap (IoU > 0.4), quartiles in brackets: width 0.83..0.90, height 0.78..0.87, centre
+    # up-down 0.12..0.17. The centre left-right is 0 within 0.08 either way and depends on yaw. The conversion lifts the
+    # median IoU with the landmark box from 0.58 to 0.74; the lightweight network with its own crop then errs by 2.62
+    # degrees (mean of the three angles, the 128 photos where Haar finds the face), with the landmark boxes by 2.71.
+    WIDTH = 0.863
+    HEIGHT = 0.825
+    CENTER_DOWN = 0.146
+
+    # Larger frames are shrunk to this longer side: 1.7 times as fast on 720p as the full size, for the same faces.
+    LONGEST_SIDE = 800
+    SMALLEST_FACE = 24  # pixels after shrinking, so 38 in 720p; below, wrong boxes outnumber faces
+    SCALE_STEP = 1.1
+    NEIGHBORS = 4
+
+    def __init__(self) -> None:
+        """Load the cascade that comes with opencv-python.
+
+        Raises:
+            BackendError: the installed OpenCV has none; version 5 does not.
+        """
+        folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
+        if not hasattr(cv2, "CascadeClassifier") or folder is None or not (Path(folder) / _CASCADE).is_file():
+            raise BackendError(
+                f"the face detector needs {_CASCADE}, which OpenCV {cv2.__version__} does not have: "
+                "run `pip install 'opencv-python>=4.8,<5'`, or bring boxes of your own (--boxes FILE)"
+            )
+        self._classifier = cv2.CascadeClassifier(str(Path(folder) / _CASCADE))
+        self._lock = threading.Lock()
+
+    def __call__(self, frame_bgr: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Find upright, roughly frontal faces.
+
+        Args:
+            frame_bgr: uint8 ``[H, W, 3]``.
+
+        Returns:
+            float32 ``[N, 4]``: x1 y1 x2 y2 in pixels, chin to eyebrows, from left to right.
+        """
+        gray = cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2GRAY)
+        scale = min(1.0, self.LONGEST_SIDE / max(gray.shape))
+        if scale < 1.0:
+            gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        smallest = (self.SMALLEST_FACE, self.SMALLEST_FACE)
+        with self._lock:
+            found = self._classifier.detectMultiScale(gray, self.SCALE_STEP, self.NEIGHBORS, minSize=smallest)
+        squares = np.asarray(found, np.float32).reshape(-1, 4) / np.float32(scale)
+        return landmark_boxes(squares[np.argsort(squares[:, 0], kind="stable")])
+
+
+def landmark_boxes(squares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Haar's boxes x y width height ``[N, 4]`` as landmark-tight boxes x1 y1 x2 y2 ``[N, 4]``."""
+    x, y, width, height = squares.T
+    center_x, center_y = x + width / 2, y + height * (0.5 + HaarDetector.CENTER_DOWN)
+    half_w, half_h = width * HaarDetector.WIDTH / 2, height * HaarDetector.HEIGHT / 2
+    return np.stack([center_x - half_w, center_y - half_h, center_x + half_w, center_y + half_h], axis=1)

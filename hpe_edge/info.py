@@ -1,0 +1,75 @@
+"""A model's spec in words."""
+
+from __future__ import annotations
+
+from hpe_edge.spec import AngleHead, AnglesDecode, BinHead, BinsDecode, Crop, GateResult, Input, ModelSpec
+
+
+def describe(spec: ModelSpec) -> str:
+    """The spec as aligned lines, for people; programs read ``spec.to_json()``."""
+    facts = [
+        ("architecture", spec.architecture),
+        ("input", _input(spec.input)),
+        ("normalisation", _normalisation(spec.input)),
+        ("crop", _crop(spec.crop)),
+        ("outputs", ", ".join(spec.outputs)),
+        *_decode(spec),
+        ("made from", f"{spec.origin.checkpoint}, sha256 {spec.origin.sha256}"),
+        ("made with", ", ".join(f"{name} {version}" for name, version in spec.origin.tools.items()) or "not recorded"),
+        ("gate", _gate(spec.gate)),
+    ]
+    width = max(len(name) for name, _ in facts)
+    return "\n".join(f"{name:{width}}  {value}" for name, value in facts)
+
+
+def _input(said: Input) -> str:
+    return f"{said.name!r}, N x 3 x {said.size} x {said.size}, {said.color}, {said.dtype}"
+
+
+def _normalisation(said: Input) -> str:
+    if said.dtype == "uint8":
+        return "none, levels 0..255 as they are"
+    level = "level" if said.scale == 1 else f"level / {1 / said.scale:g}"
+    return f"({level} - mean) / std; mean {_numbers(said.mean)}, std {_numbers(said.std)}"
+
+
+def _crop(crop: Crop) -> str:
+    left, top, right, bottom = (f"{100 * margin:+.4g}%" for margin in crop.margins)
+    return (
+        f"box grown by {left} left, {top} top, {right} right, {bottom} bottom; "
+        f"{'squared' if crop.square else 'not squared'}, {'clipped to the frame' if crop.clip else 'not clipped'}, "
+        f"fill {_numbers(crop.fill)}, {crop.resampling}"
+    )
+
+
+def _decode(spec: ModelSpec) -> list[tuple[str, str]]:
+    decode = spec.decode
+    if isinstance(decode, (BinsDecode, AnglesDecode)):
+        heads = (("yaw", decode.yaw), ("pitch", decode.pitch), ("roll", decode.roll))
+        return [(name, _head(head)) for name, head in heads]
+    return [("rotation", f"{decode.kind} from {decode.output}, column {decode.column} on")]
+
+
+def _head(head: BinHead | AngleHead) -> str:
+    if isinstance(head, AngleHead):
+        return f"{head.output}[{head.column}] * {head.factor:g}"
+    last = head.first_deg + (head.count - 1) * head.step_deg
+    round_ = ", full circle" if head.circular else ""
+    return (
+        f"{head.count} bins from {head.first_deg:g} to {last:g} degrees{round_}, "
+        f"{head.output}[{head.column}:{head.column + head.count}]"
+    )
+
+
+def _gate(gate: GateResult | None) -> str:
+    if gate is None:
+        return "not run"
+    limits = ", ".join(f"{name.removesuffix('_deg')} {value:g}" for name, value in gate.limits.items())
+    return (
+        f"{gate.compared} on {gate.faces} faces of {gate.source}: mean {gate.mean_deg:.4g}, p99 {gate.p99_deg:.4g}, "
+        f"worst {gate.worst_deg:.4g} degrees" + (f" (limits: {limits})" if limits else "")
+    )
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:g}" for value in values)
