@@ -53,13 +53,15 @@ def euler_from_rotation(rotation: ArrayLike) -> FloatArray:
     locked = cy < 1e-6
     pitch = np.where(locked, np.arctan2(-r[..., 2, 1], r[..., 1, 1]), np.arctan2(r[..., 1, 2], r[..., 2, 2]))
     roll = np.where(locked, 0.0, np.arctan2(-r[..., 0, 1], r[..., 0, 0]))
-    return np.rad2deg(np.stack([yaw, pitch, roll], axis=-1)).astype(r.dtype)
+    angles: FloatArray = np.rad2deg(np.stack([yaw, pitch, roll], axis=-1)).astype(r.dtype)
+    return angles
 
 
 def near_gimbal(angles_deg: ArrayLike) -> NDArray[np.bool_]:
     """Whether pitch and roll are not unique, ``[...]`` for angles ``[..., 3]``: |yaw| within 1e-3 rad of 90 degrees."""
     yaw = np.abs(_floating(angles_deg)[..., 0])
-    return np.abs(np.mod(yaw, 180.0) - 90.0) <= np.rad2deg(GIMBAL_RAD)
+    near: NDArray[np.bool_] = np.abs(np.mod(yaw, 180.0) - 90.0) <= np.rad2deg(GIMBAL_RAD)
+    return near
 
 
 def quaternion_from_rotation(rotation: ArrayLike) -> FloatArray:
@@ -85,7 +87,8 @@ def quaternion_from_rotation(rotation: ArrayLike) -> FloatArray:
     best = np.argmax(squares, axis=-1)
     chosen = np.take_along_axis(candidates, best[..., None, None], axis=-2)[..., 0, :]
     unit = chosen / np.linalg.norm(chosen, axis=-1, keepdims=True)
-    return np.where(unit[..., :1] < 0, -unit, unit)
+    positive: FloatArray = np.where(unit[..., :1] < 0, -unit, unit)
+    return positive
 
 
 def rotation_from_quaternion(quaternion: ArrayLike) -> FloatArray:
@@ -108,12 +111,14 @@ def geodesic_deg(a: ArrayLike, b: ArrayLike) -> FloatArray:
     """
     difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     chord = np.linalg.norm(difference, axis=(-2, -1))
-    return np.rad2deg(2.0 * np.arcsin(np.clip(chord / np.sqrt(8.0), 0.0, 1.0)))
+    angle: FloatArray = np.rad2deg(2.0 * np.arcsin(np.clip(chord / np.sqrt(8.0), 0.0, 1.0)))
+    return angle
 
 
 def wrap_deg(angle_deg: ArrayLike) -> FloatArray:
     """Angles brought into [-180, 180)."""
-    return np.mod(_floating(angle_deg) + 180.0, 360.0) - 180.0
+    wrapped: FloatArray = np.mod(_floating(angle_deg) + 180.0, 360.0) - 180.0
+    return wrapped
 
 
 def _floating(values: ArrayLike) -> FloatArray:

@@ -137,8 +137,8 @@ def crop_normalize(
     normalising gives, with no rounding in between. Pixels of the window outside the frame are ``crop.fill``.
 
     Args:
-        frame: uint8 ``[H, W, 3]`` (BGR or RGB), ``[H, W]`` (GRAY8), or NV12 as ``[H * 3 / 2, W]`` or as a pair of planes
-            Y ``[H, W]`` and UV ``[H / 2, W / 2, 2]``, each with its own row stride. Rows may be padded or bottom-up;
+        frame: uint8 ``[H, W, 3]`` (BGR or RGB), ``[H, W]`` (GRAY8), or NV12 as ``[H * 3 / 2, W]`` or as a pair of
+            planes Y ``[H, W]`` and UV ``[H / 2, W / 2, 2]``, each with its own row stride. Rows may be padded or bottom-up;
             pixels within a row must be packed.
         boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
         crop: what is cut out.
@@ -168,7 +168,8 @@ def warp_normalize(
 
     Args:
         frame: see :func:`crop_normalize`.
-        homographies: ``[N, 3, 3]``, from the output picture, whose corners are (0, 0) and (size, size), to frame pixels.
+        homographies: ``[N, 3, 3]``, from the output picture, whose corners are (0, 0) and (size, size), to the frame's
+            pixels.
         crop: its fill and resampling apply; margins, square and clip play no part.
         input: size, colour order and normalisation of the result.
         out: array ``[N, 3, size, size]`` of the input's dtype to fill; allocated if None.

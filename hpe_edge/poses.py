@@ -14,10 +14,10 @@ class Poses:
     """Poses of N faces, in the order of their boxes.
 
     Attributes:
-        angles: float32 ``[N, 3]``: yaw, pitch, roll in degrees. Yaw > 0: the face turns to the left of the image; pitch
-            > 0: it looks up; roll > 0: it tilts clockwise in the image.
-        sigma: float32 ``[N, 3]``: standard deviation of each angle's distribution in degrees; NaN where the model's head
-            has no distribution.
+        angles: float32 ``[N, 3]``: yaw, pitch, roll in degrees. Yaw > 0: the face turns to the left of the image;
+            pitch > 0: it looks up; roll > 0: it tilts clockwise in the image.
+        sigma: float32 ``[N, 3]``: standard deviation of each angle's distribution in degrees; NaN where the model's
+            head has no distribution.
         rotation: float32 ``[N, 3, 3]``: head to OpenCV's camera frame, R = Rx(-pitch) Ry(yaw) Rz(roll).
 
     The arrays belong to this object alone. A face that the model answers with NaN is NaN throughout; its neighbours are

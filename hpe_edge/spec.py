@@ -1,7 +1,7 @@
 """ModelSpec: everything needed to run a model, in one frozen dataclass with one JSON form.
 
-The JSON is stored in the ONNX file's metadata under :data:`METADATA_KEY`. Reading is strict: an unknown field, a missing
-one or a newer format is a :class:`~hpe_edge.errors.ModelError`, never a guess.
+The JSON is stored in the ONNX file's metadata under :data:`METADATA_KEY`. Reading is strict: an unknown field, a
+missing one or a newer format is a :class:`~hpe_edge.errors.ModelError`, never a guess.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 from hpe_edge.errors import ModelError
 
@@ -26,8 +26,8 @@ class Crop:
     """What is cut out of the frame around a box, in the order in which it is done.
 
     Attributes:
-        margins: left, top, right, bottom; how far each side moves out, as a fraction of the box's width (left, right) or
-            height (top, bottom). Negative margins shrink the box.
+        margins: left, top, right, bottom; how far each side moves out, as a fraction of the box's width (left, right)
+            or height (top, bottom). Negative margins shrink the box.
         square: extend the shorter side about the centre. No pixel is invented inside the frame.
         clip: cut the window at the frame's edges, after squaring; the picture is then stretched to the input.
         fill: levels 0..255 that stand outside the frame, in the network's colour order.
@@ -152,7 +152,7 @@ class AnglesDecode:
 
 @dataclass(frozen=True)
 class Rot6dDecode:
-    """Six numbers per face; Gram-Schmidt gives Rz(roll) Ry(yaw) Rx(pitch) of the label triple (6DRepNet's convention)."""
+    """Six numbers per face, 6DRepNet's: Gram-Schmidt makes them Rz(roll) Ry(yaw) Rx(pitch) of the label triple."""
 
     kind: ClassVar[str] = "rot6d"
     output: str
@@ -168,7 +168,7 @@ class MatrixDecode:
     column: int = 0
 
 
-Decode = Union[BinsDecode, AnglesDecode, Rot6dDecode, MatrixDecode]
+Decode = BinsDecode | AnglesDecode | Rot6dDecode | MatrixDecode
 _DECODES: dict[str, type[Decode]] = {cls.kind: cls for cls in (BinsDecode, AnglesDecode, Rot6dDecode, MatrixDecode)}
 
 

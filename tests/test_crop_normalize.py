@@ -180,7 +180,7 @@ def test_the_largest_box_allowed_is_mostly_fill(rng: np.random.Generator) -> Non
 
 def test_boxes_do_not_disturb_each_other(rng: np.random.Generator) -> None:
     frame = picture(rng, 48, 64)
-    boxes = rng.uniform(0, 20, (9, 4)) + [0, 0, 20, 20]
+    boxes = rng.uniform([0, 0, 20, 20], [20, 20, 40, 40], (9, 4))
     together = crop_normalize(frame, boxes, Crop(), IMAGENET)
     for i, box in enumerate(boxes):
         np.testing.assert_array_equal(together[i], crop_normalize(frame, [box], Crop(), IMAGENET)[0])

@@ -43,12 +43,12 @@ def test_json_round_trip(spec: ModelSpec) -> None:
 def test_the_written_form_stays_readable() -> None:
     """A file written by the first version must load in every later one."""
     text = (
-        '{"format": 1, "architecture": "lightweight", "input": {"size": 224, "color": "RGB", "scale": 0.00392156862745098,'
+        '{"format": 1, "architecture": "lightweight", "input": {"size": 224, "color": "RGB", "scale": 0.0039215686,'
         '"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "name": "image", "dtype": "float32"},'
         '"outputs": ["logits"], "crop": {"margins": [0.1, 0.1, 0.1, 0.1], "square": true, "clip": false,'
         '"fill": [0.0, 0.0, 0.0], "resampling": "bilinear"}, "decode": {"kind": "bins",'
         '"yaw": {"output": "logits", "column": 0, "first_deg": -97.5, "step_deg": 3.0, "count": 66, "circular": false},'
-        '"pitch": {"output": "logits", "column": 66, "first_deg": -97.5, "step_deg": 3.0, "count": 66, "circular": false},'
+        '"pitch": {"output": "logits", "column": 66, "first_deg": -97.5, "step_deg": 3.0, "count": 66},'
         '"roll": {"output": "logits", "column": 132, "first_deg": -97.5, "step_deg": 3, "count": 66}},'
         '"origin": {"checkpoint": "model-b66.pkl", "sha256": "00", "tools": {"torch": "2.13.0"}}, "gate": null}'
     )

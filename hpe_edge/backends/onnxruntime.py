@@ -141,8 +141,8 @@ def _open_session(path: Path, providers: list[Any], threads: int | None) -> onnx
     if asked not in session.get_providers():
         # ONNX Runtime falls back to the CPU without a word when CUDA's libraries do not load.
         raise BackendError(
-            f"{asked} did not start, ONNX Runtime offers {', '.join(session.get_providers())} instead: check the driver, "
-            "CUDA and cuDNN against the versions that onnxruntime-gpu needs, or use device='cpu'"
+            f"{asked} did not start, ONNX Runtime offers {', '.join(session.get_providers())} instead: check the "
+            "driver, CUDA and cuDNN against the versions that onnxruntime-gpu needs, or use device='cpu'"
         )
     return session
 
