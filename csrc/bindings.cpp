@@ -78,7 +78,7 @@ public:
         const Frame view = view_frame(frame, chroma, format);
         const Homography* data = static_cast<const Homography*>(homographies.data());
         const int count = static_cast<int>(homographies.shape(0));
-        run(out, [&](auto* to) { warp_normalize(view, data, count, crop_, input_, to); });
+        run(out, [&](auto* to) { warp_normalize(view, data, count, crop_, input_, *isa_.rows, to); });
     }
 
 private:

@@ -2,6 +2,7 @@
 // into its own namespace, and reached only through these tables.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "half.h"
@@ -38,6 +39,19 @@ struct PlaneRow {
     float bias[3];
 };
 
+// kLanes sample points whose four pixels all lie inside a frame of interleaved bytes.
+struct SamplePoints {
+    const uint8_t* upper_left[kLanes];
+    ptrdiff_t row_stride_bytes;
+    float tx[kLanes];  // towards the right pixel, 0 .. 1
+    float ty[kLanes];  // towards the lower pixel
+};
+
+// Running sums of kLanes pixels, one array per channel of the frame.
+struct SampleSums {
+    float v[3][kLanes];
+};
+
 struct RowKernels {
     // out[i] = sum over k of weight[k] * rows[k][i] - offset[i % 3], for i < count. count is a multiple of 3, or the
     // three offsets are equal.
@@ -49,6 +63,8 @@ struct RowKernels {
     void (*resample_float)(const float* row, const ColumnTaps& taps, const PlaneRow<float>& planes);
     void (*resample_half)(const float* row, const ColumnTaps& taps, const PlaneRow<Half>& planes);
     void (*resample_byte)(const float* row, const ColumnTaps& taps, const PlaneRow<uint8_t>& planes);
+    // sums += weight * the bilinear samples.
+    void (*add_samples)(const SamplePoints& points, float weight, SampleSums& sums);
     // Taps are narrow when every aligned run of `narrow_run` outputs reads within `narrow_span` pixels; such a run is
     // looked up in registers. 0: this instruction set has no such path.
     int narrow_run;

@@ -105,6 +105,24 @@ void resample(const float* row, const ColumnTaps& taps, const PlaneRow<T>& plane
     resample_taps<0>(row, taps, planes);
 }
 
+// The bytes are collected one by one, since no two points need be neighbours; all arithmetic is on vectors.
+void add_samples(const SamplePoints& points, float weight, SampleSums& sums) {
+    uint8_t bytes[2][6][kLanes];
+    for (int l = 0; l < kLanes; ++l) {
+        const uint8_t* p = points.upper_left[l];
+        for (int i = 0; i < 6; ++i) bytes[0][i][l] = p[i];
+        p += points.row_stride_bytes;
+        for (int i = 0; i < 6; ++i) bytes[1][i][l] = p[i];
+    }
+    const Vec tx = load(points.tx), ty = load(points.ty), w = splat(weight);
+    for (int c = 0; c < 3; ++c) {
+        const Vec upper_left = load(bytes[0][c]), lower_left = load(bytes[1][c]);
+        const Vec upper = fma(tx, sub(load(bytes[0][c + 3]), upper_left), upper_left);
+        const Vec lower = fma(tx, sub(load(bytes[1][c + 3]), lower_left), lower_left);
+        store(sums.v[c], fma(w, fma(ty, sub(lower, upper), upper), load(sums.v[c])));
+    }
+}
+
 #if !defined(HPE_NARROW)
 constexpr int kNarrowRun = 0;
 constexpr int kNarrowSpan = 0;
@@ -113,6 +131,6 @@ constexpr int kNarrowSpan = 0;
 }  // namespace
 
 extern const RowKernels row_kernels = {weigh<uint8_t>,    weigh<float>, resample<float>, resample<Half>,
-                                       resample<uint8_t>, kNarrowRun,   kNarrowSpan};
+                                       resample<uint8_t>, add_samples,  kNarrowRun,      kNarrowSpan};
 
 }  // namespace hpe::HPE_ISA

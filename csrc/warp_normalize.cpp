@@ -1,3 +1,5 @@
+// The homography path on the CPU: runs of kLanes output pixels, sampled together where all their pixels lie inside the
+// frame, one by one where they do not.
 #include "warp_normalize.h"
 
 #include <cstddef>
@@ -5,23 +7,64 @@
 #include "half.h"
 
 namespace hpe {
-
 namespace {
 
+// The points of a run, if all of them lie inside the frame.
+bool gather_points(const Frame& frame, const Homography& h, double u, double v, int count, SamplePoints* points) {
+    for (int l = 0; l < kLanes; ++l) {
+        PixelCell cell;
+        // The last run of a row may be short; its last point fills it up.
+        const double column = u + (l < count ? l : count - 1);
+        if (!find_cell(frame, map_point(h, column, v), &cell) || !is_inside(frame, cell)) return false;
+        points->upper_left[l] = frame.data + cell.y * frame.row_stride_bytes + 3 * cell.x;
+        points->tx[l] = cell.tx;
+        points->ty[l] = cell.ty;
+    }
+    return true;
+}
+
+template <PixelFormat kFormat>
+void warp_run(const Frame& frame, const Homography& h, int column, int row, int count, int steps, const Bgr& fill,
+              const RowKernels& kernels, SampleSums& sums) {
+    SamplePoints points;
+    points.row_stride_bytes = frame.row_stride_bytes;
+    const double step = 1.0 / steps;
+    for (int b = 1 - steps; b < steps; ++b) {
+        for (int a = 1 - steps; a < steps; ++a) {
+            const double u = column + 0.5 + a * step, v = row + 0.5 + b * step;
+            const float weight = grid_weight(a, b, steps);
+            if (kFormat == PixelFormat::kColor && gather_points(frame, h, u, v, count, &points)) {
+                kernels.add_samples(points, weight, sums);
+                continue;
+            }
+            for (int l = 0; l < count; ++l) {
+                const Bgr s = sample_bilinear<kFormat>(frame, map_point(h, u + l, v), fill);
+                sums.v[0][l] += weight * s.b;
+                sums.v[1][l] += weight * s.g;
+                sums.v[2][l] += weight * s.r;
+            }
+        }
+    }
+}
+
 template <PixelFormat kFormat, typename T>
-void warp_one(const Frame& frame, const Homography& homography, const CropRule& crop, const InputRule& input, T* out) {
+void warp_one(const Frame& frame, const Homography& h, const CropRule& crop, const InputRule& input,
+              const RowKernels& kernels, T* out) {
     const int size = input.size;
-    const size_t plane = static_cast<size_t>(size) * size;
-    const int b = input.swap_colors ? 2 : 0, r = 2 - b;
-    const Bgr fill{crop.fill[b], crop.fill[1], crop.fill[r]};
-    const int steps = warp_steps(homography, size, crop.antialias);
+    const int steps = warp_steps(h, size, crop.antialias);
+    const int first = input.swap_colors ? 2 : 0;
+    const Bgr fill{crop.fill[first], crop.fill[1], crop.fill[2 - first]};
     for (int row = 0; row < size; ++row) {
-        for (int column = 0; column < size; ++column) {
-            const Bgr pixel = warp_pixel<kFormat>(frame, homography, column, row, steps, fill);
-            T* at = out + static_cast<size_t>(row) * size + column;
-            store_value(pixel.b * input.gain[b] + input.bias[b], at + b * plane);
-            store_value(pixel.g * input.gain[1] + input.bias[1], at + plane);
-            store_value(pixel.r * input.gain[r] + input.bias[r], at + r * plane);
+        for (int column = 0; column < size; column += kLanes) {
+            const int count = lesser(kLanes, size - column);
+            SampleSums sums{};
+            warp_run<kFormat>(frame, h, column, row, count, steps, fill, kernels, sums);
+            for (int c = 0; c < 3; ++c) {
+                const int plane = input.swap_colors ? 2 - c : c;
+                T* at = out + (static_cast<size_t>(plane) * size + row) * size + column;
+                for (int l = 0; l < count; ++l)
+                    store_value(sums.v[c][l] * input.gain[plane] + input.bias[plane], at + l);
+            }
         }
     }
 }
@@ -30,25 +73,29 @@ void warp_one(const Frame& frame, const Homography& homography, const CropRule& 
 
 template <typename T>
 void warp_normalize(const Frame& frame, const Homography* homographies, int count, const CropRule& crop,
-                    const InputRule& input, T* out) {
+                    const InputRule& input, const RowKernels& kernels, T* out) {
     const size_t face = static_cast<size_t>(3) * input.size * input.size;
     for (int i = 0; i < count; ++i, out += face) {
+        const Homography& h = homographies[i];
         switch (frame.format) {
             case PixelFormat::kColor:
-                warp_one<PixelFormat::kColor>(frame, homographies[i], crop, input, out);
+                warp_one<PixelFormat::kColor>(frame, h, crop, input, kernels, out);
                 break;
             case PixelFormat::kGray8:
-                warp_one<PixelFormat::kGray8>(frame, homographies[i], crop, input, out);
+                warp_one<PixelFormat::kGray8>(frame, h, crop, input, kernels, out);
                 break;
             case PixelFormat::kNv12:
-                warp_one<PixelFormat::kNv12>(frame, homographies[i], crop, input, out);
+                warp_one<PixelFormat::kNv12>(frame, h, crop, input, kernels, out);
                 break;
         }
     }
 }
 
-template void warp_normalize(const Frame&, const Homography*, int, const CropRule&, const InputRule&, float*);
-template void warp_normalize(const Frame&, const Homography*, int, const CropRule&, const InputRule&, Half*);
-template void warp_normalize(const Frame&, const Homography*, int, const CropRule&, const InputRule&, uint8_t*);
+#define HPE_INSTANTIATE(T)                                                                                \
+    template void warp_normalize(const Frame&, const Homography*, int, const CropRule&, const InputRule&, \
+                                 const RowKernels&, T*)
+HPE_INSTANTIATE(float);
+HPE_INSTANTIATE(Half);
+HPE_INSTANTIATE(uint8_t);
 
 }  // namespace hpe

@@ -55,36 +55,53 @@ HPE_HD Bgr pixel_or_fill(const Frame& frame, int x, int y, const Bgr& fill) {
     return x >= 0 && y >= 0 && x < frame.width && y < frame.height ? pixel_at<kFormat>(frame, x, y) : fill;
 }
 
+// Where a sample lies between pixels: the upper left one of its four, and how far it is on the way to the others.
+struct PixelCell {
+    int x, y;
+    float tx, ty;
+};
+
+// False for a point that touches no pixel of the frame; the comparison is written so that NaN is one too.
+HPE_HD bool find_cell(const Frame& frame, const Point& p, PixelCell* cell) {
+    if (!p.visible || !(p.x > -0.5 && p.y > -0.5 && p.x < frame.width + 0.5 && p.y < frame.height + 0.5)) return false;
+    cell->x = floor_int(p.x - 0.5);
+    cell->y = floor_int(p.y - 0.5);
+    cell->tx = static_cast<float>(p.x - 0.5 - cell->x);
+    cell->ty = static_cast<float>(p.y - 0.5 - cell->y);
+    return true;
+}
+
+HPE_HD bool is_inside(const Frame& frame, const PixelCell& cell) {
+    return cell.x >= 0 && cell.y >= 0 && cell.x + 1 < frame.width && cell.y + 1 < frame.height;
+}
+
 template <PixelFormat kFormat>
 HPE_HD Bgr sample_bilinear(const Frame& frame, const Point& p, const Bgr& fill) {
-    // The comparison is written so that a NaN falls out as fill too.
-    if (!p.visible || !(p.x > -0.5 && p.y > -0.5 && p.x < frame.width + 0.5 && p.y < frame.height + 0.5)) return fill;
-    const int x = floor_int(p.x - 0.5), y = floor_int(p.y - 0.5);
-    const float tx = static_cast<float>(p.x - 0.5 - x), ty = static_cast<float>(p.y - 0.5 - y);
-    if (x >= 0 && y >= 0 && x + 1 < frame.width && y + 1 < frame.height) {
-        const Bgr upper = lerp(pixel_at<kFormat>(frame, x, y), pixel_at<kFormat>(frame, x + 1, y), tx);
-        const Bgr lower = lerp(pixel_at<kFormat>(frame, x, y + 1), pixel_at<kFormat>(frame, x + 1, y + 1), tx);
-        return lerp(upper, lower, ty);
-    }
+    PixelCell c;
+    if (!find_cell(frame, p, &c)) return fill;
     const Bgr upper =
-        lerp(pixel_or_fill<kFormat>(frame, x, y, fill), pixel_or_fill<kFormat>(frame, x + 1, y, fill), tx);
-    const Bgr lower =
-        lerp(pixel_or_fill<kFormat>(frame, x, y + 1, fill), pixel_or_fill<kFormat>(frame, x + 1, y + 1, fill), tx);
-    return lerp(upper, lower, ty);
+        lerp(pixel_or_fill<kFormat>(frame, c.x, c.y, fill), pixel_or_fill<kFormat>(frame, c.x + 1, c.y, fill), c.tx);
+    const Bgr lower = lerp(pixel_or_fill<kFormat>(frame, c.x, c.y + 1, fill),
+                           pixel_or_fill<kFormat>(frame, c.x + 1, c.y + 1, fill), c.tx);
+    return lerp(upper, lower, c.ty);
+}
+
+// The weights of the antialiasing grid: a and b count its samples from 1 - steps to steps - 1.
+HPE_HD float grid_weight(int a, int b, int steps) {
+    const double step = 1.0 / steps;
+    return static_cast<float>((steps - (a < 0 ? -a : a)) * (steps - (b < 0 ? -b : b)) * (step * step * step * step));
 }
 
 // One output pixel in the frame's channel order; `fill` likewise.
 template <PixelFormat kFormat>
 HPE_HD Bgr warp_pixel(const Frame& frame, const Homography& h, int column, int row, int steps, const Bgr& fill) {
-    if (steps == 1) return sample_bilinear<kFormat>(frame, map_point(h, column + 0.5, row + 0.5), fill);
     Bgr sum{0, 0, 0};
     const double step = 1.0 / steps;
-    const float norm = static_cast<float>(step * step * step * step);
     for (int b = 1 - steps; b < steps; ++b) {
         for (int a = 1 - steps; a < steps; ++a) {
             const Point p = map_point(h, column + 0.5 + a * step, row + 0.5 + b * step);
-            const float weight = static_cast<float>((steps - (a < 0 ? -a : a)) * (steps - (b < 0 ? -b : b))) * norm;
             const Bgr s = sample_bilinear<kFormat>(frame, p, fill);
+            const float weight = grid_weight(a, b, steps);
             sum.b += weight * s.b;
             sum.g += weight * s.g;
             sum.r += weight * s.r;
@@ -96,6 +113,6 @@ HPE_HD Bgr warp_pixel(const Frame& frame, const Homography& h, int column, int r
 // `homographies` [count] -> `out` [count, 3, size, size]; margins, square and clip of `crop` play no part.
 template <typename T>
 void warp_normalize(const Frame& frame, const Homography* homographies, int count, const CropRule& crop,
-                    const InputRule& input, T* out);
+                    const InputRule& input, const RowKernels& kernels, T* out);
 
 }  // namespace hpe

@@ -138,8 +138,8 @@ def crop_normalize(
 
     Args:
         frame: uint8 ``[H, W, 3]`` (BGR or RGB), ``[H, W]`` (GRAY8), or NV12 as ``[H * 3 / 2, W]`` or as a pair of
-            planes Y ``[H, W]`` and UV ``[H / 2, W / 2, 2]``, each with its own row stride. Rows may be padded or bottom-up;
-            pixels within a row must be packed.
+            planes Y ``[H, W]`` and UV ``[H / 2, W / 2, 2]``, each with its own row stride. Rows may be padded or
+            bottom-up; pixels within a row must be packed.
         boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
         crop: what is cut out.
         input: size, colour order and normalisation of the result.

@@ -8,7 +8,7 @@ import pytest
 import reference
 
 from hpe_edge import InputError
-from hpe_edge.ops import crop_normalize, warp_normalize
+from hpe_edge.ops import CropNormalize, crop_normalize, isa_names, warp_normalize
 from hpe_edge.spec import Crop, Input
 
 LEVELS = Input(size=20, color="BGR", scale=1.0, mean=(0, 0, 0), std=(1, 1, 1))
@@ -28,8 +28,9 @@ HOMOGRAPHIES = {
 @pytest.mark.parametrize("resampling", ["bilinear", "antialias"])
 @pytest.mark.parametrize("homography", HOMOGRAPHIES.values(), ids=HOMOGRAPHIES)
 @pytest.mark.parametrize("color", ["BGR", "GRAY8", "NV12"])
+@pytest.mark.parametrize("isa", isa_names())
 def test_against_the_oracle(
-    rng: np.random.Generator, color: str, homography: list[list[float]], resampling: str
+    rng: np.random.Generator, isa: str, color: str, homography: list[list[float]], resampling: str
 ) -> None:
     shape = {"GRAY8": (50, 64), "NV12": (75, 64)}.get(color, (50, 64, 3))
     frame = rng.integers(0, 256, shape, dtype=np.uint8)
@@ -38,7 +39,7 @@ def test_against_the_oracle(
         "NV12": lambda: reference.nv12_to_bgr(frame[:50], frame[50:]),
     }.get(color, lambda: frame.astype(np.float64))()
     crop = Crop(fill=(40, 90, 200), resampling=resampling)
-    got = warp_normalize(frame, [homography], crop, LEVELS, color=color)[0]
+    got = CropNormalize(crop, LEVELS, isa).warp(frame, [homography], color=color)[0]
     want = reference.warp_levels(
         levels, np.array(homography, float), 20, resampling == "antialias", np.array(crop.fill)
     )
