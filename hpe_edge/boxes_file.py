@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
-from typing import Literal, TextIO
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,12 +41,15 @@ class BoxesFile:
         self._boxes: dict[_Key, list[list[float]]] = defaultdict(list)
         self._used: set[_Key] = set()
         try:
-            with path.open(encoding="utf-8-sig", errors="strict", newline="") as file:
-                self._read(file, kind)
+            text = path.read_text(encoding="utf-8-sig")
         except OSError as error:
             raise SourceError(f"cannot read the boxes file {path}: {error.strerror}") from None
-        except (UnicodeDecodeError, csv.Error) as error:
+        except UnicodeDecodeError as error:
             raise SourceError(f"the boxes file {path} is not CSV in UTF-8: {error}") from None
+        try:
+            self._read(text, kind)
+        except csv.Error as error:
+            raise SourceError(f"the boxes file {path} is not CSV: {error}") from None
 
     def __call__(self, frame: Frame) -> NDArray[np.float32]:
         """Boxes of the frame, float32 ``[N, 4]``, in the order of the file."""
@@ -58,8 +62,8 @@ class BoxesFile:
         """How many boxes belong to no frame that was asked for."""
         return sum(len(boxes) for key, boxes in self._boxes.items() if key not in self._used)
 
-    def _read(self, file: TextIO, kind: Literal["picture", "folder", "video"]) -> None:
-        reader = csv.reader(file)
+    def _read(self, text: str, kind: Literal["picture", "folder", "video"]) -> None:
+        reader = csv.reader(io.StringIO(text, newline=""))
         header = [name.strip() for name in next(reader, [])]
         if not header:
             raise SourceError(f"the boxes file {self.path} is empty; its first line must name the columns")

@@ -15,7 +15,7 @@ from hpe_edge.atomic import Pending, output_error
 from hpe_edge.draw import draw_poses
 from hpe_edge.errors import InputError, OutputError
 from hpe_edge.poses import Poses
-from hpe_edge.video import PICTURE_SUFFIXES, Frame, Source
+from hpe_edge.video import PICTURE_SUFFIXES, Frame, Source, opencv_path
 
 _FOURCC = "mp4v"  # MPEG-4 part 2: the one codec for .mp4 that every build of OpenCV can write
 
@@ -64,13 +64,14 @@ class PictureFile:
     """One annotated picture. Implements :class:`Sink`."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self.pending: Pending | None = Pending(path)
         self._temp = self.pending.temp
 
     def write(self, frame: Frame, boxes: NDArray[np.float32], poses: Poses) -> None:
         """See :class:`Sink`."""
         draw_poses(frame.image, boxes, poses)
-        _write_picture(self._temp, frame.image)
+        _write_picture(self._temp, frame.image, self._path)
 
     def finish(self) -> None:
         """See :class:`Sink`."""
@@ -83,13 +84,14 @@ class PictureFolder:
     """A folder of annotated pictures under the names of the originals. Implements :class:`Sink`."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self.pending: Pending | None = Pending(path, folder=True)
         self._temp = self.pending.temp
 
     def write(self, frame: Frame, boxes: NDArray[np.float32], poses: Poses) -> None:
         """See :class:`Sink`."""
         draw_poses(frame.image, boxes, poses)
-        _write_picture(self._temp / frame.name, frame.image)
+        _write_picture(self._temp / frame.name, frame.image, self._path / frame.name)
 
     def finish(self) -> None:
         """See :class:`Sink`."""
@@ -108,7 +110,8 @@ class VideoFile:
     """
 
     def __init__(self, path: Path, fps: float) -> None:
-        self.path = path
+        opencv_path(path.resolve())  # said before there is anything to clean up
+        self._path = path
         self.pending: Pending | None = Pending(path)
         self._temp = self.pending.temp
         self._fps = fps
@@ -120,7 +123,7 @@ class VideoFile:
         if self._writer is None:
             self._writer = self._open(frame.image)
         if shutil.disk_usage(self._temp.parent).free < frame.image.nbytes:  # far more than a compressed frame takes
-            raise OutputError(f"cannot write {self.path}: the disk is full after {self._frames} frames; make room")
+            raise OutputError(f"cannot write {self._path}: the disk is full after {self._frames} frames; make room")
         draw_poses(frame.image, boxes, poses)
         self._writer.write(frame.image)
         self._frames += 1
@@ -130,7 +133,7 @@ class VideoFile:
         self.abort()
         if self._frames and not _video_is_complete(self._temp, self._frames):
             raise OutputError(
-                f"cannot write {self.path}: not all of the {self._frames} frames arrived in the file; "
+                f"cannot write {self._path}: not all of the {self._frames} frames arrived in the file; "
                 "the disk, a quota or a file-size limit is probably exhausted"
             )
 
@@ -140,14 +143,14 @@ class VideoFile:
             self._writer.release()
 
     def _open(self, image: NDArray[np.uint8]) -> cv2.VideoWriter:
-        fourcc = cv2.VideoWriter.fourcc(*_FOURCC)
+        name, fourcc = str(self._temp), cv2.VideoWriter.fourcc(*_FOURCC)
         # MPEG-4 counts time in 16 bits, so three digits of a high rate such as 120.123 are more than it can hold.
         for fps in (self._fps, round(self._fps, 2), math.ceil(self._fps)):
-            writer = cv2.VideoWriter(str(self._temp), fourcc, fps, (image.shape[1], image.shape[0]))
+            writer = cv2.VideoWriter(name, fourcc, fps, (image.shape[1], image.shape[0]))
             if writer.isOpened():
                 return writer
         raise OutputError(
-            f"OpenCV {cv2.__version__} cannot write {self.path} ({_FOURCC}, {image.shape[1]} x {image.shape[0]} at "
+            f"OpenCV {cv2.__version__} cannot write {self._path} ({_FOURCC}, {image.shape[1]} x {image.shape[0]} at "
             f"{self._fps:g} frames per second); use --csv or --jsonl, or an opencv-python wheel, which has FFmpeg"
         )
 
@@ -211,15 +214,15 @@ class Outputs:
         return [sink.pending for sink in self._sinks if sink.pending is not None]
 
 
-def _write_picture(path: Path, image: NDArray[np.uint8]) -> None:
+def _write_picture(to: Path, image: NDArray[np.uint8], asked: Path) -> None:
     # Encoded in memory, because cv2.imwrite does not notice a full disk.
-    done, data = cv2.imencode(path.suffix.lower(), image)
+    done, data = cv2.imencode(to.suffix.lower(), image)
     if not done:
-        raise OutputError(f"OpenCV cannot encode {path.name} as {path.suffix}; choose another extension, such as .png")
+        raise OutputError(f"OpenCV cannot encode {asked} as {to.suffix}; choose another extension, such as .png")
     try:
-        path.write_bytes(data.tobytes())
+        to.write_bytes(data.tobytes())
     except OSError as error:
-        raise output_error(path, error) from None
+        raise output_error(asked, error) from None
 
 
 def _video_is_complete(path: Path, frames: int) -> bool:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.errors import SourceError
+from hpe_edge.errors import InputError, SourceError
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 # By extension and not by trial: FFmpeg happily "decodes" a text file as ANSI art.
@@ -135,8 +135,10 @@ class Pictures:
             else:
                 yield Frame(file.name, index, math.nan, image)
         if unreadable == len(self.files):
-            what = f"none of the {unreadable} pictures in {self.path}" if self.kind == "folder" else f"{self.path} not"
-            raise SourceError(f"{what} can be read: damaged, or of another format than the name says")
+            what = f"none of the {unreadable} pictures in {self.path} can be read"
+            if self.kind == "picture":
+                what = f"{self.path} cannot be read"
+            raise SourceError(f"{what}: damaged, or of another format than the name says")
 
 
 class Video:
@@ -149,10 +151,11 @@ class Video:
 
         Raises:
             SourceError: OpenCV cannot open it, or decodes no frame.
+            InputError: the name is not UTF-8.
         """
         self.path = path
         self.notes: list[str] = []
-        self._capture = cv2.VideoCapture(str(path))
+        self._capture = cv2.VideoCapture(opencv_path(path))
         if not self._capture.isOpened():
             raise SourceError(f"{path} cannot be opened as a video: damaged, cut short, or of another format")
         first = self._read()
@@ -191,10 +194,24 @@ class Video:
         return float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
 
 
+def opencv_path(path: Path) -> str:
+    """A path as OpenCV takes it.
+
+    Raises:
+        InputError: it is not UTF-8, which crashes OpenCV.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"OpenCV cannot open the video {str(path)!r}, whose name is not UTF-8; rename it") from None
+    return str(path)
+
+
 def _read_picture(file: Path) -> NDArray[np.uint8] | None:
     try:
-        image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    except cv2.error:  # more pixels than OpenCV reads
+        # Read here and not by cv2.imread, which cannot open every name.
+        image = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error):  # unreadable, empty, or more pixels than OpenCV takes
         return None
     return None if image is None else np.asarray(image, np.uint8)
 

@@ -1,0 +1,132 @@
+"""The face crops that the gate compares on: a user's pictures or video or the bundled sample, cut as inference cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.boxes_file import BoxesFile
+from hpe_edge.detect import HaarDetector
+from hpe_edge.errors import SourceError
+from hpe_edge.ops import CropNormalize
+from hpe_edge.samples import BOXES, FOLDER
+from hpe_edge.spec import Crop, Input
+from hpe_edge.video import Frame, Source, open_source
+
+MIN_CROPS = 64  # fewer faces are varied until there are so many
+MAX_CROPS = 256  # 256 crops of 224 pixels are 150 MB
+_VIDEO_FRAMES = 64  # how many frames of a video are searched for faces,
+_VIDEO_REACH = 3000  # spread over so many; a longer video is not decoded to its end
+_VARIED_FACES = 16  # how many faces are kept in memory to be varied
+_REACH = 1.5  # what is kept around such a face, in box sides: more than any crop and shift below take in
+
+Image = NDArray[np.uint8]
+Boxes = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Crops ready for the network.
+
+    Attributes:
+        source: where they are from, for the report.
+        crops: ``[N, 3, size, size]`` in the input's dtype.
+        notes: what could not be read or used.
+    """
+
+    source: str
+    crops: NDArray[Any]
+    notes: tuple[str, ...] = ()
+
+
+def gate_faces(crop: Crop, input: Input, path: Path | None = None, boxes: Path | None = None) -> Faces:
+    """Crops of real faces, made by the same operation and the same crop as inference makes them.
+
+    Fewer than 64 faces are made up to 64 by shifting, scaling, mirroring, turning, and lighting them differently; the
+    draws are the same every time.
+
+    Args:
+        crop: what is cut out around a box.
+        input: how the cut is sampled and normalised.
+        path: a picture, a folder of pictures, or a video, of which frames are sampled; None takes the bundled sample.
+        boxes: see :class:`hpe_edge.boxes_file.BoxesFile`; None lets the Haar detector find the faces.
+
+    Raises:
+        SourceError: pictures or boxes that are missing or cannot be read, or no face in them.
+    """
+    if path is None:
+        return replace(gate_faces(crop, input, FOLDER, BOXES), source="bundled sample", notes=())
+    source = open_source(path)
+    file = None if boxes is None else BoxesFile(boxes, source.kind)
+    cut = CropNormalize(crop, input)
+    crops, kept = _collect(source, file or _detector(), cut, _step(source) if file is None else 1)
+    if not crops:
+        raise SourceError(
+            f"no face was found in {path}; name other pictures, or give the boxes: --boxes CSV with the columns "
+            "file,x1,y1,x2,y2 (a video: frame in place of file)"
+        )
+    notes = list(source.notes)
+    if file is not None and file.unused and len(crops) < MAX_CROPS:
+        notes.append(f"{file.unused} boxes of {boxes} belong to none of the pictures")
+    rng = np.random.default_rng(0)
+    crops += [_varied(*kept[i % len(kept)], cut, rng) for i in range(MIN_CROPS - len(crops))]
+    return Faces(path.name or str(path), np.concatenate(crops), tuple(notes))
+
+
+def _collect(
+    source: Source, find: Callable[[Frame], Boxes], cut: CropNormalize, step: int
+) -> tuple[list[NDArray[Any]], list[tuple[Image, Boxes]]]:
+    """Crops of the faces in every ``step``-th frame, and some of the faces with what is around them."""
+    crops: list[NDArray[Any]] = []
+    kept: list[tuple[Image, Boxes]] = []
+    for frame in source:
+        if frame.index % step:
+            continue
+        for box in find(frame)[: MAX_CROPS - len(crops)]:
+            crops.append(cut(frame.image, box[None]))
+            if len(kept) < _VARIED_FACES:
+                kept.append(_around(frame.image, box))
+        if len(crops) == MAX_CROPS or (step > 1 and frame.index >= _VIDEO_REACH):
+            break
+    return crops, kept
+
+
+def _detector() -> Callable[[Frame], Boxes]:
+    detector = HaarDetector()
+    return lambda frame: detector(frame.image)
+
+
+def _step(source: Source) -> int:
+    """Every how manieth frame is searched. Pictures are all searched."""
+    if source.kind != "video":
+        return 1
+    return max(1, min(source.count or _VIDEO_REACH, _VIDEO_REACH) // _VIDEO_FRAMES)
+
+
+def _around(image: Image, box: Boxes) -> tuple[Image, Boxes]:
+    """The part of the picture near the box, so that the whole need not be kept, and the box within it."""
+    height, width = image.shape[:2]
+    reach = _REACH * max(box[2] - box[0], box[3] - box[1])
+    x1, y1 = (int(np.clip(box[i] - reach, 0, side - 1)) for i, side in ((0, width), (1, height)))
+    x2, y2 = (int(np.clip(box[i] + reach, at + 1, side)) for i, at, side in ((2, x1, width), (3, y1, height)))
+    return image[y1:y2, x1:x2].copy(), box - np.array([x1, y1, x1, y1], np.float32)
+
+
+def _varied(image: Image, box: Boxes, cut: CropNormalize, rng: np.random.Generator) -> NDArray[Any]:
+    """One crop of the face as another detector, camera and pose in the image plane might give it."""
+    centre = (box[:2] + box[2:]) / 2
+    turn = cv2.getRotationMatrix2D((float(centre[0]), float(centre[1])), rng.uniform(-25, 25), 1.0)
+    turned = cv2.warpAffine(image, turn, image.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+    lit = cv2.convertScaleAbs(turned, alpha=rng.uniform(0.6, 1.3), beta=rng.uniform(0, 20))
+    half = (box[2:] - box[:2]) / 2 * rng.uniform(0.9, 1.1)
+    centre = centre + half * rng.uniform(-0.15, 0.15, 2)
+    if rng.random() < 0.5:
+        lit = np.ascontiguousarray(lit[:, ::-1])
+        centre[0] = image.shape[1] - centre[0]
+    return cut(np.asarray(lit, np.uint8), np.concatenate([centre - half, centre + half])[None])

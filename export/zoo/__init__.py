@@ -1,0 +1,64 @@
+"""Architecture families whose published checkpoints can be exported: one small file each, and one line below."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from hpe_edge.errors import ModelError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from export.zoo.family import Family
+
+# Family name -> where its Family stands. The modules need torch, so they are imported when asked for.
+_REGISTRY = {
+    "lightweight": "export.zoo.lightweight:FAMILY",
+    "hopenet": "export.zoo.hopenet:FAMILY",
+    "ehpnet": "export.zoo.ehpnet:FAMILY",
+}
+_NEAREST = 2  # how many families a message compares with
+
+
+def names() -> list[str]:
+    """Names of all families, as ``--arch`` takes them. Works without torch."""
+    return list(_REGISTRY)
+
+
+@functools.cache
+def get(name: str) -> Family:
+    """The family of that name.
+
+    Raises:
+        ModelError: there is none; the message lists the names.
+    """
+    if name not in _REGISTRY:
+        raise ModelError(f"there is no architecture {name!r}; the known ones are {', '.join(_REGISTRY)}")
+    module, _, attribute = _REGISTRY[name].partition(":")
+    found: Family = getattr(importlib.import_module(module), attribute)
+    assert found.name == name
+    return found
+
+
+def recognise(state: Mapping[str, Tensor]) -> Family:
+    """The one family whose keys and shapes these weights have.
+
+    Raises:
+        ModelError: none or several fit; the message names the nearest ones and how they differ.
+    """
+    families = [get(name) for name in _REGISTRY]
+    differences = {candidate.name: candidate.difference(state) for candidate in families}
+    fitting = [candidate for candidate in families if differences[candidate.name].count == 0]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        alike = " and ".join(candidate.name for candidate in fitting)
+        raise ModelError(f"the weights fit {alike} alike; say which they are with --arch")
+    nearest = sorted(families, key=lambda candidate: differences[candidate.name].count)[:_NEAREST]
+    raise ModelError(
+        "the weights are of no known family; the nearest are "
+        + " | ".join(f"{candidate.name} ({differences[candidate.name]})" for candidate in nearest)
+    )

@@ -1,0 +1,137 @@
+"""What a family tells about itself, and how its weights are matched and loaded."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hpe_edge.errors import ModelError
+from hpe_edge.spec import Crop, Decode, Input, ModelSpec, Origin
+
+_SHOWN_KEYS = 3  # a message names the first few differing keys; the rest only repeats the story
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Weights that a checkpoint may carry and the exported graph does not need."""
+
+    keys: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How a state dict departs from what a family expects, after the family's drops."""
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    reshaped: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of keys that differ; 0 is a match."""
+        return len(self.missing) + len(self.unexpected) + len(self.reshaped)
+
+    def __str__(self) -> str:
+        kinds = {"missing": self.missing, "unexpected": self.unexpected, "other shape:": self.reshaped}
+        return "; ".join(f"{kind} {_some(keys)}" for kind, keys in kinds.items() if keys) or "no difference"
+
+
+@dataclass(frozen=True)
+class Family:
+    """One architecture whose checkpoints can be exported.
+
+    Attributes:
+        name: as ``--arch`` takes it.
+        title: one line for people.
+        source: repository, licence and paper.
+        published: accuracy as its authors report it, with the test set.
+        build: makes the torch module with the original's state-dict keys. It maps ``[N, 3, S, S]`` to the tensor that
+            ``output`` names.
+        export_form: from the loaded module to the one that is exported; same outputs, fewer nodes.
+        input, crop, decode: see :class:`hpe_edge.spec.ModelSpec`.
+        drops: keys that are taken out by name before the strict load.
+        output: name of the graph's one output.
+    """
+
+    name: str
+    title: str
+    source: str
+    published: str
+    build: Callable[[], nn.Module]
+    export_form: Callable[[nn.Module], nn.Module]
+    input: Input
+    crop: Crop
+    decode: Decode
+    drops: tuple[Drop, ...] = ()
+    output: str = "logits"
+
+    @functools.cached_property
+    def expected(self) -> dict[str, tuple[int, ...]]:
+        """State-dict key -> shape. Built without memory for the weights."""
+        with torch.device("meta"):
+            return {key: tuple(tensor.shape) for key, tensor in self.build().state_dict().items()}
+
+    def dropped(self, state: Mapping[str, Tensor]) -> tuple[Drop, ...]:
+        """The drops that apply to this state dict."""
+        return tuple(drop for drop in self.drops if any(key in state for key in drop.keys))
+
+    def difference(self, state: Mapping[str, Tensor]) -> Difference:
+        """What keeps this state dict from being loaded strictly."""
+        kept = self._kept(state)
+        return Difference(
+            missing=tuple(key for key in self.expected if key not in kept and not _may_lack(key)),
+            unexpected=tuple(key for key in kept if key not in self.expected),
+            reshaped=tuple(
+                f"{key} {list(kept[key].shape)} in place of {list(shape)}"
+                for key, shape in self.expected.items()
+                if key in kept and tuple(kept[key].shape) != shape
+            ),
+        )
+
+    def load(self, state: Mapping[str, Tensor]) -> nn.Module:
+        """The module with these weights, for inference.
+
+        Raises:
+            ModelError: a key is missing, unexpected or of another shape; the message names the first ones.
+        """
+        difference = self.difference(state)
+        if difference.count:
+            raise ModelError(
+                f"the weights are not {self.name}'s ({difference}); leave --arch out to have the family recognised, or "
+                f"export one of: {self.title}"
+            )
+        net = self.build()
+        kept = self._kept(state)
+        counters = {key: net.state_dict()[key] for key in self.expected if key not in kept}
+        net.load_state_dict({**kept, **counters}, strict=True)
+        return net.eval()
+
+    def spec(self, origin: Origin) -> ModelSpec:
+        """The spec of a model of this family."""
+        return ModelSpec(
+            architecture=self.name,
+            input=self.input,
+            outputs=(self.output,),
+            crop=self.crop,
+            decode=self.decode,
+            origin=origin,
+        )
+
+    def _kept(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        gone = {key for drop in self.drops for key in drop.keys}
+        return {key: tensor for key, tensor in state.items() if key not in gone}
+
+
+def _some(keys: tuple[str, ...]) -> str:
+    more = f" and {len(keys) - _SHOWN_KEYS} more" if len(keys) > _SHOWN_KEYS else ""
+    return ", ".join(keys[:_SHOWN_KEYS]) + more
+
+
+def _may_lack(key: str) -> bool:
+    """BatchNorm's step counters: files from before PyTorch 0.4.1 have none, and inference never reads them."""
+    return key.endswith("num_batches_tracked")

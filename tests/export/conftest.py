@@ -1,0 +1,126 @@
+"""Weights by the golden data's rule, and models that are exported once for all tests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+torch = pytest.importorskip("torch", reason="the export tests need torch")
+pytest.importorskip("onnxsim", reason="the export tests need onnxsim")
+
+from export import zoo  # noqa: E402
+from export.onnx import main  # noqa: E402
+
+Shapes = Mapping[str, Sequence[int]]
+State = dict[str, "torch.Tensor"]
+
+# Keeps the softmax of networks that were never trained away from saturation.
+CALM_HEADS = (("^fc_(yaw|pitch|roll).weight$", 0.25), ("bn[23].weight$", 0.25))
+
+
+def rule_state(shapes: Shapes, scale_rules: Sequence[Sequence[object]] = CALM_HEADS) -> State:
+    """Weights that depend on key and shape only; the rule is the golden data's."""
+    state = {}
+    for key, shape in shapes.items():
+        rng = np.random.default_rng(zlib.crc32(key.encode()))
+        if key.endswith("num_batches_tracked"):
+            state[key] = torch.zeros(tuple(shape), dtype=torch.int64)
+            continue
+        if key.endswith("running_var"):
+            values = rng.uniform(0.5, 1.5, size=shape)
+        elif key.endswith("running_mean"):
+            values = rng.normal(0.0, 0.1, size=shape)
+        elif key.endswith(".bias"):
+            values = rng.normal(0.0, 0.05, size=shape)
+        elif key.endswith("weight") and len(shape) == 1:
+            values = rng.uniform(0.5, 1.5, size=shape)
+        else:
+            values = rng.normal(0.0, np.sqrt(2 / np.prod(shape[1:])), size=shape)
+        factor = next((float(factor) for pattern, factor in scale_rules if re.search(pattern, key)), 1.0)
+        state[key] = torch.from_numpy((values * factor).astype(np.float32))
+    return state
+
+
+@dataclass(frozen=True)
+class Golden:
+    """What the original code of one published network gave."""
+
+    state: State
+    arrays: dict[str, NDArray[np.float32]]
+    head_kind: str  # "logits", or "fc_out" where the original spoils its logits with the batch's maximum
+
+    def inputs(self, size: int) -> dict[str, NDArray[np.float32]]:
+        blocky = np.kron(np.random.default_rng(1).standard_normal((2, 3, 8, 8)), np.ones((1, 1, size // 8, size // 8)))
+        plain = np.random.default_rng(0).standard_normal((2, 3, size, size))
+        return {"": plain.astype(np.float32), "_blocky": blocky.astype(np.float32)}
+
+    def logits(self, suffix: str) -> NDArray[np.float32]:
+        return np.concatenate([self.arrays[f"{a}_{self.head_kind}{suffix}"] for a in ("yaw", "pitch", "roll")], axis=1)
+
+    def angles(self, suffix: str) -> NDArray[np.float32]:
+        return self.arrays[f"angles_ypr_deg{suffix}"]
+
+
+@pytest.fixture(scope="session")
+def golden(data: Path) -> Callable[[str], Golden]:
+    """Golden data by name; the regenerated weights are those that the originals ran with."""
+
+    def load(arch: str) -> Golden:
+        folder = data / "golden" / arch
+        meta = json.loads((folder / "meta.json").read_text())
+        shapes = {key: shape for key, (shape, _) in json.loads((folder / "manifest.json").read_text()).items()}
+        state = rule_state(shapes, meta["scale_rules"])
+        digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in state.values())).hexdigest()
+        assert digest == meta["weights_sha256"]
+        with np.load(folder / "golden.npz") as arrays:
+            kind = "fc_out" if "yaw_fc_out" in arrays else "logits"
+            return Golden(state, dict(arrays), kind)
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def lightweight_state() -> State:
+    """A lightweight network that was never trained; treat it as read-only."""
+    return rule_state(zoo.get("lightweight").expected)
+
+
+@pytest.fixture
+def checkpoint(lightweight_state: State, tmp_path: Path) -> Path:
+    """The same as a file."""
+    torch.save(lightweight_state, tmp_path / "weights.pth")
+    return tmp_path / "weights.pth"
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, State], Path]:
+    """Exports weights once per name and gives the ONNX file."""
+    folder = tmp_path_factory.mktemp("exported")
+
+    def export(name: str, state: State) -> Path:
+        out = folder / f"{name}.onnx"
+        if not out.exists():
+            weights = folder / f"{name}.pth"
+            torch.save(state, weights)
+            assert main([str(weights), "-o", str(out)]) == 0
+            weights.unlink()
+        return out
+
+    return export
+
+
+@pytest.fixture(scope="session")
+def published(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The published lightweight checkpoint, exported."""
+    out = tmp_path_factory.mktemp("published") / "lightweight.onnx"
+    assert main([str(data / "checkpoints/lightweight/model-b66.pkl"), "-o", str(out)]) == 0
+    return out

@@ -1,0 +1,261 @@
+"""The command: what it writes, says and returns, and that a failure leaves nothing behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from export import graph, zoo
+from export import onnx as command
+from export.onnx import main
+from hpe_edge import PoseEngine
+from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
+from hpe_edge.samples import BOXES, FOLDER
+from hpe_edge.spec import METADATA_KEY
+from hpe_edge.version import __version__
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out" / "model.onnx"
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def run(capsys, *argv: object) -> tuple[int, str, str]:
+    status = main([str(arg) for arg in argv])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def test_exported_file_explains_itself_and_runs(capsys, checkpoint, out):
+    status, said, errors = run(capsys, checkpoint, "-o", out)
+    assert status == 0
+    assert errors == ""
+    assert names_in(out.parent) == ["model.onnx"]
+    model = onnx.load(out)
+    assert [entry.key for entry in model.metadata_props] == [METADATA_KEY]
+    assert [node.name for node in model.graph.output] == ["logits"]
+    assert {node.op_type for node in model.graph.node} == {
+        "Conv", "Relu", "HardSigmoid", "Mul", "GlobalAveragePool", "Flatten", "Gemm",
+    }  # fmt: skip
+    spec = OnnxRuntimeBackend(out).spec
+    assert spec.architecture == "lightweight"
+    assert spec.origin.checkpoint == "weights.pth"
+    assert spec.origin.tools["hpe_edge"] == __version__
+    assert spec.origin.tools["opset"] == "17"
+    assert spec.origin.tools["torch"] == torch.__version__
+    assert spec.gate is not None
+    assert spec.gate.faces == 64
+    assert spec.gate.worst_deg <= 0.01
+    assert spec.gate.limits == {"worst_deg": 0.01}
+    for word in ("recognised", "opset 17, batch dynamic", "hundredths of a degree", "passed", f"--model {out}"):
+        assert word in said
+    with PoseEngine(out) as engine:
+        assert len(engine(np.zeros((99, 99, 3), np.uint8), [[10, 10, 60, 60]] * 11)) == 11
+
+
+def test_export_is_the_same_every_time(checkpoint, tmp_path):
+    for name in ("a.onnx", "b.onnx"):
+        assert main([str(checkpoint), "-o", str(tmp_path / name)]) == 0
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+def test_fixed_batch(capsys, checkpoint, out):
+    status, said, _ = run(capsys, checkpoint, "-o", out, "--batch", 4)
+    assert status == 0
+    assert "batch 4" in said
+    backend = OnnxRuntimeBackend(out)
+    assert backend.max_batch == 4
+    with PoseEngine(out) as engine:
+        assert len(engine(np.zeros((99, 99, 3), np.uint8), [[10, 10, 60, 60]] * 7)) == 7
+
+
+def test_default_name_replaces_a_file_and_says_so(capsys, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("lightweight.onnx").write_bytes(b"older")
+    status, said, _ = run(capsys, checkpoint, "--arch", "lightweight", "--faces", FOLDER, "--boxes", BOXES)
+    assert status == 0
+    assert "as asked for" in said
+    assert "lightweight.onnx, in place of the file that was there" in said
+    assert OnnxRuntimeBackend(Path("lightweight.onnx")).spec.gate.source == FOLDER.name
+
+
+def test_dropped_heads_are_said(capsys, golden, exported, tmp_path):
+    state = golden("mhpnet_resnet18").state
+    torch.save(state, tmp_path / "mhp.pth")
+    status, said, _ = run(capsys, tmp_path / "mhp.pth", "-o", tmp_path / "mhp.onnx")
+    assert status == 0
+    assert "ehpnet (recognised" in said
+    assert "left out: fc_mask" in said
+
+
+def break_last_layer(model):
+    """One logit of the yaw head is moved by a tenth."""
+    for tensor in model.graph.initializer:
+        if list(tensor.dims) == [198]:
+            bias = onnx.numpy_helper.to_array(tensor).copy()
+            bias[0] += 0.1
+            tensor.CopyFrom(onnx.numpy_helper.from_array(bias, tensor.name))
+    return model
+
+
+def swap_colors(model):
+    for tensor in model.graph.initializer:
+        if list(tensor.dims) == [16, 3, 3, 3]:
+            swapped = onnx.numpy_helper.to_array(tensor)[:, ::-1].copy()
+            tensor.CopyFrom(onnx.numpy_helper.from_array(swapped, tensor.name))
+    return model
+
+
+def overflow(model):
+    for tensor in model.graph.initializer:
+        if list(tensor.dims) == [198]:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.full(198, np.nan, np.float32), tensor.name))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("damage", "word"), [(break_last_layer, "worst 0."), (swap_colors, "worst "), (overflow, "64 of 64 faces are NaN")]
+)
+def test_changed_angles_fail_the_gate_and_leave_no_file(capsys, checkpoint, out, monkeypatch, damage, word):
+    simplify = graph.simplify
+    monkeypatch.setattr(graph, "simplify", lambda model: damage(simplify(model)))
+    status, said, errors = run(capsys, checkpoint, "-o", out)
+    assert status == 3
+    assert "FAILED" in said
+    assert word in errors
+    assert names_in(out.parent) == []
+
+
+def test_failed_gate_keeps_the_older_file(capsys, checkpoint, out):
+    out.write_bytes(b"older")
+    assert run(capsys, checkpoint, "-o", out, "--worst-deg", "1e-12")[0] == 3
+    assert out.read_bytes() == b"older"
+    assert names_in(out.parent) == ["model.onnx"]
+
+
+def test_results_that_depend_on_the_batch_fail(capsys, checkpoint, out, monkeypatch):
+    original = command.poses_of
+
+    def leaky(run, spec, crops, batch):
+        poses = original(run, spec, crops, batch)
+        if batch == 1:
+            poses.rotation[:] = np.eye(3)
+        return poses
+
+    monkeypatch.setattr(command, "poses_of", leaky)
+    status, _, errors = run(capsys, checkpoint, "-o", out)
+    assert status == 3
+    assert "a face alone with the same in a batch" in errors
+    assert not out.exists()
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_leaves_nothing(capsys, checkpoint, out, monkeypatch):
+    monkeypatch.setattr(command, "_gate", interrupt)
+    status, _, errors = run(capsys, checkpoint, "-o", out)
+    assert status == 130
+    assert "interrupted" in errors
+    assert names_in(out.parent) == []
+
+
+def test_full_disk_leaves_nothing(capsys, checkpoint, out, monkeypatch):
+    def full(self, data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    status, _, errors = run(capsys, checkpoint, "-o", out)
+    assert status == 1
+    assert "No space left on device" in errors
+    assert str(out) in errors
+    assert names_in(out.parent) == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["none.pth"], "there is no checkpoint none.pth"),
+        (["CHECKPOINT", "-o", "nowhere/model.onnx"], "does not exist; make the folder first"),
+        (["CHECKPOINT", "--arch", "ehpnet"], "the weights are not ehpnet's"),
+        (["CHECKPOINT", "--faces", "nowhere"], "there is no nowhere"),
+        (["CHECKPOINT", "--faces", str(FOLDER), "--boxes", "none.csv"], "cannot read the boxes file none.csv"),
+        (["OTHER"], "of no known family; the nearest are"),
+        (["NAN"], "are NaN or infinite"),
+    ],
+)
+def test_failures_are_one_line_and_leave_nothing(
+    capsys, checkpoint, lightweight_state, tmp_path, monkeypatch, argv, message
+):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    other, nan = tmp_path / "other.pth", tmp_path / "nan.pth"
+    torch.save({"conv.weight": torch.zeros(2, 2)}, other)
+    torch.save({**lightweight_state, "fc_yaw.bias": torch.full((66,), float("nan"))}, nan)
+    named = {"CHECKPOINT": checkpoint, "OTHER": other, "NAN": nan}
+    status, _, errors = run(capsys, *(named.get(arg, arg) for arg in argv))
+    assert status == 1
+    assert message in errors
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+    assert names_in(Path()) == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "CHECKPOINT"),
+        (["w.pth", "--arch", "resnet"], "invalid choice: 'resnet'"),
+        (["w.pth", "--batch", "0"], "'dynamic' or a number"),
+        (["w.pth", "--batch", "many"], "'dynamic' or a number"),
+        (["w.pth", "-o", "model.pth"], "must name a file that ends in .onnx"),
+        (["w.pth", "--boxes", "b.csv"], "name those pictures, too"),
+        (["w.pth", "--worst-deg", "-1"], "above 0"),
+    ],
+)
+def test_wrong_usage_exits_with_2(capsys, argv, message):
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("package", ["torch", "onnx", "onnxsim"])
+def test_missing_package_says_what_to_install(capsys, checkpoint, out, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    status, _, errors = run(capsys, checkpoint, "-o", out)
+    assert status == 1
+    assert f"needs {package}" in errors
+    assert "pip install 'hpe-edge[export]'" in errors
+
+
+def test_module_runs_and_does_not_hide_the_onnx_package(tmp_path):
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "export.onnx", str(tmp_path / "none.pth")], cwd=root, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: there is no checkpoint")
+
+
+def test_help_lists_the_families(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for name in zoo.names():
+        assert name in said

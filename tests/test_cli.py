@@ -1,0 +1,366 @@
+"""The command: what it writes, what it says, and its exit status."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from media import count_frames, write_picture, write_video
+from tiny_model import tiny_spec, write_tiny_model
+
+import hpe_edge
+from hpe_edge import PoseEngine, pipeline
+from hpe_edge.cli import main
+
+SAMPLES = Path(hpe_edge.__file__).parent / "samples"
+BOXES = "file,frame,x1,y1,x2,y2\n" + "".join(f"v.mp4,{i},30,20,60,50\n" for i in range(0, 12, 2))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx")
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """A folder with a video of 12 frames, and boxes for every second one."""
+    (tmp_path / "boxes.csv").write_text(BOXES)
+    return write_video(tmp_path / "v.mp4")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for seed, name in enumerate(("a.png", "b.jpg", "c.png")):
+        write_picture(folder / name, seed=seed)
+    (tmp_path / "boxes.csv").write_text("file,x1,y1,x2,y2\na.png,30,20,60,50\nc.png,0,0,20,20\nc.png,50,10,90,60\n")
+    return folder
+
+
+def command(*parts: object) -> list[str]:
+    return [str(part) for part in parts]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"hpe-edge {hpe_edge.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["info", "--help"]])
+def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    assert "python -m export.onnx" in capsys.readouterr().out
+
+
+def test_imports_stay_light() -> None:
+    code = "import sys, hpe_edge.cli; print([m for m in ('cv2', 'onnxruntime', 'torch', 'tqdm') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_video(clip: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    status = main(
+        command("run", clip, "--model", model, "--boxes", tmp_path / "boxes.csv", "-o", out / "o.mp4")
+        + command("--csv", out / "o.csv", "--jsonl", out / "o.jsonl", "--threads", 1)
+    )
+    printed = capsys.readouterr()
+    assert status == 0 and printed.out == ""
+    assert names(out) == ["o.csv", "o.jsonl", "o.mp4"] and count_frames(out / "o.mp4") == 12
+    rows = rows_of(out / "o.csv")
+    assert [(row["file"], row["frame"], row["time_s"]) for row in rows[:2]] == [
+        ("v.mp4", "0", "0.000"),
+        ("v.mp4", "2", "0.200"),
+    ]
+    assert len(rows) == len((out / "o.jsonl").read_text().splitlines()) == 6
+    assert "12 frames, 6 faces" in printed.err and "frames per second" in printed.err
+    assert all(stage in printed.err for stage in ("read ", "detect ", "poses ", "draw and write "))
+
+
+def test_numbers_are_the_engines(photos: Path, model: Path, tmp_path: Path) -> None:
+    assert main(command("run", photos, "--model", model, "--boxes", tmp_path / "boxes.csv", "--csv", "o.csv")) == 0
+    rows = rows_of(Path("o.csv"))
+    assert [(row["file"], row["frame"], row["face"]) for row in rows] == [
+        ("a.png", "0", "0"),
+        ("c.png", "2", "0"),
+        ("c.png", "2", "1"),
+    ]
+    poses = PoseEngine(model)(cv2.imread(str(photos / "c.png")), [[0, 0, 20, 20], [50, 10, 90, 60]])
+    for face, row in enumerate(rows[1:]):
+        got = [float(row[name]) for name in ("yaw_deg", "pitch_deg", "roll_deg")]
+        np.testing.assert_allclose(got, poses.angles[face], atol=6e-4)  # three digits are written
+        np.testing.assert_allclose([float(row[q]) for q in ("qw", "qx", "qy", "qz")], poses.quaternion[face], atol=1e-6)
+
+
+@pytest.fixture(autouse=True)
+def in_the_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_folder_to_folder(photos: Path, model: Path, tmp_path: Path) -> None:
+    assert main(command("run", photos, "--model", model, "--boxes", "boxes.csv", "-o", "out")) == 0
+    assert names(tmp_path / "out") == ["a.png", "b.jpg", "c.png"]
+    assert names(tmp_path) == ["boxes.csv", "out", "photos"]
+
+
+def test_without_outputs_a_table_is_printed_and_nothing_written(
+    photos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = names(tmp_path)
+    assert main(command("run", photos, "--model", model, "--boxes", "boxes.csv")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["frame", "face", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll", "file"]
+    assert len(lines) == 4 and lines[1].split()[:6] == ["0", "0", "30.0", "20.0", "60.0", "50.0"]
+    assert lines[1].endswith("  a.png") and names(tmp_path) == before
+
+
+def test_own_csv_serves_as_boxes(clip: Path, model: Path) -> None:
+    run = command("run", clip, "--model", model)
+    assert main([*run, "--boxes", "boxes.csv", "--csv", "first.csv"]) == 0
+    assert main([*run, "--boxes", "first.csv", "--csv", "second.csv"]) == 0
+    assert Path("first.csv").read_text() == Path("second.csv").read_text()
+
+
+def test_detector_finds_the_sample_faces(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command("run", SAMPLES, "--model", model)) == 0
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 3 and "not pictures and were skipped" in printed.err
+
+
+def test_classroom_video(data: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A truncated copy: the faces in its frames are found, and what is missing is said."""
+    whole = (data / "video" / "classroom.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 20])
+    assert main(command("run", "cut.mp4", "--model", model, "-o", "out.mp4", "--csv", "out.csv")) == 0
+    assert "note: cut.mp4 announces 329 frames" in capsys.readouterr().err
+    frames = count_frames(tmp_path / "out.mp4")
+    assert frames >= 5 and len(rows_of(tmp_path / "out.csv")) >= 3 * frames
+
+
+def test_boxes_that_match_nothing_are_counted(
+    photos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "boxes.csv").write_text("file,x1,y1,x2,y2\na.png,1,2,30,40\nz.png,1,2,30,40\n")
+    assert main(command("run", photos, "--model", model, "--boxes", "boxes.csv")) == 0
+    assert "1 boxes of boxes.csv belong to no frame" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("boxes", [True, False])
+def test_no_face_at_all(
+    photos: Path, model: Path, tmp_path: Path, boxes: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "boxes.csv").write_text("file,x1,y1,x2,y2\nz.png,1,2,30,40\n")
+    before = names(tmp_path)
+    given = ["--boxes", "boxes.csv"] if boxes else []
+    assert main(command("run", photos, "--model", model, "-o", "out", "--csv", "o.csv") + given) == 1
+    assert names(tmp_path) == before
+    said = capsys.readouterr().err
+    assert ("matched by the column file" if boxes else "no face was found in") in said and "nothing was written" in said
+
+
+def test_info(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command("info", model)) == 0
+    said = capsys.readouterr().out
+    for fragment in ("tiny", "64 x 64, RGB", "66 bins from -99 to 96 degrees, logits[66:132]", "+10% left", "not run"):
+        assert fragment in said, fragment
+    assert main(command("info", model, "--json")) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(tiny_spec().to_json())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        ([], 2, "COMMAND"),
+        (["dance"], 2, "invalid choice"),
+        (["run", "photos"], 2, "run needs --model MODEL.onnx; make one"),
+        (["run", "photos", "--model", "M", "--threads", "0"], 2, "must be at least 1"),
+        (["run", "photos", "--model", "M", "--device", "tpu"], 2, "device must be 'cpu', 'cuda'"),
+        (["run", "photos", "--model", "M", "-o", "out.mp4"], 2, "the output must be a folder"),
+        (["run", "photos/a.png", "--model", "M", "-o", "out.gif"], 2, "an annotated picture needs one of"),
+        (
+            ["run", "photos/a.png", "--model", "M", "-o", "photos/../photos/a.png"],
+            2,
+            "-o and SOURCE name the same file",
+        ),
+        (["run", "photos", "--model", "M", "--csv", "x", "--jsonl", "./x"], 2, "--jsonl and --csv name the same"),
+        (["run", "photos", "--model", "M", "--csv", "boxes.csv", "--boxes", "boxes.csv"], 2, "name the same file"),
+        (["run", "photos", "--model", "M", "--csv", "out.mp4"], 2, "did you mean -o?"),
+        (["run", "gone.mp4", "--model", "M"], 1, "there is no gone.mp4"),
+        (["run", "photos", "--model", "gone.onnx"], 1, "there is no model gone.onnx; make one with python -m export"),
+        (["run", "photos", "--model", "foreign.onnx"], 1, "cannot be loaded as an ONNX model"),
+        (["run", "photos", "--model", "bare.onnx"], 1, "carries no hpe_edge spec"),
+        (["run", "photos", "--model", "M", "--boxes", "gone.csv"], 1, "cannot read the boxes file gone.csv"),
+        (["run", "photos", "--model", "M", "-o", "gone/out"], 1, "gone does not exist; make the folder first"),
+        (["run", "photos", "--model", "M", "--csv", "boxes.csv/o.csv"], 1, "boxes.csv is not a folder"),
+        (["run", "photos", "--model", "M", "-o", "photos/../other"], 1, "is not empty"),
+        (["info", "gone.onnx"], 1, "there is no model gone.onnx"),
+        (["info", "foreign.onnx"], 1, "cannot be loaded as an ONNX model"),
+    ],
+)
+def test_errors_leave_nothing_behind(
+    photos: Path,
+    model: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    status: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "foreign.onnx").write_bytes(b"not a model")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine").touch()
+    write_tiny_model(tmp_path / "bare.onnx", spec=None)
+    before = [(path, path.read_bytes()) for path in sorted(tmp_path.rglob("*")) if path.is_file()]
+    assert main([str(model) if part == "M" else part for part in arguments]) == status
+    said = capsys.readouterr().err
+    assert message in said and "Traceback" not in said
+    assert [(path, path.read_bytes()) for path in sorted(tmp_path.rglob("*")) if path.is_file()] == before
+
+
+def test_the_input_is_never_replaced_through_a_link(photos: Path, model: Path, tmp_path: Path) -> None:
+    os.link(photos / "a.png", tmp_path / "hard.png")
+    (tmp_path / "soft.png").symlink_to(photos / "a.png")
+    for name in ("hard.png", "soft.png"):
+        assert main(command("run", photos / "a.png", "--model", model, "-o", name)) == 2
+
+
+def test_full_disk(clip: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    before = names(tmp_path)
+    status = main(command("run", clip, "--model", model, "--boxes", "boxes.csv", "-o", "o.mp4", "--csv", "/dev/full"))
+    assert status == 1 and names(tmp_path) == before
+    assert "cannot write /dev/full: No space left on device" in capsys.readouterr().err
+
+
+@pytest.fixture
+def ctrl_c_after(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """Presses Ctrl-C while the given frame is worked on."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        pytest.skip("Ctrl-C is ignored or handled by others here")
+    call = PoseEngine.__call__
+
+    def press_after(frames: int, times: int = 1) -> None:
+        done = 0
+
+        def counting(self: PoseEngine, *given: object, **named: object) -> object:
+            nonlocal done
+            done += 1
+            poses = call(self, *given, **named)
+            for _ in range(times if done == frames else 0):
+                os.kill(os.getpid(), signal.SIGINT)
+            return poses
+
+        monkeypatch.setattr(pipeline.PoseEngine, "__call__", counting)
+
+    yield press_after
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_keeps_what_is_finished(
+    clip: Path, model: Path, tmp_path: Path, ctrl_c_after: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ctrl_c_after(5)
+    (tmp_path / "o.csv").write_text("from an earlier run")
+    before = names(tmp_path)
+    status = main(
+        command("run", clip, "--model", model, "--boxes", "boxes.csv", "-o", "o.mp4", "--csv", "o.csv")
+        + command("--jsonl", "o.jsonl")
+    )
+    assert status == 130
+    assert sorted(set(names(tmp_path)) - set(before)) == ["o.partial.csv", "o.partial.jsonl", "o.partial.mp4"]
+    assert (tmp_path / "o.csv").read_text() == "from an earlier run"
+    # The frame during which Ctrl-C came is finished, everywhere alike.
+    assert count_frames(tmp_path / "o.partial.mp4") == 5
+    assert [row["frame"] for row in rows_of(tmp_path / "o.partial.csv")] == ["0", "2", "4"]
+    assert [json.loads(line)["frame"] for line in (tmp_path / "o.partial.jsonl").read_text().splitlines()] == [0, 2, 4]
+    said = capsys.readouterr().err
+    assert "stopped by Ctrl-C after 5 frames" in said and "o.partial.mp4" in said and "Traceback" not in said
+
+
+def test_ctrl_c_in_a_folder_keeps_the_finished_pictures(
+    photos: Path, model: Path, tmp_path: Path, ctrl_c_after: object
+) -> None:
+    ctrl_c_after(2)
+    assert main(command("run", photos, "--model", model, "--boxes", "boxes.csv", "-o", "out")) == 130
+    assert names(tmp_path) == ["boxes.csv", "out.partial", "photos"]
+    assert names(tmp_path / "out.partial") == ["a.png", "b.jpg"]
+
+
+def test_second_ctrl_c_ends_at_once_and_leaves_nothing(
+    clip: Path, model: Path, tmp_path: Path, ctrl_c_after: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ctrl_c_after(5, times=2)
+    before = names(tmp_path)
+    assert main(command("run", clip, "--model", model, "--boxes", "boxes.csv", "-o", "o.mp4")) == 130
+    assert names(tmp_path) == before
+    assert "stopped by Ctrl-C; nothing was written" in capsys.readouterr().err
+
+
+def test_ctrl_c_from_outside(model: Path, tmp_path: Path) -> None:
+    """The real thing: a process, a signal, and what lies in the folder afterwards."""
+    write_video(tmp_path / "v.mp4", frames=400, width=640, height=480)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hpe_edge.cli", *command("run", "v.mp4", "--model", model, "-o", "o.mp4")],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background may have been told to ignore Ctrl-C, which children inherit.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while process.poll() is None and not any(p.stat().st_size > 100_000 for p in tmp_path.glob(".o.*.tmp.mp4")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert names(tmp_path) == ["o.partial.mp4", "v.mp4"]
+    assert 0 < count_frames(tmp_path / "o.partial.mp4") < 400
+    assert "o.partial.mp4" in said and "Traceback" not in said
+
+
+def test_reader_that_has_had_enough(clip: Path, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "boxes.csv").write_text("frame,x1,y1,x2,y2\n" + "0,30,20,60,50\n" * 5000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hpe_edge.cli", *command("run", clip, "--model", model, "--boxes", "boxes.csv")],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 1
+    assert "Traceback" not in said and "BrokenPipe" not in said
+
+
+def test_file_names_that_the_terminal_cannot_show(model: Path, tmp_path: Path) -> None:
+    name = b"caf\xe9.png".decode("utf-8", "surrogateescape")  # Latin-1 on a UTF-8 system
+    (tmp_path / name).write_bytes((SAMPLES / "astronaut.jpg").read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-m", "hpe_edge.cli", *command("run", tmp_path, "--model", model)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "caf\\udce9.png" in done.stdout, done.stderr

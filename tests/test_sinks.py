@@ -1,0 +1,167 @@
+"""Annotated pictures and videos: what arrives, and what happens when it does not."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from media import count_frames, noise, write_picture, write_video
+
+from hpe_edge.errors import InputError, OutputError
+from hpe_edge.geometry import rotation_from_euler
+from hpe_edge.poses import Poses
+from hpe_edge.records import CsvFile
+from hpe_edge.sinks import Outputs, VideoFile, open_picture_sink
+from hpe_edge.video import Frame, open_source
+
+BOX = np.float32([[30, 20, 60, 50]])
+
+
+def one_pose() -> Poses:
+    angles = np.float32([[20, 10, 5]])
+    return Poses(angles, np.full_like(angles, np.nan), rotation_from_euler(angles).astype(np.float32))
+
+
+def frames(count: int, width: int = 96, height: int = 64) -> list[Frame]:
+    return [Frame("v.mp4", i, i / 10, noise(width, height, seed=i)) for i in range(count)]
+
+
+def outputs_of(*sinks: object) -> Outputs:
+    outputs = Outputs()
+    for sink in sinks:
+        outputs.add(sink)
+    return outputs
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("fps", [10.0, 29.97002997, 120.123, 0.5])
+@pytest.mark.parametrize("size", [(96, 64), (97, 65)])
+def test_video_has_all_frames_and_its_rate(tmp_path: Path, fps: float, size: tuple[int, int]) -> None:
+    outputs = outputs_of(VideoFile(tmp_path / "out.mp4", fps))
+    for frame in frames(9, *size):
+        outputs.write(frame, BOX, one_pose())
+    assert names(tmp_path) != ["out.mp4"]
+    assert outputs.commit() == [tmp_path / "out.mp4"]
+    assert names(tmp_path) == ["out.mp4"]
+    assert count_frames(tmp_path / "out.mp4") == 9
+    capture = cv2.VideoCapture(str(tmp_path / "out.mp4"))
+    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(fps, rel=1e-3)
+    assert capture.read()[1].shape == (64, 96, 3)
+
+
+def test_pictures_are_annotated(tmp_path: Path) -> None:
+    source = open_source(write_picture(tmp_path / "in.png"))
+    outputs = outputs_of(open_picture_sink(tmp_path / "out.png", source))
+    for frame in source:
+        outputs.write(frame, BOX, one_pose())
+    outputs.commit()
+    changed = (cv2.imread(str(tmp_path / "out.png")) != noise()).any(axis=2)
+    assert changed[30:40, 40:50].any() and not changed[60:].any()
+
+
+@pytest.mark.parametrize("kind", ["picture", "folder"])
+def test_pictures_on_a_full_disk(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "in").mkdir()
+    picture = write_picture(tmp_path / "in" / "a.png")
+    source = open_source(picture if kind == "picture" else picture.parent)
+    asked = tmp_path / ("out.png" if kind == "picture" else "out")
+    outputs = outputs_of(open_picture_sink(asked, source))
+
+    def refuse(self: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(OutputError, match=f"cannot write {asked}.*: No space left on device; make room"):
+        outputs.write(next(iter(source)), BOX, one_pose())
+    outputs.discard()
+    assert names(tmp_path) == ["in"]
+
+
+def test_frames_that_do_not_arrive_are_noticed(tmp_path: Path) -> None:
+    outputs = outputs_of(VideoFile(tmp_path / "out.mp4", 10.0), CsvFile(tmp_path / "out.csv"))
+    for frame in (*frames(3), *frames(1, width=48)):  # OpenCV drops a frame of another size without a word
+        outputs.write(frame, BOX, one_pose())
+    with pytest.raises(OutputError, match="not all of the 4 frames arrived"):
+        outputs.commit()
+    outputs.discard()
+    assert names(tmp_path) == []
+
+
+def test_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = outputs_of(VideoFile(tmp_path / "out.mp4", 10.0))
+    first, second = frames(2)
+    outputs.write(first, BOX, one_pose())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 4096))
+    with pytest.raises(OutputError, match=r"out\.mp4: the disk is full after 1 frames"):
+        outputs.write(second, BOX, one_pose())
+    outputs.discard()
+    assert names(tmp_path) == []
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+from test_sinks import Outputs, VideoFile, frames, one_pose, BOX, outputs_of, OutputError
+outputs = outputs_of(VideoFile(Path(sys.argv[1]), 10.0))
+try:
+    for frame in frames(40):
+        outputs.write(frame, BOX, one_pose())
+    outputs.commit()
+except OutputError as error:
+    print(error)
+finally:
+    outputs.discard()
+"""
+
+
+def test_file_size_limit_is_noticed(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path / "out.mp4")],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "not all of the 40 frames arrived in the file" in done.stdout, done.stderr
+    assert names(tmp_path) == []
+
+
+def test_codec_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2.VideoWriter, "isOpened", lambda self: False)
+    outputs = outputs_of(VideoFile(tmp_path / "out.mp4", 10.0))
+    with pytest.raises(OutputError, match=r"cannot write .*out\.mp4 \(mp4v, 96 x 64 at 10 frames.*use --csv"):
+        outputs.write(frames(1)[0], BOX, one_pose())
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "message"),
+    [
+        ("in.png", "out.mp4", "an annotated picture needs one of .bmp"),
+        ("in.png", "out", "an annotated picture needs"),
+        ("in.mp4", "out.avi", "needs the extension .mp4"),
+        ("in.mp4", "out.png", "needs the extension .mp4"),
+        ("in.mp4", "out?.mp4", "not UTF-8; rename it"),
+        ("in", "out.mp4", "the output must be a folder"),
+        ("in", "out.png", "the output must be a folder"),
+    ],
+)
+def test_output_must_fit_the_source(tmp_path: Path, source: str, output: str, message: str) -> None:
+    (tmp_path / "in").mkdir()
+    write_picture(tmp_path / "in" / "a.png")
+    write_picture(tmp_path / "in.png")
+    write_video(tmp_path / "in.mp4")
+    output = output.replace("?", "\udcff")
+    with pytest.raises(InputError, match=message):
+        open_picture_sink(tmp_path / output, open_source(tmp_path / source))
+    assert names(tmp_path) == ["in", "in.mp4", "in.png"]

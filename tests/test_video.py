@@ -1,0 +1,162 @@
+"""Sources: what is read, in which order, and what is said about what cannot be read."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from media import noise, write_picture, write_video
+from PIL import Image
+
+from hpe_edge.errors import InputError, SourceError
+from hpe_edge.video import open_source
+
+
+def test_one_picture(tmp_path: Path) -> None:
+    source = open_source(write_picture(tmp_path / "a.png"))
+    (frame,) = source
+    assert (source.kind, source.count) == ("picture", 1)
+    assert (frame.name, frame.index) == ("a.png", 0) and math.isnan(frame.time_s)
+    np.testing.assert_array_equal(frame.image, noise())
+
+
+def test_folder_is_sorted_and_skips_what_is_no_picture(tmp_path: Path) -> None:
+    for seed, name in enumerate(("b.JPG", "a.png", "c.webp")):
+        write_picture(tmp_path / name, seed=seed)
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / ".hidden.png").write_bytes(b"x")
+    (tmp_path / "sub.png").mkdir()
+    source = open_source(tmp_path)
+    assert [(f.name, f.index) for f in source] == [("a.png", 0), ("b.JPG", 1), ("c.webp", 2)]
+    assert source.notes == [f"3 entries of {tmp_path} are not pictures and were skipped"]
+
+
+def test_unreadable_pictures_are_noted_and_the_others_read(tmp_path: Path) -> None:
+    write_picture(tmp_path / "b.png")
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "c.jpg").write_text("no picture")
+    source = open_source(tmp_path)
+    assert [f.index for f in source] == [1]
+    assert [note.split(" cannot")[0] for note in source.notes] == [str(tmp_path / "a.png"), str(tmp_path / "c.jpg")]
+
+
+def test_folder_of_damaged_pictures_fails(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"damaged")
+    with pytest.raises(SourceError, match="none of the 2 pictures"):
+        list(open_source(tmp_path))
+
+
+def test_pictures_are_turned_upright_by_their_exif_orientation(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by a quarter clockwise
+    Image.new("RGB", (40, 20)).save(tmp_path / "a.jpg", exif=exif)
+    (frame,) = open_source(tmp_path / "a.jpg")
+    assert frame.image.shape == (40, 20, 3)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "I;16"])
+def test_grey_transparent_and_deep_pictures_become_bgr(tmp_path: Path, mode: str) -> None:
+    Image.new(mode, (6, 4)).save(tmp_path / "a.png")
+    (frame,) = open_source(tmp_path / "a.png")
+    assert frame.image.shape == (4, 6, 3) and frame.image.dtype == np.uint8
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_video_frames_have_their_times(tmp_path: Path, suffix: str) -> None:
+    source = open_source(write_video(tmp_path / f"v{suffix}", frames=7, fps=12.5))
+    frames = list(source)
+    assert (source.kind, source.count, source.fps, source.notes) == ("video", 7, 12.5, [])
+    assert [f.index for f in frames] == list(range(7)) and {f.name for f in frames} == {f"v{suffix}"}
+    np.testing.assert_allclose([f.time_s for f in frames], np.arange(7) / 12.5, atol=1e-3)
+    # The first frame was decoded while opening; it must still be the first one.
+    assert np.corrcoef(frames[0].image.ravel(), noise(seed=0).ravel())[0, 1] > 0.5
+
+
+def test_truncated_video_is_read_and_noted(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.avi", frames=40)
+    os.truncate(path, path.stat().st_size // 2)
+    source = open_source(path)
+    read = len(list(source))
+    assert 10 < read < 30
+    assert source.notes == [f"{path} announces 40 frames, only {read} can be decoded; it may be cut short"]
+
+
+def test_truncated_classroom_video(tmp_path: Path, data: Path) -> None:
+    whole = (data / "video" / "classroom.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 10])
+    source = open_source(tmp_path / "cut.mp4")
+    read = len(list(source))
+    assert 5 < read < 100
+    assert f"announces 329 frames, only {read}" in source.notes[0]
+
+
+def test_video_that_was_never_finished_is_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.mp4")
+    os.truncate(path, path.stat().st_size // 2)  # OpenCV writes the index at the end
+    with pytest.raises(SourceError, match="cannot be opened as a video: damaged, cut short"):
+        open_source(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("v.mp4", b"plain text, not a video\n" * 50, "cannot be opened as a video"),
+        ("v.mp4", b"", "is empty"),
+        ("a.jpg", b"", "is empty"),
+        ("notes.txt", b"FFmpeg would decode this as ANSI art\n" * 50, "neither a picture"),
+        ("noextension", b"x", "neither a picture"),
+    ],
+)
+def test_foreign_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceError, match=message):
+        open_source(tmp_path / name)
+
+
+def test_damaged_picture_alone_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"damaged")
+    with pytest.raises(SourceError, match=r"a\.jpg cannot be read"):
+        list(open_source(tmp_path / "a.jpg"))
+
+
+def test_missing_source(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"there is no .*gone\.mp4"):
+        open_source(tmp_path / "gone.mp4")
+
+
+@pytest.mark.parametrize("entries", [[], ["a.txt", "b.mp4"]])
+def test_folder_without_pictures(tmp_path: Path, entries: list[str]) -> None:
+    for name in entries:
+        (tmp_path / name).write_text("x")
+    with pytest.raises(SourceError, match=f"no picture in .*only {len(entries)} other entries"):
+        open_source(tmp_path)
+
+
+def test_video_with_no_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "v.mp4")
+    monkeypatch.setattr(cv2.VideoCapture, "read", lambda self: (False, None))
+    with pytest.raises(SourceError, match="no frame that can be decoded"):
+        open_source(path)
+
+
+def test_unknown_frame_rate_is_replaced_and_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "v.mp4")
+    get = cv2.VideoCapture.get
+    monkeypatch.setattr(cv2.VideoCapture, "get", lambda self, key: 0.0 if key == cv2.CAP_PROP_FPS else get(self, key))
+    source = open_source(path)
+    assert source.fps == 25 and "does not say its frame rate" in source.notes[0]
+
+
+def test_names_that_are_no_utf8(tmp_path: Path) -> None:
+    """They crash OpenCV when it opens files by name."""
+    name = b"caf\xe9".decode("utf-8", "surrogateescape")
+    write_picture(tmp_path / "a.png").rename(tmp_path / f"{name}.png")
+    assert [f.name for f in open_source(tmp_path / f"{name}.png")] == [f"{name}.png"]
+    write_video(tmp_path / "v.mp4").rename(tmp_path / f"{name}.mp4")
+    with pytest.raises(InputError, match="not UTF-8; rename it"):
+        open_source(tmp_path / f"{name}.mp4")
