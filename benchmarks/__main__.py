@@ -1,0 +1,94 @@
+"""The command. Exit status: 0 done, whatever the times; 1 a failure or wrong answers; 2 wrong usage; 130 Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+
+from benchmarks import engine, ops
+from benchmarks.environment import environment
+from benchmarks.report import document, heading, table, verdicts
+from benchmarks.suite import Suite
+from benchmarks.timing import FULL, QUICK, Result
+from hpe_edge.atomic import Pending
+from hpe_edge.errors import HpeEdgeError
+
+SUITES: tuple[Suite, ...] = (ops.SUITE, engine.SUITE)
+
+_EPILOG = """\
+Before anything is timed, the answers of all alternatives are compared; where they differ by more than the stated
+tolerance, nothing is timed and the exit status is 1. A time never fails a benchmark: the budget at the end informs.
+
+examples:
+  python -m benchmarks ops
+  python -m benchmarks engine --model model.onnx --json engine.json
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    try:
+        args = _parser().parse_args(argv)
+    except SystemExit as wanted:  # argparse ends the process after --help and wrong usage
+        return int(wanted.code or 0)
+    command = ["python", "-m", "benchmarks", *(sys.argv[1:] if argv is None else argv)]
+    try:
+        _run(args.suite, args, command)
+    except HpeEdgeError as error:
+        print(f"benchmarks: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("benchmarks: stopped by Ctrl-C; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _run(suite: Suite, args: argparse.Namespace, command: Sequence[str]) -> None:
+    pending = None if args.json is None else Pending(args.json)
+    try:
+        threads_before = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            surroundings = environment()
+            print(heading(suite.name, surroundings), flush=True)
+            results: list[Result] = []
+            for result in suite.run(args, QUICK if args.quick else FULL):
+                print(table(result), flush=True)
+                results.append(result)
+        finally:
+            cv2.setNumThreads(threads_before)
+        lines = suite.budget(results)
+        print(verdicts(lines), flush=True)
+        if pending is not None:
+            pending.temp.write_text(document(suite.name, command, args.quick, surroundings, results, lines))
+            pending.commit()
+    finally:
+        if pending is not None:
+            pending.discard()
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Time hpe_edge beside the alternatives, on one thread.",
+        epilog=_EPILOG,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(required=True, metavar="SUITE")
+    for suite in SUITES:
+        command = commands.add_parser(suite.name, help=suite.summary, description=suite.summary, allow_abbrev=False)
+        command.set_defaults(suite=suite)
+        command.add_argument("--json", type=Path, metavar="FILE", help="also write everything as JSON")
+        command.add_argument("--quick", action="store_true", help="a few runs each, to see that it works")
+        suite.add_arguments(command)
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,258 @@
+"""Compares the answers of alternatives, then times them in turns.
+
+The alternatives take turns, each once a round, so that a machine that speeds up or slows down does so for all, and
+ratios and differences are taken within a round before their median is. A run is short, so that one that another process
+interrupts falls out of the median instead of shifting it. What the alternative before left in the caches can cost the
+next one up to half of its time: each turn begins with a call that is not timed, and each round has an order of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.errors import HpeEdgeError
+
+Answer = Mapping[str, NDArray[Any]]
+
+_SHORTEST_RUN_NS = 20_000  # the clock costs about 50 ns; this keeps it below one percent
+_MOST_CALLS_PER_RUN = 64
+
+
+class WrongAnswerError(HpeEdgeError, RuntimeError):
+    """Two alternatives do not answer alike, so their times say nothing."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long a case is measured.
+
+    Attributes:
+        seconds: aimed at for one case, warm-up not included.
+        least_runs, most_runs: bounds on the number of rounds.
+        warmup_seconds: for each alternative.
+    """
+
+    seconds: float
+    least_runs: int
+    most_runs: int
+    warmup_seconds: float
+
+
+FULL = Effort(seconds=2.0, least_runs=15, most_runs=2000, warmup_seconds=0.02)
+QUICK = Effort(seconds=0.0, least_runs=3, most_runs=3, warmup_seconds=0.0)
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One way to do the case's work.
+
+    Attributes:
+        name: short, for the table.
+        what: what it does, in a sentence.
+        call: does the work once.
+        answer: what ``call`` returned as named arrays; not timed.
+        tolerance: by an array's name, the largest difference from the first alternative's that is accepted. Arrays
+            without a tolerance are not compared.
+    """
+
+    name: str
+    what: str
+    call: Callable[[], Any]
+    answer: Callable[[Any], Answer]
+    tolerance: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Case:
+    """The same work, done by several alternatives; the first is the one that the others are compared with.
+
+    Attributes:
+        skipped: alternatives that cannot run here, with the reason.
+    """
+
+    name: str
+    parameters: Mapping[str, str | int]
+    alternatives: Sequence[Alternative]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The median over all rounds, with the 10th and 90th percentile."""
+
+    median: float
+    p10: float
+    p90: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far an answer is from the first alternative's, and how far it may be."""
+
+    largest: float
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was found for one alternative.
+
+    Attributes:
+        runs: rounds that were timed.
+        calls_per_run: calls in each of them.
+        time_us: of one call.
+        ratio: this alternative's time over the first one's, round by round.
+        first_minus_this_us: the first one's time less this alternative's, round by round.
+        differences: of its answers from the first one's, by name.
+    """
+
+    name: str
+    what: str
+    runs: int
+    calls_per_run: int
+    time_us: Spread
+    ratio: Spread
+    first_minus_this_us: Spread
+    differences: Mapping[str, Difference]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One case's outcome: rows of timings, or plain figures where something else was measured."""
+
+    name: str
+    parameters: Mapping[str, str | int]
+    rows: Sequence[Row] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+
+    def row(self, name: str) -> Row:
+        """The row of that name."""
+        return next(row for row in self.rows if row.name == name)
+
+
+def measure(case: Case, effort: Effort) -> Result:
+    """Compare the answers, then time the alternatives.
+
+    Raises:
+        WrongAnswerError: an answer is further from the first alternative's than its tolerance; nothing was timed.
+    """
+    differences = compare(case)
+    with _no_garbage_collection():
+        fastest_ns = [_warm_up(alternative.call, effort.warmup_seconds) for alternative in case.alternatives]
+        calls_per_run = [min(math.ceil(_SHORTEST_RUN_NS / ns), _MOST_CALLS_PER_RUN) for ns in fastest_ns]
+        round_seconds = sum((1 + calls) * ns for calls, ns in zip(calls_per_run, fastest_ns, strict=True)) / 1e9
+        runs = min(max(int(effort.seconds / round_seconds), effort.least_runs), effort.most_runs)
+        times_us = _time([alternative.call for alternative in case.alternatives], runs, calls_per_run)
+    rows = [
+        Row(
+            alternative.name,
+            alternative.what,
+            runs,
+            calls,
+            _spread(own_us),
+            _spread(own_us / times_us[0]),
+            _spread(times_us[0] - own_us),
+            found,
+        )
+        for alternative, calls, own_us, found in zip(
+            case.alternatives, calls_per_run, times_us, differences, strict=True
+        )
+    ]
+    return Result(case.name, case.parameters, rows, case.skipped)
+
+
+def compare(case: Case) -> list[dict[str, Difference]]:
+    """How far each alternative's answer is from the first one's.
+
+    Raises:
+        WrongAnswerError: further than its tolerance, of another shape, or not a number.
+    """
+    first = case.alternatives[0]
+    # Buffers are reused from call to call, and one alternative may write where another one read.
+    wanted = {name: np.array(values) for name, values in first.answer(first.call()).items()}
+    found = []
+    for alternative in case.alternatives:
+        answer = alternative.answer(alternative.call())
+        differences = {}
+        for name, tolerance in alternative.tolerance.items():
+            largest = _largest_difference(wanted[name], answer[name])
+            if not largest <= tolerance:  # also when it is NaN
+                raise WrongAnswerError(
+                    f"{case.name} ({describe(case.parameters)}): {alternative.name!r} and {first.name!r} differ in "
+                    f"{name} by {largest:.3g}, accepted is {tolerance:.3g}; one of them is wrong, so nothing was timed"
+                )
+            differences[name] = Difference(largest, tolerance)
+        found.append(differences)
+    return found
+
+
+def describe(parameters: Mapping[str, str | int]) -> str:
+    """Parameters in one line."""
+    return ", ".join(f"{name} {value}" for name, value in parameters.items())
+
+
+def _largest_difference(wanted: NDArray[Any], got: NDArray[Any]) -> float:
+    if wanted.shape != got.shape:
+        return math.inf
+    return float(np.abs(got.astype(np.float64) - wanted).max(initial=0.0))
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _warm_up(call: Callable[[], Any], seconds: float) -> int:
+    """Call until ``seconds`` are over, at least three times; the fastest call in nanoseconds."""
+    end = time.perf_counter_ns() + seconds * 1e9
+    fastest = _once(call)
+    for _ in range(2):
+        fastest = min(fastest, _once(call))
+    while time.perf_counter_ns() < end:
+        fastest = min(fastest, _once(call))
+    return fastest
+
+
+def _once(call: Callable[[], Any]) -> int:
+    start = time.perf_counter_ns()
+    call()
+    return max(time.perf_counter_ns() - start, 1)
+
+
+def _time(calls: Sequence[Callable[[], Any]], runs: int, calls_per_run: Sequence[int]) -> NDArray[np.float64]:
+    """Microseconds per call, ``[alternatives, runs]``."""
+    clock = time.perf_counter_ns
+    taken = np.empty((len(calls), runs))
+    rng = np.random.default_rng(0)
+    for run in range(runs):
+        for index in rng.permutation(len(calls)).tolist():
+            call = calls[index]
+            call()
+            start = clock()
+            for _ in repeat(None, calls_per_run[index]):
+                call()
+            taken[index, run] = clock() - start
+    return taken / (1e3 * np.array(calls_per_run)[:, None])
+
+
+def _spread(values: NDArray[np.float64]) -> Spread:
+    p10, median, p90 = np.percentile(values, (10, 50, 90)).tolist()
+    return Spread(median, p10, p90)
