@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from benchmarks import engine, ops
+from benchmarks import accuracy, engine, ops
 from benchmarks.environment import environment
 from benchmarks.report import document, heading, table, verdicts
 from benchmarks.suite import Suite
@@ -17,7 +17,7 @@ from benchmarks.timing import FULL, QUICK, Result
 from hpe_edge.atomic import Pending
 from hpe_edge.errors import HpeEdgeError
 
-SUITES: tuple[Suite, ...] = (ops.SUITE, engine.SUITE)
+SUITES: tuple[Suite, ...] = (ops.SUITE, engine.SUITE, accuracy.SUITE)
 
 _EPILOG = """\
 Before anything is timed, the answers of all alternatives are compared; where they differ by more than the stated
@@ -26,6 +26,7 @@ tolerance, nothing is timed and the exit status is 1. A time never fails a bench
 examples:
   python -m benchmarks ops
   python -m benchmarks engine --model model.onnx --json engine.json
+  python -m benchmarks accuracy --model model.onnx --labels photos/labels.csv
 """
 
 
@@ -62,7 +63,8 @@ def _run(suite: Suite, args: argparse.Namespace, command: Sequence[str]) -> None
         finally:
             cv2.setNumThreads(threads_before)
         lines = suite.budget(results)
-        print(verdicts(lines), flush=True)
+        if lines:
+            print(verdicts(lines), flush=True)
         if pending is not None:
             pending.temp.write_text(document(suite.name, command, args.quick, surroundings, results, lines))
             pending.commit()
@@ -75,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Time hpe_edge beside the alternatives, on one thread.",
+        description="Time hpe_edge beside the alternatives, on one thread, and judge a model on labelled photos.",
         epilog=_EPILOG,
         formatter_class=raw,
         allow_abbrev=False,

@@ -1,7 +1,7 @@
-"""The suite ``accuracy``: a model's mean absolute error on labelled photos, for its own crop and for squares of other sizes.
+"""The suite ``accuracy``: a model's mean absolute error on labelled photos, for its own crop and for other squares.
 
-The sweep over squares is how a margin is chosen: it depends on the model and on how tightly the boxes fit, so it is worth
-running on the boxes of one's own detector.
+The sweep over squares is how a margin is chosen: it depends on the model and on how tightly the boxes fit, so it is
+worth running on the boxes of one's own detector.
 """
 
 from __future__ import annotations

@@ -57,6 +57,19 @@ AxisTaps trim_taps(const Axis& axis, int size, int frame_pixels) {
     int highest = low - 1;
     for (int i = 0; i < size; ++i) {
         const double center = sample_center(axis, i);
+        if (axis.half_width == 1.0) {
+            // The common case, without a division: two neighbours inside the window weigh 1 - t and t.
+            const int left = floor_int(center - 0.5);
+            if (left >= low && left < high) {
+                const float t = static_cast<float>(center - 0.5 - left);
+                taps.first[i] = left;
+                taps.weight[i] = 1.0f - t;
+                taps.weight[static_cast<size_t>(taps.stride) + i] = t;
+                taps.inside[i] = 1.0f;
+                highest = left + 1;
+                continue;
+            }
+        }
         const TapRange all = taps_of(axis, center);
         const int first = std::max(all.first, low), last = std::min(all.last, high);
         taps.first[i] = std::min(first, high);
