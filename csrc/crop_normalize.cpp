@@ -86,8 +86,7 @@ AxisTaps trim_taps(const Axis& axis, int size, int frame_pixels) {
             weight += taps.stride;
         }
         const double norm = 1.0 / total;
-        for (weight = taps.weight.data() + i; first <= last && weight < taps.weight.data() + taps.weight.size();
-             weight += taps.stride)
+        for (weight = taps.weight.data() + i; weight < taps.weight.data() + taps.weight.size(); weight += taps.stride)
             *weight = static_cast<float>(*weight * norm);
         sum *= norm;
         taps.inside[i] = static_cast<float>(sum);
@@ -98,8 +97,7 @@ AxisTaps trim_taps(const Axis& axis, int size, int frame_pixels) {
     return taps;
 }
 
-// Hands out source rows as the weighing kernels want them: bytes of the frame as they lie, or, where a pixel must be
-// computed first (NV12), float rows kept for as long as the taps can ask for them again.
+// NV12 rows as colour, which must be computed first; each is kept for as long as the taps can ask for it again.
 class FloatRows {
 public:
     FloatRows(const Frame& frame, int first_column, int columns, int slots)

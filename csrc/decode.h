@@ -74,7 +74,10 @@ HPE_HD Angles angles_from_label_matrix(const float* m) {
     const bool locked = sy < 1e-6f;
     const float pitch = locked ? atan2f(-m[5], m[4]) : atan2f(m[7], m[8]);
     const float roll = locked ? 0.0f : atan2f(m[3], m[0]);
-    return {yaw * kDegreesPerRadian, pitch * kDegreesPerRadian, roll * kDegreesPerRadian};
+    // The triple needs only some of the nine, but a NaN in any of them is a network that failed. 0 * x is 0 or NaN.
+    float poison = 0.0f;
+    for (int i = 0; i < 9; ++i) poison += 0.0f * m[i];
+    return {poison + yaw * kDegreesPerRadian, pitch * kDegreesPerRadian, roll * kDegreesPerRadian};
 }
 
 // Gram-Schmidt as 6DRepNet has it: x = a / |a|, z = x cross b normalised, y = z cross x; the columns of `m` are x, y,
@@ -101,14 +104,14 @@ struct PoseArrays {
     float* rotation;
 };
 
-// Writes one face; a NaN in any angle makes the whole face NaN. `sigma` null: the head has no distribution.
+// Writes one face; an angle that is not finite makes the whole face NaN. `sigma` null: the head has no distribution.
 HPE_HD void write_pose(const Angles& a, const float* sigma, const PoseArrays& out, int face) {
     float* angles = out.angles + 3 * face;
     float* deviation = out.sigma + 3 * face;
     float* rotation = out.rotation + 9 * face;
     const float nan = NAN;
-    const float sum = a.yaw + a.pitch + a.roll;
-    const bool bad = sum != sum;
+    // Written so that NaN fails the comparison too.
+    const bool bad = !(fabsf(a.yaw + a.pitch + a.roll) <= 3.402823466e38f);
     angles[0] = bad ? nan : a.yaw;
     angles[1] = bad ? nan : a.pitch;
     angles[2] = bad ? nan : a.roll;

@@ -6,12 +6,10 @@
 namespace hpe::HPE_ISA {
 namespace {
 
-constexpr float kLowest = -3.402823466e38f;
-
 // The last, partly filled vector of `count` values, padded with what has no weight in a softmax.
 HPE_HD Vec load_tail(const float* values, int from, int count) {
     float padded[kLanes];
-    for (int l = 0; l < kLanes; ++l) padded[l] = from + l < count ? values[from + l] : kLowest;
+    for (int l = 0; l < kLanes; ++l) padded[l] = from + l < count ? values[from + l] : -__builtin_inff();
     return load(padded);
 }
 

@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "frame.h"
 #include "half.h"
+#include "homography.h"
 
 namespace hpe {
 
@@ -63,6 +65,8 @@ struct RowKernels {
     void (*resample_float)(const float* row, const ColumnTaps& taps, const PlaneRow<float>& planes);
     void (*resample_half)(const float* row, const ColumnTaps& taps, const PlaneRow<Half>& planes);
     void (*resample_byte)(const float* row, const ColumnTaps& taps, const PlaneRow<uint8_t>& planes);
+    // Places the samples of kLanes output pixels from (u, v) on along a row; false when one of them is not inside.
+    bool (*place_points)(const Frame& frame, const Homography& homography, double u, double v, SamplePoints& points);
     // sums += weight * the bilinear samples.
     void (*add_samples)(const SamplePoints& points, float weight, SampleSums& sums);
     // Taps are narrow when every aligned run of `narrow_run` outputs reads within `narrow_span` pixels; such a run is

@@ -105,21 +105,54 @@ void resample(const float* row, const ColumnTaps& taps, const PlaneRow<T>& plane
     resample_taps<0>(row, taps, planes);
 }
 
-// The bytes are collected one by one, since no two points need be neighbours; all arithmetic is on vectors.
+bool place_points(const Frame& frame, const Homography& homography, double u, double v, SamplePoints& points) {
+    const double right = frame.width - 1, bottom = frame.height - 1;
+    int x[kLanes], y[kLanes];
+    int inside = 0;
+    for (int l = 0; l < kLanes; ++l) {
+        const Point p = map_point(homography, u + l, v);
+        const double px = p.x - 0.5, py = p.y - 0.5;
+        const bool in = p.visible & (px >= 0) & (py >= 0) & (px < right) & (py < bottom);
+        const double cx = in ? px : 0.0, cy = in ? py : 0.0;
+        x[l] = static_cast<int>(cx);
+        y[l] = static_cast<int>(cy);
+        points.tx[l] = static_cast<float>(cx - x[l]);
+        points.ty[l] = static_cast<float>(cy - y[l]);
+        inside += in;
+    }
+    if (inside != kLanes) return false;
+    for (int l = 0; l < kLanes; ++l) points.upper_left[l] = frame.data + y[l] * frame.row_stride_bytes + 3 * x[l];
+    points.row_stride_bytes = frame.row_stride_bytes;
+    return true;
+}
+
+// Byte `shift / 8` of each word.
+void byte_levels(const uint32_t* words, int shift, float* levels) {
+    for (int l = 0; l < kLanes; ++l) levels[l] = static_cast<float>(static_cast<int>((words[l] >> shift) & 255u));
+}
+
+// Two pixels are six bytes: two overlapping words reach them and nothing beyond. Bytes 0 1 2 3 and 2 3 4 5 (little
+// endian, as everything this runs on).
 void add_samples(const SamplePoints& points, float weight, SampleSums& sums) {
-    uint8_t bytes[2][6][kLanes];
+    uint32_t front[2][kLanes], back[2][kLanes];
     for (int l = 0; l < kLanes; ++l) {
         const uint8_t* p = points.upper_left[l];
-        for (int i = 0; i < 6; ++i) bytes[0][i][l] = p[i];
+        memcpy(&front[0][l], p, 4);
+        memcpy(&back[0][l], p + 2, 4);
         p += points.row_stride_bytes;
-        for (int i = 0; i < 6; ++i) bytes[1][i][l] = p[i];
+        memcpy(&front[1][l], p, 4);
+        memcpy(&back[1][l], p + 2, 4);
     }
     const Vec tx = load(points.tx), ty = load(points.ty), w = splat(weight);
     for (int c = 0; c < 3; ++c) {
-        const Vec upper_left = load(bytes[0][c]), lower_left = load(bytes[1][c]);
-        const Vec upper = fma(tx, sub(load(bytes[0][c + 3]), upper_left), upper_left);
-        const Vec lower = fma(tx, sub(load(bytes[1][c + 3]), lower_left), lower_left);
-        store(sums.v[c], fma(w, fma(ty, sub(lower, upper), upper), load(sums.v[c])));
+        Vec side[2];
+        for (int row = 0; row < 2; ++row) {
+            float left[kLanes], right[kLanes];
+            byte_levels(front[row], 8 * c, left);
+            byte_levels(back[row], 8 * c + 8, right);
+            side[row] = fma(tx, sub(load(right), load(left)), load(left));
+        }
+        store(sums.v[c], fma(w, fma(ty, sub(side[1], side[0]), side[0]), load(sums.v[c])));
     }
 }
 
@@ -130,7 +163,7 @@ constexpr int kNarrowSpan = 0;
 
 }  // namespace
 
-extern const RowKernels row_kernels = {weigh<uint8_t>,    weigh<float>, resample<float>, resample<Half>,
-                                       resample<uint8_t>, add_samples,  kNarrowRun,      kNarrowSpan};
+extern const RowKernels row_kernels = {weigh<uint8_t>, weigh<float>, resample<float>, resample<Half>, resample<uint8_t>,
+                                       place_points,   add_samples,  kNarrowRun,      kNarrowSpan};
 
 }  // namespace hpe::HPE_ISA

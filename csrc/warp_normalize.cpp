@@ -9,31 +9,16 @@
 namespace hpe {
 namespace {
 
-// The points of a run, if all of them lie inside the frame.
-bool gather_points(const Frame& frame, const Homography& h, double u, double v, int count, SamplePoints* points) {
-    for (int l = 0; l < kLanes; ++l) {
-        PixelCell cell;
-        // The last run of a row may be short; its last point fills it up.
-        const double column = u + (l < count ? l : count - 1);
-        if (!find_cell(frame, map_point(h, column, v), &cell) || !is_inside(frame, cell)) return false;
-        points->upper_left[l] = frame.data + cell.y * frame.row_stride_bytes + 3 * cell.x;
-        points->tx[l] = cell.tx;
-        points->ty[l] = cell.ty;
-    }
-    return true;
-}
-
 template <PixelFormat kFormat>
 void warp_run(const Frame& frame, const Homography& h, int column, int row, int count, int steps, const Bgr& fill,
               const RowKernels& kernels, SampleSums& sums) {
     SamplePoints points;
-    points.row_stride_bytes = frame.row_stride_bytes;
     const double step = 1.0 / steps;
     for (int b = 1 - steps; b < steps; ++b) {
         for (int a = 1 - steps; a < steps; ++a) {
             const double u = column + 0.5 + a * step, v = row + 0.5 + b * step;
             const float weight = grid_weight(a, b, steps);
-            if (kFormat == PixelFormat::kColor && gather_points(frame, h, u, v, count, &points)) {
+            if (kFormat == PixelFormat::kColor && count == kLanes && kernels.place_points(frame, h, u, v, points)) {
                 kernels.add_samples(points, weight, sums);
                 continue;
             }
@@ -62,8 +47,9 @@ void warp_one(const Frame& frame, const Homography& h, const CropRule& crop, con
             for (int c = 0; c < 3; ++c) {
                 const int plane = input.swap_colors ? 2 - c : c;
                 T* at = out + (static_cast<size_t>(plane) * size + row) * size + column;
-                for (int l = 0; l < count; ++l)
-                    store_value(sums.v[c][l] * input.gain[plane] + input.bias[plane], at + l);
+                float values[kLanes];
+                for (int l = 0; l < kLanes; ++l) values[l] = sums.v[c][l] * input.gain[plane] + input.bias[plane];
+                for (int l = 0; l < count; ++l) store_value(values[l], at + l);
             }
         }
     }

@@ -13,24 +13,9 @@
 #include <cmath>
 
 #include "crop_normalize.h"
+#include "homography.h"
 
 namespace hpe {
-
-struct Homography {
-    double m[9];  // row-major
-};
-
-struct Point {
-    double x, y;
-    bool visible;
-};
-
-HPE_HD Point map_point(const Homography& h, double u, double v) {
-    const double w = h.m[6] * u + h.m[7] * v + h.m[8];
-    if (!(w > 0)) return {0, 0, false};
-    const double inverse = 1.0 / w;
-    return {(h.m[0] * u + h.m[1] * v + h.m[2]) * inverse, (h.m[3] * u + h.m[4] * v + h.m[5]) * inverse, true};
-}
 
 // Samples per output pixel: the larger side of the output's central pixel, measured in frame pixels.
 HPE_HD int warp_steps(const Homography& h, int size, bool antialias) {
@@ -42,8 +27,9 @@ HPE_HD int warp_steps(const Homography& h, int size, bool antialias) {
     const double dx = sqrt((right.x - left.x) * (right.x - left.x) + (right.y - left.y) * (right.y - left.y));
     const double dy = sqrt((bottom.x - top.x) * (bottom.x - top.x) + (bottom.y - top.y) * (bottom.y - top.y));
     const double scale = ceil(greater(dx, dy) - 1e-9);
-    // 64 steps cover an 8K frame on a 112-pixel input; past that the filter is a sample of itself.
-    return static_cast<int>(lesser(greater(scale, 1.0), 64.0));
+    if (!(scale > 1.0)) return 1;  // a NaN, from numbers near the end of their range, too
+    // The cost grows with the square: 16 steps take 961 samples per output pixel, and shrink 1792 pixels to 112.
+    return static_cast<int>(lesser(scale, 16.0));
 }
 
 HPE_HD Bgr lerp(const Bgr& a, const Bgr& b, float t) {
@@ -69,10 +55,6 @@ HPE_HD bool find_cell(const Frame& frame, const Point& p, PixelCell* cell) {
     cell->tx = static_cast<float>(p.x - 0.5 - cell->x);
     cell->ty = static_cast<float>(p.y - 0.5 - cell->y);
     return true;
-}
-
-HPE_HD bool is_inside(const Frame& frame, const PixelCell& cell) {
-    return cell.x >= 0 && cell.y >= 0 && cell.x + 1 < frame.width && cell.y + 1 < frame.height;
 }
 
 template <PixelFormat kFormat>

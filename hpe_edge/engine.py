@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +50,8 @@ class PoseEngine:
             ModelError: the file is not a model, has no spec or a newer one, or spec and graph disagree.
             BackendError: the device is not to be had here; the message says what to install.
         """
+        if crop is not None and not isinstance(crop, Crop):
+            raise InputError(f"crop must be a hpe_edge.spec.Crop, got {type(crop).__name__}")
         self._backend = _load(_model_path(model), device, threads)
         self.spec: ModelSpec = self._backend.spec
         self.crop: Crop = crop or self.spec.crop
@@ -57,6 +60,8 @@ class PoseEngine:
         self._crop = CropNormalize(self.crop, self.spec.input)
         self._decode = DecodeHeads(self.spec)
         self._idle: deque[Context] = deque()
+        self._turn = threading.Condition()  # guards what follows
+        self._running = 0
         self._closed = False
 
     def __call__(self, frame: NDArray[np.uint8] | Planes, boxes: ArrayLike, *, color: FrameColor = "BGR") -> Poses:
@@ -78,12 +83,11 @@ class PoseEngine:
         checked = check_boxes(boxes)
         count = len(checked)
         poses = Poses.empty(count)
-        if count == 0:
-            self._crop(frame, checked, color=color)  # a bad frame is an error with no faces, too
-            return poses
         context = self._borrow()
         try:
-            if count <= self._max_batch:
+            if count == 0:
+                self._crop(frame, checked, color=color)  # a bad frame is an error with no faces, too
+            elif count <= self._max_batch:
                 self._run(context, frame, checked, poses, color)
             else:
                 for at in range(0, count, self._max_batch):
@@ -91,7 +95,7 @@ class PoseEngine:
                     room = Poses(poses.angles[part], poses.sigma[part], poses.rotation[part])
                     self._run(context, frame, checked[part], room, color)
         finally:
-            self._idle.append(context)
+            self._give_back(context)
         return poses
 
     def _run(
@@ -107,12 +111,25 @@ class PoseEngine:
         self._decode(context.run(count), poses)
 
     def _borrow(self) -> Context:
-        if self._closed:
-            raise BackendError("the engine is closed; make a new PoseEngine")
+        with self._turn:
+            if self._closed:
+                raise BackendError("the engine is closed; make a new PoseEngine")
+            self._running += 1
+            if self._idle:
+                return self._idle.pop()  # the most recently used one: its buffers are in the cache
         try:
-            return self._idle.pop()  # the most recently used one: its buffers are in the cache
-        except IndexError:
             return self._backend.context()
+        except BaseException:
+            self._give_back(None)
+            raise
+
+    def _give_back(self, context: Context | None) -> None:
+        with self._turn:
+            self._running -= 1
+            if context is not None:
+                self._idle.append(context)
+            if self._running == 0:
+                self._turn.notify_all()
 
     def warmup(self, faces: int = 1) -> None:
         """Run once on ``faces`` empty faces, so that the first real call finds everything allocated.
@@ -125,11 +142,17 @@ class PoseEngine:
         self(np.zeros((64, 64, 3), np.uint8), [[16, 16, 48, 48]] * faces)
 
     def close(self) -> None:
-        """Free the model. A later call raises BackendError; closing twice is harmless."""
-        if not self._closed:
+        """Free the model, once the calls that are running have ended.
+
+        A later call raises BackendError; closing twice is harmless.
+        """
+        with self._turn:
+            if self._closed:
+                return
             self._closed = True
+            self._turn.wait_for(lambda: self._running == 0)
             self._idle.clear()
-            self._backend.close()
+        self._backend.close()
 
     def __enter__(self) -> PoseEngine:
         return self
@@ -154,7 +177,9 @@ def _model_path(model: str | os.PathLike[str] | None) -> Path:
         raise ModelError(f"{path} is a folder; name the ONNX file in it")
     if not path.is_file():
         raise ModelNotFoundError(f"there is no model {path}; make one with python -m export.onnx CHECKPOINT -o {path}")
-    if path.suffix != ".onnx":
+    if path.suffix.lower() in (".engine", ".plan"):
+        raise ModelError(f"{path} looks like a TensorRT engine, which this version does not run; use the .onnx file")
+    if path.suffix.lower() != ".onnx":
         raise ModelError(f"{path} is not an .onnx file; a checkpoint is converted with python -m export.onnx {path}")
     return path
 

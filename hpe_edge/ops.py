@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -228,23 +229,32 @@ class DecodeHeads:
         count = len(flat[0])
         if any(len(array) != count for array in flat):
             raise InputError(f"outputs must agree in N, got {[array.shape for array in outputs]}")
-        poses = Poses.empty(count) if out is None else out
-        if len(poses) != count:
-            raise InputError(f"out must hold {count} faces, got {len(poses)}")
+        poses = Poses.empty(count) if out is None else _check_poses(out, count)
         self._op.run(flat, poses.angles, poses.sigma, poses.rotation)
         return poses
 
     def _check(self, name: str, array: NDArray[np.float32]) -> NDArray[np.float32]:
         if array.ndim > 2:
-            array = array.reshape(len(array), -1)
+            array = array.reshape(len(array), math.prod(array.shape[1:]))
         columns = self._needed_columns[name]
         if array.dtype != np.float32 or array.ndim != 2 or array.shape[1] < columns:
             raise InputError(
                 f"output {name!r} must be float32 [N, {columns}] or wider, got {array.dtype} {array.shape}"
             )
-        if array.size and array.strides[1] != 4:
-            raise InputError(f"output {name!r} must have packed columns; pass np.ascontiguousarray of it")
+        if array.size and (array.strides[1] != 4 or array.strides[0] % 4 or not array.flags.aligned):
+            raise InputError(f"output {name!r} must have packed, aligned columns; pass a copy of it")
         return array
+
+
+def _check_poses(poses: Poses, count: int) -> Poses:
+    for array, shape in ((poses.angles, (count, 3)), (poses.sigma, (count, 3)), (poses.rotation, (count, 3, 3))):
+        flags = array.flags
+        if array.shape != shape or array.dtype != np.float32 or not flags.c_contiguous or not flags.writeable:
+            raise InputError(
+                f"out must hold {count} faces in writeable, C-contiguous float32 arrays, got {array.dtype} "
+                f"{array.shape} where {shape} is needed"
+            )
+    return poses
 
 
 def head_columns(spec: ModelSpec) -> dict[str, int]:
@@ -277,6 +287,8 @@ def check_boxes(boxes: ArrayLike) -> NDArray[np.float32]:
         raise InputError(f"boxes must be [N, 4] numbers x1 y1 x2 y2 in pixels, got {_brief(boxes)} ({error})") from None
     if array.ndim == 1 and array.size == 0:
         return array.reshape(0, 4)
+    if not array.flags.aligned:  # a field of a packed record
+        array = array.copy()
     if array.ndim != 2 or array.shape[1] != 4:
         hint = "; put a single box into a list" if array.shape == (4,) else ""
         raise InputError(f"boxes must be [N, 4] numbers x1 y1 x2 y2 in pixels, got shape {array.shape}{hint}")
@@ -301,6 +313,8 @@ def check_homographies(homographies: ArrayLike) -> NDArray[np.float64]:
         raise InputError(f"homographies must be [N, 3, 3] numbers, got {_brief(homographies)} ({error})") from None
     if array.ndim == 1 and array.size == 0:
         return array.reshape(0, 3, 3)
+    if not array.flags.aligned:
+        array = array.copy()
     if array.ndim != 3 or array.shape[1:] != (3, 3):
         raise InputError(f"homographies must be [N, 3, 3], got shape {array.shape}; put a single one into a list")
     finite = np.isfinite(array).all(axis=(1, 2))
@@ -315,7 +329,7 @@ def _view_frame(
     if color in ("BGR", "RGB"):
         if not isinstance(frame, np.ndarray) or frame.dtype != _UINT8 or frame.ndim != 3 or frame.shape[2] != 3:
             raise InputError(_frame_message(frame, f"uint8 [H, W, 3] for color={color!r}"))
-        if frame.strides[1:] != (3, 1) and frame.size:
+        if frame.strides[1:] != (3, 1) and frame.size and not _is_packed(frame):
             raise InputError("the frame's pixels must be packed within a row; pass np.ascontiguousarray(frame)")
         _check_sides(frame)
         return frame, None, native.PixelFormat.COLOR
@@ -328,7 +342,7 @@ def _view_frame(
 
 
 def _nv12_planes(frame: NDArray[np.uint8] | Planes) -> Planes:
-    if isinstance(frame, tuple):
+    if isinstance(frame, (tuple, list)):
         if len(frame) != 2:
             raise InputError(f"an NV12 frame in planes is a pair (Y, UV), got {len(frame)} planes")
         luma, chroma = frame
@@ -342,12 +356,9 @@ def _nv12_planes(frame: NDArray[np.uint8] | Planes) -> Planes:
     height, width = luma.shape
     if height % 2 or width % 2:
         raise InputError(f"an NV12 frame has even sides, got {width} x {height}")
-    if (
-        isinstance(chroma, np.ndarray)
-        and chroma.ndim == 3
-        and chroma.shape[2:] == (2,)
-        and chroma.strides[1:] == (2, 1)
-    ):
+    if isinstance(chroma, np.ndarray) and chroma.ndim == 3 and chroma.shape[2:] == (2,) and chroma.size:
+        if not _is_packed(chroma):
+            raise InputError("the UV plane's samples must be packed within a row; pass np.ascontiguousarray of it")
         chroma = np.lib.stride_tricks.as_strided(
             chroma, (chroma.shape[0], 2 * chroma.shape[1]), (chroma.strides[0], 1), writeable=False
         )
@@ -362,10 +373,15 @@ def _nv12_planes(frame: NDArray[np.uint8] | Planes) -> Planes:
 def _check_plane(plane: Any, what: str) -> NDArray[np.uint8]:
     if not isinstance(plane, np.ndarray) or plane.dtype != _UINT8 or plane.ndim != 2:
         raise InputError(_frame_message(plane, what))
-    if plane.size and plane.strides[1] != 1:
+    if plane.size and plane.strides[1] != 1 and not _is_packed(plane):
         raise InputError("the frame's pixels must be packed within a row; pass np.ascontiguousarray(frame)")
     _check_sides(plane)
     return plane
+
+
+def _is_packed(rows: NDArray[np.uint8]) -> bool:
+    """Whether the values of each row lie side by side; the stride of an axis of length 1 means nothing."""
+    return bool(rows[0].flags.c_contiguous)
 
 
 def _check_sides(frame: NDArray[np.uint8]) -> None:

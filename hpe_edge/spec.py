@@ -17,6 +17,8 @@ from hpe_edge.errors import ModelError
 FORMAT = 1
 METADATA_KEY = "hpe_edge.spec"
 MAX_BINS = 4096
+MAX_COLUMNS = 1 << 20
+MAX_MARGIN = 100.0  # a hundred boxes to each side; beyond that, a slip of the decimal point
 
 Triple = tuple[float, float, float]
 
@@ -42,8 +44,10 @@ class Crop:
     resampling: Literal["bilinear", "antialias"] = "bilinear"
 
     def __post_init__(self) -> None:
-        _check_numbers("crop.margins", self.margins, 4)
-        _check_numbers("crop.fill", self.fill, 3)
+        _set_numbers(self, "crop", "margins", 4)
+        _set_numbers(self, "crop", "fill", 3)
+        if not all(abs(margin) <= MAX_MARGIN for margin in self.margins):
+            raise ModelError(f"crop.margins are fractions of the box, {MAX_MARGIN:g} at most, got {self.margins}")
         if self.margins[0] + self.margins[2] <= -1 or self.margins[1] + self.margins[3] <= -1:
             raise ModelError(f"crop.margins {self.margins} leave nothing of the box: opposite ones must sum above -1")
         if not all(0 <= level <= 255 for level in self.fill):
@@ -72,15 +76,19 @@ class Input:
     dtype: Literal["float32", "float16", "uint8"] = "float32"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.size <= 4096:
-            raise ModelError(f"input.size must be 1..4096 pixels, got {self.size}")
+        if type(self.size) is not int or not 1 <= self.size <= 4096:
+            raise ModelError(f"input.size must be 1..4096 whole pixels, got {self.size!r}")
         _check_choice("input.color", self.color, ("RGB", "BGR"))
         _check_choice("input.dtype", self.dtype, ("float32", "float16", "uint8"))
         _check_numbers("input.scale", (self.scale,), 1)
-        _check_numbers("input.mean", self.mean, 3)
-        _check_numbers("input.std", self.std, 3)
+        _set_numbers(self, "input", "mean", 3)
+        _set_numbers(self, "input", "std", 3)
         if self.scale <= 0 or not all(s > 0 for s in self.std):
             raise ModelError(f"input.scale and input.std must be positive, got {self.scale} and {self.std}")
+        if not all(
+            self.scale / std < 1e30 and abs(mean) / std < 1e30 for mean, std in zip(self.mean, self.std, strict=True)
+        ):
+            raise ModelError(f"input.scale, mean and std leave float32's range: {self.scale}, {self.mean}, {self.std}")
         if self.dtype == "uint8" and (self.scale, self.mean, self.std) != (1.0, (0.0,) * 3, (1.0,) * 3):
             raise ModelError("a uint8 input takes levels as they are: scale 1, mean 0 and std 1")
 
@@ -107,10 +115,11 @@ class BinHead:
 
     def __post_init__(self) -> None:
         _check_numbers("decode bins", (self.first_deg, self.step_deg), 2)
-        if self.column < 0 or not 1 <= self.count <= MAX_BINS or self.step_deg == 0:
+        _check_column(self.column)
+        if not 1 <= self.count <= MAX_BINS or self.step_deg == 0:
             raise ModelError(
-                f"a bin head needs column >= 0, 1..{MAX_BINS} bins and a step other than 0, "
-                f"got column {self.column}, {self.count} bins, step {self.step_deg}"
+                f"a bin head needs 1..{MAX_BINS} bins and a step other than 0, "
+                f"got {self.count} bins, step {self.step_deg}"
             )
         if self.circular and not math.isclose(abs(self.step_deg) * self.count, 360.0, rel_tol=1e-6):
             raise ModelError(f"a circular head spans 360 degrees, got {self.count} bins of {self.step_deg} degrees")
@@ -126,8 +135,9 @@ class AngleHead:
 
     def __post_init__(self) -> None:
         _check_numbers("decode factor", (self.factor,), 1)
-        if self.column < 0 or self.factor == 0:
-            raise ModelError(f"an angle head needs column >= 0 and a factor other than 0, got {self}")
+        _check_column(self.column)
+        if self.factor == 0:
+            raise ModelError("an angle head needs a factor other than 0")
 
 
 @dataclass(frozen=True)
@@ -158,6 +168,9 @@ class Rot6dDecode:
     output: str
     column: int = 0
 
+    def __post_init__(self) -> None:
+        _check_column(self.column)
+
 
 @dataclass(frozen=True)
 class MatrixDecode:
@@ -166,6 +179,9 @@ class MatrixDecode:
     kind: ClassVar[str] = "matrix"
     output: str
     column: int = 0
+
+    def __post_init__(self) -> None:
+        _check_column(self.column)
 
 
 Decode = BinsDecode | AnglesDecode | Rot6dDecode | MatrixDecode
@@ -229,6 +245,8 @@ class ModelSpec:
     gate: GateResult | None = None
 
     def __post_init__(self) -> None:
+        if len(set(self.outputs)) != len(self.outputs):
+            raise ModelError(f"the outputs must have different names, got {self.outputs}")
         for head in self.heads():
             if head.output not in self.outputs:
                 raise ModelError(f"the decode reads output {head.output!r}, but the outputs are {self.outputs}")
@@ -251,10 +269,10 @@ class ModelSpec:
             ModelError: not JSON, a newer format, an unknown or missing field, a value of the wrong type or range.
         """
         try:
-            plain = json.loads(text)
+            plain = json.loads(text, object_pairs_hook=_without_twins)
         except (ValueError, RecursionError) as error:
             raise ModelError(f"the model's spec is not JSON ({error}); export the model again") from None
-        if not isinstance(plain, dict) or not isinstance(plain.get("format"), int):
+        if not isinstance(plain, dict) or type(plain.get("format")) is not int:
             raise ModelError("the model's spec has no format number; export the model again")
         if plain["format"] > FORMAT:
             raise ModelError(
@@ -271,6 +289,29 @@ class ModelSpec:
 def _check_numbers(what: str, values: tuple[float, ...], count: int) -> None:
     if len(values) != count or not all(math.isfinite(v) for v in values):
         raise ModelError(f"{what} must be {count} finite number(s), got {values}")
+
+
+def _set_numbers(owner: Any, where: str, name: str, count: int) -> None:
+    """Check a field of numbers and make it a tuple, so that a list does as well and the dataclass can be hashed."""
+    values = getattr(owner, name)
+    try:
+        numbers = tuple(float(v) for v in values)
+    except (TypeError, ValueError, OverflowError):
+        raise ModelError(f"{where}.{name} must be {count} numbers, got {values!r}") from None
+    _check_numbers(f"{where}.{name}", numbers, count)
+    object.__setattr__(owner, name, numbers)  # the dataclass is frozen to everyone else
+
+
+def _check_column(column: int) -> None:
+    if not 0 <= column < MAX_COLUMNS:
+        raise ModelError(f"a head's first column must be 0..{MAX_COLUMNS - 1}, got {column}")
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    plain = dict(pairs)
+    if len(plain) != len(pairs):
+        raise ModelError("the model's spec names a field twice; export the model again")
+    return plain
 
 
 def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
@@ -308,6 +349,7 @@ def _from_plain(kind: Any, plain: Any, where: str) -> Any:
         return _dataclass_from_plain(kind, plain, where)
     if kind is float:
         _expect(isinstance(plain, (int, float)) and not isinstance(plain, bool), where, "a number", plain)
+        _expect(abs(plain) < 1e300, where, "a finite number", plain)
         return float(plain)
     _expect(isinstance(plain, kind) and (kind is bool or not isinstance(plain, bool)), where, kind.__name__, plain)
     return plain
@@ -345,7 +387,7 @@ def _dataclass_from_plain(cls: Any, plain: Any, where: str) -> Any:
 def _decode_from_plain(plain: Any, where: str) -> Any:
     _expect(isinstance(plain, dict), where, "an object", plain)
     kind = plain.get("kind")
-    if kind not in _DECODES:
+    if not isinstance(kind, str) or kind not in _DECODES:
         raise ModelError(f"{where}.kind must be one of {', '.join(_DECODES)}, got {kind!r}; upgrade hpe_edge?")
     return _dataclass_from_plain(_DECODES[kind], {k: v for k, v in plain.items() if k != "kind"}, where)
 

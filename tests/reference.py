@@ -73,7 +73,7 @@ def warp_levels(frame: Array, homography: Array, size: int, antialias: bool, fil
         ends = _project(homography, np.array([[c - 0.5, c], [c + 0.5, c], [c, c - 0.5], [c, c + 0.5]]))
         if np.isfinite(ends).all():
             extent = max(np.hypot(*(ends[1] - ends[0])), np.hypot(*(ends[3] - ends[2])))
-            steps = int(np.clip(np.ceil(extent - 1e-9), 1, 64))
+            steps = int(np.clip(np.ceil(extent - 1e-9), 1, 16))
     grid = np.arange(size) + 0.5
     total = np.zeros((size, size, 3))
     for b in range(1 - steps, steps):

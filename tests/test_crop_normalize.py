@@ -114,7 +114,9 @@ def test_nv12_planes_with_their_own_strides(rng: np.random.Generator) -> None:
     chroma = np.zeros((32, 104), np.uint8)[:, :80]
     luma[:], chroma[:] = frame[:64], frame[64:]
     whole = crop_normalize(frame, [[-3, 5, 50, 70]], Crop(), IMAGENET, color="NV12")
-    for uv in (chroma, chroma.reshape(32, 40, 2) if chroma.flags.c_contiguous else np.array(chroma).reshape(32, 40, 2)):
+    padded_uv = np.zeros((32, 52, 2), np.uint8)[:, :40]
+    padded_uv[:] = frame[64:].reshape(32, 40, 2)
+    for uv in (chroma, padded_uv):
         np.testing.assert_array_equal(
             crop_normalize((luma, uv), [[-3, 5, 50, 70]], Crop(), IMAGENET, color="NV12"), whole
         )
@@ -127,6 +129,12 @@ def test_strided_and_bottom_up_frames(rng: np.random.Generator, isa: str) -> Non
     check(view, [[5, 5, 60, 50]], Crop(), IMAGENET, isa)
     check(view[::-1], [[5, 5, 60, 50]], Crop(), IMAGENET, isa)
     check(view[::2], [[5, 5, 60, 28]], Crop(), IMAGENET, isa)
+
+
+def test_a_frame_one_pixel_wide_has_no_stride_to_check(rng: np.random.Generator) -> None:
+    wide = picture(rng, 9, 7)
+    check(wide[:, 3:4], [[0, 1, 1, 5]], Crop(square=False), IMAGENET)
+    check(np.ascontiguousarray(wide[:1, :1]), [[0, 0, 1, 1]], Crop(), IMAGENET)
 
 
 @pytest.mark.parametrize("isa", isa_names())
@@ -267,6 +275,7 @@ FRAME = np.zeros((20, 30, 3), np.uint8)
         (np.zeros((33, 31), np.uint8), "NV12", "even sides"),
         ((np.zeros((20, 30), np.uint8), np.zeros((9, 30), np.uint8)), "NV12", "UV plane"),
         ((np.zeros((20, 30), np.uint8),), "NV12", "pair"),
+        ((np.zeros((20, 30), np.uint8), np.zeros((10, 30, 2), np.uint8)[:, ::2]), "NV12", "packed within a row"),
     ],
 )
 def test_bad_frames(frame: object, color: str, fragment: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import reference
@@ -10,9 +12,11 @@ from hypothesis import strategies as st
 
 from hpe_edge import InputError, ModelError, ModelSpec
 from hpe_edge.geometry import geodesic_deg
+from hpe_edge.native import native
 from hpe_edge.ops import DecodeHeads, isa_names
 from hpe_edge.poses import Poses
 from hpe_edge.spec import (
+    MAX_BINS,
     AngleHead,
     AnglesDecode,
     BinHead,
@@ -213,7 +217,7 @@ def test_padded_rows_and_out(rng: np.random.Generator) -> None:
         ([np.zeros((2, 68), np.float32)] * 2, "needs 3 arrays"),
         ([np.zeros((2, 67), np.float32)] * 3, r"float32 \[N, 68\]"),
         ([np.zeros((2, 68), np.float64)] * 3, "float64"),
-        ([np.zeros((68, 2), np.float32).T] * 3, "packed columns"),
+        ([np.zeros((68, 2), np.float32).T] * 3, "packed, aligned columns"),
         ([np.zeros((n, 68), np.float32) for n in (2, 3, 2)], "agree in N"),
     ],
 )
@@ -222,6 +226,59 @@ def test_bad_outputs(outputs: list, fragment: str) -> None:
         DecodeHeads(bins_spec(HOPENET, HOPENET, HOPENET))(outputs)
     with pytest.raises(InputError, match="must hold 2 faces"):
         DecodeHeads(bins_spec(HOPENET, HOPENET, HOPENET))([np.zeros((2, 68), np.float32)] * 3, Poses.empty(3))
+
+
+@pytest.mark.parametrize("name", ["angles", "sigma", "rotation"])
+@pytest.mark.parametrize("spoil", [lambda a: a.astype(np.float64), lambda a: a[:1], lambda a: np.repeat(a, 2, 0)[::2]])
+def test_poses_to_fill_must_fit(name: str, spoil: Callable[[np.ndarray], np.ndarray]) -> None:
+    out = Poses.empty(2)
+    setattr(out, name, spoil(getattr(out, name)))
+    with pytest.raises(InputError, match="must hold 2 faces"):
+        DecodeHeads(bins_spec(HOPENET, HOPENET, HOPENET))([np.zeros((2, 68), np.float32)] * 3, out)
+
+
+def test_outputs_within_packed_records_are_refused() -> None:
+    records = np.zeros(4, dtype=np.dtype([("skip", "u1"), ("logits", "f4", (68,))]))
+    with pytest.raises(InputError, match="packed, aligned"):
+        DecodeHeads(bins_spec(HOPENET, HOPENET, HOPENET))([records["logits"]] * 3)
+
+
+@pytest.mark.parametrize("isa", isa_names())
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 64, 66])
+def test_logits_without_any_weight(isa: str, count: int) -> None:
+    """An overflowed half-precision network can say minus infinity throughout; that is no angle."""
+    grid = (-99.0, 3.0, count, False)
+    decode = DecodeHeads(bins_spec(grid, grid, grid), isa)
+    assert np.isnan(decode([np.full((1, count + 2), -np.inf, np.float32)] * 3).angles).all()
+    lowest = np.full((1, count + 2), np.finfo(np.float32).min, np.float32)
+    np.testing.assert_allclose(decode([lowest] * 3).angles, -99 + 1.5 * (count - 1), atol=1e-3)
+
+
+@pytest.mark.parametrize("at", range(9))
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_matrix_with_one_bad_number_has_no_angles(at: int, bad: float) -> None:
+    matrices = np.tile(np.eye(3, dtype=np.float32).reshape(1, 9), (3, 1))
+    matrices[1, at] = bad
+    poses = DecodeHeads(make_spec(MatrixDecode("x"), ("x",)))([matrices])
+    assert np.isnan(poses.angles[1]).all() and np.isnan(poses.rotation[1]).all()
+    np.testing.assert_allclose(poses.angles[[0, 2]], 0, atol=1e-6)
+
+
+def test_an_infinite_angle_has_no_rotation() -> None:
+    decode = AnglesDecode(AngleHead("x", 0), AngleHead("x", 1), AngleHead("x", 2))
+    poses = DecodeHeads(make_spec(decode, ("x",)))([np.float32([[1, np.inf, 3], [1, 2, 3]])])
+    assert np.isnan(poses.angles[0]).all() and np.isnan(poses.rotation[0]).all()
+    np.testing.assert_allclose(poses.angles[1], [1, 2, 3])
+
+
+@pytest.mark.parametrize("decode", [Rot6dDecode("x"), MatrixDecode("x")])
+def test_no_faces_for_rotations(decode: Decode) -> None:
+    shape = (0, 6) if isinstance(decode, Rot6dDecode) else (0, 3, 3)
+    assert len(DecodeHeads(make_spec(decode, ("x",)))([np.zeros(shape, np.float32)])) == 0
+
+
+def test_the_stack_holds_the_largest_head() -> None:
+    assert native.MAX_BINS == MAX_BINS
 
 
 def test_a_circular_head_must_close() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +19,7 @@ from tiny_model import tiny_spec, tiny_weights, write_tiny_model
 
 import hpe_edge
 from hpe_edge import BackendError, InputError, ModelError, ModelNotFoundError, PoseEngine
+from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend, OnnxRuntimeContext
 from hpe_edge.ops import crop_normalize
 from hpe_edge.spec import Crop
 
@@ -186,6 +190,13 @@ def test_foreign_and_damaged_files(tmp_path: Path, model: Path) -> None:
             PoseEngine(path)
     with pytest.raises(ModelError, match="is a folder"):
         PoseEngine(tmp_path)
+    plan = tmp_path / "model.engine"
+    plan.write_bytes(b"plan")
+    with pytest.raises(ModelError, match="TensorRT engine"):
+        PoseEngine(plan)
+    upper = tmp_path / "UP.ONNX"
+    upper.write_bytes(whole)
+    assert PoseEngine(upper).spec == PoseEngine(model).spec
     other = tmp_path / "model.pth"
     other.write_bytes(whole)
     with pytest.raises(ModelError, match=r"not an \.onnx file"):
@@ -199,6 +210,7 @@ def test_foreign_and_damaged_files(tmp_path: Path, model: Path) -> None:
         ({"spec": tiny_spec().to_json().replace('"format": 1', '"format": 99')}, "upgrade hpe_edge"),
         ({"spec": tiny_spec(size=32)}, r"wants an input \[N, 3, 32, 32\]"),
         ({"outputs": "other"}, "names the output 'logits'"),
+        ({"output_batch": 2}, "gives 2"),
         ({"bins": 60, "spec": tiny_spec()}, "198 columns"),
         ({"spec": replace(tiny_spec(), input=replace(tiny_spec().input, name="x"))}, "names the input 'x'"),
         ({"spec": replace(tiny_spec(), input=replace(tiny_spec().input, dtype="float16"))}, "float16 input"),
@@ -210,7 +222,7 @@ def test_spec_and_graph_must_agree(tmp_path: Path, changes: dict, fragment: str)
         PoseEngine(path)
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:x", "", "CPU"])
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:", "cuda:²", "", "CPU", None])
 def test_unknown_device(model: Path, device: str) -> None:
     with pytest.raises(InputError, match="device must be"):
         PoseEngine(model, device=device)
@@ -226,8 +238,11 @@ def test_cuda_is_never_replaced_by_the_cpu(model: Path) -> None:
 
 
 def test_threads_must_be_positive(model: Path) -> None:
-    with pytest.raises(InputError, match="threads"):
-        PoseEngine(model, threads=0)
+    for threads in (0, 1.5):
+        with pytest.raises(InputError, match="threads"):
+            PoseEngine(model, threads=threads)
+    with pytest.raises(InputError, match="crop must be"):
+        PoseEngine(model, crop=1.5)
     assert PoseEngine(model, threads=1).device == "cpu"
 
 
@@ -242,6 +257,72 @@ def test_nan_in_one_face_spoils_that_face_only(tmp_path: Path, frame: np.ndarray
     poses = PoseEngine(path)(frame, [[2, 2, 22, 22], [35, 35, 55, 55], [70, 2, 90, 22]])
     assert np.isnan(poses.angles[1]).all() and np.isnan(poses.rotation[1]).all() and np.isnan(poses.quaternion[1]).all()
     assert np.isfinite(poses.angles[[0, 2]]).all()
+
+
+def test_input_is_copied_to_the_device_on_every_run(model: Path, rng: np.random.Generator) -> None:
+    """The way of a GPU, walked on the CPU: host memory bound once as input would give the first answer for ever."""
+    backend = OnnxRuntimeBackend(model)
+    plain = backend.context()
+    staged = OnnxRuntimeContext(backend.session, backend.spec, {"logits": (198,)}, 8, False, ("cpu", 0))
+    for _ in range(3):
+        faces = rng.normal(0, 1, (2, 3, 64, 64)).astype(np.float32)
+        for context in (plain, staged):
+            context.input(2)[...] = faces
+        np.testing.assert_array_equal(staged.run(2)[0], plain.run(2)[0])
+
+
+def test_a_fixed_batch_holds_no_faces_of_earlier_calls(tmp_path: Path, frame: np.ndarray) -> None:
+    """A graph may look at the whole batch, as dynamic quantisation does for its scales."""
+    path = write_tiny_model(tmp_path / "m.onnx", batch=4)
+    network = onnx.load(str(path))
+    network.graph.node[3].input[0] = "shared"
+    network.graph.node.insert(3, onnx.helper.make_node("ReduceMax", ["flat"], ["highest"], keepdims=1))
+    network.graph.node.insert(4, onnx.helper.make_node("Sub", ["flat", "highest"], ["shared"]))
+    onnx.save(network, str(path))
+    engine = PoseEngine(path)
+    first = engine(frame, BOXES[:1]).angles
+    engine(frame, np.repeat(BOXES, 2, axis=0)[:4])
+    np.testing.assert_array_equal(engine(frame, BOXES[:1]).angles, first)
+
+
+def test_close_waits_for_the_calls_that_run(model: Path, frame: np.ndarray) -> None:
+    wrong: list[BaseException] = []
+
+    def work(engine: PoseEngine, started: threading.Barrier) -> None:
+        started.wait()
+        try:
+            while True:
+                engine(frame, BOXES)
+        except BackendError:
+            pass
+        except BaseException as error:
+            wrong.append(error)
+
+    for _ in range(20):
+        engine, started = PoseEngine(model, threads=1), threading.Barrier(4)
+        threads = [threading.Thread(target=work, args=(engine, started)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        started.wait()
+        engine.close()
+        assert not engine._idle and engine._running == 0
+        for thread in threads:
+            thread.join()
+    assert not wrong
+
+
+def test_a_closed_engine_is_closed_for_no_faces_too(model: Path, frame: np.ndarray) -> None:
+    engine = PoseEngine(model)
+    engine.close()
+    with pytest.raises(BackendError, match="closed"):
+        engine(frame, [])
+
+
+def test_onnxruntime_is_told_not_to_report(tmp_path: Path, model: Path) -> None:
+    code = f"import hpe_edge; hpe_edge.PoseEngine({str(model)!r})"
+    environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"} | {"HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and "onnxruntime" in p.name]
 
 
 def test_public_names() -> None:

@@ -105,6 +105,16 @@ def edited(*path: object, value: object = None, remove: bool = False) -> str:
         (edited("decode", "yaw", "circular", value=True), "360"),
         (edited("origin", "tools", value={"a": 1}), "spec.origin.tools.a must be str"),
         (edited("gate", value={"compared": "x"}), "spec.gate lacks"),
+        (edited("format", value=True), "no format number"),
+        (edited("decode", "kind", value=[]), "spec.decode.kind must be one of"),
+        (edited("input", "scale", value=10**400), "a finite number"),
+        (edited("input", "std", value=[1, 1, 1e-300]), "float32's range"),
+        (edited("crop", "margins", value=[1e9, 0, 0, 0]), "100 at most"),
+        (edited("outputs", value=["logits", "logits"]), "different names"),
+        (edited("decode", value={"kind": "rot6d", "output": "logits", "column": -8}), "first column"),
+        (edited("decode", value={"kind": "matrix", "output": "logits", "column": -50_000_000}), "first column"),
+        (edited("decode", "yaw", "column", value=-1), "first column"),
+        ('{"format": 1, "architecture": "a", "architecture": "b"}', "names a field twice"),
     ],
 )
 def test_what_does_not_fit_is_refused(text: str, fragment: str) -> None:
@@ -115,6 +125,11 @@ def test_what_does_not_fit_is_refused(text: str, fragment: str) -> None:
 def test_values_are_checked_in_python_too() -> None:
     with pytest.raises(ModelError):
         Crop(margins=(0.0, 0.0, 0.0))  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="must be 4 numbers"):
+        Crop(margins=0.25)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="whole pixels"):
+        Input(size=8.0, color="RGB", scale=1, mean=(0, 0, 0), std=(1, 1, 1))  # type: ignore[arg-type]
+    assert Crop(margins=[0, 0, 0, 0]) == Crop() and hash(Crop(margins=[0, 0, 0, 0])) == hash(Crop())  # type: ignore[arg-type]
     with pytest.raises(ModelError):
         Input(size=10, color="RGB", scale=-1, mean=(0, 0, 0), std=(1, 1, 1))
     with pytest.raises(ModelError):

@@ -21,6 +21,7 @@ HOMOGRAPHIES = {
     "outside": [[1, 0, 500], [0, 1, 0], [0, 0, 1]],
     "horizon in the picture": [[1, 0, 5], [0, 1, 5], [0.1, 0, -1]],
     "shrinking": [[3.3, 0.3, 2], [-0.2, 2.9, 1], [0, 1e-3, 1]],
+    "numbers near the end of their range": [[1e308, 0, 0], [0, 1, 0], [0, 0, 1]],
     "mirrored": [[-1.2, 0, 50], [0, 1.2, 4], [0, 0, 1]],
 }
 

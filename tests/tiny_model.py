@@ -38,6 +38,7 @@ def write_tiny_model(
     *,
     spec: ModelSpec | str | None = "own",
     outputs: str = "logits",
+    output_batch: int | None = None,
     dtype: int = TensorProto.FLOAT,
 ) -> Path:
     """Write the model; ``spec`` may be another ModelSpec, raw text, or None for a file without one."""
@@ -52,7 +53,7 @@ def write_tiny_model(
         nodes,
         "tiny",
         [helper.make_tensor_value_info("image", dtype, [batch or "N", 3, size, size])],
-        [helper.make_tensor_value_info(outputs, TensorProto.FLOAT, [batch or "N", 3 * bins])],
+        [helper.make_tensor_value_info(outputs, TensorProto.FLOAT, [output_batch or batch or "N", 3 * bins])],
         [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(bias, "bias")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
+
+# Some builds of ONNX Runtime report usage to their maker unless told otherwise before they are imported. What the user
+# has set stays.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime
 
 from hpe_edge.errors import BackendError, InputError, ModelError
 from hpe_edge.ops import head_columns
@@ -32,10 +38,12 @@ class OnnxRuntimeBackend:
             ModelError: not an ONNX file, truncated, without a spec, or the spec does not fit the graph.
             BackendError: the device is not to be had with the installed onnxruntime.
         """
-        if threads is not None and threads < 1:
-            raise InputError(f"threads must be at least 1, got {threads}")
+        if threads is not None and (type(threads) is not int or threads < 1):
+            raise InputError(f"threads must be a whole number from 1 on, got {threads!r}")
+        kind, index = _parse_device(device)
         self.device = device
-        self.session = _open_session(path, _providers(device), threads)
+        self._memory = None if kind == "cpu" else (kind, index)
+        self.session = _open_session(path, kind, index, threads)
         self.spec = _read_spec(self.session, path)
         fixed_batch, self._columns = _check_graph(self.session, self.spec, path)
         self._fixed = fixed_batch is not None
@@ -43,7 +51,7 @@ class OnnxRuntimeBackend:
 
     def context(self) -> OnnxRuntimeContext:
         """A fresh set of buffers for one caller at a time."""
-        return OnnxRuntimeContext(self.session, self.spec, self._columns, self.max_batch, self._fixed)
+        return OnnxRuntimeContext(self.session, self.spec, self._columns, self.max_batch, self._fixed, self._memory)
 
     def close(self) -> None:
         """Free the session."""
@@ -60,14 +68,25 @@ class OnnxRuntimeContext:
         columns: dict[str, tuple[int, ...]],
         max_batch: int,
         fixed: bool,
+        memory: tuple[str, int] | None,
     ) -> None:
+        """
+        Args:
+            session, spec: the model.
+            columns: each output's shape after the batch.
+            max_batch: rows of the buffers.
+            fixed: the graph takes exactly ``max_batch`` rows.
+            memory: device and index where the session wants its input; None for the host's memory.
+        """
         self._session = session
         self._spec = spec
         self._fixed_batch = max_batch if fixed else None
         size = spec.input.size
         self._input = np.zeros((max_batch, 3, size, size), spec.input.dtype)
         self._outputs = [np.zeros((max_batch, *columns[name]), np.float32) for name in spec.outputs]
-        self._bindings: dict[int, Any] = {}
+        self._memory = memory
+        self._filled = 0
+        self._bindings: dict[int, tuple[Any, onnxruntime.OrtValue | None]] = {}
         self._views: dict[int, tuple[NDArray[Any], list[NDArray[np.float32]]]] = {}
 
     def input(self, count: int) -> NDArray[Any]:
@@ -77,10 +96,18 @@ class OnnxRuntimeContext:
     def run(self, count: int) -> list[NDArray[np.float32]]:
         """See :class:`hpe_edge.backends.base.Context`."""
         batch = self._fixed_batch or count
-        binding = self._bindings.get(batch)
-        if binding is None:
-            binding = self._bindings[batch] = self._bind(batch)
+        bound = self._bindings.get(batch)
+        if bound is None:
+            bound = self._bindings[batch] = self._bind(batch)
+        binding, staged = bound
+        if count < self._filled:
+            # A fixed batch runs on these rows too, and a graph that looks at the whole batch would let the faces of an
+            # earlier call into this one.
+            self._input[count : self._filled] = 0
+        self._filled = count
         try:
+            if staged is not None:
+                staged.update_inplace(self._input[:batch])
             self._session.run_with_iobinding(binding)
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise BackendError(f"ONNX Runtime failed on a batch of {batch}: {error}") from None
@@ -92,12 +119,19 @@ class OnnxRuntimeContext:
             views = self._views[count] = (self._input[:count], [array[:count] for array in self._outputs])
         return views
 
-    def _bind(self, batch: int) -> Any:
+    def _bind(self, batch: int) -> tuple[Any, onnxruntime.OrtValue | None]:
+        """The binding for a batch size, and the input's copy on the device, if it has one."""
         binding = self._session.io_binding()
-        _bind(binding.bind_input, self._spec.input.name, self._input[:batch])
+        rows, staged = self._input[:batch], None
+        if self._memory is None:
+            _bind(binding.bind_input, self._spec.input.name, rows)
+        else:
+            # Host memory bound as input would be copied to the device now and never again.
+            staged = onnxruntime.OrtValue.ortvalue_from_shape_and_type(list(rows.shape), rows.dtype.type, *self._memory)
+            binding.bind_ortvalue_input(self._spec.input.name, staged)
         for name, array in zip(self._spec.outputs, self._outputs, strict=True):
             _bind(binding.bind_output, name, array[:batch])
-        return binding
+        return binding, staged
 
 
 def _bind(bind: Any, name: str, array: NDArray[Any]) -> None:
@@ -111,11 +145,11 @@ def _bind(bind: Any, name: str, array: NDArray[Any]) -> None:
     )
 
 
-def _providers(device: str) -> list[Any]:
-    kind, _, index = device.partition(":")
+def _parse_device(device: str) -> tuple[str, int]:
+    kind, colon, index = device.partition(":") if isinstance(device, str) else ("", "", "")
     if device == "cpu":
-        return ["CPUExecutionProvider"]
-    if kind != "cuda" or (index and not index.isdigit()):
+        return "cpu", 0
+    if kind != "cuda" or (colon and not (index.isascii() and index.isdecimal())):
         raise InputError(f"device must be 'cpu', 'cuda' or 'cuda:INDEX', got {device!r}")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         raise BackendError(
@@ -123,25 +157,34 @@ def _providers(device: str) -> list[Any]:
             f"{', '.join(onnxruntime.get_available_providers())}: run `pip uninstall onnxruntime` and "
             "`pip install onnxruntime-gpu` (Jetson: NVIDIA's wheel for your JetPack), or use device='cpu'"
         )
-    return [("CUDAExecutionProvider", {"device_id": index or "0"})]
+    return "cuda", int(index or 0)
 
 
-def _open_session(path: Path, providers: list[Any], threads: int | None) -> onnxruntime.InferenceSession:
+def _open_session(path: Path, kind: str, index: int, threads: int | None) -> onnxruntime.InferenceSession:
+    try:
+        name = str(path)
+        name.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"ONNX Runtime opens only names in UTF-8; rename {path!r}") from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # its warnings go to standard error unasked; errors are raised anyway
     if threads is not None:
         options.intra_op_num_threads = threads
+    provider = "CPUExecutionProvider" if kind == "cpu" else "CUDAExecutionProvider"
+    providers: list[Any] = [provider] if kind == "cpu" else [(provider, {"device_id": str(index)})]
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        # Without enable_fallback=0 a device that does not start is replaced by the CPU, with a print and no error.
+        session = onnxruntime.InferenceSession(name, options, providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's errors share no base class
+        if kind != "cpu":
+            _open_session(path, "cpu", 0, threads)  # a damaged file is said as such
+            raise BackendError(f"{path} does not start on {kind}:{index} ({error}); use device='cpu'") from None
         raise ModelError(
             f"{path} cannot be loaded as an ONNX model; it may be truncated or of another kind ({error})"
         ) from None
-    asked = providers[0] if isinstance(providers[0], str) else providers[0][0]
-    if asked not in session.get_providers():
-        # ONNX Runtime falls back to the CPU without a word when CUDA's libraries do not load.
+    if provider not in session.get_providers():
         raise BackendError(
-            f"{asked} did not start, ONNX Runtime offers {', '.join(session.get_providers())} instead: check the "
+            f"{provider} did not start, ONNX Runtime offers {', '.join(session.get_providers())} instead: check the "
             "driver, CUDA and cuDNN against the versions that onnxruntime-gpu needs, or use device='cpu'"
         )
     return session
@@ -154,7 +197,10 @@ def _read_spec(session: onnxruntime.InferenceSession, path: Path) -> ModelSpec:
             f"{path} carries no hpe_edge spec, so its crop, normalisation and bins are unknown; export it from its "
             f"checkpoint: python -m export.onnx CHECKPOINT -o {path.name}"
         )
-    return ModelSpec.from_json(text)
+    try:
+        return ModelSpec.from_json(text)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
 
 
 def _check_graph(
@@ -183,6 +229,9 @@ def _check_graph(
         rest = output.shape[1:]
         if output.type != "tensor(float)" or not rest or not all(isinstance(d, int) for d in rest):
             raise ModelError(f"{path}: output {name!r} must be float32 [N, columns], got {output.type} {output.shape}")
+        rows = output.shape[0]
+        if (rows if isinstance(rows, int) else None) != fixed:
+            raise ModelError(f"{path}: the input takes batches of {shape[0]}, but output {name!r} gives {rows}")
         if int(np.prod(rest)) < needed:
             raise ModelError(f"{path}: the decode reads {needed} columns of output {name!r}, which is {output.shape}")
         columns[name] = tuple(rest)

@@ -43,6 +43,11 @@ struct TestFrame {
             view.chroma_row_stride_bytes = stride;
         }
     }
+
+    void turn_bottom_up() {
+        view.data += (view.height - 1) * view.row_stride_bytes;
+        view.row_stride_bytes = -view.row_stride_bytes;
+    }
 };
 
 inline hpe::Bgr pixel_of(const hpe::Frame& f, int x, int y) {
