@@ -6,28 +6,18 @@
 namespace hpe::HPE_ISA {
 namespace {
 
-// The last, partly filled vector of `count` values, padded with what has no weight in a softmax.
-HPE_HD Vec load_tail(const float* values, int from, int count) {
-    float padded[kLanes];
-    for (int l = 0; l < kLanes; ++l) padded[l] = from + l < count ? values[from + l] : -__builtin_inff();
-    return load(padded);
-}
-
 HPE_HD Vec weighted_sum(const float* weight, const float* values, int count) {
     Vec sum = splat(0.0f);
     int i = 0;
     for (; i + kLanes <= count; i += kLanes) sum = fma(load(weight + i), load(values + i), sum);
-    if (i < count) {
-        float padded[kLanes];
-        for (int l = 0; l < kLanes; ++l) padded[l] = i + l < count ? values[i + l] : 0.0f;
-        sum = fma(load(weight + i), load(padded), sum);
-    }
+    if (i < count) sum = fma(load(weight + i), load_first(values + i, count - i, 0.0f), sum);
     return sum;
 }
 
 Moments softmax_moments(const float* logits, int count, const float* cosines, const float* sines, float* scratch) {
     const int whole = count / kLanes * kLanes;
-    const Vec tail = load_tail(logits, whole, count);
+    // Padded with what has no weight in a softmax.
+    const Vec tail = load_first(logits + whole, count - whole, -__builtin_inff());
 
     // A NaN may be lost here, but not in the exponentials below.
     Vec highest = tail;

@@ -58,7 +58,7 @@ struct Normalize {
     }
 
 private:
-    const PlaneRow<T>& planes_;
+    PlaneRow<T> planes_;  // a copy: the compiler would reload a reference after every store of bytes
     Vec gain_[3];
     Vec bias_[3];
 };
@@ -66,10 +66,10 @@ private:
 template <int kTaps, typename T>
 void resample_taps(const float* row, const ColumnTaps& taps, const PlaneRow<T>& planes) {
     const Normalize<T> put(planes);
-    const int count = kTaps > 0 ? kTaps : taps.taps;
-    for (int i = 0; i < taps.size; i += kLanes) {
+    const int count = kTaps > 0 ? kTaps : taps.taps, size = taps.size;
+    for (int i = 0; i < size; i += kLanes) {
         const Planes p = sample_columns(row, taps.first + i, taps.weight + i, count, taps.padded_size);
-        for (int c = 0; c < 3; ++c) put(p.c[c], c, i, taps.size - i);
+        for (int c = 0; c < 3; ++c) put(p.c[c], c, i, size - i);
     }
 }
 
@@ -77,18 +77,18 @@ void resample_taps(const float* row, const ColumnTaps& taps, const PlaneRow<T>& 
 template <int kTaps, typename T>
 void resample_narrow(const float* row, const ColumnTaps& taps, const PlaneRow<T>& planes) {
     const Normalize<T> put(planes);
-    const int count = kTaps > 0 ? kTaps : taps.taps;
+    const int count = kTaps > 0 ? kTaps : taps.taps, size = taps.size;
     const int stride = planar_stride(taps.pixels, taps.taps);
     float* const plane[3] = {taps.planar, taps.planar + stride, taps.planar + 2 * stride};
     for (int x = 0; x < taps.pixels; x += kLanes) split_pixels(row + 3 * x, plane[0] + x, plane[1] + x, plane[2] + x);
-    for (int i = 0; i < taps.size; i += kLanes) {
+    for (int i = 0; i < size; i += kLanes) {
         const Lookup at(taps.first + i, count);
         Vec sum[3] = {splat(0.0f), splat(0.0f), splat(0.0f)};
         for (int k = 0; k < count; ++k) {
             const Vec weight = load(taps.weight + k * taps.padded_size + i);
             for (int c = 0; c < 3; ++c) sum[c] = fma(weight, at.pick(plane[c], k), sum[c]);
         }
-        for (int c = 0; c < 3; ++c) put(sum[c], c, i, taps.size - i);
+        for (int c = 0; c < 3; ++c) put(sum[c], c, i, size - i);
     }
 }
 #endif

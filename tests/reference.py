@@ -86,7 +86,8 @@ def warp_levels(frame: Array, homography: Array, size: int, antialias: bool, fil
 
 
 def _project(homography: Array, points: Array) -> Array:
-    mapped = np.column_stack([points, np.ones(len(points))]) @ homography.T
+    with np.errstate(over="ignore"):
+        mapped = np.column_stack([points, np.ones(len(points))]) @ homography.T
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(mapped[:, 2:] > 0, mapped[:, :2] / mapped[:, 2:], np.nan)
 

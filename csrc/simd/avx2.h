@@ -20,6 +20,14 @@ HPE_HD __m256 widen(const uint8_t* p) {
 HPE_HD Vec load(const uint8_t* p) {
     return {widen(p), widen(p + 8)};
 }
+// The first n < 16 values, then `rest`.
+HPE_HD __m256 load_half(const float* p, int n, float rest) {
+    const __m256i inside = _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    return _mm256_blendv_ps(_mm256_set1_ps(rest), _mm256_maskload_ps(p, inside), _mm256_castsi256_ps(inside));
+}
+HPE_HD Vec load_first(const float* p, int n, float rest) {
+    return {load_half(p, n, rest), n > 8 ? load_half(p + 8, n - 8, rest) : _mm256_set1_ps(rest)};
+}
 HPE_HD Vec splat(float x) {
     return {_mm256_set1_ps(x), _mm256_set1_ps(x)};
 }

@@ -17,6 +17,10 @@ HPE_HD Vec load(const float* p) {
 HPE_HD Vec load(const uint8_t* p) {
     return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
 }
+// The first n < 16 values, then `rest`.
+HPE_HD Vec load_first(const float* p, int n, float rest) {
+    return {_mm512_mask_loadu_ps(_mm512_set1_ps(rest), static_cast<__mmask16>((1 << n) - 1), p)};
+}
 HPE_HD Vec splat(float x) {
     return {_mm512_set1_ps(x)};
 }

@@ -16,6 +16,12 @@ HPE_HD Vec load(const T* p) {
     for (int i = 0; i < 16; ++i) a.v[i] = static_cast<float>(p[i]);
     return a;
 }
+// The first n < 16 values, then `rest`.
+HPE_HD Vec load_first(const float* p, int n, float rest) {
+    float whole[16];
+    for (int i = 0; i < 16; ++i) whole[i] = i < n ? p[i] : rest;
+    return load(whole);
+}
 HPE_HD Vec splat(float x) {
     Vec a;
     for (int i = 0; i < 16; ++i) a.v[i] = x;

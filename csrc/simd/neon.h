@@ -20,6 +20,12 @@ HPE_HD Vec load(const uint8_t* p) {
     return {{vcvtq_f32_u32(vmovl_u16(vget_low_u16(low))), vcvtq_f32_u32(vmovl_u16(vget_high_u16(low))),
              vcvtq_f32_u32(vmovl_u16(vget_low_u16(high))), vcvtq_f32_u32(vmovl_u16(vget_high_u16(high)))}};
 }
+// The first n < 16 values, then `rest`.
+HPE_HD Vec load_first(const float* p, int n, float rest) {
+    float whole[16];
+    for (int i = 0; i < 16; ++i) whole[i] = i < n ? p[i] : rest;
+    return load(whole);
+}
 HPE_HD Vec splat(float x) {
     const float32x4_t v = vdupq_n_f32(x);
     return {{v, v, v, v}};
