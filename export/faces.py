@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +35,14 @@ class Faces:
     """Crops ready for the network.
 
     Attributes:
-        source: where they are from, for the report.
+        source: where they are from, and of how many faces they are, for the report.
         crops: ``[N, 3, size, size]`` in the input's dtype.
-        notes: what could not be read or used.
+        notes: what could not be read or was not used, and how many crops are varied copies.
     """
 
     source: str
     crops: NDArray[Any]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
 
 
 def gate_faces(crop: Crop, input: Input, path: Path | None = None, boxes: Path | None = None) -> Faces:
@@ -60,23 +60,38 @@ def gate_faces(crop: Crop, input: Input, path: Path | None = None, boxes: Path |
     Raises:
         SourceError: pictures or boxes that are missing or cannot be read, or no face in them.
     """
+    bundled = path is None
     if path is None:
-        return replace(gate_faces(crop, input, FOLDER, BOXES), source="bundled sample", notes=())
+        path, boxes = FOLDER, BOXES
     source = open_source(path)
     file = None if boxes is None else BoxesFile(boxes, source.kind)
     cut = CropNormalize(crop, input)
-    crops, kept = _collect(source, file or _detector(), cut, _step(source) if file is None else 1)
+    step = _step(source) if file is None else 1
+    crops, kept = _collect(source, file or _detector(), cut, step)
     if not crops:
         raise SourceError(
             f"no face was found in {path}; name other pictures, or give the boxes: --boxes CSV with the columns "
             "file,x1,y1,x2,y2 (a video: frame in place of file)"
         )
-    notes = list(source.notes)
+    notes = [] if bundled else list(source.notes)  # the bundled photos have their boxes and a README beside them
+    if step > 1:
+        notes.append(
+            f"one frame in {step} of the first {_searched(source)} was searched for faces, the others were not"
+        )
+    if len(crops) == MAX_CROPS:
+        notes.append(f"{MAX_CROPS} faces are enough; there may be more, which were not looked at")
     if file is not None and file.unused and len(crops) < MAX_CROPS:
         notes.append(f"{file.unused} boxes of {boxes} belong to none of the pictures")
     rng = np.random.default_rng(0)
-    crops += [_varied(*kept[i % len(kept)], cut, rng) for i in range(MIN_CROPS - len(crops))]
-    return Faces(path.name or str(path), np.concatenate(crops), tuple(notes))
+    faces = f"{len(crops)} faces"
+    if (copies := MIN_CROPS - len(crops)) > 0:
+        faces += f" varied to {MIN_CROPS} crops"
+        notes.append(
+            f"{copies} of the {MIN_CROPS} crops are copies, shifted, scaled, mirrored, turned, lit differently"
+        )
+        crops += [_varied(*kept[i % len(kept)], cut, rng) for i in range(copies)]
+    name = "bundled sample" if bundled else path.name or str(path)
+    return Faces(f"{name}, {faces}", np.concatenate(crops), tuple(notes))
 
 
 def _collect(
@@ -106,7 +121,12 @@ def _step(source: Source) -> int:
     """Every how manieth frame is searched. Pictures are all searched."""
     if source.kind != "video":
         return 1
-    return max(1, min(source.count or _VIDEO_REACH, _VIDEO_REACH) // _VIDEO_FRAMES)
+    return max(1, _searched(source) // _VIDEO_FRAMES)
+
+
+def _searched(video: Source) -> int:
+    """How many frames of a video are passed over in the search."""
+    return min(video.count or _VIDEO_REACH, _VIDEO_REACH)
 
 
 def _around(image: Image, box: Boxes) -> tuple[Image, Boxes]:

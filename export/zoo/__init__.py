@@ -43,6 +43,24 @@ def get(name: str) -> Family:
     return found
 
 
+def strip_prefix(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
+    """Take off what wrappers such as DataParallel and torch.compile put before every key.
+
+    Of the dotted prefixes that all keys share, that one is taken off with which the most keys are some family's, and
+    none if that does not help.
+
+    Returns:
+        The prefix, which may be empty, and the state dict without it.
+    """
+    first = next(iter(state))
+    dotted = [first[: dot + 1] for dot, letter in enumerate(first) if letter == "."]
+    prefixes = ["", *(prefix for prefix in dotted if all(key.startswith(prefix) for key in state))]
+    stripped = [{key.removeprefix(prefix): tensor for key, tensor in state.items()} for prefix in prefixes]
+    matching = [max(get(name).matching(candidate) for name in _REGISTRY) for candidate in stripped]
+    best = matching.index(max(matching))
+    return prefixes[best], stripped[best]
+
+
 def recognise(state: Mapping[str, Tensor]) -> Family:
     """The one family whose keys and shapes these weights have.
 
@@ -57,7 +75,7 @@ def recognise(state: Mapping[str, Tensor]) -> Family:
     if fitting:
         alike = " and ".join(candidate.name for candidate in fitting)
         raise ModelError(f"the weights fit {alike} alike; say which they are with --arch")
-    nearest = sorted(families, key=lambda candidate: differences[candidate.name].count)[:_NEAREST]
+    nearest = sorted(families, key=lambda candidate: candidate.matching(state), reverse=True)[:_NEAREST]
     raise ModelError(
         "the weights are of no known family; the nearest are "
         + " | ".join(f"{candidate.name} ({differences[candidate.name]})" for candidate in nearest)

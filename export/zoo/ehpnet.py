@@ -38,6 +38,7 @@ FAMILY = Family(
     title="EHPNet or MHPNet, ResNet-18, 62 bins, 112x112 BGR",
     source="chientv99/maskpose (no licence file)",
     published="AFLW2000 MAE 4.15 (EHPNet), 4.08 (MHPNet)",
+    crop_note="its authors do not state their margin; 0.2 is a guess: measure it for your weights",
     build=EhpNet,
     export_form=fuse_heads,
     input=Input(size=112, color="BGR", scale=1.0, mean=(127.5, 127.5, 127.5), std=(128.0, 128.0, 128.0)),

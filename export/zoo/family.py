@@ -50,6 +50,7 @@ class Family:
         title: one line for people.
         source: repository, licence and paper.
         published: accuracy as its authors report it, with the test set.
+        crop_note: how well ``crop`` is known, for people.
         build: makes the torch module with the original's state-dict keys. It maps ``[N, 3, S, S]`` to the tensor that
             ``output`` names.
         export_form: from the loaded module to the one that is exported; same outputs, fewer nodes.
@@ -62,6 +63,7 @@ class Family:
     title: str
     source: str
     published: str
+    crop_note: str
     build: Callable[[], nn.Module]
     export_form: Callable[[nn.Module], nn.Module]
     input: Input
@@ -92,6 +94,10 @@ class Family:
                 if key in kept and tuple(kept[key].shape) != shape
             ),
         )
+
+    def matching(self, state: Mapping[str, Tensor]) -> int:
+        """How many keys the state dict has in common with the family, shapes included."""
+        return sum(self.expected.get(key) == tuple(tensor.shape) for key, tensor in state.items())
 
     def load(self, state: Mapping[str, Tensor]) -> nn.Module:
         """The module with these weights, for inference.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.serialization import set_crc32_options
 
 from export.checkpoint import load_checkpoint
 from hpe_edge.errors import ModelError, ModelNotFoundError
@@ -47,13 +48,12 @@ def test_plain_state_dict(tmp_path, name, zipped):
 
 
 @pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model", "net"])
-def test_wrapped_and_parallel_state_dict(tmp_path, key):
+def test_wrapped_state_dict(tmp_path, key):
     path = tmp_path / "w.pth"
-    torch.save({"epoch": 3, key: {f"module.{name}": tensor for name, tensor in SMALL.items()}}, path)
+    torch.save({"epoch": 3, key: SMALL}, path)
     checkpoint = load_checkpoint(path)
     assert list(checkpoint.state) == list(SMALL)
     assert key in checkpoint.notes[0]
-    assert "module." in checkpoint.notes[1]
 
 
 def test_half_precision_is_widened_and_said(tmp_path):
@@ -64,11 +64,46 @@ def test_half_precision_is_widened_and_said(tmp_path):
     assert "float16" in checkpoint.notes[0]
 
 
+def flip_a_weight(content: bytes) -> bytes:
+    at = content.index(torch.ones(2, 3).numpy().tobytes())
+    return content[:at] + b"\x01" + content[at + 1 :]
+
+
+def test_damaged_archive_is_refused_where_it_has_checksums(tmp_path):
+    path = tmp_path / "w.pth"
+    path.write_bytes(flip_a_weight(saved(SMALL)))
+    with pytest.raises(ModelError, match=r"is damaged: the checksum of \S+/data/0 in it is wrong"):
+        load_checkpoint(path)
+    set_crc32_options(False)
+    try:
+        path.write_bytes(saved(SMALL))
+    finally:
+        set_crc32_options(True)
+    assert list(load_checkpoint(path).state) == list(SMALL)
+
+
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(ModelNotFoundError, match="there is no checkpoint"):
         load_checkpoint(tmp_path / "none.pth")
     with pytest.raises(ModelError, match="is a folder"):
         load_checkpoint(tmp_path)
+    with pytest.raises(ModelError, match="File name too long"):
+        load_checkpoint(tmp_path / ("w" * 300))
+
+
+def test_devices_and_pipes_are_refused_unread(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (Path("/dev/zero"), tmp_path / "pipe"):
+        with pytest.raises(ModelError, match="is no regular file"):
+            load_checkpoint(path)
+
+
+@pytest.mark.parametrize("size", range(1, 11))
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_few_bytes_are_called_truncated(tmp_path, size, zipped):
+    (tmp_path / "w.pth").write_bytes(saved(SMALL, _use_new_zipfile_serialization=zipped)[:size])
+    with pytest.raises(ModelError, match="is truncated"):
+        load_checkpoint(tmp_path / "w.pth")
 
 
 @pytest.mark.parametrize(
@@ -76,8 +111,10 @@ def test_missing_file_and_folder(tmp_path):
     [
         (b"", "is empty"),
         (b"epoch 3, loss 0.1\n", "a text file"),
+        (("x" + "ü" * 600).encode(), "a text file"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"<!doctype html><html>", "a web page"),
+        ("\ufeff\n<html>nöthing here</html>".encode(), "a web page"),
         (b"\x89HDF\r\n\x1a\n" + bytes(64), "Keras"),
         (b"\x08\x08\x12\x07pytorch\x1a\x062.13.0" + bytes(64), "an ONNX model"),
         (bytes(range(128, 256)) * 8, "was refused, and nothing in it was run"),
@@ -95,6 +132,8 @@ def test_missing_file_and_folder(tmp_path):
         (saved({"w": torch.tensor([1.0, float("nan")])}), "1 of 2 values of w are NaN or infinite"),
         (saved({"w": torch.tensor([float("inf")])}), "1 of 1 values of w are NaN or infinite"),
         (saved({"w": torch.ones(2, 2).to_sparse()}), "w is not a plain dense tensor"),
+        (saved({"w": torch.ones(2, 2).int()}), "w is int32, not floating point"),
+        (saved({"w": torch.ones(2, 2).bool()}), "w is bool, not floating point"),
     ],
 )
 def test_bad_files_are_named(tmp_path, content, message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,7 @@ import onnx
 import pytest
 import torch
 
-from export import graph, zoo
-from export import onnx as command
+from export import convert, graph, zoo
 from export.onnx import main
 from hpe_edge import PoseEngine
 from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
@@ -58,9 +58,13 @@ def test_exported_file_explains_itself_and_runs(capsys, checkpoint, out):
     assert spec.origin.tools["torch"] == torch.__version__
     assert spec.gate is not None
     assert spec.gate.faces == 64
+    assert spec.gate.source == "bundled sample, 2 faces varied to 64 crops"
     assert spec.gate.worst_deg <= 0.01
     assert spec.gate.limits == {"worst_deg": 0.01}
-    for word in ("recognised", "opset 17, batch dynamic", "hundredths of a degree", "passed", f"--model {out}"):
+    for word in (
+        "recognised", "its authors report: none", "opset 17, batch dynamic", spec.gate.source, "62 of the 64 crops",
+        "hundredths of a degree", "passed", "its authors state none", f"--model {out}",
+    ):  # fmt: skip
         assert word in said
     with PoseEngine(out) as engine:
         assert len(engine(np.zeros((99, 99, 3), np.uint8), [[10, 10, 60, 60]] * 11)) == 11
@@ -89,7 +93,7 @@ def test_default_name_replaces_a_file_and_says_so(capsys, checkpoint, tmp_path, 
     assert status == 0
     assert "as asked for" in said
     assert "lightweight.onnx, in place of the file that was there" in said
-    assert OnnxRuntimeBackend(Path("lightweight.onnx")).spec.gate.source == FOLDER.name
+    assert OnnxRuntimeBackend(Path("lightweight.onnx")).spec.gate.source == f"{FOLDER.name}, 2 faces varied to 64 crops"
 
 
 def test_dropped_heads_are_said(capsys, golden, exported, tmp_path):
@@ -99,6 +103,56 @@ def test_dropped_heads_are_said(capsys, golden, exported, tmp_path):
     assert status == 0
     assert "ehpnet (recognised" in said
     assert "left out: fc_mask" in said
+    assert "0.2 is a guess" in said
+
+
+def test_prefix_is_taken_off_and_said(capsys, lightweight_state, out, tmp_path):
+    torch.save({f"_orig_mod.{key}": tensor for key, tensor in lightweight_state.items()}, tmp_path / "w.pth")
+    status, said, _ = run(capsys, tmp_path / "w.pth", "-o", out)
+    assert status == 0
+    assert "the prefix '_orig_mod.' is taken off every key" in said
+
+
+def test_next_command_can_be_pasted(capsys, checkpoint, tmp_path):
+    assert f"--model '{tmp_path}/my model.onnx' -o" in run(capsys, checkpoint, "-o", tmp_path / "my model.onnx")[1]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda tensor: torch.zeros_like(tensor), "answers the same for every face"),
+        (lambda tensor: tensor * (1e38 if tensor.shape == (16, 3, 3, 3) else 1), "overflows in PyTorch already"),
+    ],
+)
+def test_weights_that_do_not_answer_are_refused(capsys, lightweight_state, out, tmp_path, damage, message):
+    torch.save({key: damage(tensor) for key, tensor in lightweight_state.items()}, tmp_path / "bad.pth")
+    status, _, errors = run(capsys, tmp_path / "bad.pth", "-o", out)
+    assert status == 1
+    assert message in errors
+    assert names_in(out.parent) == []
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+@pytest.mark.parametrize("option", ["CHECKPOINT", "--faces", "--boxes"])
+def test_output_never_replaces_what_it_is_made_from(capsys, checkpoint, out, tmp_path, option, link):
+    inputs = {"CHECKPOINT": checkpoint, "--faces": FOLDER / "astronaut.jpg", "--boxes": BOXES}
+    for name, path in inputs.items():
+        inputs[name] = tmp_path / f"input{path.suffix}"
+        inputs[name].write_bytes(path.read_bytes())
+    getattr(out, link)(inputs[option])
+    content = out.read_bytes()
+    status, _, errors = run(
+        capsys, inputs["CHECKPOINT"], "--faces", inputs["--faces"], "--boxes", inputs["--boxes"], "-o", out
+    )
+    assert status == 2
+    assert f"the output and {option} are the same file" in errors
+    assert out.read_bytes() == content
+
+
+def test_default_name_does_not_replace_the_checkpoint(capsys, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    checkpoint.rename("lightweight.onnx")
+    assert run(capsys, "lightweight.onnx")[0] == 2
 
 
 def break_last_layer(model):
@@ -127,7 +181,7 @@ def overflow(model):
 
 
 @pytest.mark.parametrize(
-    ("damage", "word"), [(break_last_layer, "worst 0."), (swap_colors, "worst "), (overflow, "64 of 64 faces are NaN")]
+    ("damage", "word"), [(break_last_layer, "worst 0."), (swap_colors, "worst "), (overflow, "64 of 64 crops are NaN")]
 )
 def test_changed_angles_fail_the_gate_and_leave_no_file(capsys, checkpoint, out, monkeypatch, damage, word):
     simplify = graph.simplify
@@ -147,7 +201,7 @@ def test_failed_gate_keeps_the_older_file(capsys, checkpoint, out):
 
 
 def test_results_that_depend_on_the_batch_fail(capsys, checkpoint, out, monkeypatch):
-    original = command.poses_of
+    original = convert.poses_of
 
     def leaky(run, spec, crops, batch):
         poses = original(run, spec, crops, batch)
@@ -155,7 +209,7 @@ def test_results_that_depend_on_the_batch_fail(capsys, checkpoint, out, monkeypa
             poses.rotation[:] = np.eye(3)
         return poses
 
-    monkeypatch.setattr(command, "poses_of", leaky)
+    monkeypatch.setattr(convert, "poses_of", leaky)
     status, _, errors = run(capsys, checkpoint, "-o", out)
     assert status == 3
     assert "a face alone with the same in a batch" in errors
@@ -167,11 +221,80 @@ def interrupt(*_):
 
 
 def test_ctrl_c_leaves_nothing(capsys, checkpoint, out, monkeypatch):
-    monkeypatch.setattr(command, "_gate", interrupt)
+    monkeypatch.setattr(convert, "_gate", interrupt)
     status, _, errors = run(capsys, checkpoint, "-o", out)
     assert status == 130
     assert "interrupted" in errors
     assert names_in(out.parent) == []
+
+
+# Runs the command in a process of its own; what goes before its start is put in the place of {}.
+SCRIPT = "import signal, sys; from export import onnx as command; {}; " + (
+    "command.interrupt_on_signals(); sys.exit(command.main(sys.argv[1:]))"
+)
+ROOT = Path(__file__).parents[2]
+
+
+def start(before: str | None, *argv: object, **options: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(before or "pass"), *map(str, argv)],
+        cwd=ROOT,
+        text=True,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+    )
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_signals_leave_nothing_even_when_they_come_twice(checkpoint, out, name):
+    twice = (
+        f"stop = lambda *_: signal.raise_signal(signal.{name}); from export import convert; convert._gate = stop; "
+        "discard = convert.Pending.discard; convert.Pending.discard = lambda self: (stop(), discard(self))"
+    )
+    done = start(twice, checkpoint, "-o", out)
+    assert done.stderr == "interrupted; nothing was written\n"
+    assert done.returncode == 128 + getattr(signal, name)
+    assert names_in(out.parent) == []
+
+
+def test_signal_that_the_parent_ignores_stays_ignored():
+    check = "signal.signal(signal.SIGHUP, signal.SIG_IGN); command.main = lambda _: signal.raise_signal(signal.SIGHUP)"
+    assert start(check).returncode == 0
+
+
+def test_nothing_that_takes_long_is_imported_before_ctrl_c_is_answered():
+    check = "command.main = lambda _: not sys.modules.keys().isdisjoint(('hpe_edge', 'numpy', 'onnx', 'torch'))"
+    assert start(check).returncode == 0
+    during = "command.importlib.import_module = lambda _: signal.raise_signal(signal.SIGINT)"
+    done = start(during, "none.pth")
+    assert done.returncode == 130
+    assert done.stderr == "interrupted; nothing was written\n"
+
+
+@pytest.mark.parametrize("argv", [["CHECKPOINT", "-o", "OUT"], ["--help"]])
+def test_standard_output_that_cannot_be_written(checkpoint, out, monkeypatch, argv):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # argparse hides failures of what is written at once
+    argv = [{"CHECKPOINT": checkpoint, "OUT": out}.get(arg, arg) for arg in argv]
+    with Path("/dev/full").open("w") as full:
+        done = start(None, *argv, stdout=full)
+    assert done.stderr == "error: cannot write to standard output: No space left on device\n"
+    assert done.returncode == 1
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = start(None, *argv, stdout=writing)
+    os.close(writing)
+    assert done.stderr == ""
+    assert done.returncode == 1
+    assert names_in(out.parent) == []
+
+
+def test_names_that_the_terminal_cannot_show(checkpoint, out, tmp_path):
+    named = checkpoint.rename(tmp_path / "größe.pth")
+    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = start(None, named, "-o", out, env={**os.environ, **locale})
+    assert done.stderr == ""
+    assert done.returncode == 0
+    assert "gr\\udcc3\\udcb6" in done.stdout
+    assert OnnxRuntimeBackend(out).spec.origin.checkpoint
 
 
 def test_full_disk_leaves_nothing(capsys, checkpoint, out, monkeypatch):
@@ -224,14 +347,15 @@ def test_failures_are_one_line_and_leave_nothing(
         (["w.pth", "--batch", "many"], "'dynamic' or a number"),
         (["w.pth", "-o", "model.pth"], "must name a file that ends in .onnx"),
         (["w.pth", "--boxes", "b.csv"], "name those pictures, too"),
+        (["w.pth", "--batch", "²"], "'dynamic' or a number"),
         (["w.pth", "--worst-deg", "-1"], "above 0"),
+        (["w.pth", "--worst-deg", "much"], "a number above 0, got 'much'"),
     ],
 )
 def test_wrong_usage_exits_with_2(capsys, argv, message):
-    with pytest.raises(SystemExit) as caught:
-        main(argv)
-    assert caught.value.code == 2
-    assert message in capsys.readouterr().err
+    status, _, errors = run(capsys, *argv)
+    assert status == 2
+    assert message in errors
 
 
 @pytest.mark.parametrize("package", ["torch", "onnx", "onnxsim"])
@@ -240,22 +364,19 @@ def test_missing_package_says_what_to_install(capsys, checkpoint, out, monkeypat
     status, _, errors = run(capsys, checkpoint, "-o", out)
     assert status == 1
     assert f"needs {package}" in errors
-    assert "pip install 'hpe-edge[export]'" in errors
+    assert "in the checkout: pip install -c constraints.txt '.[export]'" in errors
 
 
 def test_module_runs_and_does_not_hide_the_onnx_package(tmp_path):
-    root = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-m", "export.onnx", str(tmp_path / "none.pth")], cwd=root, capture_output=True, text=True
+        [sys.executable, "-m", "export.onnx", str(tmp_path / "none.pth")], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 1
     assert done.stderr.startswith("error: there is no checkpoint")
 
 
 def test_help_lists_the_families(capsys):
-    with pytest.raises(SystemExit) as caught:
-        main(["--help"])
-    assert caught.value.code == 0
-    said = " ".join(capsys.readouterr().out.split())
-    for name in zoo.names():
-        assert name in said
+    status, said, _ = run(capsys, "--help")
+    assert status == 0
+    for words in (*zoo.names(), "an existing one is replaced", "family's name with .onnx"):
+        assert words in " ".join(said.split())

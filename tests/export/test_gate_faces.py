@@ -55,7 +55,9 @@ def test_sample_crops_are_many_varied_and_the_same_every_time():
     first, again = gate_faces(CROP, INPUT), gate_faces(CROP, INPUT)
     assert first.crops.shape == (MIN_CROPS, 3, 64, 64)
     assert np.array_equal(first.crops, again.crops)
-    assert first.source == "bundled sample"
+    assert first.source == "bundled sample, 2 faces varied to 64 crops"
+    assert len(first.notes) == 1
+    assert "62 of the 64 crops are copies" in first.notes[0]
     assert len({crop.tobytes() for crop in first.crops}) == MIN_CROPS
     assert first.crops.mean(axis=(1, 2, 3)).std() > 0.1
 
@@ -83,8 +85,8 @@ def test_variations_keep_the_face_in_view(tmp_path):
 def test_folder_and_picture_with_boxes(folder):
     faces = gate_faces(CROP, INPUT, folder, BOXES)
     assert np.array_equal(faces.crops, gate_faces(CROP, INPUT).crops)
-    assert faces.source == "photos"
-    assert faces.notes == ()
+    assert faces.source == "photos, 2 faces varied to 64 crops"
+    assert len(faces.notes) == 1
     one = gate_faces(CROP, INPUT, folder / "astronaut.jpg", BOXES)
     assert len(one.crops) == MIN_CROPS
     assert "1 boxes" in one.notes[0]
@@ -95,14 +97,20 @@ def test_faces_are_detected_without_boxes(folder):
     assert len(faces.crops) == MIN_CROPS
 
 
-def test_video_with_and_without_boxes(tmp_path):
+def test_video_with_and_without_boxes(tmp_path, monkeypatch):
     ((astronaut, ((x1, y1, x2, y2),)), _) = sample()
     path = tmp_path / "clip.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, astronaut.image.shape[1::-1])
     for _ in range(8):
         writer.write(astronaut.image)
     writer.release()
-    assert len(gate_faces(CROP, INPUT, path).crops) == MIN_CROPS
+    faces = gate_faces(CROP, INPUT, path)
+    assert len(faces.crops) == MIN_CROPS
+    assert faces.source == "clip.avi, 8 faces varied to 64 crops"
+    monkeypatch.setattr("export.faces._VIDEO_FRAMES", 4)
+    faces = gate_faces(CROP, INPUT, path)
+    assert faces.source == "clip.avi, 4 faces varied to 64 crops"
+    assert "one frame in 2 of the first 8 was searched" in faces.notes[0]
     boxes = write_boxes(tmp_path / "b.csv", f"3,{x1},{y1},{x2},{y2}", header="frame,x1,y1,x2,y2")
     assert len(gate_faces(CROP, INPUT, path, boxes).crops) == MIN_CROPS
 
@@ -111,6 +119,8 @@ def test_many_boxes_are_capped_and_not_varied(folder, tmp_path):
     rows = [f"astronaut.jpg,{100 + i},80,{200 + i},180" for i in range(MAX_CROPS + 50)]
     faces = gate_faces(CROP, INPUT, folder, write_boxes(tmp_path / "b.csv", *rows))
     assert len(faces.crops) == MAX_CROPS
+    assert faces.source == "photos, 256 faces"
+    assert faces.notes == ("256 faces are enough; there may be more, which were not looked at",)
 
 
 def test_a_face_at_the_frame_edge_is_varied_too(folder, tmp_path):

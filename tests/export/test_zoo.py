@@ -175,6 +175,28 @@ def test_unknown_weights_list_the_nearest_families_and_keys(lightweight_state):
         zoo.get("lightweight").load(state)
 
 
+def test_nearest_is_the_family_with_the_most_keys_in_common():
+    # So few of HopeNet's keys that the smaller families miss fewer.
+    keys = list(zoo.get("hopenet").expected.items())[-30:]
+    with pytest.raises(ModelError, match=r"the nearest are hopenet \("):
+        zoo.recognise({key: torch.zeros(shape) for key, shape in keys})
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "_orig_mod.module.net."])
+def test_prefix_of_all_keys_is_taken_off(lightweight_state, prefix):
+    wrapped = {f"{prefix}{key}": tensor for key, tensor in lightweight_state.items()}
+    found, state = zoo.strip_prefix(wrapped)
+    assert found == prefix
+    assert list(state) == list(lightweight_state)
+
+
+def test_prefix_that_is_not_shared_or_does_not_help_stays(lightweight_state):
+    mixed = {"model.epoch": torch.zeros(1), **lightweight_state}
+    assert zoo.strip_prefix(mixed) == ("", mixed)
+    foreign = {"conv.weight": torch.zeros(2), "conv.bias": torch.zeros(2)}
+    assert zoo.strip_prefix(foreign) == ("", foreign)
+
+
 def test_other_shapes_are_named(lightweight_state):
     state = {**lightweight_state, "fc_yaw.weight": torch.zeros(62, 128)}
     with pytest.raises(ModelError, match=r"fc_yaw\.weight \[62, 128\] in place of \[66, 128\]"):
