@@ -6,7 +6,8 @@
 >>> poses.yaw, poses.pitch, poses.roll
 """
 
-from hpe_edge.engine import PoseEngine
+from typing import TYPE_CHECKING
+
 from hpe_edge.errors import (
     BackendError,
     HpeEdgeError,
@@ -16,9 +17,24 @@ from hpe_edge.errors import (
     OutputError,
     SourceError,
 )
-from hpe_edge.poses import Poses
-from hpe_edge.spec import ModelSpec
 from hpe_edge.version import __version__
+
+if TYPE_CHECKING:
+    from hpe_edge.engine import PoseEngine
+    from hpe_edge.poses import Poses
+    from hpe_edge.spec import ModelSpec
+else:
+
+    def __getattr__(name: str) -> object:
+        # Imported when first asked for: NumPy and the compiled module take most of the time until a command can handle
+        # Ctrl-C or say what is wrong with its arguments.
+        from importlib import import_module
+
+        module = {"PoseEngine": "engine", "Poses": "poses", "ModelSpec": "spec"}.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{module}"), name)
+
 
 __all__ = [
     "BackendError",

@@ -68,8 +68,8 @@ class Pending:
             raise output_error(to, error) from None
 
 
-def output_error(path: Path, error: OSError) -> OutputError:
-    """The OutputError for a failed system call on ``path``."""
+def output_error(path: Path | str, error: OSError) -> OutputError:
+    """The OutputError for a failed system call on ``path``, which may also be a stream in words."""
     hint = ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "; make room on the disk, or write to another one"

@@ -80,6 +80,12 @@ class BoxesFile:
         self._by_file = "file" in header
         self._by_frame = kind == "video"
         columns = {name: header.index(name) for name in (*_BOX, "file", "frame") if name in header}
+        twice = [name for name in columns if header.count(name) > 1]
+        if twice:
+            raise SourceError(
+                f"{self.path}, line 1: more than one column {' '.join(twice)}; keep the one that is meant, "
+                f"got {','.join(header)[:100]!r}"
+            )
         for fields in reader:
             line = reader.line_num
             if not any(field.strip() for field in fields):

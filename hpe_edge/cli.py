@@ -1,15 +1,16 @@
-"""The command hpe-edge. Exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped by Ctrl-C."""
+"""The command hpe-edge. Exit status: 0 done, 1 a failure, 2 wrong usage, 128 + N stopped by signal N."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hpe_edge.errors import HpeEdgeError, InputError
+from hpe_edge.console import prepare, show
+from hpe_edge.errors import BackendError, HpeEdgeError, InputError
 from hpe_edge.version import __version__
 
 _DESCRIPTION = "Head poses from pictures and videos: yaw, pitch and roll of every face."
@@ -20,11 +21,12 @@ examples:
   hpe-edge run clip.mp4 --model model.onnx -o out.mp4      draw them into a video
   hpe-edge info model.onnx                                 what the model is
 
-exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped by Ctrl-C
+exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP
 """
 _RUN_DESCRIPTION = """\
 Estimate the pose of every face in a picture, a folder of pictures or a video. Without -o, --csv and --jsonl the angles
-are printed and no file is written.
+are printed and no file is written. Cameras and streams are not read by this version; for those, write a loop of
+cv2.VideoCapture and PoseEngine in Python.
 
 Angles are degrees. Yaw > 0: the face turns to the left of the image; pitch > 0: it looks up; roll > 0: it tilts
 clockwise in the image.
@@ -42,8 +44,9 @@ faces:
   If there is not a single face in the whole input, nothing is written and the exit status is 1.
 
 files:
-  Results appear under their names when they are complete. Ctrl-C keeps what is finished as NAME.partial.EXT; after an
-  error nothing is left. An annotated video (.mp4, MPEG-4 part 2) has the frame rate of the original and no sound.
+  Results appear under their names when they are complete; an existing file of that name is replaced. Ctrl-C, SIGTERM
+  and SIGHUP keep what is finished as NAME.partial.EXT; after an error no unfinished file is left. An annotated video
+  (.mp4, MPEG-4 part 2) has the frame rate of the original and no sound.
 """
 
 
@@ -52,23 +55,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     # The libraries below OpenCV write to standard error unasked; our own message says what is wrong.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file name that the terminal cannot show is no failure
+    prepare()
     try:
-        status = _dispatch(argv)
-        sys.stdout.flush()
-        return status
-    except HpeEdgeError as error:
+        return _dispatch(argv)
+    except (HpeEdgeError, ImportError) as error:  # the latter: what is installed does not work
         print(f"hpe-edge: error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
         print("hpe-edge: stopped by Ctrl-C; nothing was written", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Whoever read standard output has had enough. Python must not try to flush it again on the way out.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return 1  # whoever read standard output has had enough
 
 
 def _dispatch(argv: Sequence[str] | None) -> int:
@@ -81,12 +78,24 @@ def _dispatch(argv: Sequence[str] | None) -> int:
                     "run needs --model MODEL.onnx; make one from a published checkpoint: "
                     "python -m export.onnx CHECKPOINT -o model.onnx"
                 )
+            _need_opencv()
             from hpe_edge.run import run_command
 
             return run_command(args)
         return _info(args)
     except SystemExit as wanted:  # argparse ends the process after --help, --version and wrong usage
+        show()
         return int(wanted.code or 0)
+
+
+def _need_opencv() -> None:
+    try:
+        import cv2  # noqa: F401
+    except ImportError as error:
+        raise BackendError(
+            f"cannot import cv2 ({error}): on a server without a display install Debian's libgl1, or "
+            "opencv-python-headless in place of opencv-python"
+        ) from None
 
 
 def _info(args: argparse.Namespace) -> int:
@@ -94,7 +103,7 @@ def _info(args: argparse.Namespace) -> int:
     from hpe_edge.info import describe
 
     with PoseEngine(args.model) as engine:
-        print(engine.spec.to_json(indent=2) if args.json else describe(engine.spec))
+        show(engine.spec.to_json(indent=2) if args.json else describe(engine.spec))
     return 0
 
 
@@ -114,10 +123,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=raw,
         allow_abbrev=False,
     )
-    run.add_argument("source", type=Path, metavar="SOURCE", help="picture, folder of pictures, or video file")
+    run.add_argument("source", type=_source, metavar="SOURCE", help="picture, folder of pictures, or video file")
     run.add_argument("--model", type=Path, metavar="MODEL.onnx", help="made by python -m export.onnx; required")
     run.add_argument(
-        "-o", "--output", type=Path, metavar="OUT", help="annotated picture, new folder, or .mp4, as the source is"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT",
+        help="annotated picture, new folder, or .mp4, as the source is; an existing file is replaced",
     )
     run.add_argument("--csv", type=Path, metavar="FILE", help="a row per face and frame: boxes, angles, quaternions")
     run.add_argument("--jsonl", type=Path, metavar="FILE", help="the same as JSON Lines")
@@ -128,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         help="CSV with the faces: columns x1,y1,x2,y2 in pixels, and file (pictures) or frame from 0 (video)",
     )
     run.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:INDEX")
-    run.add_argument("--threads", type=_positive, metavar="N", help="CPU threads to use; default: all cores")
+    run.add_argument("--threads", type=_threads, metavar="N", help="CPU threads to use; default: all cores")
 
     info = commands.add_parser("info", help="say what a model file is", allow_abbrev=False)
     info.add_argument("model", type=Path, metavar="MODEL", help="made by python -m export.onnx")
@@ -136,11 +149,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
-    return number
+def _source(text: str) -> Path:
+    # Looked at as it was typed: a Path would make rtsp:/ of rtsp://.
+    path = Path(text)
+    if "://" in text or text.startswith("/dev/video") or (re.fullmatch("[0-9]+", text) and not path.exists()):
+        raise argparse.ArgumentTypeError(
+            f"cameras and streams are not read by this version, got {text}; write a loop of cv2.VideoCapture and "
+            "PoseEngine in Python"
+        )
+    return path
+
+
+def _threads(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,3}", text):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 9999, got {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

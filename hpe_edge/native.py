@@ -13,7 +13,8 @@ except ImportError as error:
         f"this is the source tree {_here.parent}, which hides an installed hpe_edge and has no compiled module of its "
         "own: run `pip install -e .` there, or start Python from another folder"
         if _checkout
-        else "the installation is incomplete: run `pip install --force-reinstall hpe-edge`"
+        else "the installation is incomplete, or made for another Python: run `pip install --force-reinstall` with the "
+        "checkout or the wheel that it was installed from"
     )
     raise ImportError(f"hpe_edge._native cannot be loaded ({error}); {_remedy}") from error
 

@@ -25,7 +25,8 @@ class Report:
 
     Attributes:
         frames, faces: how many are done.
-        stopped: the user ended the run early.
+        outside: how many boxes have no pixel in common with their frame.
+        stopped: the signal that ended the run early, if one did.
         seconds: stage -> time spent in it.
         total_s: wall time.
     """
@@ -33,7 +34,8 @@ class Report:
     def __init__(self) -> None:
         self.frames = 0
         self.faces = 0
-        self.stopped = False
+        self.outside = 0
+        self.stopped: signal.Signals | None = None
         self.seconds = dict.fromkeys(("read", "detect", "poses", "draw and write"), 0.0)
         self.total_s = 0.0
 
@@ -47,7 +49,7 @@ class Report:
             self.seconds[name] += time.perf_counter() - start
 
 
-def run(source: Source, find: FindFaces, engine: PoseEngine, take: TakeResult, stop: CtrlC) -> Report:
+def run(source: Source, find: FindFaces, engine: PoseEngine, take: TakeResult, stop: StopSignals) -> Report:
     """Work through a source.
 
     Args:
@@ -67,7 +69,8 @@ def run(source: Source, find: FindFaces, engine: PoseEngine, take: TakeResult, s
     report = Report()
     start = time.perf_counter()
     frames = iter(source)
-    while not (report.stopped or stop.pressed):
+    report.stopped = stop.received
+    while report.stopped is None:
         with report.stage("read"):
             frame = next(frames, None)
         if frame is None:
@@ -80,32 +83,48 @@ def run(source: Source, find: FindFaces, engine: PoseEngine, take: TakeResult, s
             take(frame, boxes, poses)
         report.frames += 1
         report.faces += len(boxes)
-        report.stopped = stop.pressed
+        report.outside += _outside(boxes, frame.image)
+        report.stopped = stop.received
     report.total_s = time.perf_counter() - start
     return report
 
 
-class CtrlC:
-    """Within the block the first Ctrl-C only sets ``pressed``; a second one raises KeyboardInterrupt as usual."""
+class StopSignals:
+    """Within the block, the first Ctrl-C, SIGTERM or SIGHUP is only noted; a Ctrl-C after it raises KeyboardInterrupt.
+
+    Only Ctrl-C says that it is urgent: a terminal that closes may well send SIGHUP twice.
+
+    Attributes:
+        received: the signal that came first; None before.
+    """
 
     def __init__(self) -> None:
-        self.pressed = False
-        self._installed = False
+        self.received: signal.Signals | None = None
+        self._before: dict[signal.Signals, signal.Handlers | Callable[[int, FrameType | None], object]] = {}
 
-    def __enter__(self) -> CtrlC:
-        # Another thread may not set handlers, and where Ctrl-C is ignored or handled by others it stays so.
-        on_main = threading.current_thread() is threading.main_thread()
-        if on_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._note)
-            self._installed = True
+    def __enter__(self) -> StopSignals:
+        # Another thread may not set handlers, and what is ignored (as under nohup) or handled by others stays so.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                before = signal.getsignal(number)
+                if before is signal.default_int_handler or before is signal.SIG_DFL:
+                    self._before[number] = before
+                    signal.signal(number, self._note)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._installed:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.pressed = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.received = self.received or signal.Signals(number)
+        if signal.SIGINT in self._before:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _outside(boxes: NDArray[np.float32], image: NDArray[np.uint8]) -> int:
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = boxes.T
+    return int(np.count_nonzero((x2 <= 0) | (y2 <= 0) | (x1 >= width) | (y1 >= height)))

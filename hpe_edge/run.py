@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import signal
 import sys
 from pathlib import Path
 
@@ -12,10 +14,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hpe_edge.boxes_file import BoxesFile
+from hpe_edge.console import counted
 from hpe_edge.detect import HaarDetector
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError, SourceError
-from hpe_edge.pipeline import CtrlC, FindFaces, Report, run
+from hpe_edge.pipeline import FindFaces, Report, StopSignals, run
 from hpe_edge.poses import Poses
 from hpe_edge.records import CsvFile, JsonLinesFile
 from hpe_edge.sinks import Outputs, open_picture_sink
@@ -35,22 +38,20 @@ def run_command(args: argparse.Namespace) -> int:
     boxes = None if args.boxes is None else BoxesFile(args.boxes, source.kind)
     find = _haar() if boxes is None else boxes
     outputs = Outputs()
-    try:
-        _open_outputs(outputs, args, source)
-        with PoseEngine(args.model, device=args.device, threads=args.threads) as engine:
-            return _run(source, find, engine, outputs)
-    finally:
-        outputs.discard()
+    with StopSignals() as stop:  # from the first temporary file to the last
+        try:
+            _open_outputs(outputs, args, source)
+            with PoseEngine(args.model, device=args.device, threads=args.threads) as engine:
+                return _run(source, find, engine, outputs, stop)
+        finally:
+            outputs.discard()
 
 
-def _run(source: Source, find: FindFaces, engine: PoseEngine, outputs: Outputs) -> int:
+def _run(source: Source, find: FindFaces, engine: PoseEngine, outputs: Outputs, stop: StopSignals) -> int:
     said = 0
-    with (
-        CtrlC() as stop,
-        tqdm(
-            total=source.count, unit="frame", delay=1.0, leave=False, file=sys.stderr, disable=not sys.stderr.isatty()
-        ) as bar,
-    ):
+    with tqdm(
+        total=source.count, unit="frame", delay=1.0, leave=False, file=sys.stderr, disable=not sys.stderr.isatty()
+    ) as bar:
 
         def take(frame: Frame, boxes: NDArray[np.float32], poses: Poses) -> None:
             nonlocal said
@@ -60,24 +61,30 @@ def _run(source: Source, find: FindFaces, engine: PoseEngine, outputs: Outputs) 
 
         report = run(source, find, engine, take, stop)
         _say_notes(source, said)
-        if report.stopped:
-            return _stopped(report, outputs)
+        if isinstance(find, BoxesFile) and report.outside:
+            outside = counted(report.outside, f"box of {find.path} lies", f"boxes of {find.path} lie")
+            guess = "was it" if report.outside == 1 else "were they"
+            _say(f"note: {outside} wholly outside the picture; {guess} made at another size?")
+        if report.stopped is not None:
+            return _stopped(report, outputs, report.stopped)
         if report.faces == 0:
             raise SourceError(_no_face(source, find, report))
         written = outputs.commit()
     if isinstance(find, BoxesFile) and find.unused:
-        _say(f"note: {find.unused} boxes of {find.path} belong to no frame of {source.path}")
+        unused = counted(find.unused, f"box of {find.path} belongs", f"boxes of {find.path} belong")
+        _say(f"note: {unused} to no frame of {source.path}")
     _say_summary(report)
     if written:
         _say(f"wrote {', '.join(map(str, written))}")
     return 0
 
 
-def _stopped(report: Report, outputs: Outputs) -> int:
+def _stopped(report: Report, outputs: Outputs, by: signal.Signals) -> int:
     kept = outputs.keep_partial() if report.frames else []
     where = f"; they are in {', '.join(map(str, kept))}" if kept else ""
-    _say(f"stopped by Ctrl-C after {report.frames} frames{where}")
-    return 130
+    name = "Ctrl-C" if by is signal.SIGINT else by.name
+    _say(f"stopped by {name} after {counted(report.frames, 'frame')}{where}")
+    return 128 + by
 
 
 def _open_outputs(outputs: Outputs, args: argparse.Namespace, source: Source) -> None:
@@ -88,7 +95,7 @@ def _open_outputs(outputs: Outputs, args: argparse.Namespace, source: Source) ->
     if args.jsonl is not None:
         outputs.add(JsonLinesFile(args.jsonl))
     if not outputs:
-        outputs.add(Table(sys.stdout))
+        outputs.add(Table())
 
 
 def _check_names(args: argparse.Namespace) -> None:
@@ -121,9 +128,9 @@ def _no_face(source: Source, find: FindFaces, report: Report) -> str:
             "column file, frames of a video by the column frame (from 0), and by file as well if there is one"
         )
     return (
-        f"no face was found in {source.path} ({report.frames} frames), so nothing was written; the built-in detector "
-        "sees upright, roughly frontal faces that are not too small (38 pixels in 720p); for others bring the boxes of "
-        "your own detector: --boxes FILE"
+        f"no face was found in {source.path} ({counted(report.frames, 'frame')}), so nothing was written; the built-in "
+        "detector sees upright, roughly frontal faces that are not too small (38 pixels in 720p); for others bring the "
+        "boxes of your own detector: --boxes FILE"
     )
 
 
@@ -135,9 +142,11 @@ def _say_notes(source: Source, said: int) -> int:
 
 def _say_summary(report: Report) -> None:
     rate = report.frames / report.total_s if report.total_s > 0 else 0.0
-    _say(f"{report.frames} frames, {report.faces} faces in {report.total_s:.2f} s: {rate:.1f} frames per second")
+    done = f"{counted(report.frames, 'frame')}, {counted(report.faces, 'face')}"
+    _say(f"{done} in {report.total_s:.2f} s: {rate:.1f} frames per second")
     _say(", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in report.seconds.items()))
 
 
 def _say(message: str) -> None:
-    tqdm.write(f"hpe-edge: {message}", file=sys.stderr)  # goes above a progress bar
+    with contextlib.suppress(OSError):  # the terminal may be gone (SIGHUP), which is no reason to lose results
+        tqdm.write(f"hpe-edge: {message}", file=sys.stderr)  # goes above a progress bar

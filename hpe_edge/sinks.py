@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.atomic import Pending, output_error
+from hpe_edge.console import counted
 from hpe_edge.draw import draw_poses
 from hpe_edge.errors import InputError, OutputError
 from hpe_edge.poses import Poses
@@ -123,7 +124,9 @@ class VideoFile:
         if self._writer is None:
             self._writer = self._open(frame.image)
         if shutil.disk_usage(self._temp.parent).free < frame.image.nbytes:  # far more than a compressed frame takes
-            raise OutputError(f"cannot write {self._path}: the disk is full after {self._frames} frames; make room")
+            raise OutputError(
+                f"cannot write {self._path}: the disk is full after {counted(self._frames, 'frame')}; make room"
+            )
         draw_poses(frame.image, boxes, poses)
         self._writer.write(frame.image)
         self._frames += 1
@@ -133,7 +136,7 @@ class VideoFile:
         self.abort()
         if self._frames and not _video_is_complete(self._temp, self._frames):
             raise OutputError(
-                f"cannot write {self._path}: not all of the {self._frames} frames arrived in the file; "
+                f"cannot write {self._path}: only a part of {counted(self._frames, 'frame')} arrived in the file; "
                 "the disk, a quota or a file-size limit is probably exhausted"
             )
 
@@ -156,7 +159,7 @@ class VideoFile:
 
 
 class Outputs:
-    """All sinks of a run: they succeed together, or none does."""
+    """All sinks of a run: no file gets its name before all of them are complete."""
 
     def __init__(self) -> None:
         self._sinks: list[Sink] = []
@@ -180,12 +183,19 @@ class Outputs:
             What was written.
 
         Raises:
-            OutputError: something is incomplete; then nothing was renamed.
+            OutputError: something is incomplete, then nothing was renamed; or a file cannot be given its name, which
+                the message says, and which were renamed before it.
         """
         self._finish()
+        written: list[Path] = []
         for pending in self._pending():
-            pending.commit()
-        return [pending.path for pending in self._pending()]
+            try:
+                pending.commit()
+            except OutputError as error:
+                before = f"; written before that: {', '.join(map(str, written))}" if written else ""
+                raise OutputError(f"{error}{before}") from None
+            written.append(pending.path)
+        return written
 
     def keep_partial(self) -> list[Path]:
         """Close everything and keep it as NAME.partial.EXT.

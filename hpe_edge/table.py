@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TextIO
-
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.atomic import Pending
+from hpe_edge.console import show
 from hpe_edge.poses import Poses
 from hpe_edge.video import Frame
 
@@ -17,8 +16,7 @@ class Table:
 
     pending: Pending | None = None
 
-    def __init__(self, to: TextIO) -> None:
-        self._to = to
+    def __init__(self) -> None:
         self._lines = 0
 
     def write(self, frame: Frame, boxes: NDArray[np.float32], poses: Poses) -> None:
@@ -26,14 +24,13 @@ class Table:
         for face, (box, angles) in enumerate(zip(boxes.tolist(), poses.angles.tolist(), strict=True)):
             if self._lines == 0:
                 names = ("frame", "face", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")
-                print(" ".join(f"{name:>7}" for name in names), "", "file", file=self._to)
+                show(" ".join(f"{name:>7}" for name in names) + "  file")
             self._lines += 1
             numbers = [f"{frame.index:7d}", f"{face:7d}", *(f"{v:7.1f}" for v in (*box, *angles))]
-            print(*numbers, "", frame.name, file=self._to)
+            show(f"{' '.join(numbers)}  {frame.name}")
 
     def finish(self) -> None:
         """See :class:`hpe_edge.sinks.Sink`."""
-        self._to.flush()
 
     def abort(self) -> None:
         """See :class:`hpe_edge.sinks.Sink`."""

@@ -10,13 +10,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.console import counted
 from hpe_edge.errors import InputError, SourceError
+from hpe_edge.ops import MAX_FRAME_SIDE
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 # By extension and not by trial: FFmpeg happily "decodes" a text file as ANSI art.
@@ -112,12 +114,13 @@ class Pictures:
         files = [f for f in entries if f.suffix.lower() in PICTURE_SUFFIXES and f.name[0] != "." and f.is_file()]
         if not files:
             raise SourceError(
-                f"there is no picture in {path}, only {len(entries)} other entries; "
+                f"there is no picture in {path}, only {counted(len(entries), 'other entry', 'other entries')}; "
                 f"pictures end in {_listed(PICTURE_SUFFIXES)}, and subfolders are not searched"
             )
         source = cls("folder", path, files)
         if len(files) < len(entries):
-            source.notes.append(f"{len(entries) - len(files)} entries of {path} are not pictures and were skipped")
+            one, many = f"entry of {path} is not a picture and was", f"entries of {path} are not pictures and were"
+            source.notes.append(f"{counted(len(entries) - len(files), one, many)} skipped")
         return source
 
     def __iter__(self) -> Iterator[Frame]:
@@ -126,19 +129,22 @@ class Pictures:
         Raises:
             SourceError: none can be read.
         """
-        unreadable = 0
+        bad: list[str] = []
         for index, file in enumerate(self.files):
-            image = _read_picture(file)
-            if image is None:
-                unreadable += 1
-                self.notes.append(f"{file} cannot be read as a picture and was skipped")
-            else:
-                yield Frame(file.name, index, math.nan, image)
-        if unreadable == len(self.files):
-            what = f"none of the {unreadable} pictures in {self.path} can be read"
+            try:
+                image, animated = _read_picture(file)
+            except SourceError as error:
+                bad.append(str(error))
+                if self.kind == "folder":
+                    self.notes.append(f"{error}; it was skipped")
+                continue
+            if animated:
+                self.notes.append(f"{file} is animated, and only its first frame is used; convert it to a video")
+            yield Frame(file.name, index, math.nan, image)
+        if len(bad) == len(self.files):
             if self.kind == "picture":
-                what = f"{self.path} cannot be read"
-            raise SourceError(f"{what}: damaged, or of another format than the name says")
+                raise SourceError(bad[0])
+            raise SourceError(f"none of {counted(len(bad), 'picture')} in {self.path} can be read; the first: {bad[0]}")
 
 
 class Video:
@@ -150,7 +156,7 @@ class Video:
         """Open the file and decode its first frame, so that a damaged file is known at once.
 
         Raises:
-            SourceError: OpenCV cannot open it, or decodes no frame.
+            SourceError: OpenCV cannot open it or decodes no frame, or the frames are too large.
             InputError: the name is not UTF-8.
         """
         self.path = path
@@ -161,6 +167,7 @@ class Video:
         first = self._read()
         if first is None:
             raise SourceError(f"{path} has no frame that can be decoded: damaged, or a codec that OpenCV lacks")
+        _check_sides(path, first)
         self._first, self._first_s = first, self._time_s()
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.count: int | None = round(count) if count >= 1 else None
@@ -181,9 +188,12 @@ class Video:
             time_s = max(said_s, time_s) if said_s > 0 else index / self.fps
             yield Frame(self.path.name, index, time_s, image)
         self._capture.release()
-        if self.count is not None and index + 1 < self.count - 1:  # the announced count may be off by one
+        # The announced count may be off by one. Of a GIF whose frames have no duration, FFmpeg gives only the first.
+        gif = self.path.suffix.lower() == ".gif"
+        if self.count is not None and index + 1 < self.count - (not gif):
+            why = "its frames may have no duration, or it is" if gif else "it may be"
             self.notes.append(
-                f"{self.path} announces {self.count} frames, only {index + 1} can be decoded; it may be cut short"
+                f"{self.path} announces {self.count} frames, only {index + 1} can be decoded; {why} cut short"
             )
 
     def _read(self) -> NDArray[np.uint8] | None:
@@ -207,13 +217,28 @@ def opencv_path(path: Path) -> str:
     return str(path)
 
 
-def _read_picture(file: Path) -> NDArray[np.uint8] | None:
+def _read_picture(file: Path) -> tuple[NDArray[np.uint8], bool]:
+    """The picture, and whether it is the first of an animation."""
     try:
+        data = file.read_bytes()
         # Read here and not by cv2.imread, which cannot open every name.
-        image = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except (OSError, cv2.error):  # unreadable, empty, or more pixels than OpenCV takes
-        return None
-    return None if image is None else np.asarray(image, np.uint8)
+        image = None
+    if image is None:
+        raise SourceError(
+            f"{file} cannot be read: damaged, of another format than the name says, or larger or of another pixel type "
+            "than OpenCV reads; convert it to an 8-bit PNG or JPEG"
+        )
+    _check_sides(file, image)
+    # WebP's extended header: its flags follow 8 bytes of RIFF, 8 of WEBPVP8X and 4 of size; bit 1 is for animation.
+    return np.asarray(image, np.uint8), data[8:16] == b"WEBPVP8X" and bool(data[20] & 2)
+
+
+def _check_sides(path: Path, image: NDArray[Any]) -> None:
+    height, width = image.shape[:2]
+    if max(height, width) > MAX_FRAME_SIDE:
+        raise SourceError(f"{path} has {width} x {height} pixels, but at most {MAX_FRAME_SIDE} a side can be worked on")
 
 
 def _listed(suffixes: frozenset[str]) -> str:

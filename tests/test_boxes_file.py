@@ -71,6 +71,7 @@ def test_header_alone_means_no_faces(tmp_path: Path) -> None:
     [
         ("", "folder", "is empty"),
         ("file,x1,y1,x2\n", "folder", "line 1: no column y2"),
+        ("file,x1,y1,x2,y2,x1\n", "folder", "line 1: more than one column x1; keep the one that is meant"),
         ("1,2,3,4\n", "folder", "line 1: no column x1 y1 x2 y2"),
         ("frame,x1,y1,x2,y2\n", "folder", "line 1: pictures need the column file"),
         ("file,x1,y1,x2,y2\n", "video", "line 1: a video needs the column frame"),
@@ -91,6 +92,10 @@ def test_wrong_files_name_the_line(tmp_path: Path, text: str | bytes, kind: str,
     with pytest.raises(SourceError) as error:
         boxes_file(tmp_path, text, kind)
     assert message in str(error.value)
+
+
+def test_columns_that_are_not_read_may_stand_there_twice(tmp_path: Path) -> None:
+    assert len(boxes_file(tmp_path, "score,score,file,x1,y1,x2,y2\n.9,.8,a.jpg,1,2,3,4\n")(frame())) == 1
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -73,7 +73,8 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_imports_stay_light() -> None:
-    code = "import sys, hpe_edge.cli; print([m for m in ('cv2', 'onnxruntime', 'torch', 'tqdm') if m in sys.modules])"
+    heavy = ("cv2", "hpe_edge._native", "numpy", "onnxruntime", "torch", "tqdm")
+    code = f"import sys, hpe_edge.cli; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 
@@ -93,7 +94,7 @@ def test_video(clip: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFi
         ("v.mp4", "2", "0.200"),
     ]
     assert len(rows) == len((out / "o.jsonl").read_text().splitlines()) == 6
-    assert "12 frames, 6 faces" in printed.err and "frames per second" in printed.err
+    assert "12 frames, 6 faces in" in printed.err and "frames per second" in printed.err
     assert all(stage in printed.err for stage in ("read ", "detect ", "poses ", "draw and write "))
 
 
@@ -162,7 +163,34 @@ def test_boxes_that_match_nothing_are_counted(
 ) -> None:
     (tmp_path / "boxes.csv").write_text("file,x1,y1,x2,y2\na.png,1,2,30,40\nz.png,1,2,30,40\n")
     assert main(command("run", photos, "--model", model, "--boxes", "boxes.csv")) == 0
-    assert "1 boxes of boxes.csv belong to no frame" in capsys.readouterr().err
+    assert "1 box of boxes.csv belongs to no frame of" in capsys.readouterr().err
+
+
+def test_boxes_for_another_size_are_counted(
+    photos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inside, outside = ("95,63,120,90", "-9,-9,1,1"), ("96,10,120,30", "10,64,30,90", "-9,10,0,30", "10,-9,30,0")
+    run = command("run", photos, "--model", model, "--boxes", "boxes.csv")
+    for boxes, said in (
+        (inside, None),
+        (inside + outside[:1], "1 box of boxes.csv lies wholly outside the picture; was it made at another size?"),
+        (inside + outside, "4 boxes of boxes.csv lie wholly outside the picture; were they made at another size?"),
+    ):
+        (tmp_path / "boxes.csv").write_text("file,x1,y1,x2,y2\n" + "".join(f"a.png,{box}\n" for box in boxes))
+        assert main(run) == 0
+        printed = capsys.readouterr().err
+        assert said in printed if said else "outside" not in printed
+
+
+def test_one_is_no_plural(photos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "boxes.csv").write_text("file,x1,y1,x2,y2\na.png,30,20,60,50\n")
+    assert main(command("run", photos / "a.png", "--model", model, "--boxes", "boxes.csv")) == 0
+    assert "1 frame, 1 face in" in capsys.readouterr().err
+
+
+def test_a_folder_may_be_called_like_a_camera(photos: Path, model: Path, tmp_path: Path) -> None:
+    photos.rename(tmp_path / "0")
+    assert main(command("run", "0", "--model", model, "--boxes", "boxes.csv")) == 0
 
 
 @pytest.mark.parametrize("boxes", [True, False])
@@ -193,7 +221,15 @@ def test_info(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ([], 2, "COMMAND"),
         (["dance"], 2, "invalid choice"),
         (["run", "photos"], 2, "run needs --model MODEL.onnx; make one"),
-        (["run", "photos", "--model", "M", "--threads", "0"], 2, "must be at least 1"),
+        (["run", "photos", "--model", "M", "--threads", "0"], 2, "must be a whole number from 1 to 9999, got '0'"),
+        (["run", "photos", "--model", "M", "--threads", "abc"], 2, "--threads: must be a whole number"),
+        (["run", "photos", "--model", "M", "--threads", "1_0"], 2, "--threads: must be a whole number"),
+        (["run", "photos", "--model", "M", "--threads", "\u0663"], 2, "--threads: must be a whole number"),
+        (["run", "photos", "--model", "M", "--threads", "9" * 5000], 2, "--threads: must be a whole number"),
+        (["run", "0", "--model", "M"], 2, "cameras and streams are not read by this version, got 0; write a loop"),
+        (["run", "/dev/video0", "--model", "M"], 2, "cameras and streams are not read"),
+        (["run", "rtsp://host/live", "--model", "M"], 2, "got rtsp://host/live; write a loop of cv2.VideoCapture"),
+        (["run", "http://host/a.mp4", "--model", "M"], 2, "cameras and streams are not read"),
         (["run", "photos", "--model", "M", "--device", "tpu"], 2, "device must be 'cpu', 'cuda'"),
         (["run", "photos", "--model", "M", "-o", "out.mp4"], 2, "the output must be a folder"),
         (["run", "photos/a.png", "--model", "M", "-o", "out.gif"], 2, "an annotated picture needs one of"),
@@ -233,7 +269,7 @@ def test_errors_leave_nothing_behind(
     before = [(path, path.read_bytes()) for path in sorted(tmp_path.rglob("*")) if path.is_file()]
     assert main([str(model) if part == "M" else part for part in arguments]) == status
     said = capsys.readouterr().err
-    assert message in said and "Traceback" not in said
+    assert message in said and "Traceback" not in said and "_threads" not in said
     assert [(path, path.read_bytes()) for path in sorted(tmp_path.rglob("*")) if path.is_file()] == before
 
 
@@ -254,33 +290,34 @@ def test_full_disk(clip: Path, model: Path, tmp_path: Path, capsys: pytest.Captu
 
 
 @pytest.fixture
-def ctrl_c_after(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """Presses Ctrl-C while the given frame is worked on."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        pytest.skip("Ctrl-C is ignored or handled by others here")
+def send_after(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """Sends signals (unless told: Ctrl-C) to this process while the given frame is worked on."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    if list(before.values()) != [signal.default_int_handler, signal.SIG_DFL, signal.SIG_DFL]:
+        pytest.skip("signals are ignored or handled by others here")
     call = PoseEngine.__call__
 
-    def press_after(frames: int, times: int = 1) -> None:
+    def arm(frames: int, *numbers: signal.Signals) -> None:
         done = 0
 
         def counting(self: PoseEngine, *given: object, **named: object) -> object:
             nonlocal done
             done += 1
             poses = call(self, *given, **named)
-            for _ in range(times if done == frames else 0):
-                os.kill(os.getpid(), signal.SIGINT)
+            for number in numbers or (signal.SIGINT,) if done == frames else ():
+                os.kill(os.getpid(), number)
             return poses
 
         monkeypatch.setattr(pipeline.PoseEngine, "__call__", counting)
 
-    yield press_after
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    yield arm
+    assert before == {number: signal.getsignal(number) for number in before}
 
 
 def test_ctrl_c_keeps_what_is_finished(
-    clip: Path, model: Path, tmp_path: Path, ctrl_c_after: object, capsys: pytest.CaptureFixture[str]
+    clip: Path, model: Path, tmp_path: Path, send_after: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ctrl_c_after(5)
+    send_after(5)
     (tmp_path / "o.csv").write_text("from an earlier run")
     before = names(tmp_path)
     status = main(
@@ -299,25 +336,65 @@ def test_ctrl_c_keeps_what_is_finished(
 
 
 def test_ctrl_c_in_a_folder_keeps_the_finished_pictures(
-    photos: Path, model: Path, tmp_path: Path, ctrl_c_after: object
+    photos: Path, model: Path, tmp_path: Path, send_after: object
 ) -> None:
-    ctrl_c_after(2)
+    send_after(2)
     assert main(command("run", photos, "--model", model, "--boxes", "boxes.csv", "-o", "out")) == 130
     assert names(tmp_path) == ["boxes.csv", "out.partial", "photos"]
     assert names(tmp_path / "out.partial") == ["a.png", "b.jpg"]
 
 
-def test_second_ctrl_c_ends_at_once_and_leaves_nothing(
-    clip: Path, model: Path, tmp_path: Path, ctrl_c_after: object, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_keep_what_is_finished(
+    clip: Path,
+    model: Path,
+    tmp_path: Path,
+    number: signal.Signals,
+    send_after: object,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    ctrl_c_after(5, times=2)
+    send_after(5, number, number)
+    before = names(tmp_path)
+    assert main(command("run", clip, "--model", model, "--boxes", "boxes.csv", "-o", "o.mp4")) == 128 + number
+    assert sorted(set(names(tmp_path)) - set(before)) == ["o.partial.mp4"]
+    assert f"stopped by {number.name} after 5 frames; they are in" in capsys.readouterr().err
+
+
+def test_ctrl_c_after_another_signal_ends_at_once(clip: Path, model: Path, tmp_path: Path, send_after: object) -> None:
+    send_after(5, signal.SIGTERM, signal.SIGINT)
+    before = names(tmp_path)
+    assert main(command("run", clip, "--model", model, "--boxes", "boxes.csv", "-o", "o.mp4")) == 130
+    assert names(tmp_path) == before
+
+
+def test_signal_while_the_model_loads(
+    clip: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The temporary files exist by then."""
+    load = PoseEngine.__init__
+
+    def interrupted(self: PoseEngine, *given: object, **named: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        load(self, *given, **named)
+
+    monkeypatch.setattr(PoseEngine, "__init__", interrupted)
+    before = names(tmp_path)
+    assert main(command("run", clip, "--model", model, "--boxes", "boxes.csv", "-o", "o.mp4")) == 143
+    assert names(tmp_path) == before and "stopped by SIGTERM after 0 frames" in capsys.readouterr().err
+
+
+def test_second_ctrl_c_ends_at_once_and_leaves_nothing(
+    clip: Path, model: Path, tmp_path: Path, send_after: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    send_after(5, signal.SIGINT, signal.SIGINT)
     before = names(tmp_path)
     assert main(command("run", clip, "--model", model, "--boxes", "boxes.csv", "-o", "o.mp4")) == 130
     assert names(tmp_path) == before
     assert "stopped by Ctrl-C; nothing was written" in capsys.readouterr().err
 
 
-def test_ctrl_c_from_outside(model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_from_outside(model: Path, tmp_path: Path, number: signal.Signals) -> None:
     """The real thing: a process, a signal, and what lies in the folder afterwards."""
     write_video(tmp_path / "v.mp4", frames=400, width=640, height=480)
     process = subprocess.Popen(
@@ -330,9 +407,9 @@ def test_ctrl_c_from_outside(model: Path, tmp_path: Path) -> None:
     )
     while process.poll() is None and not any(p.stat().st_size > 100_000 for p in tmp_path.glob(".o.*.tmp.mp4")):
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    assert process.returncode == 128 + number, said
     assert names(tmp_path) == ["o.partial.mp4", "v.mp4"]
     assert 0 < count_frames(tmp_path / "o.partial.mp4") < 400
     assert "o.partial.mp4" in said and "Traceback" not in said
@@ -364,3 +441,96 @@ def test_file_names_that_the_terminal_cannot_show(model: Path, tmp_path: Path) -
         text=True,
     )
     assert done.returncode == 0 and "caf\\udce9.png" in done.stdout, done.stderr
+
+
+def shell(line: str, *parts: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of shell in which $HPE is the command with ``parts``."""
+    return subprocess.run(
+        ["sh", "-c", line.replace("$HPE", '"$@"'), "sh", sys.executable, "-m", "hpe_edge.cli", *command(*parts)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.parametrize(
+    ("redirection", "reason"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
+)
+@pytest.mark.parametrize("what", ["run", "info", "--version"])
+def test_standard_output_that_cannot_be_written(
+    photos: Path, model: Path, what: str, redirection: str, reason: str
+) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    run = ["run", photos, "--model", model, "--boxes", "boxes.csv"]
+    done = shell(f"$HPE {redirection}", *{"run": run, "info": ["info", model]}.get(what, [what]))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"hpe-edge: error: cannot write standard output: {reason}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_streams_that_are_not_used_may_be_closed(photos: Path, model: Path, tmp_path: Path) -> None:
+    run = ["run", photos, "--model", model, "--boxes", "boxes.csv", "--csv"]
+    for name, redirection in (("a.csv", ">&-"), ("b.csv", "2>&-"), ("c.csv", "<&- >&- 2>&-"), ("d.csv", "2>/dev/full")):
+        assert shell(f"$HPE {redirection}", *run, name).returncode == 0
+        assert len(rows_of(tmp_path / name)) == 3
+
+
+def test_names_in_an_ascii_locale(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "caf\xe9.jpg").write_bytes((SAMPLES / "astronaut.jpg").read_bytes())
+    for environment in (
+        {"PYTHONIOENCODING": "ascii:strict"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ):
+        done = shell("$HPE", "run", tmp_path, "--model", model, "-o", "out", "--csv", "/dev/stdout", **environment)
+        assert done.returncode == 0 and "caf\xe9.jpg,0" in done.stdout, done.stderr
+        (tmp_path / "out" / "caf\xe9.jpg").unlink()
+        done = shell("$HPE", "run", tmp_path, "--model", model, **environment)
+        assert done.returncode == 0 and "  caf\\" in done.stdout, done.stderr
+
+
+INTERRUPTED = """
+import sys
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == {name!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, CtrlC())
+from hpe_edge.cli import main
+sys.exit(main({arguments}))
+"""
+
+
+@pytest.mark.parametrize("name", ["numpy", "hpe_edge._native", "cv2", "onnxruntime"])
+def test_ctrl_c_during_the_imports(photos: Path, model: Path, name: str) -> None:
+    code = INTERRUPTED.format(name=name, arguments=command("run", photos, "--model", model))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stderr == "hpe-edge: stopped by Ctrl-C; nothing was written\n"
+
+
+def test_opencv_without_its_libraries(photos: Path, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
+    done = shell("$HPE", "run", photos, "--model", model, PYTHONPATH=str(tmp_path / "broken"))
+    assert done.returncode == 1
+    assert done.stderr == (
+        "hpe-edge: error: cannot import cv2 (libGL.so.1: cannot open shared object file): on a server without a "
+        "display install Debian's libgl1, or opencv-python-headless in place of opencv-python\n"
+    )
+
+
+def test_native_module_that_is_missing(photos: Path, model: Path) -> None:
+    code = INTERRUPTED.replace("KeyboardInterrupt", "ImportError('no such module')")
+    code = code.format(name="hpe_edge._native", arguments=command("run", photos, "--model", model))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("hpe-edge: error: hpe_edge._native cannot be loaded (no such module); ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_names_what_is_not_obvious(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Cameras and streams are not read by this version" in said
+    assert "an existing file of that name is replaced" in said

@@ -27,6 +27,15 @@ def test_a_shadowing_source_tree_is_named(tmp_path: Path) -> None:
     assert "pip install -e ." in result.stderr and str(tmp_path) in result.stderr
 
 
+def test_an_incomplete_installation_is_named(tmp_path: Path) -> None:
+    """The package is on no index, so its name alone would install nothing."""
+    (tmp_path / "hpe_edge").mkdir()
+    (tmp_path / "hpe_edge" / "__init__.py").touch()
+    (tmp_path / "hpe_edge" / "native.py").write_text((ROOT / "hpe_edge" / "native.py").read_text())
+    said = run("import hpe_edge.native", tmp_path, "-S").stderr
+    assert "`pip install --force-reinstall` with the checkout or the wheel" in said
+
+
 def test_importing_the_runtime_imports_nothing_heavy(tmp_path: Path) -> None:
     heavy = ("torch", "onnx", "tensorrt", "onnxruntime", "cv2", "export", "benchmarks")
     result = run(f"import sys, hpe_edge; print([m for m in {heavy!r} if m in sys.modules])", tmp_path)

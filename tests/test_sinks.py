@@ -90,10 +90,19 @@ def test_frames_that_do_not_arrive_are_noticed(tmp_path: Path) -> None:
     outputs = outputs_of(VideoFile(tmp_path / "out.mp4", 10.0), CsvFile(tmp_path / "out.csv"))
     for frame in (*frames(3), *frames(1, width=48)):  # OpenCV drops a frame of another size without a word
         outputs.write(frame, BOX, one_pose())
-    with pytest.raises(OutputError, match="not all of the 4 frames arrived"):
+    with pytest.raises(OutputError, match="only a part of 4 frames arrived"):
         outputs.commit()
     outputs.discard()
     assert names(tmp_path) == []
+
+
+def test_a_name_that_cannot_be_given_in_the_end(tmp_path: Path) -> None:
+    outputs = outputs_of(*(CsvFile(tmp_path / f"{name}.csv") for name in "abc"))
+    (tmp_path / "b.csv").mkdir()
+    with pytest.raises(OutputError, match=r"cannot write .*b\.csv: .*; written before that: .*/a\.csv$"):
+        outputs.commit()
+    outputs.discard()
+    assert names(tmp_path) == ["a.csv", "b.csv"]
 
 
 def test_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +110,7 @@ def test_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     first, second = frames(2)
     outputs.write(first, BOX, one_pose())
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 4096))
-    with pytest.raises(OutputError, match=r"out\.mp4: the disk is full after 1 frames"):
+    with pytest.raises(OutputError, match=r"out\.mp4: the disk is full after 1 frame; make room"):
         outputs.write(second, BOX, one_pose())
     outputs.discard()
     assert names(tmp_path) == []
@@ -133,7 +142,7 @@ def test_file_size_limit_is_noticed(tmp_path: Path) -> None:
         text=True,
         timeout=60,
     )
-    assert "not all of the 40 frames arrived in the file" in done.stdout, done.stderr
+    assert "only a part of 40 frames arrived in the file" in done.stdout, done.stderr
     assert names(tmp_path) == []
 
 

@@ -13,6 +13,7 @@ from media import noise, write_picture, write_video
 from PIL import Image
 
 from hpe_edge.errors import InputError, SourceError
+from hpe_edge.ops import MAX_FRAME_SIDE
 from hpe_edge.video import open_source
 
 
@@ -44,10 +45,62 @@ def test_unreadable_pictures_are_noted_and_the_others_read(tmp_path: Path) -> No
     assert [note.split(" cannot")[0] for note in source.notes] == [str(tmp_path / "a.png"), str(tmp_path / "c.jpg")]
 
 
+def test_one_entry_that_is_no_picture(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png")
+    (tmp_path / "notes.txt").touch()
+    assert open_source(tmp_path).notes == [f"1 entry of {tmp_path} is not a picture and was skipped"]
+
+
+def test_pictures_wider_than_the_engine_takes(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png", width=MAX_FRAME_SIDE + 1, height=1)
+    with pytest.raises(SourceError, match=r"a\.png has 65537 x 1 pixels, but at most 65536 a side"):
+        list(open_source(tmp_path / "a.png"))
+    write_picture(tmp_path / "b.png", width=MAX_FRAME_SIDE, height=1)
+    source = open_source(tmp_path)
+    assert [f.name for f in source] == ["b.png"]
+    assert len(source.notes) == 1 and source.notes[0].startswith(f"{tmp_path / 'a.png'} has 65537 x 1 pixels")
+
+
+def test_video_wider_than_the_engine_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpe_edge.video.MAX_FRAME_SIDE", 95)  # no codec here goes beyond the real limit
+    with pytest.raises(SourceError, match=r"v\.mp4 has 96 x 64 pixels, but at most 95 a side"):
+        open_source(write_video(tmp_path / "v.mp4"))
+
+
+def test_pixel_types_that_opencv_does_not_read(tmp_path: Path) -> None:
+    Image.new("F", (6, 4)).save(tmp_path / "a.tiff", compression="tiff_lzw")
+    with pytest.raises(SourceError, match="or larger or of another pixel type than OpenCV reads"):
+        list(open_source(tmp_path / "a.tiff"))
+
+
+@pytest.mark.parametrize("animated", [False, True])
+def test_animated_pictures_are_noted(tmp_path: Path, animated: bool) -> None:
+    first, second = (Image.fromarray(noise(seed=seed)) for seed in range(2))
+    # Transparency needs the extended header as well.
+    first.putalpha(100)
+    first.save(tmp_path / "a.webp", save_all=animated, append_images=[second] if animated else [])
+    source = open_source(tmp_path / "a.webp")
+    assert len(list(source)) == 1
+    said = f"{tmp_path / 'a.webp'} is animated, and only its first frame is used; convert it to a video"
+    assert source.notes == ([said] if animated else [])
+
+
+@pytest.mark.parametrize(("duration_ms", "read"), [(100, 2), (0, 1)])
+def test_animated_gif(tmp_path: Path, duration_ms: int, read: int) -> None:
+    first, second = (Image.fromarray(noise(seed=seed)) for seed in range(2))
+    first.save(tmp_path / "a.gif", save_all=True, append_images=[second], duration=duration_ms)
+    source = open_source(tmp_path / "a.gif")
+    assert len(list(source)) == read
+    said = "announces 2 frames, only 1 can be decoded; its frames may have no duration, or it is cut short"
+    assert source.notes == ([] if read == 2 else [f"{tmp_path / 'a.gif'} {said}"])
+
+
 def test_folder_of_damaged_pictures_fails(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(b"damaged")
-    with pytest.raises(SourceError, match="none of the 2 pictures"):
+    with pytest.raises(
+        SourceError, match=r"none of 2 pictures in .* can be read; the first: .*a\.png cannot be read: damaged"
+    ):
         list(open_source(tmp_path))
 
 
