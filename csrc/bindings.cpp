@@ -50,8 +50,8 @@ class CropNormalize {
 public:
     CropNormalize(const std::array<double, 4>& margins, bool square, bool clip, bool antialias,
                   const std::array<float, 3>& fill, int size, bool swap_colors, const std::array<float, 3>& gain,
-                  const std::array<float, 3>& bias, OutputType output, const std::string& isa)
-        : output_(output), isa_(find_isa(isa)) {
+                  const std::array<float, 3>& bias, PixelFormat format, OutputType output, const std::string& isa)
+        : format_(format), output_(output), isa_(find_isa(isa)) {
         for (int i = 0; i < 4; ++i) crop_.margin[i] = margins[i];
         crop_.square = square;
         crop_.clip = clip;
@@ -65,17 +65,17 @@ public:
         }
     }
 
-    void boxes(const py::array& frame, const std::optional<py::array>& chroma, PixelFormat format,
-               const py::array& boxes, py::array& out) const {
-        const Frame view = view_frame(frame, chroma, format);
+    void boxes(const py::array& frame, const std::optional<py::array>& chroma, const py::array& boxes,
+               py::array& out) const {
+        const Frame view = view_frame(frame, chroma, format_);
         const Box* data = static_cast<const Box*>(boxes.data());
         const int count = static_cast<int>(boxes.shape(0));
         run(out, [&](auto* to) { crop_normalize(view, data, count, crop_, input_, *isa_.rows, to); });
     }
 
-    void warp(const py::array& frame, const std::optional<py::array>& chroma, PixelFormat format,
-              const py::array& homographies, py::array& out) const {
-        const Frame view = view_frame(frame, chroma, format);
+    void warp(const py::array& frame, const std::optional<py::array>& chroma, const py::array& homographies,
+              py::array& out) const {
+        const Frame view = view_frame(frame, chroma, format_);
         const Homography* data = static_cast<const Homography*>(homographies.data());
         const int count = static_cast<int>(homographies.shape(0));
         run(out, [&](auto* to) { warp_normalize(view, data, count, crop_, input_, *isa_.rows, to); });
@@ -96,6 +96,7 @@ private:
 
     CropRule crop_{};
     InputRule input_{};
+    PixelFormat format_;
     OutputType output_;
     Isa isa_;
 };
@@ -196,14 +197,14 @@ PYBIND11_MODULE(_native, m) {
 
     py::class_<CropNormalize>(m, "CropNormalize")
         .def(py::init<const std::array<double, 4>&, bool, bool, bool, const std::array<float, 3>&, int, bool,
-                      const std::array<float, 3>&, const std::array<float, 3>&, OutputType, const std::string&>(),
+                      const std::array<float, 3>&, const std::array<float, 3>&, PixelFormat, OutputType,
+                      const std::string&>(),
              py::kw_only(), py::arg("margins"), py::arg("square"), py::arg("clip"), py::arg("antialias"),
              py::arg("fill"), py::arg("size"), py::arg("swap_colors"), py::arg("gain"), py::arg("bias"),
-             py::arg("output"), py::arg("isa"))
-        .def("boxes", &CropNormalize::boxes, py::arg("frame"), py::arg("chroma"), py::arg("format"), py::arg("boxes"),
-             py::arg("out"))
-        .def("warp", &CropNormalize::warp, py::arg("frame"), py::arg("chroma"), py::arg("format"),
-             py::arg("homographies"), py::arg("out"));
+             py::arg("format"), py::arg("output"), py::arg("isa"))
+        .def("boxes", &CropNormalize::boxes, py::arg("frame"), py::arg("chroma"), py::arg("boxes"), py::arg("out"))
+        .def("warp", &CropNormalize::warp, py::arg("frame"), py::arg("chroma"), py::arg("homographies"),
+             py::arg("out"));
 
     py::class_<Decode>(m, "Decode")
         .def(py::init<DecodeKind, const std::vector<std::pair<int, int>>&,

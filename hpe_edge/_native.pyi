@@ -36,6 +36,7 @@ class CropNormalize:
         swap_colors: bool,
         gain: Sequence[float],
         bias: Sequence[float],
+        format: PixelFormat,
         output: OutputType,
         isa: str,
     ) -> None: ...
@@ -43,7 +44,6 @@ class CropNormalize:
         self,
         frame: NDArray[np.uint8],
         chroma: NDArray[np.uint8] | None,
-        format: PixelFormat,
         boxes: NDArray[np.float32],
         out: NDArray[Any],
     ) -> None: ...
@@ -51,7 +51,6 @@ class CropNormalize:
         self,
         frame: NDArray[np.uint8],
         chroma: NDArray[np.uint8] | None,
-        format: PixelFormat,
         homographies: NDArray[np.float64],
         out: NDArray[Any],
     ) -> None: ...

@@ -38,6 +38,13 @@ _OUTPUT: dict[str, tuple[np.dtype[Any], native.OutputType]] = {
     "uint8": (np.dtype(np.uint8), native.OutputType.UINT8),
 }
 _UINT8 = np.dtype(np.uint8)
+_FLOAT32 = np.dtype(np.float32)
+_FORMATS: dict[FrameColor, native.PixelFormat] = {
+    "BGR": native.PixelFormat.COLOR,
+    "RGB": native.PixelFormat.COLOR,
+    "GRAY8": native.PixelFormat.GRAY8,
+    "NV12": native.PixelFormat.NV12,
+}
 
 
 def isa_names() -> list[str]:
@@ -66,13 +73,14 @@ class CropNormalize:
                 antialias=crop.resampling == "antialias",
                 fill=crop.fill,
                 size=input.size,
-                swap_colors=color != input.color,
+                swap_colors=("RGB" if color == "RGB" else "BGR") != input.color,
                 gain=tuple(input.scale / std for std in input.std),
                 bias=tuple(-mean / std for mean, std in zip(input.mean, input.std, strict=True)),
+                format=format,
                 output=output,
                 isa=isa,
             )
-            for color in ("BGR", "RGB")
+            for color, format in _FORMATS.items()
         }
 
     def __call__(
@@ -84,11 +92,10 @@ class CropNormalize:
         color: FrameColor = "BGR",
     ) -> NDArray[Any]:
         """Crop every box; see :func:`crop_normalize`."""
-        view = _view_frame(frame, color)
+        plane, chroma = _view_frame(frame, color)
         checked = check_boxes(boxes)
         out = self._room(len(checked), out)
-        op = self._ops["RGB" if color == "RGB" else "BGR"]
-        op.boxes(view[0], view[1], view[2], checked, out)
+        self._ops[color].boxes(plane, chroma, checked, out)
         return out
 
     def warp(
@@ -100,11 +107,10 @@ class CropNormalize:
         color: FrameColor = "BGR",
     ) -> NDArray[Any]:
         """Warp the frame once per homography; see :func:`warp_normalize`."""
-        view = _view_frame(frame, color)
+        plane, chroma = _view_frame(frame, color)
         checked = check_homographies(homographies)
         out = self._room(len(checked), out)
-        op = self._ops["RGB" if color == "RGB" else "BGR"]
-        op.warp(view[0], view[1], view[2], checked, out)
+        self._ops[color].warp(plane, chroma, checked, out)
         return out
 
     def _room(self, count: int, out: NDArray[Any] | None) -> NDArray[Any]:
@@ -225,11 +231,13 @@ class DecodeHeads:
         """
         if len(outputs) != len(self.outputs):
             raise InputError(f"decode needs {len(self.outputs)} arrays {self.outputs}, got {len(outputs)}")
-        flat = [self._check(name, array) for name, array in zip(self.outputs, outputs, strict=True)]
+        flat = list(map(self._check, self.outputs, outputs))
         count = len(flat[0])
-        if any(len(array) != count for array in flat):
+        if len(flat) > 1 and any(len(array) != count for array in flat):
             raise InputError(f"outputs must agree in N, got {[array.shape for array in outputs]}")
-        poses = Poses.empty(count) if out is None else _check_poses(out, count)
+        poses = Poses.empty(count) if out is None else out
+        if len(poses) != count:
+            raise InputError(f"out must hold {count} faces, got {len(poses)}")
         self._op.run(flat, poses.angles, poses.sigma, poses.rotation)
         return poses
 
@@ -237,24 +245,14 @@ class DecodeHeads:
         if array.ndim > 2:
             array = array.reshape(len(array), math.prod(array.shape[1:]))
         columns = self._needed_columns[name]
-        if array.dtype != np.float32 or array.ndim != 2 or array.shape[1] < columns:
+        if array.dtype != _FLOAT32 or array.ndim != 2 or array.shape[1] < columns:
             raise InputError(
                 f"output {name!r} must be float32 [N, {columns}] or wider, got {array.dtype} {array.shape}"
             )
-        if array.size and (array.strides[1] != 4 or array.strides[0] % 4 or not array.flags.aligned):
+        row_stride, column_stride = array.strides
+        if (column_stride != 4 or row_stride % 4 or not array.flags.aligned) and array.size:
             raise InputError(f"output {name!r} must have packed, aligned columns; pass a copy of it")
         return array
-
-
-def _check_poses(poses: Poses, count: int) -> Poses:
-    for array, shape in ((poses.angles, (count, 3)), (poses.sigma, (count, 3)), (poses.rotation, (count, 3, 3))):
-        flags = array.flags
-        if array.shape != shape or array.dtype != np.float32 or not flags.c_contiguous or not flags.writeable:
-            raise InputError(
-                f"out must hold {count} faces in writeable, C-contiguous float32 arrays, got {array.dtype} "
-                f"{array.shape} where {shape} is needed"
-            )
-    return poses
 
 
 def head_columns(spec: ModelSpec) -> dict[str, int]:
@@ -325,19 +323,18 @@ def check_homographies(homographies: ArrayLike) -> NDArray[np.float64]:
 
 def _view_frame(
     frame: NDArray[np.uint8] | Planes, color: FrameColor
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, native.PixelFormat]:
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
     if color in ("BGR", "RGB"):
         if not isinstance(frame, np.ndarray) or frame.dtype != _UINT8 or frame.ndim != 3 or frame.shape[2] != 3:
             raise InputError(_frame_message(frame, f"uint8 [H, W, 3] for color={color!r}"))
-        if frame.strides[1:] != (3, 1) and frame.size and not _is_packed(frame):
-            raise InputError("the frame's pixels must be packed within a row; pass np.ascontiguousarray(frame)")
         _check_sides(frame)
-        return frame, None, native.PixelFormat.COLOR
+        if frame.strides[1:] != (3, 1) and not _is_packed(frame):
+            raise InputError("the frame's pixels must be packed within a row; pass np.ascontiguousarray(frame)")
+        return frame, None
     if color == "GRAY8":
-        return _check_plane(frame, "uint8 [H, W] for color='GRAY8'"), None, native.PixelFormat.GRAY8
+        return _check_plane(frame, "uint8 [H, W] for color='GRAY8'"), None
     if color == "NV12":
-        luma, chroma = _nv12_planes(frame)
-        return luma, chroma, native.PixelFormat.NV12
+        return _nv12_planes(frame)
     raise InputError(f"color must be BGR, RGB, GRAY8 or NV12, got {color!r}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.errors import InputError
 from hpe_edge.geometry import near_gimbal, quaternion_from_rotation
 
 Float32Array = NDArray[np.float32]
@@ -24,19 +25,43 @@ class Poses:
     not touched.
     """
 
-    __slots__ = ("angles", "rotation", "sigma")
+    # Checked once, here: decode writes into these arrays without looking again.
+    __slots__ = ("_angles", "_rotation", "_sigma")
 
     def __init__(self, angles: Float32Array, sigma: Float32Array, rotation: Float32Array) -> None:
-        self.angles = angles
-        self.sigma = sigma
-        self.rotation = rotation
+        """Take arrays of the shapes above.
+
+        Raises:
+            InputError: one is not a writeable, C-contiguous float32 array, or they do not fit each other.
+        """
+        count = len(angles)
+        self._angles = _checked("angles", angles, (count, 3))
+        self._sigma = _checked("sigma", sigma, (count, 3))
+        self._rotation = _checked("rotation", rotation, (count, 3, 3))
 
     @classmethod
     def empty(cls, count: int) -> Poses:
         """Room for ``count`` faces, not yet filled."""
-        return cls(
-            np.empty((count, 3), np.float32), np.empty((count, 3), np.float32), np.empty((count, 3, 3), np.float32)
-        )
+        poses = cls.__new__(cls)
+        poses._angles = np.empty((count, 3), np.float32)
+        poses._sigma = np.empty((count, 3), np.float32)
+        poses._rotation = np.empty((count, 3, 3), np.float32)
+        return poses
+
+    @property
+    def angles(self) -> Float32Array:
+        """float32 ``[N, 3]``: yaw, pitch, roll in degrees."""
+        return self._angles
+
+    @property
+    def sigma(self) -> Float32Array:
+        """float32 ``[N, 3]``: standard deviations of yaw, pitch, roll in degrees."""
+        return self._sigma
+
+    @property
+    def rotation(self) -> Float32Array:
+        """float32 ``[N, 3, 3]``: head to camera."""
+        return self._rotation
 
     @property
     def yaw(self) -> Float32Array:
@@ -69,3 +94,12 @@ class Poses:
     def __repr__(self) -> str:
         rows = ", ".join(f"(yaw {y:.1f}, pitch {p:.1f}, roll {r:.1f})" for y, p, r in self.angles[:4])
         return f"Poses({len(self)}: {rows}{', ...' if len(self) > 4 else ''})"
+
+
+def _checked(name: str, array: Float32Array, shape: tuple[int, ...]) -> Float32Array:
+    flags = array.flags
+    if array.shape != shape or array.dtype != np.float32 or not flags.c_contiguous or not flags.writeable:
+        raise InputError(
+            f"{name} must be a writeable, C-contiguous float32 array {shape}, got {array.dtype} {array.shape}"
+        )
+    return array

@@ -231,10 +231,12 @@ def test_bad_outputs(outputs: list, fragment: str) -> None:
 @pytest.mark.parametrize("name", ["angles", "sigma", "rotation"])
 @pytest.mark.parametrize("spoil", [lambda a: a.astype(np.float64), lambda a: a[:1], lambda a: np.repeat(a, 2, 0)[::2]])
 def test_poses_to_fill_must_fit(name: str, spoil: Callable[[np.ndarray], np.ndarray]) -> None:
-    out = Poses.empty(2)
-    setattr(out, name, spoil(getattr(out, name)))
-    with pytest.raises(InputError, match="must hold 2 faces"):
-        DecodeHeads(bins_spec(HOPENET, HOPENET, HOPENET))([np.zeros((2, 68), np.float32)] * 3, out)
+    arrays = {n: getattr(Poses.empty(2), n) for n in ("angles", "sigma", "rotation")}
+    arrays[name] = spoil(arrays[name])
+    with pytest.raises(InputError, match="C-contiguous float32 array"):
+        Poses(**arrays)
+    with pytest.raises(AttributeError):
+        setattr(Poses.empty(2), name, arrays[name])
 
 
 def test_outputs_within_packed_records_are_refused() -> None:
