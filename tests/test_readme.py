@@ -1,0 +1,68 @@
+"""README's figures are those of the committed benchmark runs, and CI finds the commands in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def results(suite: str) -> list[dict[str, Any]]:
+    document = json.loads((ROOT / "benchmarks" / "results" / f"amd-epyc-{suite}.json").read_text())
+    assert document["environment"]["git"]["dirty"] is False and document["quick"] is False
+    return document["results"]
+
+
+def rows(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in result["rows"]}
+
+
+def crop_line(result: dict[str, Any]) -> str:
+    p, by = result["parameters"], rows(result)
+    ratios = " | ".join(f"{by[name]['ratio']['median']:.1f}" for name in ("opencv", "opencv best", "numpy"))
+    return f"| crop, {p['box']} box to {p['size']}² | {by['hpe_edge']['time_us']['median']:.1f} µs | {ratios} |"
+
+
+@pytest.mark.parametrize("size", [112, 224])
+@pytest.mark.parametrize("box", ["60 px", "130 px", "400 px"])
+def test_crop_figures(size: int, box: str) -> None:
+    wanted = {"size": size, "faces": 1, "box": box, "resampling": "bilinear"}
+    (line,) = (crop_line(r) for r in results("ops") if r["parameters"] == wanted)
+    assert line in README
+
+
+def test_decode_figure() -> None:
+    (by,) = (rows(r) for r in results("ops") if r["name"] == "decode" and r["parameters"]["faces"] == 64)
+    time, ratio = by["hpe_edge"]["time_us"]["median"], by["numpy"]["ratio"]["median"]
+    assert f"| decode, 64 faces of 3 x 66 bins | {time:.1f} µs | | | {ratio:.1f} |" in README
+
+
+def test_engine_figures() -> None:
+    engine = results("engine")
+    (by,) = (rows(r) for r in engine if r["name"] == "engine" and r["parameters"]["faces"] == 1)
+    assert f"adds {by['backend']['first_minus_this_us']['median']:.0f} µs" in README
+    (memory,) = (r for r in engine if r["name"] == "memory")
+    assert memory["figures"]["growth_kb"] == 0 and memory["parameters"]["calls"] == 100_000
+    assert "100,000 calls leave the resident memory as it was" in README
+
+
+def test_accuracy_figures() -> None:
+    by_crop = {r["parameters"]["crop"]: r["figures"] for r in results("accuracy")}
+    own = by_crop["the model's own"]
+    cells = " | ".join(f"{own[f'{angle}_mae_deg']:.2f}°" for angle in ("yaw", "pitch", "roll", "mean"))
+    assert f"its default: square of 1.25 times the box | {cells} |" in README
+    assert f"without it the error is {by_crop['square of 1 times the box']['mean_mae_deg']:.2f}°" in README
+
+
+def test_no_placeholder_is_left() -> None:
+    assert "@" not in README
+
+
+def test_commands_are_marked_for_ci() -> None:
+    for mark in ("main command", "test command"):
+        assert README.count(f"<!-- {mark} -->\n```sh\n") == 1
