@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hpe_edge.console import prepare, show
+from hpe_edge.console import drop_unsaid, prepare, show
 from hpe_edge.errors import BackendError, HpeEdgeError, InputError
 from hpe_edge.version import __version__
 
@@ -66,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 1  # whoever read standard output has had enough
+    finally:
+        drop_unsaid()
 
 
 def _dispatch(argv: Sequence[str] | None) -> int:

@@ -39,6 +39,15 @@ def show(text: str = "") -> None:
         raise output_error("standard output", error) from None
 
 
+def drop_unsaid() -> None:
+    """Give up on messages that standard error does not take: Python would fail over them on its way out."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def counted(count: int, one: str, many: str = "") -> str:
     """A number with its noun: 1 frame, 2 frames; ``many`` where the plural is not ``one`` with an s."""
     return f"{count} {one if count == 1 else many or one + 's'}"
