@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +14,7 @@ from hpe_edge.spec import BinHead, BinsDecode
 OUTPUT = "logits"
 
 
-class BinNet(nn.Module):
+class BinNet(nn.Module, ABC):
     """A backbone (``embed``, the subclass's) and the heads ``fc_yaw``, ``fc_pitch``, ``fc_roll``."""
 
     def __init__(self, width: int, bins: int) -> None:
@@ -21,9 +23,9 @@ class BinNet(nn.Module):
         self.fc_pitch = nn.Linear(width, bins)
         self.fc_roll = nn.Linear(width, bins)
 
+    @abstractmethod
     def embed(self, image: Tensor) -> Tensor:
         """``[N, 3, S, S]`` to ``[N, width]``."""
-        raise NotImplementedError
 
     def forward(self, image: Tensor) -> Tensor:
         """``[N, 3, S, S]`` to the logits ``[N, 3 * bins]``: yaw, pitch, roll, whatever the original's order is."""
