@@ -48,7 +48,7 @@ enum class OutputType { kFloat32, kFloat16, kUint8 };
 
 class CropNormalize {
 public:
-    CropNormalize(const std::array<double, 4>& margins, bool square, bool clip, bool antialias,
+    CropNormalize(const std::array<double, 4>& margins, Square square, bool clip, bool antialias,
                   const std::array<float, 3>& fill, int size, bool swap_colors, const std::array<float, 3>& gain,
                   const std::array<float, 3>& bias, PixelFormat format, OutputType output, const std::string& isa)
         : format_(format), output_(output), isa_(find_isa(isa)) {
@@ -117,8 +117,8 @@ class Decode {
 public:
     Decode(DecodeKind kind, const std::vector<std::pair<int, int>>& places,
            const std::vector<std::tuple<float, float, int, bool>>& grids, const std::vector<float>& factors,
-           const std::string& isa)
-        : kind_(kind), isa_(find_isa(isa)) {
+           LabelOrder order, bool transposed, const std::string& isa)
+        : kind_(kind), isa_(find_isa(isa)), layout_(label_layout(order, transposed)) {
         for (const auto& [output, column] : places) places_.push_back({output, column});
         if (kind == DecodeKind::kBins) {
             BinGrid all[3];
@@ -145,15 +145,18 @@ public:
             case DecodeKind::kAngles:
                 return decode_angles(heads, count, factors_, out);
             case DecodeKind::kRot6d:
-                return decode_rot6d(heads[0], count, out);
+                return decode_rot6d(heads[0], count, layout_, out);
             case DecodeKind::kMatrix:
-                return decode_matrix(heads[0], count, out);
+                return decode_matrix(heads[0], count, layout_, out);
+            case DecodeKind::kQuaternion:
+                return decode_quaternion(heads[0], count, layout_, out);
         }
     }
 
 private:
     DecodeKind kind_;
     Isa isa_;
+    LabelLayout layout_;
     std::vector<HeadPlace> places_;
     BinDecode bins_;
     float factors_[3] = {1.0f, 1.0f, 1.0f};
@@ -193,10 +196,20 @@ PYBIND11_MODULE(_native, m) {
         .value("ANGLES", DecodeKind::kAngles)
         .value("ROT6D", DecodeKind::kRot6d)
         .value("MATRIX", DecodeKind::kMatrix)
+        .value("QUATERNION", DecodeKind::kQuaternion)
+        .finalize();
+    py::native_enum<LabelOrder>(m, "LabelOrder", "enum.Enum")
+        .value("ZYX", LabelOrder::kZyx)
+        .value("XYZ", LabelOrder::kXyz)
+        .finalize();
+    py::native_enum<Square>(m, "Square", "enum.Enum")
+        .value("EXTEND", Square::kExtend)
+        .value("SHRINK", Square::kShrink)
+        .value("NONE", Square::kNone)
         .finalize();
 
     py::class_<CropNormalize>(m, "CropNormalize")
-        .def(py::init<const std::array<double, 4>&, bool, bool, bool, const std::array<float, 3>&, int, bool,
+        .def(py::init<const std::array<double, 4>&, Square, bool, bool, const std::array<float, 3>&, int, bool,
                       const std::array<float, 3>&, const std::array<float, 3>&, PixelFormat, OutputType,
                       const std::string&>(),
              py::kw_only(), py::arg("margins"), py::arg("square"), py::arg("clip"), py::arg("antialias"),
@@ -208,9 +221,10 @@ PYBIND11_MODULE(_native, m) {
 
     py::class_<Decode>(m, "Decode")
         .def(py::init<DecodeKind, const std::vector<std::pair<int, int>>&,
-                      const std::vector<std::tuple<float, float, int, bool>>&, const std::vector<float>&,
-                      const std::string&>(),
-             py::kw_only(), py::arg("kind"), py::arg("places"), py::arg("grids"), py::arg("factors"), py::arg("isa"))
+                      const std::vector<std::tuple<float, float, int, bool>>&, const std::vector<float>&, LabelOrder,
+                      bool, const std::string&>(),
+             py::kw_only(), py::arg("kind"), py::arg("places"), py::arg("grids"), py::arg("factors"), py::arg("order"),
+             py::arg("transposed"), py::arg("isa"))
         .def("run", &Decode::run, py::arg("outputs"), py::arg("angles"), py::arg("sigma"), py::arg("rotation"));
 
     py::class_<CudaDevice>(m, "CudaDevice")

@@ -153,8 +153,8 @@ void crop_one(const Frame& frame, const Box& box, const CropRule& crop, const In
               const RowKernels& kernels, T* out) {
     const int size = input.size;
     const Window window = crop_window(box, crop, frame.width, frame.height);
-    AxisTaps xs = trim_taps(make_axis(window.x1, window.x2, size, crop.antialias), size, frame.width);
-    const AxisTaps ys = trim_taps(make_axis(window.y1, window.y2, size, crop.antialias), size, frame.height);
+    AxisTaps xs = trim_taps(make_axis(window.x, window.cut_x, size, crop.antialias), size, frame.width);
+    const AxisTaps ys = trim_taps(make_axis(window.y, window.cut_y, size, crop.antialias), size, frame.height);
 
     // From here on columns count from the first one read; an output beyond the frame has only weights of 0 to put
     // there.

@@ -4,7 +4,8 @@
 // mean, divide by the deviation", with nothing rounded and nothing stored between the steps. The window is the box
 // after margins, squaring and clipping; where it leaves the frame the cut holds the fill colour. As with a cut,
 // sampling never looks at pixels outside the window (at its edges the outermost pixels repeat), so the result equals
-// cv2.resize or PIL's resize of the same cut up to their 8-bit rounding.
+// cv2.resize or PIL's resize of the same cut up to their 8-bit rounding. A window that is shrunk to a square is cut
+// before and shrunk after resizing, as torchvision does it: sampling sees the pixels beside the square.
 //
 // Coordinates are continuous: pixel p covers [p, p + 1) and its centre is p + 0.5. Both resamplings are one formula, a
 // triangle filter centred on the sample point and normalised over the window's pixels. Its half-width is 1 pixel for
@@ -24,10 +25,17 @@ struct Box {
     float x1, y1, x2, y2;
 };
 
+// How a window that is not square becomes one, about its centre.
+enum class Square : int {
+    kExtend = 0,  // the shorter side grows
+    kShrink = 1,  // the longer side is cut
+    kNone = 2,    // it stays as it is
+};
+
 struct CropRule {
     double margin[4];  // left, top, right, bottom, as fractions of the box's width (left, right) and height
-    bool square;       // extend the shorter side about the centre
-    bool clip;         // cut the window at the frame's edges, after squaring
+    Square square;
+    bool clip;  // cut the window at the frame's edges, after squaring
     bool antialias;
     float fill[3];  // levels 0..255 in the network's colour order
 };
@@ -39,32 +47,43 @@ struct InputRule {
     float bias[3];
 };
 
-struct Window {
-    double x1, y1, x2, y2;
+struct Span {
+    double from, to;
 };
+
+// `x` and `y` are resized to the output; sampling sees the pixels of `cut_x` and `cut_y`, which hold them.
+struct Window {
+    Span x, y;
+    Span cut_x, cut_y;
+};
+
+HPE_HD Span clip_span(const Span& span, double frame_pixels) {
+    return {lesser(greater(span.from, 0.0), frame_pixels), lesser(greater(span.to, 0.0), frame_pixels)};
+}
 
 HPE_HD Window crop_window(const Box& box, const CropRule& rule, int frame_width, int frame_height) {
     const double w = static_cast<double>(box.x2) - box.x1;
     const double h = static_cast<double>(box.y2) - box.y1;
-    Window win{box.x1 - rule.margin[0] * w, box.y1 - rule.margin[1] * h, box.x2 + rule.margin[2] * w,
-               box.y2 + rule.margin[3] * h};
-    if (rule.square) {
-        const double grow = 0.5 * ((win.x2 - win.x1) - (win.y2 - win.y1));
-        if (grow > 0) {
-            win.y1 -= grow;
-            win.y2 += grow;
+    Span x{box.x1 - rule.margin[0] * w, box.x2 + rule.margin[2] * w};
+    Span y{box.y1 - rule.margin[1] * h, box.y2 + rule.margin[3] * h};
+    const Span grown_x = x, grown_y = y;
+    if (rule.square != Square::kNone) {
+        // Of a wide window, extending moves top and bottom out by this much, shrinking left and right in. It is
+        // negative in a tall one, where extending moves left and right out and shrinking top and bottom in.
+        const double excess = 0.5 * ((x.to - x.from) - (y.to - y.from));
+        if ((excess > 0) == (rule.square == Square::kExtend)) {
+            y.from -= excess;
+            y.to += excess;
         } else {
-            win.x1 += grow;
-            win.x2 -= grow;
+            x.from += excess;
+            x.to -= excess;
         }
     }
-    if (rule.clip) {
-        win.x1 = lesser(greater(win.x1, 0.0), static_cast<double>(frame_width));
-        win.y1 = lesser(greater(win.y1, 0.0), static_cast<double>(frame_height));
-        win.x2 = lesser(greater(win.x2, 0.0), static_cast<double>(frame_width));
-        win.y2 = lesser(greater(win.y2, 0.0), static_cast<double>(frame_height));
-    }
-    return win;
+    const bool shrunk = rule.square == Square::kShrink;
+    const Window whole{x, y, shrunk ? grown_x : x, shrunk ? grown_y : y};
+    if (!rule.clip) return whole;
+    return {clip_span(whole.x, frame_width), clip_span(whole.y, frame_height), clip_span(whole.cut_x, frame_width),
+            clip_span(whole.cut_y, frame_height)};
 }
 
 // floor and ceil without the library call that processors before SSE4.1 need; |x| < 2^31.
@@ -86,18 +105,18 @@ struct Axis {
     double scale;       // frame pixels per output pixel
     double half_width;  // of the triangle filter, in frame pixels, >= 1
     double slope;       // 1 / half_width
-    int first;          // first and last pixel that the window touches
+    int first;          // first and last pixel that the cut touches
     int last;           // last < first: the window is empty on this axis
 };
 
-HPE_HD Axis make_axis(double from, double to, int size, bool antialias) {
+HPE_HD Axis make_axis(const Span& window, const Span& cut, int size, bool antialias) {
     Axis axis;
-    axis.origin = from;
-    axis.scale = (to - from) / size;
+    axis.origin = window.from;
+    axis.scale = (window.to - window.from) / size;
     axis.half_width = antialias ? greater(axis.scale, 1.0) : 1.0;
     axis.slope = 1.0 / axis.half_width;
-    axis.first = floor_int(from + kSliver);
-    axis.last = to > from ? greater(ceil_int(to - kSliver) - 1, axis.first) : axis.first - 1;
+    axis.first = floor_int(cut.from + kSliver);
+    axis.last = window.to > window.from ? greater(ceil_int(cut.to - kSliver) - 1, axis.first) : axis.first - 1;
     return axis;
 }
 
@@ -109,7 +128,7 @@ struct TapRange {
     int first, last;
 };
 
-// The window's pixels inside the filter's support; they are consecutive.
+// The cut's pixels inside the filter's support; they are consecutive.
 HPE_HD TapRange taps_of(const Axis& axis, double center) {
     TapRange taps;
     taps.first = greater(axis.first, floor_int(center - axis.half_width - 0.5) + 1);

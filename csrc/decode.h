@@ -17,7 +17,7 @@ namespace hpe {
 constexpr float kDegreesPerRadian = 57.29577951308232f;
 constexpr int kMaxBins = 4096;
 
-enum class DecodeKind : int { kBins = 0, kAngles = 1, kRot6d = 2, kMatrix = 3 };
+enum class DecodeKind : int { kBins = 0, kAngles = 1, kRot6d = 2, kMatrix = 3, kQuaternion = 4 };
 
 // One array of head outputs, float32 [N, columns]; rows may be further apart than they are wide.
 struct HeadView {
@@ -65,19 +65,40 @@ struct Angles {
     float yaw, pitch, roll;
 };
 
-// A network's matrix encodes the label triple as Rz(roll) Ry(yaw) Rx(pitch) (6DRepNet and its kin), which is not R: the
-// triple is read off first. `m` row-major.
-HPE_HD Angles angles_from_label_matrix(const float* m) {
-    const float sy = sqrtf(m[0] * m[0] + m[3] * m[3]);
-    const float yaw = atan2f(-m[6], sy);
-    // At yaw = +-90 degrees only pitch and roll together are known; the family's convention puts all in pitch.
-    const bool locked = sy < 1e-6f;
-    const float pitch = locked ? atan2f(-m[5], m[4]) : atan2f(m[7], m[8]);
-    const float roll = locked ? 0.0f : atan2f(m[3], m[0]);
+// How a network's matrix encodes the label triple: kZyx as Rz(roll) Ry(yaw) Rx(pitch) (6DRepNet and its kin), kXyz as
+// Rx(pitch) Ry(yaw) Rz(roll).
+enum class LabelOrder : int { kZyx = 0, kXyz = 1 };
+
+// Where the kZyx reading finds element (i, j), at i * row + j * column, and the sign of the angles that it gives.
+struct LabelLayout {
+    int row, column;
+    float sign;
+};
+
+// `transposed`: the transpose of the network's matrix is what encodes the triple.
+//
+// One reading does for both orders: the transpose of Rx(p) Ry(y) Rz(r) is Rz(-r) Ry(-y) Rx(-p), which is kZyx of the
+// negated triple.
+HPE_HD LabelLayout label_layout(LabelOrder order, bool transposed) {
+    const bool xyz = order == LabelOrder::kXyz;
+    const bool by_columns = xyz != transposed;
+    return {by_columns ? 1 : 3, by_columns ? 3 : 1, xyz ? -1.0f : 1.0f};
+}
+
+// The label triple, which is read off first because the network's matrix is not R. `m` row-major.
+HPE_HD Angles angles_from_label_matrix(const float* m, const LabelLayout& at) {
+    const float m00 = m[0], m10 = m[at.row], m20 = m[2 * at.row];
+    const float cy = sqrtf(m00 * m00 + m10 * m10);
+    const float yaw = atan2f(-m20, cy);
+    // At yaw = +-90 degrees only pitch and roll together are known; the families' convention puts all in pitch.
+    const bool locked = cy < 1e-6f;
+    const float pitch = locked ? atan2f(-m[at.row + 2 * at.column], m[4]) : atan2f(m[2 * at.row + at.column], m[8]);
+    const float roll = locked ? 0.0f : atan2f(m10, m00);
     // The triple needs only some of the nine, but a NaN in any of them is a network that failed. 0 * x is 0 or NaN.
     float poison = 0.0f;
     for (int i = 0; i < 9; ++i) poison += 0.0f * m[i];
-    return {poison + yaw * kDegreesPerRadian, pitch * kDegreesPerRadian, roll * kDegreesPerRadian};
+    const float degrees = at.sign * kDegreesPerRadian;
+    return {poison + yaw * degrees, pitch * degrees, roll * degrees};
 }
 
 // Gram-Schmidt as 6DRepNet has it: x = a / |a|, z = x cross b normalised, y = z cross x; the columns of `m` are x, y,
@@ -95,6 +116,23 @@ HPE_HD void matrix_from_6d(const float* v, float* m) {
         m[3 * i + 1] = y[i];
         m[3 * i + 2] = z[i];
     }
+}
+
+// `q` is w x y z of any length. It is divided by its largest component first, so that no square overflows or vanishes;
+// four zeros are 0 / 0, a matrix of NaN.
+HPE_HD void matrix_from_quaternion(const float* q, float* m) {
+    const float largest = greater(greater(fabsf(q[0]), fabsf(q[1])), greater(fabsf(q[2]), fabsf(q[3])));
+    const float w = q[0] / largest, x = q[1] / largest, y = q[2] / largest, z = q[3] / largest;
+    const float s = 2.0f / (w * w + x * x + y * y + z * z);
+    m[0] = 1.0f - s * (y * y + z * z);
+    m[1] = s * (x * y - w * z);
+    m[2] = s * (x * z + w * y);
+    m[3] = s * (x * y + w * z);
+    m[4] = 1.0f - s * (x * x + z * z);
+    m[5] = s * (y * z - w * x);
+    m[6] = s * (x * z - w * y);
+    m[7] = s * (y * z + w * x);
+    m[8] = 1.0f - s * (x * x + y * y);
 }
 
 // Outputs for N faces: angles [N, 3] and sigma [N, 3] in degrees, both yaw, pitch, roll; rotation [N, 3, 3].
@@ -133,9 +171,10 @@ void decode_bins(const HeadView heads[3], int count, const BinDecode& bins, cons
 // Angles as the network says them times a factor per head (its sign and unit), in degrees.
 void decode_angles(const HeadView heads[3], int count, const float factor[3], const PoseArrays& out);
 
-// 6D vectors [N, 6] or row-major matrices [N, 9] in the label convention above. A matrix need not be exactly
-// orthonormal.
-void decode_rot6d(const HeadView& head, int count, const PoseArrays& out);
-void decode_matrix(const HeadView& head, int count, const PoseArrays& out);
+// 6D vectors [N, 6], row-major matrices [N, 9] or quaternions [N, 4], in the label convention that `layout` stands for.
+// A matrix need not be exactly orthonormal, nor a quaternion of length 1.
+void decode_rot6d(const HeadView& head, int count, const LabelLayout& layout, const PoseArrays& out);
+void decode_matrix(const HeadView& head, int count, const LabelLayout& layout, const PoseArrays& out);
+void decode_quaternion(const HeadView& head, int count, const LabelLayout& layout, const PoseArrays& out);
 
 }  // namespace hpe

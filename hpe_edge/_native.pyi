@@ -22,13 +22,23 @@ class DecodeKind(Enum):
     ANGLES = 1
     ROT6D = 2
     MATRIX = 3
+    QUATERNION = 4
+
+class LabelOrder(Enum):
+    ZYX = 0
+    XYZ = 1
+
+class Square(Enum):
+    EXTEND = 0
+    SHRINK = 1
+    NONE = 2
 
 class CropNormalize:
     def __init__(
         self,
         *,
         margins: Sequence[float],
-        square: bool,
+        square: Square,
         clip: bool,
         antialias: bool,
         fill: Sequence[float],
@@ -63,6 +73,8 @@ class Decode:
         places: Sequence[tuple[int, int]],
         grids: Sequence[tuple[float, float, int, bool]],
         factors: Sequence[float],
+        order: LabelOrder,
+        transposed: bool,
         isa: str,
     ) -> None: ...
     def run(

@@ -51,7 +51,7 @@ class PoseEngine:
             BackendError: the device is not to be had here; the message says what to install.
         """
         if crop is not None and not isinstance(crop, Crop):
-            raise InputError(f"crop must be a hpe_edge.spec.Crop, got {type(crop).__name__}")
+            raise InputError(f"crop must be a hpe_edge.Crop, got {type(crop).__name__}")
         self._backend = _load(_model_path(model), device, threads)
         self.spec: ModelSpec = self._backend.spec
         self.crop: Crop = crop or self.spec.crop

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from hpe_edge.spec import AngleHead, AnglesDecode, BinHead, BinsDecode, Crop, GateResult, Input, ModelSpec
+from hpe_edge.spec import AngleHead, AnglesDecode, BinHead, BinsDecode, Crop, GateResult, Input, ModelSpec, Square
+
+SQUARE_IN_WORDS: dict[Square, str] = {
+    "extend": "extended to a square",
+    "shrink": "cut to a square about its centre",
+    "none": "not squared",
+}
 
 
 def describe(spec: ModelSpec) -> str:
@@ -37,7 +43,7 @@ def _crop(crop: Crop) -> str:
     left, top, right, bottom = (f"{100 * margin:+.4g}%" for margin in crop.margins)
     return (
         f"box grown by {left} left, {top} top, {right} right, {bottom} bottom; "
-        f"{'squared' if crop.square else 'not squared'}, {'clipped to the frame' if crop.clip else 'not clipped'}, "
+        f"{SQUARE_IN_WORDS[crop.square]}, {'clipped to the frame' if crop.clip else 'not clipped'}, "
         f"fill {_numbers(crop.fill)}, {crop.resampling}"
     )
 
@@ -47,7 +53,8 @@ def _decode(spec: ModelSpec) -> list[tuple[str, str]]:
     if isinstance(decode, (BinsDecode, AnglesDecode)):
         heads = (("yaw", decode.yaw), ("pitch", decode.pitch), ("roll", decode.roll))
         return [(name, _head(head)) for name, head in heads]
-    return [("rotation", f"{decode.kind} from {decode.output}, column {decode.column} on")]
+    encoding = f"{decode.order}{', transposed' if decode.transposed else ''}"
+    return [("rotation", f"{decode.kind} from {decode.output}, column {decode.column} on, {encoding}")]
 
 
 def _head(head: BinHead | AngleHead) -> str:

@@ -14,14 +14,19 @@ from hpe_edge.errors import InputError
 from hpe_edge.native import native
 from hpe_edge.poses import Poses
 from hpe_edge.spec import (
+    AngleHead,
     AnglesDecode,
     BinHead,
     BinsDecode,
     Crop,
     Input,
+    LabelOrder,
     MatrixDecode,
     ModelSpec,
+    QuaternionDecode,
     Rot6dDecode,
+    RotationDecode,
+    Square,
 )
 
 FrameColor = Literal["BGR", "RGB", "GRAY8", "NV12"]
@@ -37,6 +42,11 @@ _OUTPUT: dict[str, tuple[np.dtype[Any], native.OutputType]] = {
     "float16": (np.dtype(np.float16), native.OutputType.FLOAT16),
     "uint8": (np.dtype(np.uint8), native.OutputType.UINT8),
 }
+_SQUARE: dict[Square, native.Square] = {
+    "extend": native.Square.EXTEND,
+    "shrink": native.Square.SHRINK,
+    "none": native.Square.NONE,
+}
 _UINT8 = np.dtype(np.uint8)
 _FLOAT32 = np.dtype(np.float32)
 _FORMATS: dict[FrameColor, native.PixelFormat] = {
@@ -45,6 +55,12 @@ _FORMATS: dict[FrameColor, native.PixelFormat] = {
     "GRAY8": native.PixelFormat.GRAY8,
     "NV12": native.PixelFormat.NV12,
 }
+_ROTATIONS: dict[type[RotationDecode], native.DecodeKind] = {
+    Rot6dDecode: native.DecodeKind.ROT6D,
+    MatrixDecode: native.DecodeKind.MATRIX,
+    QuaternionDecode: native.DecodeKind.QUATERNION,
+}
+_ORDERS: dict[LabelOrder, native.LabelOrder] = {"ZYX": native.LabelOrder.ZYX, "XYZ": native.LabelOrder.XYZ}
 
 
 def isa_names() -> list[str]:
@@ -68,7 +84,7 @@ class CropNormalize:
         self._ops = {
             color: native.CropNormalize(
                 margins=crop.margins,
-                square=crop.square,
+                square=_SQUARE[crop.square],
                 clip=crop.clip,
                 antialias=crop.resampling == "antialias",
                 fill=crop.fill,
@@ -195,8 +211,8 @@ class DecodeHeads:
     """decode with its parameters fixed: what the engine keeps.
 
     Head outputs become angles in degrees, their standard deviations and rotations. Bins are decoded by a numerically
-    stable softmax and its expectation (circular heads: the circular mean); 6D vectors and matrices by the label triple
-    that they encode. A row that holds NaN decodes to NaN throughout.
+    stable softmax and its expectation (circular heads: the circular mean); 6D vectors, matrices and quaternions by the
+    label triple that they encode. A row that holds NaN decodes to NaN throughout.
     """
 
     def __init__(self, spec: ModelSpec, isa: str = "") -> None:
@@ -204,16 +220,20 @@ class DecodeHeads:
         self._needed_columns = head_columns(spec)
         places = [(spec.outputs.index(head.output), head.column) for head in spec.heads()]
         decode = spec.decode
-        kind, grids, factors = native.DecodeKind.MATRIX, [], []
+        grids, factors = [], []
+        order, transposed = native.LabelOrder.ZYX, False
         if isinstance(decode, BinsDecode):
             kind = native.DecodeKind.BINS
             grids = [(h.first_deg, h.step_deg, h.count, h.circular) for h in (decode.yaw, decode.pitch, decode.roll)]
         elif isinstance(decode, AnglesDecode):
             kind = native.DecodeKind.ANGLES
             factors = [h.factor for h in (decode.yaw, decode.pitch, decode.roll)]
-        elif isinstance(decode, Rot6dDecode):
-            kind = native.DecodeKind.ROT6D
-        self._op = native.Decode(kind=kind, places=places, grids=grids, factors=factors, isa=isa)
+        else:
+            kind = _ROTATIONS[type(decode)]
+            order, transposed = _ORDERS[decode.order], decode.transposed
+        self._op = native.Decode(
+            kind=kind, places=places, grids=grids, factors=factors, order=order, transposed=transposed, isa=isa
+        )
 
     def __call__(self, outputs: Sequence[NDArray[np.float32]], out: Poses | None = None) -> Poses:
         """Decode N faces.
@@ -263,14 +283,10 @@ def head_columns(spec: ModelSpec) -> dict[str, int]:
     return needed
 
 
-def _head_width(head: BinHead | object) -> int:
+def _head_width(head: BinHead | AngleHead | RotationDecode) -> int:
     if isinstance(head, BinHead):
         return head.count
-    if isinstance(head, Rot6dDecode):
-        return 6
-    if isinstance(head, MatrixDecode):
-        return 9
-    return 1
+    return head.width if isinstance(head, RotationDecode) else 1
 
 
 def check_boxes(boxes: ArrayLike) -> NDArray[np.float32]:

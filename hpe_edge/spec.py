@@ -21,6 +21,8 @@ MAX_COLUMNS = 1 << 20
 MAX_MARGIN = 100.0  # a hundred boxes to each side; beyond that, a slip of the decimal point
 
 Triple = tuple[float, float, float]
+Square = Literal["extend", "shrink", "none"]
+LabelOrder = Literal["ZYX", "XYZ"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ class Crop:
     Attributes:
         margins: left, top, right, bottom; how far each side moves out, as a fraction of the box's width (left, right)
             or height (top, bottom). Negative margins shrink the box.
-        square: extend the shorter side about the centre. No pixel is invented inside the frame.
+        square: ``"extend"`` grows the shorter side about the centre, so that no pixel is invented inside the frame;
+            ``"shrink"`` cuts the longer side to the shorter one about the centre, after resizing, as torchvision's
+            Resize(side) and CenterCrop(side) do; ``"none"`` stretches the window to the input as it is.
         clip: cut the window at the frame's edges, after squaring; the picture is then stretched to the input.
         fill: levels 0..255 that stand outside the frame, in the network's colour order.
         resampling: ``"bilinear"`` samples as ``cv2.resize`` does; ``"antialias"`` widens the filter when shrinking, as
@@ -38,7 +42,7 @@ class Crop:
     """
 
     margins: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    square: bool = True
+    square: Square = "extend"
     clip: bool = False
     fill: Triple = (0.0, 0.0, 0.0)
     resampling: Literal["bilinear", "antialias"] = "bilinear"
@@ -52,6 +56,7 @@ class Crop:
             raise ModelError(f"crop.margins {self.margins} leave nothing of the box: opposite ones must sum above -1")
         if not all(0 <= level <= 255 for level in self.fill):
             raise ModelError(f"crop.fill must be levels 0..255, got {self.fill}")
+        _check_choice("crop.square", self.square, get_args(Square))
         _check_choice("crop.resampling", self.resampling, ("bilinear", "antialias"))
 
 
@@ -161,31 +166,55 @@ class AnglesDecode:
 
 
 @dataclass(frozen=True)
-class Rot6dDecode:
-    """Six numbers per face, 6DRepNet's: Gram-Schmidt makes them Rz(roll) Ry(yaw) Rx(pitch) of the label triple."""
+class RotationDecode:
+    """One head that gives a rotation matrix; the matrix encodes the label triple, from which the pose is built.
 
-    kind: ClassVar[str] = "rot6d"
+    Attributes:
+        output: name of the graph output that holds the numbers.
+        column: first of ``width`` columns in that output.
+        order: ``"ZYX"``: the matrix is Rz(roll) Ry(yaw) Rx(pitch), as 6DRepNet and its kin have it; ``"XYZ"``: it is
+            Rx(pitch) Ry(yaw) Rz(roll).
+        transposed: it is the matrix's transpose that is so.
+    """
+
+    kind: ClassVar[str]
+    width: ClassVar[int]
     output: str
     column: int = 0
+    order: LabelOrder = "ZYX"
+    transposed: bool = False
 
     def __post_init__(self) -> None:
         _check_column(self.column)
+        _check_choice("decode.order", self.order, get_args(LabelOrder))
 
 
 @dataclass(frozen=True)
-class MatrixDecode:
-    """Nine numbers per face, row-major: Rz(roll) Ry(yaw) Rx(pitch) of the label triple."""
+class Rot6dDecode(RotationDecode):
+    """Six numbers per face, 6DRepNet's, which Gram-Schmidt makes the columns of a matrix."""
+
+    kind: ClassVar[str] = "rot6d"
+    width: ClassVar[int] = 6
+
+
+@dataclass(frozen=True)
+class MatrixDecode(RotationDecode):
+    """Nine numbers per face: the matrix, row-major."""
 
     kind: ClassVar[str] = "matrix"
-    output: str
-    column: int = 0
-
-    def __post_init__(self) -> None:
-        _check_column(self.column)
+    width: ClassVar[int] = 9
 
 
-Decode = BinsDecode | AnglesDecode | Rot6dDecode | MatrixDecode
-_DECODES: dict[str, type[Decode]] = {cls.kind: cls for cls in (BinsDecode, AnglesDecode, Rot6dDecode, MatrixDecode)}
+@dataclass(frozen=True)
+class QuaternionDecode(RotationDecode):
+    """Four numbers per face, w x y z, of any length but none."""
+
+    kind: ClassVar[str] = "quaternion"
+    width: ClassVar[int] = 4
+
+
+Decode = BinsDecode | AnglesDecode | Rot6dDecode | MatrixDecode | QuaternionDecode
+_DECODES: dict[str, type[Decode]] = {cls.kind: cls for cls in get_args(Decode)}
 
 
 @dataclass(frozen=True)
@@ -251,7 +280,7 @@ class ModelSpec:
             if head.output not in self.outputs:
                 raise ModelError(f"the decode reads output {head.output!r}, but the outputs are {self.outputs}")
 
-    def heads(self) -> tuple[BinHead | AngleHead | Rot6dDecode | MatrixDecode, ...]:
+    def heads(self) -> tuple[BinHead | AngleHead | RotationDecode, ...]:
         """The places that the decode reads: yaw, pitch and roll, or the one rotation head."""
         if isinstance(self.decode, (BinsDecode, AnglesDecode)):
             return (self.decode.yaw, self.decode.pitch, self.decode.roll)
@@ -334,7 +363,8 @@ def _from_plain(kind: Any, plain: Any, where: str) -> Any:
     if kind is Any:
         return plain
     if get_origin(kind) is Literal:
-        return plain  # checked by the dataclass, whose message lists the choices
+        _expect(plain in get_args(kind), where, f"one of {', '.join(get_args(kind))}", plain)
+        return plain
     if kind == Decode:
         return _decode_from_plain(plain, where)
     if type(None) in get_args(kind):

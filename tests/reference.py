@@ -18,26 +18,29 @@ def nv12_to_bgr(luma: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> Array:
     return np.clip(np.stack([y + 2.018 * u, y - 0.391 * u - 0.813 * v, y + 1.596 * v], axis=-1), 0, 255)
 
 
-def window(box: Array, crop: Crop, width: int, height: int) -> Array:
+def window(box: Array, crop: Crop, width: int, height: int) -> tuple[Array, Array]:
+    """What is resized to the output, and the cut that it is taken from, which the resize sees."""
     x1, y1, x2, y2 = (float(v) for v in box)
     w, h = x2 - x1, y2 - y1
     left, top, right, bottom = crop.margins
     x1, y1, x2, y2 = x1 - left * w, y1 - top * h, x2 + right * w, y2 + bottom * h
-    if crop.square:
-        side = max(x2 - x1, y2 - y1)
+    cut = np.array([x1, y1, x2, y2])
+    if crop.square != "none":
+        side = max(x2 - x1, y2 - y1) if crop.square == "extend" else min(x2 - x1, y2 - y1)
         cx, cy = (x1 + x2) / 2, (y1 + y2) / 2
         x1, y1, x2, y2 = cx - side / 2, cy - side / 2, cx + side / 2, cy + side / 2
-    if crop.clip:
-        x1, x2 = np.clip([x1, x2], 0, width)
-        y1, y2 = np.clip([y1, y2], 0, height)
-    return np.array([x1, y1, x2, y2])
+    sampled = np.array([x1, y1, x2, y2])
+    if crop.square == "extend":
+        cut = sampled
+    limits = [width, height, width, height]
+    return (np.clip(sampled, 0, limits), np.clip(cut, 0, limits)) if crop.clip else (sampled, cut)
 
 
-def axis_weights(start: float, stop: float, size: int, antialias: bool) -> tuple[int, Array]:
+def axis_weights(start: float, stop: float, cut: Array, size: int, antialias: bool) -> tuple[int, Array]:
     """First pixel of the cut and the dense matrix [size, pixels of the cut]."""
     # A pixel that the window reaches into by less than a thousandth is not part of the cut.
-    first = int(np.floor(start + 1e-3))
-    last = max(int(np.ceil(stop - 1e-3)) - 1, first)
+    first = int(np.floor(cut[0] + 1e-3))
+    last = max(int(np.ceil(cut[1] - 1e-3)) - 1, first)
     scale = (stop - start) / size
     half = max(scale, 1.0) if antialias else 1.0
     centers = start + (np.arange(size) + 0.5) * scale
@@ -52,17 +55,17 @@ def axis_weights(start: float, stop: float, size: int, antialias: bool) -> tuple
 def crop_levels(frame: Array, box: Array, crop: Crop, size: int, fill: Array) -> Array:
     """Cut the window out of ``frame`` [H, W, 3], padded with ``fill`` [3], and resize the cut: [size, size, 3]."""
     height, width = frame.shape[:2]
-    x1, y1, x2, y2 = window(box, crop, width, height)
+    (x1, y1, x2, y2), cut = window(box, crop, width, height)
     if x2 <= x1 or y2 <= y1:
         return np.broadcast_to(fill, (size, size, 3)).astype(np.float64)
     antialias = crop.resampling == "antialias"
-    left, wx = axis_weights(x1, x2, size, antialias)
-    top, wy = axis_weights(y1, y2, size, antialias)
+    left, wx = axis_weights(x1, x2, cut[[0, 2]], size, antialias)
+    top, wy = axis_weights(y1, y2, cut[[1, 3]], size, antialias)
     columns, rows = left + np.arange(wx.shape[1]), top + np.arange(wy.shape[1])
     inside = ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))
-    cut = frame[np.clip(rows, 0, height - 1)][:, np.clip(columns, 0, width - 1)]
-    cut = np.where(inside[..., None], cut, fill)
-    return np.einsum("iy,jx,yxc->ijc", wy, wx, cut, optimize=True)
+    pixels = frame[np.clip(rows, 0, height - 1)][:, np.clip(columns, 0, width - 1)]
+    pixels = np.where(inside[..., None], pixels, fill)
+    return np.einsum("iy,jx,yxc->ijc", wy, wx, pixels, optimize=True)
 
 
 def warp_levels(frame: Array, homography: Array, size: int, antialias: bool, fill: Array) -> Array:
@@ -152,3 +155,26 @@ def ry(deg: float) -> Array:
 def rz(deg: float) -> Array:
     c, s = np.cos(np.deg2rad(deg)), np.sin(np.deg2rad(deg))
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+
+
+def label_matrix(yaw_deg: float, pitch_deg: float, roll_deg: float, order: str) -> Array:
+    """The matrix by which a network says the label triple, multiplied out from its factors."""
+    factors = {"X": rx(pitch_deg), "Y": ry(yaw_deg), "Z": rz(roll_deg)}
+    return factors[order[0]] @ factors[order[1]] @ factors[order[2]]
+
+
+def label_quaternion(yaw_deg: float, pitch_deg: float, roll_deg: float, order: str) -> Array:
+    """The same rotation as w x y z, multiplied out from one quaternion per factor."""
+    angles = {"X": pitch_deg, "Y": yaw_deg, "Z": roll_deg}
+    product = np.array([1.0, 0, 0, 0])
+    for axis in order:
+        half = np.deg2rad(angles[axis]) / 2
+        factor = np.zeros(4)
+        factor[0], factor["WXYZ".index(axis)] = np.cos(half), np.sin(half)
+        product = _hamilton(product, factor)
+    return product
+
+
+def _hamilton(a: Array, b: Array) -> Array:
+    vector = a[0] * b[1:] + b[0] * a[1:] + np.cross(a[1:], b[1:])
+    return np.concatenate([[a[0] * b[0] - a[1:] @ b[1:]], vector])

@@ -17,6 +17,7 @@ from hpe_edge.spec import Crop, Input
 LEVELS = Input(size=16, color="BGR", scale=1.0, mean=(0, 0, 0), std=(1, 1, 1))
 IMAGENET = Input(size=32, color="RGB", scale=1 / 255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 RESAMPLINGS = ("bilinear", "antialias")
+SQUARES = ("extend", "shrink", "none")
 
 # In levels. The sums of at most a few hundred products of 8-bit values round at 2^-24 of 255 each.
 LEVEL_TOLERANCE = 2e-3
@@ -73,7 +74,7 @@ BOXES = {
 @pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
 def test_boxes_of_every_kind(rng: np.random.Generator, box: list[float], resampling: str, isa: str) -> None:
     frame = picture(rng, 64, 80)
-    for square, clip in ((True, False), (False, False), (True, True)):
+    for square, clip in (("extend", False), ("none", False), ("extend", True), ("shrink", False), ("shrink", True)):
         crop = Crop(margins=(0.1, 0.2, 0.3, 0.05), square=square, clip=clip, fill=(10, 200, 90), resampling=resampling)
         check(frame, [box], crop, sized(IMAGENET, 16), isa)
 
@@ -133,7 +134,7 @@ def test_strided_and_bottom_up_frames(rng: np.random.Generator, isa: str) -> Non
 
 def test_a_frame_one_pixel_wide_has_no_stride_to_check(rng: np.random.Generator) -> None:
     wide = picture(rng, 9, 7)
-    check(wide[:, 3:4], [[0, 1, 1, 5]], Crop(square=False), IMAGENET)
+    check(wide[:, 3:4], [[0, 1, 1, 5]], Crop(square="none"), IMAGENET)
     check(np.ascontiguousarray(wide[:1, :1]), [[0, 0, 1, 1]], Crop(), IMAGENET)
 
 
@@ -217,6 +218,37 @@ def test_antialias_agrees_with_pil_and_torch(rng: np.random.Generator, side: int
     np.testing.assert_allclose(got, want[0].numpy(), atol=5e-3)
 
 
+@pytest.mark.parametrize(
+    ("box", "margins"),
+    [
+        ([40, 30, 104, 78], (0, 0, 0, 0)),  # 64 x 48: scaled to 64 x 48 and 128 x 96
+        ([40, 30, 72, 126], (0, 0, 0, 0)),  # 32 x 96
+        ([20, 30, 164, 102], (0.25, 0, 0.25, 1)),  # 144 x 72, grown to 216 x 144
+        ([-30, -20, 66, 44], (0, 0, 0, 0)),  # over the corner, where PIL's crop is black
+    ],
+)
+@pytest.mark.parametrize("size", [48, 96])
+def test_shrink_is_resize_of_the_shorter_side_and_center_crop(
+    rng: np.random.Generator, box: list[int], margins: tuple[float, float, float, float], size: int
+) -> None:
+    """Resize(size) and CenterCrop(size) of the cut, over boxes whose scaled sides are whole and even."""
+    frame = picture(rng, 160, 190)
+    x1, y1, x2, y2 = box
+    left, top, right, bottom = margins
+    sides = (x1 - left * (x2 - x1), y1 - top * (y2 - y1), x2 + right * (x2 - x1), y2 + bottom * (y2 - y1))
+    cut = Image.fromarray(frame).crop(sides)
+    scale = size / min(cut.size)
+    width, height = (side * scale for side in cut.size)
+    assert width == int(width) and height == int(height) and width % 2 == height % 2 == 0
+    x, y = int(width - size) // 2, int(height - size) // 2
+    crop = Crop(margins=margins, square="shrink", resampling="antialias")
+    got = crop_normalize(frame, [box], crop, sized(LEVELS, size))[0]
+    for channel in range(3):
+        plane = Image.fromarray(np.asarray(cut)[..., channel].astype(np.float32))
+        resized = np.asarray(plane.resize((int(width), int(height)), Image.Resampling.BILINEAR))
+        np.testing.assert_allclose(got[channel], resized[y : y + size, x : x + size], atol=5e-3)
+
+
 def test_a_clipped_box_equals_the_cut_array(rng: np.random.Generator) -> None:
     frame = picture(rng, 60, 60)
     cut = frame[0:25, 35:60].astype(np.float32)
@@ -244,7 +276,7 @@ def test_any_frame_box_and_rule(data: st.DataObject) -> None:
     margin = st.integers(-40, 150).map(lambda percent: percent / 100)
     crop = Crop(
         margins=tuple(data.draw(margin) for _ in range(4)),
-        square=data.draw(st.booleans()),
+        square=data.draw(st.sampled_from(SQUARES)),
         clip=data.draw(st.booleans()),
         fill=tuple(float(data.draw(st.integers(0, 255))) for _ in range(3)),
         resampling=data.draw(st.sampled_from(RESAMPLINGS)),

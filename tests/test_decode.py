@@ -26,7 +26,9 @@ from hpe_edge.spec import (
     Input,
     MatrixDecode,
     Origin,
+    QuaternionDecode,
     Rot6dDecode,
+    RotationDecode,
 )
 
 # Degrees; a float32 expectation over a 360 degree grid rounds at about 2^-24 of 180, a hundred times below this.
@@ -159,37 +161,113 @@ def test_angles_with_factors(rng: np.random.Generator) -> None:
         np.testing.assert_allclose(row, reference.rotation(*angles.astype(np.float64)), atol=2e-6)
 
 
-def label_matrix(yaw: float, pitch: float, roll: float) -> np.ndarray:
-    return reference.rz(roll) @ reference.ry(yaw) @ reference.rx(pitch)
+ROTATION_DECODES = (Rot6dDecode, MatrixDecode, QuaternionDecode)
+FORMS = [(order, transposed) for order in ("ZYX", "XYZ") for transposed in (False, True)]
 
 
-@settings(max_examples=100, deadline=None)
-@given(yaw=st.floats(-89, 89), pitch=st.floats(-179, 179), roll=st.floats(-179, 179), scale=st.floats(0.1, 10))
-def test_six_numbers_and_matrices_give_the_label_triple(yaw: float, pitch: float, roll: float, scale: float) -> None:
-    m = label_matrix(yaw, pitch, roll)
-    # Any vector with the right half-plane will do for the second column.
-    sixd = np.concatenate([scale * m[:, 0], m[:, 1] * 0.7 + 0.4 * m[:, 0]]).astype(np.float32)[None]
-    for decode, values in (
-        (Rot6dDecode("x"), sixd),
-        (MatrixDecode("x"), m.reshape(1, 9).astype(np.float32)),
-        (MatrixDecode("x"), m[None].astype(np.float32)),
-    ):
-        poses = DecodeHeads(make_spec(decode, ("x",)))([values])
-        assert geodesic_deg(reference.rotation(yaw, pitch, roll), poses.rotation[0]) < 0.01
-        wrapped = (poses.angles[0] - [yaw, pitch, roll] + 180) % 360 - 180
-        assert np.abs(wrapped * [1, np.cos(np.deg2rad(yaw)), np.cos(np.deg2rad(yaw))]).max() < 0.01
+def said_by(decode: RotationDecode, yaw: float, pitch: float, roll: float) -> np.ndarray:
+    """What a network with this head says for a label triple: float32 [width]."""
+    m = reference.label_matrix(yaw, pitch, roll, decode.order)
+    q = reference.label_quaternion(yaw, pitch, roll, decode.order)
+    if decode.transposed:
+        m, q = m.T, q * [1, -1, -1, -1]
+    values = {"rot6d": np.concatenate([m[:, 0], m[:, 1]]), "matrix": m.reshape(9), "quaternion": q}
+    return values[decode.kind].astype(np.float32)
 
 
-def test_six_numbers_at_the_gimbal_and_of_nothing() -> None:
-    decode = DecodeHeads(make_spec(Rot6dDecode("x"), ("x",)))
-    m = label_matrix(90, 20, 0)
-    poses = decode([np.concatenate([m[:, 0], m[:, 1]]).astype(np.float32)[None]])
+def decode_rotations(decode: RotationDecode, *rows: np.ndarray) -> Poses:
+    return DecodeHeads(make_spec(decode, ("x",)))([np.asarray(rows, np.float32)])
+
+
+@pytest.mark.parametrize(("order", "transposed"), FORMS)
+@pytest.mark.parametrize("kind", ROTATION_DECODES)
+@settings(max_examples=60, deadline=None)
+@given(yaw=st.floats(-89, 89), pitch=st.floats(-179, 179), roll=st.floats(-179, 179))
+def test_rotation_heads_give_the_label_triple(
+    kind: type[RotationDecode], order: str, transposed: bool, yaw: float, pitch: float, roll: float
+) -> None:
+    decode = kind("x", 0, order, transposed)
+    poses = decode_rotations(decode, said_by(decode, yaw, pitch, roll))
+    assert geodesic_deg(reference.rotation(yaw, pitch, roll), poses.rotation[0]) < 0.01
+    wrapped = (poses.angles[0] - [yaw, pitch, roll] + 180) % 360 - 180
+    assert np.abs(wrapped * [1, np.cos(np.deg2rad(yaw)), np.cos(np.deg2rad(yaw))]).max() < 0.01
+
+
+@pytest.mark.parametrize(("order", "transposed"), FORMS)
+@pytest.mark.parametrize("yaw", [90, -90])
+@pytest.mark.parametrize("kind", ROTATION_DECODES)
+def test_rotation_heads_at_the_gimbal_put_all_in_pitch(
+    kind: type[RotationDecode], yaw: int, order: str, transposed: bool
+) -> None:
+    decode = kind("x", 0, order, transposed)
+    poses = decode_rotations(decode, said_by(decode, yaw, 20, 0), said_by(decode, yaw, 20, 35))
+    # Rz(roll) Ry(90) Rx(pitch) = Ry(90) Rx(pitch - roll), Rx(pitch) Ry(90) Rz(roll) = Rx(pitch + roll) Ry(90); at -90
+    # degrees it is the other way round.
+    together = 20 - 35 if (yaw > 0) == (order == "ZYX") else 20 + 35
     assert poses.gimbal.all()
-    assert geodesic_deg(reference.rotation(90, 20, 0), poses.rotation[0]) < 0.1
-    assert np.isfinite(decode([np.zeros((1, 6), np.float32)]).angles).all()
-    nan = decode([np.float32([[1, 0, np.nan, 0, 1, 0], [1, 0, 0, 0, 1, 0]])])
-    assert np.isnan(nan.angles[0]).all()
-    np.testing.assert_allclose(nan.angles[1], 0, atol=1e-6)
+    np.testing.assert_allclose(poses.angles, [[yaw, 20, 0], [yaw, together, 0]], atol=0.03)
+    assert geodesic_deg(reference.rotation(yaw, 20, 0), poses.rotation[0]) < 0.03
+
+
+def test_a_matrix_may_come_with_two_axes_or_one() -> None:
+    said = np.stack([said_by(MatrixDecode("x"), 30, 20, 10), said_by(MatrixDecode("x"), -40, 5, 60)])
+    flat = decode_rotations(MatrixDecode("x"), *said)
+    np.testing.assert_array_equal(decode_rotations(MatrixDecode("x"), *said.reshape(2, 3, 3)).angles, flat.angles)
+    np.testing.assert_allclose(flat.angles, [[30, 20, 10], [-40, 5, 60]], atol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [0.1, 10.0])
+def test_six_numbers_need_not_be_orthonormal(scale: float) -> None:
+    a, b = said_by(Rot6dDecode("x"), 30, 20, 10).reshape(2, 3)
+    # Any vector in the right half-plane will do for the second column.
+    poses = decode_rotations(Rot6dDecode("x"), np.concatenate([scale * a, 0.7 * b + 0.4 * a]))
+    np.testing.assert_allclose(poses.angles, [[30, 20, 10]], atol=1e-3)
+
+
+def test_six_numbers_of_nothing_are_finite() -> None:
+    assert np.isfinite(decode_rotations(Rot6dDecode("x"), np.zeros(6)).angles).all()
+
+
+@pytest.mark.parametrize("scale", [1e-42, 1e-30, 0.3, -1.0, -7.0, 1e30])
+def test_a_quaternion_may_have_any_length_and_sign(scale: float) -> None:
+    said = scale * said_by(QuaternionDecode("x"), 30, 20, 10).astype(np.float64)
+    # 1e-42 is 714 of the smallest float32.
+    np.testing.assert_allclose(
+        decode_rotations(QuaternionDecode("x"), said).angles, [[30, 20, 10]], atol=0.5 if scale == 1e-42 else 1e-3
+    )
+
+
+@pytest.mark.parametrize("kind", ROTATION_DECODES)
+def test_a_rotation_head_of_nan_spoils_its_own_row_only(kind: type[RotationDecode]) -> None:
+    good = said_by(kind("x"), 30, 20, 10)
+    for at in range(kind.width):
+        bad = good.copy()
+        bad[at] = np.nan
+        poses = decode_rotations(kind("x"), good, bad, good)
+        assert np.isnan(poses.angles[1]).all() and np.isnan(poses.rotation[1]).all(), at
+        np.testing.assert_allclose(poses.angles[[0, 2]], [[30, 20, 10]] * 2, atol=1e-3)
+        assert np.isnan(poses.sigma).all()
+
+
+@pytest.mark.parametrize("bad", [[0, 0, 0, 0], [np.inf, 0, 0, 0], [1, 0, -np.inf, 0]])
+def test_a_quaternion_of_no_direction_has_no_angles(bad: list[float]) -> None:
+    poses = decode_rotations(QuaternionDecode("x"), [1, 0, 0, 0], bad)
+    np.testing.assert_allclose(poses.angles[0], 0, atol=1e-6)
+    assert np.isnan(poses.angles[1]).all() and np.isnan(poses.rotation[1]).all()
+
+
+@pytest.mark.parametrize("kind", ROTATION_DECODES)
+def test_rotation_heads_in_padded_rows_from_a_later_column(
+    rng: np.random.Generator, kind: type[RotationDecode]
+) -> None:
+    triples = rng.uniform(-60, 60, (5, 3))
+    wide = rng.normal(0, 1, (10, kind.width + 7)).astype(np.float32)
+    wide[::2, 3 : 3 + kind.width] = [said_by(kind("x"), *triple) for triple in triples]
+    view = wide[::2, : 3 + kind.width]
+    poses = DecodeHeads(make_spec(kind("x", 3), ("x",)))([view])
+    np.testing.assert_allclose(poses.angles, triples, atol=1e-3)
+    with pytest.raises(InputError, match=rf"float32 \[N, {3 + kind.width}\]"):
+        DecodeHeads(make_spec(kind("x", 3), ("x",)))([view[:, :-1]])
 
 
 @pytest.mark.parametrize("count", [0, 1, 1000])
@@ -273,9 +351,16 @@ def test_an_infinite_angle_has_no_rotation() -> None:
     np.testing.assert_allclose(poses.angles[1], [1, 2, 3])
 
 
-@pytest.mark.parametrize("decode", [Rot6dDecode("x"), MatrixDecode("x")])
-def test_no_faces_for_rotations(decode: Decode) -> None:
-    shape = (0, 6) if isinstance(decode, Rot6dDecode) else (0, 3, 3)
+@pytest.mark.parametrize(
+    ("decode", "shape"),
+    [
+        (Rot6dDecode("x"), (0, 6)),
+        (MatrixDecode("x"), (0, 9)),
+        (MatrixDecode("x"), (0, 3, 3)),
+        (QuaternionDecode("x"), (0, 4)),
+    ],
+)
+def test_no_faces_for_rotations(decode: Decode, shape: tuple[int, ...]) -> None:
     assert len(DecodeHeads(make_spec(decode, ("x",)))([np.zeros(shape, np.float32)])) == 0
 
 

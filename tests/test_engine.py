@@ -92,7 +92,7 @@ def test_colors_of_the_frame(model: Path, frame: np.ndarray) -> None:
 
 
 def test_the_callers_crop_replaces_the_models(model: Path, frame: np.ndarray) -> None:
-    crop = Crop(margins=(0.5, 0.0, 0.5, 0.3), square=False)
+    crop = Crop(margins=(0.5, 0.0, 0.5, 0.3), square="none")
     poses = PoseEngine(model, crop=crop)(frame, BOXES)
     np.testing.assert_allclose(poses.angles, expected(frame, BOXES, crop), atol=1e-3)
 
@@ -328,6 +328,7 @@ def test_onnxruntime_is_told_not_to_report(tmp_path: Path, model: Path) -> None:
 def test_public_names() -> None:
     assert set(hpe_edge.__all__) == {
         "BackendError",
+        "Crop",
         "HpeEdgeError",
         "InputError",
         "ModelError",

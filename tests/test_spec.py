@@ -17,6 +17,7 @@ from hpe_edge.spec import (
     GateResult,
     Input,
     MatrixDecode,
+    QuaternionDecode,
     Rot6dDecode,
 )
 
@@ -29,7 +30,8 @@ SPEC = tiny_spec()
         SPEC,
         replace(SPEC, gate=GateResult("onnx with pytorch", "sample", 64, 1e-6, 2e-6, 3e-6, {"worst_deg": 0.01})),
         replace(SPEC, decode=Rot6dDecode("logits"), crop=Crop(resampling="antialias", fill=(1, 2, 3), clip=True)),
-        replace(SPEC, decode=MatrixDecode("logits", 3)),
+        replace(SPEC, decode=MatrixDecode("logits", 3), crop=Crop(square="shrink")),
+        replace(SPEC, decode=QuaternionDecode("logits", 3, "XYZ", True), crop=Crop(square="none")),
         replace(SPEC, decode=AnglesDecode(*(AngleHead("logits", i, -1.5) for i in range(3)))),
         replace(SPEC, outputs=("logits", "extra")),
     ],
@@ -45,7 +47,7 @@ def test_the_written_form_stays_readable() -> None:
     text = (
         '{"format": 1, "architecture": "lightweight", "input": {"size": 224, "color": "RGB", "scale": 0.0039215686,'
         '"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "name": "image", "dtype": "float32"},'
-        '"outputs": ["logits"], "crop": {"margins": [0.1, 0.1, 0.1, 0.1], "square": true, "clip": false,'
+        '"outputs": ["logits"], "crop": {"margins": [0.1, 0.1, 0.1, 0.1], "square": "extend", "clip": false,'
         '"fill": [0.0, 0.0, 0.0], "resampling": "bilinear"}, "decode": {"kind": "bins",'
         '"yaw": {"output": "logits", "column": 0, "first_deg": -97.5, "step_deg": 3.0, "count": 66, "circular": false},'
         '"pitch": {"output": "logits", "column": 66, "first_deg": -97.5, "step_deg": 3.0, "count": 66},'
@@ -54,6 +56,11 @@ def test_the_written_form_stays_readable() -> None:
     )
     spec = ModelSpec.from_json(text)
     assert (spec.architecture, spec.decode.yaw.first_deg, spec.input.mean[0]) == ("lightweight", -97.5, 0.485)
+
+
+def test_a_rotation_head_without_an_order_is_6drepnets() -> None:
+    spec = ModelSpec.from_json(edited("decode", value={"kind": "rot6d", "output": "logits", "column": 0}))
+    assert spec.decode == Rot6dDecode("logits", 0, "ZYX", False)
 
 
 def edited(*path: object, value: object = None, remove: bool = False) -> str:
@@ -96,7 +103,18 @@ def edited(*path: object, value: object = None, remove: bool = False) -> str:
         (edited("input", "dtype", value="uint8"), "scale 1, mean 0"),
         (edited("crop", "margins", value=[-0.5, 0, -0.5, 0]), "leave nothing"),
         (edited("crop", "fill", value=[0, 0, 256]), "0..255"),
-        (edited("crop", "square", value=1), "spec.crop.square must be bool"),
+        (
+            edited("crop", "square", value=True),
+            "spec.crop.square must be one of extend, shrink, none, got True; export",
+        ),
+        (edited("crop", "square", value="grow"), "extend, shrink, none, got 'grow'"),
+        (edited("crop", "square", value=["extend"]), "extend, shrink, none"),
+        (
+            edited("decode", value={"kind": "rot6d", "output": "logits", "order": "YXZ"}),
+            "order must be one of ZYX, XYZ",
+        ),
+        (edited("decode", value={"kind": "rot6d", "output": "logits", "transposed": 1}), "transposed must be bool"),
+        (edited("decode", value={"kind": "quaternion", "column": 0}), "lacks the field 'output'"),
         (edited("crop", "resampling", value="nearest"), "bilinear, antialias"),
         (edited("outputs", value="logits"), "a list"),
         (edited("outputs", value=["other"]), "reads output 'logits'"),
@@ -134,5 +152,9 @@ def test_values_are_checked_in_python_too() -> None:
         Input(size=10, color="RGB", scale=-1, mean=(0, 0, 0), std=(1, 1, 1))
     with pytest.raises(ModelError):
         BinHead("x", -1, 0, 1, 3)
+    with pytest.raises(ModelError, match=r"crop\.square must be one of extend, shrink, none, got True"):
+        Crop(square=True)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match=r"decode\.order must be one of ZYX, XYZ"):
+        QuaternionDecode("x", order="XZY")  # type: ignore[arg-type]
     with pytest.raises(ModelError):
         AngleHead("x", 0, 0.0)

@@ -75,7 +75,7 @@ def test_a_box_written_as_a_homography(rng: np.random.Generator) -> None:
     h = [[2.0, 0, 10], [0, 1.5, 8], [0, 0, 1]]
     box = [[10, 8, 50, 38]]
     warped = warp_normalize(frame, [h], Crop(), LEVELS)
-    np.testing.assert_allclose(warped, crop_normalize(frame, box, Crop(square=False), LEVELS), atol=2e-3)
+    np.testing.assert_allclose(warped, crop_normalize(frame, box, Crop(square="none"), LEVELS), atol=2e-3)
 
 
 def test_antialias_removes_what_aliases() -> None:

@@ -16,8 +16,8 @@ float channel_of(const Bgr& p, int c) {
 float one_value(const Frame& frame, const Box& box, const CropRule& crop, const InputRule& input, int plane, int row,
                 int column) {
     const Window w = crop_window(box, crop, frame.width, frame.height);
-    const Axis xs = make_axis(w.x1, w.x2, input.size, crop.antialias);
-    const Axis ys = make_axis(w.y1, w.y2, input.size, crop.antialias);
+    const Axis xs = make_axis(w.x, w.cut_x, input.size, crop.antialias);
+    const Axis ys = make_axis(w.y, w.cut_y, input.size, crop.antialias);
     const float gain = input.gain[plane], bias = input.bias[plane];
     if (xs.last < xs.first || ys.last < ys.first) return crop.fill[plane] * gain + bias;
     const double cx = sample_center(xs, column), cy = sample_center(ys, row);
@@ -81,7 +81,7 @@ void crop_tests() {
         const float x = between(-30, 70), y = between(-30, 70);
         const Box box{x, y, x + between(0.3, 90), y + between(0.3, 90)};
         CropRule crop{{between(-0.3, 0.6), 0.1, 0.2, between(-0.3, 0.6)},
-                      random() % 2 == 0,
+                      static_cast<Square>(random() % 3),
                       random() % 2 == 0,
                       random() % 2 == 0,
                       {10, 100, 250}};

@@ -1,5 +1,6 @@
 // The softmax of every instruction set against double precision, over head widths round the vector length and logits in
-// blocks that end where the data ends.
+// blocks that end where the data ends; the rotation heads over such blocks, too. Their formulas are tested against
+// float64 oracles from Python.
 #include "decode.h"
 
 #include <algorithm>
@@ -8,8 +9,41 @@
 #include "exp.h"
 #include "isa.h"
 
+namespace {
+
+using namespace hpe;
+
+// Three faces: the first and the last look straight into the camera, the middle one is NaN.
+template <typename Loop>
+void check_rotation_head(const char* name, const std::vector<float>& straight, const Loop& decode) {
+    const size_t width = straight.size();
+    std::vector<float> rows(3 * width, NAN);
+    std::copy(straight.begin(), straight.end(), rows.begin());
+    std::copy(straight.begin(), straight.end(), rows.end() - width);
+    std::vector<float> angles(9), sigma(9), rotation(27);
+    for (const LabelOrder order : {LabelOrder::kZyx, LabelOrder::kXyz}) {
+        for (const bool transposed : {false, true}) {
+            decode({rows.data(), static_cast<ptrdiff_t>(width)}, 3, label_layout(order, transposed),
+                   {angles.data(), sigma.data(), rotation.data()});
+            for (int i = 0; i < 3; ++i) {
+                CHECK(std::fabs(angles[i]) < 1e-6f && std::fabs(angles[6 + i]) < 1e-6f, "%s: angle %d", name, i);
+                CHECK(std::isnan(angles[3 + i]) && std::isnan(sigma[i]), "%s: angle %d of NaN", name, i);
+            }
+            for (int i = 0; i < 9; ++i) {
+                CHECK(std::fabs(rotation[i] - (i % 4 == 0 ? 1.0f : 0.0f)) < 1e-6f, "%s: element %d", name, i);
+                CHECK(std::isnan(rotation[9 + i]), "%s: element %d of NaN", name, i);
+            }
+        }
+    }
+}
+
+}  // namespace
+
 void decode_tests() {
-    using namespace hpe;
+    check_rotation_head("rot6d", {1, 0, 0, 0, 1, 0}, decode_rot6d);
+    check_rotation_head("matrix", {1, 0, 0, 0, 1, 0, 0, 0, 1}, decode_matrix);
+    check_rotation_head("quaternion", {-2, 0, 0, 0}, decode_quaternion);
+
     for (float x = 0.0f; x > -90.0f; x -= 0.01f) {
         const double want = x < -87.0f ? 0.0 : std::exp(static_cast<double>(x));
         CHECK(std::fabs(exp_nonpositive(x) - want) <= 3e-7 * want, "exp(%g)", static_cast<double>(x));

@@ -34,7 +34,7 @@ void warp_tests() {
         const double reach = round % 5 == 0 ? 1e12 : 60;
         const Homography h{{between(-3, 3), between(-3, 3), between(-reach, reach), between(-3, 3), between(-3, 3),
                             between(-reach, reach), between(-0.1, 0.1), between(-0.1, 0.1), between(-0.5, 1.5)}};
-        const CropRule crop{{0, 0, 0, 0}, true, false, round % 4 == 0, {10, 100, 250}};
+        const CropRule crop{{0, 0, 0, 0}, Square::kNone, false, round % 4 == 0, {10, 100, 250}};
         const InputRule input{9, round % 2 == 0, {1, 1, 1}, {0, 0, 0}};
         for (const Isa& isa : usable_isas()) {
             std::vector<float> out(static_cast<size_t>(3) * 9 * 9, NAN);
