@@ -33,6 +33,7 @@ from export.zoo.family import Family
 from hpe_edge.atomic import Pending
 from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
 from hpe_edge.errors import InputError, OutputError
+from hpe_edge.info import SQUARE_IN_WORDS
 from hpe_edge.spec import Crop, ModelSpec, Origin
 from hpe_edge.version import __version__
 
@@ -185,7 +186,7 @@ def _say(what: str, *lines: str) -> None:
 
 def _describe_crop(crop: Crop) -> list[str]:
     sides = ", ".join(f"{side} {m:g}" for side, m in zip(("left", "top", "right", "bottom"), crop.margins, strict=True))
-    steps = ["extended to a square"] * crop.square + ["cut at the frame's edges"] * crop.clip + [crop.resampling]
+    steps = [SQUARE_IN_WORDS[crop.square]] + ["cut at the frame's edges"] * crop.clip + [crop.resampling]
     return [f"a tight face box, grown by {sides} of its size;", ", ".join(steps)]
 
 

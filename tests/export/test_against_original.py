@@ -15,7 +15,7 @@ from hpe_edge.ops import DecodeHeads
 from hpe_edge.spec import Crop
 
 # The original cuts whole pixels, cut off at the picture's edge, stretches them to the input, and rounds to levels.
-AS_CUT = Crop(margins=(0.0, 0.0, 0.0, 0.0), square=False)
+AS_CUT = Crop(margins=(0.0, 0.0, 0.0, 0.0), square="none")
 
 
 def cut_box(rect: list[int], image: np.ndarray) -> list[int]:

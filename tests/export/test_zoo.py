@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from export import zoo
 from export.zoo.bins import fuse_heads
 from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
 from hpe_edge.errors import ModelError
-from hpe_edge.ops import DecodeHeads
-from hpe_edge.spec import BinsDecode, Origin
+from hpe_edge.ops import DecodeHeads, crop_normalize
+from hpe_edge.spec import BinsDecode, Input, Origin
 
 GOLDENS = [
     ("lightweight_b66", "lightweight"),
@@ -106,22 +107,25 @@ def test_normalisation_is_the_originals(data: Path, arch, name):
     )
 
 
-@pytest.mark.parametrize("width", [80.0, 90.0, 100.0])
-def test_hopenet_crop_is_its_test_codes_window(width):
-    x1, y1, x2, y2 = 300.0, 200.0, 300.0 + width, 300.0
+@pytest.mark.parametrize(("width", "height"), [(100, 125), (50, 125), (200, 125)])
+def test_hopenet_crop_is_its_test_codes(width, height):
+    """Its steps on boxes for which they end on whole pixels, before and after resizing."""
+    frame = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    x1, y1, x2, y2 = box = (60, 70, 60 + width, 70 + height)
     x1 -= 0.4 * (x2 - x1)
     y1 -= 0.4 * (y2 - y1)
     x2 += 0.4 * (x2 - x1)
     y2 += 0.12 * (y2 - y1)
-    half = min(x2 - x1, y2 - y1) / 2
-    centre = np.array([(x1 + x2) / 2, (y1 + y2) / 2])
+    cut = Image.fromarray(frame).crop((round(x1), round(y1), round(x2), round(y2)))
+    scale = 224 / min(cut.size)
+    resized = cut.resize([round(side * scale) for side in cut.size], Image.Resampling.BILINEAR)
+    x, y = ((side - 224) // 2 for side in resized.size)
+    wanted = np.asarray(resized.crop((x, y, x + 224, y + 224)), np.float32)
 
-    crop = zoo.get("hopenet").crop
-    left, top, right, bottom = crop.margins
-    sides = np.array([300 - left * width, 200 - top * 100, 300 + width + right * width, 300 + bottom * 100])
-    assert crop.square
-    assert (sides[:2] + sides[2:]) / 2 == pytest.approx(centre)
-    assert (sides[2:] - sides[:2]).max() / 2 == pytest.approx(half)
+    levels = Input(size=224, color="RGB", scale=1.0, mean=(0, 0, 0), std=(1, 1, 1))
+    found = crop_normalize(frame, [box], zoo.get("hopenet").crop, levels, color="RGB")[0]
+    # PIL rounds to whole levels after each of its two passes.
+    assert np.abs(found.transpose(1, 2, 0) - wanted).max() <= 1.01
 
 
 def test_fused_heads_give_the_same_logits(lightweight_state):
