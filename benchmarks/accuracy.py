@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.suite import BudgetLine, Suite
+from benchmarks.suite import Suite, no_budget
 from benchmarks.timing import Effort, Result
 from hpe_edge import PoseEngine, SourceError
 from hpe_edge.spec import Crop
@@ -38,10 +38,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
-    names, boxes, labels = _read_labels(args.labels)
+    names, boxes, labels = read_labels(args.labels)
     if args.quick:
         names, boxes, labels = names[:QUICK_PHOTOS], boxes[:QUICK_PHOTOS], labels[:QUICK_PHOTOS]
-    photos = [_read_photo(args.labels.parent / name) for name in names]
+    photos = [read_photo(args.labels.parent / name) for name in names]
     with PoseEngine(args.model) as engine:
         spec = engine.spec
     crops = {"the model's own": spec.crop}
@@ -71,7 +71,12 @@ def _figures(errors: NDArray[np.float64], yaw_deg: NDArray[np.float64]) -> dict[
     return figures
 
 
-def _read_labels(path: Path) -> tuple[list[str], NDArray[np.float32], NDArray[np.float64]]:
+def read_labels(path: Path) -> tuple[list[str], NDArray[np.float32], NDArray[np.float64]]:
+    """File names, boxes ``[N, 4]`` in pixels, and yaw, pitch, roll ``[N, 3]`` in degrees.
+
+    Raises:
+        SourceError: no such file, or one without these columns.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -87,15 +92,16 @@ def _read_labels(path: Path) -> tuple[list[str], NDArray[np.float32], NDArray[np
     return [row["file"] for row in rows], numbers[:, :4].astype(np.float32), numbers[:, 4:]
 
 
-def _read_photo(path: Path) -> NDArray[np.uint8]:
+def read_photo(path: Path) -> NDArray[np.uint8]:
+    """A photo as OpenCV reads it.
+
+    Raises:
+        SourceError: there is none, or it cannot be read.
+    """
     photo = cv2.imread(str(path)) if path.is_file() else None
     if photo is None:
         raise SourceError(f"cannot read the photo {path}, which the labels name")
     return np.asarray(photo, np.uint8)
 
 
-def _no_budget(results: Sequence[Result]) -> list[BudgetLine]:
-    return []
-
-
-SUITE = Suite("accuracy", "mean absolute error on labelled photos, by crop", _add_arguments, _run, _no_budget)
+SUITE = Suite("accuracy", "mean absolute error on labelled photos, by crop", _add_arguments, _run, no_budget)

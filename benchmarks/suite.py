@@ -43,3 +43,8 @@ class Suite:
     add_arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace, Effort], Iterator[Result]]
     budget: Callable[[Sequence[Result]], list[BudgetLine]]
+
+
+def no_budget(results: Sequence[Result]) -> list[BudgetLine]:
+    """Of a suite whose figures the design does not limit."""
+    return []

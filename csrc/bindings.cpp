@@ -117,8 +117,8 @@ class Decode {
 public:
     Decode(DecodeKind kind, const std::vector<std::pair<int, int>>& places,
            const std::vector<std::tuple<float, float, int, bool>>& grids, const std::vector<float>& factors,
-           LabelOrder order, bool transposed, const std::string& isa)
-        : kind_(kind), isa_(find_isa(isa)), layout_(label_layout(order, transposed)) {
+           const std::string& isa)
+        : kind_(kind), isa_(find_isa(isa)) {
         for (const auto& [output, column] : places) places_.push_back({output, column});
         if (kind == DecodeKind::kBins) {
             BinGrid all[3];
@@ -128,7 +128,7 @@ public:
             }
             bins_ = make_bin_decode(all);
         }
-        if (kind == DecodeKind::kAngles)
+        else
             for (int h = 0; h < 3; ++h) factors_[h] = factors.at(h);
     }
 
@@ -145,21 +145,20 @@ public:
             case DecodeKind::kAngles:
                 return decode_angles(heads, count, factors_, out);
             case DecodeKind::kRot6d:
-                return decode_rot6d(heads[0], count, layout_, out);
+                return decode_rot6d(heads[0], count, factors_, out);
             case DecodeKind::kMatrix:
-                return decode_matrix(heads[0], count, layout_, out);
+                return decode_matrix(heads[0], count, factors_, out);
             case DecodeKind::kQuaternion:
-                return decode_quaternion(heads[0], count, layout_, out);
+                return decode_quaternion(heads[0], count, factors_, out);
         }
     }
 
 private:
     DecodeKind kind_;
     Isa isa_;
-    LabelLayout layout_;
     std::vector<HeadPlace> places_;
     BinDecode bins_;
-    float factors_[3] = {1.0f, 1.0f, 1.0f};
+    float factors_[3] = {1.0f, 1.0f, 1.0f};  // of angles; the signs of a rotation's triple
 };
 
 // The first box that is not finite, not larger than nothing, or beyond `limit` pixels; -1 when all are sound.
@@ -198,10 +197,6 @@ PYBIND11_MODULE(_native, m) {
         .value("MATRIX", DecodeKind::kMatrix)
         .value("QUATERNION", DecodeKind::kQuaternion)
         .finalize();
-    py::native_enum<LabelOrder>(m, "LabelOrder", "enum.Enum")
-        .value("ZYX", LabelOrder::kZyx)
-        .value("XYZ", LabelOrder::kXyz)
-        .finalize();
     py::native_enum<Square>(m, "Square", "enum.Enum")
         .value("EXTEND", Square::kExtend)
         .value("SHRINK", Square::kShrink)
@@ -221,10 +216,9 @@ PYBIND11_MODULE(_native, m) {
 
     py::class_<Decode>(m, "Decode")
         .def(py::init<DecodeKind, const std::vector<std::pair<int, int>>&,
-                      const std::vector<std::tuple<float, float, int, bool>>&, const std::vector<float>&, LabelOrder,
-                      bool, const std::string&>(),
-             py::kw_only(), py::arg("kind"), py::arg("places"), py::arg("grids"), py::arg("factors"), py::arg("order"),
-             py::arg("transposed"), py::arg("isa"))
+                      const std::vector<std::tuple<float, float, int, bool>>&, const std::vector<float>&,
+                      const std::string&>(),
+             py::kw_only(), py::arg("kind"), py::arg("places"), py::arg("grids"), py::arg("factors"), py::arg("isa"))
         .def("run", &Decode::run, py::arg("outputs"), py::arg("angles"), py::arg("sigma"), py::arg("rotation"));
 
     py::class_<CudaDevice>(m, "CudaDevice")

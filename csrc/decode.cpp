@@ -43,24 +43,24 @@ void decode_angles(const HeadView heads[3], int count, const float factor[3], co
     }
 }
 
-void decode_rot6d(const HeadView& head, int count, const LabelLayout& layout, const PoseArrays& out) {
+void decode_rot6d(const HeadView& head, int count, const float signs[3], const PoseArrays& out) {
     for (int i = 0; i < count; ++i) {
         float m[9];
         matrix_from_6d(head.data + i * head.row_stride, m);
-        write_pose(angles_from_label_matrix(m, layout), nullptr, out, i);
+        write_pose(angles_from_label_matrix(m, signs), nullptr, out, i);
     }
 }
 
-void decode_matrix(const HeadView& head, int count, const LabelLayout& layout, const PoseArrays& out) {
+void decode_matrix(const HeadView& head, int count, const float signs[3], const PoseArrays& out) {
     for (int i = 0; i < count; ++i)
-        write_pose(angles_from_label_matrix(head.data + i * head.row_stride, layout), nullptr, out, i);
+        write_pose(angles_from_label_matrix(head.data + i * head.row_stride, signs), nullptr, out, i);
 }
 
-void decode_quaternion(const HeadView& head, int count, const LabelLayout& layout, const PoseArrays& out) {
+void decode_quaternion(const HeadView& head, int count, const float signs[3], const PoseArrays& out) {
     for (int i = 0; i < count; ++i) {
         float m[9];
         matrix_from_quaternion(head.data + i * head.row_stride, m);
-        write_pose(angles_from_label_matrix(m, layout), nullptr, out, i);
+        write_pose(angles_from_label_matrix(m, signs), nullptr, out, i);
     }
 }
 

@@ -65,40 +65,20 @@ struct Angles {
     float yaw, pitch, roll;
 };
 
-// How a network's matrix encodes the label triple: kZyx as Rz(roll) Ry(yaw) Rx(pitch) (6DRepNet and its kin), kXyz as
-// Rx(pitch) Ry(yaw) Rz(roll).
-enum class LabelOrder : int { kZyx = 0, kXyz = 1 };
-
-// Where the kZyx reading finds element (i, j), at i * row + j * column, and the sign of the angles that it gives.
-struct LabelLayout {
-    int row, column;
-    float sign;
-};
-
-// `transposed`: the transpose of the network's matrix is what encodes the triple.
-//
-// One reading does for both orders: the transpose of Rx(p) Ry(y) Rz(r) is Rz(-r) Ry(-y) Rx(-p), which is kZyx of the
-// negated triple.
-HPE_HD LabelLayout label_layout(LabelOrder order, bool transposed) {
-    const bool xyz = order == LabelOrder::kXyz;
-    const bool by_columns = xyz != transposed;
-    return {by_columns ? 1 : 3, by_columns ? 3 : 1, xyz ? -1.0f : 1.0f};
-}
-
-// The label triple, which is read off first because the network's matrix is not R. `m` row-major.
-HPE_HD Angles angles_from_label_matrix(const float* m, const LabelLayout& at) {
-    const float m00 = m[0], m10 = m[at.row], m20 = m[2 * at.row];
-    const float cy = sqrtf(m00 * m00 + m10 * m10);
-    const float yaw = atan2f(-m20, cy);
-    // At yaw = +-90 degrees only pitch and roll together are known; the families' convention puts all in pitch.
+// The label triple, which is read off first because the network's matrix is not R: that is Rz(roll) Ry(yaw) Rx(pitch),
+// as 6DRepNet and its kin have it, of the triple times `signs` (yaw, pitch, roll; 1 or -1). `m` row-major.
+HPE_HD Angles angles_from_label_matrix(const float* m, const float* signs) {
+    const float cy = sqrtf(m[0] * m[0] + m[3] * m[3]);
+    const float yaw = atan2f(-m[6], cy);
+    // At yaw = +-90 degrees only pitch and roll together are known; the family's convention puts all in pitch.
     const bool locked = cy < 1e-6f;
-    const float pitch = locked ? atan2f(-m[at.row + 2 * at.column], m[4]) : atan2f(m[2 * at.row + at.column], m[8]);
-    const float roll = locked ? 0.0f : atan2f(m10, m00);
+    const float pitch = locked ? atan2f(-m[5], m[4]) : atan2f(m[7], m[8]);
+    const float roll = locked ? 0.0f : atan2f(m[3], m[0]);
     // The triple needs only some of the nine, but a NaN in any of them is a network that failed. 0 * x is 0 or NaN.
     float poison = 0.0f;
     for (int i = 0; i < 9; ++i) poison += 0.0f * m[i];
-    const float degrees = at.sign * kDegreesPerRadian;
-    return {poison + yaw * degrees, pitch * degrees, roll * degrees};
+    return {poison + signs[0] * yaw * kDegreesPerRadian, signs[1] * pitch * kDegreesPerRadian,
+            signs[2] * roll * kDegreesPerRadian};
 }
 
 // Gram-Schmidt as 6DRepNet has it: x = a / |a|, z = x cross b normalised, y = z cross x; the columns of `m` are x, y,
@@ -173,8 +153,8 @@ void decode_angles(const HeadView heads[3], int count, const float factor[3], co
 
 // 6D vectors [N, 6], row-major matrices [N, 9] or quaternions [N, 4], in the label convention that `layout` stands for.
 // A matrix need not be exactly orthonormal, nor a quaternion of length 1.
-void decode_rot6d(const HeadView& head, int count, const LabelLayout& layout, const PoseArrays& out);
-void decode_matrix(const HeadView& head, int count, const LabelLayout& layout, const PoseArrays& out);
-void decode_quaternion(const HeadView& head, int count, const LabelLayout& layout, const PoseArrays& out);
+void decode_rot6d(const HeadView& head, int count, const float signs[3], const PoseArrays& out);
+void decode_matrix(const HeadView& head, int count, const float signs[3], const PoseArrays& out);
+void decode_quaternion(const HeadView& head, int count, const float signs[3], const PoseArrays& out);
 
 }  // namespace hpe

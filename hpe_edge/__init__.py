@@ -20,6 +20,7 @@ from hpe_edge.errors import (
 from hpe_edge.version import __version__
 
 if TYPE_CHECKING:
+    from hpe_edge.camera import Camera
     from hpe_edge.engine import PoseEngine
     from hpe_edge.poses import Poses
     from hpe_edge.spec import Crop, ModelSpec
@@ -30,7 +31,13 @@ else:
         # Ctrl-C or say what is wrong with its arguments.
         from importlib import import_module
 
-        module = {"PoseEngine": "engine", "Poses": "poses", "ModelSpec": "spec", "Crop": "spec"}.get(name)
+        module = {
+            "PoseEngine": "engine",
+            "Poses": "poses",
+            "Camera": "camera",
+            "ModelSpec": "spec",
+            "Crop": "spec",
+        }.get(name)
         if module is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f"{__name__}.{module}"), name)
@@ -38,6 +45,7 @@ else:
 
 __all__ = [
     "BackendError",
+    "Camera",
     "Crop",
     "HpeEdgeError",
     "InputError",

@@ -24,10 +24,6 @@ class DecodeKind(Enum):
     MATRIX = 3
     QUATERNION = 4
 
-class LabelOrder(Enum):
-    ZYX = 0
-    XYZ = 1
-
 class Square(Enum):
     EXTEND = 0
     SHRINK = 1
@@ -73,8 +69,6 @@ class Decode:
         places: Sequence[tuple[int, int]],
         grids: Sequence[tuple[float, float, int, bool]],
         factors: Sequence[float],
-        order: LabelOrder,
-        transposed: bool,
         isa: str,
     ) -> None: ...
     def run(

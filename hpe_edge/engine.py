@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.backends.base import Backend, Context
+from hpe_edge.camera import Camera
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.ops import CropNormalize, DecodeHeads, FrameColor, Planes, check_boxes
 from hpe_edge.poses import Poses
+from hpe_edge.rectify import Views, look_at
 from hpe_edge.spec import Crop, ModelSpec
 
 
@@ -64,39 +66,60 @@ class PoseEngine:
         self._running = 0
         self._closed = False
 
-    def __call__(self, frame: NDArray[np.uint8] | Planes, boxes: ArrayLike, *, color: FrameColor = "BGR") -> Poses:
+    def __call__(
+        self,
+        frame: NDArray[np.uint8] | Planes,
+        boxes: ArrayLike,
+        *,
+        color: FrameColor = "BGR",
+        camera: Camera | None = None,
+    ) -> Poses:
         """Estimate the poses of all boxes of a frame.
+
+        Without a camera a rotation is as if the face were on the optical axis. With one, each face is cut out as a
+        camera sees it that looks straight at it, and the estimate is turned back into the camera's frame; see
+        :mod:`hpe_edge.rectify`. ``crop.clip`` then plays no part. Sigma stays that of the network's own angles, and a
+        yaw may pass 90 degrees.
 
         Args:
             frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W]`` grey or NV12, see
                 :func:`hpe_edge.ops.crop_normalize`.
             boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
             color: what the frame holds: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
+            camera: the frame's, for rectified estimates.
 
         Returns:
             Poses of the N faces, in the order of the boxes.
 
         Raises:
-            InputError: a frame or box of the wrong form.
+            InputError: a frame, box or camera of the wrong form; with a camera, a box whose crop reaches 90 degrees
+                from its axis.
             BackendError: the backend failed, or the engine is closed.
         """
         checked = check_boxes(boxes)
         count = len(checked)
+        views = None if camera is None else self._look_at(camera, checked)
         poses = Poses.empty(count)
         context = self._borrow()
         try:
             if count == 0:
                 self._crop(frame, checked, color=color)  # a bad frame is an error with no faces, too
             elif count <= self._max_batch:
-                self._run(context, frame, checked, poses, color)
+                self._run(context, frame, checked, poses, color, views)
             else:
                 for at in range(0, count, self._max_batch):
                     part = slice(at, at + self._max_batch)
                     room = Poses(poses.angles[part], poses.sigma[part], poses.rotation[part])
-                    self._run(context, frame, checked[part], room, color)
+                    seen = None if views is None else Views(views.rotations[part], views.homographies[part])
+                    self._run(context, frame, checked[part], room, color, seen)
         finally:
             self._give_back(context)
         return poses
+
+    def _look_at(self, camera: Camera, boxes: NDArray[np.float32]) -> Views:
+        if not isinstance(camera, Camera):
+            raise InputError(f"camera must be a hpe_edge.Camera, got {type(camera).__name__}")
+        return look_at(camera, boxes, self.crop, self.spec.input.size)
 
     def _run(
         self,
@@ -105,10 +128,16 @@ class PoseEngine:
         boxes: NDArray[np.float32],
         poses: Poses,
         color: FrameColor,
+        views: Views | None,
     ) -> None:
         count = len(boxes)
-        self._crop(frame, boxes, context.input(count), color=color)
+        if views is None:
+            self._crop(frame, boxes, context.input(count), color=color)
+        else:
+            self._crop.warp(frame, views.homographies, context.input(count), color=color)
         self._decode(context.run(count), poses)
+        if views is not None:
+            views.turn_back(poses)
 
     def _borrow(self) -> Context:
         with self._turn:

@@ -1,17 +1,25 @@
-"""Angles, rotations and quaternions: the one place in Python for conventions.
+"""Angles, rotations, quaternions and rotation vectors: the one place in Python for conventions.
 
 Angles are degrees in the labels' convention of 300W-LP / AFLW2000: yaw > 0, the face turns to the left of the image;
 pitch > 0, it looks up; roll > 0, it tilts clockwise in the image. Rotations take the head to OpenCV's camera frame (x
 right, y down, z away from the camera) and are the identity for a face that looks straight into the camera:
-R = Rx(-pitch) Ry(yaw) Rz(roll). Quaternions are w x y z with w >= 0. All functions take any leading shape.
+R = Rx(-pitch) Ry(yaw) Rz(roll). Quaternions are w x y z with w >= 0. Rotation vectors are the axis times the angle in
+radians, 0 to pi long, as OpenCV and SciPy have them.
+
+All functions take any leading shape and keep float32; anything else is computed in float64. NaN in, NaN out.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hpe_edge.errors import InputError
+
 FloatArray = NDArray[np.floating]
+LabelOrder = Literal["ZYX", "XYZ"]
 
 GIMBAL_RAD = 1e-3  # nearer than this to |yaw| = 90 degrees, pitch and roll are not unique
 
@@ -38,8 +46,11 @@ def rotation_from_euler(angles_deg: ArrayLike) -> FloatArray:
 def euler_from_rotation(rotation: ArrayLike) -> FloatArray:
     """Euler angles of rotations, yaw within [-90, 90].
 
-    A head turned past 90 degrees is said by pitch and roll near 180, which is the same rotation. At the gimbal (see
-    :func:`near_gimbal`) only pitch and roll together are known; there roll is 0.
+    A head turned past 90 degrees is said by pitch and roll near 180, which is the same rotation; :func:`euler_near`
+    chooses. At the gimbal (see :func:`near_gimbal`) only pitch and roll together are known; there roll is 0.
+
+    Roll is read off Rx(pitch) R = Ry(yaw) Rz(roll), so that it makes up for a pitch that is badly known near the
+    gimbal: the three angles together give R again, everywhere.
 
     Args:
         rotation: ``[..., 3, 3]``.
@@ -52,9 +63,31 @@ def euler_from_rotation(rotation: ArrayLike) -> FloatArray:
     yaw = np.arctan2(r[..., 0, 2], cy)
     locked = cy < 1e-6
     pitch = np.where(locked, np.arctan2(-r[..., 2, 1], r[..., 1, 1]), np.arctan2(r[..., 1, 2], r[..., 2, 2]))
-    roll = np.where(locked, 0.0, np.arctan2(-r[..., 0, 1], r[..., 0, 0]))
-    angles: FloatArray = np.rad2deg(np.stack([yaw, pitch, roll], axis=-1)).astype(r.dtype)
-    return angles
+    sp, cp = np.sin(pitch), np.cos(pitch)
+    roll = np.arctan2(cp * r[..., 1, 0] - sp * r[..., 2, 0], cp * r[..., 1, 1] - sp * r[..., 2, 1])
+    angles = np.rad2deg(np.stack([yaw, pitch, np.where(locked, 0.0, roll)], axis=-1))
+    # Three angles need only some of the nine numbers.
+    lost = np.asarray(np.isnan(r).any(axis=(-2, -1)))
+    return np.where(lost[..., None], np.nan, angles).astype(r.dtype)
+
+
+def euler_near(rotation: ArrayLike, angles_deg: ArrayLike) -> FloatArray:
+    """Euler angles of rotations, of the two triples that each has the one nearer to ``angles_deg``.
+
+    (yaw, pitch, roll) and (180 - yaw, pitch + 180, roll + 180) are one rotation. Where a rotation came from angles by a
+    small turn, this keeps a head turned past 90 degrees of yaw at pitch and roll near 0.
+
+    Args:
+        rotation: ``[..., 3, 3]``.
+        angles_deg: ``[..., 3]`` yaw, pitch, roll in degrees. The distance is the sum of the three differences.
+
+    Returns:
+        ``[..., 3]`` yaw, pitch, roll in degrees, within [-180, 180].
+    """
+    first = euler_from_rotation(rotation)
+    second = wrap_deg(np.asarray([180, 180, 180], first.dtype) + first * np.asarray([-1, 1, 1], first.dtype))
+    far_first, far_second = (np.abs(difference_deg(one, angles_deg)).sum(axis=-1) for one in (first, second))
+    return np.where((far_second < far_first)[..., None], second, first)
 
 
 def near_gimbal(angles_deg: ArrayLike) -> NDArray[np.bool_]:
@@ -62,6 +95,46 @@ def near_gimbal(angles_deg: ArrayLike) -> NDArray[np.bool_]:
     yaw = np.abs(_floating(angles_deg)[..., 0])
     near: NDArray[np.bool_] = np.abs(np.mod(yaw, 180.0) - 90.0) <= np.rad2deg(GIMBAL_RAD)
     return near
+
+
+def matrix_from_labels(angles_deg: ArrayLike, order: LabelOrder) -> FloatArray:
+    """The matrix in which another family writes the label triple; it is not R.
+
+    Args:
+        angles_deg: ``[..., 3]`` yaw, pitch, roll in degrees.
+        order: ``"ZYX"``: Rz(roll) Ry(yaw) Rx(pitch), as 6DRepNet and its kin train on (Hempel et al., 2022,
+            arXiv:2202.12555). ``"XYZ"``: Rx(pitch) Ry(yaw) Rz(roll), intrinsic turns about x, y, z.
+
+    Returns:
+        ``[..., 3, 3]``.
+
+    Raises:
+        InputError: another order.
+    """
+    # Rz(r) Ry(y) Rx(p) is the transpose of Rx(-p) Ry(-y) Rz(-r), so one formula serves all.
+    angles = _floating(angles_deg)
+    matrix = rotation_from_euler(angles * _label_signs(order, angles.dtype))
+    return np.swapaxes(matrix, -1, -2) if order == "ZYX" else matrix
+
+
+def labels_from_matrix(matrix: ArrayLike, order: LabelOrder) -> FloatArray:
+    """The label triple of another family's matrix, yaw within [-90, 90]; the inverse of :func:`matrix_from_labels`.
+
+    At yaw = +-90 degrees all of pitch and roll is put into pitch.
+
+    Args:
+        matrix: ``[..., 3, 3]``.
+        order: see :func:`matrix_from_labels`.
+
+    Returns:
+        ``[..., 3]`` yaw, pitch, roll in degrees.
+
+    Raises:
+        InputError: another order.
+    """
+    m = _floating(matrix)
+    signs = _label_signs(order, m.dtype)
+    return signs * euler_from_rotation(np.swapaxes(m, -1, -2) if order == "ZYX" else m)
 
 
 def quaternion_from_rotation(rotation: ArrayLike) -> FloatArray:
@@ -103,6 +176,39 @@ def rotation_from_quaternion(quaternion: ArrayLike) -> FloatArray:
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
+def quaternion_from_rotvec(rotvec_rad: ArrayLike) -> FloatArray:
+    """Unit quaternions w x y z, w >= 0, ``[..., 4]`` of rotation vectors ``[..., 3]`` of any length."""
+    v = _floating(rotvec_rad)
+    half = np.linalg.norm(v, axis=-1, keepdims=True) / 2
+    # sin(half) / half, which is 1 at 0
+    q = np.concatenate([np.cos(half), v * np.sinc(half / np.pi) / 2], axis=-1).astype(v.dtype)
+    return np.where(q[..., :1] < 0, -q, q)
+
+
+def rotvec_from_quaternion(quaternion: ArrayLike) -> FloatArray:
+    """Rotation vectors ``[..., 3]`` of quaternions w x y z ``[..., 4]``, which are normalised first.
+
+    By the arc tangent of both parts, which keeps its digits near 0 and near 180 degrees. At 180 degrees an axis and its
+    opposite are the same rotation; which of the two comes out is not said.
+    """
+    q = _floating(quaternion)
+    q = np.where(q[..., :1] < 0, -q, q) / np.linalg.norm(q, axis=-1, keepdims=True)
+    sine = np.linalg.norm(q[..., 1:], axis=-1, keepdims=True)
+    angle = 2 * np.arctan2(sine, q[..., :1])
+    rotvec: FloatArray = (q[..., 1:] * (angle / np.where(sine == 0, 1, sine))).astype(q.dtype)
+    return rotvec
+
+
+def rotation_from_rotvec(rotvec_rad: ArrayLike) -> FloatArray:
+    """Rotations ``[..., 3, 3]`` of rotation vectors ``[..., 3]``; what ``cv2.Rodrigues`` gives for one."""
+    return rotation_from_quaternion(quaternion_from_rotvec(rotvec_rad))
+
+
+def rotvec_from_rotation(rotation: ArrayLike) -> FloatArray:
+    """Rotation vectors ``[..., 3]`` of rotations ``[..., 3, 3]``; see :func:`rotvec_from_quaternion`."""
+    return rotvec_from_quaternion(quaternion_from_rotation(rotation))
+
+
 def geodesic_deg(a: ArrayLike, b: ArrayLike) -> FloatArray:
     """Angle of the rotation between ``a`` and ``b`` (``[..., 3, 3]``), 0 to 180 degrees.
 
@@ -117,8 +223,21 @@ def geodesic_deg(a: ArrayLike, b: ArrayLike) -> FloatArray:
 
 def wrap_deg(angle_deg: ArrayLike) -> FloatArray:
     """Angles brought into [-180, 180)."""
-    wrapped: FloatArray = np.mod(_floating(angle_deg) + 180.0, 360.0) - 180.0
+    # Of a number just below 0, mod makes 360 by rounding; a second mod makes that 0.
+    wrapped: FloatArray = np.mod(np.mod(_floating(angle_deg) + 180.0, 360.0), 360.0) - 180.0
     return wrapped
+
+
+def difference_deg(a_deg: ArrayLike, b_deg: ArrayLike) -> FloatArray:
+    """a - b the shorter way round, in [-180, 180) degrees."""
+    return wrap_deg(np.subtract(_floating(a_deg), _floating(b_deg)))
+
+
+def _label_signs(order: LabelOrder, dtype: np.dtype[np.floating]) -> FloatArray:
+    signs = {"ZYX": (-1, 1, -1), "XYZ": (1, -1, 1)}.get(order)
+    if signs is None:
+        raise InputError(f"order must be ZYX or XYZ, got {order!r}")
+    return np.array(signs, dtype)
 
 
 def _floating(values: ArrayLike) -> FloatArray:

@@ -53,8 +53,9 @@ def _decode(spec: ModelSpec) -> list[tuple[str, str]]:
     if isinstance(decode, (BinsDecode, AnglesDecode)):
         heads = (("yaw", decode.yaw), ("pitch", decode.pitch), ("roll", decode.roll))
         return [(name, _head(head)) for name, head in heads]
-    encoding = f"{decode.order}{', transposed' if decode.transposed else ''}"
-    return [("rotation", f"{decode.kind} from {decode.output}, column {decode.column} on, {encoding}")]
+    flipped = [name for name, sign in zip(("yaw", "pitch", "roll"), decode.signs, strict=True) if sign < 0]
+    said = f"{decode.kind} from {decode.output}, column {decode.column} on"
+    return [("rotation", f"{said}; the signs of {' and '.join(flipped)} are flipped" if flipped else said)]
 
 
 def _head(head: BinHead | AngleHead) -> str:

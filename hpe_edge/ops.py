@@ -20,7 +20,6 @@ from hpe_edge.spec import (
     BinsDecode,
     Crop,
     Input,
-    LabelOrder,
     MatrixDecode,
     ModelSpec,
     QuaternionDecode,
@@ -60,7 +59,6 @@ _ROTATIONS: dict[type[RotationDecode], native.DecodeKind] = {
     MatrixDecode: native.DecodeKind.MATRIX,
     QuaternionDecode: native.DecodeKind.QUATERNION,
 }
-_ORDERS: dict[LabelOrder, native.LabelOrder] = {"ZYX": native.LabelOrder.ZYX, "XYZ": native.LabelOrder.XYZ}
 
 
 def isa_names() -> list[str]:
@@ -221,7 +219,6 @@ class DecodeHeads:
         places = [(spec.outputs.index(head.output), head.column) for head in spec.heads()]
         decode = spec.decode
         grids, factors = [], []
-        order, transposed = native.LabelOrder.ZYX, False
         if isinstance(decode, BinsDecode):
             kind = native.DecodeKind.BINS
             grids = [(h.first_deg, h.step_deg, h.count, h.circular) for h in (decode.yaw, decode.pitch, decode.roll)]
@@ -230,10 +227,8 @@ class DecodeHeads:
             factors = [h.factor for h in (decode.yaw, decode.pitch, decode.roll)]
         else:
             kind = _ROTATIONS[type(decode)]
-            order, transposed = _ORDERS[decode.order], decode.transposed
-        self._op = native.Decode(
-            kind=kind, places=places, grids=grids, factors=factors, order=order, transposed=transposed, isa=isa
-        )
+            factors = list(decode.signs)
+        self._op = native.Decode(kind=kind, places=places, grids=grids, factors=factors, isa=isa)
 
     def __call__(self, outputs: Sequence[NDArray[np.float32]], out: Poses | None = None) -> Poses:
         """Decode N faces.
@@ -287,6 +282,15 @@ def _head_width(head: BinHead | AngleHead | RotationDecode) -> int:
     if isinstance(head, BinHead):
         return head.count
     return head.width if isinstance(head, RotationDecode) else 1
+
+
+def check_frame(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The frame, if it is uint8 ``[H, W, 3]`` with packed rows.
+
+    Raises:
+        InputError: it is not; the message names what is wrong.
+    """
+    return _view_frame(frame, "BGR")[0]
 
 
 def check_boxes(boxes: ArrayLike) -> NDArray[np.float32]:

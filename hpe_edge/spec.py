@@ -22,7 +22,6 @@ MAX_MARGIN = 100.0  # a hundred boxes to each side; beyond that, a slip of the d
 
 Triple = tuple[float, float, float]
 Square = Literal["extend", "shrink", "none"]
-LabelOrder = Literal["ZYX", "XYZ"]
 
 
 @dataclass(frozen=True)
@@ -172,21 +171,21 @@ class RotationDecode:
     Attributes:
         output: name of the graph output that holds the numbers.
         column: first of ``width`` columns in that output.
-        order: ``"ZYX"``: the matrix is Rz(roll) Ry(yaw) Rx(pitch), as 6DRepNet and its kin have it; ``"XYZ"``: it is
-            Rx(pitch) Ry(yaw) Rz(roll).
-        transposed: it is the matrix's transpose that is so.
+        signs: 1 or -1 for yaw, pitch and roll. The matrix is Rz(roll) Ry(yaw) Rx(pitch), as 6DRepNet and its kin have
+            it, of the angles times these.
     """
 
     kind: ClassVar[str]
     width: ClassVar[int]
     output: str
     column: int = 0
-    order: LabelOrder = "ZYX"
-    transposed: bool = False
+    signs: Triple = (1.0, 1.0, 1.0)
 
     def __post_init__(self) -> None:
         _check_column(self.column)
-        _check_choice("decode.order", self.order, get_args(LabelOrder))
+        _set_numbers(self, "decode", "signs", 3)
+        if not all(abs(sign) == 1 for sign in self.signs):
+            raise ModelError(f"decode.signs must be 1 or -1 for yaw, pitch and roll, got {self.signs}")
 
 
 @dataclass(frozen=True)

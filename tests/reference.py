@@ -157,18 +157,16 @@ def rz(deg: float) -> Array:
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
 
 
-def label_matrix(yaw_deg: float, pitch_deg: float, roll_deg: float, order: str) -> Array:
+def label_matrix(yaw_deg: float, pitch_deg: float, roll_deg: float) -> Array:
     """The matrix by which a network says the label triple, multiplied out from its factors."""
-    factors = {"X": rx(pitch_deg), "Y": ry(yaw_deg), "Z": rz(roll_deg)}
-    return factors[order[0]] @ factors[order[1]] @ factors[order[2]]
+    return rz(roll_deg) @ ry(yaw_deg) @ rx(pitch_deg)
 
 
-def label_quaternion(yaw_deg: float, pitch_deg: float, roll_deg: float, order: str) -> Array:
+def label_quaternion(yaw_deg: float, pitch_deg: float, roll_deg: float) -> Array:
     """The same rotation as w x y z, multiplied out from one quaternion per factor."""
-    angles = {"X": pitch_deg, "Y": yaw_deg, "Z": roll_deg}
     product = np.array([1.0, 0, 0, 0])
-    for axis in order:
-        half = np.deg2rad(angles[axis]) / 2
+    for axis, degrees in (("Z", roll_deg), ("Y", yaw_deg), ("X", pitch_deg)):
+        half = np.deg2rad(degrees) / 2
         factor = np.zeros(4)
         factor[0], factor["WXYZ".index(axis)] = np.cos(half), np.sin(half)
         product = _hamilton(product, factor)

@@ -328,6 +328,7 @@ def test_onnxruntime_is_told_not_to_report(tmp_path: Path, model: Path) -> None:
 def test_public_names() -> None:
     assert set(hpe_edge.__all__) == {
         "BackendError",
+        "Camera",
         "Crop",
         "HpeEdgeError",
         "InputError",

@@ -31,7 +31,7 @@ SPEC = tiny_spec()
         replace(SPEC, gate=GateResult("onnx with pytorch", "sample", 64, 1e-6, 2e-6, 3e-6, {"worst_deg": 0.01})),
         replace(SPEC, decode=Rot6dDecode("logits"), crop=Crop(resampling="antialias", fill=(1, 2, 3), clip=True)),
         replace(SPEC, decode=MatrixDecode("logits", 3), crop=Crop(square="shrink")),
-        replace(SPEC, decode=QuaternionDecode("logits", 3, "XYZ", True), crop=Crop(square="none")),
+        replace(SPEC, decode=QuaternionDecode("logits", 3, (1, -1, -1)), crop=Crop(square="none")),
         replace(SPEC, decode=AnglesDecode(*(AngleHead("logits", i, -1.5) for i in range(3)))),
         replace(SPEC, outputs=("logits", "extra")),
     ],
@@ -58,9 +58,9 @@ def test_the_written_form_stays_readable() -> None:
     assert (spec.architecture, spec.decode.yaw.first_deg, spec.input.mean[0]) == ("lightweight", -97.5, 0.485)
 
 
-def test_a_rotation_head_without_an_order_is_6drepnets() -> None:
+def test_a_rotation_head_without_signs_is_6drepnets() -> None:
     spec = ModelSpec.from_json(edited("decode", value={"kind": "rot6d", "output": "logits", "column": 0}))
-    assert spec.decode == Rot6dDecode("logits", 0, "ZYX", False)
+    assert spec.decode == Rot6dDecode("logits", 0, (1.0, 1.0, 1.0))
 
 
 def edited(*path: object, value: object = None, remove: bool = False) -> str:
@@ -109,11 +109,8 @@ def edited(*path: object, value: object = None, remove: bool = False) -> str:
         ),
         (edited("crop", "square", value="grow"), "extend, shrink, none, got 'grow'"),
         (edited("crop", "square", value=["extend"]), "extend, shrink, none"),
-        (
-            edited("decode", value={"kind": "rot6d", "output": "logits", "order": "YXZ"}),
-            "order must be one of ZYX, XYZ",
-        ),
-        (edited("decode", value={"kind": "rot6d", "output": "logits", "transposed": 1}), "transposed must be bool"),
+        (edited("decode", value={"kind": "rot6d", "output": "logits", "signs": [1, 1]}), "signs must be a list of 3"),
+        (edited("decode", value={"kind": "rot6d", "output": "logits", "signs": [1, 1, 0.5]}), "signs must be 1 or -1"),
         (edited("decode", value={"kind": "quaternion", "column": 0}), "lacks the field 'output'"),
         (edited("crop", "resampling", value="nearest"), "bilinear, antialias"),
         (edited("outputs", value="logits"), "a list"),
@@ -154,7 +151,7 @@ def test_values_are_checked_in_python_too() -> None:
         BinHead("x", -1, 0, 1, 3)
     with pytest.raises(ModelError, match=r"crop\.square must be one of extend, shrink, none, got True"):
         Crop(square=True)  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match=r"decode\.order must be one of ZYX, XYZ"):
-        QuaternionDecode("x", order="XZY")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match=r"decode\.signs must be 1 or -1"):
+        QuaternionDecode("x", signs=(1, 1, 0))
     with pytest.raises(ModelError):
         AngleHead("x", 0, 0.0)

@@ -10,7 +10,7 @@ using namespace hpe;
 
 template <PixelFormat kFormat>
 __global__ void all_formulas(Frame frame, Box box, CropRule crop, Homography homography, BinGrid grid, Moments moments,
-                             LabelOrder order, float* out, Half* half, uint8_t* byte, PoseArrays poses) {
+                             const float* signs, float* out, Half* half, uint8_t* byte, PoseArrays poses) {
     const Window w = crop_window(box, crop, frame.width, frame.height);
     const Axis axis = make_axis(w.x, w.cut_x, 112, crop.antialias);
     const double center = sample_center(axis, static_cast<int>(threadIdx.x));
@@ -24,16 +24,16 @@ __global__ void all_formulas(Frame frame, Box box, CropRule crop, Homography hom
     store_value(exp_nonpositive(sum), byte);
     float m[9];
     matrix_from_6d(out, m);
-    Angles angles = angles_from_label_matrix(m, label_layout(order, false));
+    Angles angles = angles_from_label_matrix(m, signs);
     matrix_from_quaternion(out, m);
-    angles.roll += angles_from_label_matrix(m, label_layout(order, true)).roll;
+    angles.roll += angles_from_label_matrix(m, signs).roll;
     angles.yaw += expected_angle(grid, moments) + angle_deviation(grid, moments);
     write_pose(angles, nullptr, poses, 0);
 }
 
 template __global__ void all_formulas<PixelFormat::kColor>(Frame, Box, CropRule, Homography, BinGrid, Moments,
-                                                           LabelOrder, float*, Half*, uint8_t*, PoseArrays);
+                                                           const float*, float*, Half*, uint8_t*, PoseArrays);
 template __global__ void all_formulas<PixelFormat::kNv12>(Frame, Box, CropRule, Homography, BinGrid, Moments,
-                                                          LabelOrder, float*, Half*, uint8_t*, PoseArrays);
+                                                          const float*, float*, Half*, uint8_t*, PoseArrays);
 
 }  // namespace
