@@ -1,42 +1,25 @@
-"""Reading a checkpoint: tensors only. Nothing in the file is ever executed."""
+"""Reading a checkpoint: the weights and nothing else. Nothing in the file is executed unless it is trusted."""
 
 from __future__ import annotations
 
-import codecs
 import hashlib
-import io
-import re
 import stat
-import warnings
-import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from export.foreign import refuse_foreign
+from export.keras_weights import is_hdf5, read_keras
+from export.safetensors_file import is_safetensors, read_safetensors
+from export.state_dict import find_state
+from export.unpickle import unpickle
 from hpe_edge.errors import ModelError, ModelNotFoundError
 
-# Keys under which training scripts put the weights, beside epochs and optimizer state.
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
-_SHOWN_KEYS = 5
-_SAVE = "save the weights alone where its code is at hand: torch.save(model.state_dict(), 'weights.pth')"
-
-# First bytes of files that are taken for checkpoints by mistake, and what to do about it.
-_FOREIGN = (
-    (b"\xff\xd8\xff", "a JPEG picture; name the weights"),
-    (b"\x89PNG", "a PNG picture; name the weights"),
-    (b"RIFF", "a WebP picture or a sound; name the weights"),
-    (b"\x89HDF", "an HDF5 file, as Keras writes it; only PyTorch checkpoints are read"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself; run `git lfs pull`"),
-    (b"<", "a web page or XML, probably a failed download; download the file again"),
-)
-_ZIP = b"PK\x03\x04"
-_PICKLE = b"\x80"
-_TORCH_PICKLE = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number with which torch.save began before 1.6
-_ONNX_START = re.compile(rb"\x08[\x01-\x20]\x12.(pytorch|[ -~]{3,})", re.DOTALL)  # ir_version, then producer_name
+_STARTS = (b"PK\x03\x04", b"\x80", b"\x89HDF\r\n\x1a\n")  # zip and pickle, as PyTorch writes them; HDF5
+_SHORTEST = 16
 
 
 @dataclass(frozen=True)
@@ -48,30 +31,51 @@ class Checkpoint:
         sha256: of its bytes, in hexadecimal.
         state: key -> tensor; all are float32 but BatchNorm's step counters.
         notes: what was done to get there, for people.
+        layout: how ``state`` is to be understood. ``"torch"``: a state dict, identified by its keys. ``"keras"``:
+            weights by position; the order is the file's, the keys are ``layer name/weight name``, and the tensors have
+            Keras' own axis order.
     """
 
     path: Path
     sha256: str
     state: dict[str, Tensor]
     notes: tuple[str, ...]
+    layout: Literal["torch", "keras"] = "torch"
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a PyTorch checkpoint (``.pkl``, ``.pth``, ``.pt``, ``.tar``, ``.chkpt``; the name does not matter).
+def load_checkpoint(path: Path, *, trust: bool = False) -> Checkpoint:
+    """Read PyTorch, safetensors or Keras weights; the content says which, the file's name does not matter.
+
+    Args:
+        path: ``.pth``, ``.pt``, ``.pkl``, ``.ckpt``, ``.chkpt``, ``.tar``, ``.safetensors``, ``.h5`` or ``.hdf5``.
+        trust: read a file that holds code or whole objects by running that code. The safe way is tried first, and the
+            notes say which it was.
 
     Raises:
         ModelNotFoundError: there is no such file.
         ModelError: no regular file, empty, truncated, damaged, of another kind, holding code or whole objects in place
             of tensors, or weights that are not finite; the message says which, and what to do.
+        BackendError: the package that reads this kind of file is missing.
     """
     data = _read(path)
-    plain = _unpickle(path, data)
-    state, notes = _find_state(path, plain)
+    layout: Literal["torch", "keras"] = "torch"
+    notes: list[str] = []
+    if is_safetensors(data):
+        state = read_safetensors(path, data)
+    elif is_hdf5(data):
+        state, notes = read_keras(path, data)
+        layout = "keras"
+    else:
+        refuse_foreign(path, data)
+        plain, notes = unpickle(path, data, trust)
+        state, places = find_state(path, plain)
+        notes += places
     return Checkpoint(
         path=path,
         sha256=hashlib.sha256(data).hexdigest(),
         state=_check_tensors(path, state, notes),
         notes=tuple(notes),
+        layout=layout,
     )
 
 
@@ -89,90 +93,9 @@ def _read(path: Path) -> bytes:
         raise ModelError(f"{path} is no regular file but a device or pipe; name the checkpoint file")
     if not data:
         raise ModelError(f"{path} is empty; the download or the copy did not finish: fetch it again")
-    start = data[:512].removeprefix(codecs.BOM_UTF8).lstrip()  # what may stand before the first tag of a page
-    for mark, what in _FOREIGN:
-        if start.startswith(mark):
-            raise ModelError(f"{path} is not a checkpoint but {what}")
-    if _ONNX_START.match(data):
-        raise ModelError(
-            f"{path} is not a checkpoint but an ONNX model; one made by this tool runs as it is, any other must be "
-            "exported from its checkpoint"
-        )
-    if len(data) < len(_TORCH_PICKLE) and (data.startswith(_PICKLE) or _ZIP.startswith(data[: len(_ZIP)])):
+    if len(data) < _SHORTEST and any(start.startswith(data[: len(start)]) for start in _STARTS):
         raise ModelError(f"{path} is truncated: it has only {len(data)} bytes; fetch it again")
-    if _is_text(data):
-        raise ModelError(f"{path} is not a checkpoint but a text file; name the weights (.pkl, .pth, .pt, .tar)")
     return data
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        start = codecs.getincrementaldecoder("utf-8")().decode(data[:512])  # which may end within a character
-    except UnicodeDecodeError:
-        return False
-    return all(letter in "\t\n\f\r" or (letter >= " " and letter != "\x7f") for letter in start)
-
-
-def _unpickle(path: Path, data: bytes) -> Any:
-    if data.startswith(_PICKLE) and not data.startswith(_TORCH_PICKLE):
-        raise ModelError(
-            f"{path} was refused, and nothing in it was run: it is a pickle, which can hold code, and not one that "
-            f"PyTorch writes; {_SAVE}"
-        )
-    try:
-        damaged = _damaged_entry(data) if data.startswith(_ZIP) else None
-        if damaged is None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about the file's form, which the errors below say better
-                return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
-    except MemoryError:
-        raise ModelError(f"{path} does not fit into memory; close other programs or use a larger machine") from None
-    except Exception as error:  # torch.load's errors share no base class, and hostile files reach many of them
-        raise ModelError(f"{path} {_reason(str(error))}") from None
-    raise ModelError(f"{path} is damaged: the checksum of {damaged} in it is wrong; fetch it again")
-
-
-def _damaged_entry(data: bytes) -> str | None:
-    """The first entry of a zip archive whose checksum is wrong; torch.load does not look at them."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        # torch writes zeros where torch.serialization.set_crc32_options(False) was called.
-        return archive.testzip() if any(entry.CRC for entry in archive.infolist()) else None
-
-
-def _reason(message: str) -> str:
-    """What torch.load's message means, and what to do; its own advice, to load without checks, is not repeated."""
-    if "TorchScript" in message:
-        return f"is a TorchScript archive, which holds code; {_SAVE}"
-    name = re.search(r"(?:GLOBAL|global|class|function) ([A-Za-z_][\w.]*\.\w+)", message)
-    if name is not None:
-        return (
-            f"was refused, and nothing in it was run: it holds more than tensors (it asks for {name[1]}); if it is a "
-            f"whole model or a training state from someone you trust, {_SAVE}"
-        )
-    return "cannot be read as a PyTorch checkpoint; it may be truncated or of another kind: fetch it again"
-
-
-def _find_state(path: Path, plain: Any) -> tuple[dict[str, Tensor], list[str]]:
-    """The state dict within what the file holds, and under which keys it stood."""
-    notes: list[str] = []
-    at: Any = plain
-    while isinstance(at, Mapping):
-        if at and all(isinstance(key, str) and isinstance(value, Tensor) for key, value in at.items()):
-            return {key: value.detach() for key, value in at.items()}, notes
-        wrapper = next((key for key in _WRAPPERS if isinstance(at.get(key), Mapping)), None)
-        if wrapper is None:
-            break
-        notes.append(f"the weights stand under {wrapper!r}")
-        at = at[wrapper]
-    raise ModelError(f"{path} holds no state dict but {_describe(at)}; {_SAVE}")
-
-
-def _describe(value: Any) -> str:
-    if isinstance(value, Mapping):
-        keys = [str(key) for key in value]
-        shown = ", ".join(keys[:_SHOWN_KEYS]) + ", ..." * (len(keys) > _SHOWN_KEYS)
-        return f"a dictionary with the keys {shown}" if keys else "an empty dictionary"
-    return f"one {type(value).__name__}"
 
 
 def _check_tensors(path: Path, state: dict[str, Tensor], notes: list[str]) -> dict[str, Tensor]:

@@ -7,39 +7,46 @@ import importlib
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from onnx import ModelProto
-from torch import nn
 
-from export import graph, zoo
-from export.checkpoint import Checkpoint, load_checkpoint
+from export import graph
+from export.adopt import adopt
 from export.faces import Faces, gate_faces
-from export.gate import (
-    GateFailed,
-    Limits,
-    Report,
-    Runner,
-    backend_runner,
-    check_reference,
-    compare,
-    poses_of,
-    select,
-)
-from export.zoo.family import Family
+from export.gate import Limits, Report
+from export.network import load_network
+from export.prove import prove
+from export.say import describe_crop, say, size
 from hpe_edge.atomic import Pending
-from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
-from hpe_edge.errors import InputError, OutputError
-from hpe_edge.info import SQUARE_IN_WORDS
-from hpe_edge.spec import Crop, ModelSpec, Origin
+from hpe_edge.errors import InputError
+from hpe_edge.poses import Poses
+from hpe_edge.spec import ModelSpec
 from hpe_edge.version import __version__
 
 _TOOLS = ("torch", "onnx", "onnxsim", "onnxruntime")
-_BATCH = 8  # faces that PyTorch and a dynamic ONNX take at once in the gate
-_ALONE = 16  # faces that are also run one at a time
+
+
+class Exportable(Protocol):
+    """What becomes an ONNX file: a checkpoint's network, several averaged, or someone else's ONNX file."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What it will be run with; the tools and the gate's result are still to come."""
+
+    @property
+    def crop_note(self) -> str:
+        """How well the crop is known, for people."""
+
+    @property
+    def compared(self) -> str:
+        """What the gate compares, such as ``"onnx with pytorch"``."""
+
+    def to_onnx(self, batch: int | None) -> ModelProto:
+        """The graph, not yet simplified, for a fixed batch or, None, any."""
+
+    def reference(self, faces: Faces) -> Poses:
+        """What it says of the faces in its original form."""
 
 
 def convert(args: argparse.Namespace) -> None:
@@ -49,35 +56,29 @@ def convert(args: argparse.Namespace) -> None:
         HpeEdgeError: whatever is wrong with the checkpoint, the faces or the places; nothing was written.
         GateFailed: the angles changed; nothing was written.
     """
-    checkpoint = _unprefixed(load_checkpoint(args.checkpoint))
-    _say("checkpoint", f"{checkpoint.path}, sha256 {checkpoint.sha256[:12]}...", *checkpoint.notes)
-    family = _find_family(checkpoint, args.arch)
-    net = family.load(checkpoint.state)
-    out: Path = args.output or Path(f"{family.name}.onnx")
+    network = load_network(args.checkpoint, args.arch, trust=args.trust) if args.checkpoint else None
+    source: Exportable | None = adopt(args.adopt, args.arch[0], network) if args.adopt else network
+    assert source is not None  # the command line asks for one of the two
+    out: Path = args.output or Path(f"{source.spec.architecture.replace(' ', '')}.onnx")
     _check_output(out, args)
     pending = Pending(out)
     try:
-        spec, reports = _build(checkpoint, family, net, args, pending)
+        spec, reports = _build(source, args, pending)
         replaced = out.exists()
         pending.commit()
     finally:
         pending.discard()
-    _say("gate", *reports[0].table().splitlines(), *(report.line() for report in reports[1:]))
-    _say("crop", *_describe_crop(spec.crop), family.crop_note)
-    _say("written", f"{out}{', in place of the file that was there' if replaced else ''}")
-    _say("next", f"hpe-edge run PICTURE --model {shlex.quote(str(out))} -o posed.jpg")
-
-
-def _unprefixed(checkpoint: Checkpoint) -> Checkpoint:
-    prefix, state = zoo.strip_prefix(checkpoint.state)
-    if not prefix:
-        return checkpoint
-    return replace(checkpoint, state=state, notes=(*checkpoint.notes, f"the prefix {prefix!r} is taken off every key"))
+    say("gate", *reports[0].table().splitlines(), *(report.line() for report in reports[1:]))
+    say("crop", *describe_crop(spec.crop), source.crop_note)
+    say("written", f"{out}{', in place of the file that was there' if replaced else ''}")
+    say("next", f"hpe-edge run PICTURE --model {shlex.quote(str(out))} -o posed.jpg")
 
 
 def _check_output(out: Path, args: argparse.Namespace) -> None:
     """The output would take the place of what it is made from."""
-    for option, path in (("CHECKPOINT", args.checkpoint), ("--faces", args.faces), ("--boxes", args.boxes)):
+    given = [("CHECKPOINT", path) for path in args.checkpoint]
+    given += [("--adopt", args.adopt), ("--faces", args.faces), ("--boxes", args.boxes)]
+    for option, path in given:
         if path is not None and _same(out, path):
             raise InputError(f"the output and {option} are the same file {path}; name another output with -o")
 
@@ -89,38 +90,21 @@ def _same(a: Path, b: Path) -> bool:
         return False
 
 
-def _find_family(checkpoint: Checkpoint, asked: str | None) -> Family:
-    family = zoo.get(asked) if asked else zoo.recognise(checkpoint.state)
-    why = "as asked for" if asked else f"recognised: all {len(family.expected)} keys and shapes are its own"
-    drops = [f"left out: {drop.why}" for drop in family.dropped(checkpoint.state)]
-    _say(
-        "family",
-        f"{family.name} ({why})",
-        family.title,
-        family.source,
-        f"its authors report: {family.published}",
-        *drops,
-    )
-    return family
-
-
-def _build(
-    checkpoint: Checkpoint, family: Family, net: nn.Module, args: argparse.Namespace, pending: Pending
-) -> tuple[ModelSpec, list[Report]]:
-    """Write the finished model, not yet under its name; GateFailed where it does not do what the network does."""
-    raw = graph.trace(family.export_form(net), family.input, family.output, args.batch)
+def _build(source: Exportable, args: argparse.Namespace, pending: Pending) -> tuple[ModelSpec, list[Report]]:
+    """Write the finished model, not yet under its name; GateFailed where it does not do what its original does."""
+    raw = source.to_onnx(args.batch or None)
     model = graph.simplify(raw)
-    _say(
+    say(
         "graph",
-        f"opset {graph.OPSET}, batch {args.batch or 'dynamic'}; simplified from {len(raw.graph.node)} nodes "
-        f"({_size(raw.ByteSize())}) to {len(model.graph.node)} ({_size(model.ByteSize())})",
+        f"opset {graph.opset(model)}, batch {graph.batch(model) or 'dynamic'}; simplified from {len(raw.graph.node)} "
+        f"nodes ({size(raw.ByteSize())}) to {len(model.graph.node)} ({size(model.ByteSize())})",
     )
-    origin = Origin(checkpoint=checkpoint.path.name, sha256=checkpoint.sha256, tools=_tools(model))
-    spec = family.spec(origin)
+    spec = replace(source.spec, origin=replace(source.spec.origin, tools=_tools(model)))
     graph.save(model, spec, pending)
     faces = gate_faces(spec.crop, spec.input, args.faces, args.boxes)
-    _say("faces", faces.source, *faces.notes)
-    reports = _gate(net, pending.temp, spec, faces, Limits(worst_deg=args.worst_deg))
+    say("faces", faces.source, *faces.notes)
+    limits = Limits(worst_deg=args.worst_deg)
+    reports = prove(source.reference(faces), source.compared, pending.temp, spec, faces, limits)
     spec = replace(spec, gate=reports[0].result())
     graph.save(model, spec, pending)
     return spec, reports
@@ -128,67 +112,5 @@ def _build(
 
 def _tools(model: ModelProto) -> dict[str, str]:
     versions = {name: str(importlib.import_module(name).__version__) for name in _TOOLS}
-    producer = f"{model.producer_name} {model.producer_version}"
-    opset = next(entry.version for entry in model.opset_import if entry.domain == "")
-    return {"hpe_edge": __version__, **versions, "producer": producer, "opset": str(opset)}
-
-
-def _gate(net: nn.Module, path: Path, spec: ModelSpec, faces: Faces, limits: Limits) -> list[Report]:
-    """The file against the torch module, and against itself with each face alone.
-
-    Raises:
-        ModelError: the torch module's answers are NaN, or all the same.
-        GateFailed: either differs by more than the limits.
-    """
-    torch_poses = poses_of(_torch_runner(net), spec, faces.crops, _BATCH)
-    check_reference(torch_poses)
-    backend = OnnxRuntimeBackend(path)
-    run = backend_runner(backend)
-    together = poses_of(run, spec, faces.crops, backend.max_batch)
-    apart = np.linspace(0, len(faces.crops) - 1, _ALONE).round().astype(int)
-    alone = poses_of(run, spec, faces.crops[apart], 1)
-    reports = [
-        compare(torch_poses, together, compared="onnx with pytorch", source=faces.source, limits=limits),
-        compare(
-            select(together, apart),
-            alone,
-            compared="a face alone with the same in a batch",
-            source=faces.source,
-            limits=limits,
-        ),
-    ]
-    backend.close()
-    for report in reports:
-        if not report.passed:
-            _say("gate", *report.table().splitlines())
-            raise GateFailed(report)
-    return reports
-
-
-def _torch_runner(net: nn.Module) -> Runner:
-    def run(crops: NDArray[Any]) -> list[NDArray[np.float32]]:
-        with torch.inference_mode():
-            return [net(torch.from_numpy(crops)).numpy()]
-
-    return run
-
-
-def _say(what: str, *lines: str) -> None:
-    """One step of the report: a word, then its lines, indented alike."""
-    try:
-        for i, line in enumerate(lines):
-            print(f"{what if i == 0 else '':<12}{line}", flush=True)
-    except BrokenPipeError:
-        raise  # whoever reads has had enough, which is no error to be told
-    except OSError as error:
-        raise OutputError(f"cannot write to standard output: {error.strerror}") from None
-
-
-def _describe_crop(crop: Crop) -> list[str]:
-    sides = ", ".join(f"{side} {m:g}" for side, m in zip(("left", "top", "right", "bottom"), crop.margins, strict=True))
-    steps = [SQUARE_IN_WORDS[crop.square]] + ["cut at the frame's edges"] * crop.clip + [crop.resampling]
-    return [f"a tight face box, grown by {sides} of its size;", ", ".join(steps)]
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+    producer = f"{model.producer_name} {model.producer_version}".strip()
+    return {"hpe_edge": __version__, **versions, "producer": producer, "opset": str(graph.opset(model))}

@@ -114,7 +114,7 @@ def _collect(
 
 def _detector() -> Callable[[Frame], Boxes]:
     detector = HaarDetector()
-    return lambda frame: detector(frame.image)
+    return lambda frame: detector.landmark_boxes(detector(frame.image))
 
 
 def _step(source: Source) -> int:

@@ -17,16 +17,16 @@ from hpe_edge.spec import METADATA_KEY, Input, ModelSpec
 OPSET = 17  # the newest that TensorRT 8.5, JetPack 5's, reads
 
 
-def trace(net: nn.Module, input: Input, output: str, batch: int | None) -> onnx.ModelProto:
+def trace(net: nn.Module, input: Input, outputs: tuple[str, ...], batch: int | None) -> onnx.ModelProto:
     """The module as ONNX, as torch's tracing exporter writes it.
 
     The tracing exporter is asked for by name: it folds BatchNorm into the convolutions and keeps a dynamic batch axis
     without inventing shape arithmetic around it.
 
     Args:
-        net: in eval mode; one input, one output.
+        net: in eval mode; one input.
         input: the input's name and size.
-        output: the output's name.
+        outputs: the outputs' names.
         batch: the fixed batch, or None for a dynamic axis ``N``.
     """
     image = torch.zeros(batch or 2, 3, input.size, input.size)
@@ -38,8 +38,8 @@ def trace(net: nn.Module, input: Input, output: str, batch: int | None) -> onnx.
             (image,),
             file,
             input_names=[input.name],
-            output_names=[output],
-            dynamic_axes=None if batch else {input.name: {0: "N"}, output: {0: "N"}},
+            output_names=list(outputs),
+            dynamic_axes=None if batch else {name: {0: "N"} for name in (input.name, *outputs)},
             opset_version=OPSET,
             dynamo=False,
         )
@@ -52,7 +52,10 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         ModelError: the simplified graph does not give the same outputs, or is not valid.
     """
-    simplified, same = onnxsim.simplify(model)
+    try:
+        simplified, same = onnxsim.simplify(model)
+    except Exception as error:  # its errors share no base class
+        raise ModelError(f"the graph cannot be simplified ({error})") from None
     if not same:
         raise ModelError("the simplified graph gives other outputs than the exported one; upgrade onnxsim")
     try:
@@ -61,6 +64,18 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
         raise ModelError(f"the exported graph is not valid ONNX ({error}); upgrade onnx, onnxsim and torch") from None
     del simplified.metadata_props[:]  # onnxsim's diary of what it did
     return simplified
+
+
+def opset(model: onnx.ModelProto) -> int:
+    """The version of ONNX's own operators that the graph is written in."""
+    version: int = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    return version
+
+
+def batch(model: onnx.ModelProto) -> int | None:
+    """The fixed batch of the graph's input; None for any."""
+    first = model.graph.input[0].type.tensor_type.shape.dim[0]
+    return first.dim_value if first.HasField("dim_value") else None
 
 
 def save(model: onnx.ModelProto, spec: ModelSpec, pending: Pending) -> None:

@@ -47,6 +47,12 @@ def _command(argv: list[str] | None) -> int:
     try:
         args = _parse(argv)
         _need_packages()
+        if args.list:
+            from export.listing import listing
+            from hpe_edge.console import show
+
+            show(listing())
+            return 0
         from export.convert import convert
         from export.gate import GateFailed
 
@@ -107,25 +113,51 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         epilog="Exit status: 0 done, 1 a failure, 2 wrong usage, 3 the angles changed by more than the limit, 128 + n "
         "stopped by signal n.",
     )
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="PyTorch weights: .pkl, .pth, .pt, .tar")
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        nargs="*",
+        metavar="CHECKPOINT",
+        help="trained weights: .pth, .pt, .pkl, .tar, .chkpt, .safetensors, or Keras .h5 (WHENet); several become one "
+        "model that averages what they say",
+    )
+    parser.add_argument(
+        "--list",
+        action="store_true",
+        help="list the known architectures: input, heads, parameters, reported accuracy with its source",
+    )
     parser.add_argument(
         "--arch",
+        action="append",
+        default=[],
         choices=zoo.names(),
         metavar="NAME",
-        help=f"architecture family: {', '.join(zoo.names())}; by default it is recognised from the weights",
+        help="architecture, see --list; by default it is recognised from the weights. With several checkpoints: one "
+        "for each, in their order, or one for all",
+    )
+    parser.add_argument(
+        "--adopt",
+        type=Path,
+        metavar="X.onnx",
+        help="take this ONNX file, exported elsewhere from the architecture that --arch names; with a CHECKPOINT the "
+        "check compares with that, else with the file as it was",
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="run the code that a checkpoint holds, where reading needs it; only for files from someone you trust",
     )
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
         metavar="OUT",
-        help="the ONNX file to write; an existing one is replaced (default: the family's name with .onnx, in the "
+        help="the ONNX file to write; an existing one is replaced (default: the architecture's name with .onnx, in the "
         "current folder)",
     )
     parser.add_argument(
         "--batch",
         type=_batch,
-        default=None,
         metavar="N",
         help="faces per run: 'dynamic' for any number (default), or a fixed number, which some accelerators need",
     )
@@ -146,19 +178,37 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         type=_positive,
         default=ONNX_LIMITS.worst_deg,
         metavar="DEG",
-        help="largest difference to PyTorch that passes, in degrees (default: %(default)s)",
+        help="largest difference that passes, in degrees (default: %(default)s)",
     )
     args = parser.parse_args(argv)
+    _check(parser, args)
+    return args
+
+
+def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """What argparse cannot say by itself."""
+    if args.list:
+        return
+    if not args.checkpoint and args.adopt is None:
+        parser.error("name the CHECKPOINT to convert; --list shows the known architectures")
+    if args.adopt is not None and (len(args.arch) != 1 or len(args.checkpoint) > 1):
+        parser.error("--adopt needs one --arch, for an ONNX file does not tell its family; and one CHECKPOINT at most")
+    if args.adopt is not None and args.batch is not None:
+        parser.error("--batch belongs to an export; an adopted file keeps its own")
+    if len(args.arch) not in (0, 1, len(args.checkpoint)):
+        parser.error(
+            f"{len(args.arch)} --arch for {len(args.checkpoint)} checkpoints: give one for each, in their order, or one"
+        )
     if args.boxes is not None and args.faces is None:
         parser.error("--boxes says where the faces are in --faces; name those pictures, too")
     if args.output is not None and args.output.suffix != ".onnx":
         parser.error(f"-o must name a file that ends in .onnx, got {args.output}")
-    return args
 
 
-def _batch(text: str) -> int | None:
+def _batch(text: str) -> int:
+    """0 is a dynamic batch."""
     if text == "dynamic":
-        return None
+        return 0
     if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= 1024:
         raise argparse.ArgumentTypeError(f"must be 'dynamic' or a number from 1 to 1024, got {text!r}")
     return int(text)

@@ -118,7 +118,7 @@ def _same(a: Path, b: Path) -> bool:
 
 def _haar() -> FindFaces:
     detector = HaarDetector()
-    return lambda frame: detector(frame.image)
+    return lambda frame: detector.landmark_boxes(detector(frame.image))
 
 
 def _no_face(source: Source, find: FindFaces, report: Report) -> str:

@@ -1,4 +1,4 @@
-"""README's figures are those of the committed benchmark runs, and CI finds the commands in it."""
+"""The figures of README and the documents are those of the committed benchmark runs, and CI finds the commands in it."""
 
 from __future__ import annotations
 
@@ -57,6 +57,24 @@ def test_accuracy_figures() -> None:
     cells = " | ".join(f"{own[f'{angle}_mae_deg']:.2f}°" for angle in ("yaw", "pitch", "roll", "mean"))
     assert f"its default: square of 1.25 times the box | {cells} |" in README
     assert f"without it the error is {by_crop['square of 1 times the box']['mean_mae_deg']:.2f}°" in README
+
+
+def test_rectification_figures() -> None:
+    page = (ROOT / "docs" / "conventions.md").read_text(encoding="utf-8")
+    figures = {
+        (p["outline"], p["frame"].split()[0], p["off_axis_deg"]): r["figures"]
+        for r in results("rectification")
+        for p in [r["parameters"]]
+    }
+
+    def cell(outline: str, frame: str, degrees: int, what: str) -> str:
+        found = figures[outline, frame, degrees]
+        return f"{found[f'{what}_mean_deg']:.2f} / {found[f'{what}_p95_deg']:.2f}"
+
+    for degrees in (0, 5, 10, 15, 20, 25):
+        far = [cell("68 landmarks", "1920", degrees, what) for what in ("without_camera", "with_camera")]
+        near = cell("68 landmarks", "640", degrees, "with_camera")
+        assert f"| {degrees}° | {far[0]} | {far[1]} | {near} |" in page
 
 
 def test_no_placeholder_is_left() -> None:

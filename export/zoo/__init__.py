@@ -1,4 +1,4 @@
-"""Architecture families whose published checkpoints can be exported: one small file each, and one line below."""
+"""Architecture families whose published checkpoints can be exported: a file for each, and one line below."""
 
 from __future__ import annotations
 
@@ -16,9 +16,38 @@ if TYPE_CHECKING:
 
 # Family name -> where its Family stands. The modules need torch, so they are imported when asked for.
 _REGISTRY = {
-    "lightweight": "export.zoo.lightweight:FAMILY",
-    "hopenet": "export.zoo.hopenet:FAMILY",
-    "ehpnet": "export.zoo.ehpnet:FAMILY",
+    "lightweight": "lightweight:FAMILY",
+    "hopenet": "hopenet:HOPENET",
+    "hopenet-regression": "hopenet:HOPENET_REGRESSION",
+    "hopenet-alexnet": "alexnet:FAMILY",
+    "hopenet-lite": "hopenet_lite:FAMILY",
+    "lenet5": "lenet:FAMILY",
+    "hybrid": "hybrid:FAMILY",
+    "ehpnet": "ehpnet:EHPNET",
+    "mhpnet": "ehpnet:MHPNET",
+    "ehpnet-resnet101": "ehpnet:RESNET101",
+    "ehpnet-res2net50": "res2net:FAMILY",
+    "ehpnet-botnet50": "botnet:FAMILY",
+    "fsanet-1x1": "fsanet:FSANET_1X1",
+    "fsanet-var": "fsanet:FSANET_VAR",
+    "fsanet180-1x1": "fsanet:FSANET180_1X1",
+    "fsanet180-var": "fsanet:FSANET180_VAR",
+    "whenet": "whenet:WHENET",
+    "whenet-linear": "whenet:WHENET_LINEAR",
+    "6drepnet": "sixdrepnet:SIXDREPNET",
+    "6drepnet-a0": "sixdrepnet:SIXDREPNET_A0",
+    "6drepnet360": "sixdrepnet:SIXDREPNET360",
+    "6drepnet2": "sixdrepnet:SIXDREPNET2",
+    "resnet18-6d": "efficient6d:RESNET18_6D",
+    "resnet34-6d": "efficient6d:RESNET34_6D",
+    "resnet50-6d": "efficient6d:RESNET50_6D",
+    "mobilenetv2-6d": "efficient6d:MOBILENETV2_6D",
+    "mobilenetv3-small-6d": "efficient6d:MOBILENETV3_SMALL_6D",
+    "mobilenetv3-large-6d": "efficient6d:MOBILENETV3_LARGE_6D",
+    "opal23-euler": "opal23:EULER",
+    "opal23-euler-panoptic": "opal23:EULER_PANOPTIC",
+    "opal23-quaternion": "opal23:QUATERNION",
+    "opal23-6d": "opal23:ROT6D",
 }
 _NEAREST = 2  # how many families a message compares with
 
@@ -38,9 +67,14 @@ def get(name: str) -> Family:
     if name not in _REGISTRY:
         raise ModelError(f"there is no architecture {name!r}; the known ones are {', '.join(_REGISTRY)}")
     module, _, attribute = _REGISTRY[name].partition(":")
-    found: Family = getattr(importlib.import_module(module), attribute)
+    found: Family = getattr(importlib.import_module(f"export.zoo.{module}"), attribute)
     assert found.name == name
     return found
+
+
+def keras_family() -> Family:
+    """The family whose published weights are Keras'; its variants on request are asked for by name."""
+    return next(f for f in map(get, _REGISTRY) if f.from_keras is not None and not f.on_request)
 
 
 def strip_prefix(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
@@ -67,14 +101,16 @@ def recognise(state: Mapping[str, Tensor]) -> Family:
     Raises:
         ModelError: none or several fit; the message names the nearest ones and how they differ.
     """
-    families = [get(name) for name in _REGISTRY]
+    families = [family for family in map(get, _REGISTRY) if not family.on_request]
     differences = {candidate.name: candidate.difference(state) for candidate in families}
     fitting = [candidate for candidate in families if differences[candidate.name].count == 0]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        alike = " and ".join(candidate.name for candidate in fitting)
-        raise ModelError(f"the weights fit {alike} alike; say which they are with --arch")
+        raise ModelError(
+            "the weights fit several networks alike, and nothing in the file tells them apart; say which they are with:"
+            + "".join(f"\n  --arch {twin.name}: {twin.title}; {twin.source}" for twin in fitting)
+        )
     nearest = sorted(families, key=lambda candidate: candidate.matching(state), reverse=True)[:_NEAREST]
     raise ModelError(
         "the weights are of no known family; the nearest are "

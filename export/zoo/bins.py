@@ -15,35 +15,45 @@ OUTPUT = "logits"
 
 
 class BinNet(nn.Module, ABC):
-    """A backbone (``embed``, the subclass's) and the heads ``fc_yaw``, ``fc_pitch``, ``fc_roll``."""
+    """A backbone (``embed``, the subclass's) and the heads for yaw, pitch and roll, by default ``fc_yaw`` and so on."""
 
-    def __init__(self, width: int, bins: int) -> None:
+    def __init__(self, width: int, bins: int, heads: tuple[str, str, str] = ("fc_yaw", "fc_pitch", "fc_roll")) -> None:
+        """
+        Args:
+            width: how many features the heads read.
+            bins: how many bins each head has.
+            heads: the original's names for the heads of yaw, pitch and roll.
+        """
         super().__init__()
-        self.fc_yaw = nn.Linear(width, bins)
-        self.fc_pitch = nn.Linear(width, bins)
-        self.fc_roll = nn.Linear(width, bins)
+        self._heads = heads
+        for name in heads:
+            self.add_module(name, nn.Linear(width, bins))
+
+    @property
+    def heads(self) -> list[nn.Linear]:
+        """The heads for yaw, pitch and roll, whatever the original's order is."""
+        return [self.get_submodule(name) for name in self._heads]
 
     @abstractmethod
     def embed(self, image: Tensor) -> Tensor:
         """``[N, 3, S, S]`` to ``[N, width]``."""
 
+    def logits(self, features: Tensor) -> Tensor:
+        """``[N, width]`` to ``[N, 3 * bins]``, in the order of ``heads``."""
+        return torch.cat([head(features) for head in self.heads], dim=1)
+
     def forward(self, image: Tensor) -> Tensor:
-        """``[N, 3, S, S]`` to the logits ``[N, 3 * bins]``: yaw, pitch, roll, whatever the original's order is."""
-        features = self.embed(image)
-        return torch.cat([self.fc_yaw(features), self.fc_pitch(features), self.fc_roll(features)], dim=1)
+        """``[N, 3, S, S]`` to the logits ``[N, 3 * bins]``."""
+        return self.logits(self.embed(image))
 
 
 class _FusedHeads(nn.Module):
-    """A BinNet with its three Linear layers stacked into one: each row of weights does what it did before."""
+    """A BinNet with its three heads stacked into one."""
 
     def __init__(self, net: BinNet) -> None:
         super().__init__()
-        heads = (net.fc_yaw, net.fc_pitch, net.fc_roll)
         self.net = net
-        self.head = nn.Linear(heads[0].in_features, sum(head.out_features for head in heads))
-        with torch.no_grad():
-            self.head.weight.copy_(torch.cat([head.weight for head in heads]))
-            self.head.bias.copy_(torch.cat([head.bias for head in heads]))
+        self.head = stack_heads(net.heads)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.head(self.net.embed(image))
@@ -54,8 +64,17 @@ def fuse_heads(net: BinNet) -> nn.Module:
     return _FusedHeads(net).eval()
 
 
+def stack_heads(heads: list[nn.Linear]) -> nn.Linear:
+    """One Linear layer that gives what all of these give, side by side: each row of weights does what it did before."""
+    stacked = nn.Linear(heads[0].in_features, sum(head.out_features for head in heads))
+    with torch.no_grad():
+        stacked.weight.copy_(torch.cat([head.weight for head in heads]))
+        stacked.bias.copy_(torch.cat([head.bias for head in heads]))
+    return stacked
+
+
 def bins_decode(first_deg: float, step_deg: float, count: int) -> BinsDecode:
-    """Three heads with the same grid, side by side in the one output, in the order of ``BinNet.forward``."""
+    """Three heads with the same grid, side by side in the one output, in the order of ``BinNet.heads``."""
     yaw, pitch, roll = (
         BinHead(output=OUTPUT, column=i * count, first_deg=first_deg, step_deg=step_deg, count=count) for i in range(3)
     )

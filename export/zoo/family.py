@@ -51,12 +51,16 @@ class Family:
         source: repository, licence and paper.
         published: accuracy as its authors report it, with the test set.
         crop_note: how well ``crop`` is known, for people.
-        build: makes the torch module with the original's state-dict keys. It maps ``[N, 3, S, S]`` to the tensor that
-            ``output`` names.
-        export_form: from the loaded module to the one that is exported; same outputs, fewer nodes.
+        builds: makers of the torch module with the original's state-dict keys, one for each layout in which published
+            files have them, the usual one first. The module maps ``[N, 3, S, S]`` to the tensor that ``outputs`` names,
+            or to a tuple of them.
+        export_form: from the loaded module, of any layout, to the one that is exported; same outputs, fewer nodes.
         input, crop, decode: see :class:`hpe_edge.spec.ModelSpec`.
         drops: keys that are taken out by name before the strict load.
-        output: name of the graph's one output.
+        outputs: names of the graph's outputs.
+        on_request: a variant that no file tells of; never recognised, only asked for by name.
+        from_keras: where the published weights are Keras', what turns them into this module's state dict.
+        original_order: in which the original's own code returns the three angles; an ONNX file made by it has them so.
     """
 
     name: str
@@ -64,40 +68,52 @@ class Family:
     source: str
     published: str
     crop_note: str
-    build: Callable[[], nn.Module]
-    export_form: Callable[[nn.Module], nn.Module]
+    builds: tuple[Callable[[], nn.Module], ...]
     input: Input
     crop: Crop
     decode: Decode
+    export_form: Callable[[nn.Module], nn.Module] = lambda net: net
     drops: tuple[Drop, ...] = ()
-    output: str = "logits"
+    outputs: tuple[str, ...] = ("logits",)
+    on_request: bool = False
+    from_keras: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
+    original_order: tuple[str, str, str] = ("yaw", "pitch", "roll")
 
     @functools.cached_property
-    def expected(self) -> dict[str, tuple[int, ...]]:
-        """State-dict key -> shape. Built without memory for the weights."""
+    def layouts(self) -> tuple[dict[str, tuple[int, ...]], ...]:
+        """State-dict key -> shape, for each of ``builds``. Built without memory for the weights."""
         with torch.device("meta"):
-            return {key: tuple(tensor.shape) for key, tensor in self.build().state_dict().items()}
+            return tuple(
+                {key: tuple(tensor.shape) for key, tensor in build().state_dict().items()} for build in self.builds
+            )
+
+    @functools.cached_property
+    def parameters(self) -> int:
+        """How many numbers training sets, in the usual layout."""
+        with torch.device("meta"):
+            return sum(weight.numel() for weight in self.builds[0]().parameters())
 
     def dropped(self, state: Mapping[str, Tensor]) -> tuple[Drop, ...]:
         """The drops that apply to this state dict."""
         return tuple(drop for drop in self.drops if any(key in state for key in drop.keys))
 
     def difference(self, state: Mapping[str, Tensor]) -> Difference:
-        """What keeps this state dict from being loaded strictly."""
+        """What keeps this state dict from being loaded strictly, in the layout that it comes nearest to."""
         kept = self._kept(state)
+        expected = self.layouts[self._nearest(state)]
         return Difference(
-            missing=tuple(key for key in self.expected if key not in kept and not _may_lack(key)),
-            unexpected=tuple(key for key in kept if key not in self.expected),
+            missing=tuple(key for key in expected if key not in kept and not _may_lack(key)),
+            unexpected=tuple(key for key in kept if key not in expected),
             reshaped=tuple(
                 f"{key} {list(kept[key].shape)} in place of {list(shape)}"
-                for key, shape in self.expected.items()
+                for key, shape in expected.items()
                 if key in kept and tuple(kept[key].shape) != shape
             ),
         )
 
     def matching(self, state: Mapping[str, Tensor]) -> int:
         """How many keys the state dict has in common with the family, shapes included."""
-        return sum(self.expected.get(key) == tuple(tensor.shape) for key, tensor in state.items())
+        return _common(self.layouts[self._nearest(state)], state)
 
     def load(self, state: Mapping[str, Tensor]) -> nn.Module:
         """The module with these weights, for inference.
@@ -111,9 +127,9 @@ class Family:
                 f"the weights are not {self.name}'s ({difference}); leave --arch out to have the family recognised, or "
                 f"export one of: {self.title}"
             )
-        net = self.build()
+        net = self.builds[self._nearest(state)]()
         kept = self._kept(state)
-        counters = {key: net.state_dict()[key] for key in self.expected if key not in kept}
+        counters = {key: tensor for key, tensor in net.state_dict().items() if key not in kept}
         net.load_state_dict({**kept, **counters}, strict=True)
         return net.eval()
 
@@ -122,15 +138,24 @@ class Family:
         return ModelSpec(
             architecture=self.name,
             input=self.input,
-            outputs=(self.output,),
+            outputs=self.outputs,
             crop=self.crop,
             decode=self.decode,
             origin=origin,
         )
 
+    def _nearest(self, state: Mapping[str, Tensor]) -> int:
+        """Which of the layouts has the most in common with the state dict."""
+        common = [_common(layout, state) for layout in self.layouts]
+        return common.index(max(common))
+
     def _kept(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         gone = {key for drop in self.drops for key in drop.keys}
         return {key: tensor for key, tensor in state.items() if key not in gone}
+
+
+def _common(layout: Mapping[str, tuple[int, ...]], state: Mapping[str, Tensor]) -> int:
+    return sum(layout.get(key) == tuple(tensor.shape) for key, tensor in state.items())
 
 
 def _some(keys: tuple[str, ...]) -> str:

@@ -5,18 +5,11 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from export.zoo.bins import BinNet, bins_decode, fuse_heads
 from export.zoo.family import Family
+from export.zoo.layers import HardSwish, conv_bn
 from hpe_edge.spec import Crop, Input
-
-
-class _HardSwish(nn.Module):
-    """x * relu6(x + 3) / 6, as HardSigmoid and Mul: every TensorRT reads these two, the early ones no HardSwish."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * functional.hardsigmoid(x)
 
 
 class _Block(nn.Module):
@@ -25,9 +18,9 @@ class _Block(nn.Module):
     def __init__(self, wide_in: int, wide_out: int, kernel: int, stride: int, activation: type[nn.Module]) -> None:
         super().__init__()
         wide = 2 * wide_in
-        self.exp_conv = _conv_bn(wide_in, wide, 1, 1, 4, activation)
-        self.dw_conv = _conv_bn(wide, wide, kernel, stride, wide, activation)
-        self.pw_conv = _conv_bn(wide, wide_out, 1, 1, 1, activation)
+        self.exp_conv = conv_bn(wide_in, wide, 1, 1, 4, activation())
+        self.dw_conv = conv_bn(wide, wide, kernel, stride, wide, activation())
+        self.pw_conv = conv_bn(wide, wide_out, 1, 1, 1, activation())
 
     def forward(self, x: Tensor) -> Tensor:
         return self.pw_conv(self.dw_conv(self.exp_conv(x)))
@@ -38,10 +31,10 @@ _BLOCKS = (
     (16, 32, 3, 2, nn.ReLU),
     (32, 64, 3, 2, nn.ReLU),
     (64, 96, 3, 1, nn.ReLU),
-    (96, 96, 5, 2, _HardSwish),
-    (96, 128, 5, 1, _HardSwish),
-    (128, 128, 5, 2, _HardSwish),
-    (128, 128, 3, 1, _HardSwish),
+    (96, 96, 5, 2, HardSwish),
+    (96, 128, 5, 1, HardSwish),
+    (128, 128, 5, 2, HardSwish),
+    (128, 128, 3, 1, HardSwish),
 )
 
 
@@ -51,7 +44,7 @@ class LightweightNet(BinNet):
     def __init__(self) -> None:
         super().__init__(width=128, bins=66)
         self.features = nn.Sequential(
-            _conv_bn(3, 16, 3, 2, 1, nn.ReLU),
+            conv_bn(3, 16, 3, 2, 1, nn.ReLU()),
             *(_Block(*block) for block in _BLOCKS),
             nn.AdaptiveAvgPool2d(1),
             nn.ReLU(),
@@ -60,16 +53,6 @@ class LightweightNet(BinNet):
     def embed(self, image: Tensor) -> Tensor:
         """See :class:`export.zoo.bins.BinNet`."""
         return self.features(image).flatten(1)
-
-
-def _conv_bn(
-    wide_in: int, wide_out: int, kernel: int, stride: int, groups: int, activation: type[nn.Module]
-) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(wide_in, wide_out, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(wide_out),
-        activation(),
-    )
 
 
 # Measured, as its authors state no crop for testing: mean MAE in degrees on the 195 AFLW2000 photos whose number is a
@@ -86,9 +69,10 @@ FAMILY = Family(
     source="Shaw-git/Lightweight-Head-Pose-Estimation (MIT)",
     published="none; measured here: 3.91 mean MAE on 195 photos of AFLW2000 with the crop below",
     crop_note="its authors state none; this one was the best measured here, on 195 photos of AFLW2000",
-    build=LightweightNet,
+    builds=(LightweightNet,),
     export_form=fuse_heads,
     input=Input(size=224, color="RGB", scale=1 / 255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
     crop=_CROP,
     decode=bins_decode(first_deg=-97.5, step_deg=3.0, count=66),  # centres of the bins, unlike HopeNet's edges
+    original_order=("roll", "yaw", "pitch"),
 )

@@ -7,9 +7,21 @@ Source: He et al., 2016, arXiv:1512.03385; the stride of a bottleneck stands in 
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from torch import Tensor, nn
 
 from export.zoo.bins import BinNet
+
+Depths = tuple[int, int, int, int]
+
+
+class Block(Protocol):
+    """A residual block's class: reads ``wide_in`` channels and gives ``expansion * width``."""
+
+    expansion: int
+
+    def __call__(self, wide_in: int, width: int, stride: int) -> nn.Module: ...
 
 
 class BasicBlock(nn.Module):
@@ -19,9 +31,9 @@ class BasicBlock(nn.Module):
 
     def __init__(self, wide_in: int, width: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = _conv(wide_in, width, 3, stride)
+        self.conv1 = conv(wide_in, width, 3, stride)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = _conv(width, width, 3, 1)
+        self.conv2 = conv(width, width, 3, 1)
         self.bn2 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()
         self.downsample = _shortcut(wide_in, width, stride)
@@ -39,11 +51,11 @@ class Bottleneck(nn.Module):
     def __init__(self, wide_in: int, width: int, stride: int) -> None:
         super().__init__()
         wide_out = self.expansion * width
-        self.conv1 = _conv(wide_in, width, 1, 1)
+        self.conv1 = conv(wide_in, width, 1, 1)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = _conv(width, width, 3, stride)
+        self.conv2 = conv(width, width, 3, stride)
         self.bn2 = nn.BatchNorm2d(width)
-        self.conv3 = _conv(width, wide_out, 1, 1)
+        self.conv3 = conv(width, wide_out, 1, 1)
         self.bn3 = nn.BatchNorm2d(wide_out)
         self.relu = nn.ReLU()
         self.downsample = _shortcut(wide_in, wide_out, stride)
@@ -54,21 +66,22 @@ class Bottleneck(nn.Module):
         return self.relu(self.bn3(self.conv3(y)) + self.downsample(x))
 
 
-class ResNetBins(BinNet):
-    """A ResNet's convolutions, average pooling, and the bin heads."""
+class ResNet(nn.Module):
+    """The convolutions and average pooling; a subclass adds the heads beside them.
 
-    def __init__(
-        self, block: type[BasicBlock] | type[Bottleneck], depths: tuple[int, int, int, int], width: int, bins: int
-    ) -> None:
+    The heads may come from a second base class: what is left of the arguments is handed on to it, and ``embed`` is what
+    :class:`export.zoo.bins.BinNet` asks for.
+    """
+
+    def __init__(self, block: Block, depths: Depths, **heads: int) -> None:
         """
         Args:
             block: which residual block.
             depths: how many blocks each of the four stages has.
-            width: how many features the heads read.
-            bins: how many bins each head has.
+            heads: arguments of the second base class.
         """
-        super().__init__(width, bins)
-        self.conv1 = _conv(3, 64, 7, 2)
+        super().__init__(**heads)
+        self.conv1 = conv(3, 64, 7, 2)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
@@ -84,17 +97,31 @@ class ResNetBins(BinNet):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
+        """``[N, 3, S, S]`` to ``[N, 512 * expansion]``."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(image))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.avgpool(x).flatten(1)
 
 
-def _conv(wide_in: int, wide_out: int, kernel: int, stride: int) -> nn.Conv2d:
+class ResNetBins(ResNet, BinNet):
+    """A ResNet with the bin heads."""
+
+    def __init__(self, block: Block, depths: Depths, width: int, bins: int) -> None:
+        """
+        Args:
+            block, depths: see :class:`ResNet`.
+            width: how many features the heads read.
+            bins: how many bins each head has.
+        """
+        super().__init__(block, depths, width=width, bins=bins)
+
+
+def conv(wide_in: int, wide_out: int, kernel: int, stride: int) -> nn.Conv2d:
+    """A convolution without bias that keeps the size, but for the stride."""
     return nn.Conv2d(wide_in, wide_out, kernel, stride, padding=kernel // 2, bias=False)
 
 
 def _shortcut(wide_in: int, wide_out: int, stride: int) -> nn.Module:
     if wide_in == wide_out and stride == 1:
         return nn.Identity()
-    return nn.Sequential(_conv(wide_in, wide_out, 1, stride), nn.BatchNorm2d(wide_out))
+    return nn.Sequential(conv(wide_in, wide_out, 1, stride), nn.BatchNorm2d(wide_out))

@@ -38,12 +38,10 @@ class OnnxRuntimeBackend:
             ModelError: not an ONNX file, truncated, without a spec, or the spec does not fit the graph.
             BackendError: the device is not to be had with the installed onnxruntime.
         """
-        if threads is not None and (type(threads) is not int or threads < 1):
-            raise InputError(f"threads must be a whole number from 1 on, got {threads!r}")
         kind, index = _parse_device(device)
         self.device = device
         self._memory = None if kind == "cpu" else (kind, index)
-        self.session = _open_session(path, kind, index, threads)
+        self.session = open_session(path, kind, index, threads)
         self.spec = _read_spec(self.session, path)
         fixed_batch, self._columns = _check_graph(self.session, self.spec, path)
         self._fixed = fixed_batch is not None
@@ -160,7 +158,24 @@ def _parse_device(device: str) -> tuple[str, int]:
     return "cuda", int(index or 0)
 
 
-def _open_session(path: Path, kind: str, index: int, threads: int | None) -> onnxruntime.InferenceSession:
+def open_session(
+    path: Path, kind: str = "cpu", index: int = 0, threads: int | None = None, graph: bytes | None = None
+) -> onnxruntime.InferenceSession:
+    """A session that runs where it was asked to, or an error.
+
+    Args:
+        path: the ONNX file.
+        kind, index: ``"cpu"`` or ``"cuda"``, and which one.
+        threads: threads that one run may use; None leaves it to ONNX Runtime (all cores).
+        graph: the file's content, edited; None reads the file.
+
+    Raises:
+        InputError: the name or ``threads`` cannot be used.
+        ModelError: not an ONNX file, or truncated.
+        BackendError: the device does not start.
+    """
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise InputError(f"threads must be a whole number from 1 on, got {threads!r}")
     try:
         name = str(path)
         name.encode()
@@ -174,10 +189,10 @@ def _open_session(path: Path, kind: str, index: int, threads: int | None) -> onn
     providers: list[Any] = [provider] if kind == "cpu" else [(provider, {"device_id": str(index)})]
     try:
         # Without enable_fallback=0 a device that does not start is replaced by the CPU, with a print and no error.
-        session = onnxruntime.InferenceSession(name, options, providers=providers, enable_fallback=0)
+        session = onnxruntime.InferenceSession(graph or name, options, providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's errors share no base class
         if kind != "cpu":
-            _open_session(path, "cpu", 0, threads)  # a damaged file is said as such
+            open_session(path, "cpu", 0, threads, graph)  # a damaged file is said as such
             raise BackendError(f"{path} does not start on {kind}:{index} ({error}); use device='cpu'") from None
         raise ModelError(
             f"{path} cannot be loaded as an ONNX model; it may be truncated or of another kind ({error})"

@@ -52,19 +52,25 @@ def rule_state(shapes: Shapes, scale_rules: Sequence[Sequence[object]] = CALM_HE
 
 @dataclass(frozen=True)
 class Golden:
-    """What the original code of one published network gave."""
+    """What the original code of one published network gave, and how it is built."""
 
     state: State
-    arrays: dict[str, NDArray[np.float32]]
-    head_kind: str  # "logits", or "fc_out" where the original spoils its logits with the batch's maximum
+    arrays: dict[str, NDArray[np.float32]]  # empty where the outputs are not at hand
+    layers: dict[str, tuple[str, dict[str, object]]]  # module name -> kind and settings
 
     def inputs(self, size: int) -> dict[str, NDArray[np.float32]]:
         blocky = np.kron(np.random.default_rng(1).standard_normal((2, 3, 8, 8)), np.ones((1, 1, size // 8, size // 8)))
         plain = np.random.default_rng(0).standard_normal((2, 3, size, size))
         return {"": plain.astype(np.float32), "_blocky": blocky.astype(np.float32)}
 
-    def logits(self, suffix: str) -> NDArray[np.float32]:
-        return np.concatenate([self.arrays[f"{a}_{self.head_kind}{suffix}"] for a in ("yaw", "pitch", "roll")], axis=1)
+    def head(self, suffix: str) -> NDArray[np.float32]:
+        """The head's numbers as this zoo gives them: bins of yaw, pitch and roll, or what the one head says."""
+        # fc_out: before the original spoils its logits with the batch's maximum, or orthonormalises.
+        for kind in ("fc_out", "logits"):
+            if f"yaw_{kind}" in self.arrays:
+                return np.concatenate([self.arrays[f"{a}_{kind}{suffix}"] for a in ("yaw", "pitch", "roll")], axis=1)
+        name = next(name for name in ("sixd", "fc_out", "output", "angles_ypr_deg") if name in self.arrays)
+        return self.arrays[f"{name}{suffix}"]
 
     def angles(self, suffix: str) -> NDArray[np.float32]:
         return self.arrays[f"angles_ypr_deg{suffix}"]
@@ -81,9 +87,13 @@ def golden(data: Path) -> Callable[[str], Golden]:
         state = rule_state(shapes, meta["scale_rules"])
         digest = hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in state.values())).hexdigest()
         assert digest == meta["weights_sha256"]
+        layers = {
+            name: (kind, dict(settings)) for name, kind, settings in json.loads((folder / "modules.json").read_text())
+        }
+        if not (folder / "golden.npz").exists():
+            return Golden(state, {}, layers)
         with np.load(folder / "golden.npz") as arrays:
-            kind = "fc_out" if "yaw_fc_out" in arrays else "logits"
-            return Golden(state, dict(arrays), kind)
+            return Golden(state, dict(arrays), layers)
 
     return load
 
@@ -91,7 +101,7 @@ def golden(data: Path) -> Callable[[str], Golden]:
 @pytest.fixture(scope="session")
 def lightweight_state() -> State:
     """A lightweight network that was never trained; treat it as read-only."""
-    return rule_state(zoo.get("lightweight").expected)
+    return rule_state(zoo.get("lightweight").layouts[0])
 
 
 @pytest.fixture
@@ -106,12 +116,12 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, State],
     """Exports weights once per name and gives the ONNX file."""
     folder = tmp_path_factory.mktemp("exported")
 
-    def export(name: str, state: State) -> Path:
+    def export(name: str, state: State, *options: str) -> Path:
         out = folder / f"{name}.onnx"
         if not out.exists():
             weights = folder / f"{name}.pth"
             torch.save(state, weights)
-            assert main([str(weights), "-o", str(out)]) == 0
+            assert main([str(weights), "-o", str(out), *options]) == 0
             weights.unlink()
         return out
 

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
-from export import convert, graph, zoo
+from export import convert, graph, prove, zoo
+from export.network import load_network
 from export.onnx import main
 from hpe_edge import PoseEngine
 from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
@@ -96,14 +98,28 @@ def test_default_name_replaces_a_file_and_says_so(capsys, checkpoint, tmp_path, 
     assert OnnxRuntimeBackend(Path("lightweight.onnx")).spec.gate.source == f"{FOLDER.name}, 2 faces varied to 64 crops"
 
 
-def test_dropped_heads_are_said(capsys, golden, exported, tmp_path):
-    state = golden("mhpnet_resnet18").state
-    torch.save(state, tmp_path / "mhp.pth")
+def test_mask_head_stays_in_the_graph_and_out_of_the_decode(capsys, golden, tmp_path):
+    original = golden("mhpnet_resnet18")
+    torch.save(original.state, tmp_path / "mhp.pth")
     status, said, _ = run(capsys, tmp_path / "mhp.pth", "-o", tmp_path / "mhp.onnx")
     assert status == 0
-    assert "ehpnet (recognised" in said
-    assert "left out: fc_mask" in said
+    assert "mhpnet (recognised" in said
     assert "0.2 is a guess" in said
+    session = onnxruntime.InferenceSession(str(tmp_path / "mhp.onnx"))
+    image = original.inputs(112)[""]
+    logits, mask = session.run(None, {"image": image})
+    assert np.allclose(logits, original.head(""), atol=1e-4)
+    assert np.allclose(mask, original.arrays["mask_logits"], atol=1e-4)
+    with PoseEngine(tmp_path / "mhp.onnx") as engine:
+        assert len(engine(np.zeros((99, 99, 3), np.uint8), [[10, 10, 60, 60]])) == 1
+
+
+def test_weights_that_are_left_out_are_said(capsys, tmp_path):
+    shapes = zoo.get("hopenet").layouts[0]
+    state = {key: torch.zeros(shape) for key, shape in shapes.items()}
+    torch.save({**state, "fc_finetune.weight": torch.zeros(3, 2051)}, tmp_path / "hopenet.pth")
+    load_network([tmp_path / "hopenet.pth"], [], trust=False)
+    assert "left out: fc_finetune" in capsys.readouterr().out
 
 
 def test_prefix_is_taken_off_and_said(capsys, lightweight_state, out, tmp_path):
@@ -201,7 +217,7 @@ def test_failed_gate_keeps_the_older_file(capsys, checkpoint, out):
 
 
 def test_results_that_depend_on_the_batch_fail(capsys, checkpoint, out, monkeypatch):
-    original = convert.poses_of
+    original = prove.poses_of
 
     def leaky(run, spec, crops, batch):
         poses = original(run, spec, crops, batch)
@@ -209,7 +225,7 @@ def test_results_that_depend_on_the_batch_fail(capsys, checkpoint, out, monkeypa
             poses.rotation[:] = np.eye(3)
         return poses
 
-    monkeypatch.setattr(convert, "poses_of", leaky)
+    monkeypatch.setattr(prove, "poses_of", leaky)
     status, _, errors = run(capsys, checkpoint, "-o", out)
     assert status == 3
     assert "a face alone with the same in a batch" in errors
@@ -221,7 +237,7 @@ def interrupt(*_):
 
 
 def test_ctrl_c_leaves_nothing(capsys, checkpoint, out, monkeypatch):
-    monkeypatch.setattr(convert, "_gate", interrupt)
+    monkeypatch.setattr(convert, "prove", interrupt)
     status, _, errors = run(capsys, checkpoint, "-o", out)
     assert status == 130
     assert "interrupted" in errors
@@ -247,7 +263,7 @@ def start(before: str | None, *argv: object, **options: object) -> subprocess.Co
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_signals_leave_nothing_even_when_they_come_twice(checkpoint, out, name):
     twice = (
-        f"stop = lambda *_: signal.raise_signal(signal.{name}); from export import convert; convert._gate = stop; "
+        f"stop = lambda *_: signal.raise_signal(signal.{name}); from export import convert; convert.prove = stop; "
         "discard = convert.Pending.discard; convert.Pending.discard = lambda self: (stop(), discard(self))"
     )
     done = start(twice, checkpoint, "-o", out)
@@ -375,8 +391,8 @@ def test_module_runs_and_does_not_hide_the_onnx_package(tmp_path):
     assert done.stderr.startswith("error: there is no checkpoint")
 
 
-def test_help_lists_the_families(capsys):
+def test_help_names_what_there_is(capsys):
     status, said, _ = run(capsys, "--help")
     assert status == 0
-    for words in (*zoo.names(), "an existing one is replaced", "family's name with .onnx"):
+    for words in ("--list", "--adopt", "--trust", "an existing one is replaced", "architecture's name with .onnx"):
         assert words in " ".join(said.split())

@@ -1,0 +1,95 @@
+"""Several networks in one graph, which averages what they say."""
+
+# mypy: allow-subclassing-any
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from export.zoo.family import Family
+from hpe_edge.errors import InputError
+from hpe_edge.spec import AnglesDecode, BinsDecode
+
+_NEVER_ZERO = 1e-30  # keeps the logarithm of a bin that no member believes in finite
+
+
+class _MeanDistribution(nn.Module):
+    """Logits of the mean of the members' distributions: equation 4 of EHPNet's paper, with equal weights.
+
+    The logarithm of a distribution is a logit vector of it, so the decode stays the members' own.
+    """
+
+    def __init__(self, members: Sequence[nn.Module], decode: BinsDecode) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.heads = [slice(h.column, h.column + h.count) for h in (decode.yaw, decode.pitch, decode.roll)]
+
+    def forward(self, image: Tensor) -> Tensor:
+        said = [_first(member(image)) for member in self.members]
+        means = []
+        for head in self.heads:
+            believed = [torch.softmax(logits[:, head], dim=1) for logits in said]
+            # Dividing the sum by its number of terms would add the same to every logit.
+            means.append(torch.log(sum(believed[1:], start=believed[0]) + _NEVER_ZERO))
+        return torch.cat(means, dim=1)
+
+
+class _MeanAngles(nn.Module):
+    """The mean of the members' angles."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, image: Tensor) -> Tensor:
+        said = [_first(member(image)) for member in self.members]
+        return sum(said[1:], start=said[0]) / len(said)
+
+
+def average(families: Sequence[Family], nets: Sequence[nn.Module]) -> nn.Module:
+    """One network that gives the mean of several.
+
+    Args:
+        families: of each network; see :func:`check_members`.
+        nets: the loaded networks, or their exported forms.
+
+    Returns:
+        A module with the first family's first output.
+    """
+    decode = families[0].decode
+    if isinstance(decode, BinsDecode):
+        return _MeanDistribution(nets, decode).eval()
+    return _MeanAngles(nets).eval()
+
+
+def check_members(families: Sequence[Family]) -> None:
+    """Refuse families that cannot be averaged.
+
+    Raises:
+        InputError: they differ in input or decode, or their heads are rotations.
+    """
+    first = families[0]
+    for other in families[1:]:
+        if other.input != first.input:
+            raise InputError(
+                f"{first.name} and {other.name} cannot be one ensemble: they read different inputs "
+                f"({_input(first)}; {_input(other)})"
+            )
+        if other.decode != first.decode:
+            raise InputError(
+                f"{first.name} and {other.name} cannot be one ensemble: their outputs mean different angles"
+            )
+    if not isinstance(first.decode, BinsDecode | AnglesDecode):
+        raise InputError(f"{first.name} gives rotations; only networks with bins or angles are averaged")
+
+
+def _input(family: Family) -> str:
+    made = family.input
+    return f"{made.size} pixels, {made.color}, scale {made.scale:g}, mean {made.mean}, std {made.std}"
+
+
+def _first(said: Tensor | tuple[Tensor, ...]) -> Tensor:
+    return said[0] if isinstance(said, tuple) else said

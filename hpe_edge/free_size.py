@@ -1,0 +1,105 @@
+"""Freeing an ONNX graph from the picture size that it was exported with, without the onnx package.
+
+Networks of convolutions alone run at any size, yet many files state one, and ONNX Runtime takes no other. The
+protobuf encoding is simple enough to edit in place: a message is a run of fields, each a key (number and wire type)
+with its value. The field numbers are those of onnx.proto.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+_Edit = Callable[[bytes], bytes | None]
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+def free_size(model: bytes, input_name: str) -> bytes:
+    """The model with height and width of an input ``[N, C, H, W]`` left open.
+
+    What is stated of outputs and of values in between follows from it: of outputs the rank is kept, of others nothing.
+
+    Args:
+        model: an ONNX file that loads.
+        input_name: the input; other inputs stay as they are.
+    """
+    name = _encode(1, input_name.encode())
+
+    def free_input(value: bytes) -> bytes:
+        return _with_shape(value, _free_height_width) if name in _fields_of(value) else value
+
+    def free_graph(graph: bytes) -> bytes:
+        return _edited(graph, {11: free_input, 12: lambda output: _with_shape(output, _free_all), 13: _drop})
+
+    return _edited(model, {7: free_graph})
+
+
+def _with_shape(value_info: bytes, edit: _Edit) -> bytes:
+    """ValueInfoProto.type.tensor_type.shape edited."""
+    return _edited(value_info, {2: lambda type_: _edited(type_, {1: lambda tensor: _edited(tensor, {2: edit})})})
+
+
+def _free_height_width(shape: bytes) -> bytes:
+    dims = _fields_of(shape)
+    return b"".join(dims[:2]) + b"".join(_encode(1, _encode(2, side)) for side in (b"height", b"width"))
+
+
+def _free_all(shape: bytes) -> bytes:
+    return _encode(1, b"") * len(_fields_of(shape))
+
+
+def _drop(_: bytes) -> None:
+    return None
+
+
+def _edited(message: bytes, edits: dict[int, _Edit]) -> bytes:
+    """The message with the embedded messages of some numbers replaced, or left out where the edit gives None."""
+    parts = []
+    for number, whole, value in _parsed(message):
+        if number not in edits:
+            parts.append(whole)
+        elif (new := edits[number](value)) is not None:
+            parts.append(_encode(number, new))
+    return b"".join(parts)
+
+
+def _fields_of(message: bytes) -> list[bytes]:
+    return [whole for _, whole, _ in _parsed(message)]
+
+
+def _parsed(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Each field's number, its bytes with the key, and its value."""
+    at = 0
+    while at < len(message):
+        start = at
+        key, at = _varint(message, at)
+        wire = key & 7
+        length = {_FIXED64: 8, _FIXED32: 4}.get(wire, 0)
+        if wire in (_VARINT, _BYTES):
+            number, at = _varint(message, at)
+            length = number if wire == _BYTES else 0
+        at += length
+        yield key >> 3, message[start:at], message[at - length : at]
+
+
+def _varint(message: bytes, at: int) -> tuple[int, int]:
+    """A number in groups of seven bits, lowest first, and where it ends."""
+    number = shift = 0
+    while True:
+        byte = message[at]
+        number |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return number, at
+
+
+def _encode(number: int, value: bytes) -> bytes:
+    return _encode_varint(number << 3 | _BYTES) + _encode_varint(len(value)) + value
+
+
+def _encode_varint(number: int) -> bytes:
+    groups = bytearray()
+    while number > 127:
+        groups.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*groups, number])
