@@ -81,14 +81,22 @@ HPE_HD Angles angles_from_label_matrix(const float* m, const float* signs) {
             signs[2] * roll * kDegreesPerRadian};
 }
 
+// The largest magnitude of three numbers.
+HPE_HD float largest_of(const float* v) { return greater(greater(fabsf(v[0]), fabsf(v[1])), fabsf(v[2])); }
+
 // Gram-Schmidt as 6DRepNet has it: x = a / |a|, z = x cross b normalised, y = z cross x; the columns of `m` are x, y,
 // z. Source: Zhou et al., 2019, arXiv:1812.07035; order of the cross products from Hempel et al., 2022,
-// arXiv:2202.12555.
+// arXiv:2202.12555. Both vectors are divided by their largest component first, so that no square overflows or vanishes.
+// Where they have no direction or the same one the result is NaN, not the made-up rotation that the original's floor
+// under |a| and |x cross b| leads to.
 HPE_HD void matrix_from_6d(const float* v, float* m) {
-    const float na = greater(sqrtf(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]), 1e-8f);
-    const float x[3] = {v[0] / na, v[1] / na, v[2] / na};
-    const float c[3] = {x[1] * v[5] - x[2] * v[4], x[2] * v[3] - x[0] * v[5], x[0] * v[4] - x[1] * v[3]};
-    const float nc = greater(sqrtf(c[0] * c[0] + c[1] * c[1] + c[2] * c[2]), 1e-8f);
+    const float la = largest_of(v), lb = largest_of(v + 3);
+    const float a[3] = {v[0] / la, v[1] / la, v[2] / la}, b[3] = {v[3] / lb, v[4] / lb, v[5] / lb};
+    const float na = sqrtf(a[0] * a[0] + a[1] * a[1] + a[2] * a[2]);
+    const float x[3] = {a[0] / na, a[1] / na, a[2] / na};
+    const float c[3] = {x[1] * b[2] - x[2] * b[1], x[2] * b[0] - x[0] * b[2], x[0] * b[1] - x[1] * b[0]};
+    const float length = sqrtf(c[0] * c[0] + c[1] * c[1] + c[2] * c[2]);
+    const float nc = length > 1e-6f ? length : NAN;  // of parallel vectors rounding leaves 1e-7
     const float z[3] = {c[0] / nc, c[1] / nc, c[2] / nc};
     const float y[3] = {z[1] * x[2] - z[2] * x[1], z[2] * x[0] - z[0] * x[2], z[0] * x[1] - z[1] * x[0]};
     for (int i = 0; i < 3; ++i) {
@@ -101,7 +109,7 @@ HPE_HD void matrix_from_6d(const float* v, float* m) {
 // `q` is w x y z of any length. It is divided by its largest component first, so that no square overflows or vanishes;
 // four zeros are 0 / 0, a matrix of NaN.
 HPE_HD void matrix_from_quaternion(const float* q, float* m) {
-    const float largest = greater(greater(fabsf(q[0]), fabsf(q[1])), greater(fabsf(q[2]), fabsf(q[3])));
+    const float largest = greater(fabsf(q[0]), largest_of(q + 1));
     const float w = q[0] / largest, x = q[1] / largest, y = q[2] / largest, z = q[3] / largest;
     const float s = 2.0f / (w * w + x * x + y * y + z * z);
     m[0] = 1.0f - s * (y * y + z * z);
@@ -151,8 +159,8 @@ void decode_bins(const HeadView heads[3], int count, const BinDecode& bins, cons
 // Angles as the network says them times a factor per head (its sign and unit), in degrees.
 void decode_angles(const HeadView heads[3], int count, const float factor[3], const PoseArrays& out);
 
-// 6D vectors [N, 6], row-major matrices [N, 9] or quaternions [N, 4], in the label convention that `layout` stands for.
-// A matrix need not be exactly orthonormal, nor a quaternion of length 1.
+// 6D vectors [N, 6], row-major matrices [N, 9] or quaternions [N, 4]; for `signs` see angles_from_label_matrix. A matrix
+// need not be exactly orthonormal, nor a quaternion of length 1.
 void decode_rot6d(const HeadView& head, int count, const float signs[3], const PoseArrays& out);
 void decode_matrix(const HeadView& head, int count, const float signs[3], const PoseArrays& out);
 void decode_quaternion(const HeadView& head, int count, const float signs[3], const PoseArrays& out);

@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import ModelProto, ValueInfoProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 from export import zoo
 from export.faces import Faces
 from export.gate import Runner, poses_of
 from export.network import Network
+from export.onnx_file import Picture, fix_picture, open_unchanged, read_onnx, run_random
+from export.outputs import Outputs, Reading, describe, read_outputs, refuse_probabilities
 from export.say import say
-from export.zoo.family import Family
-from hpe_edge.errors import ModelError, ModelNotFoundError
+from hpe_edge.errors import ModelError
+from hpe_edge.ops import head_columns
 from hpe_edge.poses import Poses
-from hpe_edge.spec import (
-    METADATA_KEY,
-    AngleHead,
-    AnglesDecode,
-    BinHead,
-    BinsDecode,
-    Decode,
-    MatrixDecode,
-    ModelSpec,
-    Origin,
-    QuaternionDecode,
-    Rot6dDecode,
-)
-
-_DTYPES: dict[int, Literal["float32", "float16"]] = {
-    onnx.TensorProto.FLOAT: "float32",
-    onnx.TensorProto.FLOAT16: "float16",
-}
-_ANGLES = ("yaw", "pitch", "roll")
+from hpe_edge.spec import METADATA_KEY, ModelSpec, Origin
 
 
 @dataclass(frozen=True)
@@ -79,6 +61,10 @@ class Adopted:
 def adopt(path: Path, arch: str, network: Network | None) -> Adopted:
     """Read an ONNX file and say how it fits the family.
 
+    The spec's origin names the file, ``"x.onnx"``, and its SHA-256. With a checkpoint, which the gate holds it against,
+    it is ``"x.onnx, proved against model.pkl"`` and both sums joined by ``" + "``. A file that has a spec of ours keeps
+    that, its origin included.
+
     Args:
         path: the file.
         arch: name of the family whose normalisation, crop and decode it gets.
@@ -86,24 +72,26 @@ def adopt(path: Path, arch: str, network: Network | None) -> Adopted:
 
     Raises:
         ModelNotFoundError: there is no such file.
-        ModelError: no ONNX file, or its input or outputs are not the family's; the message says which.
+        ModelError: no ONNX file, or its input or outputs are not the family's; the message says which. Or it has a spec
+            of another family; or one of this family, and no checkpoint to hold it against.
     """
     family = zoo.get(arch)
-    data, model = _read(path)
-    image = _image(path, model, family.input.size)
-    session = _session(path)
-    shapes = _shapes(path, session, image)
-    columns = {name: int(np.prod(shape[1:])) for name, shape in shapes.items()}
-    decode = _decode(path, family, columns)
-    spec = ModelSpec(
-        architecture=family.name,
-        input=replace(family.input, name=image.name, dtype=_DTYPES[image.type.tensor_type.elem_type]),
-        outputs=tuple(dict.fromkeys(head.output for head in _heads(decode))),
-        crop=family.crop,
-        decode=decode,
-        origin=Origin(checkpoint=path.name, sha256=hashlib.sha256(data).hexdigest()),
+    model, sha256 = read_onnx(path)
+    own = _own_spec(path, model, arch, network)
+    base = own or family.spec(_origin(path, sha256, network))
+    picture = fix_picture(path, model, base.input.size)
+    session = open_unchanged(path, model)
+    said = run_random(path, session, picture)
+    reading = _as_before(path, own, said) if own else read_outputs(path, family, said)
+    refuse_probabilities(path, reading.decode, said)
+    spec = replace(
+        base,
+        input=replace(base.input, name=picture.name, dtype=picture.dtype),
+        outputs=reading.outputs,
+        decode=reading.decode,
+        gate=None,
     )
-    say("adopted", f"{path}, sha256 {spec.origin.sha256[:12]}...", *_notes(model, image, columns, spec))
+    say("adopted", f"{path}, sha256 {sha256[:12]}...", *_notes(picture, said, reading))
     say("family", f"{family.name} (as asked for)", family.title, family.source)
     if network is None:
         say(
@@ -111,169 +99,74 @@ def adopt(path: Path, arch: str, network: Network | None) -> Adopted:
             "nothing in an ONNX file tells whether its normalisation, channel order and bins are the family's;",
             "name its CHECKPOINT, too, and the gate compares with that",
         )
-    _keep_outputs(model, image, {name: shapes[name] for name in spec.outputs})
-    return Adopted(model, spec, family.crop_note, _runner(session, spec), network)
+    _keep_outputs(model, picture, {name: said[name].shape[1:] for name in spec.outputs})
+    return Adopted(model, spec, family.crop_note, _runner(session, spec, picture.batch or 1), network)
 
 
-def _read(path: Path) -> tuple[bytes, ModelProto]:
-    if not path.is_file():
-        raise ModelNotFoundError(f"there is no file {path} to adopt; check the name")
-    try:
-        data = path.read_bytes()
-        model = onnx.load(path)  # weights kept in files beside it are read along
-        onnx.checker.check_model(model)
-        return data, model
-    except Exception as error:  # protobuf's and onnx's errors share no base class
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{path} cannot be read as an ONNX model; it may be truncated ({first})") from None
+def _origin(path: Path, sha256: str, network: Network | None) -> Origin:
+    if network is None:
+        return Origin(checkpoint=path.name, sha256=sha256)
+    proof = network.spec.origin
+    return Origin(checkpoint=f"{path.name}, proved against {proof.checkpoint}", sha256=f"{sha256} + {proof.sha256}")
 
 
-def _image(path: Path, model: ModelProto, size: int) -> ValueInfoProto:
-    """The one input, its height and width fixed."""
-    weights = {weight.name for weight in model.graph.initializer}
-    inputs = [given for given in model.graph.input if given.name not in weights]
-    if len(inputs) != 1:
-        raise ModelError(f"{path} has the inputs {[given.name for given in inputs]}; one picture tensor is expected")
-    kind = inputs[0].type.tensor_type
-    wanted = f"float32 or float16 [N, 3, {size}, {size}]"
-    if kind.elem_type not in _DTYPES:
-        raise ModelError(
-            f"{path}: the input {inputs[0].name!r} is {onnx.TensorProto.DataType.Name(kind.elem_type)}, not {wanted}"
-        )
-    dims = kind.shape.dim
-    shape = _shape(inputs[0])
-    if len(dims) == 4 and shape[3] == 3:
-        raise ModelError(f"{path}: the input is {shape}, channels last; {wanted} is fed: transpose it in the graph")
-    if len(dims) != 4 or any(side not in (want, None) for side, want in zip(shape[1:], (3, size, size), strict=True)):
-        raise ModelError(f"{path}: the input {inputs[0].name!r} is {shape}, not {wanted}; is it of that family?")
-    for dim, side in zip(dims[1:], (3, size, size), strict=True):
-        dim.dim_value = side
-    return inputs[0]
-
-
-def _shape(value: ValueInfoProto) -> list[int | None]:
-    return [dim.dim_value if dim.HasField("dim_value") else None for dim in value.type.tensor_type.shape.dim]
-
-
-def _session(path: Path) -> onnxruntime.InferenceSession:
-    """The file as it is, in ONNX Runtime with no optimisation of the graph."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors share no base class
-        raise ModelError(f"{path} does not run in ONNX Runtime ({error})") from None
-
-
-def _shapes(path: Path, session: onnxruntime.InferenceSession, image: ValueInfoProto) -> dict[str, tuple[int, ...]]:
-    """Output name -> shape, of the float32 outputs that have a row for each face; found by running, for many files
-    do not say."""
-    batch, channels, height, width = (side or 0 for side in _shape(image))
-    faces = batch or 2
-    zeros = np.zeros((faces, channels, height, width), _DTYPES[image.type.tensor_type.elem_type])
-    try:
-        said = session.run(None, {image.name: zeros})
-    except Exception as error:  # ONNX Runtime's errors share no base class
-        raise ModelError(f"{path} does not run on a picture of {width} pixels ({error})") from None
-    names = [output.name for output in session.get_outputs()]
-    return {
-        name: array.shape
-        for name, array in zip(names, said, strict=True)
-        if isinstance(array, np.ndarray) and array.dtype == np.float32 and array.ndim >= 2 and len(array) == faces
-    }
-
-
-def _keep_outputs(model: ModelProto, image: ValueInfoProto, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Cut the other outputs off, and write down the shapes of these."""
-    first = image.type.tensor_type.shape.dim[0]
-    del model.graph.output[:]
-    for name, shape in shapes.items():
-        batch = first.dim_value if first.HasField("dim_value") else first.dim_param or "N"
-        model.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [batch, *shape[1:]]))
-
-
-def _decode(path: Path, family: Family, columns: dict[str, int]) -> Decode:
-    """The family's decode, reading from this file's outputs.
+def _own_spec(path: Path, model: ModelProto, arch: str, network: Network | None) -> ModelSpec | None:
+    """The spec of a file that was made here.
 
     Raises:
-        ModelError: they are not what the family gives.
+        ModelError: it says another family; or the file needs no adopting.
     """
-    decode = family.decode
-    if isinstance(decode, BinsDecode | AnglesDecode):
-        whole = sum(head.count if isinstance(head, BinHead) else 1 for head in _heads(decode))
-        fused = [name for name, count in columns.items() if count == whole]
-        if len(fused) == 1:
-            return _read_from(decode, dict.fromkeys(_ANGLES, fused[0]), fused=True)
-        return _read_from(decode, _split(path, family, columns), fused=False)
-    if isinstance(decode, Rot6dDecode) and (matrix := [name for name, count in columns.items() if count == 9]):
-        return MatrixDecode(output=matrix[0], signs=decode.signs)
-    wanted = 4 if isinstance(decode, QuaternionDecode) else 6
-    found = [name for name, count in columns.items() if count == wanted]
-    if len(found) != 1:
-        raise _misfit(path, family, columns)
-    return replace(decode, output=found[0])
+    text = next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), None)
+    if text is None:
+        return None
+    try:
+        own = ModelSpec.from_json(text)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+    if own.architecture != arch:
+        raise ModelError(f"{path} has a spec already, which says that it is {own.architecture}, not {arch}")
+    if network is None:
+        raise ModelError(
+            f"{path} has a spec already and runs as it is, there is nothing to adopt; with its CHECKPOINT it is held "
+            "against that"
+        )
+    return own
 
 
-def _split(path: Path, family: Family, columns: dict[str, int]) -> dict[str, str]:
-    """Angle -> output, where each angle has its own: by the outputs' names, or else by the original's order."""
-    counts = {
-        angle: head.count if isinstance(head, BinHead) else 1
-        for angle, head in zip(_ANGLES, _heads(family.decode), strict=True)
-    }
-    fitting = [name for name, count in columns.items() if count in counts.values()]
-    named = {angle: [name for name in fitting if angle in name.lower()] for angle in _ANGLES}
-    if all(len(names) == 1 for names in named.values()):
-        chosen = {angle: names[0] for angle, names in named.items()}
-    elif len(fitting) == len(_ANGLES):
-        chosen = dict(zip(family.original_order, fitting, strict=True))
-    else:
-        raise _misfit(path, family, columns)
-    if len(set(chosen.values())) != len(_ANGLES) or any(columns[chosen[a]] != counts[a] for a in _ANGLES):
-        raise _misfit(path, family, columns)
-    return chosen
+def _as_before(path: Path, own: ModelSpec, said: Outputs) -> Reading:
+    """The reading that the file's own spec states.
+
+    Raises:
+        ModelError: the graph has other outputs.
+    """
+    for name, needed in head_columns(own).items():
+        if name not in said or said[name].dtype != np.float32 or said[name][0].size < needed:
+            raise ModelError(f"{path} has a spec that reads float32 [N, {needed}] from {name!r}; its graph has none")
+    return Reading(own.decode, own.outputs, "as its spec says, which is kept")
 
 
-def _read_from(decode: BinsDecode | AnglesDecode, outputs: dict[str, str], *, fused: bool) -> Decode:
-    heads: dict[str, Any] = {}
-    for angle, output in outputs.items():
-        head: BinHead | AngleHead = getattr(decode, angle)
-        heads[angle] = replace(head, output=output, column=head.column if fused else 0)
-    return replace(decode, **heads)
+def _keep_outputs(model: ModelProto, picture: Picture, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Cut the other outputs off, and write down the shapes of these."""
+    batch = picture.batch or next(
+        given.type.tensor_type.shape.dim[0].dim_param for given in model.graph.input if given.name == picture.name
+    )
+    del model.graph.output[:]
+    for name, shape in shapes.items():
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, *shape]))
 
 
-def _misfit(path: Path, family: Family, columns: dict[str, int]) -> ModelError:
-    heads = _heads(family.decode)
-    if isinstance(family.decode, BinsDecode):
-        wanted = f"{', '.join(str(head.count) for head in heads if isinstance(head, BinHead))} bins"
-    else:
-        wanted = {AnglesDecode: "3 angles", QuaternionDecode: "4 numbers"}.get(type(family.decode), "6 or 9 numbers")
-    found = ", ".join(f"{name} with {count}" for name, count in columns.items()) or "none of a known width"
-    return ModelError(f"{path} does not give what {family.name} does, {wanted} a face; its outputs are {found}")
-
-
-def _heads(decode: Decode) -> tuple[Any, ...]:
-    return (decode.yaw, decode.pitch, decode.roll) if isinstance(decode, BinsDecode | AnglesDecode) else (decode,)
-
-
-def _notes(model: ModelProto, image: ValueInfoProto, columns: dict[str, int], spec: ModelSpec) -> list[str]:
-    batch = _shape(image)[0]
-    notes = [f"input {image.name!r}, {spec.input.dtype}, batch {batch or 'dynamic'}"]
-    if isinstance(spec.decode, BinsDecode | AnglesDecode):
-        notes.append("read as " + ", ".join(f"{a} from {getattr(spec.decode, a).output!r}" for a in _ANGLES))
-    else:
-        notes.append(f"read as {spec.decode.kind} from {spec.outputs[0]!r}")
-    if unread := [name for name in columns if name not in spec.outputs]:
+def _notes(picture: Picture, said: Outputs, reading: Reading) -> list[str]:
+    notes = [
+        f"input {picture.name!r}, {picture.dtype}, batch {picture.batch or 'dynamic'}",
+        f"read as {describe(reading.decode)};",
+        reading.how,
+    ]
+    if unread := [name for name in said if name not in reading.outputs]:
         notes.append(f"left out, as the angles do not depend on them: {', '.join(unread)}")
-    if any(entry.key == METADATA_KEY for entry in model.metadata_props):
-        notes.append("it has a spec already, which is replaced")
     return notes
 
 
-def _runner(session: onnxruntime.InferenceSession, spec: ModelSpec) -> Runner:
-    fixed = session.get_inputs()[0].shape[0]
-    batch = fixed if isinstance(fixed, int) else 1
-
+def _runner(session: onnxruntime.InferenceSession, spec: ModelSpec, batch: int) -> Runner:
     def run(crops: NDArray[Any]) -> list[NDArray[np.float32]]:
         said: list[list[NDArray[np.float32]]] = []
         for at in range(0, len(crops), batch):

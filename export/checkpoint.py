@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,8 +12,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from export.contained import contained
 from export.foreign import refuse_foreign
 from export.keras_weights import is_hdf5, read_keras
+from export.memory import in_memory
 from export.safetensors_file import is_safetensors, read_safetensors
 from export.state_dict import find_state
 from export.unpickle import unpickle
@@ -49,14 +52,20 @@ def load_checkpoint(path: Path, *, trust: bool = False) -> Checkpoint:
     Args:
         path: ``.pth``, ``.pt``, ``.pkl``, ``.ckpt``, ``.chkpt``, ``.tar``, ``.safetensors``, ``.h5`` or ``.hdf5``.
         trust: read a file that holds code or whole objects by running that code. The safe way is tried first, and the
-            notes say which it was.
+            notes say which it was; before anything is run, standard output says so.
 
     Raises:
         ModelNotFoundError: there is no such file.
-        ModelError: no regular file, empty, truncated, damaged, of another kind, holding code or whole objects in place
-            of tensors, or weights that are not finite; the message says which, and what to do.
+        ModelError: no regular file, empty, truncated, damaged, of another kind, too large, holding code or whole
+            objects in place of tensors, or weights that are not finite; the message says which, and what to do.
         BackendError: the package that reads this kind of file is missing.
+        OutputError: code would be run, and standard output cannot be written to.
     """
+    with in_memory(path):
+        return _load(path, trust)
+
+
+def _load(path: Path, trust: bool) -> Checkpoint:
     data = _read(path)
     layout: Literal["torch", "keras"] = "torch"
     notes: list[str] = []
@@ -67,8 +76,9 @@ def load_checkpoint(path: Path, *, trust: bool = False) -> Checkpoint:
         layout = "keras"
     else:
         refuse_foreign(path, data)
-        plain, notes = unpickle(path, data, trust)
-        state, places = find_state(path, plain)
+        with contained(path) if trust else nullcontext():  # objects that code made can run more of it when looked at
+            plain, notes = unpickle(path, data, trust)
+            state, places = find_state(path, plain)
         notes += places
     return Checkpoint(
         path=path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import shlex
 from dataclasses import replace
@@ -64,18 +65,31 @@ def convert(args: argparse.Namespace) -> None:
     pending = Pending(out)
     try:
         spec, reports = _build(source, args, pending)
+        say("gate", *reports[0].table().splitlines(), *(report.line() for report in reports[1:]))
+        say("crop", *describe_crop(spec.crop), source.crop_note)
         replaced = out.exists()
         pending.commit()
     finally:
         pending.discard()
-    say("gate", *reports[0].table().splitlines(), *(report.line() for report in reports[1:]))
-    say("crop", *describe_crop(spec.crop), source.crop_note)
-    say("written", f"{out}{', in place of the file that was there' if replaced else ''}")
-    say("next", f"hpe-edge run PICTURE --model {shlex.quote(str(out))} -o posed.jpg")
+    # The file is there: whoever stops listening or waiting now changes nothing about that.
+    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
+        say("written", f"{out}{', in place of the file that was there' if replaced else ''}")
+        say("next", f"hpe-edge run PICTURE --model {_as_typed(out)} -o posed.jpg")
+
+
+def _as_typed(path: Path) -> str:
+    """A path as the shell takes it, and as no command takes it for an option."""
+    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
 
 
 def _check_output(out: Path, args: argparse.Namespace) -> None:
-    """The output would take the place of what it is made from."""
+    """The output would take the place of what it is made from, or has a name that cannot be passed on."""
+    try:
+        str(out).encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"ONNX Runtime opens only names in UTF-8, got {str(out)!r}; name another output with -o"
+        ) from None
     given = [("CHECKPOINT", path) for path in args.checkpoint]
     given += [("--adopt", args.adopt), ("--faces", args.faces), ("--boxes", args.boxes)]
     for option, path in given:

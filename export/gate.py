@@ -165,20 +165,21 @@ def compare(reference: Poses, candidate: Poses, *, compared: str, source: str, l
     return Report(compared, source, rows, limits, tuple(failures))
 
 
-def check_reference(poses: Poses) -> None:
+def check_reference(poses: Poses, name: str) -> None:
     """Refuse a network that is not worth comparing with, because any copy of it would pass.
 
     Args:
         poses: the network's own, of crops that differ.
+        name: the reference's, such as ``"pytorch"``.
 
     Raises:
         ModelError: it has overflowed, or all its answers are the same.
     """
     if _nan_rows(poses).any():
-        raise ModelError("the network overflows in PyTorch already; use another checkpoint")
+        raise ModelError(f"the reference ({name}) overflows already; use other weights")
     if (poses.angles.std(axis=0) < _SAME_DEG).all():
         raise ModelError(
-            "the network answers the same for every face: its weights are damaged or untrained; use another checkpoint"
+            f"the reference ({name}) answers the same for every face: its weights are damaged or untrained; use others"
         )
 
 

@@ -52,10 +52,8 @@ def read_keras(path: Path, data: bytes) -> tuple[dict[str, Tensor], list[str]]:
         with h5py.File(io.BytesIO(data), "r") as file:
             group = _weights_group(path, file)
             return _read_group(path, group), [_note(group)]
-    except ModelError:
+    except (ModelError, MemoryError):
         raise
-    except MemoryError:
-        raise ModelError(f"{path} does not fit into memory; close other programs or use a larger machine") from None
     except Exception as error:  # h5py's errors share no base class, and damage reaches many of them
         why = f" ({error})" if isinstance(error, _Damaged) else ""
         raise ModelError(f"{path} cannot be read as a Keras file{why}; it may be truncated: fetch it again") from None

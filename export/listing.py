@@ -1,4 +1,4 @@
-"""``python -m export.onnx --list``: every family, what it reads and gives, and what its authors report."""
+"""``python -m export.onnx --list``: every family, what it reads and gives, and the accuracy reported for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def listing() -> str:
             f"{row}{family.parameters / 1e6:>8.2f} M",
             f"    {family.title}",
             f"    {family.source}",
-            f"    its authors report: {family.published}",
+            f"    reported: {family.published}",
         ]
     return "\n".join(lines)
 

@@ -96,8 +96,9 @@ def _load(path: Path, asked: str | None, trust: bool) -> _Member:
         f"{family.name} ({why})",
         family.title,
         family.source,
-        f"its authors report: {family.published}",
+        f"reported: {family.published}",
         *(f"left out: {drop.why}" for drop in family.dropped(weights)),
+        *(f"left out: {what}" for what in family.unexported),
     )
     return _Member(family, family.load(weights), Origin(checkpoint=checkpoint.path.name, sha256=checkpoint.sha256))
 
@@ -113,9 +114,23 @@ def _find_family(checkpoint: Checkpoint, asked: str | None) -> tuple[Family, Map
             )
         return family, family.from_keras(checkpoint.state), "Keras weights, by their place in the file"
     if asked:
-        return zoo.get(asked), checkpoint.state, "as asked for"
-    family = zoo.recognise(checkpoint.state)
+        family = zoo.get(asked)
+        _check_fit(checkpoint, family)
+        return family, checkpoint.state, "as asked for"
+    try:
+        family = zoo.recognise(checkpoint.state)
+    except ModelError as error:
+        raise ModelError(f"{checkpoint.path}: {error}") from None
     return family, checkpoint.state, f"recognised: all {len(checkpoint.state)} keys and shapes are its own"
+
+
+def _check_fit(checkpoint: Checkpoint, family: Family) -> None:
+    """Say what the weights are, where they are not what was asked for."""
+    difference = family.difference(checkpoint.state)
+    if difference.count:
+        fitting = ", ".join(other.name for other in zoo.fitting(checkpoint.state))
+        what = f"they fit {fitting}" if fitting else "they fit no other family either; --list shows the known ones"
+        raise ModelError(f"{checkpoint.path}: the weights are not {family.name}'s ({difference}); {what}")
 
 
 def _single(member: _Member) -> Network:
@@ -131,10 +146,21 @@ def _ensemble(members: list[_Member]) -> Network:
     crop_note = first.crop_note
     if others:
         crop_note = f"{first.name}'s, as it was named first; {', '.join(sorted(others))} would be cut otherwise"
-    say("ensemble", f"{len(members)} networks; what they say is averaged with equal weights")
+    hashes = [member.origin.sha256 for member in members]
+    unread = sorted({name for family in families for name in family.outputs[1:]})
+    say(
+        "ensemble",
+        f"{len(members)} networks; what they say is averaged with equal weights",
+        *(
+            ["the same checkpoint is there more than once, and weighs as much more"]
+            if len(set(hashes)) < len(hashes)
+            else []
+        ),
+        *(f"left out: the output {name}, which is not averaged" for name in unread),
+    )
     origin = Origin(
         checkpoint=" + ".join(member.origin.checkpoint for member in members),
-        sha256=" + ".join(member.origin.sha256 for member in members),
+        sha256=" + ".join(hashes),
     )
     spec = replace(
         first.spec(origin), architecture=" + ".join(family.name for family in families), outputs=first.outputs[:1]

@@ -10,7 +10,6 @@ is imported within ``main``, where Ctrl-C is already answered in one line.
 from __future__ import annotations
 
 import argparse
-import importlib
 import math
 import os
 import re
@@ -46,6 +45,9 @@ def _command(argv: list[str] | None) -> int:
 
     try:
         args = _parse(argv)
+    except SystemExit as wanted:  # argparse ends the process after --help and wrong usage
+        return int(wanted.code or 0)
+    try:
         _need_packages()
         if args.list:
             from export.listing import listing
@@ -65,8 +67,6 @@ def _command(argv: list[str] | None) -> int:
                 file=sys.stderr,
             )
             return 3
-    except SystemExit as wanted:  # argparse ends the process after --help and wrong usage
-        return int(wanted.code or 0)
     except HpeEdgeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
@@ -124,7 +124,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--list",
         action="store_true",
-        help="list the known architectures: input, heads, parameters, reported accuracy with its source",
+        help="list the known architectures: input, heads, parameters, reported accuracy and whose it is",
     )
     parser.add_argument(
         "--arch",
@@ -188,7 +188,11 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """What argparse cannot say by itself."""
     if args.list:
+        if args.checkpoint or args.adopt or args.arch or args.output:
+            parser.error("--list only lists; leave the other options out")
         return
+    if args.trust and not args.checkpoint:
+        parser.error("--trust is about a CHECKPOINT, and none is named; an ONNX file holds no code")
     if not args.checkpoint and args.adopt is None:
         parser.error("name the CHECKPOINT to convert; --list shows the known architectures")
     if args.adopt is not None and (len(args.arch) != 1 or len(args.checkpoint) > 1):
@@ -225,16 +229,10 @@ def _positive(text: str) -> float:
 
 
 def _need_packages() -> None:
-    from hpe_edge.errors import BackendError
+    from export.packages import need
 
     for name in _PACKAGES:
-        try:
-            importlib.import_module(name)
-        except (ImportError, OSError) as error:  # OSError: a library of torch's is missing
-            raise BackendError(
-                f"exporting needs {name}, which cannot be imported here ({error}); run, in the checkout: "
-                "pip install -c constraints.txt '.[export]'"
-            ) from None
+        need(name, "exporting")
 
 
 if __name__ == "__main__":

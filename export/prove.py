@@ -31,7 +31,7 @@ def prove(reference: Poses, compared: str, path: Path, spec: ModelSpec, faces: F
         ModelError: the reference's answers are NaN, or all the same.
         GateFailed: either differs by more than the limits; the table was printed.
     """
-    check_reference(reference)
+    check_reference(reference, compared.partition(" with ")[2])
     backend = OnnxRuntimeBackend(path)
     run = backend_runner(backend)
     together = poses_of(run, spec, faces.crops, backend.max_batch)

@@ -28,7 +28,7 @@ def read_safetensors(path: Path, data: bytes) -> dict[str, Tensor]:
     try:
         state: dict[str, Tensor] = reader.load(data)
     except MemoryError:
-        raise ModelError(f"{path} does not fit into memory; close other programs or use a larger machine") from None
+        raise
     except Exception as error:  # the package's own, and KeyError where torch lacks a dtype
         raise ModelError(
             f"{path} cannot be read as a safetensors file ({error}); it may be truncated or damaged: fetch it again"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,9 @@ _SHOWN_KEYS = 5
 @dataclass(frozen=True)
 class _Found:
     state: dict[str, Tensor]
-    place: str = ""  # the keys that lead to it
-    others: tuple[str, ...] = ()
+    place: str = ""  # the keys that lead to it; none: it is the outermost dictionary
+    others: tuple[str, ...] = ()  # places of further ones
+    ignored: tuple[str, ...] = ()  # keys that stand among the weights and are none
 
 
 def find_state(path: Path, plain: Any) -> tuple[dict[str, Tensor], list[str]]:
@@ -53,31 +54,45 @@ def find_state(path: Path, plain: Any) -> tuple[dict[str, Tensor], list[str]]:
         raise ModelError(f"{path} holds no state dict but {_describe_with_wrapper(plain)}; {SAVE}")
     notes = [f"the weights stand under {found.place}"] if found.place else []
     if found.others:
+        places = ", ".join(place or "no key" for place in found.others)
         notes.append(
-            f"there are others under {', '.join(found.others)}, which were not taken; to export those, save them in a "
-            "file of their own"
+            f"there are others under {places}, which were not taken; to export those, save them in a file of their own"
         )
+    if found.ignored:
+        notes.append(f"what stands among the weights under {_shortened(found.ignored)} is no tensor and was ignored")
     return found.state, notes
 
 
 def _search(path: Path, value: Any, depth: int) -> _Found | None:
     if isinstance(value, nn.Module):
-        return _Found(_state_of(path, value))
+        state = _state_of(path, value)
+        return _Found(state) if state else None
     if not isinstance(value, Mapping) or not value:
         return None
-    if all(isinstance(key, str) and isinstance(item, Tensor) for key, item in value.items()):
-        return _Found({key: item.detach() for key, item in value.items()})
-    if depth == 0:
+    flat = _flat(value)
+    if flat is not None and not flat.ignored:
+        return flat
+    wrapped = [_search_under(path, value, key, depth - 1) for key in _WRAPPERS if depth > 0]
+    found = [each for each in (*wrapped, flat) if each is not None]
+    if not found:
         return None
-    hits = [(key, hit) for key in _WRAPPERS if (hit := _search(path, value.get(key), depth - 1)) is not None]
-    if not hits:
+    first, *rest = found
+    return replace(first, others=(*first.others, *(each.place for each in rest)))
+
+
+def _search_under(path: Path, value: Mapping[Any, Any], key: str, depth: int) -> _Found | None:
+    hit = _search(path, value.get(key), depth)
+    if hit is None:
         return None
-    (key, hit), *rest = hits
-    return _Found(
-        state=hit.state,
-        place=_join(key, hit.place),
-        others=(*(_join(key, other) for other in hit.others), *(_join(other, found.place) for other, found in rest)),
-    )
+    return replace(hit, place=_join(key, hit.place), others=tuple(_join(key, other) for other in hit.others))
+
+
+def _flat(value: Mapping[Any, Any]) -> _Found | None:
+    """A state dict, among whose weights an epoch or a loss may stand: most entries are tensors of layers."""
+    state = {key: item.detach() for key, item in value.items() if isinstance(key, str) and isinstance(item, Tensor)}
+    ignored = tuple(str(key) for key in value if key not in state)
+    of_layers = sum("." in key for key in state)
+    return _Found(state, ignored=ignored) if not ignored or of_layers > len(value) / 2 else None
 
 
 def _state_of(path: Path, module: nn.Module) -> dict[str, Tensor]:
@@ -103,6 +118,11 @@ def _describe_with_wrapper(value: Any) -> str:
 def _describe(value: Any) -> str:
     if isinstance(value, Mapping):
         keys = [str(key) for key in value]
-        shown = ", ".join(keys[:_SHOWN_KEYS]) + ", ..." * (len(keys) > _SHOWN_KEYS)
-        return f"a dictionary with the keys {shown}" if keys else "an empty dictionary"
+        return f"a dictionary with the keys {_shortened(keys)}" if keys else "an empty dictionary"
+    if isinstance(value, nn.Module):
+        return f"a whole model without weights ({type(value).__name__})"
     return f"one {type(value).__name__}"
+
+
+def _shortened(keys: Sequence[str]) -> str:
+    return ", ".join(keys[:_SHOWN_KEYS]) + ", ..." * (len(keys) > _SHOWN_KEYS)

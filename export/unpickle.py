@@ -13,12 +13,12 @@ from typing import Any
 import torch
 
 from export.placeholders import PLACEHOLDERS
+from export.say import say
 from hpe_edge.errors import ModelError
 
 SAVE = "save the weights alone where its code is at hand: torch.save(model.state_dict(), 'weights.pth')"
 
 _TRUST = "or, only if it comes from someone you trust, add --trust, which runs the code in it"
-_NO_MEMORY = "does not fit into memory; close other programs or use a larger machine"
 _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80"
 _TORCH_PICKLE = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number with which torch.save began before 1.6
@@ -32,16 +32,19 @@ class _Refused(ModelError):
 def unpickle(path: Path, data: bytes, trust: bool) -> tuple[Any, list[str]]:
     """What the file holds, and notes for people.
 
-    With ``trust``, a file that the safe reader refuses is read by running the code in it.
+    With ``trust``, a file that the safe reader refuses is read by running the code in it. Standard output says so
+    before, for whatever that code does, and whether or not the file is of use then.
 
     Raises:
         ModelError: truncated, damaged, of another kind, or refused.
+        OutputError: code would be run, and standard output cannot be written to.
     """
     try:
         plain = _safely(path, data)
     except _Refused:
         if not trust:
             raise
+        say("trusted", f"--trust: the code in {path} is now run")
         return _trusting(path, data), ["--trust: the file was refused at first, and the code in it was run"]
     return plain, ["--trust was not needed: nothing in the file was run"] * trust
 
@@ -59,7 +62,7 @@ def _safely(path: Path, data: bytes) -> Any:
                 warnings.simplefilter("ignore")  # about the file's form, which the errors below say better
                 return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
     except MemoryError:
-        raise ModelError(f"{path} {_NO_MEMORY}") from None
+        raise
     except Exception as error:  # torch.load's errors share no base class, and hostile files reach many of them
         raise _explained(path, data, error) from None
     raise ModelError(f"{path} {fault}")
@@ -73,7 +76,7 @@ def _trusting(path: Path, data: bytes) -> Any:
                 return pickle.loads(data)
             return torch.load(io.BytesIO(data), weights_only=False, map_location="cpu")
     except MemoryError:
-        raise ModelError(f"{path} {_NO_MEMORY}") from None
+        raise
     except (ImportError, AttributeError) as error:
         raise ModelError(
             f"{path} needs code that is not here ({_first_line(error)}); name the folder of that code in PYTHONPATH, "

@@ -221,8 +221,8 @@ class Origin:
     """What the model was made from.
 
     Attributes:
-        checkpoint: file name of the checkpoint.
-        sha256: of the checkpoint's bytes, in hexadecimal.
+        checkpoint: file name of the checkpoint; an ensemble's members are joined by " + ".
+        sha256: of its bytes, in hexadecimal; joined alike.
         tools: name -> version of what made the file.
     """
 
@@ -255,7 +255,7 @@ class ModelSpec:
     """Everything needed to run a model. See the module's docstring for how it is stored.
 
     Attributes:
-        architecture: the family, as ``python -m export.onnx --arch`` names it.
+        architecture: the family, as ``python -m export.onnx --arch`` names it; an ensemble's joined by " + ".
         input: the input tensor and its normalisation.
         outputs: names of the graph's outputs, in order.
         crop: the default crop for boxes that fit the face tightly (chin to eyebrows, as landmarks span it).

@@ -218,8 +218,21 @@ def test_six_numbers_need_not_be_orthonormal(scale: float) -> None:
     np.testing.assert_allclose(poses.angles, [[30, 20, 10]], atol=1e-3)
 
 
-def test_six_numbers_of_nothing_are_finite() -> None:
-    assert np.isfinite(decode_rotations(Rot6dDecode("x"), np.zeros(6)).angles).all()
+@pytest.mark.parametrize("scale", [1e-40, 1e-20, 1e20, 1e30])
+def test_six_numbers_may_be_of_any_length(scale: float) -> None:
+    said = scale * said_by(Rot6dDecode("x"), 30, 20, 10).astype(np.float64)
+    # 1e-40 is 71,000 of the smallest float32.
+    np.testing.assert_allclose(decode_rotations(Rot6dDecode("x"), said).angles, [[30, 20, 10]], atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [np.zeros(6), [1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 1, 0], [1, 2, 3, -2, -4, -6], [0.3, 0.4, 0.5, 0.3, 0.4, 0.5]],
+)
+def test_six_numbers_of_no_direction_have_no_angles(bad: list[float]) -> None:
+    poses = decode_rotations(Rot6dDecode("x"), [1, 0, 0, 0, 1, 0], bad)
+    np.testing.assert_allclose(poses.angles[0], 0, atol=1e-6)
+    assert np.isnan(poses.angles[1]).all() and np.isnan(poses.rotation[1]).all()
 
 
 @pytest.mark.parametrize("scale", [1e-42, 1e-30, 0.3, -1.0, -7.0, 1e30])

@@ -95,24 +95,27 @@ def strip_prefix(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
     return prefixes[best], stripped[best]
 
 
+def fitting(state: Mapping[str, Tensor]) -> list[Family]:
+    """The families whose keys and shapes these weights have, those on request included."""
+    return [family for family in map(get, _REGISTRY) if family.difference(state).count == 0]
+
+
 def recognise(state: Mapping[str, Tensor]) -> Family:
     """The one family whose keys and shapes these weights have.
 
     Raises:
         ModelError: none or several fit; the message names the nearest ones and how they differ.
     """
-    families = [family for family in map(get, _REGISTRY) if not family.on_request]
-    differences = {candidate.name: candidate.difference(state) for candidate in families}
-    fitting = [candidate for candidate in families if differences[candidate.name].count == 0]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
+    alike = [family for family in fitting(state) if not family.on_request]
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
         raise ModelError(
             "the weights fit several networks alike, and nothing in the file tells them apart; say which they are with:"
-            + "".join(f"\n  --arch {twin.name}: {twin.title}; {twin.source}" for twin in fitting)
+            + "".join(f"\n  --arch {twin.name}: {twin.title}; {twin.source}" for twin in alike)
         )
-    nearest = sorted(families, key=lambda candidate: candidate.matching(state), reverse=True)[:_NEAREST]
+    nearest = sorted(map(get, _REGISTRY), key=lambda family: family.matching(state), reverse=True)[:_NEAREST]
     raise ModelError(
         "the weights are of no known family; the nearest are "
-        + " | ".join(f"{candidate.name} ({differences[candidate.name]})" for candidate in nearest)
+        + " | ".join(f"{family.name} ({family.difference(state)})" for family in nearest)
     )

@@ -38,22 +38,31 @@ class _MeanDistribution(nn.Module):
 
 
 class _MeanAngles(nn.Module):
-    """The mean of the members' angles."""
+    """The mean of the members' angles: the first one's, and on average how far the others are from it by the short way.
 
-    def __init__(self, members: Sequence[nn.Module]) -> None:
+    The plain mean of 179 and -179 degrees would be a face that looks into the camera.
+    """
+
+    def __init__(self, members: Sequence[nn.Module], decode: AnglesDecode) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+        factors = [decode.yaw.factor, decode.pitch.factor, decode.roll.factor]
+        self.register_buffer("turn", torch.tensor([360.0 / abs(factor) for factor in factors]), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        said = [_first(member(image)) for member in self.members]
-        return sum(said[1:], start=said[0]) / len(said)
+        first, *others = (_first(member(image)) for member in self.members)
+        apart = [self._shortest(other - first) for other in others]
+        return self._shortest(first + sum(apart[1:], start=apart[0]) / len(self.members))
+
+    def _shortest(self, angles: Tensor) -> Tensor:
+        return angles - self.turn * torch.floor(angles / self.turn + 0.5)
 
 
 def average(families: Sequence[Family], nets: Sequence[nn.Module]) -> nn.Module:
     """One network that gives the mean of several.
 
     Args:
-        families: of each network; see :func:`check_members`.
+        families: of each network, at least two; see :func:`check_members`.
         nets: the loaded networks, or their exported forms.
 
     Returns:
@@ -62,7 +71,8 @@ def average(families: Sequence[Family], nets: Sequence[nn.Module]) -> nn.Module:
     decode = families[0].decode
     if isinstance(decode, BinsDecode):
         return _MeanDistribution(nets, decode).eval()
-    return _MeanAngles(nets).eval()
+    assert isinstance(decode, AnglesDecode)  # see check_members
+    return _MeanAngles(nets, decode).eval()
 
 
 def check_members(families: Sequence[Family]) -> None:

@@ -49,7 +49,7 @@ class Family:
         name: as ``--arch`` takes it.
         title: one line for people.
         source: repository, licence and paper.
-        published: accuracy as its authors report it, with the test set.
+        published: accuracy reported for published weights, with the test set, and by whom if not by the authors.
         crop_note: how well ``crop`` is known, for people.
         builds: makers of the torch module with the original's state-dict keys, one for each layout in which published
             files have them, the usual one first. The module maps ``[N, 3, S, S]`` to the tensor that ``outputs`` names,
@@ -57,6 +57,7 @@ class Family:
         export_form: from the loaded module, of any layout, to the one that is exported; same outputs, fewer nodes.
         input, crop, decode: see :class:`hpe_edge.spec.ModelSpec`.
         drops: keys that are taken out by name before the strict load.
+        unexported: what the module has and the graph has not, for people.
         outputs: names of the graph's outputs.
         on_request: a variant that no file tells of; never recognised, only asked for by name.
         from_keras: where the published weights are Keras', what turns them into this module's state dict.
@@ -74,6 +75,7 @@ class Family:
     decode: Decode
     export_form: Callable[[nn.Module], nn.Module] = lambda net: net
     drops: tuple[Drop, ...] = ()
+    unexported: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ("logits",)
     on_request: bool = False
     from_keras: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
@@ -123,10 +125,7 @@ class Family:
         """
         difference = self.difference(state)
         if difference.count:
-            raise ModelError(
-                f"the weights are not {self.name}'s ({difference}); leave --arch out to have the family recognised, or "
-                f"export one of: {self.title}"
-            )
+            raise ModelError(f"the weights are not {self.name}'s ({difference})")
         net = self.builds[self._nearest(state)]()
         kept = self._kept(state)
         counters = {key: tensor for key, tensor in net.state_dict().items() if key not in kept}

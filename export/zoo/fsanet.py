@@ -197,7 +197,7 @@ def _side_by_side(layers: Sequence[nn.Linear], columns: slice) -> nn.Linear:
 
 
 def _sigmoid(x: Tensor) -> Tensor:
-    """The sigmoid, spelled out: ONNX Runtime's own is cut off at 1.5e-8, and here small ones are divided by their sum."""
+    """The sigmoid, spelled out: ONNX Runtime's own ends at 1.5e-8, and here small ones are divided by their sum."""
     return 1.0 / (1.0 + (-x).exp())
 
 

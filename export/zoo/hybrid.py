@@ -36,4 +36,5 @@ FAMILY = Family(
     crop=HOPENET.crop,
     decode=bins_decode(first_deg=-99.0, step_deg=1.0, count=198),  # lower edges of the bins
     drops=HOPENET.drops,
+    unexported=("the heads of 66, 18, 6 and 2 bins, which serve training only",),
 )

@@ -57,6 +57,8 @@ class Golden:
     state: State
     arrays: dict[str, NDArray[np.float32]]  # empty where the outputs are not at hand
     layers: dict[str, tuple[str, dict[str, object]]]  # module name -> kind and settings
+    largest: dict[str, float]  # output -> largest magnitude, known of every network
+    spread: dict[str, float]  # output -> largest difference between the two inputs' answers
 
     def inputs(self, size: int) -> dict[str, NDArray[np.float32]]:
         blocky = np.kron(np.random.default_rng(1).standard_normal((2, 3, 8, 8)), np.ones((1, 1, size // 8, size // 8)))
@@ -90,10 +92,11 @@ def golden(data: Path) -> Callable[[str], Golden]:
         layers = {
             name: (kind, dict(settings)) for name, kind, settings in json.loads((folder / "modules.json").read_text())
         }
-        if not (folder / "golden.npz").exists():
-            return Golden(state, {}, layers)
-        with np.load(folder / "golden.npz") as arrays:
-            return Golden(state, dict(arrays), layers)
+        arrays = {}
+        if (folder / "golden.npz").exists():
+            with np.load(folder / "golden.npz") as file:
+                arrays = dict(file)
+        return Golden(state, arrays, layers, meta["output_abs_max"], meta["between_inputs_max_abs"])
 
     return load
 

@@ -161,3 +161,28 @@ def test_bad_files_are_named(tmp_path, name, content, message):
 def test_a_picture_is_named():
     with pytest.raises(ModelError, match="a JPEG picture"):
         load_checkpoint(FOLDER / "astronaut.jpg")
+
+
+def no_memory(*args: object, **options: object) -> None:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("step", ["Path.read_bytes", "torch.load", "torch.Tensor.to"])
+def test_a_file_that_is_too_large_is_told(tmp_path, monkeypatch, step):
+    path = tmp_path / "w.pth"
+    path.write_bytes(saved({"conv.weight": torch.ones(2, dtype=torch.float16)}))
+    owner, _, name = step.rpartition(".")
+    monkeypatch.setattr({"Path": Path, "torch": torch, "torch.Tensor": torch.Tensor}[owner], name, no_memory)
+    with pytest.raises(ModelError, match="does not fit into memory"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("package", "function", "content"),
+    [("safetensors.torch", "load", bytes(8) + b"{}" + bytes(8)), ("h5py", "File", b"\x89HDF\r\n\x1a\n" + bytes(64))],
+)
+def test_a_file_of_another_kind_that_is_too_large_is_told(tmp_path, monkeypatch, package, function, content):
+    monkeypatch.setattr(pytest.importorskip(package), function, no_memory)
+    (tmp_path / "w").write_bytes(content)
+    with pytest.raises(ModelError, match="does not fit into memory"):
+        load_checkpoint(tmp_path / "w")

@@ -13,6 +13,7 @@ from export.onnx import main
 from export.zoo.ensemble import average, check_members
 from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
 from hpe_edge.errors import InputError
+from hpe_edge.geometry import wrap_deg
 from hpe_edge.ops import DecodeHeads
 from hpe_edge.spec import Origin
 
@@ -96,6 +97,32 @@ def test_mean_of_both_fsanets_is_the_published_one(data, capsys, golden, tmp_pat
                 said.append(arrays[f"{path.name}::angles_ypr_deg{suffix}"])
         context.input(2)[...] = image
         assert np.abs(DecodeHeads(backend.spec)(context.run(2)).angles - np.mean(said, axis=0)).max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "mean"),
+    [
+        ("fsanet180-1x1", [(179, 10, 0), (-177, 20, 4)], (-179, 15, 2)),
+        ("fsanet180-1x1", [(-20, 0, 0), (40, 0, 0), (10, 0, 3)], (10, 0, 1)),
+        ("opal23-euler-panoptic", [(-0.95, 0, 0), (0.95, 0.5, 0)], (180, 45, 0)),
+    ],
+)
+def test_angles_are_averaged_round_the_circle(name, said, mean):
+    family = zoo.get(name)
+
+    class Says(torch.nn.Module):
+        def __init__(self, angles):
+            super().__init__()
+            self.angles = torch.tensor([angles], dtype=torch.float32)
+
+        def forward(self, image):
+            return self.angles.expand(len(image), 3)
+
+    size = family.input.size
+    with torch.inference_mode():
+        numbers = average([family] * len(said), [Says(angles) for angles in said])(torch.zeros(2, 3, size, size))
+    angles = DecodeHeads(family.spec(Origin("none", "0")))([numbers.numpy()]).angles
+    assert np.abs(wrap_deg(angles - np.array(mean, np.float32))).max() < 1e-3
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_exported_file_explains_itself_and_runs(capsys, checkpoint, out):
     assert spec.gate.worst_deg <= 0.01
     assert spec.gate.limits == {"worst_deg": 0.01}
     for word in (
-        "recognised", "its authors report: none", "opset 17, batch dynamic", spec.gate.source, "62 of the 64 crops",
+        "recognised", "reported: none", "opset 17, batch dynamic", spec.gate.source, "62 of the 64 crops",
         "hundredths of a degree", "passed", "its authors state none", f"--model {out}",
     ):  # fmt: skip
         assert word in said
@@ -137,7 +137,7 @@ def test_next_command_can_be_pasted(capsys, checkpoint, tmp_path):
     ("damage", "message"),
     [
         (lambda tensor: torch.zeros_like(tensor), "answers the same for every face"),
-        (lambda tensor: tensor * (1e38 if tensor.shape == (16, 3, 3, 3) else 1), "overflows in PyTorch already"),
+        (lambda tensor: tensor * (1e38 if tensor.shape == (16, 3, 3, 3) else 1), "(pytorch) overflows already"),
     ],
 )
 def test_weights_that_do_not_answer_are_refused(capsys, lightweight_state, out, tmp_path, damage, message):
@@ -280,7 +280,7 @@ def test_signal_that_the_parent_ignores_stays_ignored():
 def test_nothing_that_takes_long_is_imported_before_ctrl_c_is_answered():
     check = "command.main = lambda _: not sys.modules.keys().isdisjoint(('hpe_edge', 'numpy', 'onnx', 'torch'))"
     assert start(check).returncode == 0
-    during = "command.importlib.import_module = lambda _: signal.raise_signal(signal.SIGINT)"
+    during = "import importlib; importlib.import_module = lambda _: signal.raise_signal(signal.SIGINT)"
     done = start(during, "none.pth")
     assert done.returncode == 130
     assert done.stderr == "interrupted; nothing was written\n"
@@ -396,3 +396,38 @@ def test_help_names_what_there_is(capsys):
     assert status == 0
     for words in ("--list", "--adopt", "--trust", "an existing one is replaced", "architecture's name with .onnx"):
         assert words in " ".join(said.split())
+
+
+class Ends:
+    """Unpickling it raises what would end the process."""
+
+    def __init__(self, how: str) -> None:
+        self.how = how
+
+    def __reduce__(self):
+        return exec, (f"raise {self.how}",)
+
+
+@pytest.mark.parametrize("how", ["SystemExit(0)", "SystemExit('bye')", "KeyboardInterrupt"])
+def test_a_trusted_file_does_not_decide_the_exit_status(lightweight_state, out, tmp_path, how):
+    torch.save({"state_dict": lightweight_state, "x": Ends(how)}, tmp_path / "w.pth")
+    argv = [sys.executable, "-m", "export.onnx", "--trust", tmp_path / "w.pth", "-o", out]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == f"trusted     --trust: the code in {tmp_path / 'w.pth'} is now run\n"
+    assert done.stderr.startswith("error: ")
+    assert "tried to end the process" in done.stderr
+    assert names_in(out.parent) == []
+
+
+def test_what_ends_the_process_elsewhere_is_not_taken_for_usage(checkpoint, monkeypatch):
+    monkeypatch.setattr(convert, "convert", lambda _: sys.exit("bye"))
+    with pytest.raises(SystemExit, match="bye"):
+        main([str(checkpoint)])
+
+
+def test_an_epoch_among_the_weights_does_not_keep_them_from_being_exported(capsys, lightweight_state, out, tmp_path):
+    torch.save({**lightweight_state, "epoch": 3}, tmp_path / "w.pth")
+    status, said, _ = run(capsys, tmp_path / "w.pth", "-o", out)
+    assert status == 0
+    assert "under epoch is no tensor and was ignored" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 from torch_files import SMALL, saved
 
 from export.checkpoint import load_checkpoint
@@ -73,3 +74,42 @@ def test_files_without_weights_are_described(tmp_path, value, message):
     (tmp_path / "w.pth").write_bytes(saved(value))
     with pytest.raises(ModelError, match=message):
         load_checkpoint(tmp_path / "w.pth")
+
+
+def test_what_stands_among_the_weights_is_ignored_and_said(tmp_path):
+    for name, value in {"w.pth": {**SMALL, "epoch": 3}, "deep.pth": {"model": {"epoch": 3, **SMALL}}}.items():
+        (tmp_path / name).write_bytes(saved(value))
+        checkpoint = load_checkpoint(tmp_path / name)
+        assert list(checkpoint.state) == list(SMALL)
+        assert checkpoint.notes[-1] == "what stands among the weights under epoch is no tensor and was ignored"
+
+
+def test_a_wrapper_among_the_weights_comes_first_and_they_are_named(tmp_path):
+    (tmp_path / "w.pth").write_bytes(saved({**SMALL, "ema": OTHER}))
+    checkpoint = load_checkpoint(tmp_path / "w.pth")
+    assert torch.equal(checkpoint.state["conv.weight"], OTHER["conv.weight"])
+    assert checkpoint.notes[0] == "the weights stand under 'ema'"
+    assert checkpoint.notes[1].startswith("there are others under no key, which were not taken")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"conv.weight": torch.ones(2, 3), "epoch": 3},
+        {"loss": torch.ones(1), "steps": torch.ones(1), "epoch": 3},
+    ],
+)
+def test_a_few_tensors_are_no_weights(tmp_path, value):
+    (tmp_path / "w.pth").write_bytes(saved(value))
+    with pytest.raises(ModelError, match="holds no state dict but a dictionary with the keys"):
+        load_checkpoint(tmp_path / "w.pth")
+
+
+def test_a_whole_model_without_weights_is_described(tmp_path):
+    path = tmp_path / "w.pth"
+    for value in (nn.ReLU(), {"model": nn.ReLU()}):
+        path.write_bytes(saved(value))
+        with pytest.raises(ModelError, match=r"holds no state dict but .*a whole model without weights \(ReLU\)"):
+            load_checkpoint(path, trust=True)
+    path.write_bytes(saved({"model": nn.ReLU(), "net": nn.Linear(2, 2)}))
+    assert list(load_checkpoint(path, trust=True).state) == ["weight", "bias"]

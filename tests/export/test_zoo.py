@@ -56,6 +56,9 @@ GOLDENS = {
 HEAD_TOLERANCE = 1e-4
 TORCH_TOLERANCE_DEG = 1e-3
 ONNX_TOLERANCE_DEG = 1e-2
+# What the golden data calls the heads: one for each angle, or one alone.
+HEAD_NAMES = [[f"{angle}_{kind}" for angle in ("yaw", "pitch", "roll")] for kind in ("fc_out", "logits")]
+HEAD_NAMES += [["sixd"], ["fc_out"], ["angles_ypr_deg"]]
 ORIGIN = Origin(checkpoint="none", sha256="0" * 64)
 
 
@@ -90,6 +93,22 @@ def test_torch_module_gives_the_originals_heads_and_angles(golden, arch):
         assert np.abs(exported - wanted).max() <= HEAD_TOLERANCE * np.abs(wanted).max()
         if "angles_ypr_deg" in original.arrays:
             assert agree_deg(decode(family, exported), original.angles(suffix)) <= TORCH_TOLERANCE_DEG
+
+
+@pytest.mark.parametrize("arch", GOLDENS)
+def test_heads_are_as_large_and_as_far_apart_as_the_originals(golden, arch):
+    """Two figures for each head, which are there for every network, also where the outputs themselves are not."""
+    original = golden(arch)
+    family = zoo.get(GOLDENS[arch])
+    net = family.load(original.state)
+    names = next(names for names in HEAD_NAMES if names[0] in original.largest)
+    for suffix, image in original.inputs(family.input.size).items():
+        with torch.inference_mode():
+            heads = np.split(first(net(torch.from_numpy(image))).numpy(), len(names), axis=1)
+        for name, head in zip(names, heads, strict=True):
+            largest = original.largest[name + suffix]
+            assert abs(np.abs(head).max() - largest) <= HEAD_TOLERANCE * largest
+            assert abs(np.abs(head[0] - head[1]).max() - original.spread[name + suffix]) <= HEAD_TOLERANCE * largest
 
 
 @pytest.mark.parametrize("arch", GOLDENS)

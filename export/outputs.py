@@ -1,0 +1,200 @@
+"""Which outputs of someone else's ONNX file are a family's heads, and in which order they stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from export.zoo.family import Family
+from hpe_edge.errors import ModelError
+from hpe_edge.spec import (
+    AngleHead,
+    AnglesDecode,
+    BinHead,
+    BinsDecode,
+    Decode,
+    MatrixDecode,
+    QuaternionDecode,
+    Rot6dDecode,
+    RotationDecode,
+)
+
+# Output name -> what it gave for a few random pictures, [pictures, ...].
+Outputs = dict[str, NDArray[Any]]
+
+_ANGLES = ("yaw", "pitch", "roll")
+_ASSUMED = "this order is the original code's, and assumed: nothing in the file tells it"
+_ROTATION_TOLERANCE = 1e-2  # Gram-Schmidt in FP16 leaves up to 4e-3
+_SUM_TOLERANCE = 1e-2  # what float16 leaves of a softmax's sum; logits never come near 1 in every row
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file is read.
+
+    Attributes:
+        decode: the family's, reading from this file's outputs.
+        outputs: those that are kept: the decode's, and others that the family has, too.
+        how: where the columns' order is from, for people.
+    """
+
+    decode: Decode
+    outputs: tuple[str, ...]
+    how: str
+
+
+def read_outputs(path: Path, family: Family, said: Outputs) -> Reading:
+    """Find the family's heads among the outputs, by their width and names.
+
+    Three angles in one output stand in the order in which the original's code returns them.
+
+    Raises:
+        ModelError: they are not what the family gives, or more than one may be.
+    """
+    columns = {name: int(np.prod(array.shape[1:])) for name, array in said.items() if array.dtype == np.float32}
+    if isinstance(family.decode, BinsDecode | AnglesDecode):
+        decode, how = _angles(path, family, said, columns)
+    else:
+        decode, how = _rotation(path, family, said, columns), "found by its width"
+    heads = tuple(dict.fromkeys(head.output for head in heads_of(decode)))
+    return Reading(decode, heads + _extras(family, columns, heads), how)
+
+
+def refuse_probabilities(path: Path, decode: Decode, said: Outputs) -> None:
+    """The decode does the softmax, and a second one pulls every angle to the middle.
+
+    Raises:
+        ModelError: a bins head's rows are probabilities.
+    """
+    for head in heads_of(decode):
+        rows = said[head.output].reshape(len(said[head.output]), -1)
+        if isinstance(head, BinHead) and any(
+            (part >= 0).all() and (abs(part.sum(axis=1, dtype=np.float64) - 1) < _SUM_TOLERANCE).all()
+            for part in (rows, rows[:, head.column : head.column + head.count])
+        ):
+            raise ModelError(
+                f"{path}: {head.output!r} gives probabilities, not logits (no number is below 0, and they sum to 1); "
+                "export the network before its softmax"
+            )
+
+
+def heads_of(decode: Decode) -> tuple[BinHead | AngleHead | RotationDecode, ...]:
+    """The places that a decode reads: yaw, pitch and roll, or the one rotation."""
+    return (decode.yaw, decode.pitch, decode.roll) if isinstance(decode, BinsDecode | AnglesDecode) else (decode,)
+
+
+def describe(decode: Decode) -> str:
+    """Which columns the decode reads, for people."""
+    if isinstance(decode, BinsDecode | AnglesDecode):
+        return ", ".join(
+            f"{angle} from {head.output!r} {head.column}:{head.column + _count(head)}"
+            for angle, head in zip(_ANGLES, (decode.yaw, decode.pitch, decode.roll), strict=True)
+        )
+    return f"{decode.kind} from {decode.output!r} {decode.column}:{decode.column + decode.width}"
+
+
+def _angles(path: Path, family: Family, said: Outputs, columns: dict[str, int]) -> tuple[Decode, str]:
+    decode = family.decode
+    assert isinstance(decode, BinsDecode | AnglesDecode)
+    counts = {angle: _count(getattr(decode, angle)) for angle in _ANGLES}
+    fused = [name for name, count in columns.items() if count == sum(counts.values())]
+    heads: dict[str, Any] = {}
+    if len(fused) == 1:
+        column = 0
+        for angle in family.original_order:
+            heads[angle] = replace(getattr(decode, angle), output=fused[0], column=column)
+            column += counts[angle]
+        return replace(decode, **heads), _ASSUMED
+    fitting = [name for name, count in columns.items() if count in counts.values()]
+    named = {angle: [name for name in fitting if angle in name.lower()] for angle in _ANGLES}
+    if all(len(names) == 1 for names in named.values()):
+        chosen, how = {angle: names[0] for angle, names in named.items()}, "told apart by their names"
+    elif len(fitting) == len(_ANGLES):
+        chosen, how = dict(zip(family.original_order, fitting, strict=True)), _ASSUMED
+    else:
+        raise _misfit(path, family, said)
+    if len(set(chosen.values())) != len(_ANGLES) or any(columns[chosen[angle]] != counts[angle] for angle in _ANGLES):
+        raise _misfit(path, family, said)
+    for angle, output in chosen.items():
+        heads[angle] = replace(getattr(decode, angle), output=output, column=0)
+    return replace(decode, **heads), how
+
+
+def _rotation(path: Path, family: Family, said: Outputs, columns: dict[str, int]) -> Decode:
+    decode = family.decode
+    assert isinstance(decode, RotationDecode)
+    fitting = [name for name, count in columns.items() if count == decode.width]
+    if isinstance(decode, Rot6dDecode):
+        fitting += [name for name, count in columns.items() if count == MatrixDecode.width and _is_rotation(said[name])]
+    if len(fitting) > 1:
+        raise ModelError(
+            f"{path}: more than one output may be {family.name}'s rotation: {_describe(said, fitting)}; leave one of "
+            "them in the graph"
+        )
+    if not fitting:
+        raise _misfit(path, family, said)
+    output, shape = fitting[0], said[fitting[0]].shape[1:]
+    if columns[output] == MatrixDecode.width and decode.width != MatrixDecode.width:
+        return MatrixDecode(output=output, signs=decode.signs)
+    if max(shape) != decode.width:
+        raise ModelError(
+            f"{path}: the output {_describe(said, fitting)} does not tell which of its axes counts the vectors; "
+            f"reshape it in the graph to [N, {decode.width}], one vector after the other"
+        )
+    return replace(decode, output=output)
+
+
+def _is_rotation(array: NDArray[Any]) -> bool:
+    """Whether each row is a rotation matrix. NaN is for the gate to tell."""
+    matrix = array.reshape(-1, 3, 3).astype(np.float64)
+    apart = abs(matrix @ matrix.swapaxes(1, 2) - np.eye(3))
+    volume = (np.cross(matrix[:, 0], matrix[:, 1]) * matrix[:, 2]).sum(axis=1)  # below 0 for a mirrored one
+    return not ((apart > _ROTATION_TOLERANCE).any() or (volume < 0).any())
+
+
+def _extras(family: Family, columns: dict[str, int], heads: tuple[str, ...]) -> tuple[str, ...]:
+    """The family's outputs beside its heads that the file has, too: by name, or else by width."""
+    if len(family.outputs) == 1:
+        return ()
+    with torch.device("meta"), torch.inference_mode():
+        size = family.input.size
+        widths = [output.shape[1] for output in family.builds[0]().eval()(torch.empty(1, 3, size, size))]
+    found: list[str] = []
+    for name, width in list(zip(family.outputs, widths, strict=True))[1:]:
+        fitting = [each for each, count in columns.items() if count == width and each not in (*heads, *found)]
+        named = [each for each in fitting if name in each.lower()]
+        found += (named or fitting) if len(named or fitting) == 1 else []
+    return tuple(found)
+
+
+def _misfit(path: Path, family: Family, said: Outputs) -> ModelError:
+    heads = heads_of(family.decode)
+    if isinstance(family.decode, BinsDecode):
+        wanted = f"{', '.join(str(_count(head)) for head in heads)} bins"
+    elif isinstance(family.decode, Rot6dDecode):
+        wanted = "6 numbers or a rotation matrix"
+    else:
+        wanted = "4 numbers" if isinstance(family.decode, QuaternionDecode) else "3 angles"
+    message = f"{path} does not give what {family.name} does, {wanted} a face; its outputs are "
+    message += _describe(said, list(said)) or "none with a row for each face"
+    if isinstance(family.decode, Rot6dDecode) and any(array[0].size == MatrixDecode.width for array in said.values()):
+        message += "; 9 numbers are a rotation matrix only if its rows are of length 1 and at right angles"
+    if others := [name for name, array in said.items() if array.dtype != np.float32]:
+        message += f"; only float32 is read: add a Cast to float32 at the end of the graph for {', '.join(others)}"
+    return ModelError(message)
+
+
+def _describe(said: Outputs, names: list[str]) -> str:
+    """Names, dtypes and shapes."""
+    return ", ".join(
+        f"{name!r} {said[name].dtype} [{', '.join(['N', *map(str, said[name].shape[1:])])}]" for name in names
+    )
+
+
+def _count(head: Any) -> int:
+    return head.count if isinstance(head, BinHead) else 1
