@@ -1,4 +1,4 @@
-"""The figures of README and the documents are those of the committed benchmark runs, and CI finds the commands in it."""
+"""README and documents: their figures are those of the committed benchmark runs, and CI finds the commands."""
 
 from __future__ import annotations
 
