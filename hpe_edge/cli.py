@@ -19,14 +19,15 @@ examples:
   python -m export.onnx CHECKPOINT -o model.onnx           a model from a published checkpoint
   hpe-edge run photo.jpg --model model.onnx                print the angles
   hpe-edge run clip.mp4 --model model.onnx -o out.mp4      draw them into a video
+  hpe-edge run 0 --model model.onnx --show                 watch a camera
+  hpe-edge plot poses.csv -o angles.png                    draw angles over time
   hpe-edge info model.onnx                                 what the model is
 
 exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP
 """
 _RUN_DESCRIPTION = """\
-Estimate the pose of every face in a picture, a folder of pictures or a video. Without -o, --csv and --jsonl the angles
-are printed and no file is written. Cameras and streams are not read by this version; for those, write a loop of
-cv2.VideoCapture and PoseEngine in Python.
+Estimate the pose of every face in pictures, a video, a camera or a stream. Without -o, --csv, --jsonl, --udp and --show
+the angles are printed and no file is written.
 
 Angles are degrees. Yaw > 0: the face turns to the left of the image; pitch > 0: it looks up; roll > 0: it tilts
 clockwise in the image.
@@ -35,18 +36,36 @@ _RUN_EPILOG = """\
 examples:
   hpe-edge run photo.jpg --model model.onnx -o annotated.png
   hpe-edge run photos/ --model model.onnx -o annotated/ --csv poses.csv
-  hpe-edge run clip.mp4 --model model.onnx -o annotated.mp4 --jsonl poses.jsonl
+  hpe-edge run clip.mp4 --model model.onnx --detector yunet.onnx -o annotated.mp4 --jsonl poses.jsonl
   hpe-edge run clip.mp4 --model model.onnx --boxes faces.csv --csv poses.csv
+  hpe-edge run 0 --model model.onnx --detector yunet.onnx --smooth --show --udp 127.0.0.1:4242
+  hpe-edge run rtsp://user:password@host/live --model model.onnx --jsonl poses.jsonl
+  ffmpeg -i clip.mp4 -f rawvideo -pix_fmt bgr24 - | hpe-edge run - --raw 1280x720@25 --model model.onnx --csv poses.csv
+
+sources:
+  a picture, a folder of pictures, a pattern in quotes ('photos/*.jpg', ** for any folders), a video file, a camera's
+  number or /dev/video file, the address of a stream (rtsp://, http:// ...), a GStreamer pipeline that ends in an
+  appsink (OpenCV must be built with GStreamer), or - for raw frames on standard input, described by --raw.
+  Files and standard input are worked on frame by frame. A camera or stream does not wait: of the frames that come while
+  one is worked on only the newest is kept, and the summary says how many were left out. One that breaks off is opened
+  again, with longer and longer pauses, for five minutes; then the run ends.
 
 faces:
-  Without --boxes an OpenCV Haar cascade finds upright, roughly frontal faces. It misses faces in profile; for those
-  bring the boxes of a better detector. They should reach from chin to eyebrows, because models crop relative to that.
+  Without --detector and --boxes an OpenCV Haar cascade finds upright, roughly frontal faces. It misses faces in
+  profile; for those name a SCRFD or YuNet model, or bring the boxes of a better detector. They should reach from chin
+  to eyebrows, because models crop relative to that. Faces in videos are followed and get a number each (track).
   If there is not a single face in the whole input, nothing is written and the exit status is 1.
 
 files:
   Results appear under their names when they are complete; an existing file of that name is replaced. Ctrl-C, SIGTERM
   and SIGHUP keep what is finished as NAME.partial.EXT; after an error no unfinished file is left. An annotated video
-  (.mp4, MPEG-4 part 2) has the frame rate of the original and no sound.
+  (.mp4 or .mkv, MPEG-4 part 2) has the frame rate of the original, the size of its first frame, and no sound. After
+  SIGKILL or a power failure hidden files .NAME.*.tmp.EXT are left: records in them are whole up to the last frame, an
+  .mkv plays as far as it was written, an .mp4 does not play.
+
+OpenTrack:
+  --udp sends the face that was sent last as long as it is seen, else the largest one. In OpenTrack choose the input
+  "UDP over network" with that port. x, y and z are 0 unless the camera is given.
 """
 
 
@@ -80,14 +99,24 @@ def _dispatch(argv: Sequence[str] | None) -> int:
                     "run needs --model MODEL.onnx; make one from a published checkpoint: "
                     "python -m export.onnx CHECKPOINT -o model.onnx"
                 )
+            _check_alternatives(parser, args)
             _need_opencv()
             from hpe_edge.run import run_command
 
             return run_command(args)
+        if args.command == "plot":
+            return _plot(args)
         return _info(args)
     except SystemExit as wanted:  # argparse ends the process after --help, --version and wrong usage
         show()
         return int(wanted.code or 0)
+
+
+def _check_alternatives(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    for one, other in (("boxes", "detector"), ("boxes", "detect_every"), ("camera_fov", "intrinsics")):
+        if getattr(args, one) is not None and getattr(args, other) not in (None, 1):
+            names = " and ".join(f"--{name.replace('_', '-')}" for name in (one, other))
+            parser.error(f"{names} exclude each other; leave one out")
 
 
 def _need_opencv() -> None:
@@ -109,6 +138,14 @@ def _info(args: argparse.Namespace) -> int:
     return 0
 
 
+def _plot(args: argparse.Namespace) -> int:
+    _need_opencv()
+    from hpe_edge.plot import plot_records, save_png
+
+    save_png(args.output, plot_records(args.records))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
@@ -125,25 +162,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=raw,
         allow_abbrev=False,
     )
-    run.add_argument("source", type=_source, metavar="SOURCE", help="picture, folder of pictures, or video file")
-    run.add_argument("--model", type=Path, metavar="MODEL.onnx", help="made by python -m export.onnx; required")
-    run.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        metavar="OUT",
-        help="annotated picture, new folder, or .mp4, as the source is; an existing file is replaced",
-    )
-    run.add_argument("--csv", type=Path, metavar="FILE", help="a row per face and frame: boxes, angles, quaternions")
-    run.add_argument("--jsonl", type=Path, metavar="FILE", help="the same as JSON Lines")
-    run.add_argument(
-        "--boxes",
-        type=Path,
-        metavar="FILE",
-        help="CSV with the faces: columns x1,y1,x2,y2 in pixels, and file (pictures) or frame from 0 (video)",
-    )
-    run.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:INDEX")
-    run.add_argument("--threads", type=_threads, metavar="N", help="CPU threads to use; default: all cores")
+    _add_run_arguments(run)
+
+    plot = commands.add_parser("plot", help="draw angles over time from a file of records", allow_abbrev=False)
+    plot.add_argument("records", type=Path, metavar="RESULTS", help="what run --csv or --jsonl wrote of a video")
+    plot.add_argument("-o", "--output", type=Path, metavar="PNG", required=True, help="the picture; replaced if there")
 
     info = commands.add_parser("info", help="say what a model file is", allow_abbrev=False)
     info.add_argument("model", type=Path, metavar="MODEL", help="made by python -m export.onnx")
@@ -151,21 +174,87 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _source(text: str) -> Path:
-    # Looked at as it was typed: a Path would make rtsp:/ of rtsp://.
-    path = Path(text)
-    if "://" in text or text.startswith("/dev/video") or (re.fullmatch("[0-9]+", text) and not path.exists()):
-        raise argparse.ArgumentTypeError(
-            f"cameras and streams are not read by this version, got {text}; write a loop of cv2.VideoCapture and "
-            "PoseEngine in Python"
-        )
-    return path
+def _add_run_arguments(run: argparse.ArgumentParser) -> None:
+    run.add_argument("source", metavar="SOURCE", help="picture, folder, pattern, video, camera, stream or -, see below")
+    run.add_argument("--model", type=Path, metavar="MODEL.onnx", help="made by python -m export.onnx; required")
+
+    results = run.add_argument_group("results")
+    results.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT",
+        help="annotated picture, new folder, or .mp4 or .mkv, as the source is; an existing file is replaced",
+    )
+    results.add_argument(
+        "--draw",
+        default="axes",
+        choices=("axes", "cube", "arrow"),
+        metavar="STYLE",
+        help="how poses are drawn: axes (default), cube, or arrow along the nose",
+    )
+    results.add_argument(
+        "--csv", type=Path, metavar="FILE", help="a row per face and frame: boxes, angles, quaternions"
+    )
+    results.add_argument("--jsonl", type=Path, metavar="FILE", help="the same as JSON Lines")
+    results.add_argument(
+        "--show", action="store_true", help="a window with the annotated frames; q or Esc ends the run"
+    )
+    results.add_argument("--udp", metavar="HOST:PORT", help="send one face's pose to OpenTrack")
+    results.add_argument("--profile", type=Path, metavar="PNG", help="a picture of which thread did what when")
+
+    faces = run.add_argument_group("faces")
+    faces.add_argument(
+        "--detector", type=Path, metavar="FILE.onnx", help="SCRFD or YuNet; default: OpenCV's Haar cascade"
+    )
+    faces.add_argument(
+        "--boxes",
+        type=Path,
+        metavar="FILE",
+        help="CSV with the faces: columns x1,y1,x2,y2 in pixels, and file (pictures) or frame from 0 (video)",
+    )
+    faces.add_argument(
+        "--detect-every",
+        type=_whole,
+        default=1,
+        metavar="N",
+        help="look for faces in one frame out of N and follow them in between; default: 1",
+    )
+    faces.add_argument("--no-track", action="store_true", help="do not follow faces from frame to frame")
+    faces.add_argument("--smooth", action="store_true", help="filter the poses of each face over time")
+
+    camera = run.add_argument_group("camera, for poses that are right away from the picture's centre")
+    camera.add_argument("--camera-fov", type=_degrees, metavar="DEG", help="horizontal angle of view")
+    camera.add_argument(
+        "--intrinsics", metavar="FX,FY,CX,CY|FILE", help="in pixels, or a file of OpenCV's calibration (camera_matrix)"
+    )
+
+    other = run.add_argument_group("other")
+    other.add_argument("--frames", type=_whole, metavar="N", help="end after N frames")
+    other.add_argument("--raw", metavar="WxH[@FPS]", help="size and rate of raw frames on standard input")
+    other.add_argument(
+        "--pixels", default="bgr24", metavar="FORMAT", help="theirs: bgr24 (default), rgb24, gray8 or nv12"
+    )
+    other.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:INDEX")
+    other.add_argument("--threads", type=_threads, metavar="N", help="CPU threads for the networks; default: all cores")
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,8}", text):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 999999999, got {text!r}")
+    return int(text)
 
 
 def _threads(text: str) -> int:
     if not re.fullmatch("[1-9][0-9]{0,3}", text):
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 9999, got {text!r}")
     return int(text)
+
+
+def _degrees(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", text) or not 0 < float(text) < 180:
+        raise argparse.ArgumentTypeError(f"must be degrees above 0 and below 180, got {text!r}")
+    return float(text)
 
 
 if __name__ == "__main__":

@@ -1,115 +1,122 @@
-"""Drawing poses: the head's axes, the box and the angles.
-
-The axes are the columns of R, seen from far away (orthographic): x red, to the right in the image for a face that looks
-into the camera; y green, to its chin; and the nose direction R (0, 0, -1) blue, out of the face. HopeNet's pictures use
-the same axes and colours.
-"""
+"""Drawing poses: the head's axes, a cube or an arrow along the nose, the box, and a label with the angles."""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from hpe_edge.camera import Camera
+from hpe_edge.draw_labels import Label, draw_labels
+from hpe_edge.draw_shapes import SHAPES, Style, axis_ends
+from hpe_edge.draw_strokes import FAR, WHITE, Color, draw_lines, fixed
+from hpe_edge.draw_view import view_lines
 from hpe_edge.errors import InputError
 from hpe_edge.poses import Poses
 
-Color = tuple[int, int, int]
+__all__ = ["Style", "axis_ends", "draw_poses", "identity_color"]
 
-_RED, _GREEN, _BLUE = (40, 40, 235), (60, 200, 40), (245, 90, 30)  # BGR
-_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
-_COLORS = (_RED, _GREEN, _BLUE)
-_SUBPIXEL_BITS = 4  # cv2 takes coordinates in 1/16 pixel
-_FONT_PIXELS = 22.0  # height of a capital of FONT_HERSHEY_SIMPLEX at scale 1
-_FAR = 1e5  # pixels; what lies further out is not drawn, and cv2's coordinates would overflow at 1e8
+_ROOMY = 400  # pixels high; in lower frames a second line of text would hide other faces
 
-
-def axis_ends(rotation: NDArray[np.floating], length: float) -> NDArray[np.float64]:
-    """Where the drawn axes end, relative to where they start.
-
-    Args:
-        rotation: ``[3, 3]``, head to camera.
-        length: pixels of an axis that lies in the image plane.
-
-    Returns:
-        float64 ``[3, 2]``: x right, y down in pixels for the axes x, y and nose.
-    """
-    r = np.asarray(rotation, np.float64)
-    return length * np.stack([r[:2, 0], r[:2, 1], -r[:2, 2]])
+# Okabe and Ito, Color Universal Design, without black, and a pink; BGR.
+_IDENTITY_COLORS: tuple[Color, ...] = (
+    (178, 114, 0),
+    (0, 94, 213),
+    (115, 158, 0),
+    (167, 121, 204),
+    (0, 159, 230),
+    (233, 180, 86),
+    (66, 228, 240),
+    (203, 192, 255),
+)
 
 
-def draw_poses(frame_bgr: NDArray[np.uint8], boxes: NDArray[np.floating], poses: Poses) -> None:
-    """Draw all poses into the frame.
+def identity_color(identity: int) -> Color | None:
+    """BGR of an identity, always the same; None below 0, where there is none. The colours repeat after eight."""
+    return None if identity < 0 else _IDENTITY_COLORS[identity % len(_IDENTITY_COLORS)]
+
+
+def draw_poses(
+    frame_bgr: NDArray[np.uint8],
+    boxes: NDArray[np.floating],
+    poses: Poses,
+    *,
+    style: Style = "axes",
+    ids: ArrayLike | None = None,
+    camera: Camera | None = None,
+) -> None:
+    """Draw all poses into the frame, small faces first, since they are further away as a rule.
+
+    A label says the identity, the angles, and their sigma where it is known and the frame is not too small for it.
 
     Args:
         frame_bgr: uint8 ``[H, W, 3]``, drawn on in place.
         boxes: ``[N, 4]``, x1 y1 x2 y2 in pixels; may leave the frame.
         poses: of the N boxes. One that is NaN is skipped with its box.
+        style: ``"axes"``, ``"cube"`` (the nose's side is tinted) or ``"arrow"`` (along the nose).
+        ids: int ``[N]``, identities for colour and label; -1 where a face has none.
+        camera: of the frame, if the poses were rectified with it: the shapes are seen in its perspective. Without, they
+            are seen from far away.
 
     Raises:
-        InputError: a frame that cannot be drawn on, or boxes and poses that disagree in N.
+        InputError: a frame that cannot be drawn on, another style, or boxes, poses and ids that disagree in N.
     """
-    if frame_bgr.dtype != np.uint8 or frame_bgr.ndim != 3 or frame_bgr.shape[2] != 3 or not frame_bgr.flags.writeable:
-        raise InputError(
-            f"the frame must be a writeable uint8 array [H, W, 3], got {frame_bgr.dtype} {frame_bgr.shape}; "
-            "pass np.array(frame) to draw on a copy"
-        )
-    if not frame_bgr.flags.c_contiguous:
-        raise InputError("the frame must be C-contiguous to be drawn on in place; pass np.ascontiguousarray(frame)")
+    _check_frame(frame_bgr)
+    if style not in SHAPES:
+        raise InputError(f"style must be one of {', '.join(SHAPES)}, got {style!r}")
     if len(boxes) != len(poses):
         raise InputError(f"there must be one pose per box, got {len(boxes)} boxes and {len(poses)} poses")
-    for box, angles, rotation in zip(np.asarray(boxes, np.float64), poses.angles, poses.rotation, strict=True):
-        if np.isfinite(rotation).all() and np.isfinite(angles).all() and np.abs(box).max(initial=0.0) < _FAR:
-            _draw_pose(frame_bgr, box, angles, rotation)
+    names = np.full(len(boxes), -1) if ids is None else np.asarray(ids)
+    if names.shape != (len(boxes),):
+        raise InputError(f"there must be one id per box, got {len(boxes)} boxes and ids of shape {names.shape}")
+    places = np.asarray(boxes, np.float64).reshape(-1, 4)
+    sides = places[:, 2:] - places[:, :2]
+    known = np.isfinite(poses.rotation).all(axis=(1, 2)) & np.isfinite(poses.angles).all(axis=1)
+    drawn = np.flatnonzero(known & (np.abs(places) < FAR).all(axis=1) & (sides > 0).all(axis=1))
+    drawn = drawn[np.argsort(sides[drawn].max(axis=1), kind="stable")]
+    places, sides = places[drawn], sides[drawn].max(axis=1)
+    shape = SHAPES[style]
+    lines, depths = view_lines(shape.lines, places, poses.rotation[drawn], camera)
+    ends, corners = fixed(lines), fixed(_corners(places))
+    fine = max(1, round(min(frame_bgr.shape[:2]) / 360))  # pixels of a line that is seen when the frame fills a screen
+    roomy = frame_bgr.shape[0] >= _ROOMY
+    labels = []
+    for k, i in enumerate(drawn.tolist()):
+        identity = int(names[i])
+        color = identity_color(identity)
+        thickness = max(2, fine, round(sides[k] / 45))
+        draw_lines(frame_bgr, corners[k], [color or WHITE], max(fine, thickness // 2), smooth=False)
+        shape.draw(frame_bgr, ends[k], depths[k], thickness, color)
+        # In proportion to the face, but never too small to read when the whole frame fills a screen.
+        capital = max(0.07 * (places[k, 3] - places[k, 1]), frame_bgr.shape[0] / 70, 8.0)
+        name = "" if color is None else f"#{identity}"
+        labels.append(Label(name, color or WHITE, _words(poses, i, roomy), capital))
+    draw_labels(frame_bgr, places, labels)
 
 
-def _draw_pose(
-    frame: NDArray[np.uint8],
-    box: NDArray[np.float64],
-    angles: NDArray[np.float32],
-    rotation: NDArray[np.float32],
-) -> None:
-    side = float(max(box[2] - box[0], box[3] - box[1]))
-    thickness = max(1, round(side / 45), round(min(frame.shape[:2]) / 500))
-    _draw_corners(frame, box, max(1, thickness // 2))
-    center = (box[:2] + box[2:]) / 2
-    depth = (rotation[2, 0], rotation[2, 1], -rotation[2, 2])
-    ends = axis_ends(rotation, length=0.75 * side)
-    for axis in np.argsort(depth)[::-1]:  # what is nearer to the camera covers what is further away
-        _draw_line(frame, center, center + ends[axis], _COLORS[axis], thickness)
-    _draw_label(frame, box, "Y{:+.0f} P{:+.0f} R{:+.0f}".format(*(round(float(a)) + 0.0 for a in angles)))
+def _words(poses: Poses, i: int, roomy: bool) -> tuple[str, ...]:
+    angles = "Y{:+.0f} P{:+.0f} R{:+.0f}".format(*(round(float(a)) + 0.0 for a in poses.angles[i]))
+    if not roomy or not np.isfinite(poses.sigma[i]).all():
+        return (angles,)
+    return (angles, "sigma {:.0f} {:.0f} {:.0f}".format(*poses.sigma[i]))
 
 
-def _draw_line(
-    frame: NDArray[np.uint8], start: NDArray[np.float64], end: NDArray[np.float64], color: Color, thickness: int
-) -> None:
-    a, b = (tuple(int(v) for v in np.rint(p * (1 << _SUBPIXEL_BITS))) for p in (start, end))
-    # A dark rim keeps the line visible on any background.
-    for paint, wide in ((_BLACK, thickness + 2), (color, thickness)):
-        cv2.line(frame, a, b, paint, wide, cv2.LINE_AA, _SUBPIXEL_BITS)
+def _check_frame(frame: NDArray[np.uint8]) -> None:
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.flags.writeable:
+        raise InputError(
+            f"the frame must be a writeable uint8 array [H, W, 3], got {frame.dtype} {frame.shape}; "
+            "pass np.array(frame) to draw on a copy"
+        )
+    if not frame.flags.c_contiguous:
+        raise InputError("the frame must be C-contiguous to be drawn on in place; pass np.ascontiguousarray(frame)")
 
 
-def _draw_corners(frame: NDArray[np.uint8], box: NDArray[np.float64], thickness: int) -> None:
-    x1, y1, x2, y2 = box
-    reach = 0.2 * min(x2 - x1, y2 - y1)
-    for x, dx in ((x1, reach), (x2, -reach)):
-        for y, dy in ((y1, reach), (y2, -reach)):
-            corner = np.array([x, y])
-            _draw_line(frame, corner, corner + np.array([dx, 0]), _WHITE, thickness)
-            _draw_line(frame, corner, corner + np.array([0, dy]), _WHITE, thickness)
-
-
-def _draw_label(frame: NDArray[np.uint8], box: NDArray[np.float64], text: str) -> None:
-    """White on black above the box, where no axis of an upright face goes; below where the frame ends above."""
-    height, width = frame.shape[:2]
-    # A tenth of the face, but never too small to read when the whole frame fills a screen.
-    capital = max(0.1 * (box[3] - box[1]), height / 70, 8.0)
-    font, scale, thickness = cv2.FONT_HERSHEY_SIMPLEX, capital / _FONT_PIXELS, max(1, round(capital / 9))
-    (text_w, text_h), below = cv2.getTextSize(text, font, scale, thickness)
-    pad = max(2, round(capital / 4))
-    full_w, full_h = text_w + 2 * pad, text_h + below + 2 * pad
-    left = round(min(max(0.0, (box[0] + box[2] - full_w) / 2), max(0, width - full_w)))
-    above = box[1] - pad - full_h
-    top = round(above if above >= 0 else min(max(0.0, box[3] + pad), max(0, height - full_h)))
-    cv2.rectangle(frame, (left, top), (left + full_w, top + full_h), _BLACK, cv2.FILLED)
-    cv2.putText(frame, text, (left + pad, top + pad + text_h), font, scale, _WHITE, thickness, cv2.LINE_AA)
+def _corners(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The four corners of each box: ``[N, 4, 3, 2]`` of ``[N, 4]``."""
+    x1, y1, x2, y2 = boxes.T
+    reach = 0.2 * np.minimum(x2 - x1, y2 - y1)
+    bends = [
+        [(x + dx, y), (x, y), (x, y + dy)]
+        for x, dx in ((x1, reach), (x2, -reach))
+        for y, dy in ((y1, reach), (y2, -reach))
+    ]
+    return np.moveaxis(np.array(bends), -1, 0)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.atomic import Pending, output_error
-from hpe_edge.errors import InputError, SourceError
+from hpe_edge.errors import InputError
 from hpe_edge.series import read_series
 
 Image = NDArray[np.uint8]
@@ -63,12 +63,9 @@ def plot_records(path: Path) -> Image:
     """The plot of a file that ``hpe-edge run`` wrote; see :func:`hpe_edge.series.read_series`.
 
     Raises:
-        SourceError: it cannot be read, or holds no face that was seen for long enough to have an identity.
+        SourceError: it cannot be read.
     """
-    series = read_series(path)
-    if not series:
-        raise SourceError(f"{path} holds no face that was seen for long enough to have an identity")
-    curves = [Curve(f"face {one.id}", one.time_s, one.poses.angles, one.id) for one in series]
+    curves = [Curve(f"face {one.id}", one.time_s, one.poses.angles, one.id) for one in read_series(path)]
     return draw_curves(curves, f"Head poses in {path.name}")
 
 

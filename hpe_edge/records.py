@@ -1,45 +1,53 @@
 """One record per face and frame, as CSV or JSON Lines.
 
-Both hold the same fields and digits. What does not exist (the time of a picture, the sigma of a model without
-distributions, a pose that is NaN) is an empty field in CSV and null in JSON.
+Both hold the same fields and digits. What does not exist (the time of a picture, the identity of a face that is not
+followed, the sigma of a model without distributions, a pose that is NaN) is an empty field in CSV and null in JSON.
+
+The records of a frame reach the file together and at once, so even where the process is killed, the temporary file
+holds whole lines, up to the last frame.
 """
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hpe_edge.atomic import Pending, output_error
-from hpe_edge.poses import Poses
-from hpe_edge.video import Frame
+from hpe_edge.result import Result
+from hpe_edge.track import NO_ID
 
 # Column -> digits after the point; 0 for names and counts.
 COLUMNS = {
     **dict.fromkeys(("file", "frame"), 0),
     "time_s": 3,
-    "face": 0,
+    **dict.fromkeys(("face", "track"), 0),
     **dict.fromkeys(("x1", "y1", "x2", "y2"), 2),
+    "score": 3,
     **dict.fromkeys(("yaw_deg", "pitch_deg", "roll_deg"), 3),
     **dict.fromkeys(("yaw_sigma_deg", "pitch_sigma_deg", "roll_sigma_deg"), 3),
     **dict.fromkeys(("qw", "qx", "qy", "qz"), 6),
 }
-Row = dict[str, str | int | float]
+Field = str | int | float | None
+Row = dict[str, Field]
 
 
-def rows(frame: Frame, boxes: NDArray[np.float32], poses: Poses) -> Iterator[Row]:
+def rows(result: Result) -> Iterator[Row]:
     """The records of one frame, in the order of COLUMNS."""
-    numbers = np.concatenate([boxes, poses.angles, poses.sigma, poses.quaternion], axis=1)
-    for face, values in enumerate(numbers.tolist()):
-        yield dict(zip(COLUMNS, [frame.name, frame.index, frame.time_s, face, *values], strict=True))
+    frame, poses = result.frame, result.poses
+    numbers = np.concatenate(
+        [result.boxes, result.scores[:, None], poses.angles, poses.sigma, poses.quaternion], axis=1
+    )
+    for face, (track, values) in enumerate(zip(result.ids.tolist(), numbers.tolist(), strict=True)):
+        known = None if track == NO_ID else track
+        yield dict(zip(COLUMNS, [frame.name, frame.index, frame.time_s, face, known, *values], strict=True))
 
 
 class RecordFile(ABC):
@@ -58,25 +66,26 @@ class RecordFile(ABC):
         self.pending = None if direct else Pending(path)
         to = self.pending.temp if self.pending else path
         try:
-            # File names that are no UTF-8 pass through as the bytes they are.
-            self._file: TextIO = to.open("w", encoding="utf-8", errors="surrogateescape", newline="")
+            self._file = to.open("wb")
+            self._append(self._header())
         except OSError as error:
+            if self.pending is not None:
+                self.pending.discard()
             raise output_error(path, error) from None
 
-    def write(self, frame: Frame, boxes: NDArray[np.float32], poses: Poses) -> None:
+    def write(self, result: Result) -> None:
         """Append the frame's records.
 
         Raises:
             OutputError: the disk is full, or the like.
         """
         try:
-            for row in rows(frame, boxes, poses):
-                self._write_row(row)
+            self._append("".join(self._line(row) for row in rows(result)))
         except OSError as error:
             raise output_error(self.path, error) from None
 
     def finish(self) -> None:
-        """Flush and close.
+        """Close.
 
         Raises:
             OutputError: the disk is full, or the like.
@@ -92,38 +101,49 @@ class RecordFile(ABC):
             self._file.close()
 
     @abstractmethod
-    def _write_row(self, row: Row) -> None:
-        """Append one record."""
+    def _line(self, row: Row) -> str:
+        """One record, with its newline."""
+
+    def _header(self) -> str:
+        return ""
+
+    def _append(self, text: str) -> None:
+        # File names that are no UTF-8 pass through as the bytes they are.
+        self._file.write(text.encode("utf-8", "surrogateescape"))
+        self._file.flush()
 
 
 class CsvFile(RecordFile):
     """Records as CSV with a header; lines end in a newline alone."""
 
-    def __init__(self, path: Path) -> None:
-        """See RecordFile."""
-        super().__init__(path)
-        self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow(COLUMNS)
+    def _header(self) -> str:
+        return _csv_line(list(COLUMNS))
 
-    def _write_row(self, row: Row) -> None:
-        self._writer.writerow(_csv_field(row[name], digits) for name, digits in COLUMNS.items())
+    def _line(self, row: Row) -> str:
+        return _csv_line([_csv_field(row[name], digits) for name, digits in COLUMNS.items()])
 
 
 class JsonLinesFile(RecordFile):
     """Records as one JSON object per line."""
 
-    def _write_row(self, row: Row) -> None:
+    def _line(self, row: Row) -> str:
         plain = {name: _json_value(row[name], digits) for name, digits in COLUMNS.items()}
-        self._file.write(json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n")
+        return json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _csv_field(value: str | int | float, digits: int) -> str | int:
-    if not isinstance(value, float):
-        return value
-    return f"{value:.{digits}f}" if math.isfinite(value) else ""
+def _csv_line(fields: list[str | int]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerow(fields)
+    return text.getvalue()
 
 
-def _json_value(value: str | int | float, digits: int) -> str | int | float | None:
+def _csv_field(value: Field, digits: int) -> str | int:
+    if isinstance(value, float):
+        return f"{value:.{digits}f}" if math.isfinite(value) else ""
+    return "" if value is None else value
+
+
+def _json_value(value: Field, digits: int) -> Field:
     if not isinstance(value, float):
         return value
     return round(value, digits) if math.isfinite(value) else None

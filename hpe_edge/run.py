@@ -4,26 +4,40 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 from pathlib import Path
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
+from hpe_edge.analysis import Analysis, CameraOf, FindFaces, find_by, find_in
 from hpe_edge.boxes_file import BoxesFile
+from hpe_edge.camera import Camera
 from hpe_edge.console import counted
-from hpe_edge.detect import HaarDetector
+from hpe_edge.detect import HaarDetector, open_detector
+from hpe_edge.drawn_pictures import open_picture_sink
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError, SourceError
-from hpe_edge.pipeline import FindFaces, Report, StopSignals, run
-from hpe_edge.poses import Poses
+from hpe_edge.frame import Source
+from hpe_edge.intrinsics import read_intrinsics
+from hpe_edge.opentrack import OpenTrackUdp
+from hpe_edge.pipeline import Pipeline, Report
+from hpe_edge.raw_frames import RawFormat
 from hpe_edge.records import CsvFile, JsonLinesFile
-from hpe_edge.sinks import Outputs, open_picture_sink
+from hpe_edge.sinks import Outputs
+from hpe_edge.smooth import PoseSmoother
+from hpe_edge.stop_signals import StopSignals
+from hpe_edge.summary import summary
 from hpe_edge.table import Table
-from hpe_edge.video import PICTURE_SUFFIXES, VIDEO_SUFFIXES, Frame, Source, open_source
+from hpe_edge.timeline import TimelineFile
+from hpe_edge.timing import Stopwatch
+from hpe_edge.track import Tracker
+from hpe_edge.video import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_file_name, open_source
+from hpe_edge.window import Window
+
+_DETECT_WORKERS = 4  # each holds a frame
 
 
 def run_command(args: argparse.Namespace) -> int:
@@ -34,46 +48,105 @@ def run_command(args: argparse.Namespace) -> int:
     if args.threads is not None:
         cv2.setNumThreads(args.threads)
     _check_names(args)
-    source = open_source(args.source)
-    boxes = None if args.boxes is None else BoxesFile(args.boxes, source.kind)
-    find = _haar() if boxes is None else boxes
-    outputs = Outputs()
-    with StopSignals() as stop:  # from the first temporary file to the last
-        try:
-            _open_outputs(outputs, args, source)
-            with PoseEngine(args.model, device=args.device, threads=args.threads) as engine:
-                return _run(source, find, engine, outputs, stop)
-        finally:
-            outputs.discard()
+    raw = None if args.raw is None else RawFormat.parse(args.raw, args.pixels)
+    camera_of = _camera_of(args)
+    source = open_source(args.source, raw)
+    with contextlib.closing(source):
+        _check_video_options(args, source)
+        cores = args.threads or len(os.sched_getaffinity(0))
+        # A network runs faster on several frames at once than with several threads on each. The cascade cannot.
+        workers = 1 if args.detector is None else min(cores, _DETECT_WORKERS)
+        boxes = None if args.boxes is None else BoxesFile(args.boxes, source.kind)
+        find = _find(args, boxes, threads=max(1, cores // workers))
+        watch, outputs = Stopwatch(), Outputs(args.draw)
+        with StopSignals() as stop:  # from the first temporary file to the last
+            try:
+                window = _open_outputs(outputs, args, source, watch)
+                with PoseEngine(args.model, device=args.device, threads=max(1, cores // _DETECT_WORKERS)) as engine:
+                    analysis = Analysis(
+                        engine,
+                        tracker=Tracker() if source.kind == "video" and not args.no_track else None,
+                        smoother=PoseSmoother() if args.smooth else None,
+                        camera_of=camera_of,
+                        keep_boxes=boxes is not None,
+                    )
+                    pipeline = Pipeline(
+                        source,
+                        find,
+                        analysis,
+                        outputs.write,
+                        watch,
+                        detect_every=args.detect_every,
+                        detect_workers=workers,
+                        frame_limit=args.frames,
+                    )
+                    report = _work_through(args, source, pipeline, outputs, window, stop)
+                return _end(args, source, boxes, report, outputs)
+            finally:
+                outputs.discard()
 
 
-def _run(source: Source, find: FindFaces, engine: PoseEngine, outputs: Outputs, stop: StopSignals) -> int:
+def _open_outputs(outputs: Outputs, args: argparse.Namespace, source: Source, watch: Stopwatch) -> Window | None:
+    if args.output is not None:
+        outputs.add_picture(open_picture_sink(args.output, source))
+    if args.csv is not None:
+        outputs.add(CsvFile(args.csv))
+    if args.jsonl is not None:
+        outputs.add(JsonLinesFile(args.jsonl))
+    if args.udp is not None:
+        outputs.add(OpenTrackUdp(args.udp))
+    window = Window() if args.show else None
+    if window is not None:
+        outputs.add_picture(window)
+    if not outputs:
+        outputs.add(Table())
+    if args.profile is not None:
+        outputs.add(TimelineFile(args.profile, watch))
+    return window
+
+
+def _work_through(
+    args: argparse.Namespace,
+    source: Source,
+    pipeline: Pipeline,
+    outputs: Outputs,
+    window: Window | None,
+    stop: StopSignals,
+) -> Report:
     said = 0
+    total = min(filter(None, (source.count, args.frames)), default=None)
     with tqdm(
-        total=source.count, unit="frame", delay=1.0, leave=False, file=sys.stderr, disable=not sys.stderr.isatty()
+        total=total, unit="frame", delay=1.0, leave=False, file=sys.stderr, disable=not sys.stderr.isatty()
     ) as bar:
 
-        def take(frame: Frame, boxes: NDArray[np.float32], poses: Poses) -> None:
+        def tick() -> bool:
             nonlocal said
-            outputs.write(frame, boxes, poses)
-            said = _say_notes(source, said)
-            bar.update()
+            notes = [*source.notes, *outputs.notes]
+            for note in notes[said:]:
+                _say(f"note: {note}")
+            said = len(notes)
+            bar.update(pipeline.report.frames - bar.n)
+            return window is not None and window.serve()
 
-        report = run(source, find, engine, take, stop)
-        _say_notes(source, said)
-        if isinstance(find, BoxesFile) and report.outside:
-            outside = counted(report.outside, f"box of {find.path} lies", f"boxes of {find.path} lie")
-            guess = "was it" if report.outside == 1 else "were they"
-            _say(f"note: {outside} wholly outside the picture; {guess} made at another size?")
-        if report.stopped is not None:
-            return _stopped(report, outputs, report.stopped)
-        if report.faces == 0:
-            raise SourceError(_no_face(source, find, report))
-        written = outputs.commit()
-    if isinstance(find, BoxesFile) and find.unused:
-        unused = counted(find.unused, f"box of {find.path} belongs", f"boxes of {find.path} belong")
-        _say(f"note: {unused} to no frame of {source.path}")
-    _say_summary(report)
+        return pipeline.run(stop, tick)
+
+
+def _end(args: argparse.Namespace, source: Source, boxes: BoxesFile | None, report: Report, outputs: Outputs) -> int:
+    """Keep what was written and sum up; returns the exit status."""
+    if boxes is not None and report.outside:
+        outside = counted(report.outside, f"box of {boxes.path} lies", f"boxes of {boxes.path} lie")
+        guess = "was it" if report.outside == 1 else "were they"
+        _say(f"note: {outside} wholly outside the picture; {guess} made at another size?")
+    if report.stopped is not None:
+        return _stopped(report, outputs, report.stopped)
+    if report.faces == 0:
+        raise SourceError(_no_face(source, boxes, args.detector, report))
+    written = outputs.commit()
+    if boxes is not None and boxes.unused:
+        unused = counted(boxes.unused, f"box of {boxes.path} belongs", f"boxes of {boxes.path} belong")
+        _say(f"note: {unused} to no frame of {source.name}")
+    for line in summary(report):
+        _say(line)
     if written:
         _say(f"wrote {', '.join(map(str, written))}")
     return 0
@@ -87,64 +160,68 @@ def _stopped(report: Report, outputs: Outputs, by: signal.Signals) -> int:
     return 128 + by
 
 
-def _open_outputs(outputs: Outputs, args: argparse.Namespace, source: Source) -> None:
-    if args.output is not None:
-        outputs.add(open_picture_sink(args.output, source))
-    if args.csv is not None:
-        outputs.add(CsvFile(args.csv))
-    if args.jsonl is not None:
-        outputs.add(JsonLinesFile(args.jsonl))
-    if not outputs:
-        outputs.add(Table())
-
-
 def _check_names(args: argparse.Namespace) -> None:
     """No output may be an input or another output, nor may records go where a picture or video would be expected."""
-    taken = {"SOURCE": args.source, "--model": args.model, "--boxes": args.boxes}
-    for option, path in (("-o", args.output), ("--csv", args.csv), ("--jsonl", args.jsonl)):
+    taken = {"--model": args.model, "--boxes": args.boxes, "--detector": args.detector}
+    if is_file_name(args.source):
+        taken["SOURCE"] = Path(args.source)
+    for option, path in (
+        ("-o", args.output),
+        ("--csv", args.csv),
+        ("--jsonl", args.jsonl),
+        ("--profile", args.profile),
+    ):
         if path is None:
             continue
         for other, name in taken.items():
             if name is not None and _same(path, name):
                 raise InputError(f"{option} and {other} name the same file {path}; choose another name for {option}")
         taken[option] = path
-        if option != "-o" and path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES:
+        if option in ("--csv", "--jsonl") and path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES:
             raise InputError(f"{option} writes text, got the name {path} of a picture or video; did you mean -o?")
+
+
+def _check_video_options(args: argparse.Namespace, source: Source) -> None:
+    """Following faces over time needs time, and what needs followed faces needs them."""
+    for option, wanted in (("--smooth", args.smooth), ("--detect-every", args.detect_every > 1)):
+        if not wanted:
+            continue
+        if source.kind != "video":
+            raise InputError(f"{option} needs a video, because it follows faces over time; {source.name} is none")
+        if args.no_track:
+            raise InputError(f"{option} follows faces from frame to frame; leave out --no-track")
 
 
 def _same(a: Path, b: Path) -> bool:
     return a.resolve() == b.resolve() or (a.exists() and b.exists() and a.samefile(b))
 
 
-def _haar() -> FindFaces:
-    detector = HaarDetector()
-    return lambda frame: detector.landmark_boxes(detector(frame.image))
+def _camera_of(args: argparse.Namespace) -> CameraOf | None:
+    if args.intrinsics is not None:
+        return read_intrinsics(args.intrinsics)
+    fov_deg = args.camera_fov
+    return None if fov_deg is None else lambda width, height: Camera.from_fov(width, height, fov_deg)
 
 
-def _no_face(source: Source, find: FindFaces, report: Report) -> str:
-    if isinstance(find, BoxesFile):
+def _find(args: argparse.Namespace, boxes: BoxesFile | None, threads: int) -> FindFaces:
+    if boxes is not None:
+        return find_in(boxes)
+    return find_by(HaarDetector() if args.detector is None else open_detector(args.detector, threads=threads))
+
+
+def _no_face(source: Source, boxes: BoxesFile | None, detector: Path | None, report: Report) -> str:
+    if boxes is not None:
         return (
-            f"no box of {find.path} belongs to {source.path}, so nothing was written; pictures are matched by the "
+            f"no box of {boxes.path} belongs to {source.name}, so nothing was written; pictures are matched by the "
             "column file, frames of a video by the column frame (from 0), and by file as well if there is one"
         )
+    why = f"no face was found in {source.name} ({counted(report.frames, 'frame')}), so nothing was written; "
+    if detector is not None:
+        return f"{why}are there faces that {detector.name} can see? The boxes of another one can be given: --boxes FILE"
     return (
-        f"no face was found in {source.path} ({counted(report.frames, 'frame')}), so nothing was written; the built-in "
-        "detector sees upright, roughly frontal faces that are not too small (38 pixels in 720p); for others bring the "
-        "boxes of your own detector: --boxes FILE"
+        f"{why}the built-in detector sees upright, roughly frontal faces that are not too small (38 pixels in 720p); "
+        "for others name a better one, --detector FILE, or bring the boxes of your own: --boxes FILE"
     )
-
-
-def _say_notes(source: Source, said: int) -> int:
-    for note in source.notes[said:]:
-        _say(f"note: {note}")
-    return len(source.notes)
-
-
-def _say_summary(report: Report) -> None:
-    rate = report.frames / report.total_s if report.total_s > 0 else 0.0
-    done = f"{counted(report.frames, 'frame')}, {counted(report.faces, 'face')}"
-    _say(f"{done} in {report.total_s:.2f} s: {rate:.1f} frames per second")
-    _say(", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in report.seconds.items()))
 
 
 def _say(message: str) -> None:

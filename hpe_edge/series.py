@@ -19,7 +19,7 @@ from hpe_edge.geometry import rotation_from_euler
 from hpe_edge.poses import Poses
 from hpe_edge.track import NO_ID, Tracker
 
-ID_COLUMN = "id"
+ID_COLUMN = "track"
 _BOX = ("x1", "y1", "x2", "y2")
 _ANGLES = ("yaw_deg", "pitch_deg", "roll_deg")
 _SIGMAS = ("yaw_sigma_deg", "pitch_sigma_deg", "roll_sigma_deg")
@@ -48,8 +48,8 @@ class Series:
 def read_series(path: Path) -> list[Series]:
     """Read what ``hpe-edge run --csv`` or ``--jsonl`` wrote of a video.
 
-    Faces are told apart by the column ``id``; where there is none, by following their boxes. Those without an identity
-    are left out.
+    Faces are told apart by the column ``track``; where it is missing or empty throughout, by following their boxes.
+    Otherwise faces without an identity are left out.
 
     Args:
         path: CSV, or JSON Lines if it ends in .jsonl.
@@ -73,7 +73,8 @@ def read_series(path: Path) -> list[Series]:
         of_time[row["time_s"]].append(row)
     if not of_time:
         raise SourceError(f"{path} holds no records")
-    tracker = Tracker()
+    named = any(row[ID_COLUMN] >= 0 for faces in of_time.values() for row in faces)
+    tracker = None if named else Tracker()
     for time_s, faces in sorted(of_time.items()):
         for identity, row in zip(_identities(path, tracker, time_s, faces), faces, strict=True):
             if identity != NO_ID:
@@ -81,9 +82,9 @@ def read_series(path: Path) -> list[Series]:
     return [_series(identity, of_id[identity]) for identity in sorted(of_id)]
 
 
-def _identities(path: Path, tracker: Tracker, time_s: float, faces: list[Row]) -> list[int]:
-    if ID_COLUMN in faces[0]:
-        return [NO_ID if math.isnan(row[ID_COLUMN]) else int(row[ID_COLUMN]) for row in faces]
+def _identities(path: Path, tracker: Tracker | None, time_s: float, faces: list[Row]) -> list[int]:
+    if tracker is None:
+        return [int(row[ID_COLUMN]) if row[ID_COLUMN] >= 0 else NO_ID for row in faces]  # NaN: not known
     try:
         ids: list[int] = tracker.update(time_s, [[row[name] for name in _BOX] for row in faces]).ids.tolist()
     except InputError as error:
@@ -123,8 +124,9 @@ def _row(path: Path, line: int, fields: dict[str, Any]) -> Row:
     missing = [name for name in _NUMBERS if name not in fields]
     if missing:
         raise SourceError(f"{path}, line {line}: no {' '.join(missing)}; records of hpe-edge run are needed")
-    wanted = [*_NUMBERS, ID_COLUMN] if ID_COLUMN in fields else _NUMBERS
     try:
-        return {name: math.nan if fields[name] in (None, "") else float(fields[name]) for name in wanted}
+        return {
+            name: math.nan if fields.get(name) in (None, "") else float(fields[name]) for name in (*_NUMBERS, ID_COLUMN)
+        }
     except (TypeError, ValueError) as error:
         raise SourceError(f"{path}, line {line}: {error}") from None

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hpe_edge.atomic import Pending
 from hpe_edge.console import show
-from hpe_edge.poses import Poses
-from hpe_edge.video import Frame
+from hpe_edge.result import Result
+from hpe_edge.track import NO_ID
 
 
 class Table:
@@ -19,14 +16,17 @@ class Table:
     def __init__(self) -> None:
         self._lines = 0
 
-    def write(self, frame: Frame, boxes: NDArray[np.float32], poses: Poses) -> None:
+    def write(self, result: Result) -> None:
         """See :class:`hpe_edge.sinks.Sink`."""
-        for face, (box, angles) in enumerate(zip(boxes.tolist(), poses.angles.tolist(), strict=True)):
+        frame = result.frame
+        faces = zip(result.ids.tolist(), result.boxes.tolist(), result.poses.angles.tolist(), strict=True)
+        for face, (track, box, angles) in enumerate(faces):
             if self._lines == 0:
-                names = ("frame", "face", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")
+                names = ("frame", "face", "track", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")
                 show(" ".join(f"{name:>7}" for name in names) + "  file")
             self._lines += 1
-            numbers = [f"{frame.index:7d}", f"{face:7d}", *(f"{v:7.1f}" for v in (*box, *angles))]
+            known = "-" if track == NO_ID else track
+            numbers = [f"{frame.index:7d}", f"{face:7d}", f"{known:>7}", *(f"{v:7.1f}" for v in (*box, *angles))]
             show(f"{' '.join(numbers)}  {frame.name}")
 
     def finish(self) -> None:

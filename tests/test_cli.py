@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,11 +16,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from media import count_frames, write_picture, write_video
+from media import count_frames, noise, write_picture, write_video
 from tiny_model import tiny_spec, write_tiny_model
 
 import hpe_edge
-from hpe_edge import PoseEngine, pipeline
+from hpe_edge import PoseEngine
 from hpe_edge.cli import main
 
 SAMPLES = Path(hpe_edge.__file__).parent / "samples"
@@ -67,7 +68,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["info", "--help"]])
-def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_says_where_models_come_from(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     assert "python -m export.onnx" in capsys.readouterr().out
 
@@ -95,7 +96,7 @@ def test_video(clip: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFi
     ]
     assert len(rows) == len((out / "o.jsonl").read_text().splitlines()) == 6
     assert "12 frames, 6 faces in" in printed.err and "frames per second" in printed.err
-    assert all(stage in printed.err for stage in ("read ", "detect ", "poses ", "draw and write "))
+    assert all(stage in printed.err for stage in ("read ", "detect ", "track ", "poses ", "draw ", "write "))
 
 
 def test_numbers_are_the_engines(photos: Path, model: Path, tmp_path: Path) -> None:
@@ -130,8 +131,8 @@ def test_without_outputs_a_table_is_printed_and_nothing_written(
     before = names(tmp_path)
     assert main(command("run", photos, "--model", model, "--boxes", "boxes.csv")) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["frame", "face", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll", "file"]
-    assert len(lines) == 4 and lines[1].split()[:6] == ["0", "0", "30.0", "20.0", "60.0", "50.0"]
+    assert lines[0].split() == ["frame", "face", "track", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll", "file"]
+    assert len(lines) == 4 and lines[1].split()[:7] == ["0", "0", "-", "30.0", "20.0", "60.0", "50.0"]
     assert lines[1].endswith("  a.png") and names(tmp_path) == before
 
 
@@ -226,10 +227,35 @@ def test_info(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["run", "photos", "--model", "M", "--threads", "1_0"], 2, "--threads: must be a whole number"),
         (["run", "photos", "--model", "M", "--threads", "\u0663"], 2, "--threads: must be a whole number"),
         (["run", "photos", "--model", "M", "--threads", "9" * 5000], 2, "--threads: must be a whole number"),
-        (["run", "0", "--model", "M"], 2, "cameras and streams are not read by this version, got 0; write a loop"),
-        (["run", "/dev/video0", "--model", "M"], 2, "cameras and streams are not read"),
-        (["run", "rtsp://host/live", "--model", "M"], 2, "got rtsp://host/live; write a loop of cv2.VideoCapture"),
-        (["run", "http://host/a.mp4", "--model", "M"], 2, "cameras and streams are not read"),
+        (["run", "99", "--model", "M"], 1, "camera 99 cannot be opened; is it there"),
+        (
+            ["run", "http://127.0.0.1:1/live", "--model", "M"],
+            1,
+            "http://127.0.0.1:1/live cannot be opened; does a player",
+        ),
+        (["run", "-", "--model", "M"], 2, "frames on standard input need their format, --raw WxH@FPS"),
+        (["run", "-", "--raw", "64", "--model", "M"], 2, "described as WxH or WxH@FPS"),
+        (["run", "photos", "--raw", "64x64", "--model", "M"], 2, "nothing else takes one"),
+        (["run", "*.gone", "--model", "M"], 1, "*.gone names no picture"),
+        (["run", "photos", "--model", "M", "--smooth"], 2, "--smooth needs a video"),
+        (["run", "photos", "--model", "M", "--detect-every", "2"], 2, "--detect-every needs a video"),
+        (["run", "v.mp4", "--model", "M", "--smooth", "--no-track"], 2, "leave out --no-track"),
+        (["run", "v.mp4", "--model", "M", "--boxes", "boxes.csv", "--detector", "d.onnx"], 2, "--boxes and --detector"),
+        (["run", "v.mp4", "--model", "M", "--boxes", "boxes.csv", "--detect-every", "3"], 2, "exclude each other"),
+        (["run", "v.mp4", "--model", "M", "--camera-fov", "60", "--intrinsics", "1,1,1,1"], 2, "exclude each other"),
+        (["run", "v.mp4", "--model", "M", "--camera-fov", "180"], 2, "above 0 and below 180, got '180'"),
+        (["run", "v.mp4", "--model", "M", "--intrinsics", "1,2,3"], 2, "intrinsics must be fx,fy,cx,cy in pixels"),
+        (["run", "v.mp4", "--model", "M", "--frames", "0"], 2, "--frames: must be a whole number from 1"),
+        (["run", "v.mp4", "--model", "M", "--detector", "gone.onnx"], 1, "there is no face detector gone.onnx"),
+        (["run", "v.mp4", "--model", "M", "--udp", "localhost"], 2, "must be HOST:PORT"),
+        (["run", "v.mp4", "--model", "M", "--profile", "p.jpg"], 2, "a timeline is a PNG file"),
+        (
+            ["run", "v.mp4", "--model", "M", "--csv", "p.csv", "--profile", "p.csv"],
+            2,
+            "--profile and --csv name the same",
+        ),
+        (["plot", "gone.csv", "-o", "a.png"], 1, "cannot read the records gone.csv"),
+        (["plot", "boxes.csv", "-o", "a.png"], 1, "records of hpe-edge run are needed"),
         (["run", "photos", "--model", "M", "--device", "tpu"], 2, "device must be 'cpu', 'cuda'"),
         (["run", "photos", "--model", "M", "-o", "out.mp4"], 2, "the output must be a folder"),
         (["run", "photos/a.png", "--model", "M", "-o", "out.gif"], 2, "an annotated picture needs one of"),
@@ -266,6 +292,7 @@ def test_errors_leave_nothing_behind(
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "mine").touch()
     write_tiny_model(tmp_path / "bare.onnx", spec=None)
+    write_video(tmp_path / "v.mp4")
     before = [(path, path.read_bytes()) for path in sorted(tmp_path.rglob("*")) if path.is_file()]
     assert main([str(model) if part == "M" else part for part in arguments]) == status
     said = capsys.readouterr().err
@@ -306,9 +333,12 @@ def send_after(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
             poses = call(self, *given, **named)
             for number in numbers or (signal.SIGINT,) if done == frames else ():
                 os.kill(os.getpid(), number)
+                # The main thread answers when it gets to it. This one waits, so that it is known in which frame.
+                while signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+                    time.sleep(0.001)
             return poses
 
-        monkeypatch.setattr(pipeline.PoseEngine, "__call__", counting)
+        monkeypatch.setattr(PoseEngine, "__call__", counting)
 
     yield arm
     assert before == {number: signal.getsignal(number) for number in before}
@@ -532,5 +562,126 @@ def test_native_module_that_is_missing(photos: Path, model: Path) -> None:
 def test_help_names_what_is_not_obvious(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "Cameras and streams are not read by this version" in said
+    assert "One that breaks off is opened again" in said and "an .mp4 does not play" in said
     assert "an existing file of that name is replaced" in said
+
+
+def test_raw_frames_on_standard_input(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "boxes.csv").write_text("frame,x1,y1,x2,y2\n" + "".join(f"{i},30,20,60,50\n" for i in range(3)))
+    parts = command("run", "-", "--raw", "96x64@10", "--model", model, "--boxes", "boxes.csv", "--csv", "o.csv")
+    done = subprocess.run(
+        [sys.executable, "-m", "hpe_edge.cli", *parts],
+        input=b"".join(noise(seed=seed).tobytes() for seed in range(3)),
+        cwd=tmp_path,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(tmp_path / "o.csv")
+    assert [(row["file"], row["time_s"]) for row in rows] == [("standard input", f"{i / 10:.3f}") for i in range(3)]
+    for seed, row in enumerate(rows):
+        expected = PoseEngine(model)(noise(seed=seed), [[30, 20, 60, 50]]).yaw[0]
+        assert float(row["yaw_deg"]) == pytest.approx(expected, abs=6e-4)
+
+
+def test_a_pattern_of_pictures(photos: Path, model: Path, tmp_path: Path) -> None:
+    assert main(command("run", "photos/*.png", "--model", model, "--boxes", "boxes.csv", "-o", "out")) == 0
+    assert names(tmp_path / "out") == ["a.png", "c.png"]
+
+
+def test_frame_limit(clip: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = command("run", clip, "--model", model, "--boxes", "boxes.csv", "-o", "o.mkv", "--frames", 5)
+    assert main(run) == 0
+    assert count_frames(Path("o.mkv")) == 5 and "5 frames, 3 faces in" in capsys.readouterr().err
+
+
+def test_faces_are_followed_unless_told_otherwise(clip: Path, model: Path, tmp_path: Path) -> None:
+    moving = "".join(f"{i},{30 + i},20,{60 + i},50\n{i},5,5,15,15\n" for i in range(12))
+    (tmp_path / "boxes.csv").write_text("frame,x1,y1,x2,y2\n" + moving)
+    run = command("run", clip, "--model", model, "--boxes", "boxes.csv", "--csv", "o.csv")
+    assert main(run) == 0
+    assert [row["track"] for row in rows_of(Path("o.csv"))] == ["0", "1"] * 12
+    assert [float(row["x1"]) for row in rows_of(Path("o.csv"))[::2]] == list(range(30, 42))  # given boxes are kept
+    raw = [row["yaw_deg"] for row in rows_of(Path("o.csv"))]
+    assert main([*run, "--smooth"]) == 0
+    assert [row["yaw_deg"] for row in rows_of(Path("o.csv"))] != raw
+    assert main([*run, "--no-track"]) == 0
+    assert {row["track"] for row in rows_of(Path("o.csv"))} == {""}
+
+
+def test_camera_options(clip: Path, model: Path) -> None:
+    run = command("run", clip, "--model", model, "--boxes", "boxes.csv", "--csv", "o.csv")
+    read: list[list[str]] = []
+    focal = 48 / np.tan(np.radians(30))
+    for options in ([], ["--camera-fov", "60"], ["--intrinsics", f"{focal},{focal},47.5,31.5"]):
+        assert main([*run, *options]) == 0
+        read.append([row["yaw_deg"] for row in rows_of(Path("o.csv"))])
+    assert read[0] != read[1] == read[2]
+
+
+def test_profile_and_plot(clip: Path, model: Path, tmp_path: Path) -> None:
+    run = command("run", clip, "--model", model, "--boxes", "boxes.csv", "--profile", "p.png", "--jsonl", "o.jsonl")
+    assert main(run) == 0
+    assert cv2.imread("p.png").shape[1] == 1600
+    assert main(["plot", "o.jsonl", "-o", "angles.png"]) == 0
+    assert cv2.imread("angles.png") is not None
+    assert main(["plot", "o.jsonl", "-o", "angles.jpg"]) == 2
+
+
+def test_udp(clip: Path, model: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(30)
+        address = f"127.0.0.1:{receiver.getsockname()[1]}"
+        assert main(command("run", clip, "--model", model, "--boxes", "boxes.csv", "--udp", address)) == 0
+        assert {len(receiver.recv(1000)) for _ in range(6)} == {48}
+
+
+@pytest.mark.parametrize("every", [1, 5])
+@pytest.mark.parametrize("kind", ["yunet_n_640_640", "scrfd_500m_kps"])
+def test_detectors_on_the_classroom_video(
+    data: Path, model: Path, kind: str, every: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detector = data / "detectors" / f"{kind}.onnx"
+    run = command("run", data / "video" / "classroom.mp4", "--model", model, "--detector", detector, "--csv", "o.csv")
+    assert main([*run, "--frames", "30", "--detect-every", str(every)]) == 0
+    rows = rows_of(Path("o.csv"))
+    assert len(rows) >= 4 * 30 and {row["frame"] for row in rows} == {str(frame) for frame in range(30)}
+    scored = {row["frame"] for row in rows if row["score"]}
+    assert scored == {str(frame) for frame in range(0, 30, every)}
+    of_track: dict[str, list[np.ndarray]] = {}
+    for row in rows:
+        box = np.array([float(row[name]) for name in ("x1", "y1", "x2", "y2")])
+        of_track.setdefault(row["track"], []).append(box)
+    assert sum(len(boxes) == 30 for boxes in of_track.values()) >= 4  # these are there throughout, under one number
+    for boxes in of_track.values():
+        assert np.abs(np.diff(boxes, axis=0)).max(initial=0) < 30
+
+
+def test_sigkill_leaves_whole_records(model: Path, tmp_path: Path) -> None:
+    write_video(tmp_path / "v.mp4", frames=300, width=640, height=480)
+    (tmp_path / "boxes.csv").write_text("frame,x1,y1,x2,y2\n" + "".join(f"{i},30,20,60,50\n" * 3 for i in range(300)))
+    parts = command("run", "v.mp4", "--model", model, "--boxes", "boxes.csv", "--csv", "o.csv", "--jsonl", "o.jsonl")
+    process = subprocess.Popen([sys.executable, "-m", "hpe_edge.cli", *parts, "-o", "o.mkv"], cwd=tmp_path)
+    while process.poll() is None and not any(p.stat().st_size > 10_000 for p in tmp_path.glob(".o.*.tmp.csv")):
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait(timeout=60) == -signal.SIGKILL
+    (left_csv,), (left_jsonl,) = tmp_path.glob(".o.*.tmp.csv"), tmp_path.glob(".o.*.tmp.jsonl")
+    rows, lines = rows_of(left_csv), left_jsonl.read_text().splitlines(keepends=True)
+    assert len(rows) % 3 == len(lines) % 3 == 0 and len(rows) > 30 and abs(len(rows) - len(lines)) <= 3
+    assert all(line.endswith("\n") and json.loads(line)["qz"] is not None for line in lines)
+    assert all(row["qz"] for row in rows)
+
+
+def test_a_window_that_is_closed_ends_the_run_well(
+    clip: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from test_window import FakeDisplay
+
+    display = FakeDisplay(monkeypatch)
+    display.key = ord("q")
+    run = command("run", clip, "--model", model, "--boxes", "boxes.csv", "--show", "--csv", "o.csv")
+    slow = PoseEngine.__call__
+    monkeypatch.setattr(PoseEngine, "__call__", lambda *given, **named: (time.sleep(0.1), slow(*given, **named))[1])
+    assert main(run) == 0
+    assert 0 < len(rows_of(Path("o.csv"))) < 6 and "wrote" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hpe_edge import InputError, OutputError, SourceError, plot
+from hpe_edge import InputError, OutputError, plot
 from hpe_edge.plot import Curve, draw_curves, plot_records, save_png
 
 TIME = np.arange(0, 10, 0.04)
@@ -95,7 +95,3 @@ def test_what_is_refused(tmp_path: Path) -> None:
         save_png(tmp_path / "plot.pdf", image)
     with pytest.raises(OutputError, match="does not exist"):
         save_png(tmp_path / "no" / "plot.png", image)
-    header = "id,time_s,x1,y1,x2,y2,yaw_deg,pitch_deg,roll_deg,yaw_sigma_deg,pitch_sigma_deg,roll_sigma_deg"
-    (tmp_path / "poses.csv").write_text(f"{header}\n-1,0.0,1,1,9,9,0,0,0,,,\n")
-    with pytest.raises(SourceError, match="no face that was seen for long enough"):
-        plot_records(tmp_path / "poses.csv")

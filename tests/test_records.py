@@ -14,10 +14,11 @@ from hpe_edge.errors import OutputError
 from hpe_edge.geometry import rotation_from_euler
 from hpe_edge.poses import Poses
 from hpe_edge.records import CsvFile, JsonLinesFile, RecordFile
+from hpe_edge.result import Result
 from hpe_edge.video import Frame
 
 HEADER = (
-    "file,frame,time_s,face,x1,y1,x2,y2,yaw_deg,pitch_deg,roll_deg,"
+    "file,frame,time_s,face,track,x1,y1,x2,y2,score,yaw_deg,pitch_deg,roll_deg,"
     "yaw_sigma_deg,pitch_sigma_deg,roll_sigma_deg,qw,qx,qy,qz"
 )
 BOXES = np.float32([[1, 2, 30.5, 40.126], [-5, 0, 10, 10]])
@@ -34,9 +35,14 @@ def two_poses() -> Poses:
     return Poses(angles, sigma, rotation_from_euler(angles).astype(np.float32))
 
 
+def result_of(one: Frame) -> Result:
+    """The first face has the identity 3 and a score, the second neither."""
+    return Result(one, BOXES, two_poses(), np.float32([0.87654, np.nan]), np.array([3, -1]))
+
+
 def written(sink: RecordFile, *frames: Frame) -> str:
     for one in frames:
-        sink.write(one, BOXES, two_poses())
+        sink.write(result_of(one))
     sink.finish()
     sink.pending.commit()
     return sink.path.read_bytes().decode("utf-8", "surrogateescape")
@@ -46,8 +52,8 @@ def test_csv(tmp_path: Path) -> None:
     half = "0.707107"
     assert written(CsvFile(tmp_path / "a.csv"), frame()) == (
         f"{HEADER}\n"
-        f"v.mp4,7,0.280,0,1.00,2.00,30.50,40.13,90.000,0.000,0.000,1.235,2.000,3.000,{half},0.000000,{half},0.000000\n"
-        "v.mp4,7,0.280,1,-5.00,0.00,10.00,10.00,,,,,,,,,,\n"
+        f"v.mp4,7,0.280,0,3,1.00,2.00,30.50,40.13,0.877,90.000,0.000,0.000,1.235,2.000,3.000,{half},0.000000,{half},0.000000\n"
+        "v.mp4,7,0.280,1,,-5.00,0.00,10.00,10.00,,,,,,,,,,,\n"
     )
 
 
@@ -80,10 +86,19 @@ def test_any_file_name_passes(tmp_path: Path) -> None:
 def test_full_disk(kind: type[RecordFile], frames: int) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    sink = kind(Path("/dev/full"))
     with pytest.raises(OutputError, match="cannot write /dev/full: No space left on device; make room"):
+        sink = kind(Path("/dev/full"))
         for _ in range(frames):
-            sink.write(frame(), BOXES, two_poses())
+            sink.write(result_of(frame()))
         sink.finish()
-    sink.abort()
     assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.parametrize("kind", [CsvFile, JsonLinesFile])
+def test_what_was_written_lies_in_the_file_at_once(tmp_path: Path, kind: type[RecordFile]) -> None:
+    """So it is there even when the process is killed."""
+    sink = kind(tmp_path / "a")
+    for number in (1, 2):
+        sink.write(result_of(frame()))
+        text = sink.pending.temp.read_text()
+        assert text.endswith("\n") and text.count("v.mp4") == 2 * number

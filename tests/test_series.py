@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,19 @@ import pytest
 from hpe_edge import Poses, SourceError
 from hpe_edge import geometry as g
 from hpe_edge.records import CsvFile, JsonLinesFile
+from hpe_edge.result import Result
 from hpe_edge.series import ID_COLUMN, Series, read_series
+from hpe_edge.track import NO_ID
 from hpe_edge.video import Frame
 
 KINDS = [(CsvFile, "poses.csv"), (JsonLinesFile, "poses.jsonl")]
 
 
-def write(file: CsvFile | JsonLinesFile, *, time: bool = True) -> list[Poses]:
-    """Two faces over 20 frames, in changing order; the second has no sigma, and one pose is lost."""
+def write(file: CsvFile | JsonLinesFile, *, time: bool = True, ids: Sequence[tuple[int, int]] = ()) -> list[Poses]:
+    """Two faces over 20 frames, in changing order; the second has no sigma, and one pose is lost.
+
+    Without ``ids``, a pair for each frame, they are not followed.
+    """
     written = []
     for at in range(20):
         order = [0, 1] if at % 2 else [1, 0]
@@ -27,7 +33,9 @@ def write(file: CsvFile | JsonLinesFile, *, time: bool = True) -> list[Poses]:
         if at == 7:
             angles[0] = np.nan
         poses = Poses(angles, sigma, g.rotation_from_euler(angles))
-        file.write(Frame("clip.mp4", at, at / 25 if time else np.nan, np.zeros((1, 1, 3), np.uint8)), boxes, poses)
+        frame = Frame("clip.mp4", at, at / 25 if time else np.nan, np.zeros((1, 1, 3), np.uint8))
+        known = np.array(ids[at] if ids else (NO_ID, NO_ID))
+        file.write(Result(frame, boxes, poses, np.full(2, np.nan, np.float32), known))
         written.append(poses)
     file.finish()
     assert file.pending is not None
@@ -51,14 +59,21 @@ def test_what_was_written_is_read(tmp_path: Path, kind: type[CsvFile | JsonLines
             np.testing.assert_allclose(one.poses.rotation[at], poses.rotation[row], atol=1e-4)
 
 
-def test_written_identities_are_taken(tmp_path: Path) -> None:
-    write(CsvFile(tmp_path / "poses.csv"))
-    header, *lines = (tmp_path / "poses.csv").read_text().splitlines()
-    ids = ["40", "3"] * 19 + ["", "-1"]
-    named = [f"{line},{one}" for line, one in zip(lines, ids, strict=True)]
-    (tmp_path / "named.csv").write_text("\n".join([f"{header},{ID_COLUMN}", *named]))
-    series: list[Series] = read_series(tmp_path / "named.csv")
+@pytest.mark.parametrize(("kind", "name"), KINDS)
+def test_written_identities_are_taken(tmp_path: Path, kind: type[CsvFile | JsonLinesFile], name: str) -> None:
+    write(kind(tmp_path / name), ids=[(40, 3)] * 19 + [(NO_ID, NO_ID)])
+    series: list[Series] = read_series(tmp_path / name)
     assert [(one.id, len(one.time_s)) for one in series] == [(3, 19), (40, 19)]
+
+
+def test_records_without_the_column(tmp_path: Path) -> None:
+    """As boxes of other programs have it."""
+    write(CsvFile(tmp_path / "poses.csv"))
+    header, *lines = ([*line.split(",")] for line in (tmp_path / "poses.csv").read_text().splitlines())
+    at = header.index(ID_COLUMN)
+    kept = [",".join([*fields[:at], *fields[at + 1 :]]) for fields in (header, *lines)]
+    (tmp_path / "other.csv").write_text("\n".join(kept))
+    assert [one.id for one in read_series(tmp_path / "other.csv")] == [0, 1]
 
 
 def test_pictures_have_no_time(tmp_path: Path) -> None:

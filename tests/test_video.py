@@ -62,7 +62,7 @@ def test_pictures_wider_than_the_engine_takes(tmp_path: Path) -> None:
 
 
 def test_video_wider_than_the_engine_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hpe_edge.video.MAX_FRAME_SIDE", 95)  # no codec here goes beyond the real limit
+    monkeypatch.setattr("hpe_edge.frame.MAX_FRAME_SIDE", 95)  # no codec here goes beyond the real limit
     with pytest.raises(SourceError, match=r"v\.mp4 has 96 x 64 pixels, but at most 95 a side"):
         open_source(write_video(tmp_path / "v.mp4"))
 
@@ -136,7 +136,7 @@ def test_truncated_video_is_read_and_noted(tmp_path: Path) -> None:
     source = open_source(path)
     read = len(list(source))
     assert 10 < read < 30
-    assert source.notes == [f"{path} announces 40 frames, only {read} can be decoded; it may be cut short"]
+    assert source.notes == [f"{path} announces 40 frames, only {read} can be decoded; it may be damaged or cut short"]
 
 
 def test_truncated_classroom_video(tmp_path: Path, data: Path) -> None:
@@ -213,3 +213,53 @@ def test_names_that_are_no_utf8(tmp_path: Path) -> None:
     write_video(tmp_path / "v.mp4").rename(tmp_path / f"{name}.mp4")
     with pytest.raises(InputError, match="not UTF-8; rename it"):
         open_source(tmp_path / f"{name}.mp4")
+
+
+def test_patterns(tmp_path: Path) -> None:
+    for name in ("a/1.jpg", "b/2.JPG", "b/c/3.png", "b/4.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(cv2.imencode(".png", noise())[1].tobytes())
+    source = open_source(f"{tmp_path}/*/*.[jJ]*")
+    assert (source.kind, source.count, [frame.name for frame in source]) == ("folder", 2, ["1.jpg", "2.JPG"])
+    assert [frame.name for frame in open_source(f"{tmp_path}/**/?.*")] == ["1.jpg", "2.JPG", "3.png"]
+    assert open_source(f"{tmp_path}/b/*").notes == [f"2 entries of {tmp_path}/b/* are not pictures and were skipped"]
+    with pytest.raises(SourceError, match=r"\*\.gif names no picture; .*a pattern of your shell needs quotes"):
+        open_source(f"{tmp_path}/*.gif")
+
+
+def test_patterns_with_pictures_of_one_name(tmp_path: Path) -> None:
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        write_picture(tmp_path / folder / "1.png")
+    with pytest.raises(SourceError, match=r"names 2 pictures called 1\.png, which results could not tell apart"):
+        open_source(f"{tmp_path}/*/1.png")
+
+
+def test_a_name_with_the_signs_of_a_pattern_is_a_name(tmp_path: Path) -> None:
+    assert open_source(write_picture(tmp_path / "a[1].png")).kind == "picture"
+
+
+def test_broken_frames_in_the_middle(tmp_path: Path) -> None:
+    """What can be decoded before and after them is read, and what is missing is said."""
+    path = write_video(tmp_path / "v.avi", frames=40)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 15_000] = bytes(15_000)
+    path.write_bytes(data)
+    source = open_source(path)
+    frames = list(source)
+    assert 30 <= len(frames) < 39
+    for at, seed in ((0, 0), (-1, 39)):
+        assert np.corrcoef(frames[at].image.ravel(), noise(seed=seed).ravel())[0, 1] > 0.5
+    said = f"announces 40 frames, only {len(frames)} can be decoded; it may be damaged or cut short"
+    assert source.notes == [f"{path} {said}"]
+
+
+def test_files_are_closed(tmp_path: Path) -> None:
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("open files are read from /proc")
+    path = write_video(tmp_path / "v.mp4")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for frames in (1, 12):
+        for _, _ in zip(open_source(path), range(frames), strict=False):
+            pass
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,0 +1,67 @@
+"""Camera intrinsics as the command line takes them: four numbers, or a file that OpenCV's calibration wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hpe_edge.camera import Camera
+from hpe_edge.errors import InputError, SourceError
+
+_FILE = "a file of cv2.FileStorage (.yml, .json, .xml) with a 3x3 camera_matrix, as OpenCV's calibration writes it"
+
+
+def read_intrinsics(text: str) -> Callable[[int, int], Camera]:
+    """The camera for frames of a width and height.
+
+    Numbers count as OpenCV's do, from the centre of the top-left pixel. Where the file says for which size of picture
+    it holds, frames must have that size or be scaled from it.
+
+    Args:
+        text: ``fx,fy,cx,cy`` in pixels, or a file's name.
+
+    Raises:
+        InputError: neither; also from what is returned, for frames that do not fit.
+        SourceError: a file that cannot be read.
+    """
+    parts = text.split(",")
+    if len(parts) == 4:
+        try:
+            fx, fy, cx, cy = map(float, parts)
+        except ValueError:
+            raise InputError(f"intrinsics must be fx,fy,cx,cy in pixels, or {_FILE}, got {text!r}") from None
+        camera = Camera.from_opencv(np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]))
+        return lambda width, height: camera
+    path = Path(text)
+    if not path.is_file():
+        raise InputError(f"intrinsics must be fx,fy,cx,cy in pixels, or {_FILE}; there is no file {text!r}")
+    return _from_file(path)
+
+
+def _from_file(path: Path) -> Callable[[int, int], Camera]:
+    try:
+        storage = cv2.FileStorage(path.read_text(encoding="utf-8"), cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
+        matrix = storage.getNode("camera_matrix").mat()
+        size = tuple(round(storage.getNode(name).real()) for name in ("image_width", "image_height"))
+    except (OSError, UnicodeDecodeError, cv2.error, SystemError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "not such a file"
+        raise SourceError(f"cannot read the intrinsics {path} ({reason}); needed is {_FILE}") from None
+    if matrix is None or np.shape(matrix) != (3, 3):
+        raise SourceError(f"the intrinsics {path} hold no 3x3 camera_matrix; needed is {_FILE}")
+    camera = Camera.from_opencv(matrix)
+
+    def of_frames(width: int, height: int) -> Camera:
+        if min(size) < 1:
+            return camera
+        scale = width / size[0]
+        if abs(height - scale * size[1]) > 1:
+            raise InputError(
+                f"the intrinsics {path} hold for {size[0]} x {size[1]} pixels, of which frames of {width} x {height} "
+                "are no enlargement"
+            )
+        return Camera(camera.fx * scale, camera.fy * scale, camera.cx * scale, camera.cy * scale)
+
+    return of_frames

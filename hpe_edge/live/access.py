@@ -1,0 +1,61 @@
+"""Who may see the page.
+
+On loopback every program of this machine may, and the danger is another web site in the same browser: it can point a
+name of its own at 127.0.0.1 (DNS rebinding), so the Host header must be a name of this machine; and it can open a
+WebSocket to anywhere, so an Origin header must be the page's own. Beyond loopback a token in the path keeps others out.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a request must bring.
+
+    Attributes:
+        token: the first part of its path; None where there is none.
+        local_name: the name of this machine that is allowed beside ``localhost`` and loopback addresses; None where
+            any name is, as the names under which others know this machine cannot be listed.
+    """
+
+    token: str | None
+    local_name: str | None
+
+    def refusal(self, path: str, host: str, origin: str | None) -> str | None:
+        """Why a request is refused; None if it is not.
+
+        Args:
+            path: of the URL, from its first slash.
+            host: the Host header.
+            origin: the Origin header, if there is one.
+        """
+        if self.local_name is not None and not _is_local(host, self.local_name):
+            return "this page is shown under the names of this machine only; use the address that was printed"
+        if self.token is not None and not self._has_token(path):
+            return "the token is missing or wrong; use the address that was printed"
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            return "another site may not read this page"
+        return None
+
+    def _has_token(self, path: str) -> bool:
+        given = path.split("/", 2)[1] if path.startswith("/") else ""
+        return secrets.compare_digest(given.encode(errors="backslashreplace"), (self.token or "").encode())
+
+
+def _is_local(host: str, local_name: str) -> bool:
+    # The port may be another one: a tunnel has its own.
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    if name in ("localhost", local_name.lower()):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

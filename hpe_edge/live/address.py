@@ -1,0 +1,79 @@
+"""Where the page listens, and the address that a browser is given for it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import socket
+
+from hpe_edge.errors import InputError, OutputError
+
+_ANYWHERE = ("192.0.2.1", 9)  # RFC 5737: belongs to nobody; connecting a UDP socket sends nothing
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Listen on the first address of ``host`` that can be had.
+
+    Raises:
+        InputError: the port is none, or the host is unknown or not this machine.
+        OutputError: the port is taken, or not ours to take.
+    """
+    if not 0 <= port <= 65535:
+        raise InputError(f"a port is a number from 0 (any free one) to 65535, got {port}")
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no host name"
+        raise InputError(
+            f"cannot resolve the host {host!r} ({reason}); give 127.0.0.1 for this machine alone, an address of this "
+            "machine, or 0.0.0.0 for all of them"
+        ) from None
+    failed: OSError | None = None
+    for family, _, _, _, address in found:
+        try:
+            return socket.create_server(address, family=family)
+        except OSError as error:
+            failed = failed or error
+    assert failed is not None
+    raise _said(host, port, failed) from None
+
+
+def is_loopback(listening: socket.socket) -> bool:
+    """Whether only programs on this machine can connect."""
+    return _bound(listening).is_loopback
+
+
+def url_of(listening: socket.socket, host: str) -> str:
+    """The address for a browser, ending in a slash."""
+    bound = _bound(listening)
+    name = _outward_address() if bound.is_unspecified else host
+    return f"http://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}/"
+
+
+def _bound(listening: socket.socket) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(listening.getsockname()[0])
+
+
+def _outward_address() -> str:
+    """The address under which others see this machine; its name where it is in no network."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(_ANYWHERE)
+        return str(probe.getsockname()[0])
+    return socket.gethostname()
+
+
+def _said(host: str, port: int, error: OSError) -> InputError | OutputError:
+    if error.errno == errno.EADDRINUSE:
+        return OutputError(
+            f"port {port} of {host} is taken, perhaps by another live page; end that program, or choose another port "
+            "(0: any free one)"
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return InputError(
+            f"{host} is not an address of this machine; give 127.0.0.1 for this machine alone, or 0.0.0.0 for all of "
+            "its addresses"
+        )
+    if error.errno == errno.EACCES:
+        return OutputError(f"port {port} is not open to this user; choose one above 1023")
+    return OutputError(f"cannot listen on port {port} of {host}: {error.strerror}")

@@ -1,0 +1,167 @@
+"""The web application: the page's files and the stream. The only module that imports aiohttp.
+
+A WebSocket carries the stream. The browser answers each message once it is on the screen, and no more than two are on
+their way: a slow browser gets fewer pictures, never old ones, and the time to the answer is the latency, by one clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Callable
+from importlib import resources
+
+from aiohttp import WSCloseCode, web
+from aiohttp.typedefs import Handler, Middleware
+
+from hpe_edge.live.access import Access
+from hpe_edge.live.feed import Feed
+
+_log = logging.getLogger(__name__)
+
+_FILES = {
+    "": ("index.html", "text/html"),
+    "style.css": ("style.css", "text/css"),
+    "page.js": ("page.js", "text/javascript"),
+    "head.js": ("head.js", "text/javascript"),
+    "plot.js": ("plot.js", "text/javascript"),
+    "head.json": ("head.json", "application/json"),
+    "icon.svg": ("icon.svg", "image/svg+xml"),
+}
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",  # the path may hold the token
+    "Server": "hpe-edge",
+    "X-Content-Type-Options": "nosniff",
+}
+_ON_THEIR_WAY = 2  # one that is being shown, one that travels meanwhile
+_HEARTBEAT_S = 15.0  # after it, and half of it again, a browser that vanished without a word is given up
+_GOODBYE_S = 1.0  # for browsers that do not read any more
+_LONGEST_ANSWER = 64  # bytes
+
+
+async def serve(
+    listening: socket.socket, feed: Feed, access: Access, stop: asyncio.Event, started: Callable[[], None]
+) -> None:
+    """Answer on a socket until ``stop`` is set; the socket is closed then."""
+    streams = Streams(feed)
+    app = web.Application(middlewares=[_gate(access)])
+    app.on_response_prepare.append(_add_headers)
+    root = f"/{access.token}/" if access.token is not None else "/"
+    for path, (name, kind) in _FILES.items():
+        app.router.add_get(root + path, _file(name, kind), allow_head=False)
+    app.router.add_get(root + "stream", streams.handle, allow_head=False)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_GOODBYE_S)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listening).start()
+        started()
+        await stop.wait()
+        await streams.close()
+    finally:
+        await runner.cleanup()
+
+
+class Streams:
+    """The browsers that are connected."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._open: set[web.WebSocketResponse] = set()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Stream to one browser until it goes."""
+        # A picture is compressed already.
+        stream = web.WebSocketResponse(heartbeat=_HEARTBEAT_S, compress=False, max_msg_size=_LONGEST_ANSWER)
+        await stream.prepare(request)
+        self._open.add(stream)
+        browser = _Browser(self._feed, stream)
+        sender = asyncio.create_task(browser.send())
+        try:
+            async for _ in stream:
+                if not browser.answered():
+                    await stream.close(code=WSCloseCode.POLICY_VIOLATION, message=b"an answer to nothing")
+        finally:
+            self._open.discard(stream)
+            sender.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sender
+        return stream
+
+    async def close(self) -> None:
+        """Tell all browsers that it is over; those that do not listen are left."""
+        goodbyes = [
+            asyncio.create_task(stream.close(code=WSCloseCode.GOING_AWAY, message=b"the program has ended"))
+            for stream in self._open
+        ]
+        if goodbyes:
+            _, deaf = await asyncio.wait(goodbyes, timeout=_GOODBYE_S)
+            for goodbye in deaf:
+                goodbye.cancel()
+
+
+class _Browser:
+    """What one browser was sent and has answered."""
+
+    def __init__(self, feed: Feed, stream: web.WebSocketResponse) -> None:
+        self._feed = feed
+        self._stream = stream
+        self._room = asyncio.Semaphore(_ON_THEIR_WAY)
+        self._since_s: deque[float] = deque()  # when each of the unanswered was published
+        self._latency_ms = float("nan")
+
+    async def send(self) -> None:
+        """Send what is newest whenever there is room."""
+        number = 0
+        try:
+            while True:
+                await self._room.acquire()
+                message = await self._feed.newer_than(number)
+                # The first picture may be from long before there was anybody to show it to.
+                self._since_s.append(message.stamp.published_s if number else time.monotonic())
+                number = message.stamp.number
+                await self._stream.send_bytes(struct.pack("<f", self._latency_ms) + message.data)
+        except ConnectionError:
+            pass  # it has gone, which the reading side handles
+        except Exception:
+            _log.exception("the live page cannot show a picture")
+            await self._stream.close(code=WSCloseCode.INTERNAL_ERROR, message=b"a picture cannot be shown")
+
+    def answered(self) -> bool:
+        """Note that the oldest unanswered message is on the screen; false if there is none."""
+        if not self._since_s:
+            return False
+        self._latency_ms = 1e3 * (time.monotonic() - self._since_s.popleft())
+        self._room.release()
+        return True
+
+
+def _gate(access: Access) -> Middleware:
+    @web.middleware
+    async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+        reason = access.refusal(request.path, request.headers.get("Host", ""), request.headers.get("Origin"))
+        if reason is not None:
+            raise web.HTTPForbidden(text=f"{reason}\n")
+        return await handler(request)
+
+    return gate
+
+
+def _file(name: str, kind: str) -> Handler:
+    content = resources.files(__package__).joinpath("page").joinpath(name).read_bytes()
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=content, content_type=kind, charset="utf-8")
+
+    return answer
+
+
+async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)

@@ -1,0 +1,73 @@
+"""From the pipeline to the browsers: the newest result, encoded when one of them waits for it.
+
+Nothing is queued. However slow a browser is, there is one result and one message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from hpe_edge.live.message import Stamp, encode
+from hpe_edge.result import Result
+
+
+@dataclass(frozen=True)
+class Message:
+    """One encoded result; for ``data`` see message.py."""
+
+    stamp: Stamp
+    data: bytes
+
+
+@dataclass(frozen=True)
+class _Published:
+    result: Result
+    stamp: Stamp
+
+
+class Feed:
+    """The newest result. ``publish`` and ``close`` may be called from any thread, the rest belongs to ``loop``."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._run = secrets.token_hex(4)
+        self._guard = threading.Lock()
+        self._closed = False
+        self._newest: _Published | None = None
+        self._message: Message | None = None
+        self._news = asyncio.Event()
+        self._encoder = ThreadPoolExecutor(1, thread_name_prefix="hpe-edge-live-encoder")
+
+    def publish(self, result: Result) -> None:
+        """Make a result the newest; never waits. After ``close`` nothing happens."""
+        with self._guard:
+            if not self._closed:
+                number = 1 if self._newest is None else self._newest.stamp.number + 1
+                self._newest = _Published(result, Stamp(self._run, number, time.monotonic()))
+                self._loop.call_soon_threadsafe(self._news.set)
+
+    async def newer_than(self, number: int) -> Message:
+        """The newest message, as soon as its number is above ``number``."""
+        while self._newest is None or self._newest.stamp.number <= number:
+            self._news.clear()
+            await self._news.wait()
+        return await self._loop.run_in_executor(self._encoder, self._encoded)
+
+    def _encoded(self) -> Message:
+        # In the encoder's one thread: whoever comes first has it encoded for all.
+        newest = self._newest
+        assert newest is not None
+        if self._message is None or self._message.stamp != newest.stamp:
+            self._message = Message(newest.stamp, encode(newest.result, newest.stamp))
+        return self._message
+
+    def close(self) -> None:
+        """Take no more results and end the encoder's thread."""
+        with self._guard:
+            self._closed = True
+        self._encoder.shutdown(cancel_futures=True)

@@ -1,0 +1,101 @@
+"""What a browser gets of one frame: facts and the annotated picture in one message, so that they belong together.
+
+uint32, little-endian: how many bytes of JSON
+JSON: see ``_facts``
+JPEG
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.camera import Camera
+from hpe_edge.draw import draw_poses, identity_color
+from hpe_edge.draw_strokes import WHITE
+from hpe_edge.errors import OutputError
+from hpe_edge.result import Result
+from hpe_edge.track import NO_ID
+
+_LONGEST = 1280  # pixels; a page shows hardly more, and a 4K picture would take a small device's core to encode
+_QUALITY = 80
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Which result it is.
+
+    Attributes:
+        run: differs between two starts of the program, whose identities have nothing to do with each other.
+        number: counts what was published, from 1.
+        published_s: when that was, by ``time.monotonic``.
+    """
+
+    run: str
+    number: int
+    published_s: float
+
+
+def encode(result: Result, stamp: Stamp) -> bytes:
+    """The message of one result; the result stays as it is."""
+    image = result.frame.image
+    scale = min(1.0, _LONGEST / max(image.shape[:2]))
+    # Drawn on after shrinking, so that lines and letters are as wide as they should be.
+    picture = np.array(image, np.uint8) if scale == 1.0 else _shrunk(image, scale)
+    boxes = result.boxes * np.float32(scale)
+    draw_poses(picture, boxes, result.poses, ids=result.ids, camera=_scaled(result.camera, scale))
+    done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    if not done:
+        raise OutputError(f"OpenCV cannot encode a picture of {image.shape} as JPEG")
+    facts = json.dumps(_facts(result, boxes, stamp), allow_nan=False).encode()
+    return struct.pack("<I", len(facts)) + facts + jpeg.tobytes()
+
+
+def _shrunk(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    width, height = (max(1, round(side * scale)) for side in (image.shape[1], image.shape[0]))
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def _scaled(camera: Camera | None, scale: float) -> Camera | None:
+    if camera is None:
+        return None
+    return Camera(camera.fx * scale, camera.fy * scale, camera.cx * scale, camera.cy * scale)
+
+
+def _facts(result: Result, boxes: NDArray[np.float32], stamp: Stamp) -> dict[str, Any]:
+    """Boxes are in pixels of the picture in the message; null is a number that is not known.
+
+    A face without an identity has the colour of its place in the list.
+    """
+    poses = result.poses
+    return {
+        **asdict(stamp),
+        "name": result.frame.name,
+        "faces": [
+            {
+                "id": int(result.ids[i]),
+                "color": _css_color(i if result.ids[i] == NO_ID else int(result.ids[i])),
+                "box": _numbers(boxes[i]),
+                "score": _numbers(result.scores[i : i + 1])[0],
+                "angles_deg": _numbers(poses.angles[i]),
+                "sigma_deg": _numbers(poses.sigma[i]),
+                "rotation": _numbers(poses.rotation[i].ravel()),
+            }
+            for i in range(len(poses))
+        ],
+    }
+
+
+def _css_color(identity: int) -> str:
+    blue, green, red = identity_color(identity) or WHITE
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def _numbers(values: NDArray[np.float32]) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]

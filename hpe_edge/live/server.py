@@ -1,0 +1,110 @@
+"""LivePage: the page's server, in a thread of its own beside the pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from hpe_edge.errors import BackendError, InputError
+from hpe_edge.live.access import Access
+from hpe_edge.live.address import is_loopback, listen, url_of
+from hpe_edge.live.feed import Feed
+from hpe_edge.result import Result
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+DEFAULT_PORT = 8765
+
+
+class LivePage:
+    """Shows results in browsers, from construction until ``close``; also a context manager.
+
+    Nothing is encoded while nobody looks. Each browser gets what is newest as fast as it can show it.
+
+    Source of the page: the folder ``page``; everything is local.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT, token: str | None = None) -> None:
+        """Start to listen.
+
+        Args:
+            host: name or address of this machine to listen on.
+            port: 0 takes any free one; ``url`` has it.
+            token: what the address must hold. If None, there is none on loopback, and a random one elsewhere.
+
+        Raises:
+            InputError: the host, the port or the token cannot be used.
+            OutputError: the port is taken.
+            BackendError: aiohttp is not installed.
+        """
+        try:
+            from hpe_edge.live.app import serve
+        except ModuleNotFoundError as error:
+            if error.name != "aiohttp":
+                raise
+            raise BackendError(
+                "the live page needs aiohttp, which is not installed: run `pip install 'hpe-edge[serve]'`, or "
+                "`pip install aiohttp`"
+            ) from None
+        if token is not None and not re.fullmatch("[A-Za-z0-9_-]{16,}", token):
+            raise InputError("a token is 16 or more of the characters A-Z a-z 0-9 _ -; leave it out for a random one")
+        listening = listen(host, port)
+        loopback = is_loopback(listening)
+        if token is None and not loopback:
+            token = secrets.token_urlsafe()
+        self._url = url_of(listening, host) + (f"{token}/" if token is not None else "")
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._feed = Feed(self._loop)
+        started: Future[None] = Future()
+
+        def work() -> None:
+            asyncio.set_event_loop(self._loop)
+            access = Access(token, host if loopback else None)
+            try:
+                self._loop.run_until_complete(
+                    serve(listening, self._feed, access, self._stop, lambda: started.set_result(None))
+                )
+            except BaseException as error:
+                if started.done():
+                    raise
+                started.set_exception(error)
+            finally:
+                self._feed.close()
+                self._loop.close()
+                listening.close()
+
+        self._thread = threading.Thread(target=work, name="hpe-edge-live", daemon=True)
+        self._thread.start()
+        started.result()
+
+    @property
+    def url(self) -> str:
+        """The address for a browser, with the token if there is one."""
+        return self._url
+
+    def publish(self, result: Result) -> None:
+        """Show a result in place of the one before; never waits. After ``close`` nothing happens.
+
+        It is drawn later, on a copy: its picture must not change any more.
+        """
+        self._feed.publish(result)
+
+    def close(self) -> None:
+        """Say goodbye to the browsers and end all threads; takes a second or two if one does not listen any more."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def __enter__(self) -> LivePage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

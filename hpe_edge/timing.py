@@ -1,0 +1,105 @@
+"""How long each stage of a run takes: totals and percentiles in memory that does not grow with the run."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+_SHORTEST_S, _LONGEST_S = 1e-6, 1e4  # what is shorter or longer counts as that
+_PER_STEP = 0.01  # durations are told apart to 1 %
+_BINS = math.ceil(math.log(_LONGEST_S / _SHORTEST_S) / _PER_STEP) + 1
+_SPANS = 4000  # kept for the timeline: at 7 stages the last 500 frames or so
+
+
+@dataclass(frozen=True)
+class Span:
+    """One piece of work.
+
+    Attributes:
+        stage: what was done.
+        thread: by whom.
+        start_s, end_s: since the run began.
+        frame: index of the frame.
+    """
+
+    stage: str
+    thread: str
+    start_s: float
+    end_s: float
+    frame: int
+
+
+class StageTimes:
+    """Durations of one stage."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total_s = 0.0
+        self._bins = np.zeros(_BINS, np.int64)
+
+    def add(self, seconds: float) -> None:
+        """Count one piece of work."""
+        self.count += 1
+        self.total_s += seconds
+        within = min(max(seconds, _SHORTEST_S), _LONGEST_S)
+        self._bins[int(math.log(within / _SHORTEST_S) / _PER_STEP)] += 1
+
+    def percentile_s(self, percent: float) -> float:
+        """The duration that so many percent do not exceed, to 1 %; NaN where nothing was counted."""
+        if self.count == 0:
+            return math.nan
+        rank = max(1, math.ceil(percent / 100 * self.count))
+        at = int(np.searchsorted(np.cumsum(self._bins), rank))
+        return _SHORTEST_S * math.exp((at + 0.5) * _PER_STEP)
+
+
+class Stopwatch:
+    """The clock of a run, for all its threads at once.
+
+    Attributes:
+        stages: stage -> its durations, in the order in which they first ended.
+        spans: the latest pieces of work.
+        busy_s, waited_s: thread -> time in which it worked, and in which it waited for another one.
+    """
+
+    def __init__(self) -> None:
+        self.stages: dict[str, StageTimes] = {}
+        self.spans: deque[Span] = deque(maxlen=_SPANS)
+        self.busy_s: dict[str, float] = defaultdict(float)
+        self.waited_s: dict[str, float] = defaultdict(float)
+        self._guard = threading.Lock()
+        self._start_s = time.perf_counter()
+
+    def now_s(self) -> float:
+        """Seconds since the run began."""
+        return time.perf_counter() - self._start_s
+
+    @contextlib.contextmanager
+    def stage(self, name: str, frame: int = -1) -> Iterator[None]:
+        """Count the block as work of the stage and of the thread that runs it."""
+        thread = threading.current_thread().name
+        start_s = self.now_s()
+        try:
+            yield
+        finally:
+            end_s = self.now_s()
+            with self._guard:
+                self.stages.setdefault(name, StageTimes()).add(end_s - start_s)
+                self.busy_s[thread] += end_s - start_s
+            self.spans.append(Span(name, thread, start_s, end_s, frame))
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count the block as time in which the thread waits for another one."""
+        start_s = self.now_s()
+        try:
+            yield
+        finally:
+            self.waited_s[threading.current_thread().name] += self.now_s() - start_s

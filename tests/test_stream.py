@@ -1,0 +1,178 @@
+"""Cameras and streams: what breaks off is opened again, and nothing waits in these tests."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+import pytest
+from media import noise, write_video
+
+from hpe_edge.errors import SourceError
+from hpe_edge.stream import GIVE_UP_S, Stream, open_camera, open_pipeline, open_url, without_password
+from hpe_edge.video import open_source
+
+
+class FakeClock:
+    """Moves only when somebody waits, or when told to."""
+
+    def __init__(self) -> None:
+        self.time_s = 100.0
+        self.waits: list[float] = []
+
+    def now(self) -> float:
+        return self.time_s
+
+    def wait(self, seconds: float, closed: threading.Event) -> None:
+        self.waits.append(seconds)
+        self.time_s += seconds
+
+
+class FakeDevice:
+    """Gives so many frames each time it is opened, then none; with 0 it cannot be opened."""
+
+    def __init__(self, runs: Iterable[int], clock: FakeClock, count: float = -1.0, fps: float = 20.0) -> None:
+        self._runs, self._clock = iter(runs), clock
+        self._properties = {cv2.CAP_PROP_FRAME_COUNT: count, cv2.CAP_PROP_FPS: fps}
+        self.open_now = 0
+
+    def __call__(self) -> FakeCapture:
+        return FakeCapture(self, next(self._runs, 0))
+
+
+class FakeCapture:
+    def __init__(self, device: FakeDevice, frames: int) -> None:
+        self._device, self._left, self._open = device, frames, frames > 0
+        device.open_now += self._open
+
+    def isOpened(self) -> bool:
+        return self._open
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        self._device._clock.time_s += 0.0625
+        self._left -= 1
+        return (True, noise()) if self._left >= 0 else (False, None)
+
+    def get(self, property_id: int) -> float:
+        return self._device._properties[property_id]
+
+    def release(self) -> None:
+        self._device.open_now -= self._open
+        self._open = False
+
+
+def stream_of(*runs: int, **properties: float) -> tuple[Stream, FakeClock, FakeDevice]:
+    clock = FakeClock()
+    device = FakeDevice(runs, clock, **properties)
+    return Stream("camera 0", device, "plug it in", clock), clock, device
+
+
+def test_frames_have_the_times_of_their_arrival() -> None:
+    stream, _, _ = stream_of(4)
+    frames = list(itertools.islice(stream, 4))
+    assert (stream.kind, stream.live, stream.count, stream.fps) == ("video", True, None, 20.0)
+    assert [frame.index for frame in frames] == [0, 1, 2, 3] and {frame.name for frame in frames} == {"camera 0"}
+    np.testing.assert_allclose([frame.time_s for frame in frames], [0, 0.0625, 0.125, 0.1875])
+
+
+def test_what_breaks_off_is_opened_again_after_longer_and_longer_pauses() -> None:
+    stream, clock, device = stream_of(3, 0, 0, 2, 1)
+    running = iter(stream)
+    frames = list(itertools.islice(running, 6))
+    assert [frame.index for frame in frames] == list(range(6))
+    assert clock.waits == [0.5, 1.0, 2.0, 0.5]
+    assert stream.notes == [
+        "camera 0 broke off; trying to open it again",
+        "camera 0 is back after 3.6 s and 3 tries",
+        "camera 0 broke off; trying to open it again",
+        "camera 0 is back after 0.6 s and 1 try",
+    ]
+    assert all(a.time_s < b.time_s for a, b in itertools.pairwise(frames))
+    assert device.open_now == 1
+
+
+def test_what_stays_away_is_the_end() -> None:
+    stream, clock, device = stream_of(2)
+    assert len(list(stream)) == 2
+    assert max(clock.waits) == 10.0 and GIVE_UP_S <= sum(clock.waits) < GIVE_UP_S + 11
+    assert stream.notes[-1] == "camera 0 did not come back within 300 s; that is the end"
+    assert device.open_now == 0
+
+
+def test_closing_ends_it_within_a_frame_and_within_a_pause() -> None:
+    stream, clock, device = stream_of(5)
+    frames = iter(stream)
+    next(frames)
+    stream.close()
+    assert list(frames) == [] and clock.waits == [] and device.open_now == 0
+    stream, clock, device = stream_of(1)
+    clock.wait = lambda seconds, closed: stream.close()
+    assert len(list(stream)) == 1 and device.open_now == 0
+
+
+def test_what_announces_its_length_is_no_live_source() -> None:
+    stream, clock, _ = stream_of(3, 3, count=3)
+    frames = list(stream)
+    assert (stream.live, stream.count, len(frames), clock.waits) == (False, 3, 3, [])
+    np.testing.assert_allclose([frame.time_s for frame in frames], [0, 0.05, 0.1])
+
+
+@pytest.mark.parametrize("fps", [0.0, -1.0, 90000.0, np.nan])
+def test_rates_that_cannot_be(fps: float) -> None:
+    assert stream_of(1, fps=fps)[0].fps == 25.0
+
+
+def test_what_cannot_be_opened_is_an_error_at_once() -> None:
+    with pytest.raises(SourceError, match="camera 0 cannot be opened; plug it in"):
+        stream_of(0)
+    clock = FakeClock()
+    device = FakeDevice([1], clock)
+    device._runs = iter([1])
+    capture = device()
+    capture._left = 0
+    with pytest.raises(SourceError, match="camera 0 can be opened but gives no frame; plug it in"):
+        Stream("camera 0", lambda: capture, "plug it in", clock)
+    assert device.open_now == 0
+
+
+def test_a_camera_that_is_not_there() -> None:
+    with pytest.raises(SourceError, match="camera 99 cannot be opened; is it there"):
+        open_camera(99)
+    with pytest.raises(SourceError, match="camera /dev/video99 cannot be opened"):
+        open_source("/dev/video99")
+
+
+def test_an_address_where_nobody_answers_is_shown_without_its_password() -> None:
+    with pytest.raises(SourceError, match=r"^http://127\.0\.0\.1:1/live cannot be opened; does a player") as caught:
+        open_url("http://me:secret@127.0.0.1:1/live")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://host/live", "rtsp://host/live"),
+        ("rtsp://me:a@b@host:554/live?x=@y", "rtsp://host:554/live?x=@y"),
+        ("http://me@host/", "http://host/"),
+    ],
+)
+def test_passwords_are_not_shown(url: str, shown: str) -> None:
+    assert without_password(url) == shown
+
+
+def test_pipelines_need_an_opencv_with_gstreamer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "  GStreamer:                   NO\n")
+    with pytest.raises(SourceError, match="was built without GStreamer, as the wheels of opencv-python are"):
+        open_source("videotestsrc ! appsink")
+
+
+def test_pipelines_go_to_gstreamer(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[tuple[object, ...]] = []
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "  GStreamer:                   YES (1.20.3)\n")
+    real = cv2.VideoCapture(str(write_video(tmp_path / "v.mp4")))
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *given: opened.append(given) or real)
+    assert len(list(open_pipeline("videotestsrc ! appsink"))) == 12
+    assert opened == [("videotestsrc ! appsink", cv2.CAP_GSTREAMER)]
