@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from benchmarks import accuracy, engine, ops, rectification, smoothing
+from benchmarks import accuracy, endurance, engine, ops, pipeline, rectification, smoothing
 from benchmarks.environment import environment
 from benchmarks.report import document, heading, table, verdicts
 from benchmarks.suite import Suite
@@ -17,7 +17,15 @@ from benchmarks.timing import FULL, QUICK, Result
 from hpe_edge.atomic import Pending
 from hpe_edge.errors import HpeEdgeError
 
-SUITES: tuple[Suite, ...] = (ops.SUITE, engine.SUITE, accuracy.SUITE, rectification.SUITE, smoothing.SUITE)
+SUITES: tuple[Suite, ...] = (
+    ops.SUITE,
+    engine.SUITE,
+    pipeline.SUITE,
+    endurance.SUITE,
+    accuracy.SUITE,
+    rectification.SUITE,
+    smoothing.SUITE,
+)
 
 _EPILOG = """\
 Before anything is timed, the answers of all alternatives are compared; where they differ by more than the stated
@@ -26,6 +34,8 @@ tolerance, nothing is timed and the exit status is 1. A time never fails a bench
 examples:
   python -m benchmarks ops
   python -m benchmarks engine --model model.onnx --json engine.json
+  python -m benchmarks pipeline --model model.onnx --detector yunet.onnx --video clip.mp4
+  python -m benchmarks endurance --model model.onnx --video clip.mp4
   python -m benchmarks accuracy --model model.onnx --labels photos/labels.csv
   python -m benchmarks rectification --model model.onnx --labels photos/labels.csv
   python -m benchmarks smoothing --records poses.csv --plot smoothing.png
@@ -79,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Time hpe_edge beside the alternatives, on one thread, and judge a model on labelled photos.",
+        description="Time hpe_edge beside the alternatives, and judge a model on labelled photos.",
         epilog=_EPILOG,
         formatter_class=raw,
         allow_abbrev=False,

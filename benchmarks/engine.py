@@ -8,8 +8,6 @@ The answers are compared as poses: what a stage gives is completed by the other 
 from __future__ import annotations
 
 import argparse
-import gc
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.memory import resident_kb
 from benchmarks.ops import POSES, read_poses
 from benchmarks.scene import crowd, frame, square
 from benchmarks.suite import BudgetLine, Suite
@@ -148,33 +147,23 @@ def _watch_memory(engine: PoseEngine, calls: int) -> Result:
     picture, boxes = frame(), np.array([square(130)], np.float32)
     for _ in range(min(WARMUP_CALLS, calls)):
         engine(picture, boxes)
-    resident_kb = [_resident_kb()]
+    found_kb = [resident_kb()]
     for quarter in range(4):
         for _ in range((calls + quarter) // 4):
             engine(picture, boxes)
-        resident_kb.append(_resident_kb())
-    known_kb = [kb for kb in resident_kb if kb is not None]
-    known = len(known_kb) == len(resident_kb)
+        found_kb.append(resident_kb())
+    known_kb = [kb for kb in found_kb if kb is not None]
+    known = len(known_kb) == len(found_kb)
     return Result(
         "memory",
         {"calls": calls, "faces": 1, "model": engine.spec.architecture},
         figures={
-            "resident_before_kb": resident_kb[0],
-            "resident_after_kb": resident_kb[-1],
+            "resident_before_kb": found_kb[0],
+            "resident_after_kb": found_kb[-1],
             "growth_kb": known_kb[-1] - known_kb[0] if known else None,
             "steady_growth_kb": 4 * float(np.median(np.diff(known_kb))) if known else None,
         },
     )
-
-
-def _resident_kb() -> float | None:
-    """Resident memory of this process; None where there is no /proc."""
-    gc.collect()
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return None
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1024
 
 
 def _budget(results: Sequence[Result]) -> list[BudgetLine]:

@@ -87,15 +87,14 @@ class Analysis:
         Args:
             frame: the picture.
             found: its faces; None where they were not looked for.
-            watch: counts the stages "track", "poses" and "smooth".
+            watch: counts the stages "track", "crop", "infer", "decode" and "filter".
         """
         with watch.stage("track", frame.index):
             boxes, scores, ids = self._followed(frame, found)
         camera = self._camera(frame)
-        with watch.stage("poses", frame.index):
-            poses = self._engine(frame.image, boxes, camera=camera)
+        poses = self._engine(frame.image, boxes, camera=camera, timer=lambda name: watch.stage(name, frame.index))
         if self._smoother is not None:
-            with watch.stage("smooth", frame.index):
+            with watch.stage("filter", frame.index):
                 poses = self._smoother(frame.time_s, ids, poses)
         return Result(frame, boxes, poses, scores, ids, camera)
 

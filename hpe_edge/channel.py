@@ -111,7 +111,7 @@ class Stage(Generic[In, Out]):
             inbox: what there is to do.
             work: does it; gets the item's number and the item.
             outbox: where the results go; None throws them away.
-            watch: counts the time in which a thread waits for others.
+            watch: counts the time in which a thread lives, and waits for others.
             fail: gets the exception that ended a thread, if one did.
             workers: how many threads.
             enough: asked before an item is taken; true ends the thread.
@@ -122,7 +122,11 @@ class Stage(Generic[In, Out]):
         self._guard = threading.Lock()
         names = [name] if workers == 1 else [f"{name} {number}" for number in range(1, workers + 1)]
         # Daemons, so that a device that hangs does not keep a process alive that was told twice to end.
-        self.threads = [threading.Thread(target=self._run, name=name, daemon=True) for name in names]
+        self.threads = [threading.Thread(target=self._live, name=name, daemon=True) for name in names]
+
+    def _live(self) -> None:
+        with self._watch.alive():
+            self._run()
 
     def _run(self) -> None:
         try:

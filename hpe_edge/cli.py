@@ -13,6 +13,8 @@ from hpe_edge.console import drop_unsaid, prepare, show
 from hpe_edge.errors import BackendError, HpeEdgeError, InputError
 from hpe_edge.version import __version__
 
+_PORT = 8765  # not imported from LivePage, so that --help need not load it
+
 _DESCRIPTION = "Head poses from pictures and videos: yaw, pitch and roll of every face."
 _EPILOG = """\
 examples:
@@ -20,6 +22,7 @@ examples:
   hpe-edge run photo.jpg --model model.onnx                print the angles
   hpe-edge run clip.mp4 --model model.onnx -o out.mp4      draw them into a video
   hpe-edge run 0 --model model.onnx --show                 watch a camera
+  hpe-edge serve 0 --model model.onnx                      watch it in a browser
   hpe-edge plot poses.csv -o angles.png                    draw angles over time
   hpe-edge info model.onnx                                 what the model is
 
@@ -31,6 +34,22 @@ the angles are printed and no file is written.
 
 Angles are degrees. Yaw > 0: the face turns to the left of the image; pitch > 0: it looks up; roll > 0: it tilts
 clockwise in the image.
+"""
+_SERVE_DESCRIPTION = """\
+Show a camera, stream or video in a browser: the annotated picture, a head that turns with each pose, and the angles
+over time. A video file plays at its own speed. Frames that come while one is worked on are left out.
+"""
+_SERVE_EPILOG = """\
+examples:
+  hpe-edge serve 0 --model model.onnx
+  hpe-edge serve clip.mp4 --model model.onnx --detector yunet.onnx --smooth
+  hpe-edge serve rtsp://host/live --model model.onnx --host 0.0.0.0 --port 9000
+
+who can see it:
+  On 127.0.0.1, the default, only this machine. With another --host everyone who can reach it and knows the address that
+  is printed, which holds a token; the connection is not encrypted. Over ssh, -L 8765:127.0.0.1:8765 needs neither.
+
+SOURCE and the other options are those of hpe-edge run.
 """
 _RUN_EPILOG = """\
 examples:
@@ -48,7 +67,8 @@ sources:
   appsink (OpenCV must be built with GStreamer), or - for raw frames on standard input, described by --raw.
   Files and standard input are worked on frame by frame. A camera or stream does not wait: of the frames that come while
   one is worked on only the newest is kept, and the summary says how many were left out. One that breaks off is opened
-  again, with longer and longer pauses, for five minutes; then the run ends.
+  again, with longer and longer pauses, for five minutes; then the run ends. Ctrl-C ends it as well, and --frames, and
+  its files are complete then.
 
 faces:
   Without --detector and --boxes an OpenCV Haar cascade finds upright, roughly frontal faces. It misses faces in
@@ -57,11 +77,11 @@ faces:
   If there is not a single face in the whole input, nothing is written and the exit status is 1.
 
 files:
-  Results appear under their names when they are complete; an existing file of that name is replaced. Ctrl-C, SIGTERM
-  and SIGHUP keep what is finished as NAME.partial.EXT; after an error no unfinished file is left. An annotated video
-  (.mp4 or .mkv, MPEG-4 part 2) has the frame rate of the original, the size of its first frame, and no sound. After
-  SIGKILL or a power failure hidden files .NAME.*.tmp.EXT are left: records in them are whole up to the last frame, an
-  .mkv plays as far as it was written, an .mp4 does not play.
+  Results appear under their names when they are complete; an existing file of that name is replaced. Where a source
+  has an end, Ctrl-C, SIGTERM and SIGHUP keep what is finished as NAME.partial.EXT; after an error no unfinished file is
+  left. An annotated video (.mp4 or .mkv, MPEG-4 part 2) has the frame rate of the original, the size of its first
+  frame, and no sound. After SIGKILL or a power failure hidden files .NAME.*.tmp.EXT are left: records in them are whole
+  up to the last frame, an .mkv plays as far as it was written, an .mp4 does not play.
 
 OpenTrack:
   --udp sends the face that was sent last as long as it is seen, else the largest one. In OpenTrack choose the input
@@ -93,10 +113,10 @@ def _dispatch(argv: Sequence[str] | None) -> int:
     parser = _parser()
     try:
         args = parser.parse_args(argv)
-        if args.command == "run":
+        if args.command in ("run", "serve"):
             if args.model is None:
                 parser.error(
-                    "run needs --model MODEL.onnx; make one from a published checkpoint: "
+                    f"{args.command} needs --model MODEL.onnx; make one from a published checkpoint: "
                     "python -m export.onnx CHECKPOINT -o model.onnx"
                 )
             _check_alternatives(parser, args)
@@ -163,6 +183,22 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_run_arguments(run)
+
+    serve = commands.add_parser(
+        "serve",
+        help="show a camera, stream or video in a browser",
+        description=_SERVE_DESCRIPTION,
+        epilog=_SERVE_EPILOG,
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    page = serve.add_argument_group("page")
+    page.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; default: 127.0.0.1, this machine alone"
+    )
+    page.add_argument("--port", type=_port, default=_PORT, help=f"default: {_PORT}; 0: any free one")
+    page.add_argument("--token", help="part of the address beyond this machine; default: a random one")
+    _add_run_arguments(serve)
 
     plot = commands.add_parser("plot", help="draw angles over time from a file of records", allow_abbrev=False)
     plot.add_argument("records", type=Path, metavar="RESULTS", help="what run --csv or --jsonl wrote of a video")
@@ -248,6 +284,12 @@ def _whole(text: str) -> int:
 def _threads(text: str) -> int:
     if not re.fullmatch("[1-9][0-9]{0,3}", text):
         raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 9999, got {text!r}")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 65535, got {text!r}")
     return int(text)
 
 

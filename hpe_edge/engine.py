@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 
@@ -18,6 +20,10 @@ from hpe_edge.ops import CropNormalize, DecodeHeads, FrameColor, Planes, check_b
 from hpe_edge.poses import Poses
 from hpe_edge.rectify import Views, look_at
 from hpe_edge.spec import Crop, ModelSpec
+
+Timer = Callable[[str], AbstractContextManager[object]]
+
+_UNTIMED = nullcontext()
 
 
 class PoseEngine:
@@ -73,6 +79,7 @@ class PoseEngine:
         *,
         color: FrameColor = "BGR",
         camera: Camera | None = None,
+        timer: Timer | None = None,
     ) -> Poses:
         """Estimate the poses of all boxes of a frame.
 
@@ -87,6 +94,8 @@ class PoseEngine:
             boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
             color: what the frame holds: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
             camera: the frame's, for rectified estimates.
+            timer: called with ``"crop"``, ``"infer"`` and ``"decode"`` for each batch; the stage then runs within the
+                context manager that it returns.
 
         Returns:
             Poses of the N faces, in the order of the boxes.
@@ -99,19 +108,20 @@ class PoseEngine:
         checked = check_boxes(boxes)
         count = len(checked)
         views = None if camera is None else self._look_at(camera, checked)
+        timed = timer or _untimed
         poses = Poses.empty(count)
         context = self._borrow()
         try:
             if count == 0:
                 self._crop(frame, checked, color=color)  # a bad frame is an error with no faces, too
             elif count <= self._max_batch:
-                self._run(context, frame, checked, poses, color, views)
+                self._run(context, frame, checked, poses, color, views, timed)
             else:
                 for at in range(0, count, self._max_batch):
                     part = slice(at, at + self._max_batch)
                     room = Poses(poses.angles[part], poses.sigma[part], poses.rotation[part])
                     seen = None if views is None else Views(views.rotations[part], views.homographies[part])
-                    self._run(context, frame, checked[part], room, color, seen)
+                    self._run(context, frame, checked[part], room, color, seen, timed)
         finally:
             self._give_back(context)
         return poses
@@ -129,15 +139,20 @@ class PoseEngine:
         poses: Poses,
         color: FrameColor,
         views: Views | None,
+        timed: Timer,
     ) -> None:
         count = len(boxes)
-        if views is None:
-            self._crop(frame, boxes, context.input(count), color=color)
-        else:
-            self._crop.warp(frame, views.homographies, context.input(count), color=color)
-        self._decode(context.run(count), poses)
-        if views is not None:
-            views.turn_back(poses)
+        with timed("crop"):
+            if views is None:
+                self._crop(frame, boxes, context.input(count), color=color)
+            else:
+                self._crop.warp(frame, views.homographies, context.input(count), color=color)
+        with timed("infer"):
+            outputs = context.run(count)
+        with timed("decode"):
+            self._decode(outputs, poses)
+            if views is not None:
+                views.turn_back(poses)
 
     def _borrow(self) -> Context:
         with self._turn:
@@ -193,6 +208,10 @@ class PoseEngine:
 
     def __repr__(self) -> str:
         return f"PoseEngine({self.spec.architecture}, {self.spec.input.size}x{self.spec.input.size}, {self.device})"
+
+
+def _untimed(stage: str) -> AbstractContextManager[object]:
+    return _UNTIMED
 
 
 def _model_path(model: str | os.PathLike[str] | None) -> Path:

@@ -111,11 +111,11 @@ class Pipeline:
             return stop.received is not None or self._begun == self._frame_limit
 
         threads = [
-            threading.Thread(target=self._read_frames, name="read", daemon=True),
+            threading.Thread(target=self._live_reading, name="read", daemon=True),
             *Stage(
                 "detect", self._read, self._detect, self._detected, watch, fail, workers=self._detect_workers
             ).threads,
-            *Stage("poses", self._detected, self._estimate, self._estimated, watch, fail, enough=enough).threads,
+            *Stage("pose", self._detected, self._estimate, self._estimated, watch, fail, enough=enough).threads,
             *Stage("write", self._estimated, self._write, None, watch, fail).threads,
         ]
         start_s = watch.now_s()
@@ -144,6 +144,10 @@ class Pipeline:
         with self._guard:
             self._error = self._error or error
         self._estimated.close()
+
+    def _live_reading(self) -> None:
+        with self.report.watch.alive():
+            self._read_frames()
 
     def _read_frames(self) -> None:
         watch = self.report.watch

@@ -1,4 +1,4 @@
-"""The command ``hpe-edge run``: opens everything, works through the source, and says what came of it."""
+"""The commands run and serve: open everything, work through the source, and say what came of it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from hpe_edge.analysis import Analysis, CameraOf, FindFaces, find_by, find_in
 from hpe_edge.boxes_file import BoxesFile
 from hpe_edge.camera import Camera
 from hpe_edge.console import counted
+from hpe_edge.cores import share_cores
 from hpe_edge.detect import HaarDetector, open_detector
 from hpe_edge.drawn_pictures import open_picture_sink
 from hpe_edge.engine import PoseEngine
@@ -23,8 +24,9 @@ from hpe_edge.errors import InputError, SourceError
 from hpe_edge.frame import Source
 from hpe_edge.intrinsics import read_intrinsics
 from hpe_edge.opentrack import OpenTrackUdp
+from hpe_edge.paced import Paced
 from hpe_edge.pipeline import Pipeline, Report
-from hpe_edge.raw_frames import RawFormat
+from hpe_edge.raw_frames import RawFormat, RawFrames
 from hpe_edge.records import CsvFile, JsonLinesFile
 from hpe_edge.sinks import Outputs
 from hpe_edge.smooth import PoseSmoother
@@ -37,11 +39,9 @@ from hpe_edge.track import Tracker
 from hpe_edge.video import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_file_name, open_source
 from hpe_edge.window import Window
 
-_DETECT_WORKERS = 4  # each holds a frame
-
 
 def run_command(args: argparse.Namespace) -> int:
-    """Do what ``hpe-edge run`` was asked for; returns the exit status.
+    """Do what ``hpe-edge run`` or ``hpe-edge serve`` was asked for; returns the exit status.
 
     Everything that can be wrong with the arguments is found before the first frame is worked on.
     """
@@ -51,18 +51,19 @@ def run_command(args: argparse.Namespace) -> int:
     raw = None if args.raw is None else RawFormat.parse(args.raw, args.pixels)
     camera_of = _camera_of(args)
     source = open_source(args.source, raw)
+    if args.command == "serve":
+        source = _as_a_camera(source)
     with contextlib.closing(source):
         _check_video_options(args, source)
         cores = args.threads or len(os.sched_getaffinity(0))
-        # A network runs faster on several frames at once than with several threads on each. The cascade cannot.
-        workers = 1 if args.detector is None else min(cores, _DETECT_WORKERS)
+        share = share_cores(cores, several_detectors=args.detector is not None)
         boxes = None if args.boxes is None else BoxesFile(args.boxes, source.kind)
-        find = _find(args, boxes, threads=max(1, cores // workers))
+        find = _find(args, boxes, share.detect_threads)
         watch, outputs = Stopwatch(), Outputs(args.draw)
         with StopSignals() as stop:  # from the first temporary file to the last
             try:
                 window = _open_outputs(outputs, args, source, watch)
-                with PoseEngine(args.model, device=args.device, threads=max(1, cores // _DETECT_WORKERS)) as engine:
+                with PoseEngine(args.model, device=args.device, threads=share.pose_threads) as engine:
                     analysis = Analysis(
                         engine,
                         tracker=Tracker() if source.kind == "video" and not args.no_track else None,
@@ -77,13 +78,20 @@ def run_command(args: argparse.Namespace) -> int:
                         outputs.write,
                         watch,
                         detect_every=args.detect_every,
-                        detect_workers=workers,
+                        detect_workers=share.detect_workers,
                         frame_limit=args.frames,
                     )
                     report = _work_through(args, source, pipeline, outputs, window, stop)
                 return _end(args, source, boxes, report, outputs)
             finally:
                 outputs.discard()
+
+
+def _as_a_camera(source: Source) -> Source:
+    if source.kind != "video":
+        source.close()
+        raise InputError(f"serve shows a video, a camera or a stream; for pictures as {source.name} take hpe-edge run")
+    return source if source.live or isinstance(source, RawFrames) else Paced(source)
 
 
 def _open_outputs(outputs: Outputs, args: argparse.Namespace, source: Source, watch: Stopwatch) -> Window | None:
@@ -98,6 +106,13 @@ def _open_outputs(outputs: Outputs, args: argparse.Namespace, source: Source, wa
     window = Window() if args.show else None
     if window is not None:
         outputs.add_picture(window)
+    if args.command == "serve":
+        from hpe_edge.live.output import LiveOutput
+        from hpe_edge.live.server import LivePage
+
+        page = LivePage(args.host, args.port, args.token)
+        outputs.add(LiveOutput(page))
+        _say(f"open {page.url} in a browser; Ctrl-C ends it")
     if not outputs:
         outputs.add(Table())
     if args.profile is not None:
@@ -137,12 +152,13 @@ def _end(args: argparse.Namespace, source: Source, boxes: BoxesFile | None, repo
         outside = counted(report.outside, f"box of {boxes.path} lies", f"boxes of {boxes.path} lie")
         guess = "was it" if report.outside == 1 else "were they"
         _say(f"note: {outside} wholly outside the picture; {guess} made at another size?")
-    if report.stopped is not None:
+    if report.stopped is not None and not source.live:  # a camera's run has no other end
         return _stopped(report, outputs, report.stopped)
-    if report.faces == 0:
+    if report.faces == 0 and args.command == "run":
         raise SourceError(_no_face(source, boxes, args.detector, report))
     written = outputs.commit()
-    if boxes is not None and boxes.unused:
+    whole = report.stopped is None and args.frames is None and not report.dropped
+    if boxes is not None and boxes.unused and whole:
         unused = counted(boxes.unused, f"box of {boxes.path} belongs", f"boxes of {boxes.path} belong")
         _say(f"note: {unused} to no frame of {source.name}")
     for line in summary(report):

@@ -23,8 +23,10 @@ _COLORS = {  # BGR
     "read": (178, 114, 0),
     "detect": (0, 94, 213),
     "track": (167, 121, 204),
-    "poses": (115, 158, 0),
-    "smooth": (90, 90, 90),
+    "crop": (66, 228, 240),
+    "infer": (115, 158, 0),
+    "decode": (203, 192, 255),
+    "filter": (90, 90, 90),
     "draw": (0, 159, 230),
     "write": (233, 180, 86),
 }
@@ -113,4 +115,4 @@ def _legend(image: Image) -> None:
     for stage, color in _COLORS.items():
         cv2.rectangle(image, (x, 44), (x + 18, 60), color, cv2.FILLED)
         cv2.putText(image, stage, (x + 26, 58), _FONT, 0.55, _INK, 1, cv2.LINE_AA)
-        x += 130
+        x += 120

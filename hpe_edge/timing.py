@@ -67,6 +67,7 @@ class Stopwatch:
         stages: stage -> its durations, in the order in which they first ended.
         spans: the latest pieces of work.
         busy_s, waited_s: thread -> time in which it worked, and in which it waited for another one.
+        alive_s: thread -> time from its start to its end, for those that have ended.
     """
 
     def __init__(self) -> None:
@@ -74,6 +75,7 @@ class Stopwatch:
         self.spans: deque[Span] = deque(maxlen=_SPANS)
         self.busy_s: dict[str, float] = defaultdict(float)
         self.waited_s: dict[str, float] = defaultdict(float)
+        self.alive_s: dict[str, float] = {}
         self._guard = threading.Lock()
         self._start_s = time.perf_counter()
 
@@ -103,3 +105,12 @@ class Stopwatch:
             yield
         finally:
             self.waited_s[threading.current_thread().name] += self.now_s() - start_s
+
+    @contextlib.contextmanager
+    def alive(self) -> Iterator[None]:
+        """Count the block as the life of the thread that runs it."""
+        start_s = self.now_s()
+        try:
+            yield
+        finally:
+            self.alive_s[threading.current_thread().name] = self.now_s() - start_s

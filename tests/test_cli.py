@@ -96,7 +96,10 @@ def test_video(clip: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFi
     ]
     assert len(rows) == len((out / "o.jsonl").read_text().splitlines()) == 6
     assert "12 frames, 6 faces in" in printed.err and "frames per second" in printed.err
-    assert all(stage in printed.err for stage in ("read ", "detect ", "track ", "poses ", "draw ", "write "))
+    assert all(
+        stage in printed.err
+        for stage in ("read ", "detect ", "track ", "crop ", "infer ", "decode ", "draw ", "write ")
+    )
 
 
 def test_numbers_are_the_engines(photos: Path, model: Path, tmp_path: Path) -> None:

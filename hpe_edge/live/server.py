@@ -18,8 +18,6 @@ from hpe_edge.result import Result
 if TYPE_CHECKING:
     from types import TracebackType
 
-DEFAULT_PORT = 8765
-
 
 class LivePage:
     """Shows results in browsers, from construction until ``close``; also a context manager.
@@ -29,12 +27,12 @@ class LivePage:
     Source of the page: the folder ``page``; everything is local.
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT, token: str | None = None) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> None:
         """Start to listen.
 
         Args:
             host: name or address of this machine to listen on.
-            port: 0 takes any free one; ``url`` has it.
+            port: 0 takes any free one, which ``url`` then names.
             token: what the address must hold. If None, there is none on loopback, and a random one elsewhere.
 
         Raises:

@@ -140,7 +140,7 @@ def test_a_leak_is_told_from_what_is_paged_in_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, resident_kb: list, growth: float | None, steady: float | None
 ) -> None:
     said = iter(resident_kb)
-    monkeypatch.setattr(benchmarks.engine, "_resident_kb", lambda: next(said))
+    monkeypatch.setattr(benchmarks.engine, "resident_kb", lambda: next(said))
     with PoseEngine(write_tiny_model(tmp_path / "model.onnx", size=16)) as engine:
         figures = benchmarks.engine._watch_memory(engine, 5).figures
     assert (figures["growth_kb"], figures["steady_growth_kb"]) == (growth, steady)
