@@ -1,4 +1,4 @@
-"""The suites ``pipeline`` and ``endurance`` on a short video: same answers, right counts, and what a leak looks like."""
+"""The suites ``pipeline`` and ``endurance`` on a short video: same answers, right counts, and how a leak looks."""
 
 from __future__ import annotations
 
