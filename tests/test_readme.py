@@ -77,8 +77,47 @@ def test_rectification_figures() -> None:
         assert f"| {degrees}° | {far[0]} | {far[1]} | {near} |" in page
 
 
+VIDEO = (ROOT / "docs" / "video.md").read_text(encoding="utf-8")
+
+
+def test_smoothing_figures() -> None:
+    figures = {(r["parameters"]["what"], r["parameters"]["setting"]): r["figures"] for r in results("smoothing")}
+
+    def jitter(what: str, setting: str = "as it is") -> str:
+        by = figures[what, setting]
+        return f"{by['jitter_before_deg']:.2f}° to {by['jitter_after_deg']:.2f}°, {by['cut_percent']:.0f} % less"
+
+    def lag(setting: str) -> str:
+        return f"{figures['known turns', setting]['mean_lag_frames']:.2f} frames"
+
+    assert f"| the video, seven faces | {jitter('the video')} |" in VIDEO
+    assert f"| known turns with the video's noise | {jitter('known turns')} | {lag('as it is')} |" in VIDEO
+    assert f"| known rest with the video's noise | {jitter('known rest')} | |" in VIDEO
+    assert f"| known turns, sigma ignored | {jitter('known turns', 'sigma ignored')} | {lag('sigma ignored')} |" in VIDEO
+    by = figures["known turns", "as it is"]
+    assert f"{by['cut_percent']:.0f} % less jitter on known motion" in README
+    assert f"at a lag of {by['mean_lag_frames']:.1f} frames" in README
+
+
+def test_pipeline_figures() -> None:
+    timed, stages = results("pipeline")
+    ratio = rows(timed)["loop"]["ratio"]
+    said = f"**{ratio['median']:.2f} times** as long ({ratio['p10']:.2f} to {ratio['p90']:.2f})"
+    assert said in VIDEO
+    least = min(value for name, value in stages["figures"].items() if name.endswith("_accounted_percent"))
+    assert f"make up its life to within {100 - least:.1f} %" in VIDEO
+
+
+def test_endurance_figures() -> None:
+    (result,) = results("endurance")
+    by = result["figures"]
+    assert by["frames"] == 100_000 and by["threads_left"] == by["files_left"] == 0
+    assert f"{by['growth_kb']:+.0f} KB of resident memory" in VIDEO
+
+
 def test_no_placeholder_is_left() -> None:
     assert "@" not in README
+    assert "@" not in VIDEO
 
 
 def test_commands_are_marked_for_ci() -> None:

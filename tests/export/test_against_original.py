@@ -8,11 +8,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from reference_frames import pairs
 
 from hpe_edge import PoseEngine
 from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
+from hpe_edge.detect import open_detector
 from hpe_edge.ops import DecodeHeads
 from hpe_edge.spec import Crop
+from hpe_edge.video import open_source
 
 # The original cuts whole pixels, cut off at the picture's edge, stretches them to the input, and rounds to levels.
 AS_CUT = Crop(margins=(0.0, 0.0, 0.0, 0.0), square="none")
@@ -62,6 +65,33 @@ def test_video(data: Path, published: Path):
             found.append(engine(image, [cut_box(face["rect"], image) for face in faces[index]]).angles)
             wanted += [face["angles"] for face in faces[index]]
     check(np.concatenate(found), np.array(wanted))
+
+
+def original_window(box: np.ndarray) -> list[int]:
+    """The square of 1.5 times a box in whole pixels, as the reference says it was cut; x y width height."""
+    x1, y1, x2, y2 = np.rint(box).tolist()
+    side = 1.5 * max(x2 - x1, y2 - y1)
+    left, top = (int(max((a + b - side) / 2, 0)) for a, b in ((x1, x2), (y1, y2)))
+    return [left, top, int(side), int(side)]
+
+
+def test_video_with_faces_that_are_found_here(data: Path, published: Path):
+    """Decoder, detector, crop and network are ours; the reference's boxes are OpenCV's YuNet."""
+    reference = json.loads((data / "reference_video.json").read_text())
+    detector = open_detector(data / "detectors" / "yunet_n_640_640.onnx")
+    images = {frame.index: frame.image for frame in open_source(data / reference["video"])}
+    found, wanted = [], []
+    with PoseEngine(published, crop=AS_CUT) as engine:
+        for entry in reference["frames"]:
+            image, faces = images[entry["frame"]], entry["faces"]
+            boxes = detector(image).boxes
+            table = pairs(np.array([face["box_float"] for face in faces]), boxes)
+            assert (table.max(axis=1) > 0.95).all()
+            windows = [cut_box(original_window(box), image) for box in boxes[table.argmax(axis=1)]]
+            found.append(engine(image, windows).angles)
+            wanted += [face["lightweight"]["angles"] for face in faces]
+    assert len(wanted) == 84
+    assert np.abs(np.concatenate(found) - np.array(wanted)).mean() <= 0.1
 
 
 def test_default_crop_is_as_accurate_as_stated(data: Path, published: Path):
