@@ -316,7 +316,7 @@ def rss_kb() -> int:
 
 
 def test_a_long_run_leaves_memory_and_files_as_they_were(engine: PoseEngine) -> None:
-    """3,000 frames once everything is warm."""
+    """3,000 frames once everything is warm; kept, they would take 55 MB. The rest of the process moves by some MB."""
     if not Path("/proc/self/status").exists():
         pytest.skip("memory is read from /proc")
 
@@ -328,4 +328,4 @@ def test_a_long_run_leaves_memory_and_files_as_they_were(engine: PoseEngine) -> 
     open_before = len(list(Path("/proc/self/fd").iterdir()))
     analysis = Analysis(engine, tracker=Tracker(), smoother=PoseSmoother())
     run(FakeSource(4000), engine, take, analysis=analysis, detect_workers=2)
-    assert sizes[1] - sizes[0] < 3000 and len(list(Path("/proc/self/fd").iterdir())) == open_before
+    assert sizes[1] - sizes[0] < 20_000 and len(list(Path("/proc/self/fd").iterdir())) == open_before
