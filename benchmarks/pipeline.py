@@ -15,21 +15,26 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.suite import BudgetLine, Suite
 from benchmarks.timing import Alternative, Answer, Case, Effort, Result, measure
 from hpe_edge import PoseEngine
 from hpe_edge.analysis import Analysis, find_by
-from hpe_edge.cores import share_cores
+from hpe_edge.cores import WARMUP_FACES, share_cores
 from hpe_edge.detect import Detector, open_detector
 from hpe_edge.draw import draw_poses
 from hpe_edge.drawn_video import VideoFile
 from hpe_edge.pipeline import Pipeline, Report
-from hpe_edge.result import Result as Poses
+from hpe_edge.poses import Poses
+from hpe_edge.result import Result as FrameResult
 from hpe_edge.sinks import Outputs
 from hpe_edge.stop_signals import StopSignals
 from hpe_edge.timing import Stopwatch
+from hpe_edge.track import NO_ID
 from hpe_edge.video import open_source
+
+Found = tuple[NDArray[np.float32], Poses]  # of a frame
 
 FRAMES, QUICK_FRAMES = 120, 8
 RUNS = Effort(seconds=0.0, least_runs=5, most_runs=5, warmup_seconds=0.0)  # each takes seconds
@@ -46,19 +51,20 @@ class Job:
         self._workers = share.detect_workers
         self._detector = open_detector(args.detector, threads=share.detect_threads)
         self._engine = PoseEngine(args.model, threads=share.pose_threads)
+        self._engine.warmup(WARMUP_FACES)
         self._loop_detector: Detector = open_detector(args.detector)
         self._loop_engine = PoseEngine(args.model)
         self.report = Report(Stopwatch())  # of the pipeline's latest run
 
-    def pipeline(self) -> list[Poses]:
+    def pipeline(self) -> list[Found]:
         """In threads, as hpe-edge run does it."""
-        results: list[Poses] = []
+        results: list[Found] = []
         source, outputs = open_source(self._video), Outputs()
         outputs.add_picture(VideoFile(self._out, source.fps))
 
-        def take(result: Poses, watch: Stopwatch) -> None:
+        def take(result: FrameResult, watch: Stopwatch) -> None:
             outputs.write(result, watch)
-            results.append(result)
+            results.append((result.boxes, result.poses))
 
         pipeline = Pipeline(
             source,
@@ -73,20 +79,20 @@ class Job:
         outputs.commit()
         return results
 
-    def loop(self) -> list[Poses]:
+    def loop(self) -> list[Found]:
         """One after the other."""
-        results: list[Poses] = []
+        results: list[Found] = []
         source = open_source(self._video)
         out = VideoFile(self._out, source.fps)
         for frame in source:
             detections = self._loop_detector(frame.image)
             boxes = self._loop_detector.landmark_boxes(detections)
             poses = self._loop_engine(frame.image, boxes)
-            result = Poses(frame, boxes, poses, detections.scores, np.full(len(boxes), -1))
+            result = FrameResult(frame, boxes, poses, detections.scores, np.full(len(boxes), NO_ID))
             drawn = frame.image.copy()
             draw_poses(drawn, boxes, poses)
             out.write_picture(result, drawn)
-            results.append(result)
+            results.append((boxes, poses))
             if len(results) == self._frames:
                 break
         out.finish()
@@ -95,10 +101,10 @@ class Job:
         return results
 
 
-def _answer(results: list[Poses]) -> Answer:
+def _answer(results: list[Found]) -> Answer:
     return {
-        "boxes": np.concatenate([one.boxes for one in results]),
-        "angles_deg": np.concatenate([one.poses.angles for one in results]),
+        "boxes": np.concatenate([boxes for boxes, _ in results]),
+        "angles_deg": np.concatenate([poses.angles for _, poses in results]),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+WARMUP_FACES = 4  # on which the pose network's best batch is found out
 _MOST_DETECT_WORKERS = 4  # each holds a frame
 
 

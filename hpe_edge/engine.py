@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -24,6 +26,7 @@ from hpe_edge.spec import Crop, ModelSpec
 Timer = Callable[[str], AbstractContextManager[object]]
 
 _UNTIMED = nullcontext()
+_WARMUP_ROUNDS = 3  # the fastest counts; the first may still allocate
 
 
 class PoseEngine:
@@ -64,7 +67,7 @@ class PoseEngine:
         self.spec: ModelSpec = self._backend.spec
         self.crop: Crop = crop or self.spec.crop
         self.device: str = self._backend.device
-        self._max_batch = self._backend.max_batch
+        self._batch = self._backend.max_batch  # larger calls are split
         self._crop = CropNormalize(self.crop, self.spec.input)
         self._decode = DecodeHeads(self.spec)
         self._idle: deque[Context] = deque()
@@ -108,17 +111,17 @@ class PoseEngine:
         checked = check_boxes(boxes)
         count = len(checked)
         views = None if camera is None else self._look_at(camera, checked)
-        timed = timer or _untimed
+        timed, most = timer or _untimed, self._batch
         poses = Poses.empty(count)
         context = self._borrow()
         try:
             if count == 0:
                 self._crop(frame, checked, color=color)  # a bad frame is an error with no faces, too
-            elif count <= self._max_batch:
+            elif count <= most:
                 self._run(context, frame, checked, poses, color, views, timed)
             else:
-                for at in range(0, count, self._max_batch):
-                    part = slice(at, at + self._max_batch)
+                for at in range(0, count, most):
+                    part = slice(at, at + most)
                     room = Poses(poses.angles[part], poses.sigma[part], poses.rotation[part])
                     seen = None if views is None else Views(views.rotations[part], views.homographies[part])
                     self._run(context, frame, checked[part], room, color, seen, timed)
@@ -176,14 +179,32 @@ class PoseEngine:
                 self._turn.notify_all()
 
     def warmup(self, faces: int = 1) -> None:
-        """Run once on ``faces`` empty faces, so that the first real call finds everything allocated.
+        """Run on ``faces`` empty faces, so that the first real call finds everything allocated.
+
+        With several faces, the fastest batch is found by measuring and used from then on: on a CPU, large batches can
+        be slower than small ones, because what lies between two layers no longer fits the cache. That takes a few times
+        as long as the faces do.
 
         Raises:
             InputError: ``faces`` is below 1.
         """
         if faces < 1:
             raise InputError(f"warmup needs at least one face, got {faces}")
-        self(np.zeros((64, 64, 3), np.uint8), [[16, 16, 48, 48]] * faces)
+        frame, boxes = np.zeros((64, 64, 3), np.uint8), [[16, 16, 48, 48]] * faces
+        self._batch = self._backend.max_batch
+        self(frame, boxes)
+        tried = min(faces, self._batch)
+        batches = [2**k for k in range(tried.bit_length()) if 2**k < tried]
+        if self._backend.fixed_batch or not batches:
+            return
+        times_s: dict[int, float] = dict.fromkeys((*batches, self._batch), math.inf)
+        for _ in range(_WARMUP_ROUNDS):
+            for batch in times_s:
+                self._batch = batch
+                start_s = time.perf_counter()
+                self(frame, boxes)
+                times_s[batch] = min(times_s[batch], time.perf_counter() - start_s)
+        self._batch = min(times_s, key=times_s.__getitem__)
 
     def close(self) -> None:
         """Free the model, once the calls that are running have ended.

@@ -16,7 +16,7 @@ from hpe_edge.analysis import Analysis, CameraOf, FindFaces, find_by, find_in
 from hpe_edge.boxes_file import BoxesFile
 from hpe_edge.camera import Camera
 from hpe_edge.console import counted
-from hpe_edge.cores import share_cores
+from hpe_edge.cores import WARMUP_FACES, share_cores
 from hpe_edge.detect import HaarDetector, open_detector
 from hpe_edge.drawn_pictures import open_picture_sink
 from hpe_edge.engine import PoseEngine
@@ -64,6 +64,8 @@ def run_command(args: argparse.Namespace) -> int:
             try:
                 window = _open_outputs(outputs, args, source, watch)
                 with PoseEngine(args.model, device=args.device, threads=share.pose_threads) as engine:
+                    if source.kind == "video":
+                        engine.warmup(WARMUP_FACES)
                     analysis = Analysis(
                         engine,
                         tracker=Tracker() if source.kind == "video" and not args.no_track else None,

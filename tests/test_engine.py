@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,6 +144,33 @@ def test_memory_does_not_grow(model: Path, frame: np.ndarray) -> None:
     gc.collect()
     # A leak of one box array per call would be 480 KB.
     assert resident_bytes() - before < 400_000
+
+
+@pytest.mark.parametrize(
+    ("time_of_batch", "best"), [(lambda n: n**2, 1), (lambda n: abs(n - 2) + 1, 2), (lambda n: 1, 8)]
+)
+def test_warmup_finds_the_fastest_batch(
+    model: Path, frame: np.ndarray, monkeypatch: pytest.MonkeyPatch, time_of_batch: Callable[[int], int], best: int
+) -> None:
+    now, batches = 0, []
+    run = OnnxRuntimeContext.run
+
+    def timed(self: OnnxRuntimeContext, count: int) -> object:
+        nonlocal now
+        now += time_of_batch(count)
+        batches.append(count)
+        return run(self, count)
+
+    boxes = [[10 + i, 10, 60 + i, 60] for i in range(8)]
+    monkeypatch.setattr(OnnxRuntimeContext, "run", timed)
+    monkeypatch.setattr("hpe_edge.engine.time.perf_counter", lambda: now)
+    with PoseEngine(model) as engine:
+        before = engine(frame, boxes)
+        engine.warmup(faces=8)
+        batches.clear()
+        after = engine(frame, boxes)
+    assert batches == [best] * (8 // best)
+    np.testing.assert_allclose(after.angles, before.angles, atol=1e-3)
 
 
 def test_warmup_and_close(model: Path, frame: np.ndarray) -> None:

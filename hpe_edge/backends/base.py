@@ -26,6 +26,7 @@ class Backend(Protocol):
     spec: ModelSpec
     device: str  # as asked for: "cpu", "cuda", "cuda:1"
     max_batch: int  # the most faces that one ``run`` takes
+    fixed_batch: bool  # fewer take as long
 
     def context(self) -> Context:
         """A fresh set of buffers."""

@@ -43,13 +43,15 @@ class OnnxRuntimeBackend:
         self._memory = None if kind == "cpu" else (kind, index)
         self.session = open_session(path, kind, index, threads)
         self.spec = _read_spec(self.session, path)
-        fixed_batch, self._columns = _check_graph(self.session, self.spec, path)
-        self._fixed = fixed_batch is not None
-        self.max_batch = fixed_batch or _DYNAMIC_MAX_BATCH
+        fixed, self._columns = _check_graph(self.session, self.spec, path)
+        self.fixed_batch = fixed is not None
+        self.max_batch = fixed or _DYNAMIC_MAX_BATCH
 
     def context(self) -> OnnxRuntimeContext:
         """A fresh set of buffers for one caller at a time."""
-        return OnnxRuntimeContext(self.session, self.spec, self._columns, self.max_batch, self._fixed, self._memory)
+        return OnnxRuntimeContext(
+            self.session, self.spec, self._columns, self.max_batch, self.fixed_batch, self._memory
+        )
 
     def close(self) -> None:
         """Free the session."""
