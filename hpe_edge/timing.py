@@ -51,6 +51,12 @@ class StageTimes:
         within = min(max(seconds, _SHORTEST_S), _LONGEST_S)
         self._bins[int(math.log(within / _SHORTEST_S) / _PER_STEP)] += 1
 
+    def include(self, other: StageTimes) -> None:
+        """Count another thread's pieces of work, too."""
+        self.count += other.count
+        self.total_s += other.total_s
+        self._bins += other._bins
+
     def percentile_s(self, percent: float) -> float:
         """The duration that so many percent do not exceed, to 1 %; NaN where nothing was counted."""
         if self.count == 0:
@@ -63,25 +69,35 @@ class StageTimes:
 class Stopwatch:
     """The clock of a run, for all its threads at once.
 
+    Each thread counts for itself: a lock that all take several times a frame would cost some of them a millisecond.
+
     Attributes:
-        stages: stage -> its durations, in the order in which they first ended.
         spans: the latest pieces of work.
         busy_s, waited_s: thread -> time in which it worked, and in which it waited for another one.
         alive_s: thread -> time from its start to its end, for those that have ended.
     """
 
     def __init__(self) -> None:
-        self.stages: dict[str, StageTimes] = {}
         self.spans: deque[Span] = deque(maxlen=_SPANS)
         self.busy_s: dict[str, float] = defaultdict(float)
         self.waited_s: dict[str, float] = defaultdict(float)
         self.alive_s: dict[str, float] = {}
-        self._guard = threading.Lock()
+        self._order: dict[str, None] = {}
+        self._of_thread: dict[str, dict[str, StageTimes]] = defaultdict(dict)
         self._start_s = time.perf_counter()
 
     def now_s(self) -> float:
         """Seconds since the run began."""
         return time.perf_counter() - self._start_s
+
+    @property
+    def stages(self) -> dict[str, StageTimes]:
+        """Stage -> its durations in all threads, in the order in which they first ended."""
+        merged = {name: StageTimes() for name in self._order}
+        for own in list(self._of_thread.values()):
+            for name, times in list(own.items()):
+                merged[name].include(times)
+        return merged
 
     @contextlib.contextmanager
     def stage(self, name: str, frame: int = -1) -> Iterator[None]:
@@ -92,9 +108,12 @@ class Stopwatch:
             yield
         finally:
             end_s = self.now_s()
-            with self._guard:
-                self.stages.setdefault(name, StageTimes()).add(end_s - start_s)
-                self.busy_s[thread] += end_s - start_s
+            own = self._of_thread[thread]
+            if name not in own:
+                self._order.setdefault(name)
+                own[name] = StageTimes()
+            own[name].add(end_s - start_s)
+            self.busy_s[thread] += end_s - start_s
             self.spans.append(Span(name, thread, start_s, end_s, frame))
 
     @contextlib.contextmanager
