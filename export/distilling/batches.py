@@ -1,0 +1,88 @@
+"""The views that a training step sees. A step's batch depends on the seed and the step's number alone, so a run that
+was stopped goes on with the same batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.distilling import grid
+from export.distilling.patches import Patches
+from export.distilling.photometric import vary
+from export.distilling.targets import Targets
+from export.distilling.views import Views, draw_views, plain_views
+from hpe_edge.geometry import difference_deg, euler_near, geodesic_deg
+from hpe_edge.ops import CropNormalize
+from hpe_edge.spec import Crop, Input
+
+BATCH = 64
+SEED = 20231
+_BAND_DEG = 10.0  # faces turned from the camera by alike angles share a band,
+_EVENNESS = 0.5  # and a face is drawn as its band's size to the power of minus this; 1 draws all bands alike
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B views.
+
+    Attributes:
+        crops: uint8 ``[B, 3, S, S]`` in the student's colour order.
+        beliefs: float32 ``[B, 3, COUNT]``.
+        angles: float32 ``[B, 3]``, yaw, pitch, roll in degrees.
+    """
+
+    crops: NDArray[np.uint8]
+    beliefs: NDArray[np.float32]
+    angles: NDArray[np.float32]
+
+
+class Batches:
+    """Draws faces, rare poses more often, and views of them."""
+
+    def __init__(self, patches: Patches, targets: Targets, faces: NDArray[np.intp], crop: Crop, input: Input) -> None:
+        """
+        Args:
+            patches, targets: of all faces.
+            faces: the numbers of those to draw from.
+            crop, input: the student's.
+        """
+        self._patches, self._targets, self._faces, self._crop = patches, targets, faces, crop
+        # Patches are so near to the input in size that the wider filter would change little, at ten times the cost.
+        self._cut = CropNormalize(replace(crop, resampling="bilinear"), levels_input(input))
+        turned = geodesic_deg(targets.rotations[faces], np.eye(3))
+        band = (turned / _BAND_DEG).astype(int)
+        weight = np.bincount(band)[band].astype(np.float64) ** -_EVENNESS
+        self._share = weight / weight.sum()
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of a step, with everything drawn at random."""
+        rng = np.random.default_rng([SEED, step])
+        faces = rng.choice(self._faces, BATCH, p=self._share)
+        views = draw_views(rng, self._targets.rotations[faces], self._crop, self._cut.input.size)
+        batch = self._batch(faces, views)
+        vary(batch.crops, rng)
+        return batch
+
+    def plain(self, faces: NDArray[np.intp]) -> Batch:
+        """Some faces as they are."""
+        rotations = self._targets.rotations[faces]
+        return self._batch(faces, plain_views(rotations, self._crop, self._cut.input.size))
+
+    def _batch(self, faces: NDArray[np.intp], views: Views) -> Batch:
+        size = self._cut.input.size
+        crops = np.empty((len(faces), 3, size, size), np.uint8)
+        for i, face in enumerate(faces):
+            self._cut.warp(self._patches.images[face], views.homographies[i : i + 1], crops[i : i + 1])
+        targets = self._targets.of(faces)
+        beliefs = np.where(views.mirrored[:, None, None], grid.mirrored(targets.beliefs), targets.beliefs)
+        before = np.where(views.mirrored[:, None], targets.angles * [-1, 1, -1], targets.angles)
+        angles = euler_near(views.rotations, before)
+        beliefs = grid.shifted(beliefs, difference_deg(angles, before))
+        return Batch(crops, beliefs.astype(np.float32), angles.astype(np.float32))
+
+
+def levels_input(input: Input) -> Input:
+    """The same input as levels 0..255, which augmentation works on and which take a quarter of the memory."""
+    return replace(input, scale=1.0, mean=(0.0,) * 3, std=(1.0,) * 3, dtype="uint8")
