@@ -1,24 +1,28 @@
-"""The views that a training step sees. A step's batch depends on the seed and the step's number alone, so a run that
-was stopped goes on with the same batches."""
+"""The views that a training step sees.
+
+A step's batch depends on the seed and the step's number alone, so a run that was stopped goes on with the same batches.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from export.distilling import grid
-from export.distilling.patches import Patches
+from export.distilling.patches import Image, Patches
 from export.distilling.photometric import vary
 from export.distilling.targets import Targets
 from export.distilling.views import Views, draw_views, plain_views
 from hpe_edge.geometry import difference_deg, euler_near, geodesic_deg
-from hpe_edge.ops import CropNormalize
 from hpe_edge.spec import Crop, Input
 
 BATCH = 64
 SEED = 20231
+_HALF_ON = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # cv2 counts from the centre of the first pixel
+_HALF_BACK = np.linalg.inv(_HALF_ON)
 _BAND_DEG = 10.0  # faces turned from the camera by alike angles share a band,
 _EVENNESS = 0.5  # and a face is drawn as its band's size to the power of minus this; 1 draws all bands alike
 
@@ -48,9 +52,8 @@ class Batches:
             faces: the numbers of those to draw from.
             crop, input: the student's.
         """
-        self._patches, self._targets, self._faces, self._crop = patches, targets, faces, crop
-        # Patches are so near to the input in size that the wider filter would change little, at ten times the cost.
-        self._cut = CropNormalize(replace(crop, resampling="bilinear"), levels_input(input))
+        self._patches, self._targets, self._faces = patches, targets, faces
+        self._crop, self._input = crop, input
         turned = geodesic_deg(targets.rotations[faces], np.eye(3))
         band = (turned / _BAND_DEG).astype(int)
         weight = np.bincount(band)[band].astype(np.float64) ** -_EVENNESS
@@ -60,7 +63,7 @@ class Batches:
         """The batch of a step, with everything drawn at random."""
         rng = np.random.default_rng([SEED, step])
         faces = rng.choice(self._faces, BATCH, p=self._share)
-        views = draw_views(rng, self._targets.rotations[faces], self._crop, self._cut.input.size)
+        views = draw_views(rng, self._targets.rotations[faces], self._crop, self._input.size)
         batch = self._batch(faces, views)
         vary(batch.crops, rng)
         return batch
@@ -68,13 +71,14 @@ class Batches:
     def plain(self, faces: NDArray[np.intp]) -> Batch:
         """Some faces as they are."""
         rotations = self._targets.rotations[faces]
-        return self._batch(faces, plain_views(rotations, self._crop, self._cut.input.size))
+        return self._batch(faces, plain_views(rotations, self._crop, self._input.size))
 
     def _batch(self, faces: NDArray[np.intp], views: Views) -> Batch:
-        size = self._cut.input.size
-        crops = np.empty((len(faces), 3, size, size), np.uint8)
-        for i, face in enumerate(faces):
-            self._cut.warp(self._patches.images[face], views.homographies[i : i + 1], crops[i : i + 1])
+        cut = [
+            warp(self._patches.images[face], homography, self._input.size)
+            for face, homography in zip(faces, views.homographies, strict=True)
+        ]
+        crops = np.stack(cut)[..., :: -1 if self._input.color == "RGB" else 1].transpose(0, 3, 1, 2).copy()
         targets = self._targets.of(faces)
         beliefs = np.where(views.mirrored[:, None, None], grid.mirrored(targets.beliefs), targets.beliefs)
         before = np.where(views.mirrored[:, None], targets.angles * [-1, 1, -1], targets.angles)
@@ -83,6 +87,17 @@ class Batches:
         return Batch(crops, beliefs.astype(np.float32), angles.astype(np.float32))
 
 
-def levels_input(input: Input) -> Input:
-    """The same input as levels 0..255, which augmentation works on and which take a quarter of the memory."""
-    return replace(input, scale=1.0, mean=(0.0,) * 3, std=(1.0,) * 3, dtype="uint8")
+def warp(patch: Image, homography: NDArray[np.float64], size: int) -> Image:
+    """The crop ``[size, size, 3]`` of a patch.
+
+    By OpenCV, a third as long as by :mod:`hpe_edge.ops`, whose pixels it has to a level or two; and a turned patch's
+    corners show its edge repeated, so that black corners do not tell how far it was turned.
+
+    Args:
+        homography: ``[3, 3]`` from the crop, whose corners are (0, 0) and (size, size), to the patch.
+    """
+    matrix = _HALF_BACK @ homography @ _HALF_ON
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(
+        cv2.warpPerspective(patch, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )

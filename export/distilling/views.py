@@ -79,7 +79,7 @@ def draw_views(rng: np.random.Generator, rotations: Float64Array, crop: Crop, si
         turned = in_plane(turn) @ faces
 
     side = FACE * (1 + 2 * crop.margins[0]) * scale
-    view_to_patch = _patch_from_view(turn, flipped) @ _untilted(tilt, towards, span)
+    view_to_patch = _patch_from_view(turn, flipped) @ untilted(tilt, towards, span)
     window = _scaled(side / size) @ _shifted_by(-size / 2 + shift * size)
     return Views(view_to_patch @ window, turned, flipped)
 
@@ -110,7 +110,7 @@ def _patch_from_view(turn_deg: Float64Array, mirrored: NDArray[np.bool_]) -> Flo
     return back
 
 
-def _untilted(tilt_rad: Float64Array, towards_rad: Float64Array, span_rad: Float64Array) -> Float64Array:
+def untilted(tilt_rad: Float64Array, towards_rad: Float64Array, span_rad: Float64Array) -> Float64Array:
     """From the picture of a camera turned away from the face, about the face's centre there, to the untilted one.
 
     Coordinates are patch pixels. With the focal length f, K = diag(f, f, 1) and Q the camera's turn, this is
