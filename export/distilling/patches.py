@@ -28,6 +28,8 @@ BOXES_FROM = {
     "haar": HaarDetector.FIT,
 }
 
+_BLOCK = 1024  # faces are gathered in blocks so large that the allocator gives their memory back
+
 Image = NDArray[np.uint8]
 
 
@@ -70,7 +72,7 @@ def read_patches(path: Path, boxes: Path | None, boxes_from: str) -> Patches:
     source = open_source(path)
     file = None if boxes is None else BoxesFile(boxes, source.kind)
     detector = HaarDetector() if file is None else None
-    images, places = [], []
+    blocks, images, places = [], [], []
     for frame in source:
         if file is not None:
             found = BOXES_FROM[boxes_from](file(frame))
@@ -81,12 +83,17 @@ def read_patches(path: Path, boxes: Path | None, boxes_from: str) -> Patches:
             image, place = cut_patch(frame.image, box)
             images.append(image)
             places.append(place)
-    if not images:
+            if len(images) == _BLOCK:
+                blocks.append(np.stack(images))
+                images.clear()
+    if images:
+        blocks.append(np.stack(images))
+    if not blocks:
         raise SourceError(f"no face was found in {path}; name other pictures, or give the boxes: --boxes CSV")
     notes = list(source.notes)
     if file is not None and file.unused:
         notes.append(f"{file.unused} boxes of {boxes} belong to none of the pictures")
-    return Patches(np.stack(images), np.stack(places), tuple(notes))
+    return Patches(np.concatenate(blocks), np.stack(places), tuple(notes))
 
 
 def cut_patch(image: Image, box: NDArray[np.float32]) -> tuple[Image, NDArray[np.float32]]:

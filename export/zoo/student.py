@@ -2,7 +2,8 @@
 
 Each costs at most 0.3 ms a face on one core of a server in ONNX Runtime and is at most 1.0 MB as float32. There are
 convolutions, ReLU and additions in it and nothing else, so every INT8 toolchain reads it; one learned filter over the
-whole last map takes the place of its mean, because where a feature stands tells how the head is turned.
+whole last map takes the place of its mean, because where a feature stands tells how the head is turned. Widths are
+multiples of 16, which is what a processor computes at once: 24 channels take as long as 32.
 """
 
 # mypy: allow-subclassing-any
@@ -68,12 +69,12 @@ def _dense_net() -> StudentNet:
     return StudentNet(
         conv_bn(3, 16, 3, 2, 1, nn.ReLU()),
         conv_bn(16, 32, 3, 2, 1, nn.ReLU()),
-        _dense(32, 32, 32, 1),
+        _dense(32, 16, 32, 1),
         conv_bn(32, 64, 3, 2, 1, nn.ReLU()),
-        _dense(64, 64, 64, 1),
+        _dense(64, 48, 64, 1),
         conv_bn(64, 96, 3, 2, 1, nn.ReLU()),
-        _dense(96, 64, 96, 1),
-        conv_bn(96, 96, 1, 1, 1, nn.ReLU()),
+        _dense(96, 48, 96, 1),
+        _dense(96, 48, 96, 1),
         wide=96,
     )
 
@@ -81,16 +82,14 @@ def _dense_net() -> StudentNet:
 def _mixed_net() -> StudentNet:
     return StudentNet(
         conv_bn(3, 16, 3, 2, 1, nn.ReLU()),
-        _dense(16, 32, 24, 2),
-        _dense(24, 32, 24, 1),
-        _dense(24, 56, 40, 2),
-        _separable(40, 112, 40, 1),
-        _separable(40, 112, 64, 2),
-        _separable(64, 192, 64, 1),
-        _separable(64, 192, 64, 1),
-        _separable(64, 192, 64, 1),
-        conv_bn(64, 128, 1, 1, 1, nn.ReLU()),
-        wide=128,
+        conv_bn(16, 32, 3, 2, 1, nn.ReLU()),
+        _dense(32, 16, 32, 1),
+        _dense(32, 48, 64, 2),
+        _separable(64, 128, 64, 1),
+        _separable(64, 192, 96, 2),
+        _separable(96, 192, 96, 1),
+        _separable(96, 192, 96, 1),
+        wide=96,
     )
 
 
