@@ -17,7 +17,7 @@ from export.onnx import interrupt_on_signals
 
 STUDENTS = ("student-dense", "student-mixed", "student-separable")
 BOXES_FROM = ("landmarks", "yunet", "scrfd", "haar")
-VIEWS = 3_000_000
+VIEWS = 2_000_000
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -136,8 +137,6 @@ def _train(args: argparse.Namespace, teachers: list[Teacher], patches: Patches, 
 
 
 def _digest(targets: Targets) -> str:
-    import hashlib
-
     return hashlib.sha256(targets.beliefs.tobytes()).hexdigest()
 
 

@@ -10,6 +10,8 @@ multiples of 16, which is what a processor computes at once: 24 channels take as
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from export.zoo.bins import BinNet, bins_decode, fuse_heads
@@ -109,14 +111,14 @@ def _separable_net() -> StudentNet:
     )
 
 
-def _family(name: str, title: str, build: type[StudentNet] | object) -> Family:
+def _family(name: str, title: str, build: Callable[[], StudentNet]) -> Family:
     return Family(
         name=name,
         title=f"{title}, 66 bins, {SIZE}x{SIZE} RGB, for export.distill",
         source="hpe_edge",
         published="none",
         crop_note="what export.distill trains on",
-        builds=(build,),  # type: ignore[arg-type]
+        builds=(build,),
         export_form=fuse_heads,
         input=Input(size=SIZE, color="RGB", scale=1 / 255, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
         crop=Crop(margins=(0.125, 0.125, 0.125, 0.125), square="extend", clip=False, resampling="antialias"),
