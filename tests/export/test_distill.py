@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from export.distilling.batches import BATCH, Batches  # noqa: E402
 from export.distilling.targets import combine  # noqa: E402
 from export.onnx import main as export_main  # noqa: E402
 from hpe_edge import PoseEngine  # noqa: E402
+from hpe_edge.errors import SourceError  # noqa: E402
 from hpe_edge.geometry import geodesic_deg  # noqa: E402
 from hpe_edge.samples import BOXES, FOLDER  # noqa: E402
 
@@ -88,6 +90,8 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been(
     whole, stopped = ([{**json.loads(line), "seconds": 0} for line in log] for log in logs)
     assert whole == stopped
     assert [record["step"] for record in whole] == [4, 8, 12]
+    curves = cv2.imread(str(tmp_path / "stopped.run" / "curves.png"))
+    assert (curves != 255).any()
 
 
 def test_another_seed_gives_other_weights(distil: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,14 +210,38 @@ def test_a_short_run_learns_from_a_real_teacher(few_faces: patches.Patches, publ
     assert np.median(apart) < 4  # turned back by the wrong sign, they would be 10 degrees and more apart
 
 
-def test_teachers_of_other_kinds_are_believed(data: Path, few_faces: patches.Patches, tmp_path: Path) -> None:
-    """FSA-Net gives plain angles; its width comes from labelled crops."""
+def test_a_teacher_with_plain_angles_gets_its_width_from_labelled_crops(
+    distil: Run, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """FSA-Net alone: without labels it is refused, with some its error on them is said."""
     checkpoint = next((data / "checkpoints" / "fsanet").glob("fsa1x1*"))
-    out = tmp_path / "fsanet.onnx"
-    assert export_main([str(checkpoint), "--arch", "fsanet-1x1", "-o", str(out)]) == 0
-    some = patches.Patches(few_faces.images[:24], few_faces.boxes[:24])
-    (answers, cached) = teachers.cached_answers(teachers.open_teacher(out), some, tmp_path)
-    assert answers.beliefs is None
-    assert not cached
-    labels = work.read_labelled(data / "aflw2000_dev" / "labels.csv")
-    assert len(labels[0]) == len(labels[1]) == 195
+    teacher = tmp_path / "fsanet.onnx"
+    assert export_main([str(checkpoint), "--arch", "fsanet-1x1", "-o", str(teacher)]) == 0
+    assert distil("out.pth", "--teacher", str(teacher), views=BATCH) == 2
+    assert "--labels" in capsys.readouterr().err
+    photos = data / "aflw2000_dev"
+    rows = (photos / "labels.csv").read_text().splitlines()[:25]
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    for row in rows[1:]:
+        name = row.partition(",")[0]
+        (tmp_path / name).symlink_to(photos / name)
+    labels = str(tmp_path / "labels.csv")
+    assert distil("out.pth", "--teacher", str(teacher), "--labels", labels, views=BATCH) == 0
+    said = re.search(r"yaw ([\d.]+), pitch ([\d.]+), roll ([\d.]+) degrees \(sigma\)", capsys.readouterr().out)
+    assert said is not None
+    assert all(1.5 < float(width) < 15 for width in said.groups())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file,x1,y1,x2,y2,yaw,pitch\na.jpg,1,2,3,4,5,6\n", "roll"),
+        ("file,x1,y1,x2,y2,yaw,pitch,roll\n", "labels nothing"),
+        ("file,x1,y1,x2,y2,yaw,pitch,roll\na.jpg,1,2,3,4,5,6,seven\n", "with numbers"),
+        ("file,x1,y1,x2,y2,yaw,pitch,roll\na.jpg,1,2,3,4,5,6,7\n", "a.jpg"),
+    ],
+)
+def test_labels_that_cannot_be_read(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(SourceError, match=message):
+        work.read_labelled(tmp_path / "labels.csv")
