@@ -24,7 +24,7 @@ SEED = 20231
 _HALF_ON = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # cv2 counts from the centre of the first pixel
 _HALF_BACK = np.linalg.inv(_HALF_ON)
 _BAND_DEG = 10.0  # faces turned from the camera by alike angles share a band,
-_EVENNESS = 0.5  # and a face is drawn as its band's size to the power of minus this; 1 draws all bands alike
+_EVENNESS = 0.8  # and a face is drawn as its band's size to the power of minus this; 1 draws all bands alike
 
 
 @dataclass(frozen=True)

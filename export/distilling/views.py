@@ -24,7 +24,7 @@ _LARGEST_DEG = 93.0  # of any angle in a view: the grid ends at 97.5, and a beli
 
 # The box: other detectors draw others.
 _SCALE = 0.10  # standard deviation of the logarithm of its size
-_SHIFT = 0.05  # of its centre, in box sides
+_SHIFT = 0.07  # of its centre, in box sides
 _FARTHEST = 2.0  # standard deviations at which both are cut
 
 _TILT_DEG = 25.0  # the camera's turn away from the face, at most

@@ -74,7 +74,7 @@ def test_the_face_stays_in_the_window_and_its_size_is_the_boxes(rng: np.random.G
     rotations = rotation_from_euler(angles(rng, 300))
     drawn = draw_views(rng, rotations, CROP, SIZE)
     centres = np.array([seen(h, (SIDE / 2, SIDE / 2)) for h in drawn.homographies])
-    assert np.abs(centres - SIZE / 2).max() < SIZE * 0.101  # two standard deviations of the shift
+    assert np.abs(centres - SIZE / 2).max() < SIZE * 0.141  # two standard deviations of the shift
     assert np.abs(centres - SIZE / 2).max() > SIZE * 0.05
     assert np.abs(euler_from_rotation(drawn.rotations)).max() <= 93.0
 
