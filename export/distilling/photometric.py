@@ -9,13 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_LOW_SHARE, _LOWEST = (
-    0.35,
-    0.2,
-)  # how many crops are sampled down and up again, and to which part of their side at least
-_BLUR_SHARE, _BLUR_LEAST, _BLUR_MOST = 0.25, 0.4, 2.0  # how many are blurred, and by which sigma in pixels
-_CONTRAST, _BRIGHTNESS = 0.25, 30.0  # standard deviations, of the contrast's logarithm and in levels
-_GREY_SHARE, _TINT = 0.2, 0.06  # how many lose their colours, and the standard deviation of a channel's gain
+# How many crops are sampled down and up again, and to which part of their side at least.
+_LOW_SHARE, _LOWEST = 0.25, 0.25
+_BLUR_SHARE, _BLUR_LEAST, _BLUR_MOST = 0.2, 0.4, 1.5  # how many are blurred, and by which sigma in pixels
+_CONTRAST, _BRIGHTNESS = 0.2, 20.0  # standard deviations, of the contrast's logarithm and in levels
+_GREY_SHARE, _TINT = 0.5, 0.08  # how many lose their colours, and the standard deviation of a channel's gain
 
 _MIDDLE = 110.0  # the level that contrast leaves alone; near the mean of photos
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, for RGB

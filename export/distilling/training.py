@@ -29,7 +29,7 @@ _WARM_UP = 0.02  # share of the steps in which the rate rises to that
 _LAST_RATE = 0.01  # of the highest
 _DECAY = 0.02
 _AVERAGE = 0.999  # how much of the average stays in a step
-_ANGLE_WEIGHT = 0.02  # of the expectation's error in degrees, beside the divergence in nats
+_ANGLE_WEIGHT = 0.05  # of the expectation's error in degrees, beside the divergence in nats
 _PREFETCHED = 3  # batches made while the network learns
 
 

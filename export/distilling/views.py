@@ -17,9 +17,9 @@ from hpe_edge.spec import Crop
 
 # Turns in the image plane. Most heads are nearly upright, but a head turned far to the side and up or down has large
 # roll and pitch as well, so some turns are large.
-_TURN_DEG = 18.0  # standard deviation
+_TURN_DEG = 14.0  # standard deviation
 _WIDE_TURN_DEG = 75.0  # a share of the views is turned by anything up to this
-_WIDE_SHARE = 0.25
+_WIDE_SHARE = 0.1
 _LARGEST_DEG = 93.0  # of any angle in a view: the grid ends at 97.5, and a belief has some width
 
 # The box: other detectors draw others.
