@@ -26,7 +26,8 @@ examples:
   hpe-edge plot poses.csv -o angles.png                    draw angles over time
   hpe-edge info model.onnx                                 what the model is
 
-exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP
+exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP; cameras, streams
+and serve have no other end, so for them these signals mean done
 """
 _RUN_DESCRIPTION = """\
 Estimate the pose of every face in pictures, a video, a camera or a stream. Without -o, --csv, --jsonl, --udp and --show
@@ -49,6 +50,7 @@ who can see it:
   On 127.0.0.1, the default, only this machine. With another --host everyone who can reach it and knows the address that
   is printed, which holds a token; the connection is not encrypted. Over ssh, -L 8765:127.0.0.1:8765 needs neither.
 
+Ctrl-C is its usual end: the exit status is 0, and files are complete up to there.
 SOURCE and the other options are those of hpe-edge run.
 """
 _RUN_EPILOG = """\
@@ -78,10 +80,11 @@ faces:
 
 files:
   Results appear under their names when they are complete; an existing file of that name is replaced. Where a source
-  has an end, Ctrl-C, SIGTERM and SIGHUP keep what is finished as NAME.partial.EXT; after an error no unfinished file is
-  left. An annotated video (.mp4 or .mkv, MPEG-4 part 2) has the frame rate of the original, the size of its first
-  frame, and no sound. After SIGKILL or a power failure hidden files .NAME.*.tmp.EXT are left: records in them are whole
-  up to the last frame, an .mkv plays as far as it was written, an .mp4 does not play.
+  has an end, Ctrl-C, SIGTERM and SIGHUP keep what is finished as NAME.partial.EXT, and a second Ctrl-C, more than a
+  second later, gives everything up; after an error no unfinished file is left. An annotated video (.mp4 or .mkv,
+  MPEG-4 part 2) has the frame rate of the original, the size of its first frame, and no sound. After SIGKILL or a
+  power failure hidden files .NAME.*.tmp.EXT are left: records in them are whole up to the last frame, an .mkv plays
+  as far as it was written, an .mp4 does not play.
 
 OpenTrack:
   --udp sends the face that was sent last as long as it is seen, else the largest one. In OpenTrack choose the input
@@ -100,11 +103,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (HpeEdgeError, ImportError) as error:  # the latter: what is installed does not work
         print(f"hpe-edge: error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
+    except (OSError, MemoryError) as error:  # such as a file name that is too long; BrokenPipeError has its own place
+        if isinstance(error, BrokenPipeError):
+            return 1  # whoever read standard output has had enough
+        print(f"hpe-edge: error: {error or 'not enough memory'}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("hpe-edge: stopped by Ctrl-C; nothing was written", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        return 1  # whoever read standard output has had enough
     finally:
         drop_unsaid()
 
@@ -268,11 +274,9 @@ def _add_run_arguments(run: argparse.ArgumentParser) -> None:
     other = run.add_argument_group("other")
     other.add_argument("--frames", type=_whole, metavar="N", help="end after N frames")
     other.add_argument("--raw", metavar="WxH[@FPS]", help="size and rate of raw frames on standard input")
-    other.add_argument(
-        "--pixels", default="bgr24", metavar="FORMAT", help="theirs: bgr24 (default), rgb24, gray8 or nv12"
-    )
+    other.add_argument("--pixels", metavar="FORMAT", help="theirs: bgr24 (default), rgb24, gray8 or nv12")
     other.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:INDEX")
-    other.add_argument("--threads", type=_threads, metavar="N", help="CPU threads for the networks; default: all cores")
+    other.add_argument("--threads", type=_threads, metavar="N", help="cores to share out; default: all")
 
 
 def _whole(text: str) -> int:
