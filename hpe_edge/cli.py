@@ -22,6 +22,7 @@ examples:
   hpe-edge run 0 --model model.onnx --show                 watch a camera
   hpe-edge plot poses.csv -o angles.png                    draw angles over time
   hpe-edge info model.onnx                                 what the model is
+  hpe-edge doctor                                          what this machine can do, and what it lacks
 
 exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP
 """
@@ -106,6 +107,10 @@ def _dispatch(argv: Sequence[str] | None) -> int:
             return run_command(args)
         if args.command == "plot":
             return _plot(args)
+        if args.command == "doctor":
+            from hpe_edge.doctor.report import doctor_command
+
+            return doctor_command(args.json)
         return _info(args)
     except SystemExit as wanted:  # argparse ends the process after --help, --version and wrong usage
         show()
@@ -171,12 +176,15 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="say what a model file is", allow_abbrev=False)
     info.add_argument("model", type=Path, metavar="MODEL", help="made by python -m export.onnx")
     info.add_argument("--json", action="store_true", help="print the spec as JSON")
+
+    doctor = commands.add_parser("doctor", help="say what this machine can do, and what it lacks", allow_abbrev=False)
+    doctor.add_argument("--json", action="store_true", help="print it as JSON")
     return parser
 
 
 def _add_run_arguments(run: argparse.ArgumentParser) -> None:
     run.add_argument("source", metavar="SOURCE", help="picture, folder, pattern, video, camera, stream or -, see below")
-    run.add_argument("--model", type=Path, metavar="MODEL.onnx", help="made by python -m export.onnx; required")
+    run.add_argument("--model", type=Path, metavar="MODEL", help="made by export.onnx or export.trt; required")
 
     results = run.add_argument_group("results")
     results.add_argument(
@@ -235,7 +243,7 @@ def _add_run_arguments(run: argparse.ArgumentParser) -> None:
     other.add_argument(
         "--pixels", default="bgr24", metavar="FORMAT", help="theirs: bgr24 (default), rgb24, gray8 or nv12"
     )
-    other.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:INDEX")
+    other.add_argument("--device", help="cpu, cuda or cuda:INDEX; default: cpu for .onnx, cuda for .engine")
     other.add_argument("--threads", type=_threads, metavar="N", help="CPU threads for the networks; default: all cores")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.backends.base import Backend, Context
+from hpe_edge.backends.plan_file import SUFFIXES
 from hpe_edge.camera import Camera
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.ops import CropNormalize, DecodeHeads, FrameColor, Planes, check_boxes
@@ -34,18 +35,18 @@ class PoseEngine:
         self,
         model: str | os.PathLike[str] | None = None,
         *,
-        device: str = "cpu",
+        device: str | None = None,
         crop: Crop | None = None,
         threads: int | None = None,
     ) -> None:
         """Load a model.
 
         Args:
-            model: an ONNX file made by ``python -m export.onnx``.
-            device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``.
+            model: an ONNX file made by ``python -m export.onnx``, or a TensorRT engine by ``python -m export.trt``.
+            device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; None: the CPU for ONNX, the first GPU for an engine.
             crop: what is cut out around a box, in place of the model's own. The best margins also depend on how tightly
                 the detector's boxes fit.
-            threads: CPU threads that one call may use; None leaves it to the backend (all cores).
+            threads: CPU threads that one call may use; None leaves it to the backend (all cores). An engine uses none.
 
         Raises:
             ModelNotFoundError: no such file, or no model was named.
@@ -203,17 +204,20 @@ def _model_path(model: str | os.PathLike[str] | None) -> Path:
         )
     path = Path(model)
     if path.is_dir():
-        raise ModelError(f"{path} is a folder; name the ONNX file in it")
+        raise ModelError(f"{path} is a folder; name the model in it")
     if not path.is_file():
-        raise ModelNotFoundError(f"there is no model {path}; make one with python -m export.onnx CHECKPOINT -o {path}")
-    if path.suffix.lower() in (".engine", ".plan"):
-        raise ModelError(f"{path} looks like a TensorRT engine, which this version does not run; use the .onnx file")
-    if path.suffix.lower() != ".onnx":
+        step = "trt MODEL.onnx" if path.suffix.lower() in SUFFIXES else "onnx CHECKPOINT"
+        raise ModelNotFoundError(f"there is no model {path}; make one with python -m export.{step} -o {path}")
+    if path.suffix.lower() not in (".onnx", *SUFFIXES):
         raise ModelError(f"{path} is not an .onnx file; a checkpoint is converted with python -m export.onnx {path}")
     return path
 
 
-def _load(path: Path, device: str, threads: int | None) -> Backend:
+def _load(path: Path, device: str | None, threads: int | None) -> Backend:
+    if path.suffix.lower() in SUFFIXES:
+        from hpe_edge.backends.tensorrt import load_engine
+
+        return load_engine(path, device="cuda" if device is None else device)
     from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
 
-    return OnnxRuntimeBackend(path, device=device, threads=threads)
+    return OnnxRuntimeBackend(path, device="cpu" if device is None else device, threads=threads)

@@ -287,7 +287,7 @@ class ModelSpec:
 
     def to_json(self, indent: int | None = None) -> str:
         """The spec as JSON, format number first."""
-        return json.dumps({"format": FORMAT, **_to_plain(self)}, indent=indent)
+        return json.dumps({"format": FORMAT, **to_plain(self)}, indent=indent)
 
     @staticmethod
     def from_json(text: str) -> ModelSpec:
@@ -296,22 +296,35 @@ class ModelSpec:
         Raises:
             ModelError: not JSON, a newer format, an unknown or missing field, a value of the wrong type or range.
         """
-        try:
-            plain = json.loads(text, object_pairs_hook=_without_twins)
-        except (ValueError, RecursionError) as error:
-            raise ModelError(f"the model's spec is not JSON ({error}); export the model again") from None
-        if not isinstance(plain, dict) or type(plain.get("format")) is not int:
-            raise ModelError("the model's spec has no format number; export the model again")
-        if plain["format"] > FORMAT:
-            raise ModelError(
-                f"the model's spec has format {plain['format']}, this hpe_edge reads up to {FORMAT}: upgrade hpe_edge"
-            )
-        if plain["format"] < 1:
-            raise ModelError(f"the model's spec has format {plain['format']}, which never existed; export it again")
-        del plain["format"]
-        spec = _from_plain(ModelSpec, plain, "spec")
+        spec = read_json(ModelSpec, text, FORMAT, "the model's spec", "spec")
         assert isinstance(spec, ModelSpec)
         return spec
+
+
+def read_json(kind: type, text: str, newest: int, what: str, where: str) -> Any:
+    """Rebuild a dataclass from its JSON, format number first.
+
+    Args:
+        kind: the dataclass.
+        text: the JSON.
+        newest: the newest format that is known.
+        what, where: name the whole, in words, and its fields, in messages.
+
+    Raises:
+        ModelError: not JSON, a newer format, an unknown or missing field, a value of the wrong type or range.
+    """
+    try:
+        plain = json.loads(text, object_pairs_hook=_without_twins)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{what} is not JSON ({error}); export the model again") from None
+    if not isinstance(plain, dict) or type(plain.get("format")) is not int:
+        raise ModelError(f"{what} has no format number; export the model again")
+    if plain["format"] > newest:
+        raise ModelError(f"{what} has format {plain['format']}, this hpe_edge reads up to {newest}: upgrade hpe_edge")
+    if plain["format"] < 1:
+        raise ModelError(f"{what} has format {plain['format']}, which never existed; export it again")
+    del plain["format"]
+    return _from_plain(kind, plain, where)
 
 
 def _check_numbers(what: str, values: tuple[float, ...], count: int) -> None:
@@ -347,13 +360,14 @@ def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
         raise ModelError(f"{what} must be one of {', '.join(choices)}, got {value!r}")
 
 
-def _to_plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
+    """A dataclass of this file's kind as JSON has it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        plain = {f.name: _to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        plain = {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
         kind = getattr(value, "kind", None)
         return {"kind": kind, **plain} if kind else plain
     if isinstance(value, tuple):
-        return [_to_plain(v) for v in value]
+        return [to_plain(v) for v in value]
     return value
 
 

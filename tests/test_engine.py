@@ -192,7 +192,7 @@ def test_foreign_and_damaged_files(tmp_path: Path, model: Path) -> None:
         PoseEngine(tmp_path)
     plan = tmp_path / "model.engine"
     plan.write_bytes(b"plan")
-    with pytest.raises(ModelError, match="TensorRT engine"):
+    with pytest.raises(ModelError, match=r"no model\.engine\.json beside it"):
         PoseEngine(plan)
     upper = tmp_path / "UP.ONNX"
     upper.write_bytes(whole)
