@@ -222,7 +222,7 @@ def test_spec_and_graph_must_agree(tmp_path: Path, changes: dict, fragment: str)
         PoseEngine(path)
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:", "cuda:²", "", "CPU", None])
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:", "cuda:²", "", "CPU", 0])
 def test_unknown_device(model: Path, device: str) -> None:
     with pytest.raises(InputError, match="device must be"):
         PoseEngine(model, device=device)
