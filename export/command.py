@@ -13,6 +13,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from export.gate import Limits
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -106,6 +110,25 @@ def add_faces_options(parser: argparse.ArgumentParser) -> None:
         metavar="CSV",
         help="face boxes for --faces: x1,y1,x2,y2 in pixels, and file or (video) frame (default: faces are detected)",
     )
+
+
+def add_limit_options(parser: argparse.ArgumentParser) -> None:
+    """--mean-deg, --p99-deg and --worst-deg: what the gate lets pass."""
+    for name, what in (("mean", "mean"), ("p99", "99th percentile of the"), ("worst", "largest")):
+        parser.add_argument(
+            f"--{name}-deg",
+            type=positive,
+            metavar="DEG",
+            help=f"{what} difference that passes, in degrees (default: by precision)",
+        )
+
+
+def limits_of(args: argparse.Namespace, usual: Limits) -> Limits:
+    """The usual limits, with those of the command line in their place."""
+    from dataclasses import replace
+
+    given = {name: getattr(args, name) for name in ("mean_deg", "p99_deg", "worst_deg")}
+    return replace(usual, **{name: value for name, value in given.items() if value is not None})
 
 
 def positive(text: str) -> float:

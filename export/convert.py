@@ -64,8 +64,9 @@ def convert(args: argparse.Namespace) -> None:
     _check_output(out, args)
     pending = Pending(out)
     try:
-        spec, reports = _build(source, args, pending)
-        say("gate", *reports[0].table().splitlines(), *(report.line() for report in reports[1:]))
+        limits = Limits(worst_deg=args.worst_deg)
+        spec, reports = write_proven(source, args.batch or None, args.faces, args.boxes, limits, pending)
+        say_passed(reports)
         say("crop", *describe_crop(spec.crop), source.crop_note)
         replaced = out.exists()
         pending.commit()
@@ -104,9 +105,23 @@ def _same(a: Path, b: Path) -> bool:
         return False
 
 
-def _build(source: Exportable, args: argparse.Namespace, pending: Pending) -> tuple[ModelSpec, list[Report]]:
-    """Write the finished model, not yet under its name; GateFailed where it does not do what its original does."""
-    raw = source.to_onnx(args.batch or None)
+def write_proven(
+    source: Exportable, batch: int | None, faces: Path | None, boxes: Path | None, limits: Limits, pending: Pending
+) -> tuple[ModelSpec, list[Report]]:
+    """Write the finished model, not yet under its name.
+
+    Args:
+        source: what becomes an ONNX file.
+        batch: a fixed batch; None for any.
+        faces, boxes: see :func:`export.faces.gate_faces`.
+        limits: what passes.
+        pending: where it is written.
+
+    Raises:
+        HpeEdgeError: the graph cannot be written, or there are no faces.
+        GateFailed: it does not do what its original does.
+    """
+    raw = source.to_onnx(batch)
     model = graph.simplify(raw)
     say(
         "graph",
@@ -115,13 +130,17 @@ def _build(source: Exportable, args: argparse.Namespace, pending: Pending) -> tu
     )
     spec = replace(source.spec, origin=replace(source.spec.origin, tools=_tools(model)))
     graph.save(model, spec, pending)
-    faces = gate_faces(spec.crop, spec.input, args.faces, args.boxes)
-    say("faces", faces.source, *faces.notes)
-    limits = Limits(worst_deg=args.worst_deg)
-    reports = prove(source.reference(faces), source.compared, pending.temp, spec, faces, limits)
+    seen = gate_faces(spec.crop, spec.input, faces, boxes)
+    say("faces", seen.source, *seen.notes)
+    reports = prove(source.reference(seen), source.compared, pending.temp, spec, seen, limits)
     spec = replace(spec, gate=reports[0].result())
     graph.save(model, spec, pending)
     return spec, reports
+
+
+def say_passed(reports: list[Report]) -> None:
+    """Print what the gate found."""
+    say("gate", *reports[0].table().splitlines(), *(report.line() for report in reports[1:]))
 
 
 def _tools(model: ModelProto) -> dict[str, str]:

@@ -47,6 +47,8 @@ class Limits:
 
 
 ONNX_LIMITS = Limits(worst_deg=0.01)  # ONNX Runtime sums in another order than PyTorch, and that is all
+FP16_LIMITS = Limits(mean_deg=0.05, worst_deg=0.3)
+INT8_LIMITS = Limits(mean_deg=1.0, p99_deg=3.0)
 
 _SAME_DEG = 0.01  # answers that spread less than this are one answer; even untrained networks spread by 0.3 and more
 
