@@ -88,7 +88,7 @@ class ThisMachine:
 
     def trial(self, name: str, *arguments: str) -> dict[str, Any]:
         """See :class:`Machine`."""
-        # Run as a file, not as a module: a folder of the user's called onnxruntime would otherwise be imported.
+        # Run as a file: a module would be looked for in the current folder first, and there what it imports.
         command = [sys.executable, str(_TRIALS / f"{name}.py"), *arguments]
         try:
             done = subprocess.run(
