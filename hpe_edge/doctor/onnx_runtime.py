@@ -58,5 +58,5 @@ def problem_of(tried: dict[str, Any]) -> str:
     lost = list(dict.fromkeys(re.findall(r"(lib[\w.+-]+): cannot open shared object file", stderr)))
     needs = re.search(r"Require (cuDNN [\w.*]+ and CUDA [\w.*]+)", stderr)
     parts = [f"it cannot find {', '.join(lost)}"] if lost else []
-    parts += [f"it needs {needs.group(1)}"] if needs else []
+    parts += [f"it needs {needs.group(1).rstrip(".")}"] if needs else []
     return "; ".join(parts) or " ".join(str(tried.get("problem", "no reason given")).split())[:300]
