@@ -122,7 +122,7 @@ def test_two_onnx_runtimes() -> None:
 def test_missing_cuda_libraries_are_named() -> None:
     _, can = examined(made_up.no_cuda_libraries())
     said = advice(can[CUDA])
-    assert "cannot find libcublasLt.so.13; it needs cuDNN 9.* and CUDA 13.*" in said
+    assert "cannot find libcublasLt.so.13; it needs cuDNN 9.* and CUDA 13.*\n" in said
     assert can[ORT_TENSORRT].lacks == can[CUDA].lacks
 
 

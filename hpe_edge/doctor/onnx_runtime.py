@@ -56,7 +56,7 @@ def problem_of(tried: dict[str, Any]) -> str:
     """Why a trial failed, in a line. The useful word is often only in what the libraries printed."""
     stderr = tried.get("stderr", "")
     lost = list(dict.fromkeys(re.findall(r"(lib[\w.+-]+): cannot open shared object file", stderr)))
-    needs = re.search(r"Require (cuDNN [\w.*]+ and CUDA [\w.*]+)", stderr)
+    needs = re.search(r"Require (cuDNN [\w.*]+ and CUDA [\w.]*[\w*])", stderr)
     parts = [f"it cannot find {', '.join(lost)}"] if lost else []
-    parts += [f"it needs {needs.group(1).rstrip(".")}"] if needs else []
+    parts += [f"it needs {needs.group(1)}"] if needs else []
     return "; ".join(parts) or " ".join(str(tried.get("problem", "no reason given")).split())[:300]
