@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from hpe_edge.spec import AngleHead, AnglesDecode, BinHead, BinsDecode, Crop, GateResult, Input, ModelSpec, Square
+from hpe_edge.spec import (
+    AngleHead,
+    AnglesDecode,
+    BinHead,
+    BinsDecode,
+    Crop,
+    GateResult,
+    Input,
+    ModelSpec,
+    Reduction,
+    Square,
+)
 
 SQUARE_IN_WORDS: dict[Square, str] = {
     "extend": "extended to a square",
@@ -22,6 +33,7 @@ def describe(spec: ModelSpec) -> str:
         *_decode(spec),
         ("made from", f"{spec.origin.checkpoint}, sha256 {spec.origin.sha256}"),
         ("made with", ", ".join(f"{name} {version}" for name, version in spec.origin.tools.items()) or "not recorded"),
+        *(("reduced", _reduction(step)) for step in spec.reductions),
         ("gate", _gate(spec.gate)),
     ]
     width = max(len(name) for name, _ in facts)
@@ -77,6 +89,13 @@ def _gate(gate: GateResult | None) -> str:
         f"{gate.compared} on {gate.faces} faces of {gate.source}: mean {gate.mean_deg:.4g}, p99 {gate.p99_deg:.4g}, "
         f"worst {gate.worst_deg:.4g} degrees" + (f" (limits: {limits})" if limits else "")
     )
+
+
+def _reduction(step: Reduction) -> str:
+    said = f"to {step.numbers} from {step.source}, sha256 {step.sha256}"
+    if step.ranges:
+        said += f"; {step.ranges}"
+    return f"{said}; kept in float32: {', '.join(step.kept)}" if step.kept else said
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -22,6 +22,7 @@ MAX_MARGIN = 100.0  # a hundred boxes to each side; beyond that, a slip of the d
 
 Triple = tuple[float, float, float]
 Square = Literal["extend", "shrink", "none"]
+Numbers = Literal["fp32", "fp16", "int8", "int8+fp16"]
 
 
 @dataclass(frozen=True)
@@ -251,6 +252,29 @@ class GateResult:
 
 
 @dataclass(frozen=True)
+class Reduction:
+    """A step after the export that made the network's numbers shorter.
+
+    Attributes:
+        numbers: what the network computes with after it; ``"int8+fp16"``: FP16 where it is not INT8.
+        source: file name of the model it was made from.
+        sha256: of that file's bytes, in hexadecimal.
+        kept: layers that stayed in float32, by their names in the graph.
+        ranges: how the ranges of the activations were found, for people; empty where none are needed.
+        tools: name -> version of what made the file.
+        gate: the source's own gate, which this step's result took the place of.
+    """
+
+    numbers: Numbers
+    source: str
+    sha256: str
+    kept: tuple[str, ...] = ()
+    ranges: str = ""
+    tools: dict[str, str] = field(default_factory=dict)
+    gate: GateResult | None = None
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """Everything needed to run a model. See the module's docstring for how it is stored.
 
@@ -262,6 +286,7 @@ class ModelSpec:
         decode: how the outputs become angles.
         origin: what the model was made from.
         gate: the gate's last result, once there is one.
+        reductions: the steps after the export that made its numbers shorter, in their order.
     """
 
     architecture: str
@@ -271,6 +296,7 @@ class ModelSpec:
     decode: Decode
     origin: Origin
     gate: GateResult | None = None
+    reductions: tuple[Reduction, ...] = ()
 
     def __post_init__(self) -> None:
         if len(set(self.outputs)) != len(self.outputs):
@@ -278,6 +304,11 @@ class ModelSpec:
         for head in self.heads():
             if head.output not in self.outputs:
                 raise ModelError(f"the decode reads output {head.output!r}, but the outputs are {self.outputs}")
+
+    @property
+    def numbers(self) -> Numbers:
+        """What the network computes with."""
+        return self.reductions[-1].numbers if self.reductions else "fp32"
 
     def heads(self) -> tuple[BinHead | AngleHead | RotationDecode, ...]:
         """The places that the decode reads: yaw, pitch and roll, or the one rotation head."""
