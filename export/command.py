@@ -96,7 +96,7 @@ def interrupt_on_signals() -> None:
             signal.signal(each, interrupt)
 
 
-def add_faces_options(parser: argparse.ArgumentParser) -> None:
+def add_faces_options(parser: argparse._ActionsContainer) -> None:
     """--faces and --boxes: what the gate looks at."""
     parser.add_argument(
         "--faces",
@@ -112,7 +112,7 @@ def add_faces_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_limit_options(parser: argparse.ArgumentParser) -> None:
+def add_limit_options(parser: argparse._ActionsContainer) -> None:
     """--mean-deg, --p99-deg and --worst-deg: what the gate lets pass."""
     for name, what in (("mean", "mean"), ("p99", "99th percentile of the"), ("worst", "largest")):
         parser.add_argument(

@@ -18,7 +18,7 @@ from export.faces import Faces, gate_faces
 from export.gate import Limits, Report
 from export.network import load_network
 from export.prove import prove
-from export.say import describe_crop, say, size
+from export.say import describe_crop, say, say_passed, size
 from hpe_edge.atomic import Pending
 from hpe_edge.errors import InputError
 from hpe_edge.poses import Poses
@@ -136,11 +136,6 @@ def write_proven(
     spec = replace(spec, gate=reports[0].result())
     graph.save(model, spec, pending)
     return spec, reports
-
-
-def say_passed(reports: list[Report]) -> None:
-    """Print what the gate found."""
-    say("gate", *reports[0].table().splitlines(), *(report.line() for report in reports[1:]))
 
 
 def _tools(model: ModelProto) -> dict[str, str]:

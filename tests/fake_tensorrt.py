@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import importlib.machinery
 import json
 import sys
 import types
@@ -64,6 +65,7 @@ class FakeTensorRT:
 
     def _module(self, version: str) -> Any:
         trt = types.ModuleType("tensorrt")
+        trt.__spec__ = importlib.machinery.ModuleSpec("tensorrt", None)  # others look whether it is installed
         trt.__version__ = version
         old, eleven = self.numbers < (10,), self.numbers >= (11,)
         precisions = [] if eleven else ["FP16", "INT8"]
@@ -177,7 +179,9 @@ class Builder:
         going = True
         for step in range(3):
             self._fake.at_step(step)
-            going = going and monitor.step_complete("Building Engine", step)
+            going = monitor.step_complete("Building Engine", step)
+            if not going:
+                break
         monitor.phase_finish("Tactic Selection")
         monitor.phase_finish("Building Engine")
         return going
