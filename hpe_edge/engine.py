@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from pathlib import Path
 from types import TracebackType
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +20,8 @@ from hpe_edge.ops import CropNormalize, DecodeHeads, FrameColor, Planes, check_b
 from hpe_edge.poses import Poses
 from hpe_edge.rectify import Views, look_at
 from hpe_edge.spec import Crop, ModelSpec
+
+BackendName = Literal["onnxruntime", "onnxruntime-tensorrt", "tensorrt"]
 
 
 class PoseEngine:
@@ -36,6 +39,7 @@ class PoseEngine:
         model: str | os.PathLike[str] | None = None,
         *,
         device: str | None = None,
+        backend: BackendName | None = None,
         crop: Crop | None = None,
         threads: int | None = None,
     ) -> None:
@@ -43,7 +47,10 @@ class PoseEngine:
 
         Args:
             model: an ONNX file made by ``python -m export.onnx``, or a TensorRT engine by ``python -m export.trt``.
-            device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; None: the CPU for ONNX, the first GPU for an engine.
+            device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; None: the first GPU where TensorRT runs it, else the CPU.
+            backend: what runs it: ``"onnxruntime"`` or ``"onnxruntime-tensorrt"`` an ONNX file, the latter on a GPU by
+                TensorRT, which builds an engine the first time (minutes; kept in the user's cache folder);
+                ``"tensorrt"`` an engine. None: ONNX Runtime or TensorRT, as the file's extension says.
             crop: what is cut out around a box, in place of the model's own. The best margins also depend on how tightly
                 the detector's boxes fit.
             threads: CPU threads that one call may use; None leaves it to the backend (all cores). An engine uses none.
@@ -55,7 +62,7 @@ class PoseEngine:
         """
         if crop is not None and not isinstance(crop, Crop):
             raise InputError(f"crop must be a hpe_edge.Crop, got {type(crop).__name__}")
-        self._backend = _load(_model_path(model), device, threads)
+        self._backend = _load(_model_path(model), device, backend, threads)
         self.spec: ModelSpec = self._backend.spec
         self.crop: Crop = crop or self.spec.crop
         self.device: str = self._backend.device
@@ -213,11 +220,20 @@ def _model_path(model: str | os.PathLike[str] | None) -> Path:
     return path
 
 
-def _load(path: Path, device: str | None, threads: int | None) -> Backend:
-    if path.suffix.lower() in SUFFIXES:
+def _load(path: Path, device: str | None, backend: BackendName | None, threads: int | None) -> Backend:
+    engine = path.suffix.lower() in SUFFIXES
+    if backend not in (None, *get_args(BackendName)):
+        raise InputError(f"backend must be one of {', '.join(get_args(BackendName))}, got {backend!r}")
+    if backend is not None and engine != (backend == "tensorrt"):
+        remedy = "it runs with backend='tensorrt'" if engine else f"build an engine: python -m export.trt {path}"
+        raise InputError(f"backend={backend!r} does not run {path}; {remedy}")
+    if engine:
         from hpe_edge.backends.tensorrt import load_engine
 
         return load_engine(path, device="cuda" if device is None else device)
     from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
 
-    return OnnxRuntimeBackend(path, device="cpu" if device is None else device, threads=threads)
+    through_tensorrt = backend == "onnxruntime-tensorrt"
+    if device is None:
+        device = "cuda" if through_tensorrt else "cpu"
+    return OnnxRuntimeBackend(path, device=device, threads=threads, through_tensorrt=through_tensorrt)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,6 @@ def attempt(provider: str) -> dict[str, Any]:
     Returns:
         ``version`` and ``providers`` of the package; ``works``, and where it is false, ``problem``.
     """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import numpy as np
     import onnxruntime
 
