@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import re
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -240,7 +241,7 @@ def open_session(
                 f"{path} cannot be loaded as an ONNX model; it may be truncated or of another kind ({error})"
             ) from None
         open_session(path, threads, graph)  # a damaged file is said as such
-        raise _not_started(provider, f"{path} does not start on {provider.where} ({error})", complaint) from None
+        raise _not_started(provider, f"{path} does not start on {provider.where} ({_said(error)})", complaint) from None
     if provider.name not in session.get_providers():
         instead = ", ".join(session.get_providers())
         raise _not_started(provider, f"{provider.name} did not start, ONNX Runtime offers {instead} instead", complaint)
@@ -253,3 +254,8 @@ def _not_started(provider: Provider, what: str, complaint: str) -> BackendError:
         f"{what}{said}: `hpe-edge doctor` says what is missing of driver, CUDA, cuDNN and TensorRT; or use "
         f"device='cpu'{provider.hint}"
     )
+
+
+def _said(error: Exception) -> str:
+    """The error in a line, without the place in ONNX Runtime's source and the signature that may stand before it."""
+    return re.sub(r"^/\S+:\d+ .*?\) ", "", " ".join(str(error).split()))

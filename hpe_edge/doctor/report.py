@@ -7,7 +7,7 @@ import textwrap
 from typing import Any
 
 from hpe_edge.console import show
-from hpe_edge.doctor.abilities import Ability, abilities
+from hpe_edge.doctor.abilities import Ability, Lack, abilities
 from hpe_edge.doctor.finding import Finding
 from hpe_edge.doctor.look import Findings, look
 from hpe_edge.doctor.machine import Machine, ThisMachine
@@ -74,12 +74,14 @@ def describe(machine: Machine, has: Findings, can: list[Ability]) -> str:
     for name, label in _LABELS.items():
         lines += _wrapped(f"  {label:<14}", _in_words(has[name]))
     lines += ["", "hpe_edge can"]
+    said: set[Lack] = set()
     for ability in can:
         lines += _wrapped("  yes  " if ability.able else "  no   ", f"{ability.name}: {ability.use}")
         for lack in ability.lacks:
             lines += _wrapped("         because ", lack.why)
-            for step in lack.todo:
+            for step in ("as above",) if lack in said and lack.todo else lack.todo:
                 lines += _wrapped("         do:     ", step)
+            said.add(lack)
     return "\n".join(lines)
 
 
