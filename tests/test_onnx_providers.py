@@ -238,11 +238,15 @@ def test_a_provider_that_raises(model: Path, asked: list[Any], cache: Path, monk
 
     def failing(graph: Any, options: Any, providers: list[Any], enable_fallback: int) -> Any:
         if providers[0][0] != "CPUExecutionProvider":
-            raise RuntimeError("/src/a/provider.cc:12 void f(const A<B>&, int) could not\ndeserialize engine from cache")
+            raise RuntimeError(
+                "/src/a/provider.cc:12 void f(const A<B>&, int) could not\ndeserialize engine from cache"
+            )
         return working(graph, options, providers=providers, enable_fallback=enable_fallback)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", failing)
-    with pytest.raises(BackendError, match=r"does not start on cuda:1 \(could not deserialize.*`hpe-edge doctor`") as caught:
+    with pytest.raises(
+        BackendError, match=r"does not start on cuda:1 \(could not deserialize.*`hpe-edge doctor`"
+    ) as caught:
         PoseEngine(model, device="cuda:1")
     assert "delete" not in str(caught.value)
     with pytest.raises(BackendError, match=f"delete {cache}"):

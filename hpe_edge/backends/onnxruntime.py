@@ -47,12 +47,13 @@ class OnnxRuntimeBackend:
             OutputError: the folder for TensorRT's engines cannot be made.
         """
         index = parse_device(device)
-        if through_tensorrt and index is None:
-            raise InputError(f"TensorRT runs on a GPU: device must be 'cuda' or 'cuda:INDEX', got {device!r}")
-        if index is None:
-            provider = CPU
-        else:
-            provider = _tensorrt_for(path, index, threads) if through_tensorrt else cuda(index)
+        provider = CPU
+        if through_tensorrt:
+            if index is None:
+                raise InputError(f"TensorRT runs on a GPU: device must be 'cuda' or 'cuda:INDEX', got {device!r}")
+            provider = _tensorrt_for(path, index, threads)
+        elif index is not None:
+            provider = cuda(index)
         self.device = device
         self.session = open_session(path, threads, provider=provider)
         self.spec = read_spec(self.session, path)
