@@ -407,6 +407,16 @@ def test_no_gpu_is_noticed_before_tensorrts_runtime_starts(
         PoseEngine(engine_file())
 
 
+def test_a_runtime_that_does_not_start(cuda: FakeCuda, trt: FakeTensorRT, engine_file: Write) -> None:
+    def none(logger: object) -> None:
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    trt.module.Runtime = none
+    with pytest.raises(BackendError, match="runtime does not start"):
+        PoseEngine(engine_file())
+    assert cuda.leaks() == {}
+
+
 def test_no_engine_there(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match=r"export\.trt MODEL\.onnx -o .*gone\.engine"):
         PoseEngine(tmp_path / "gone.engine")

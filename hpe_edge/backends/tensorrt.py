@@ -117,7 +117,10 @@ class Loaded:
         self.trt, self.gpu, self.info = trt, gpu, info
         self.messages = Messages(trt)
         self.making = threading.Lock()
-        self._runtime = trt.Runtime(self.messages.logger)
+        try:
+            self._runtime = trt.Runtime(self.messages.logger)
+        except TypeError:  # what the binding makes of a library that does not start
+            raise BackendError(f"TensorRT's runtime does not start: {self.messages.take()}") from None
         if info.version_compatible:
             self._runtime.engine_host_code_allowed = True  # such a plan brings the runtime that it needs
         if info.dla_core is not None:
