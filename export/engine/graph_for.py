@@ -5,26 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto
 
 from export.engine.settings import Version
 from export.say import say
+from hpe_edge.backends.onnx_precision import graph_precision
 from hpe_edge.backends.plan_file import Precision
 from hpe_edge.errors import InputError
 from hpe_edge.spec import ModelSpec
-
-_QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
-
-
-def is_quantized(model: ModelProto) -> bool:
-    """Whether the graph says where INT8 is used."""
-    return any(node.op_type in _QUANTIZED for node in model.graph.node)
-
-
-def is_half(model: ModelProto) -> bool:
-    """Whether the graph says where FP16 is used: some of its weights are stored so."""
-    constants = [a.t for node in model.graph.node for a in node.attribute if a.HasField("t")]
-    return any(tensor.data_type == TensorProto.FLOAT16 for tensor in (*model.graph.initializer, *constants))
 
 
 def fixed_batch(model: ModelProto) -> int | None:
@@ -39,16 +27,16 @@ def check_precision(path: Path, model: ModelProto, precision: Precision, version
     Raises:
         InputError: the precision has to be asked for otherwise, or the graph has to be made first.
     """
-    quantized, half = is_quantized(model), is_half(model)
+    half, quantized = graph_precision(model.SerializeToString())
     if precision == "int8" and not quantized:
         raise InputError(
-            f"{path} says nowhere what runs in INT8 (it has no QuantizeLinear nodes); make such a file first, with "
+            f"{path} says nowhere what runs in INT8 (it has no DequantizeLinear nodes); make such a file first, with "
             f"faces to calibrate on: python -m export.int8 {path}"
         )
     if precision != "int8" and quantized:
         raise InputError(f"{path} is quantised to INT8; add --int8, or name the file that it was made from")
     if precision == "fp32" and half:
-        raise InputError(f"{path} has weights in FP16; add --fp16, or name the file that it was made from")
+        raise InputError(f"{path} computes in FP16; add --fp16, or name the file that it was made from")
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     if version.newest_opset is not None and opset > version.newest_opset:
         raise InputError(
@@ -67,7 +55,7 @@ def graph_for(
     """
     ready = ModelProto()
     ready.CopyFrom(model)
-    if precision == "fp16" and version.typed and not is_half(ready):
+    if precision == "fp16" and version.typed and not graph_precision(ready.SerializeToString()).half:
         from export.half import to_half
 
         ready = to_half(ready)

@@ -5,21 +5,19 @@ One file per version of TensorRT and GPU, for the times of one say nothing about
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 from hpe_edge.atomic import Pending
+from hpe_edge.cache_folder import cache_folder
 from hpe_edge.errors import OutputError
 
 
 def cache_file(tensorrt: str, gpu: str, compute_capability: str) -> Path:
-    """Where the times are: ``$XDG_CACHE_HOME`` or ``~/.cache``, then ``hpe_edge/tensorrt``."""
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    root = Path(given) if Path(given).is_absolute() else Path.home() / ".cache"  # as the XDG rules have it
+    """Where the times are."""
     name = re.sub("[^A-Za-z0-9.]+", "-", f"timing {tensorrt} {gpu} {compute_capability}")
-    return root / "hpe_edge" / "tensorrt" / f"{name}.cache"
+    return cache_folder("tensorrt") / f"{name}.cache"
 
 
 def attach(config: Any, path: Path) -> str:

@@ -188,7 +188,7 @@ def test_a_graph_in_fp16_is_taken_as_it_is(capsys, install, model, out, tmp_path
 @pytest.mark.parametrize(
     ("variant", "options", "message"),
     [
-        ({}, ["--int8"], "no QuantizeLinear nodes); make such a file first, with faces to calibrate on: python -m "
+        ({}, ["--int8"], "no DequantizeLinear nodes); make such a file first, with faces to calibrate on: python -m "
                          "export.int8"),
         ({"quantized": True}, [], "add --int8"),
         ({"quantized": True}, ["--fp16"], "add --int8"),
