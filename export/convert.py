@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -17,10 +16,10 @@ from export.adopt import adopt
 from export.faces import Faces, gate_faces
 from export.gate import Limits, Report
 from export.network import load_network
+from export.places import as_typed, check_output
 from export.prove import prove
 from export.say import describe_crop, say, say_passed, size
 from hpe_edge.atomic import Pending
-from hpe_edge.errors import InputError
 from hpe_edge.poses import Poses
 from hpe_edge.spec import ModelSpec
 from hpe_edge.version import __version__
@@ -61,7 +60,8 @@ def convert(args: argparse.Namespace) -> None:
     source: Exportable | None = adopt(args.adopt, args.arch[0], network) if args.adopt else network
     assert source is not None  # the command line asks for one of the two
     out: Path = args.output or Path(f"{source.spec.architecture.replace(' ', '')}.onnx")
-    _check_output(out, args)
+    given = [("CHECKPOINT", path) for path in args.checkpoint]
+    check_output(out, [*given, ("--adopt", args.adopt), ("--faces", args.faces), ("--boxes", args.boxes)])
     pending = Pending(out)
     try:
         limits = Limits(worst_deg=args.worst_deg)
@@ -75,34 +75,7 @@ def convert(args: argparse.Namespace) -> None:
     # The file is there: whoever stops listening or waiting now changes nothing about that.
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         say("written", f"{out}{', in place of the file that was there' if replaced else ''}")
-        say("next", f"hpe-edge run PICTURE --model {_as_typed(out)} -o posed.jpg")
-
-
-def _as_typed(path: Path) -> str:
-    """A path as the shell takes it, and as no command takes it for an option."""
-    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
-
-
-def _check_output(out: Path, args: argparse.Namespace) -> None:
-    """The output would take the place of what it is made from, or has a name that cannot be passed on."""
-    try:
-        str(out).encode()
-    except UnicodeEncodeError:
-        raise InputError(
-            f"ONNX Runtime opens only names in UTF-8, got {str(out)!r}; name another output with -o"
-        ) from None
-    given = [("CHECKPOINT", path) for path in args.checkpoint]
-    given += [("--adopt", args.adopt), ("--faces", args.faces), ("--boxes", args.boxes)]
-    for option, path in given:
-        if path is not None and _same(out, path):
-            raise InputError(f"the output and {option} are the same file {path}; name another output with -o")
-
-
-def _same(a: Path, b: Path) -> bool:
-    try:
-        return a.samefile(b)  # links are followed
-    except OSError:  # one of them is not there
-        return False
+        say("next", f"hpe-edge run PICTURE --model {as_typed(out)} -o posed.jpg")
 
 
 def write_proven(
