@@ -1,8 +1,5 @@
 """What is asked of CUDA: one device, its streams, memory and graphs, through cuda-bindings.
 
-cuda-bindings is NVIDIA's own binding (wheels for x86_64 and aarch64) and is imported only here, when a GPU is asked
-for. Every call's status is checked; a failure is a :class:`~hpe_edge.errors.BackendError` that says what to do.
-
 A context that is current belongs to someone else, such as PyCUDA, torch or CuPy: it is pushed aside for the length of a
 call and stands there again afterwards.
 """
@@ -11,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import importlib
 import math
 from collections.abc import Callable
 from types import TracebackType
@@ -20,9 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from hpe_edge.backends.cuda_calls import checked, load
 from hpe_edge.errors import BackendError, InputError
-
-_MEMORY = ("CUDA_ERROR_OUT_OF_MEMORY", "cudaErrorMemoryAllocation")
 
 
 class Device:
@@ -44,11 +39,11 @@ class Device:
             BackendError: no cuda-bindings, no driver or no GPU.
             InputError: there are GPUs, but not so many.
         """
-        driver = self._driver = _load("driver")
-        self.runtime = _load("runtime")
+        driver = self._driver = load("driver")
+        self.runtime = load("runtime")
         try:
-            _checked("starting CUDA", driver.cuInit(0))
-            count = _checked("counting the GPUs", driver.cuDeviceGetCount())
+            checked("starting CUDA", driver.cuInit(0))
+            count = checked("counting the GPUs", driver.cuDeviceGetCount())
         except Exception as error:  # without libcuda cuda-bindings raises; its releases differ in what
             raise BackendError(
                 f"there is no working NVIDIA GPU here ({error}); `hpe-edge doctor` says what is missing, and the ONNX "
@@ -56,18 +51,18 @@ class Device:
             ) from None
         if index >= count:
             raise InputError(f"there is no GPU {index}, CUDA sees {count}: the first is cuda:0")
-        self._handle = _checked("opening the GPU", driver.cuDeviceGet(index))
+        self._handle = checked("opening the GPU", driver.cuDeviceGet(index))
         self.index = index
-        self.name = _checked("asking the GPU's name", driver.cuDeviceGetName(128, self._handle)).rstrip(b"\0").decode()
+        self.name = checked("asking the GPU's name", driver.cuDeviceGetName(128, self._handle)).rstrip(b"\0").decode()
         self.capability = f"{self._attribute('MAJOR')}.{self._attribute('MINOR')}"
         self._context = self._borrow_context()
         self._owned = self._context is None
         if self._context is None:
-            self._context = _checked("making a CUDA context", driver.cuDevicePrimaryCtxRetain(self._handle))
+            self._context = checked("making a CUDA context", driver.cuDevicePrimaryCtxRetain(self._handle))
 
     def __enter__(self) -> Device:
         """Within the block, calls of this thread go to this device; whatever was current is so again afterwards."""
-        _checked("entering the CUDA context", self._driver.cuCtxPushCurrent(self._context))
+        checked("entering the CUDA context", self._driver.cuCtxPushCurrent(self._context))
         return self
 
     def __exit__(
@@ -83,13 +78,13 @@ class Device:
 
     def driver_version(self) -> str:
         """The newest CUDA that the driver supports, such as ``"12.4"``."""
-        version = int(_checked("asking the driver's version", self._driver.cuDriverGetVersion()))
+        version = int(checked("asking the driver's version", self._driver.cuDriverGetVersion()))
         return f"{version // 1000}.{version % 1000 // 10}"
 
     def stream(self, cleanup: contextlib.ExitStack) -> Any:
         """A stream of its own, which the default stream does not wait for; ``cleanup`` destroys it."""
         rt = self.runtime
-        stream = _checked("making a stream", rt.cudaStreamCreateWithFlags(rt.cudaStreamNonBlocking))
+        stream = checked("making a stream", rt.cudaStreamCreateWithFlags(rt.cudaStreamNonBlocking))
         cleanup.callback(rt.cudaStreamDestroy, stream)
         return stream
 
@@ -100,7 +95,7 @@ class Device:
             BackendError: the GPU has not so much left.
         """
         rt = self.runtime
-        address = int(_checked(self._allocating(size_bytes, "memory"), rt.cudaMalloc(max(size_bytes, 1))))
+        address = int(checked(self._allocating(size_bytes, "memory"), rt.cudaMalloc(max(size_bytes, 1))))
         cleanup.callback(rt.cudaFree, address)
         return address
 
@@ -113,7 +108,7 @@ class Device:
         rt, kind = self.runtime, np.dtype(dtype)
         size_bytes = math.prod(shape) * kind.itemsize
         flags = rt.cudaHostAllocDefault
-        address = int(_checked(self._allocating(size_bytes, "pinned memory"), rt.cudaHostAlloc(size_bytes, flags)))
+        address = int(checked(self._allocating(size_bytes, "pinned memory"), rt.cudaHostAlloc(size_bytes, flags)))
         cleanup.callback(rt.cudaFreeHost, address)
         array = np.ctypeslib.as_array((ctypes.c_byte * size_bytes).from_address(address))
         array[...] = 0
@@ -123,13 +118,13 @@ class Device:
         """Enqueue a copy of a pinned array to the device."""
         rt = self.runtime
         kind = rt.cudaMemcpyKind.cudaMemcpyHostToDevice
-        _checked("copying to the GPU", rt.cudaMemcpyAsync(to, array.ctypes.data, array.nbytes, kind, stream))
+        checked("copying to the GPU", rt.cudaMemcpyAsync(to, array.ctypes.data, array.nbytes, kind, stream))
 
     def copy_out(self, array: NDArray[Any], source: int, stream: Any) -> None:
         """Enqueue a copy from the device into a pinned array."""
         rt = self.runtime
         kind = rt.cudaMemcpyKind.cudaMemcpyDeviceToHost
-        _checked("copying from the GPU", rt.cudaMemcpyAsync(array.ctypes.data, source, array.nbytes, kind, stream))
+        checked("copying from the GPU", rt.cudaMemcpyAsync(array.ctypes.data, source, array.nbytes, kind, stream))
 
     def synchronize(self, stream: Any) -> None:
         """Wait until the stream has done all its work.
@@ -137,7 +132,7 @@ class Device:
         Raises:
             BackendError: some of it failed.
         """
-        _checked("running on the GPU", self.runtime.cudaStreamSynchronize(stream))
+        checked("running on the GPU", self.runtime.cudaStreamSynchronize(stream))
 
     def capture(self, work: Callable[[], None], stream: Any, cleanup: contextlib.ExitStack) -> Callable[[], None]:
         """Record what ``work`` enqueues on the stream, without running it, as a CUDA graph.
@@ -156,30 +151,30 @@ class Device:
         rt = self.runtime
         # Thread-local: what other threads do meanwhile, such as allocating, does not spoil the capture.
         mode = rt.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
-        _checked("beginning a CUDA graph", rt.cudaStreamBeginCapture(stream, mode))
+        checked("beginning a CUDA graph", rt.cudaStreamBeginCapture(stream, mode))
         try:
             work()
         except BaseException:
             rt.cudaStreamEndCapture(stream)  # else the stream stays unusable
             raise
-        graph = _checked("capturing a CUDA graph", rt.cudaStreamEndCapture(stream))
+        graph = checked("capturing a CUDA graph", rt.cudaStreamEndCapture(stream))
         try:
-            ready = _checked("preparing a CUDA graph", rt.cudaGraphInstantiateWithFlags(graph, 0))
+            ready = checked("preparing a CUDA graph", rt.cudaGraphInstantiateWithFlags(graph, 0))
         finally:
             rt.cudaGraphDestroy(graph)  # the executable graph needs it no more
         cleanup.callback(rt.cudaGraphExecDestroy, ready)
-        return lambda: _checked("launching a CUDA graph", rt.cudaGraphLaunch(ready, stream))
+        return lambda: checked("launching a CUDA graph", rt.cudaGraphLaunch(ready, stream))
 
     def _attribute(self, which: str) -> int:
         kind = getattr(self._driver.CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_{which}")
-        return int(_checked("asking the compute capability", self._driver.cuDeviceGetAttribute(kind, self._handle)))
+        return int(checked("asking the compute capability", self._driver.cuDeviceGetAttribute(kind, self._handle)))
 
     def _borrow_context(self) -> Any:
         """The current context, if it is on this GPU, else None."""
-        context = _checked("asking for the current context", self._driver.cuCtxGetCurrent())
+        context = checked("asking for the current context", self._driver.cuCtxGetCurrent())
         if not int(context):
             return None
-        at = _checked("asking for the current GPU", self._driver.cuCtxGetDevice())
+        at = checked("asking for the current GPU", self._driver.cuCtxGetDevice())
         return context if int(at) == int(self._handle) else None
 
     def _allocating(self, size_bytes: int, what: str) -> str:
@@ -196,26 +191,3 @@ def parse_device(device: str) -> int:
     if kind != "cuda" or (colon and not (index.isascii() and index.isdecimal())):
         raise InputError(f"a TensorRT engine runs on a GPU: device must be 'cuda' or 'cuda:INDEX', got {device!r}")
     return int(index or 0)
-
-
-def _load(part: str) -> Any:
-    try:
-        return importlib.import_module(f"cuda.bindings.{part}")
-    except (ImportError, OSError) as error:
-        raise BackendError(
-            f"running on an NVIDIA GPU needs cuda-bindings, which cannot be imported here ({error}): run `pip install "
-            "'cuda-bindings==12.*'`, with the CUDA version that nvidia-smi shows in place of 12"
-        ) from None
-
-
-def _checked(doing: str, result: tuple[Any, ...]) -> Any:
-    """The value in what a call of cuda-bindings gives, its status being good."""
-    status, *values = result
-    if int(status) == 0:
-        return values[0] if values else None
-    if status.name in _MEMORY:
-        raise BackendError(
-            f"{doing} failed, it has no more ({status.name}); close other programs on the GPU, or build the engine for "
-            "smaller batches"
-        )
-    raise BackendError(f"{doing} failed with {status.name}")
