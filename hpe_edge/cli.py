@@ -135,9 +135,14 @@ def _need_opencv() -> None:
 
 
 def _info(args: argparse.Namespace) -> int:
+    from hpe_edge.backends.plan_file import SUFFIXES, read_info
     from hpe_edge.engine import PoseEngine
-    from hpe_edge.info import describe
+    from hpe_edge.info import describe, describe_engine
 
+    if args.model.suffix.lower() in SUFFIXES and args.model.is_file():  # which can be told where it does not run, too
+        info = read_info(args.model)
+        show(info.to_json().rstrip() if args.json else describe_engine(info))
+        return 0
     with PoseEngine(args.model) as engine:
         show(engine.spec.to_json(indent=2) if args.json else describe(engine.spec))
     return 0

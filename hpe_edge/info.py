@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hpe_edge.backends.plan_file import EngineInfo
 from hpe_edge.spec import (
     AngleHead,
     AnglesDecode,
@@ -36,6 +37,31 @@ def describe(spec: ModelSpec) -> str:
         *(("reduced", _reduction(step)) for step in spec.reductions),
         ("gate", _gate(spec.gate)),
     ]
+    return _aligned(facts)
+
+
+def describe_engine(info: EngineInfo) -> str:
+    """An engine as aligned lines: what it is, then the model in it."""
+    least, best, most = info.profile
+    where = {
+        "same-gpu": "GPUs of that name",
+        "same-capability": f"all GPUs of compute capability {info.compute_capability}",
+        "ampere-plus": "all GPUs from Ampere (8.0) on",
+    }[info.hardware]
+    facts = [
+        ("engine", f"{info.precision}, {info.plan_bytes / 1e6:.1f} MB, sha256 {info.plan_sha256}"),
+        ("faces a run", f"{least} to {most}, tuned for {best}"),
+        ("TensorRT", f"{info.tensorrt}{' or newer' if info.version_compatible else ''}"),
+        ("built on", f"{info.gpu}, compute capability {info.compute_capability}; runs on {where}"),
+        *([("DLA", f"core {info.dla_core}, the GPU where it cannot")] if info.dla_core is not None else []),
+        ("built with", ", ".join(f"{name} {version}" for name, version in info.tools.items()) or "not recorded"),
+        ("built by", info.rebuild),
+        ("its gate", _gate(info.gate)),
+    ]
+    return f"{_aligned(facts)}\n\n{describe(info.spec)}"
+
+
+def _aligned(facts: list[tuple[str, str]]) -> str:
     width = max(len(name) for name, _ in facts)
     return "\n".join(f"{name:{width}}  {value}" for name, value in facts)
 

@@ -24,6 +24,7 @@ from tiny_model import tiny_spec, write_tiny_model
 from hpe_edge import BackendError, InputError, ModelError, ModelNotFoundError, PoseEngine
 from hpe_edge.backends.plan_file import EngineInfo, digest, read_info, sidecar
 from hpe_edge.backends.tensorrt import TensorRTContext, load_engine
+from hpe_edge.cli import main
 
 BOXES = np.float32([[10, 10, 50, 60], [-20, 5, 40, 70], [60, 20, 90, 45]])
 VERSIONS = ("8.6.1", "10.0.1", "10.3.0", "10.13.3.9", "11.4.0.106")
@@ -405,6 +406,25 @@ def test_no_gpu_is_noticed_before_tensorrts_runtime_starts(
     monkeypatch.setattr(cuda.driver, "cuInit", no_library)
     with pytest.raises(BackendError, match=r"no working NVIDIA GPU.*libcuda\.so\.1"):
         PoseEngine(engine_file())
+
+
+def test_info_needs_neither_tensorrt_nor_a_gpu(
+    engine_file: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    path = engine_file(hardware="ampere-plus", version_compatible=True, dla_core=0, tools={"onnx": "1.23"})
+    assert main(["info", str(path)]) == 0
+    said = capsys.readouterr().out
+    for word in (
+        "fp16", "1 to 16, tuned for 4", "10.3.0 or newer", "Fake GPU, compute capability 8.7",
+        "runs on all GPUs from Ampere", "core 0", "onnx 1.23", "python -m export.trt tiny.onnx --fp16", "not run", "architecture", "66 bins",
+    ):  # fmt: skip
+        assert word in said
+    assert main(["info", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(sidecar(path).read_text())
+    sidecar(path).unlink()
+    assert main(["info", str(path)]) == 1
+    assert "no tiny.engine.json beside it" in capsys.readouterr().err
 
 
 def test_a_runtime_that_does_not_start(cuda: FakeCuda, trt: FakeTensorRT, engine_file: Write) -> None:

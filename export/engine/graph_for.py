@@ -50,12 +50,13 @@ def graph_for(
 ) -> ModelProto:
     """A copy of the graph, ready for the parser.
 
-    Where precision is set in the graph, FP32 becomes FP16 here. A batch that is not a range is fixed, and outputs that
+    Where precision is set in the graph, FP32 becomes FP16 here, as flags would have it elsewhere, also between what is
+    INT8. A batch that is not a range is fixed, and outputs that
     the spec does not name are left out.
     """
     ready = ModelProto()
     ready.CopyFrom(model)
-    if precision == "fp16" and version.typed and not graph_precision(ready.SerializeToString()).half:
+    if precision != "fp32" and version.typed and not graph_precision(ready.SerializeToString()).half:
         from export.half import to_half
 
         ready = to_half(ready)

@@ -9,12 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
 import onnxruntime
-from numpy.typing import NDArray
 from onnx import ModelProto
 
 from export.command import limits_of
@@ -24,8 +21,9 @@ from export.engine.layers import layer_table
 from export.engine.settings import Settings, Version
 from export.engine.timing_cache import cache_file
 from export.faces import gate_faces
-from export.gate import FP16_LIMITS, INT8_LIMITS, ONNX_LIMITS, Report, Runner, poses_of
-from export.onnx_file import open_unchanged, read_onnx
+from export.gate import FP16_LIMITS, INT8_LIMITS, ONNX_LIMITS, Report, poses_of
+from export.onnx_file import open_unchanged, read_onnx, session_runner
+from export.places import as_typed, check_output
 from export.prove import prove_backend
 from export.say import say, say_passed, size
 from hpe_edge.atomic import Pending, output_error
@@ -35,7 +33,6 @@ from hpe_edge.backends.plan_file import SUFFIXES, EngineInfo, digest, sidecar
 from hpe_edge.backends.tensorrt import TensorRTBackend
 from hpe_edge.backends.tensorrt_library import load_tensorrt
 from hpe_edge.errors import InputError, ModelNotFoundError
-from hpe_edge.spec import ModelSpec
 from hpe_edge.version import __version__
 
 _LIMITS = {"fp32": ONNX_LIMITS, "fp16": FP16_LIMITS, "int8": INT8_LIMITS}
@@ -96,7 +93,7 @@ def make_engine(args: argparse.Namespace, settings: Settings) -> None:
                 pending.discard()
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         say("written", f"{out} and {sidecar(out).name}{', in place of the file that was there' if replaced else ''}")
-        say("next", f"hpe-edge run PICTURE --model {shlex.quote(str(out))} -o posed.jpg")
+        say("next", f"hpe-edge run PICTURE --model {as_typed(out)} -o posed.jpg")
 
 
 @contextlib.contextmanager
@@ -131,10 +128,8 @@ def _onnx_file(args: argparse.Namespace) -> Iterator[Path]:
 def _check_output(out: Path, args: argparse.Namespace) -> None:
     if out.suffix.lower() not in SUFFIXES:
         raise InputError(f"-o must name a file that ends in {' or '.join(SUFFIXES)}, got {out}")
-    for option, path in (("MODEL", args.model), ("--faces", args.faces), ("--boxes", args.boxes)):
-        for written in (out, sidecar(out)):
-            if path is not None and written.exists() and path.exists() and written.samefile(path):
-                raise InputError(f"the output and {option} are the same file {path}; name another output with -o")
+    for written in (out, sidecar(out)):
+        check_output(written, [("MODEL", args.model), ("--faces", args.faces), ("--boxes", args.boxes)])
 
 
 def _prove(
@@ -145,7 +140,8 @@ def _prove(
     faces = gate_faces(spec.crop, spec.input, args.faces, args.boxes)
     say("faces", faces.source, *faces.notes)
     session = open_unchanged(path, model)
-    reference = poses_of(_runner(session, spec, fixed_batch(model)), spec, faces.crops, _REFERENCE_BATCH)
+    batch = fixed_batch(model) or _REFERENCE_BATCH
+    reference = poses_of(session_runner(session, spec, batch), spec, faces.crops, batch)
     backend = TensorRTBackend(path, plan, info, gpu.index)
     try:
         if args.layers:
@@ -156,21 +152,6 @@ def _prove(
         backend.close()
     say_passed(reports)
     return reports
-
-
-def _runner(session: onnxruntime.InferenceSession, spec: ModelSpec, batch: int | None) -> Runner:
-    """Runs crops in ONNX Runtime, as many at a time as the graph takes."""
-
-    def run(crops: NDArray[Any]) -> list[NDArray[np.float32]]:
-        step = batch or len(crops)
-        parts = []
-        for at in range(0, len(crops), step):
-            rows = crops[at : at + step]
-            padded = np.concatenate([rows, np.zeros((step - len(rows), *rows.shape[1:]), rows.dtype)])
-            parts.append([said[: len(rows)] for said in session.run(list(spec.outputs), {spec.input.name: padded})])
-        return [np.concatenate(column) for column in zip(*parts, strict=True)]
-
-    return run
 
 
 def _write(pending: Pending, content: bytes) -> None:

@@ -23,6 +23,7 @@ from tiny_model import write_tiny_model
 
 from export.trt import main
 from hpe_edge import PoseEngine
+from hpe_edge.backends.onnx_precision import graph_precision
 from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
 from hpe_edge.backends.plan_file import read_info, sidecar
 from hpe_edge.samples import BOXES, FOLDER
@@ -164,16 +165,24 @@ def test_precision_as_each_version_takes_it(capsys, install, model, out, tmp_pat
     assert read_info(out).gate.limits == limits.get(precision, {"mean_deg": 1.0, "p99_deg": 3.0})
 
 
-@pytest.mark.parametrize("version", ["10.13.3.9", "11.4.0.106"])
-def test_fp16_is_set_in_the_graph_where_there_are_no_flags(capsys, install, model, out, version):
-    pytest.importorskip("export.half")
+def built_graph(path):
+    """What the double's parser was given."""
+    return onnx.load_from_string(path.read_bytes().split(b"\n", 2)[2])
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("version", ["10.3.0", "10.13.3.9", "11.4.0.106"])
+def test_fp16_is_set_in_the_graph_where_there_are_no_flags(capsys, install, model, out, tmp_path, version, precision):
     install(version)
-    status, said, _ = run(capsys, model, "--fp16", "-o", out)
+    if precision == "int8":
+        model = write_variant(tmp_path / "q.onnx", model, quantized=True)
+    status, said, _ = run(capsys, model, f"--{precision}", "-o", out)
     assert status == 0
-    assert "FP16 set in the graph" in said
-    built = onnx.load_from_string(out.read_bytes().split(b"\n", 2)[2])
-    assert any(tensor.data_type == TensorProto.FLOAT16 for tensor in built.graph.initializer)
-    assert built.graph.input[0].type.tensor_type.elem_type == TensorProto.FLOAT
+    assert ("FP16 set in the graph" in said) == (version != "10.3.0")
+    built = built_graph(out)
+    assert graph_precision(built.SerializeToString()) == (version != "10.3.0", precision == "int8")
+    for value in (built.graph.input[0], built.graph.output[0]):
+        assert value.type.tensor_type.elem_type == TensorProto.FLOAT
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -408,8 +417,9 @@ def test_faces_of_ones_own(capsys, install, model, out):
     assert run(capsys, model, "--boxes", BOXES, "-o", out)[0] == 2
 
 
-def test_a_checkpoint_is_converted_first(capsys, install, checkpoint, out, tmp_path, monkeypatch):
-    fake = install()
+@pytest.mark.parametrize("version", ["10.3.0", "11.4.0.106"])
+def test_a_checkpoint_is_converted_first(capsys, install, checkpoint, out, tmp_path, monkeypatch, version):
+    fake = install(version)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     status, said, errors = run(capsys, checkpoint, "--fp16", "-o", out)
@@ -419,7 +429,12 @@ def test_a_checkpoint_is_converted_first(capsys, install, checkpoint, out, tmp_p
     assert info.spec.architecture == "lightweight"
     assert info.spec.origin.checkpoint == "weights.pth"
     assert info.spec.gate.compared == "onnx with pytorch"
-    assert {flag.name for flag in fake.configs[0].flags} == {"FP16"}
+    half = [each for each in built_graph(out).graph.initializer if each.data_type == TensorProto.FLOAT16]
+    if version == "10.3.0":
+        assert {flag.name for flag in fake.configs[0].flags} == {"FP16"} and half == []
+    else:
+        assert fake.configs[0].flags == set() and len(half) > 40
+        assert info.gate.worst_deg > 1e-4, "the double computes in FP16, too"
     assert not list((tmp_path / "temporary").glob("hpe_edge*"))
 
 
