@@ -127,6 +127,12 @@ class Report:
         worst = f"worst {100 * whole.worst_deg:.3f} hundredths of a degree"
         return f"{self.compared}, {whole.crops} crops: {worst}; {self._verdict()}"
 
+    def summary(self) -> str:
+        """The figures alone, for one of several trials."""
+        whole = self.rows[_ALL]
+        figures = f"mean {whole.mean_deg:.3f}, p99 {whole.p99_deg:.3f}, worst {whole.worst_deg:.3f} degrees"
+        return f"{figures}: {'passed' if self.passed else 'failed'}"
+
     def _verdict(self) -> str:
         named = self.limits.as_dict().items()
         allowed = "; ".join(
