@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from hpe_edge.backends.base import Backend, Context
 from hpe_edge.backends.plan_file import SUFFIXES
 from hpe_edge.camera import Camera
+from hpe_edge.device_frames import host_frame
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
-from hpe_edge.ops import CropNormalize, DecodeHeads, FrameColor, Planes, check_boxes
+from hpe_edge.ops import AnyFrame, CropNormalize, DecodeHeads, FrameColor, check_boxes
 from hpe_edge.poses import Poses
 from hpe_edge.rectify import Views, look_at
 from hpe_edge.spec import Crop, ModelSpec
@@ -76,7 +77,7 @@ class PoseEngine:
 
     def __call__(
         self,
-        frame: NDArray[np.uint8] | Planes,
+        frame: AnyFrame,
         boxes: ArrayLike,
         *,
         color: FrameColor = "BGR",
@@ -91,7 +92,8 @@ class PoseEngine:
 
         Args:
             frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W]`` grey or NV12, see
-                :func:`hpe_edge.ops.crop_normalize`.
+                :func:`hpe_edge.ops.crop_normalize`. An array of PyCUDA, CuPy, torch or Numba on a GPU is copied to the
+                host first; a DLPack tensor on the CPU is taken where it lies.
             boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
             color: what the frame holds: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
             camera: the frame's, for rectified estimates.
@@ -105,6 +107,7 @@ class PoseEngine:
             BackendError: the backend failed, or the engine is closed.
         """
         checked = check_boxes(boxes)
+        frame = host_frame(frame)  # once, however many runs the faces take
         count = len(checked)
         views = None if camera is None else self._look_at(camera, checked)
         poses = Poses.empty(count)
@@ -132,7 +135,7 @@ class PoseEngine:
     def _run(
         self,
         context: Context,
-        frame: NDArray[np.uint8] | Planes,
+        frame: AnyFrame,
         boxes: NDArray[np.float32],
         poses: Poses,
         color: FrameColor,
