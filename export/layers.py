@@ -115,6 +115,20 @@ def shortcuts_of(model: ModelProto) -> list[Shortcut]:
     return found
 
 
+def unfolded_norms(model: ModelProto) -> list[str]:
+    """BatchNorms that could be part of the layer before them; one behind something else, as attention, cannot."""
+    maker = {output: node for node in model.graph.node for output in node.output}
+    readers = readers_of(model)
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type == "BatchNormalization"
+        and node.input[0] in maker
+        and maker[node.input[0]].op_type in WEIGHTED
+        and len(readers[node.input[0]]) == 1
+    ]
+
+
 def head_nodes(model: ModelProto) -> list[NodeProto]:
     """The last layers with weights, and all nodes after them: what the angles are read from.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from export.graph import opset
-from export.layers import layers_of, readers_of, shortcuts_of
+from export.layers import layers_of, readers_of, shortcuts_of, unfolded_norms
 
 NEWEST_OPSET_FP32_SCALES = 17  # of TensorRT 8.5's parser, JetPack 5's
 OLDEST_OPSET_FP16_SCALES = 19  # before, ONNX's scales are float32
@@ -248,8 +248,10 @@ def _shortcuts(graph: _Graph) -> _Found:
 
 
 def _no_batch_norm(graph: _Graph) -> _Found:
+    unfolded = unfolded_norms(graph.plain)
     for node in graph.of("BatchNormalization"):
-        yield node, "it stands by itself"
+        if node.name in unfolded:
+            yield node, "it could be part of the layer before it"
 
 
 def _left_alone(graph: _Graph) -> _Found:
@@ -279,13 +281,13 @@ RULES: dict[str, _Check] = {
     "a layer's input and weights have pairs, or neither": _both_inputs,
     "pairs stand before layers with weights and Adds, not on biases or other nodes": _where,
     "on an Add, the shortcut alone has a pair, and only behind an INT8 convolution": _shortcuts,
-    "BatchNorm is folded": _no_batch_norm,
+    "BatchNorm behind a layer is folded into it": _no_batch_norm,
     "the head, and convolutions of few channels, are left alone": _left_alone,
 }
 
 
 def check(model: ModelProto) -> list[Violation]:
-    """The rules that a graph breaks; none for a graph without Q/DQ pairs and BatchNorm. The nodes have names."""
+    """The rules that a graph breaks; its nodes have names. One without Q/DQ pairs can only have BatchNorm unfolded."""
     graph = _Graph(model)
     return [Violation(rule, node.name, what) for rule, run in RULES.items() for node, what in run(graph)]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from export.layers import Layer, layers_of, shortcuts_of
+from export.layers import Layer, layers_of, shortcuts_of, unfolded_norms
 from hpe_edge.errors import ModelError
 
 LEVELS = 127  # on each side of 0; -128 is not used, as TensorRT's kernels for weights do without it
@@ -29,12 +29,11 @@ def candidates(model: ModelProto) -> list[Layer]:
     """The layers that may be INT8.
 
     Raises:
-        ModelError: there is none, or BatchNorm stands by itself, which would then be left between INT8 layers.
+        ModelError: there is none, or a BatchNorm behind a layer would keep TensorRT from fusing what follows with it.
     """
-    normalised = [node.name for node in model.graph.node if node.op_type == "BatchNormalization"]
-    if normalised:
+    if unfolded := unfolded_norms(model):
         raise ModelError(
-            f"BatchNorm is not folded into the layer before it ({', '.join(normalised[:3])}); export the model again "
+            f"BatchNorm is not folded into the layer before it ({', '.join(unfolded[:3])}); export the model again "
             "with python -m export.onnx, which folds it"
         )
     found = [layer for layer in layers_of(model) if not layer.why_not]
