@@ -149,6 +149,14 @@ def test_what_tensorrt_is_told(model: Path, asked: list[Any], cache: Path) -> No
     assert shapes == ["image:1x3x64x64", "image:4x3x64x64", "image:8x3x64x64"]
 
 
+def test_a_version_that_cannot_say_where_timings_lie_keeps_none(
+    model: Path, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnxruntime, "__version__", "1.16.3")  # it refuses the option
+    PoseEngine(model, backend="onnxruntime-tensorrt").close()
+    assert not [name for name in asked[0][1] if "timing" in name]
+
+
 def test_engines_of_different_weights_lie_apart(
     tmp_path: Path, model: Path, asked: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

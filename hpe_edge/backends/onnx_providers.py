@@ -13,7 +13,9 @@ from hpe_edge.backends.onnx_precision import graph_precision
 from hpe_edge.cache_folder import cache_folder
 from hpe_edge.errors import BackendError, InputError
 
+# Versions before these refuse the option; found in the libraries of onnxruntime-gpu 1.16 to 1.18.
 _TF32_KNOWN_FROM = (1, 18)
+_TIMINGS_KNOWN_FROM = (1, 17)
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,12 @@ def tensorrt(
         "device_id": str(index),
         "trt_engine_cache_enable": "True",
         "trt_engine_cache_path": str(cache),
-        "trt_timing_cache_enable": "True",
-        "trt_timing_cache_path": str(cache),
         # Allowed where the graph has them, because TensorRT then insists on it; nowhere else, for they move the angles.
         "trt_fp16_enable": str(precision.half),
         "trt_int8_enable": str(precision.int8),
     }
+    if _version() >= _TIMINGS_KNOWN_FROM:  # without a path they would lie in the current folder
+        options |= {"trt_timing_cache_enable": "True", "trt_timing_cache_path": str(cache)}
     if batches is not None:  # without a range, each new number of faces would build another engine
         for which, count in zip(("min", "opt", "max"), batches, strict=True):
             options[f"trt_profile_{which}_shapes"] = f"{input_name}:{'x'.join(map(str, (count, *face)))}"
