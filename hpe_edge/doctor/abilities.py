@@ -70,7 +70,7 @@ def abilities(has: Findings) -> list[Ability]:
         ("work on pictures and videos", "hpe-edge run clip.mp4 --model model.onnx -o out.mp4", files),
         ("show a window", "hpe-edge run 0 --model model.onnx --show", _opencv(has) or _window(has)),
         ("read GStreamer pipelines", "hpe-edge run 'PIPELINE ! appsink' ...", _opencv(has) or _gstreamer(has)),
-        ("show a live page in a browser", "hpe_edge.live", [*files, *_web(has)]),
+        ("show a live page in a browser", "hpe-edge serve 0 --model model.onnx", [*files, *_web(has)]),
     ]
     return [Ability(name, use, tuple(lacks)) for name, use, lacks in table]
 
