@@ -189,7 +189,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run_arguments(run: argparse.ArgumentParser) -> None:
     run.add_argument("source", metavar="SOURCE", help="picture, folder, pattern, video, camera, stream or -, see below")
-    run.add_argument("--model", type=Path, metavar="MODEL", help="made by export.onnx or export.trt; required")
+    run.add_argument("--model", type=Path, metavar="MODEL", help="by python -m export.onnx or export.trt; required")
 
     results = run.add_argument_group("results")
     results.add_argument(

@@ -57,9 +57,9 @@ class OnnxRuntimeBackend:
         self.device = device
         self.session = open_session(path, threads, provider=provider)
         self.spec = read_spec(self.session, path)
-        fixed_batch, self._columns = check_graph(self.session, self.spec, path)
-        self._fixed = fixed_batch is not None
-        self.max_batch = fixed_batch or _DYNAMIC_MAX_BATCH
+        fixed, self._columns = check_graph(self.session, self.spec, path)
+        self.fixed_batch = fixed is not None
+        self.max_batch = fixed or _DYNAMIC_MAX_BATCH
         self._memory = None if index is None else ("cuda", index)
         cleanup = contextlib.ExitStack()
         self._allocate: Allocate = np.zeros if index is None else _pinned(index, cleanup)
@@ -68,7 +68,7 @@ class OnnxRuntimeBackend:
     def context(self) -> OnnxRuntimeContext:
         """A fresh set of buffers for one caller at a time."""
         return OnnxRuntimeContext(
-            self.session, self.spec, self._columns, self.max_batch, self._fixed, self._memory, self._allocate
+            self.session, self.spec, self._columns, self.max_batch, self.fixed_batch, self._memory, self._allocate
         )
 
     def close(self) -> None:
