@@ -42,6 +42,7 @@ class FakeTensorRT:
         out_of_memory: no execution context can be made.
         executions: weak references to every execution context that was made.
         flags: of every network that was made.
+        mistakes: what went away too late or too early.
     """
 
     def __init__(self, cuda: FakeCuda, version: str = "10.3.0") -> None:
@@ -55,6 +56,7 @@ class FakeTensorRT:
         self.dla_cores = 0
         self.fail_build = ""
         self.out_of_memory = False
+        self.mistakes: list[str] = []
         self.executions: list[weakref.ref[Any]] = []
         self.module = self._module(version)
 
@@ -298,7 +300,8 @@ class Runtime:
         if header["compatible"] and not self.engine_host_code_allowed:
             fake.error(self._logger, "Host code in a plan is not allowed.")
             return None
-        return Engine(fake, self._logger, header, onnx.load_from_string(body))
+        kind = OlderEngine if fake.numbers < (10,) else Engine
+        return kind(fake, self._logger, header, onnx.load_from_string(body))
 
 
 class Engine:
@@ -313,8 +316,10 @@ class Engine:
         self.tensors = {value.name: value for value in (model.graph.input[0], *model.graph.output)}
         size = "device_memory_size" if fake.numbers < (10, 1) else "device_memory_size_v2"
         setattr(self, size, _BETWEEN_BYTES)
-        if fake.numbers < (10,):
-            self.create_execution_context_without_device_memory = self._execution
+
+    def __del__(self) -> None:
+        if not self._fake.cuda.stack:
+            self._fake.mistakes.append("an engine went with no current context")
 
     @property
     def num_io_tensors(self) -> int:
@@ -349,9 +354,17 @@ class Engine:
         if self._fake.out_of_memory:
             self._fake.error(self._logger, "Requested amount of GPU memory (4096 bytes) could not be allocated.")
             return None
-        made = Execution(self._fake, self._logger, self, self._header["profile"])
+        kind = NewerExecution if self._fake.numbers >= (10, 1) else Execution
+        made = kind(self._fake, self._logger, self, self._header["profile"])
         self._fake.executions.append(weakref.ref(made))
         return made
+
+
+class OlderEngine(Engine):
+    """Before TensorRT 10."""
+
+    def create_execution_context_without_device_memory(self) -> Execution | None:
+        return self._execution()
 
 
 class Execution:
@@ -361,8 +374,14 @@ class Execution:
         self._shape: tuple[int, ...] = ()
         self._memory: int | None = None
         self._warm = self._captured = False
-        if fake.numbers >= (10, 1):
-            self.set_device_memory = self._set_device_memory
+
+    def __del__(self) -> None:
+        try:
+            self._fake.cuda.check_range(self._memory or 0, _BETWEEN_BYTES, True)
+        except AssertionError:
+            self._fake.mistakes.append("the memory of an execution context went before it did")
+        if not self._fake.cuda.stack:
+            self._fake.mistakes.append("an execution context went with no current context")
 
     @property
     def device_memory(self) -> int | None:
@@ -419,6 +438,13 @@ class Execution:
             said = np.ascontiguousarray(said)
             cuda.check_range(self._addresses[name], said.nbytes, True)
             ctypes.memmove(self._addresses[name], said.ctypes.data, said.nbytes)
+
+
+class NewerExecution(Execution):
+    """From TensorRT 10.1 on."""
+
+    def set_device_memory(self, memory: int, size: int) -> None:
+        self._set_device_memory(memory, size)
 
 
 class Inspector:

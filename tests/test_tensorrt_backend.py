@@ -81,13 +81,14 @@ def engine_file(tmp_path: Path, onnx_file: Path) -> Write:
 def test_the_answers_are_onnx_runtimes(
     cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch, onnx_file: Path, engine_file: Write, frame: Any, version: str
 ) -> None:
-    FakeTensorRT(cuda, version).install(monkeypatch)
+    trt = FakeTensorRT(cuda, version).install(monkeypatch)
     with PoseEngine(onnx_file) as reference, PoseEngine(engine_file(version)) as engine:
         assert engine.device == "cuda:0"
         assert engine.spec == reference.spec
         for boxes in (BOXES, BOXES[:1], BOXES, np.repeat(BOXES, 12, axis=0), BOXES[:0]):
             np.testing.assert_allclose(engine(frame, boxes).angles, reference(frame, boxes).angles, atol=1e-4)
-    assert cuda.leaks() == {} and cuda.stack == []
+    gc.collect()
+    assert cuda.leaks() == {} and cuda.stack == [] and trt.mistakes == []
 
 
 @pytest.mark.parametrize("suffix", [".plan", ".ENGINE"])
@@ -120,7 +121,8 @@ def test_a_network_that_cannot_be_captured_runs_without_graphs(
         for _ in range(2):
             np.testing.assert_allclose(engine(frame, BOXES).angles, reference(frame, BOXES).angles, atol=1e-4)
     assert cuda.launches == 0
-    assert cuda.leaks() == {}
+    gc.collect()
+    assert cuda.leaks() == {} and trt.mistakes == []
 
 
 @pytest.mark.parametrize("profile", [(4, 4, 4), (3, 4, 8), (2, 2, 2)])
@@ -184,7 +186,7 @@ def test_a_forgotten_engine_frees_everything(cuda: FakeCuda, trt: FakeTensorRT, 
     del engine
     gc.collect()
     assert cuda.leaks() == {}
-    assert all(made() is None for made in trt.executions)
+    assert all(made() is None for made in trt.executions) and trt.mistakes == []
 
 
 @pytest.mark.parametrize("device", [0, 1])
@@ -417,7 +419,8 @@ def test_info_needs_neither_tensorrt_nor_a_gpu(
     said = capsys.readouterr().out
     for word in (
         "fp16", "1 to 16, tuned for 4", "10.3.0 or newer", "Fake GPU, compute capability 8.7",
-        "runs on all GPUs from Ampere", "core 0", "onnx 1.23", "python -m export.trt tiny.onnx --fp16", "not run", "architecture", "66 bins",
+        "runs on all GPUs from Ampere", "core 0", "onnx 1.23",
+        "python -m export.trt tiny.onnx --fp16", "not run", "architecture", "66 bins",
     ):  # fmt: skip
         assert word in said
     assert main(["info", str(path), "--json"]) == 0
