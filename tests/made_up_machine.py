@@ -104,6 +104,7 @@ def desktop() -> MadeUpMachine:
             "onnx_session CUDAExecutionProvider": gpu,
             "onnx_session TensorrtExecutionProvider": gpu,
             "opencv_build": OPENCV,
+            "tensorrt_import": {"version": "10.9.0.34", "stderr": ""},
         },
         installed={
             "onnxruntime-gpu": "1.22.0",

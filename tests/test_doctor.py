@@ -142,6 +142,26 @@ def test_onnx_runtimes_tensorrt_that_does_not_start() -> None:
     assert can[CUDA].able and "cannot find libnvinfer.so.10" in said and "pip install tensorrt-cu12" in said
 
 
+def test_a_tensorrt_that_cannot_be_imported() -> None:
+    machine = made_up.desktop()
+    machine.trials["tensorrt_import"] = {"problem": "libnvinfer.so.10: cannot open shared object file", "stderr": ""}
+    has, can = examined(machine)
+    assert has["tensorrt"].status == "broken" and "libnvinfer.so.10" in has["tensorrt"].text
+    assert can[RUN_ENGINES].lacks[0].todo == (
+        "pip uninstall -y tensorrt-cu12 tensorrt-cu12-bindings tensorrt-cu12-libs",
+        "pip install tensorrt-cu12",
+    )
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_tensorrt_is_imported_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, works: bool) -> None:
+    source = "__version__ = '10.3.0'\ndef __getattr__(name): raise SystemExit(name)\n"
+    (tmp_path / "tensorrt.py").write_text(source if works else "raise ImportError('no libnvinfer')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    answer = ThisMachine().trial("tensorrt_import")
+    assert answer == {"version": "10.3.0", "stderr": ""} if works else {"problem": "no libnvinfer", "stderr": ""}
+
+
 def test_a_gpu_without_a_driver() -> None:
     machine = made_up.bare_server()
     machine.commands["lspci"] = (

@@ -102,6 +102,7 @@ def tensorrt(
         "trt_engine_cache_enable": "True",
         "trt_engine_cache_path": str(cache),
         # Allowed where the graph has them, because TensorRT then insists on it; nowhere else, for they move the angles.
+        # It may then use them in other layers, too.
         "trt_fp16_enable": str(precision.half),
         "trt_int8_enable": str(precision.int8),
     }

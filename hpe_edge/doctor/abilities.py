@@ -137,11 +137,14 @@ def _tensorrt(has: Findings) -> list[Lack]:
     finding = has["tensorrt"]
     if finding.found:
         return []
-    cuda = _facts(has, "gpu")["cuda"]
-    if finding.status == "broken":
-        return [Lack(finding.text, (_SYSTEM_PACKAGES,))]
-    todo = _JETPACK if has["jetson"].found else f"pip install tensorrt-cu{_major(cuda)}"
-    return [Lack("TensorRT is not installed", (todo, _SYSTEM_PACKAGES) if has["jetson"].found else (todo,))]
+    system = (_JETPACK, _SYSTEM_PACKAGES)
+    wheel = (f"pip install tensorrt-cu{_major(_facts(has, 'gpu')['cuda'])}",)
+    if finding.status == "missing":
+        return [Lack("TensorRT is not installed", system if has["jetson"].found else wheel)]
+    if finding.facts.get("version"):
+        again = (f"pip uninstall -y {' '.join(finding.facts['python'])}", *wheel)
+        return [Lack(f"TensorRT {finding.text}", system if has["jetson"].found else again)]
+    return [Lack(finding.text, (_SYSTEM_PACKAGES,))]
 
 
 def _cuda_python(has: Findings) -> list[Lack]:

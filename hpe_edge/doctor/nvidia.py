@@ -35,7 +35,7 @@ def probe_cudnn(machine: Machine) -> Finding:
 def probe_tensorrt(machine: Machine) -> Finding:
     """TensorRT for Python, and its library, which ONNX Runtime's provider needs.
 
-    Read from the lists of packages only: TensorRT's own objects crash a process in which no driver works.
+    It is imported where its package is there, but none of its objects is made: they crash where no driver works.
 
     Facts: ``python``: packages; ``version`` of the Python package, empty without; ``libraries``: first version numbers
     of libnvinfer that the loader finds; ``debian``: version of the Debian package that holds it.
@@ -47,6 +47,9 @@ def probe_tensorrt(machine: Machine) -> Finding:
     debian = next((said for major in majors if (said := debian_version(machine, f"libnvinfer{major}"))), "")
     facts = {"python": python, "version": version, "libraries": majors, "debian": debian}
     if version:
+        tried = machine.trial("tensorrt_import")
+        if "problem" in tried:
+            return Finding("broken", f"{version} for Python cannot be imported: {tried['problem']}", facts)
         return Finding("found", f"{version} for Python", facts)
     if majors:
         text = f"libnvinfer.so.{majors[-1]}{f' ({debian})' if debian else ''} is there, but not for this Python"
