@@ -17,7 +17,7 @@ FORMAT = 1  # of the JSON; rises when a field changes its meaning or goes
 _WIDTH = 110
 _LABELS = {
     "processor": "processor",
-    "native": "its paths",
+    "native": "compiled code",
     "jetson": "Jetson",
     "gpu": "NVIDIA GPU",
     "cuda": "CUDA",
