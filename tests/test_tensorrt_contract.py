@@ -280,6 +280,7 @@ def test_arguments_fit_the_real_signatures(cuda: FakeCuda, trt: MockTensorRT, bu
     calls = trt.calls()
     assert len(calls) >= 30, "the mocks have lost sight of the calls"
     settable = [*SET]
-    settable += [("IBuilderConfig", "progress_monitor")] if "IProgressMonitor" in trt.names else []
+    older = "ExecutionContextAllocationStrategy" not in trt.names
+    settable += [("IExecutionContext", "device_memory")] if older else [("IBuilderConfig", "progress_monitor")]
     said = with_bindings(version, CHECK, [version, json.dumps(settable)], json.dumps(calls))
     assert said.returncode == 0, said.stderr

@@ -556,6 +556,8 @@ def test_disk_full(capsys, install, model, out, monkeypatch):
 # Runs the command in a process of its own, on the doubles; the build waits at its first step for a signal.
 SCRIPT = """
 import atexit, sys, time
+for name in ("torch", "onnxsim"):
+    sys.modules[name] = None  # an import fails: an ONNX file needs neither
 import fake_tensorrt
 from fake_cuda import FakeCuda
 from fake_tensorrt import FakeTensorRT
@@ -576,30 +578,33 @@ def build(self, *given):
 
 original = fake_tensorrt.Builder.build_serialized_network
 fake_tensorrt.Builder.build_serialized_network = build
-fake.at_step = wait
+fake.at_step = wait if sys.argv[2] == "wait" else fake.at_step
 atexit.register(print, "libraries are unloaded")
 from export.command import interrupt_on_signals
 from export.trt import leave, main
 
 interrupt_on_signals()
-leave(main(sys.argv[2:]))
+leave(main(sys.argv[3:]))
 """
+
+
+def start(version, mode, *argv, folder):
+    """Start it; ``mode`` is "wait" or "go"."""
+    tests = Path(__file__).resolve().parents[1]
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, version, mode, *map(str, argv)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}", "XDG_CACHE_HOME": str(folder)},
+    )
 
 
 @pytest.mark.parametrize("version", ["8.6.1", "10.3.0", "11.4.0.106"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_cancels_the_build_and_leaves_nothing(model, out, tmp_path, version, number):
     """Versions without a progress monitor cannot be stopped; the process then ends although the build does not."""
-    tests = Path(__file__).resolve().parents[1]
-    given = [sys.executable, "-c", SCRIPT, version, str(model), "-o", str(out)]
-    paths = f"{tests}{os.pathsep}{tests.parent}"
-    process = subprocess.Popen(
-        given,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": paths, "XDG_CACHE_HOME": str(tmp_path / "cache")},
-    )
+    process = start(version, "wait", model, "-o", out, folder=tmp_path / "cache")
     assert process.stdout is not None
     for line in process.stdout:
         if line == "building\n":
@@ -611,3 +616,11 @@ def test_a_signal_cancels_the_build_and_leaves_nothing(model, out, tmp_path, ver
     assert errors.endswith("interrupted; nothing was written\n")
     assert said.splitlines() == ([] if version == "8.6.1" else ["the build has ended", "libraries are unloaded"])
     assert names_in(out.parent) == []
+
+
+@pytest.mark.parametrize("version", ["10.3.0", "11.4.0.106"])
+def test_an_onnx_file_needs_no_torch(model, out, tmp_path, version):
+    process = start(version, "go", model, "--fp16", "-o", out, folder=tmp_path / "cache")
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert names_in(out.parent) == ["x.engine", "x.engine.json"]
