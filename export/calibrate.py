@@ -49,7 +49,7 @@ def find_ranges(
     session = _session(path, model, inner)
     largest = dict.fromkeys(tensors, 0.0)
     for name, values in _run(session, input_name, inner, tensors, crops):
-        largest[name] = max(largest[name], float(np.abs(values).max(initial=0)))
+        largest[name] = float(np.maximum(largest[name], np.abs(values).max(initial=0)))  # NaN stays NaN
     for name, value in largest.items():
         if not np.isfinite(value):
             raise ModelError(f"{path}: {name} is NaN or infinite on some faces; no range can be found for it")
@@ -97,15 +97,14 @@ def _percentile(counts: NDArray[np.int64]) -> float:
 def _entropy(counts: NDArray[np.int64]) -> float:
     """How many bins from 0 to keep, so that what INT8 makes of them is nearest to them.
 
-    For each number of bins: p is the counts with all that lies beyond added to the last one; q is the counts without
-    that, spread evenly over the bins of a level that are not empty. Taken is the smallest Kullback-Leibler divergence.
+    For each number of bins: p is the counts with all that lies beyond added to the last that is not empty; q is the
+    counts without that, spread evenly over the bins of a level that are not empty. Taken is the smallest
+    Kullback-Leibler divergence.
     """
     if counts.sum() == 0:
         return 0.0
     counts = counts.copy()
-    counts[0] = counts[
-        1
-    ]  # what an activation function sets to 0 costs nothing at any scale, and would outweigh all else
+    counts[0] = counts[1]  # zeros of an activation function cost nothing at any scale, and would outweigh all else
     best, found = np.inf, _BINS
     tail = counts.sum() - np.cumsum(counts)
     for kept in range(_LEVELS, _BINS + 1, 4):
@@ -115,7 +114,10 @@ def _entropy(counts: NDArray[np.int64]) -> float:
         sums = np.bincount(level, p, _LEVELS)
         sizes = np.bincount(level, filled, _LEVELS)
         q = np.where(filled, (sums / np.maximum(sizes, 1))[level], 0)
-        p[-1] += tail[kept - 1]
+        if tail[kept - 1]:
+            if not filled.any():
+                continue
+            p[np.flatnonzero(filled)[-1]] += tail[kept - 1]
         divergence = _divergence(p, q)
         if divergence < best:
             best, found = divergence, kept
