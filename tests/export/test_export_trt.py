@@ -21,6 +21,7 @@ from fake_tensorrt import FakeTensorRT
 from onnx import TensorProto, helper, numpy_helper
 from tiny_model import write_tiny_model
 
+from export.engine import progress
 from export.trt import main
 from hpe_edge import PoseEngine
 from hpe_edge.backends.onnx_precision import graph_precision
@@ -353,6 +354,33 @@ def test_no_place_for_the_timing_cache_spoils_nothing(capsys, install, model, ou
     status, said, _ = run(capsys, model, "-o", out)
     assert status == 0
     assert "the times are not kept" in said
+
+
+def test_progress_is_that_of_the_outermost_phase(capsys, install, model, out, monkeypatch):
+    bars = []
+
+    class Bar:
+        def __init__(self, total, desc, **_):
+            self.n, self.total, self.seen = 0, total, [desc]
+            bars.append(self)
+
+        def update(self, count):
+            self.n += count
+
+        def set_postfix_str(self, text):
+            self.seen.append(text)
+
+        def close(self):
+            self.seen.append("closed")
+
+    monkeypatch.setattr(progress, "tqdm", Bar)
+    install("8.6.1")
+    assert run(capsys, model, "-o", out)[0] == 0 and bars == []
+    install("10.3.0")
+    assert run(capsys, model, "-o", out)[0] == 0
+    (bar,) = bars
+    assert (bar.n, bar.total) == (3, 3)
+    assert bar.seen == ["Building Engine", "Tactic Selection", "closed"]
 
 
 def test_the_parsers_errors_name_the_node(capsys, install, model, out):
