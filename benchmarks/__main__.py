@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from benchmarks import accuracy, engine, ops, rectification, smoothing
+from benchmarks import accuracy, engine, ops, precision, rectification, smoothing
 from benchmarks.environment import environment
 from benchmarks.report import document, heading, table, verdicts
 from benchmarks.suite import Suite
@@ -17,7 +17,14 @@ from benchmarks.timing import FULL, QUICK, Result
 from hpe_edge.atomic import Pending
 from hpe_edge.errors import HpeEdgeError
 
-SUITES: tuple[Suite, ...] = (ops.SUITE, engine.SUITE, accuracy.SUITE, rectification.SUITE, smoothing.SUITE)
+SUITES: tuple[Suite, ...] = (
+    ops.SUITE,
+    engine.SUITE,
+    accuracy.SUITE,
+    precision.SUITE,
+    rectification.SUITE,
+    smoothing.SUITE,
+)
 
 _EPILOG = """\
 Before anything is timed, the answers of all alternatives are compared; where they differ by more than the stated
@@ -27,6 +34,7 @@ examples:
   python -m benchmarks ops
   python -m benchmarks engine --model model.onnx --json engine.json
   python -m benchmarks accuracy --model model.onnx --labels photos/labels.csv
+  python -m benchmarks precision --forms model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
   python -m benchmarks rectification --model model.onnx --labels photos/labels.csv
   python -m benchmarks smoothing --records poses.csv --plot smoothing.png
 """

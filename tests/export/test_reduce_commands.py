@@ -1,4 +1,4 @@
-"""export.fp16 and export.int8 as commands: what they write, say and return, and that a failure leaves nothing behind."""
+"""export.fp16 and export.int8 as commands: what they write, say and return; a failure leaves nothing behind."""
 
 from __future__ import annotations
 
