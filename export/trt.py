@@ -25,8 +25,8 @@ def main(argv: list[str] | None = None) -> int:
         The exit status: 0 done, 1 a failure, 2 wrong usage, 3 the gate failed, 128 + n stopped by signal n.
     """
     advice = (
-        "Keep the layers that lose most in a higher precision: python -m export.fp16 and export.int8 find them and "
-        "write such an ONNX file; or set other limits with --mean-deg, --p99-deg and --worst-deg"
+        "FP16 loses less than INT8, and FP32 than FP16; python -m export.int8 --auto finds the layers that lose most "
+        "and keeps them out of INT8; --mean-deg, --p99-deg and --worst-deg set other limits"
     )
     return answered(lambda: _parse(argv), _make, advice)
 

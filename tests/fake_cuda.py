@@ -108,6 +108,11 @@ class FakeCuda:
         self.stack.append(context)
         return context
 
+    def destroy_context(self, context: Handle) -> None:
+        """What is in it can't be reached any more."""
+        del self._contexts[context]
+        self.stack[:] = [each for each in self.stack if each != context]
+
     def enqueue(self, stream: int, work: Callable[[], None]) -> None:
         """Put work on a stream, as a library does that runs kernels."""
         self._need_context()

@@ -204,6 +204,16 @@ def test_someone_elses_context_stays_current(
     assert cuda.stack == [theirs] and cuda.leaks() == {}
 
 
+def test_someone_elses_context_may_end_first(cuda: FakeCuda, trt: FakeTensorRT, engine_file: Write, frame: Any) -> None:
+    theirs = cuda.make_context(0)
+    engine = PoseEngine(engine_file())
+    engine(frame, BOXES)
+    cuda.destroy_context(theirs)
+    with pytest.raises(BackendError, match="entering the CUDA context failed with CUDA_ERROR_INVALID_CONTEXT"):
+        engine(frame, BOXES)
+    engine.close()
+
+
 def test_another_gpu_is_asked_for(cuda: FakeCuda, trt: FakeTensorRT, engine_file: Write, frame: Any) -> None:
     cuda.devices.insert(0, ("Other GPU", (9, 0)))
     with PoseEngine(engine_file(), device="cuda:1") as engine:
