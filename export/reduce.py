@@ -15,6 +15,7 @@ from onnx import ModelProto
 from export import graph
 from export.faces import Faces
 from export.gate import GateFailed, Limits, Report, check_reference, compare, poses_of
+from export.half_rounding import rounding
 from export.onnx_file import open_unchanged, read_onnx, session_runner
 from export.places import as_typed
 from export.prove import prove
@@ -79,9 +80,12 @@ def reduced(original: Original, step: Reduction, made: ModelProto) -> ModelSpec:
 
 
 def poses_as_written(path: Path, model: ModelProto, spec: ModelSpec, crops: NDArray[Any]) -> Poses:
-    """Poses of crops by a graph that ONNX Runtime does not rearrange: it moves Q/DQ pairs, which changes the rounding,
-    and TensorRT starts from the graph as it stands."""
-    runner = session_runner(open_unchanged(path, model), spec, graph.batch(model) or _BATCH)
+    """Poses of crops by the very graph, as TensorRT takes it.
+
+    ONNX Runtime does not rearrange it, for it would move Q/DQ pairs, which changes the rounding; and what is FP16 is
+    rounded to it.
+    """
+    runner = session_runner(open_unchanged(path, rounding(model)), spec, graph.batch(model) or _BATCH)
     return poses_of(runner, spec, crops, len(crops))
 
 

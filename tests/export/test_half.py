@@ -9,6 +9,7 @@ import tiny_nets
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from export.half import losses, to_half
+from export.half_rounding import rounding
 from export.onnx_file import open_unchanged
 from export.quantize import candidates, quantize
 
@@ -81,6 +82,40 @@ def test_numbers_that_half_does_not_hold_are_named():
     found = losses(net, to_half(net))
     assert [str(loss) for loss in found] == ["first.w: 1 too small for FP16, 1 too large for FP16"]
     assert losses(tiny_nets.residual_net(), to_half(tiny_nets.residual_net())) == []
+
+
+def half_conv(data: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """A convolution of one pixel with FP16 in and out, and float64 sums."""
+    exact = np.einsum("oc,nchw->nohw", weights[:, :, 0, 0].astype(np.float64), data.astype(np.float64))
+    with np.errstate(over="ignore"):
+        return (exact + bias.astype(np.float64)[:, None, None]).astype(np.float16)
+
+
+def test_rounding_is_numpys_float16(tmp_path, images):
+    half = to_half(tiny_nets.residual_net())
+    rounded = rounding(half)
+    assert {tensor.data_type for tensor in rounded.graph.initializer} == {TensorProto.FLOAT}
+    rounded.graph.output.extend(helper.make_tensor_value_info(n, 1, None) for n in ("first_out", "second_out"))
+    given, found = open_unchanged(tmp_path / "x.onnx", rounded).run(["first_out", "second_out"], {"image": images})
+    assert np.array_equal(given, given.astype(np.float16))
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in half.graph.initializer}
+    wanted = half_conv(given, constants["second.w"], constants["second.b"]).astype(np.float32)
+    # The order of the sum decides which of two neighbours is nearer, now and then.
+    assert (found == wanted).mean() > 0.99
+    assert np.abs(found - wanted).max() <= 2.0**-10 * np.abs(wanted).max()
+    plain = tiny_nets.residual_net()
+    assert rounding(plain) == plain
+
+
+def test_rounding_overflows_where_half_does(tmp_path, images):
+    """ONNX Runtime alone computes in float32 here and sees nothing."""
+    net = tiny_nets.residual_net()
+    for tensor in net.graph.initializer:
+        factor = {"first.w": 3e4, "first.b": 3e4, "second.w": 1 / 3e4}.get(tensor.name, 1.0)
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(factor), tensor.name))
+    half = to_half(net)
+    assert losses(net, half) == []
+    assert not np.isfinite(angles(tmp_path, rounding(half), images)).all()
 
 
 def test_quantised_graphs_become_opset_19_with_half_scales(tmp_path, images):

@@ -201,6 +201,19 @@ def test_fp16_that_overflows_fails_the_gate_and_the_weights_are_named(capsys, ou
     assert names_in(out.parent) == []
 
 
+def test_fp16_whose_activations_overflow_fails_the_gate(capsys, out, tmp_path):
+    """All weights fit, and on this CPU the angles are right: only rounding as FP16 does tells."""
+    net = tiny_nets.residual_net()
+    for tensor in net.graph.initializer:
+        factor = {"first.w": 3e4, "first.b": 3e4, "second.w": 1 / 3e4}.get(tensor.name, 1.0)
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(factor), tensor.name))
+    path = tiny_nets.write(net, tmp_path / "large.onnx")
+    status, _, errors = run(capsys, fp16, path, "-o", out)
+    assert status == 3
+    assert "64 of 64 crops are NaN in the candidate: the network overflows" in errors
+    assert names_in(out.parent) == []
+
+
 @pytest.mark.parametrize("command", [fp16, int8])
 def test_models_that_are_no_start_are_refused(capsys, net, out, tmp_path, command):
     faces = FACES if command is int8 else ()
