@@ -1,8 +1,9 @@
 """The suite ``precision``: what FP16 and INT8 do to a model, on labelled photos, and to its size and time on this CPU.
 
-Each form runs as :class:`hpe_edge.PoseEngine` runs it. A reduced file must be made from the float32 file it is held
-against, which its spec says. Times are of the network alone, one face, one thread: they say nothing about a GPU, for
-which these graphs are laid out.
+Each form runs as :class:`hpe_edge.PoseEngine` runs it, on a CPU that computes FP16 in float32; the figures of the
+file's own gate, with every FP16 result rounded, stand beside these. A reduced file must be made from the float32 file
+it is held against, which its spec says. Times are of the network alone, one face, one thread: they say nothing about a
+GPU, for which these graphs are laid out.
 """
 
 from __future__ import annotations
@@ -74,6 +75,9 @@ def _network(
                 parameters |= {"ranges": step.ranges, "layers in float32": len(step.kept)}
             figures = _figures(poses, reference, labels)
             figures["bytes"] = path.stat().st_size
+            if engine.spec.reductions and (gate := engine.spec.gate):
+                figures |= {"gate_faces": gate.faces, "gate_mean_deg": gate.mean_deg, "gate_p99_deg": gate.p99_deg}
+                figures["gate_worst_deg"] = gate.worst_deg
             yield Result("precision", parameters, figures=figures)
         yield timed
     finally:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
+_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
+
 
 def rounding(model: ModelProto) -> ModelProto:
     """The float32 graph; one without FP16 stays as it is."""
@@ -26,10 +28,7 @@ def rounding(model: ModelProto) -> ModelProto:
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 _widen(attribute.t)
-        if node.op_type == "Cast" and helper.get_node_attr_value(node, "to") in (
-            TensorProto.FLOAT,
-            TensorProto.FLOAT16,
-        ):
+        if node.op_type == "Cast" and helper.get_node_attr_value(node, "to") in _FLOATS:
             node.op_type = "Identity"
             del node.attribute[:]
         rounded = [name for name in node.output if name in halves]

@@ -16,7 +16,7 @@ from tiny_model import tiny_spec, write_tiny_model
 from benchmarks.__main__ import main
 from benchmarks.accuracy import COLUMNS
 from hpe_edge import PoseEngine
-from hpe_edge.spec import Numbers, Reduction
+from hpe_edge.spec import GateResult, Numbers, Reduction
 
 
 def reduced(path: Path, numbers: Numbers, off_deg: float, sha256: str) -> Path:
@@ -24,7 +24,9 @@ def reduced(path: Path, numbers: Numbers, off_deg: float, sha256: str) -> Path:
     spec = tiny_spec()
     yaw = replace(spec.decode.yaw, first_deg=spec.decode.yaw.first_deg + off_deg)
     step = Reduction(numbers, "tiny.onnx", sha256, ("a", "b"), "by hand")
-    return write_tiny_model(path, spec=replace(spec, decode=replace(spec.decode, yaw=yaw), reductions=(step,)))
+    gate = GateResult("a with b", "here", 64, 0.1, 0.2, 0.3)
+    decode = replace(spec.decode, yaw=yaw)
+    return write_tiny_model(path, spec=replace(spec, decode=decode, reductions=(step,), gate=gate))
 
 
 @pytest.fixture
@@ -61,7 +63,8 @@ def test_figures_are_those_of_the_known_change(folder: Path) -> None:
     assert forms[2]["parameters"]["ranges"] == "by hand"
     assert forms[2]["parameters"]["layers in float32"] == 2
     assert [fp32[f"{angle}_mae_deg"] for angle in ("yaw", "pitch", "roll")] == pytest.approx([1, 2, 3], abs=1e-3)
-    assert fp16 == {**fp32, "bytes": (folder / "fp16.onnx").stat().st_size}
+    gate = {"gate_faces": 64, "gate_mean_deg": 0.1, "gate_p99_deg": 0.2, "gate_worst_deg": 0.3}
+    assert fp16 == {**fp32, **gate, "bytes": (folder / "fp16.onnx").stat().st_size}
     assert int8["yaw_mae_deg"] == pytest.approx(1.5, abs=1e-3)
     assert int8["mean_mae_deg"] == pytest.approx(fp32["mean_mae_deg"] + 0.5 / 3, abs=1e-3)
     for name in ("change_mean_deg", "change_p99_deg", "change_worst_deg"):

@@ -210,7 +210,7 @@ def test_fp16_whose_activations_overflow_fails_the_gate(capsys, out, tmp_path):
     path = tiny_nets.write(net, tmp_path / "large.onnx")
     status, _, errors = run(capsys, fp16, path, "-o", out)
     assert status == 3
-    assert "64 of 64 crops are NaN in the candidate: the network overflows" in errors
+    assert "crops are NaN in the candidate: the network overflows" in errors
     assert names_in(out.parent) == []
 
 
