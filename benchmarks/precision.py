@@ -64,12 +64,12 @@ def _network(
     engines = [PoseEngine(path, threads=1) for path in paths]
     try:
         _check_forms(paths, engines)
-        timed = measure(_case(engines, photos[0], boxes[:1]), effort)
+        timed = measure(_case(paths, engines, photos[0], boxes[:1]), effort)
         reference = _poses(engines[0], photos, boxes)
         for path, engine in zip(paths, engines, strict=True):
             poses = _poses(engine, photos, boxes)
-            numbers = engine.spec.numbers
-            parameters: dict[str, str | int] = {**timed.parameters, "numbers": numbers, "photos": len(photos)}
+            form = {"file": path.stem, "numbers": engine.spec.numbers, "photos": len(photos)}
+            parameters: dict[str, str | int] = {**timed.parameters, **form}
             if engine.spec.reductions:
                 step = engine.spec.reductions[-1]
                 parameters |= {"ranges": step.ranges, "layers in float32": len(step.kept)}
@@ -95,7 +95,9 @@ def _check_forms(paths: Sequence[Path], engines: Sequence[PoseEngine]) -> None:
             raise InputError(f"{path} was not made from {paths[0]}; make it with python -m export.fp16 or export.int8")
 
 
-def _case(engines: Sequence[PoseEngine], photo: NDArray[np.uint8], box: NDArray[np.float32]) -> Case:
+def _case(
+    paths: Sequence[Path], engines: Sequence[PoseEngine], photo: NDArray[np.uint8], box: NDArray[np.float32]
+) -> Case:
     contexts = []
     for engine in engines:
         context = engine._backend.context()
@@ -103,13 +105,13 @@ def _case(engines: Sequence[PoseEngine], photo: NDArray[np.uint8], box: NDArray[
         contexts.append(context)
     alternatives = [
         Alternative(
-            engine.spec.numbers,
+            path.stem,
             "the network's run on one face, input ready",
             lambda context=context: context.run(1),  # type: ignore[misc]
             lambda outputs: {},
             {},
         )
-        for engine, context in zip(engines, contexts, strict=True)
+        for path, context in zip(paths, contexts, strict=True)
     ]
     spec = engines[0].spec
     parameters: dict[str, str | int] = {"model": spec.architecture, "size": spec.input.size}
@@ -150,7 +152,7 @@ def _budget(results: Sequence[Result]) -> list[BudgetLine]:
             before = error
             continue
         growth, change = error - before, result.figures["change_mean_deg"] or 0.0
-        what = f"{result.parameters['model']} in {numbers}"
+        what = str(result.parameters["file"])
         limit = f"<= {LARGEST_ERROR_GROWTH_DEG:g} degrees from float32's"
         met = abs(growth) <= LARGEST_ERROR_GROWTH_DEG
         lines.append(BudgetLine(f"{what}: mean absolute error", limit, f"{growth:+.3f} degrees", met))
