@@ -68,7 +68,7 @@ def _network(
         reference = _poses(engines[0], photos, boxes)
         for path, engine in zip(paths, engines, strict=True):
             poses = _poses(engine, photos, boxes)
-            form = {"file": path.stem, "numbers": engine.spec.numbers, "photos": len(photos)}
+            form: dict[str, str | int] = {"file": path.stem, "numbers": engine.spec.numbers, "photos": len(photos)}
             parameters: dict[str, str | int] = {**timed.parameters, **form}
             if engine.spec.reductions:
                 step = engine.spec.reductions[-1]
