@@ -105,8 +105,7 @@ def _constants(model: ModelProto) -> dict[str, TensorProto]:
 
 
 def _constants_to_initializers(model: ModelProto) -> None:
-    """Weights are converted where they are read, Constant nodes where they stand: in the head, they would go to FP16
-    and back."""
+    """Constant nodes become weights: they are then converted by who reads them, and :func:`losses` sees them."""
     graph = model.graph
     del graph.value_info[:]  # the converter infers it anew
     known = {each.name for each in graph.initializer}

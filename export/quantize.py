@@ -15,7 +15,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from export.layers import Layer, layers_of, shortcuts_of, unfolded_norms
 from hpe_edge.errors import ModelError
 
-LEVELS = 127  # on each side of 0; -128 is not used, as TensorRT's kernels for weights do without it
+LEVELS = 127  # on each side of 0: TensorRT's scale is the largest magnitude over 127
 _LEAST_SCALE = np.float32(2.0**-100)  # a channel of zeros has no scale of its own, and TensorRT wants one above 0
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
 

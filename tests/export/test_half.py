@@ -84,6 +84,15 @@ def test_numbers_that_half_does_not_hold_are_named():
     assert losses(tiny_nets.residual_net(), to_half(tiny_nets.residual_net())) == []
 
 
+def test_constant_nodes_are_told_of_as_weights_are():
+    net = tiny_nets.residual_net()
+    tiny = helper.make_tensor("eps", TensorProto.FLOAT, [], [1e-9])
+    net.graph.node[1].output[0] = "before"
+    net.graph.node.insert(2, helper.make_node("Constant", [], ["eps"], name="constant", value=tiny))
+    net.graph.node.insert(3, helper.make_node("Add", ["before", "eps"], ["stem_out"], name="plus"))
+    assert [str(loss) for loss in losses(net, to_half(net))] == ["eps: 1 too small for FP16"]
+
+
 def half_conv(data: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """A convolution of one pixel with FP16 in and out, and float64 sums."""
     exact = np.einsum("oc,nchw->nohw", weights[:, :, 0, 0].astype(np.float64), data.astype(np.float64))

@@ -113,6 +113,7 @@ def test_int8_then_fp16(capsys, net, out, tmp_path):
     assert "opset 19" in said
     assert spec.gate is not None
     assert spec.gate.compared == "int8+fp16 with int8"
+    assert spec.gate.limits == {"mean_deg": 30, "p99_deg": 60}  # INT8's, not FP16's, which has one for the worst
 
 
 def test_the_same_every_time(net, tmp_path):
@@ -136,6 +137,17 @@ def test_calibration_is_kept_and_taken_again(capsys, net, out, tmp_path, monkeyp
     kept.write_text(kept.read_text().replace('"stem_out": ', '"stem_out": 9'))
     assert run(capsys, int8, *argv, out)[0] == 0
     assert out.read_bytes() != first
+
+
+def test_a_calibration_of_another_model_is_refused(capsys, net, out, tmp_path):
+    kept = tmp_path / "ranges.json"
+    assert run(capsys, int8, net, *FACES, *LOOSE, "--calibration", kept, "-o", out)[0] == 0
+    out.unlink()
+    other = tiny_nets.write(tiny_nets.residual_net(head_scale=21.0), tmp_path / "other.onnx")
+    status, _, errors = run(capsys, int8, other, *FACES, *LOOSE, "--calibration", kept, "-o", out)
+    assert status == 1
+    assert "is the calibration of another model" in errors
+    assert names_in(out.parent) == []
 
 
 def steep_net() -> onnx.ModelProto:
