@@ -20,6 +20,7 @@ import tiny_nets
 from onnx import helper, numpy_helper
 
 from export import fp16, int8, quantized, reduce
+from export.qdq_rules import check
 from hpe_edge import PoseEngine
 from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
 from hpe_edge.geometry import geodesic_deg, wrap_deg
@@ -101,6 +102,18 @@ def test_int8_file_says_what_it_was_made_from(capsys, net, out):
         "--int8",
     ):
         assert words in said
+
+
+@pytest.mark.parametrize("opset", [11, 13, 18, 20])
+def test_other_opsets_become_one_that_int8_can_have(capsys, out, tmp_path, opset):
+    net = tiny_nets.residual_net()
+    path = tiny_nets.write(
+        tiny_nets.model_of(list(net.graph.node), list(net.graph.initializer), opset), tmp_path / "n.onnx"
+    )
+    status, _, errors = run(capsys, int8, path, *FACES, *LOOSE, "-o", out)
+    assert (status, errors) == (0, "")
+    assert onnx.load(out).opset_import[0].version == (13 if opset == 13 else 17)
+    assert check(onnx.load(out)) == []
 
 
 def test_int8_then_fp16(capsys, net, out, tmp_path):
