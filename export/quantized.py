@@ -20,7 +20,16 @@ from export.layers import Layer, layers_of, name_nodes
 from export.places import check_output
 from export.qdq_rules import NEWEST_OPSET_FP32_SCALES, check
 from export.quantize import candidates, is_quantized, quantize, tensors_to_calibrate
-from export.reduce import Original, as_written, commit, poses_as_written, prove_reduced, read_original, reduced
+from export.reduce import (
+    Original,
+    as_rearranged,
+    as_written,
+    commit,
+    poses_as_written,
+    prove_reduced,
+    read_original,
+    reduced,
+)
 from export.say import say
 from export.sensitivity import costs, fewest_kept, table
 from hpe_edge.atomic import Pending
@@ -137,7 +146,11 @@ def _build(
         return model
 
     def passes(kept: Sequence[str]) -> bool:
-        report = as_written(reference, _COMPARED, original.path, quantized(kept), original.spec, faces, limits)
+        model = quantized(kept)
+        for run in (as_written, as_rearranged):
+            report = run(reference, _COMPARED, original.path, model, original.spec, faces, limits)
+            if not report.passed:
+                break
         say("tried", f"{len(kept)} of {len(layers)} layers kept: {report.summary()}")
         return report.passed
 

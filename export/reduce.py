@@ -21,6 +21,7 @@ from export.places import as_typed
 from export.prove import prove
 from export.say import say, say_passed, size
 from hpe_edge.atomic import Pending
+from hpe_edge.backends.onnxruntime import open_session
 from hpe_edge.errors import ModelError, ModelNotFoundError
 from hpe_edge.poses import Poses
 from hpe_edge.spec import METADATA_KEY, ModelSpec, Reduction
@@ -28,6 +29,7 @@ from hpe_edge.version import __version__
 
 _TOOLS = ("onnx", "onnxruntime")
 _BATCH = 8
+_REARRANGED = ", as ONNX Runtime rearranges it"
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def prove_reduced(
         say("gate", *written.table().splitlines())
         raise GateFailed(written)
     graph.save(model, spec, pending)
-    reports = prove(reference, f"{compared}, as ONNX Runtime rearranges it", pending.temp, spec, faces, limits)
+    reports = prove(reference, f"{compared}{_REARRANGED}", pending.temp, spec, faces, limits)
     say_passed([written, *reports])
     spec = replace(spec, gate=written.result())
     graph.save(model, spec, pending)
@@ -129,6 +131,16 @@ def as_written(
     check_reference(reference, compared.partition(" with ")[2])
     poses = poses_as_written(path, model, spec, faces.crops)
     return compare(reference, poses, compared=compared, source=faces.source, limits=limits)
+
+
+def as_rearranged(
+    reference: Poses, compared: str, path: Path, model: ModelProto, spec: ModelSpec, faces: Faces, limits: Limits
+) -> Report:
+    """The comparison of a graph as ONNX Runtime rearranges it for this machine; see :func:`as_written`."""
+    session = open_session(path, graph=model.SerializeToString())
+    batch = graph.batch(model) or _BATCH
+    poses = poses_of(session_runner(session, spec, batch), spec, faces.crops, len(faces.crops))
+    return compare(reference, poses, compared=f"{compared}{_REARRANGED}", source=faces.source, limits=limits)
 
 
 def commit(out: Path, pendings: list[Pending], precision: str) -> None:
