@@ -25,6 +25,7 @@ examples:
   hpe-edge serve 0 --model model.onnx                      watch it in a browser
   hpe-edge plot poses.csv -o angles.png                    draw angles over time
   hpe-edge info model.onnx                                 what the model is
+  hpe-edge doctor                                          what this machine can do, and what it lacks
 
 exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP; cameras, streams
 and serve have no other end, so for them these signals mean done
@@ -132,6 +133,10 @@ def _dispatch(argv: Sequence[str] | None) -> int:
             return run_command(args)
         if args.command == "plot":
             return _plot(args)
+        if args.command == "doctor":
+            from hpe_edge.doctor.report import doctor_command
+
+            return doctor_command(args.json)
         return _info(args)
     except SystemExit as wanted:  # argparse ends the process after --help, --version and wrong usage
         show()
@@ -156,9 +161,14 @@ def _need_opencv() -> None:
 
 
 def _info(args: argparse.Namespace) -> int:
+    from hpe_edge.backends.plan_file import SUFFIXES, read_info
     from hpe_edge.engine import PoseEngine
-    from hpe_edge.info import describe
+    from hpe_edge.info import describe, describe_engine
 
+    if args.model.suffix.lower() in SUFFIXES and args.model.is_file():  # which can be told where it does not run, too
+        info = read_info(args.model)
+        show(info.to_json().rstrip() if args.json else describe_engine(info))
+        return 0
     with PoseEngine(args.model) as engine:
         show(engine.spec.to_json(indent=2) if args.json else describe(engine.spec))
     return 0
@@ -213,12 +223,15 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="say what a model file is", allow_abbrev=False)
     info.add_argument("model", type=Path, metavar="MODEL", help="made by python -m export.onnx")
     info.add_argument("--json", action="store_true", help="print the spec as JSON")
+
+    doctor = commands.add_parser("doctor", help="say what this machine can do, and what it lacks", allow_abbrev=False)
+    doctor.add_argument("--json", action="store_true", help="print it as JSON")
     return parser
 
 
 def _add_run_arguments(run: argparse.ArgumentParser) -> None:
     run.add_argument("source", metavar="SOURCE", help="picture, folder, pattern, video, camera, stream or -, see below")
-    run.add_argument("--model", type=Path, metavar="MODEL.onnx", help="made by python -m export.onnx; required")
+    run.add_argument("--model", type=Path, metavar="MODEL", help="by python -m export.onnx or export.trt; required")
 
     results = run.add_argument_group("results")
     results.add_argument(
@@ -275,7 +288,7 @@ def _add_run_arguments(run: argparse.ArgumentParser) -> None:
     other.add_argument("--frames", type=_whole, metavar="N", help="end after N frames")
     other.add_argument("--raw", metavar="WxH[@FPS]", help="size and rate of raw frames on standard input")
     other.add_argument("--pixels", metavar="FORMAT", help="theirs: bgr24 (default), rgb24, gray8 or nv12")
-    other.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:INDEX")
+    other.add_argument("--device", help="cpu, cuda or cuda:INDEX; default: cpu for .onnx, cuda for .engine")
     other.add_argument("--threads", type=_threads, metavar="N", help="cores to share out; default: all")
 
 

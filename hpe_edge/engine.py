@@ -11,18 +11,22 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.backends.base import Backend, Context
+from hpe_edge.backends.plan_file import SUFFIXES
 from hpe_edge.camera import Camera
+from hpe_edge.device_frames import host_frame
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
-from hpe_edge.ops import CropNormalize, DecodeHeads, FrameColor, Planes, check_boxes
+from hpe_edge.ops import AnyFrame, CropNormalize, DecodeHeads, FrameColor, check_boxes
 from hpe_edge.poses import Poses
 from hpe_edge.rectify import Views, look_at
 from hpe_edge.spec import Crop, ModelSpec
 
+BackendName = Literal["onnxruntime", "onnxruntime-tensorrt", "tensorrt"]
 Timer = Callable[[str], AbstractContextManager[object]]
 
 _UNTIMED = nullcontext()
@@ -43,18 +47,22 @@ class PoseEngine:
         self,
         model: str | os.PathLike[str] | None = None,
         *,
-        device: str = "cpu",
+        device: str | None = None,
+        backend: BackendName | None = None,
         crop: Crop | None = None,
         threads: int | None = None,
     ) -> None:
         """Load a model.
 
         Args:
-            model: an ONNX file made by ``python -m export.onnx``.
-            device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``.
+            model: an ONNX file made by ``python -m export.onnx``, or a TensorRT engine by ``python -m export.trt``.
+            device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; None: the first GPU where TensorRT runs it, else the CPU.
+            backend: what runs it: ``"onnxruntime"`` or ``"onnxruntime-tensorrt"`` an ONNX file, the latter on a GPU by
+                TensorRT, which builds an engine the first time (minutes; kept in the user's cache folder);
+                ``"tensorrt"`` an engine. None: ONNX Runtime or TensorRT, as the file's extension says.
             crop: what is cut out around a box, in place of the model's own. The best margins also depend on how tightly
                 the detector's boxes fit.
-            threads: CPU threads that one call may use; None leaves it to the backend (all cores).
+            threads: CPU threads that one call may use; None leaves it to the backend (all cores). An engine uses none.
 
         Raises:
             ModelNotFoundError: no such file, or no model was named.
@@ -63,7 +71,7 @@ class PoseEngine:
         """
         if crop is not None and not isinstance(crop, Crop):
             raise InputError(f"crop must be a hpe_edge.Crop, got {type(crop).__name__}")
-        self._backend = _load(_model_path(model), device, threads)
+        self._backend = _load(_model_path(model), device, backend, threads)
         self.spec: ModelSpec = self._backend.spec
         self.crop: Crop = crop or self.spec.crop
         self.device: str = self._backend.device
@@ -77,7 +85,7 @@ class PoseEngine:
 
     def __call__(
         self,
-        frame: NDArray[np.uint8] | Planes,
+        frame: AnyFrame,
         boxes: ArrayLike,
         *,
         color: FrameColor = "BGR",
@@ -93,7 +101,8 @@ class PoseEngine:
 
         Args:
             frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W]`` grey or NV12, see
-                :func:`hpe_edge.ops.crop_normalize`.
+                :func:`hpe_edge.ops.crop_normalize`. An array of PyCUDA, CuPy, torch or Numba on a GPU is copied to the
+                host first; a DLPack tensor on the CPU is taken where it lies.
             boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
             color: what the frame holds: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
             camera: the frame's, for rectified estimates.
@@ -109,6 +118,7 @@ class PoseEngine:
             BackendError: the backend failed, or the engine is closed.
         """
         checked = check_boxes(boxes)
+        frame = host_frame(frame)  # once, however many runs the faces take
         count = len(checked)
         views = None if camera is None else self._look_at(camera, checked)
         timed, most = timer or _untimed, self._batch
@@ -137,7 +147,7 @@ class PoseEngine:
     def _run(
         self,
         context: Context,
-        frame: NDArray[np.uint8] | Planes,
+        frame: AnyFrame,
         boxes: NDArray[np.float32],
         poses: Poses,
         color: FrameColor,
@@ -243,17 +253,29 @@ def _model_path(model: str | os.PathLike[str] | None) -> Path:
         )
     path = Path(model)
     if path.is_dir():
-        raise ModelError(f"{path} is a folder; name the ONNX file in it")
+        raise ModelError(f"{path} is a folder; name the model in it")
     if not path.is_file():
-        raise ModelNotFoundError(f"there is no model {path}; make one with python -m export.onnx CHECKPOINT -o {path}")
-    if path.suffix.lower() in (".engine", ".plan"):
-        raise ModelError(f"{path} looks like a TensorRT engine, which this version does not run; use the .onnx file")
-    if path.suffix.lower() != ".onnx":
+        step = "trt MODEL.onnx" if path.suffix.lower() in SUFFIXES else "onnx CHECKPOINT"
+        raise ModelNotFoundError(f"there is no model {path}; make one with python -m export.{step} -o {path}")
+    if path.suffix.lower() not in (".onnx", *SUFFIXES):
         raise ModelError(f"{path} is not an .onnx file; a checkpoint is converted with python -m export.onnx {path}")
     return path
 
 
-def _load(path: Path, device: str, threads: int | None) -> Backend:
+def _load(path: Path, device: str | None, backend: BackendName | None, threads: int | None) -> Backend:
+    engine = path.suffix.lower() in SUFFIXES
+    if backend not in (None, *get_args(BackendName)):
+        raise InputError(f"backend must be one of {', '.join(get_args(BackendName))}, got {backend!r}")
+    if backend is not None and engine != (backend == "tensorrt"):
+        remedy = "it runs with backend='tensorrt'" if engine else f"build an engine: python -m export.trt {path}"
+        raise InputError(f"backend={backend!r} does not run {path}; {remedy}")
+    if engine:
+        from hpe_edge.backends.tensorrt import load_engine
+
+        return load_engine(path, device="cuda" if device is None else device)
     from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
 
-    return OnnxRuntimeBackend(path, device=device, threads=threads)
+    through_tensorrt = backend == "onnxruntime-tensorrt"
+    if device is None:
+        device = "cuda" if through_tensorrt else "cpu"
+    return OnnxRuntimeBackend(path, device=device, threads=threads, through_tensorrt=through_tensorrt)

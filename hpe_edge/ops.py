@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hpe_edge.device_frames import CudaArray, DlpackArray, host_frame
 from hpe_edge.errors import InputError
 from hpe_edge.native import native
 from hpe_edge.poses import Poses
@@ -32,6 +33,10 @@ FrameColor = Literal["BGR", "RGB", "GRAY8", "NV12"]
 
 # An NV12 frame as two planes: Y [H, W] and interleaved UV [H/2, W/2, 2].
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+# What is taken for a frame, or for one of two planes; see hpe_edge.device_frames for those that are not NumPy's.
+AnyPlane = NDArray[np.uint8] | CudaArray | DlpackArray
+AnyFrame = AnyPlane | tuple[AnyPlane, AnyPlane]
 
 MAX_COORDINATE = 1e6  # pixels; a box beyond it is a mistake, and sampling a window that wide would take seconds
 MAX_FRAME_SIDE = 1 << 16
@@ -99,7 +104,7 @@ class CropNormalize:
 
     def __call__(
         self,
-        frame: NDArray[np.uint8] | Planes,
+        frame: AnyFrame,
         boxes: ArrayLike,
         out: NDArray[Any] | None = None,
         *,
@@ -114,7 +119,7 @@ class CropNormalize:
 
     def warp(
         self,
-        frame: NDArray[np.uint8] | Planes,
+        frame: AnyFrame,
         homographies: ArrayLike,
         out: NDArray[Any] | None = None,
         *,
@@ -144,7 +149,7 @@ def _cached_crop(crop: Crop, input: Input) -> CropNormalize:
 
 
 def crop_normalize(
-    frame: NDArray[np.uint8] | Planes,
+    frame: AnyFrame,
     boxes: ArrayLike,
     crop: Crop,
     input: Input,
@@ -160,7 +165,8 @@ def crop_normalize(
     Args:
         frame: uint8 ``[H, W, 3]`` (BGR or RGB), ``[H, W]`` (GRAY8), or NV12 as ``[H * 3 / 2, W]`` or as a pair of
             planes Y ``[H, W]`` and UV ``[H / 2, W / 2, 2]``, each with its own row stride. Rows may be padded or
-            bottom-up; pixels within a row must be packed.
+            bottom-up; pixels within a row must be packed. An array on a GPU or a DLPack tensor serves, too, and the
+            former is copied to the host; see :mod:`hpe_edge.device_frames`.
         boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
         crop: what is cut out.
         input: size, colour order and normalisation of the result.
@@ -177,7 +183,7 @@ def crop_normalize(
 
 
 def warp_normalize(
-    frame: NDArray[np.uint8] | Planes,
+    frame: AnyFrame,
     homographies: ArrayLike,
     crop: Crop,
     input: Input,
@@ -341,9 +347,8 @@ def check_homographies(homographies: ArrayLike) -> NDArray[np.float64]:
     return array
 
 
-def _view_frame(
-    frame: NDArray[np.uint8] | Planes, color: FrameColor
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+def _view_frame(given: AnyFrame, color: FrameColor) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    frame: Any = host_frame(given)
     if color in ("BGR", "RGB"):
         if not isinstance(frame, np.ndarray) or frame.dtype != _UINT8 or frame.ndim != 3 or frame.shape[2] != 3:
             raise InputError(_frame_message(frame, f"uint8 [H, W, 3] for color={color!r}"))
