@@ -141,6 +141,9 @@ def _dispatch(argv: Sequence[str] | None) -> int:
     except SystemExit as wanted:  # argparse ends the process after --help, --version and wrong usage
         show()
         return int(wanted.code or 0)
+    except OSError:
+        show()  # argparse may have failed on standard output, which is an error of its own kind
+        raise
 
 
 def _check_alternatives(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
