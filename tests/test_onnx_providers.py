@@ -79,10 +79,16 @@ class Session:
         return getattr(self._real, name)
 
 
+def no_driver(index: int) -> None:
+    """In place of :class:`hpe_edge.backends.cuda.Device`: cuda-bindings without a driver that suits it."""
+    raise BackendError("there is no working NVIDIA GPU here")
+
+
 @pytest.fixture
 def asked(built_in: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, dict[str, str]]]]:
     """What sessions are asked for on GPUs, all of which start; GPU memory is the host's."""
     requests: list[tuple[str, dict[str, str]]] = []
+    monkeypatch.setattr(cuda_module, "Device", no_driver)
     real, allocate = onnxruntime.InferenceSession, onnxruntime.OrtValue.ortvalue_from_shape_and_type
 
     def session(graph: Any, options: Any, providers: list[tuple[str, dict[str, str]]], enable_fallback: int) -> Any:
@@ -351,7 +357,6 @@ def test_buffers_are_pinned_and_given_back(
     model: Path, frame: np.ndarray, asked: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices.clear()
-    monkeypatch.setitem(__import__("sys").modules, "cuda.bindings.runtime", object())
     monkeypatch.setattr(cuda_module, "Device", PinningDevice)
     engine = PoseEngine(model, device="cuda:3")
     np.testing.assert_allclose(engine(frame, BOXES).angles, PoseEngine(model)(frame, BOXES).angles, atol=1e-4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import re
 import weakref
 from collections.abc import Callable
@@ -87,14 +86,17 @@ def _tensorrt_for(path: Path, index: int, threads: int | None) -> Provider:
 
 
 def _pinned(index: int, cleanup: contextlib.ExitStack) -> Allocate:
-    """What makes arrays in page-locked memory, from which a GPU copies directly; plain ones without cuda-bindings."""
-    try:
-        importlib.import_module("cuda.bindings.runtime")
-    except ImportError:
-        return np.zeros
+    """What makes arrays in page-locked memory, from which a GPU copies directly.
+
+    Plain ones where cuda-bindings is missing or does not suit the driver: the session is on the GPU by now, and only
+    the copies take longer.
+    """
     from hpe_edge.backends.cuda import Device
 
-    gpu = Device(index)
+    try:
+        gpu = Device(index)
+    except BackendError:
+        return np.zeros
 
     def allocate(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         with gpu:
