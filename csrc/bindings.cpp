@@ -127,8 +127,7 @@ public:
                 all[h] = {first_deg, step_deg, count, circular};
             }
             bins_ = make_bin_decode(all);
-        }
-        else
+        } else
             for (int h = 0; h < 3; ++h) factors_[h] = factors.at(h);
     }
 
