@@ -190,6 +190,20 @@ def test_order_is_kept_where_a_later_batch_ends_first(model: Path) -> None:
         assert fetch(stream, 2) == [0, 1]
 
 
+def test_one_worker_calls_another_to_what_it_leaves(engine: GatedEngine) -> None:
+    with DynamicBatcher(engine, max_delay_ms=0, max_faces=1, workers=2) as batcher:
+        stream = batcher.stream(capacity=2)
+        until(lambda: len(batcher._work._waiters) == 2)  # type: ignore[attr-defined]
+        with batcher._lock:  # both at once, and one worker is told
+            for value in range(2):
+                stream._lane.accept(engine.request(picture(value), BOX), value, 0.0)
+            batcher._work.notify()
+        engine.hold()
+        engine.hold()
+        engine.let()
+        assert fetch(stream, 2) == [0, 1]
+
+
 def test_a_frame_without_faces_is_answered_in_its_turn(batcher: DynamicBatcher, engine: GatedEngine) -> None:
     engine.let()
     stream = batcher.stream(capacity=4)
