@@ -134,7 +134,7 @@ class DynamicBatcher:
             if not batch:
                 return
             self._estimate(batch)
-            del batch  # while this thread waits, nothing else holds the frames
+            del batch  # or this thread would hold the tags, which may be pictures, while it waits
 
     def _next_batch(self) -> list[Entry]:
         """Waits until one is due; empty when there will be none."""
@@ -145,8 +145,7 @@ class DynamicBatcher:
                     batch = self._turns.take()
                     self._work.notify()  # what was left may be due as well, for another worker
                     return batch
-                if due_in_s is None and not self._open:
-                    self._work.notify_all()
+                if not self._open:  # closed lanes have nothing that is not due
                     return []
                 self._work.wait(None if due_in_s is None else min(due_in_s, _LONGEST_WAIT_S))
 
