@@ -7,27 +7,28 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from hpe_edge.backends.base import Backend, Context
 from hpe_edge.backends.plan_file import SUFFIXES
 from hpe_edge.camera import Camera
-from hpe_edge.device_frames import host_frame
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
-from hpe_edge.ops import AnyFrame, CropNormalize, DecodeHeads, FrameColor, check_boxes
+from hpe_edge.ops import AnyFrame, CropNormalize, DecodeHeads, FrameColor
 from hpe_edge.poses import Poses
-from hpe_edge.rectify import Views, look_at
+from hpe_edge.request import Request
 from hpe_edge.spec import Crop, ModelSpec
 
 BackendName = Literal["onnxruntime", "onnxruntime-tensorrt", "tensorrt"]
 Timer = Callable[[str], AbstractContextManager[object]]
+
+_Part = tuple[Request, Poses]  # some faces of a frame, and the room for their poses
 
 _UNTIMED = nullcontext()
 _WARMUP_ROUNDS = 3  # the fastest counts; the first may still allocate
@@ -117,55 +118,66 @@ class PoseEngine:
                 from its axis.
             BackendError: the backend failed, or the engine is closed.
         """
-        checked = check_boxes(boxes)
-        frame = host_frame(frame)  # once, however many runs the faces take
-        count = len(checked)
-        views = None if camera is None else self._look_at(camera, checked)
-        timed, most = timer or _untimed, self._batch
-        poses = Poses.empty(count)
+        return self.many([self.request(frame, boxes, color=color, camera=camera)], timer=timer)[0]
+
+    def request(
+        self, frame: AnyFrame, boxes: ArrayLike, *, color: FrameColor = "BGR", camera: Camera | None = None
+    ) -> Request:
+        """Check a call's arguments now and run them later, together with others, by :meth:`many`.
+
+        Args:
+            frame, boxes, color, camera: see :meth:`__call__`. The frame must not be overwritten before the poses are
+                there.
+
+        Raises:
+            InputError: as of a call.
+            BackendError: the frame is on a GPU and cannot be fetched.
+        """
+        return Request(self._crop, frame, boxes, color, camera)
+
+    def many(self, requests: Sequence[Request], *, timer: Timer | None = None) -> list[Poses]:
+        """Estimate the poses of several frames in one call; their faces share batches.
+
+        Args:
+            requests: made by this engine's :meth:`request`; any number, with any number of faces.
+            timer: see :meth:`__call__`.
+
+        Returns:
+            The poses of each request, in their order: those that separate calls would give. A network adds up in
+            another order in batches of another size, so the last digits may differ.
+
+        Raises:
+            InputError: a request that is none, or is another engine's; nothing was run.
+            BackendError: the backend failed, or the engine is closed.
+        """
+        for request in requests:
+            if not (isinstance(request, Request) and request.is_for(self._crop)):
+                raise InputError("requests must be those that this engine's request() made")
+        timed = timer or _untimed
+        found = [Poses.empty(request.count) for request in requests]
         context = self._borrow()
         try:
-            if count == 0:
-                self._crop(frame, checked, color=color)  # a bad frame is an error with no faces, too
-            elif count <= most:
-                self._run(context, frame, checked, poses, color, views, timed)
-            else:
-                for at in range(0, count, most):
-                    part = slice(at, at + most)
-                    room = Poses(poses.angles[part], poses.sigma[part], poses.rotation[part])
-                    seen = None if views is None else Views(views.rotations[part], views.homographies[part])
-                    self._run(context, frame, checked[part], room, color, seen, timed)
+            for batch in _batches(requests, found, self._batch):
+                self._run(context, batch, timed)
         finally:
             self._give_back(context)
-        return poses
+        return found
 
-    def _look_at(self, camera: Camera, boxes: NDArray[np.float32]) -> Views:
-        if not isinstance(camera, Camera):
-            raise InputError(f"camera must be a hpe_edge.Camera, got {type(camera).__name__}")
-        return look_at(camera, boxes, self.crop, self.spec.input.size)
-
-    def _run(
-        self,
-        context: Context,
-        frame: AnyFrame,
-        boxes: NDArray[np.float32],
-        poses: Poses,
-        color: FrameColor,
-        views: Views | None,
-        timed: Timer,
-    ) -> None:
-        count = len(boxes)
+    def _run(self, context: Context, batch: list[_Part], timed: Timer) -> None:
+        count = sum([request.count for request, _ in batch])
         with timed("crop"):
-            if views is None:
-                self._crop(frame, boxes, context.input(count), color=color)
-            else:
-                self._crop.warp(frame, views.homographies, context.input(count), color=color)
+            faces, start = context.input(count), 0
+            for request, _ in batch:
+                request.crop_into(faces[start : start + request.count])
+                start += request.count
         with timed("infer"):
             outputs = context.run(count)
         with timed("decode"):
-            self._decode(outputs, poses)
-            if views is not None:
-                views.turn_back(poses)
+            start = 0
+            for request, poses in batch:
+                self._decode([rows[start : start + request.count] for rows in outputs], poses)
+                request.finish(poses)
+                start += request.count
 
     def _borrow(self) -> Context:
         with self._turn:
@@ -187,6 +199,11 @@ class PoseEngine:
                 self._idle.append(context)
             if self._running == 0:
                 self._turn.notify_all()
+
+    @property
+    def batch(self) -> int:
+        """How many faces go through the network at once: what the model takes, or what :meth:`warmup` found fastest."""
+        return self._batch
 
     def warmup(self, faces: int = 1) -> None:
         """Run on ``faces`` empty faces, so that the first real call finds everything allocated.
@@ -239,6 +256,25 @@ class PoseEngine:
 
     def __repr__(self) -> str:
         return f"PoseEngine({self.spec.architecture}, {self.spec.input.size}x{self.spec.input.size}, {self.device})"
+
+
+def _batches(requests: Sequence[Request], found: Sequence[Poses], most: int) -> Iterator[list[_Part]]:
+    """All faces in batches of ``most``, whichever frames they are of, each with the room for its poses."""
+    batch: list[_Part] = []
+    free = most
+    for request, poses in zip(requests, found, strict=True):
+        start, count = 0, request.count
+        while count - start > free:  # the rest does not fit
+            if free:
+                batch.append((request.part(start, start + free), poses.part(start, start + free)))
+            yield batch
+            start += free
+            batch, free = [], most
+        if start < count:
+            batch.append((request, poses) if start == 0 else (request.part(start, count), poses.part(start, count)))
+            free -= count - start
+    if batch:
+        yield batch
 
 
 def _untimed(stage: str) -> AbstractContextManager[object]:

@@ -34,6 +34,9 @@ FrameColor = Literal["BGR", "RGB", "GRAY8", "NV12"]
 # An NV12 frame as two planes: Y [H, W] and interleaved UV [H/2, W/2, 2].
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
+# A frame that was found to be in order: its only plane and None, or Y and UV, both [.., W] with packed rows.
+CheckedPlanes = tuple[NDArray[np.uint8], NDArray[np.uint8] | None]
+
 # What is taken for a frame, or for one of two planes; see hpe_edge.device_frames for those that are not NumPy's.
 AnyPlane = NDArray[np.uint8] | CudaArray | DlpackArray
 AnyFrame = AnyPlane | tuple[AnyPlane, AnyPlane]
@@ -111,10 +114,10 @@ class CropNormalize:
         color: FrameColor = "BGR",
     ) -> NDArray[Any]:
         """Crop every box; see :func:`crop_normalize`."""
-        plane, chroma = _view_frame(frame, color)
+        planes = frame_planes(frame, color)
         checked = check_boxes(boxes)
         out = self._room(len(checked), out)
-        self._ops[color].boxes(plane, chroma, checked, out)
+        self.crop_checked(planes, checked, out, color)
         return out
 
     def warp(
@@ -126,11 +129,30 @@ class CropNormalize:
         color: FrameColor = "BGR",
     ) -> NDArray[Any]:
         """Warp the frame once per homography; see :func:`warp_normalize`."""
-        plane, chroma = _view_frame(frame, color)
+        planes = frame_planes(frame, color)
         checked = check_homographies(homographies)
         out = self._room(len(checked), out)
-        self._ops[color].warp(plane, chroma, checked, out)
+        self.warp_checked(planes, checked, out, color)
         return out
+
+    def crop_checked(
+        self, planes: CheckedPlanes, boxes: NDArray[np.float32], out: NDArray[Any], color: FrameColor
+    ) -> None:
+        """Crop every box, without looking at the arguments again.
+
+        Args:
+            planes: of :func:`frame_planes`, for the same ``color``.
+            boxes: of :func:`check_boxes`.
+            out: ``[N, 3, size, size]`` in the input's dtype, C-contiguous.
+            color: what the frame holds.
+        """
+        self._ops[color].boxes(*planes, boxes, out)
+
+    def warp_checked(
+        self, planes: CheckedPlanes, homographies: NDArray[np.float64], out: NDArray[Any], color: FrameColor
+    ) -> None:
+        """Like :meth:`crop_checked`, with homographies of :func:`check_homographies`."""
+        self._ops[color].warp(*planes, homographies, out)
 
     def _room(self, count: int, out: NDArray[Any] | None) -> NDArray[Any]:
         shape = (count, 3, self.input.size, self.input.size)
@@ -296,7 +318,7 @@ def check_frame(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Raises:
         InputError: it is not; the message names what is wrong.
     """
-    return _view_frame(frame, "BGR")[0]
+    return frame_planes(frame, "BGR")[0]
 
 
 def check_boxes(boxes: ArrayLike) -> NDArray[np.float32]:
@@ -347,7 +369,13 @@ def check_homographies(homographies: ArrayLike) -> NDArray[np.float64]:
     return array
 
 
-def _view_frame(given: AnyFrame, color: FrameColor) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+def frame_planes(given: AnyFrame, color: FrameColor) -> CheckedPlanes:
+    """The frame as the native operations read it: one array, or two for NV12; on the host.
+
+    Raises:
+        InputError: a frame of the wrong form, or an unknown ``color``; the message names it.
+        BackendError: it is on a GPU and cannot be fetched.
+    """
     frame: Any = host_frame(given)
     if color in ("BGR", "RGB"):
         if not isinstance(frame, np.ndarray) or frame.dtype != _UINT8 or frame.ndim != 3 or frame.shape[2] != 3:

@@ -358,6 +358,7 @@ def test_public_names() -> None:
         "BackendError",
         "Camera",
         "Crop",
+        "DynamicBatcher",
         "HpeEdgeError",
         "InputError",
         "ModelError",
