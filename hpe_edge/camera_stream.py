@@ -13,7 +13,8 @@ from hpe_edge.camera import Camera
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import BackendError
 from hpe_edge.lanes import Lane
-from hpe_edge.ops import AnyFrame, FrameColor
+from hpe_edge.native_arguments import FrameColor
+from hpe_edge.ops import AnyFrame
 from hpe_edge.outcome import Outcome
 
 OnFull = Literal["block", "drop_oldest", "drop_newest"]

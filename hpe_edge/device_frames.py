@@ -1,7 +1,8 @@
 """Frames of other libraries: arrays on a GPU (PyCUDA, CuPy, torch, Numba) and DLPack tensors of any library.
 
-A frame on a GPU is copied to the host here, as it is, for the crop runs on the CPU: see
-:func:`hpe_edge.backends.cuda_fetch.fetch` for the order in which that happens. DLPack tensors on the CPU are taken
+Where the crop runs on the CPU, a frame on a GPU is copied to the host here, as it is: see
+:func:`hpe_edge.backends.cuda_fetch.fetch` for the order in which that happens. An engine on the same GPU reads it where
+it lies: :mod:`hpe_edge.backends.gpu_frames`. DLPack tensors on the CPU are taken
 where they lie.
 
 Sources: CUDA array interface, version 3 (Numba's manual); DLPack's Python specification (Python array API standard)
@@ -21,7 +22,8 @@ from hpe_edge.errors import HpeEdgeError, InputError
 
 # DLDeviceType in dlpack.h. Pinned memory is the host's, but its owner may still be writing it on a stream.
 _DL_CPU = 1
-_DL_OF_CUDA = {2: "CUDA", 3: "pinned CUDA", 13: "managed CUDA"}
+DL_CUDA = 2
+_DL_OF_CUDA = {DL_CUDA: "CUDA", 3: "pinned CUDA", 13: "managed CUDA"}
 _DL_UNSIGNED_BYTE = (1, 8, 1)  # code, bits, lanes
 
 
@@ -40,7 +42,7 @@ class DlpackArray(Protocol):
     def __dlpack_device__(self) -> tuple[int, int]: ...
 
 
-class _Layout(NamedTuple):
+class Layout(NamedTuple):
     """A strided array of bytes on a GPU; strides in bytes, ``stream`` as :func:`fetch` takes it."""
 
     address: int
@@ -66,7 +68,7 @@ def host_frame(frame: Any) -> Any:
         return tuple(map(host_frame, frame))
     try:
         if hasattr(frame, "__cuda_array_interface__"):
-            return _fetched(_cuda_layout(frame.__cuda_array_interface__))
+            return _fetched(cuda_layout(frame.__cuda_array_interface__))
         if hasattr(frame, "__dlpack__") and hasattr(frame, "__dlpack_device__"):
             return _from_dlpack(frame)
     except HpeEdgeError:
@@ -78,7 +80,7 @@ def host_frame(frame: Any) -> Any:
     return frame
 
 
-def _cuda_layout(said: dict[str, Any]) -> _Layout:
+def cuda_layout(said: dict[str, Any]) -> Layout:
     shape = tuple(int(side) for side in said["shape"])
     _check_bytes(np.dtype(said["typestr"]).name, shape)
     if said.get("mask") is not None:
@@ -89,7 +91,7 @@ def _cuda_layout(said: dict[str, Any]) -> _Layout:
     stream = said.get("stream")
     if stream == 0:
         raise InputError("the frame names stream 0, which CUDA's array interface forbids: 1 or 2 is a default stream")
-    return _Layout(int(said["data"][0]), shape, tuple(strides), stream)
+    return Layout(int(said["data"][0]), shape, tuple(strides), stream)
 
 
 def _from_dlpack(frame: Any) -> NDArray[np.uint8]:
@@ -105,7 +107,7 @@ def _from_dlpack(frame: Any) -> NDArray[np.uint8]:
 
     # The owner makes that stream wait for its work. The capsule owns the memory until the copy is done.
     capsule = frame.__dlpack__(stream=LEGACY_STREAM)
-    return _fetched(_dlpack_layout(capsule, LEGACY_STREAM))
+    return _fetched(dlpack_layout(capsule, LEGACY_STREAM))
 
 
 class _DLTensor(ctypes.Structure):
@@ -125,7 +127,7 @@ class _DLTensor(ctypes.Structure):
     )
 
 
-def _dlpack_layout(capsule: Any, stream: int) -> _Layout:
+def dlpack_layout(capsule: Any, stream: int) -> Layout:
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
     tensor = _DLTensor.from_address(pointer(capsule, b"dltensor"))
@@ -133,7 +135,7 @@ def _dlpack_layout(capsule: Any, stream: int) -> _Layout:
     kind = (tensor.code, tensor.bits, tensor.lanes)
     _check_bytes("uint8" if kind == _DL_UNSIGNED_BYTE else f"DLPack's type {kind}", shape)
     strides = tuple(tensor.strides[: tensor.ndim]) if tensor.strides else _packed(shape)
-    return _Layout((tensor.data or 0) + tensor.byte_offset, shape, strides, stream)
+    return Layout((tensor.data or 0) + tensor.byte_offset, shape, strides, stream)
 
 
 def _check_bytes(dtype: str, shape: tuple[int, ...]) -> None:
@@ -148,7 +150,7 @@ def _packed(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
-def _fetched(layout: _Layout) -> NDArray[np.uint8]:
+def _fetched(layout: Layout) -> NDArray[np.uint8]:
     """The array on the host: the memory that it spans is copied in one piece, whatever its strides."""
     if 0 in layout.shape:
         return np.empty(layout.shape, np.uint8)

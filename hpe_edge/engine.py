@@ -11,21 +11,27 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.backends.base import Backend, Context
 from hpe_edge.backends.plan_file import SUFFIXES
 from hpe_edge.camera import Camera
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
-from hpe_edge.ops import AnyFrame, CropNormalize, DecodeHeads, FrameColor
+from hpe_edge.native import native
+from hpe_edge.native_arguments import FrameColor
+from hpe_edge.ops import AnyFrame, CropNormalize, DecodeHeads
 from hpe_edge.poses import Poses
 from hpe_edge.request import Request
 from hpe_edge.spec import Crop, ModelSpec
 
+if TYPE_CHECKING:
+    from hpe_edge.backends.cuda import Device
+
 BackendName = Literal["onnxruntime", "onnxruntime-tensorrt", "tensorrt"]
+CropDevice = Literal["cpu", "cuda"]
 Timer = Callable[[str], AbstractContextManager[object]]
 
 _Part = tuple[Request, Poses]  # some faces of a frame, and the room for their poses
@@ -52,6 +58,7 @@ class PoseEngine:
         backend: BackendName | None = None,
         crop: Crop | None = None,
         threads: int | None = None,
+        crop_on: CropDevice | None = None,
     ) -> None:
         """Load a model.
 
@@ -64,6 +71,11 @@ class PoseEngine:
             crop: what is cut out around a box, in place of the model's own. The best margins also depend on how tightly
                 the detector's boxes fit.
             threads: CPU threads that one call may use; None leaves it to the backend (all cores). An engine uses none.
+            crop_on: where faces are cut out if the network runs on a GPU. ``"cpu"``: there, and only the crops are
+                copied. ``"cuda"``: on the GPU, to which a frame of the host is copied first, as pays for many faces in
+                a frame. None: on the GPU if the frame is in its memory, which on a Jetson includes
+                :meth:`frame_buffer`, else on the CPU. A build without CUDA then fetches frames; ``hpe-edge doctor``
+                says which build this is.
 
         Raises:
             ModelNotFoundError: no such file, or no model was named.
@@ -72,12 +84,16 @@ class PoseEngine:
         """
         if crop is not None and not isinstance(crop, Crop):
             raise InputError(f"crop must be a hpe_edge.Crop, got {type(crop).__name__}")
+        if crop_on not in (None, *get_args(CropDevice)):
+            raise InputError(f"crop_on must be one of {', '.join(get_args(CropDevice))}, got {crop_on!r}")
         self._backend = _load(_model_path(model), device, backend, threads)
         self.spec: ModelSpec = self._backend.spec
         self.crop: Crop = crop or self.spec.crop
         self.device: str = self._backend.device
         self._batch = self._backend.max_batch  # larger calls are split
         self._crop = CropNormalize(self.crop, self.spec.input)
+        self._crop_on = crop_on
+        self._gpu = _cropping_gpu(self._backend, crop_on)
         self._decode = DecodeHeads(self.spec)
         self._idle: deque[Context] = deque()
         self._turn = threading.Condition()  # guards what follows
@@ -102,13 +118,14 @@ class PoseEngine:
 
         Args:
             frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W]`` grey or NV12, see
-                :func:`hpe_edge.ops.crop_normalize`. An array of PyCUDA, CuPy, torch or Numba on a GPU is copied to the
-                host first; a DLPack tensor on the CPU is taken where it lies.
+                :func:`hpe_edge.ops.crop_normalize`. An array of PyCUDA, CuPy, torch or Numba on the engine's GPU and a
+                DLPack tensor on the CPU are taken where they lie; what lies on another GPU, in another CUDA context, or
+                on a GPU while the engine crops on the CPU is copied to the host first.
             boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
             color: what the frame holds: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
             camera: the frame's, for rectified estimates.
             timer: called with ``"crop"``, ``"infer"`` and ``"decode"`` for each batch; the stage then runs within the
-                context manager that it returns.
+                context manager that it returns. Faces that are cut out on a GPU are one stage, ``"infer"``.
 
         Returns:
             Poses of the N faces, in the order of the boxes.
@@ -133,7 +150,12 @@ class PoseEngine:
             InputError: as of a call.
             BackendError: the frame is on a GPU and cannot be fetched.
         """
-        return Request(self._crop, frame, boxes, color, camera)
+        on_gpu = None
+        if self._gpu is not None:
+            from hpe_edge.backends.gpu_frames import find_on_gpu
+
+            on_gpu = find_on_gpu(frame, self._gpu)
+        return Request(self._crop, frame, boxes, color, camera, on_gpu)
 
     def many(self, requests: Sequence[Request], *, timer: Timer | None = None) -> list[Poses]:
         """Estimate the poses of several frames in one call; their faces share batches.
@@ -157,8 +179,9 @@ class PoseEngine:
         found = [Poses.empty(request.count) for request in requests]
         context = self._borrow()
         try:
-            for batch in _batches(requests, found, self._batch):
-                self._run(context, batch, timed)
+            for on_gpu, parts in self._by_crop(list(zip(requests, found, strict=True))):
+                for batch in _batches(parts, self._batch):
+                    (self._run_on_gpu if on_gpu else self._run)(context, batch, timed)
         finally:
             self._give_back(context)
         return found
@@ -178,6 +201,23 @@ class PoseEngine:
                 self._decode([rows[start : start + request.count] for rows in outputs], poses)
                 request.finish(poses)
                 start += request.count
+
+    def _run_on_gpu(self, context: Context, batch: list[_Part], timed: Timer) -> None:
+        requests, found = zip(*batch, strict=True)
+        with timed("infer"):
+            context.estimate(self.crop, requests, found, self._decode)
+            for request, poses in batch:
+                request.finish(poses)
+
+    def _by_crop(self, parts: list[_Part]) -> Iterator[tuple[bool, list[_Part]]]:
+        """What can share a batch: whether it is cropped on the GPU, and the frames."""
+        if self._gpu is None:
+            yield False, parts
+            return
+        on_gpu = [part for part in parts if self._crop_on == "cuda" or part[0].on_gpu is not None]
+        for warped in (False, True):
+            yield True, [part for part in on_gpu if part[0].warped == warped]
+        yield False, [part for part in parts if part not in on_gpu]
 
     def _borrow(self) -> Context:
         with self._turn:
@@ -233,6 +273,21 @@ class PoseEngine:
                 times_s[batch] = min(times_s[batch], time.perf_counter() - start_s)
         self._batch = min(times_s, key=times_s.__getitem__)
 
+    def frame_buffer(self, height: int, width: int) -> NDArray[np.uint8]:
+        """Room for a frame, ``[height, width, 3]``, in page-locked memory, which a GPU copies from at full speed.
+
+        A Jetson's GPU reads faces right out of it, so frames that a camera writes there are never copied. It lives as
+        long as the array.
+
+        Raises:
+            BackendError: the engine runs on the CPU, or there is not so much memory left.
+        """
+        gpu = self._backend.gpu
+        if gpu is None:
+            raise BackendError(f"a frame buffer is for engines on a GPU; this one runs on {self.device}, use np.empty")
+        with gpu:
+            return gpu.pinned_for_long((height, width, 3), np.uint8)
+
     def close(self) -> None:
         """Free the model, once the calls that are running have ended.
 
@@ -258,11 +313,11 @@ class PoseEngine:
         return f"PoseEngine({self.spec.architecture}, {self.spec.input.size}x{self.spec.input.size}, {self.device})"
 
 
-def _batches(requests: Sequence[Request], found: Sequence[Poses], most: int) -> Iterator[list[_Part]]:
+def _batches(parts: Sequence[_Part], most: int) -> Iterator[list[_Part]]:
     """All faces in batches of ``most``, whichever frames they are of, each with the room for its poses."""
     batch: list[_Part] = []
     free = most
-    for request, poses in zip(requests, found, strict=True):
+    for request, poses in parts:
         start, count = 0, request.count
         while count - start > free:  # the rest does not fit
             if free:
@@ -296,6 +351,32 @@ def _model_path(model: str | os.PathLike[str] | None) -> Path:
     if path.suffix.lower() not in (".onnx", *SUFFIXES):
         raise ModelError(f"{path} is not an .onnx file; a checkpoint is converted with python -m export.onnx {path}")
     return path
+
+
+def _cropping_gpu(backend: Backend, crop_on: CropDevice | None) -> Device | None:
+    """The GPU on which faces may be cut out; None leaves all to the CPU.
+
+    Raises:
+        InputError: it was asked for, but the network runs on the CPU.
+        BackendError: it was asked for, but this build or this machine cannot.
+    """
+    if crop_on == "cpu" or (backend.gpu is None and crop_on is None):
+        return None
+    if backend.gpu is None:
+        if backend.device == "cpu":
+            raise InputError("crop_on='cuda' needs the network on a GPU, too: give device='cuda'")
+        raise BackendError(
+            "crop_on='cuda' needs cuda-bindings that suit the driver; `hpe-edge doctor` says what is missing"
+        )
+    probe = native.probe_cuda()
+    if probe.devices:
+        return backend.gpu
+    if crop_on == "cuda":
+        raise BackendError(
+            f"crop_on='cuda' is not to be had ({probe.reason}); install hpe_edge from source where nvcc is, or "
+            "leave it out"
+        )
+    return None
 
 
 def _load(path: Path, device: str | None, backend: BackendName | None, threads: int | None) -> Backend:

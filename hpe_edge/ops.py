@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,23 +13,17 @@ from numpy.typing import ArrayLike, NDArray
 from hpe_edge.device_frames import CudaArray, DlpackArray, host_frame
 from hpe_edge.errors import InputError
 from hpe_edge.native import native
-from hpe_edge.poses import Poses
-from hpe_edge.spec import (
-    AngleHead,
-    AnglesDecode,
-    BinHead,
-    BinsDecode,
-    Crop,
-    Input,
-    MatrixDecode,
-    ModelSpec,
-    QuaternionDecode,
-    Rot6dDecode,
-    RotationDecode,
-    Square,
+from hpe_edge.native_arguments import (
+    FORMATS,
+    FrameColor,
+    crop_arguments,
+    decode_arguments,
+    head_places,
+    input_dtype,
+    swaps_colors,
 )
-
-FrameColor = Literal["BGR", "RGB", "GRAY8", "NV12"]
+from hpe_edge.poses import Poses
+from hpe_edge.spec import AngleHead, BinHead, Crop, Input, ModelSpec, RotationDecode
 
 # An NV12 frame as two planes: Y [H, W] and interleaved UV [H/2, W/2, 2].
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -44,29 +38,8 @@ AnyFrame = AnyPlane | tuple[AnyPlane, AnyPlane]
 MAX_COORDINATE = 1e6  # pixels; a box beyond it is a mistake, and sampling a window that wide would take seconds
 MAX_FRAME_SIDE = 1 << 16
 
-_OUTPUT: dict[str, tuple[np.dtype[Any], native.OutputType]] = {
-    "float32": (np.dtype(np.float32), native.OutputType.FLOAT32),
-    "float16": (np.dtype(np.float16), native.OutputType.FLOAT16),
-    "uint8": (np.dtype(np.uint8), native.OutputType.UINT8),
-}
-_SQUARE: dict[Square, native.Square] = {
-    "extend": native.Square.EXTEND,
-    "shrink": native.Square.SHRINK,
-    "none": native.Square.NONE,
-}
 _UINT8 = np.dtype(np.uint8)
 _FLOAT32 = np.dtype(np.float32)
-_FORMATS: dict[FrameColor, native.PixelFormat] = {
-    "BGR": native.PixelFormat.COLOR,
-    "RGB": native.PixelFormat.COLOR,
-    "GRAY8": native.PixelFormat.GRAY8,
-    "NV12": native.PixelFormat.NV12,
-}
-_ROTATIONS: dict[type[RotationDecode], native.DecodeKind] = {
-    Rot6dDecode: native.DecodeKind.ROT6D,
-    MatrixDecode: native.DecodeKind.MATRIX,
-    QuaternionDecode: native.DecodeKind.QUATERNION,
-}
 
 
 def isa_names() -> list[str]:
@@ -86,23 +59,11 @@ class CropNormalize:
         """
         self.crop = crop
         self.input = input
-        self.dtype, output = _OUTPUT[input.dtype]
+        self.dtype = input_dtype(input)
+        arguments = crop_arguments(crop, input)
         self._ops = {
-            color: native.CropNormalize(
-                margins=crop.margins,
-                square=_SQUARE[crop.square],
-                clip=crop.clip,
-                antialias=crop.resampling == "antialias",
-                fill=crop.fill,
-                size=input.size,
-                swap_colors=("RGB" if color == "RGB" else "BGR") != input.color,
-                gain=tuple(input.scale / std for std in input.std),
-                bias=tuple(-mean / std for mean, std in zip(input.mean, input.std, strict=True)),
-                format=format,
-                output=output,
-                isa=isa,
-            )
-            for color, format in _FORMATS.items()
+            color: native.CropNormalize(**arguments, swap_colors=swaps_colors(color, input), format=format, isa=isa)
+            for color, format in FORMATS.items()
         }
 
     def __call__(
@@ -244,19 +205,7 @@ class DecodeHeads:
     def __init__(self, spec: ModelSpec, isa: str = "") -> None:
         self.outputs = spec.outputs
         self._needed_columns = head_columns(spec)
-        places = [(spec.outputs.index(head.output), head.column) for head in spec.heads()]
-        decode = spec.decode
-        grids, factors = [], []
-        if isinstance(decode, BinsDecode):
-            kind = native.DecodeKind.BINS
-            grids = [(h.first_deg, h.step_deg, h.count, h.circular) for h in (decode.yaw, decode.pitch, decode.roll)]
-        elif isinstance(decode, AnglesDecode):
-            kind = native.DecodeKind.ANGLES
-            factors = [h.factor for h in (decode.yaw, decode.pitch, decode.roll)]
-        else:
-            kind = _ROTATIONS[type(decode)]
-            factors = list(decode.signs)
-        self._op = native.Decode(kind=kind, places=places, grids=grids, factors=factors, isa=isa)
+        self._op = native.Decode(**decode_arguments(spec), places=head_places(spec), isa=isa)
 
     def __call__(self, outputs: Sequence[NDArray[np.float32]], out: Poses | None = None) -> Poses:
         """Decode N faces.

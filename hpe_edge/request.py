@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError
-from hpe_edge.ops import AnyFrame, CropNormalize, FrameColor, check_boxes, check_homographies, frame_planes
+from hpe_edge.native_arguments import FrameColor
+from hpe_edge.ops import AnyFrame, CropNormalize, check_boxes, check_homographies, frame_planes
 from hpe_edge.poses import Poses
 from hpe_edge.rectify import Views, look_at
+
+if TYPE_CHECKING:
+    from hpe_edge.backends.gpu_frames import GpuFrame
 
 
 class Request:
@@ -21,17 +25,27 @@ class Request:
 
     Attributes:
         count: the number of faces.
+        planes: the frame, as :func:`hpe_edge.ops.frame_planes` has it.
+        color: what it holds.
+        on_gpu: where it lies on the engine's GPU; the host must not read ``planes`` then. None for the host's memory.
     """
 
-    __slots__ = ("_boxes", "_color", "_crop", "_planes", "_views", "count")
+    __slots__ = ("_boxes", "_crop", "_views", "color", "count", "on_gpu", "planes")
 
     def __init__(
-        self, crop: CropNormalize, frame: AnyFrame, boxes: ArrayLike, color: FrameColor, camera: Camera | None
+        self,
+        crop: CropNormalize,
+        frame: AnyFrame,
+        boxes: ArrayLike,
+        color: FrameColor,
+        camera: Camera | None,
+        on_gpu: GpuFrame | None = None,
     ) -> None:
         """
         Args:
             crop: of the engine that the request is for.
             frame, boxes, color, camera: see :meth:`hpe_edge.PoseEngine.__call__`.
+            on_gpu: the frame on the engine's GPU, if it is there.
 
         Raises:
             InputError: one of them is of the wrong form.
@@ -39,10 +53,11 @@ class Request:
         """
         self._boxes = check_boxes(boxes).copy()
         self.count = len(self._boxes)
-        plane, chroma = frame_planes(frame, color)
+        plane, chroma = frame_planes(frame if on_gpu is None else on_gpu.planes, color)
         # Views of our own: an array whose owner gives it another shape meanwhile would be read beyond its end.
-        self._planes = (plane[:], None if chroma is None else chroma[:])
-        self._color = color
+        self.planes = (plane[:], None if chroma is None else chroma[:])
+        self.color = color
+        self.on_gpu = on_gpu
         self._crop = crop
         self._views: Views | None = None
         if camera is not None:
@@ -55,10 +70,20 @@ class Request:
         """The faces from ``start`` to before ``stop``, in the same frame."""
         part = Request.__new__(Request)
         part._boxes, part.count = self._boxes[start:stop], stop - start
-        part._planes, part._color, part._crop = self._planes, self._color, self._crop
+        part.planes, part.color, part.on_gpu, part._crop = self.planes, self.color, self.on_gpu, self._crop
         views = self._views
         part._views = None if views is None else Views(views.rotations[start:stop], views.homographies[start:stop])
         return part
+
+    @property
+    def warped(self) -> bool:
+        """Whether the faces are cut out by homographies."""
+        return self._views is not None
+
+    @property
+    def places(self) -> NDArray[Any]:
+        """Where the faces are: boxes float32 ``[N, 4]``, or homographies float64 ``[N, 3, 3]`` if they are warped."""
+        return self._boxes if self._views is None else self._views.homographies
 
     def is_for(self, crop: CropNormalize) -> bool:
         """Whether it was made for this very crop."""
@@ -67,9 +92,9 @@ class Request:
     def crop_into(self, out: NDArray[Any]) -> None:
         """Crop all faces into the network's input, ``[N, 3, size, size]``."""
         if self._views is None:
-            self._crop.crop_checked(self._planes, self._boxes, out, self._color)
+            self._crop.crop_checked(self.planes, self._boxes, out, self.color)
         else:
-            self._crop.warp_checked(self._planes, self._views.homographies, out, self._color)
+            self._crop.warp_checked(self.planes, self._views.homographies, out, self.color)
 
     def finish(self, poses: Poses) -> None:
         """Bring what the network said of the crops to the frame's camera, in place."""

@@ -22,6 +22,7 @@ FREE = 0xDD  # what freed and fresh memory is filled with
 
 class CUresult(enum.IntEnum):
     CUDA_SUCCESS = 0
+    CUDA_ERROR_INVALID_VALUE = 1
     CUDA_ERROR_OUT_OF_MEMORY = 2
     CUDA_ERROR_NO_DEVICE = 100
     CUDA_ERROR_INVALID_DEVICE = 101
@@ -55,6 +56,8 @@ class FakeCuda:
         stack: the current contexts of the calling thread, the innermost last.
         capturable: whether streams can be captured.
         launches: how many graphs were launched.
+        integrated: the GPU shares the host's memory.
+        copied_bytes: how much was copied, either way.
     """
 
     def __init__(self) -> None:
@@ -63,6 +66,9 @@ class FakeCuda:
         self._local = threading.local()
         self.capturable = True
         self.launches = 0
+        self.integrated = False
+        self.copied_bytes = 0
+        self._events: dict[int, tuple[Stream, int] | None] = {}  # stream and how much of its work is waited for
         self.used = 0
         self._next = 1000
         self._contexts: dict[int, int] = {}  # context -> device
@@ -97,6 +103,7 @@ class FakeCuda:
             "memory": len(self._blocks),
             "streams": len(self._streams),
             "graphs": len(self._graphs),
+            "events": len(self._events),
             "primary contexts": sum(count for _, count in self._primary.values()),
         }
         return {kind: count for kind, count in counts.items() if count}
@@ -123,9 +130,19 @@ class FakeCuda:
         """Fail where an address range was not allocated, or elsewhere."""
         for start, (block, device) in self._blocks.items():
             if start <= address and address + size_bytes <= start + ctypes.sizeof(block):
-                assert device == on_device, "host memory in place of the device's, or the other way round"
+                assert device == on_device or self.integrated, (
+                    "host memory in place of the device's, or the other way round"
+                )
                 return
         raise AssertionError(f"{size_bytes} bytes at {address:#x} were never allocated, or are free again")
+
+    def lend(self, address: int, size_bytes: int) -> None:
+        """Memory of somebody else counts as the device's from now on."""
+        self._blocks[address] = ((ctypes.c_ubyte * size_bytes).from_address(address), True)
+
+    def knows(self, address: int) -> bool:
+        """Whether an address lies in memory that was allocated here."""
+        return any(start <= address < start + ctypes.sizeof(block) for start, (block, _) in self._blocks.items())
 
     def _handle(self) -> Handle:
         self._next += 1
@@ -174,7 +191,7 @@ class FakeCuda:
             return ok, self.devices[dev][0].encode().ljust(length, b"\0")
 
         def cuDeviceGetAttribute(attrib: int, dev: int) -> tuple[CUresult, int]:
-            return ok, self.devices[dev][1][attrib]
+            return ok, int(self.integrated) if attrib == 18 else self.devices[dev][1][attrib]
 
         def cuCtxGetCurrent() -> tuple[CUresult, Handle]:
             return ok, self.stack[-1] if self.stack else Handle(0)
@@ -203,10 +220,23 @@ class FakeCuda:
         def cuCtxPopCurrent() -> tuple[CUresult, Handle]:
             return ok, self.stack.pop()
 
+        def cuPointerGetAttribute(attribute: int, ptr: int) -> tuple[CUresult, Any]:
+            assert attribute == 3
+            return (ok, ptr) if self.knows(ptr) else (CUresult.CUDA_ERROR_INVALID_VALUE, None)
+
         attributes = types.SimpleNamespace(
-            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR=0, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR=1
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR=0,
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR=1,
+            CU_DEVICE_ATTRIBUTE_INTEGRATED=18,
         )
-        return _module("cuda.bindings.driver", locals(), CUresult=CUresult, CUdevice_attribute=attributes)
+        pointer_attributes = types.SimpleNamespace(CU_POINTER_ATTRIBUTE_DEVICE_POINTER=3)
+        return _module(
+            "cuda.bindings.driver",
+            locals(),
+            CUresult=CUresult,
+            CUdevice_attribute=attributes,
+            CUpointer_attribute=pointer_attributes,
+        )
 
     def _runtime(self) -> Any:
         ok = cudaError_t.cudaSuccess
@@ -239,16 +269,52 @@ class FakeCuda:
             return self._free(devPtr, True)
 
         def cudaHostAlloc(size: int, flags: int) -> tuple[cudaError_t, int | None]:
-            assert flags == 0
+            assert flags == (2 if self.integrated else 0)
             return self._allocate(size, False)
 
         def cudaFreeHost(ptr: int) -> tuple[cudaError_t]:
             return self._free(ptr, False)
 
         def cudaMemcpyAsync(dst: int, src: int, count: int, kind: int, stream: Handle) -> tuple[cudaError_t]:
+            self.copied_bytes += count
             self.check_range(dst, count, kind == 1)
+            if kind == 1 and not self.knows(src):  # pageable memory is read before the call returns
+                content = ctypes.string_at(src, count)
+                self.enqueue(stream, lambda: ctypes.memmove(dst, content, count))
+                return (ok,)
             self.check_range(src, count, kind == 2)
             self.enqueue(stream, lambda: ctypes.memmove(dst, src, count))
+            return (ok,)
+
+        def cudaEventCreateWithFlags(flags: int) -> tuple[cudaError_t, Handle]:
+            self._need_context()
+            assert flags == 2, "an event that takes the time"
+            event = self._handle()
+            self._events[event] = None
+            return ok, event
+
+        def cudaEventDestroy(event: Handle) -> tuple[cudaError_t]:
+            self._need_context()
+            del self._events[event]
+            return (ok,)
+
+        def cudaEventRecord(event: Handle, stream: int) -> tuple[cudaError_t]:
+            self._need_context()
+            at = self._streams.setdefault(int(stream), Stream())
+            self._events[event] = (at, len(at.queue))
+            return (ok,)
+
+        def cudaStreamWaitEvent(stream: Handle, event: Handle, flags: int) -> tuple[cudaError_t]:
+            recorded = self._events[event]
+            assert flags == 0 and recorded is not None, "an event that was never recorded"
+            other, count = recorded
+
+            def catch_up() -> None:
+                work, other.queue = other.queue[:count], other.queue[count:]
+                for each in work:
+                    each()
+
+            self.enqueue(stream, catch_up)
             return (ok,)
 
         def cudaStreamBeginCapture(stream: Handle, mode: int) -> tuple[cudaError_t]:
@@ -296,6 +362,8 @@ class FakeCuda:
             cudaError_t=cudaError_t,
             cudaStreamNonBlocking=1,
             cudaHostAllocDefault=0,
+            cudaHostAllocMapped=2,
+            cudaEventDisableTiming=2,
             cudaStreamCaptureMode=modes,
             cudaMemcpyKind=kinds,
         )

@@ -20,7 +20,8 @@ from tiny_model import tiny_spec, tiny_weights, write_tiny_model
 
 import hpe_edge
 from hpe_edge import BackendError, InputError, ModelError, ModelNotFoundError, PoseEngine
-from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend, OnnxRuntimeContext
+from hpe_edge.backends.onnx_context import OnnxRuntimeContext
+from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
 from hpe_edge.ops import crop_normalize
 from hpe_edge.spec import Crop
 

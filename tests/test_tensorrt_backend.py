@@ -472,5 +472,5 @@ def test_captured_sizes_are_told(trt: FakeTensorRT, engine_file: Write) -> None:
     context = backend.context()
     assert isinstance(context, TensorRTContext) and context.captured == set()
     context.run(5)
-    assert context.captured == {5}
+    assert context.captured == {(5, "host")}
     backend.close()

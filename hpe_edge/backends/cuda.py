@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import math
+import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -30,6 +31,8 @@ class Device:
         index: as CUDA counts.
         name: such as ``"NVIDIA GeForce RTX 4090"``; on a Jetson ``"Orin"``.
         capability: the compute capability, such as ``"8.7"``.
+        driver, runtime: cuda-bindings' modules.
+        integrated: it shares the host's memory, as a Jetson's does.
     """
 
     def __init__(self, index: int = 0) -> None:
@@ -39,7 +42,7 @@ class Device:
             BackendError: no cuda-bindings, no driver or no GPU.
             InputError: there are GPUs, but not so many.
         """
-        driver = self._driver = load("driver")
+        driver = self.driver = load("driver")
         self.runtime = load("runtime")
         try:
             checked("starting CUDA", driver.cuInit(0))
@@ -54,7 +57,9 @@ class Device:
         self._handle = checked("opening the GPU", driver.cuDeviceGet(index))
         self.index = index
         self.name = checked("asking the GPU's name", driver.cuDeviceGetName(128, self._handle)).rstrip(b"\0").decode()
-        self.capability = f"{self._attribute('MAJOR')}.{self._attribute('MINOR')}"
+        major, minor = (self._attribute(f"COMPUTE_CAPABILITY_{part}") for part in ("MAJOR", "MINOR"))
+        self.capability = f"{major}.{minor}"
+        self.integrated = bool(self._attribute("INTEGRATED"))
         self._context = self._borrow_context()
         self._owned = self._context is None
         if self._context is None:
@@ -62,23 +67,23 @@ class Device:
 
     def __enter__(self) -> Device:
         """Within the block, calls of this thread go to this device; whatever was current is so again afterwards."""
-        checked("entering the CUDA context", self._driver.cuCtxPushCurrent(self._context))
+        checked("entering the CUDA context", self.driver.cuCtxPushCurrent(self._context))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._driver.cuCtxPopCurrent()
+        self.driver.cuCtxPopCurrent()
 
     def close(self) -> None:
         """Give up the primary context; harmless twice."""
         if self._owned:
             self._owned = False
-            self._driver.cuDevicePrimaryCtxRelease(self._handle)
+            self.driver.cuDevicePrimaryCtxRelease(self._handle)
 
     def driver_version(self) -> str:
         """The newest CUDA that the driver supports, such as ``"12.4"``."""
-        version = int(checked("asking the driver's version", self._driver.cuDriverGetVersion()))
+        version = int(checked("asking the driver's version", self.driver.cuDriverGetVersion()))
         return f"{version // 1000}.{version % 1000 // 10}"
 
     def stream(self, cleanup: contextlib.ExitStack) -> Any:
@@ -102,17 +107,70 @@ class Device:
     def pinned(self, shape: tuple[int, ...], dtype: DTypeLike, cleanup: contextlib.ExitStack) -> NDArray[Any]:
         """A zeroed array in page-locked host memory, which the GPU copies from and to by itself; ``cleanup`` frees it.
 
+        An integrated GPU also reads and writes it in place, at :meth:`address_of`.
+
         Raises:
             BackendError: there is not so much left.
         """
-        rt, kind = self.runtime, np.dtype(dtype)
+        block, array = self._pinned(shape, np.dtype(dtype))
+        cleanup.callback(self.runtime.cudaFreeHost, ctypes.addressof(block))
+        return array
+
+    def pinned_for_long(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """Like :meth:`pinned`, freed when nobody holds the array or a view of it any more.
+
+        Raises:
+            BackendError: there is not so much left.
+        """
+        block, array = self._pinned(shape, np.dtype(dtype))
+        weakref.finalize(block, self._free_pinned, ctypes.addressof(block))
+        return array
+
+    def _free_pinned(self, address: int) -> None:
+        with contextlib.suppress(BackendError), self:  # where the CUDA context is gone already, all in it is
+            self.runtime.cudaFreeHost(address)
+
+    def _pinned(self, shape: tuple[int, ...], kind: np.dtype[Any]) -> tuple[ctypes.Array[ctypes.c_byte], NDArray[Any]]:
+        """The memory, which the array and all its views hold, and the array."""
+        rt = self.runtime
         size_bytes = math.prod(shape) * kind.itemsize
-        flags = rt.cudaHostAllocDefault
+        flags = rt.cudaHostAllocMapped if self.integrated else rt.cudaHostAllocDefault
         address = int(checked(self._allocating(size_bytes, "pinned memory"), rt.cudaHostAlloc(size_bytes, flags)))
-        cleanup.callback(rt.cudaFreeHost, address)
-        array = np.ctypeslib.as_array((ctypes.c_byte * size_bytes).from_address(address))
+        block = (ctypes.c_byte * size_bytes).from_address(address)
+        array = np.ctypeslib.as_array(block)
         array[...] = 0
-        return array.view(kind).reshape(shape)
+        return block, array.view(kind).reshape(shape)
+
+    def address_of(self, address: int) -> int | None:
+        """Where this GPU sees memory that CUDA knows, the host's page-locked one included; None where it does not."""
+        which = self.driver.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_POINTER
+        status, seen = self.driver.cuPointerGetAttribute(which, address)
+        return int(seen) if int(status) == 0 else None
+
+    def owns(self, address: int) -> bool:
+        """Whether the memory there is this GPU's and belongs to the context in which the work is done, or to none."""
+        which = self.driver.CUpointer_attribute
+        answers = [
+            self.driver.cuPointerGetAttribute(kind, address)
+            for kind in (which.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, which.CU_POINTER_ATTRIBUTE_CONTEXT)
+        ]
+        if any(int(status) != 0 for status, _ in answers):
+            return False
+        (_, ordinal), (_, context) = answers
+        return int(ordinal) == self.index and int(context) in (0, int(self._context))
+
+    def event(self, cleanup: contextlib.ExitStack) -> Any:
+        """What one stream waits for on another, see :meth:`wait_for`; ``cleanup`` destroys it."""
+        rt = self.runtime
+        event = checked("making an event", rt.cudaEventCreateWithFlags(rt.cudaEventDisableTiming))
+        cleanup.callback(rt.cudaEventDestroy, event)
+        return event
+
+    def wait_for(self, other: Any, event: Any, stream: Any) -> None:
+        """Let a stream wait for the work that is on another one by now."""
+        rt = self.runtime
+        checked("marking the frame's stream", rt.cudaEventRecord(event, other))
+        checked("waiting for the frame's stream", rt.cudaStreamWaitEvent(stream, event, 0))
 
     def copy_in(self, to: int, array: NDArray[Any], stream: Any) -> None:
         """Enqueue a copy of a pinned array to the device."""
@@ -166,15 +224,15 @@ class Device:
         return lambda: checked("launching a CUDA graph", rt.cudaGraphLaunch(ready, stream))
 
     def _attribute(self, which: str) -> int:
-        kind = getattr(self._driver.CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_{which}")
-        return int(checked("asking the compute capability", self._driver.cuDeviceGetAttribute(kind, self._handle)))
+        kind = getattr(self.driver.CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_{which}")
+        return int(checked("asking what the GPU can do", self.driver.cuDeviceGetAttribute(kind, self._handle)))
 
     def _borrow_context(self) -> Any:
         """The current context, if it is on this GPU, else None."""
-        context = checked("asking for the current context", self._driver.cuCtxGetCurrent())
+        context = checked("asking for the current context", self.driver.cuCtxGetCurrent())
         if not int(context):
             return None
-        at = checked("asking for the current GPU", self._driver.cuCtxGetDevice())
+        at = checked("asking for the current GPU", self.driver.cuCtxGetDevice())
         return context if int(at) == int(self._handle) else None
 
     def _allocating(self, size_bytes: int, what: str) -> str:

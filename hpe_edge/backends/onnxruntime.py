@@ -5,24 +5,22 @@ from __future__ import annotations
 import contextlib
 import re
 import weakref
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
 from hpe_edge.backends.nvidia_libraries import preload
+from hpe_edge.backends.onnx_context import OnnxRuntimeContext
 from hpe_edge.backends.onnx_graph import check_graph, read_spec
 from hpe_edge.backends.onnx_providers import CPU, Provider, cuda, parse_device, tensorrt
 from hpe_edge.errors import BackendError, InputError, ModelError
-from hpe_edge.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from hpe_edge.backends.cuda import Device
 
 _DYNAMIC_MAX_BATCH = 8  # bounds the buffers; larger calls are split
 _TUNED_BATCH = 4  # of a range, what TensorRT is told to expect
-
-Allocate = Callable[[tuple[int, ...], Any], NDArray[Any]]
 
 
 class OnnxRuntimeBackend:
@@ -60,15 +58,23 @@ class OnnxRuntimeBackend:
         self.fixed_batch = fixed is not None
         self.max_batch = fixed or _DYNAMIC_MAX_BATCH
         self._memory = None if index is None else ("cuda", index)
-        cleanup = contextlib.ExitStack()
-        self._allocate: Allocate = np.zeros if index is None else _pinned(index, cleanup)
-        self._finish = weakref.finalize(self, cleanup.close)
+        self.gpu = None if index is None else _gpu(index)
+        self._cleanup = contextlib.ExitStack()
+        self._finish = weakref.finalize(self, _free, self.gpu, self._cleanup)
 
     def context(self) -> OnnxRuntimeContext:
         """A fresh set of buffers for one caller at a time."""
-        return OnnxRuntimeContext(
-            self.session, self.spec, self._columns, self.max_batch, self.fixed_batch, self._memory, self._allocate
-        )
+        with self.gpu or contextlib.nullcontext():
+            return OnnxRuntimeContext(
+                self.session,
+                self.spec,
+                self._columns,
+                self.max_batch,
+                self.fixed_batch,
+                self._memory,
+                self.gpu,
+                self._cleanup,
+            )
 
     def close(self) -> None:
         """Free the session and the buffers of its contexts."""
@@ -85,122 +91,25 @@ def _tensorrt_for(path: Path, index: int, threads: int | None) -> Provider:
     return tensorrt(index, path, spec.input.name, (3, spec.input.size, spec.input.size), batches)
 
 
-def _pinned(index: int, cleanup: contextlib.ExitStack) -> Allocate:
-    """What makes arrays in page-locked memory, from which a GPU copies directly.
+def _gpu(index: int) -> Device | None:
+    """The GPU beside the session that is on it by now; None where cuda-bindings is missing or does not suit the driver.
 
-    Plain ones where cuda-bindings is missing or does not suit the driver: the session is on the GPU by now, and only
-    the copies take longer.
+    Without it buffers are plain memory, which takes longer to copy, and frames that lie on the GPU are fetched.
     """
     from hpe_edge.backends.cuda import Device
 
     try:
-        gpu = Device(index)
+        return Device(index)
     except BackendError:
-        return np.zeros
-
-    def allocate(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-        with gpu:
-            return gpu.pinned(shape, dtype, memory)
-
-    memory = contextlib.ExitStack()
-
-    def free() -> None:
-        with gpu:
-            memory.close()
-        gpu.close()
-
-    cleanup.callback(free)
-    return allocate
+        return None
 
 
-class OnnxRuntimeContext:
-    """Buffers bound to the session once per batch size; a run then copies and allocates nothing on our side."""
-
-    def __init__(
-        self,
-        session: onnxruntime.InferenceSession,
-        spec: ModelSpec,
-        columns: dict[str, tuple[int, ...]],
-        max_batch: int,
-        fixed: bool,
-        memory: tuple[str, int] | None,
-        allocate: Allocate = np.zeros,
-    ) -> None:
-        """
-        Args:
-            session, spec: the model.
-            columns: each output's shape after the batch.
-            max_batch: rows of the buffers.
-            fixed: the graph takes exactly ``max_batch`` rows.
-            memory: device and index where the session wants its input; None for the host's memory.
-            allocate: makes the host's buffers, zeroed.
-        """
-        self._session = session
-        self._spec = spec
-        self._fixed_batch = max_batch if fixed else None
-        size = spec.input.size
-        self._input = allocate((max_batch, 3, size, size), spec.input.dtype)
-        # ONNX Runtime copies these few kilobytes here at the end of a run; left on a GPU they would cost another call.
-        self._outputs = [allocate((max_batch, *columns[name]), np.float32) for name in spec.outputs]
-        self._memory = memory
-        self._filled = 0
-        self._bindings: dict[int, tuple[Any, onnxruntime.OrtValue | None]] = {}
-        self._views: dict[int, tuple[NDArray[Any], list[NDArray[np.float32]]]] = {}
-
-    def input(self, count: int) -> NDArray[Any]:
-        """See :class:`hpe_edge.backends.base.Context`."""
-        return self._view(count)[0]
-
-    def run(self, count: int) -> list[NDArray[np.float32]]:
-        """See :class:`hpe_edge.backends.base.Context`."""
-        batch = self._fixed_batch or count
-        bound = self._bindings.get(batch)
-        if bound is None:
-            bound = self._bindings[batch] = self._bind(batch)
-        binding, staged = bound
-        if count < self._filled:
-            # A fixed batch runs on these rows too, and a graph that looks at the whole batch would let the faces of an
-            # earlier call into this one.
-            self._input[count : self._filled] = 0
-        self._filled = count
-        try:
-            if staged is not None:
-                staged.update_inplace(self._input[:batch])
-            self._session.run_with_iobinding(binding)
-        except Exception as error:  # ONNX Runtime's errors share no base class
-            raise BackendError(f"ONNX Runtime failed on a batch of {batch}: {error}") from None
-        return self._view(count)[1]
-
-    def _view(self, count: int) -> tuple[NDArray[Any], list[NDArray[np.float32]]]:
-        views = self._views.get(count)
-        if views is None:
-            views = self._views[count] = (self._input[:count], [array[:count] for array in self._outputs])
-        return views
-
-    def _bind(self, batch: int) -> tuple[Any, onnxruntime.OrtValue | None]:
-        """The binding for a batch size, and the input's copy on the device, if it has one."""
-        binding = self._session.io_binding()
-        rows, staged = self._input[:batch], None
-        if self._memory is None:
-            _bind(binding.bind_input, self._spec.input.name, rows)
-        else:
-            # Host memory bound as input would be copied to the device now and never again.
-            staged = onnxruntime.OrtValue.ortvalue_from_shape_and_type(list(rows.shape), rows.dtype.type, *self._memory)
-            binding.bind_ortvalue_input(self._spec.input.name, staged)
-        for name, array in zip(self._spec.outputs, self._outputs, strict=True):
-            _bind(binding.bind_output, name, array[:batch])
-        return binding, staged
-
-
-def _bind(bind: Any, name: str, array: NDArray[Any]) -> None:
-    bind(
-        name=name,
-        device_type="cpu",
-        device_id=0,
-        element_type=array.dtype.type,
-        shape=array.shape,
-        buffer_ptr=array.ctypes.data,
-    )
+def _free(gpu: Device | None, cleanup: contextlib.ExitStack) -> None:
+    if gpu is None:
+        return
+    with contextlib.suppress(BackendError), gpu:  # where the CUDA context is gone already, all in it is
+        cleanup.close()
+    gpu.close()
 
 
 def open_session(
