@@ -16,6 +16,7 @@
 #include "cuda_device.h"
 #include "decode.h"
 #include "isa.h"
+#include "kernel_launch.h"
 #include "warp_normalize.h"
 
 namespace py = pybind11;
@@ -43,26 +44,48 @@ Frame view_frame(const py::array& frame, const std::optional<py::array>& chroma,
     return view;
 }
 
-// How the network wants its input written.
-enum class OutputType { kFloat32, kFloat16, kUint8 };
+FrameRecord record_of(const Frame& f, bool swap_colors) {
+    return {reinterpret_cast<uint64_t>(f.data),
+            reinterpret_cast<uint64_t>(f.chroma),
+            f.row_stride_bytes,
+            f.chroma_row_stride_bytes,
+            f.width,
+            f.height,
+            static_cast<int32_t>(f.format),
+            swap_colors};
+}
+
+CropPlan make_plan(const std::array<double, 4>& margins, Square square, bool clip, bool antialias,
+                   const std::array<float, 3>& fill, int size, const std::array<float, 3>& gain,
+                   const std::array<float, 3>& bias, OutputType output) {
+    CropPlan plan{};
+    for (int i = 0; i < 4; ++i) plan.crop.margin[i] = margins[i];
+    plan.crop.square = square;
+    plan.crop.clip = clip;
+    plan.crop.antialias = antialias;
+    plan.input.size = size;
+    for (int c = 0; c < 3; ++c) {
+        plan.crop.fill[c] = fill[c];
+        plan.input.gain[c] = gain[c];
+        plan.input.bias[c] = bias[c];
+    }
+    plan.output = output;
+    return plan;
+}
+
+// In place of an instruction set: what the CUDA launch does, thread after thread on the CPU.
+constexpr char kEmulated[] = "cuda-emulated";
 
 class CropNormalize {
 public:
     CropNormalize(const std::array<double, 4>& margins, Square square, bool clip, bool antialias,
                   const std::array<float, 3>& fill, int size, bool swap_colors, const std::array<float, 3>& gain,
                   const std::array<float, 3>& bias, PixelFormat format, OutputType output, const std::string& isa)
-        : format_(format), output_(output), isa_(find_isa(isa)) {
-        for (int i = 0; i < 4; ++i) crop_.margin[i] = margins[i];
-        crop_.square = square;
-        crop_.clip = clip;
-        crop_.antialias = antialias;
-        input_.size = size;
-        input_.swap_colors = swap_colors;
-        for (int c = 0; c < 3; ++c) {
-            crop_.fill[c] = fill[c];
-            input_.gain[c] = gain[c];
-            input_.bias[c] = bias[c];
-        }
+        : plan_{make_plan(margins, square, clip, antialias, fill, size, gain, bias, output)},
+          format_(format),
+          emulated_(isa == kEmulated) {
+        plan_.input.swap_colors = swap_colors;
+        if (!emulated_) isa_ = find_isa(isa);
     }
 
     void boxes(const py::array& frame, const std::optional<py::array>& chroma, const py::array& boxes,
@@ -70,7 +93,8 @@ public:
         const Frame view = view_frame(frame, chroma, format_);
         const Box* data = static_cast<const Box*>(boxes.data());
         const int count = static_cast<int>(boxes.shape(0));
-        run(out, [&](auto* to) { crop_normalize(view, data, count, crop_, input_, *isa_.rows, to); });
+        if (emulated_) return emulate(view, data, count, out, emulate_crop);
+        run(out, [&](auto* to) { crop_normalize(view, data, count, plan_.crop, plan_.input, *isa_.rows, to); });
     }
 
     void warp(const py::array& frame, const std::optional<py::array>& chroma, const py::array& homographies,
@@ -78,7 +102,8 @@ public:
         const Frame view = view_frame(frame, chroma, format_);
         const Homography* data = static_cast<const Homography*>(homographies.data());
         const int count = static_cast<int>(homographies.shape(0));
-        run(out, [&](auto* to) { warp_normalize(view, data, count, crop_, input_, *isa_.rows, to); });
+        if (emulated_) return emulate(view, data, count, out, emulate_warp);
+        run(out, [&](auto* to) { warp_normalize(view, data, count, plan_.crop, plan_.input, *isa_.rows, to); });
     }
 
 private:
@@ -86,19 +111,54 @@ private:
     void run(py::array& out, const Loop& loop) const {
         void* to = out.mutable_data();
         const py::gil_scoped_release release;
-        if (output_ == OutputType::kFloat32)
-            loop(static_cast<float*>(to));
-        else if (output_ == OutputType::kFloat16)
-            loop(static_cast<Half*>(to));
-        else
-            loop(static_cast<uint8_t*>(to));
+        with_output_type(plan_.output, to, loop);
     }
 
-    CropRule crop_{};
-    InputRule input_{};
+    template <typename Place, typename Face>
+    void emulate(const Frame& view, const Place* places, int count, py::array& out,
+                 void (*launch)(const CropPlan&, const Face*, int, void*, bool)) const {
+        std::vector<Face> faces;
+        for (int i = 0; i < count; ++i) faces.push_back({record_of(view, plan_.input.swap_colors), places[i]});
+        void* to = out.mutable_data();
+        const py::gil_scoped_release release;
+        CropPlan thick = plan_;
+        thick.tiles_wanted = 1;  // tests have few faces, and these tiles are the ones that take several rows
+        launch(thick, faces.data(), count, to, false);
+    }
+
+    CropPlan plan_;
     PixelFormat format_;
-    OutputType output_;
-    Isa isa_;
+    bool emulated_;
+    Isa isa_{};
+};
+
+// The launches over memory that only its address is known of: the GPU's, or the host's for the emulation.
+class CropLaunch {
+public:
+    CropLaunch(const std::array<double, 4>& margins, Square square, bool clip, bool antialias,
+               const std::array<float, 3>& fill, int size, const std::array<float, 3>& gain,
+               const std::array<float, 3>& bias, OutputType output, bool emulated)
+        : plan_{make_plan(margins, square, clip, antialias, fill, size, gain, bias, output)}, emulated_(emulated) {}
+
+    void boxes(uint64_t faces, int count, uint64_t out, uint64_t stream) const {
+        const auto* from = reinterpret_cast<const BoxFace*>(faces);
+        if (emulated_)
+            emulate_crop(plan_, from, count, reinterpret_cast<void*>(out));
+        else
+            launch_crop(plan_, from, count, reinterpret_cast<void*>(out), reinterpret_cast<void*>(stream));
+    }
+
+    void warp(uint64_t faces, int count, uint64_t out, uint64_t stream) const {
+        const auto* from = reinterpret_cast<const WarpFace*>(faces);
+        if (emulated_)
+            emulate_warp(plan_, from, count, reinterpret_cast<void*>(out));
+        else
+            launch_warp(plan_, from, count, reinterpret_cast<void*>(out), reinterpret_cast<void*>(stream));
+    }
+
+private:
+    CropPlan plan_;
+    bool emulated_;
 };
 
 // Where a head's values lie: which of the model's outputs, from which column on.
@@ -113,23 +173,29 @@ HeadView view_head(const std::vector<py::array>& outputs, const HeadPlace& place
             array.strides(0) / static_cast<ptrdiff_t>(sizeof(float))};
 }
 
+DecodePlan make_decode_plan(DecodeKind kind, const std::vector<std::tuple<float, float, int, bool>>& grids,
+                            const std::vector<float>& factors) {
+    DecodePlan plan{kind, {}, {1.0f, 1.0f, 1.0f}};
+    for (int h = 0; h < 3; ++h) {
+        if (kind == DecodeKind::kBins) {
+            const auto& [first_deg, step_deg, count, circular] = grids.at(h);
+            plan.grid[h] = {first_deg, step_deg, count, circular};
+        } else {
+            plan.factors[h] = factors.at(h);
+        }
+    }
+    return plan;
+}
+
 class Decode {
 public:
     Decode(DecodeKind kind, const std::vector<std::pair<int, int>>& places,
            const std::vector<std::tuple<float, float, int, bool>>& grids, const std::vector<float>& factors,
            const std::string& isa)
-        : kind_(kind), isa_(find_isa(isa)) {
+        : plan_(make_decode_plan(kind, grids, factors)), emulated_(isa == kEmulated) {
         for (const auto& [output, column] : places) places_.push_back({output, column});
-        if (kind == DecodeKind::kBins) {
-            BinGrid all[3];
-            for (int h = 0; h < 3; ++h) {
-                const auto& [first_deg, step_deg, count, circular] = grids.at(h);
-                all[h] = {first_deg, step_deg, count, circular};
-            }
-            bins_ = make_bin_decode(all);
-        }
-        else
-            for (int h = 0; h < 3; ++h) factors_[h] = factors.at(h);
+        if (!emulated_) isa_ = find_isa(isa);
+        if (kind == DecodeKind::kBins) bins_ = make_bin_decode(plan_.grid);
     }
 
     void run(const std::vector<py::array>& outputs, py::array& angles, py::array& sigma, py::array& rotation) const {
@@ -139,26 +205,52 @@ public:
         HeadView heads[3]{};
         for (size_t h = 0; h < places_.size(); ++h) heads[h] = view_head(outputs, places_[h]);
         const py::gil_scoped_release release;
-        switch (kind_) {
+        if (emulated_) return emulate_decode(plan_, heads, count, out);
+        switch (plan_.kind) {
             case DecodeKind::kBins:
                 return decode_bins(heads, count, bins_, *isa_.decode, out);
             case DecodeKind::kAngles:
-                return decode_angles(heads, count, factors_, out);
+                return decode_angles(heads, count, plan_.factors, out);
             case DecodeKind::kRot6d:
-                return decode_rot6d(heads[0], count, factors_, out);
+                return decode_rot6d(heads[0], count, plan_.factors, out);
             case DecodeKind::kMatrix:
-                return decode_matrix(heads[0], count, factors_, out);
+                return decode_matrix(heads[0], count, plan_.factors, out);
             case DecodeKind::kQuaternion:
-                return decode_quaternion(heads[0], count, factors_, out);
+                return decode_quaternion(heads[0], count, plan_.factors, out);
         }
     }
 
 private:
-    DecodeKind kind_;
-    Isa isa_;
+    DecodePlan plan_;
+    bool emulated_;
+    Isa isa_{};
     std::vector<HeadPlace> places_;
     BinDecode bins_;
-    float factors_[3] = {1.0f, 1.0f, 1.0f};  // of angles; the signs of a rotation's triple
+};
+
+// As CropLaunch: everything is an address; rows of heads are `row_strides` floats apart.
+class DecodeLaunch {
+public:
+    DecodeLaunch(DecodeKind kind, const std::vector<std::tuple<float, float, int, bool>>& grids,
+                 const std::vector<float>& factors, bool emulated)
+        : plan_(make_decode_plan(kind, grids, factors)), emulated_(emulated) {}
+
+    void run(const std::vector<std::pair<uint64_t, int64_t>>& heads, int count, uint64_t angles, uint64_t sigma,
+             uint64_t rotation, uint64_t stream) const {
+        HeadView views[3]{};
+        for (size_t h = 0; h < heads.size(); ++h)
+            views[h] = {reinterpret_cast<const float*>(heads[h].first), static_cast<ptrdiff_t>(heads[h].second)};
+        const PoseArrays out{reinterpret_cast<float*>(angles), reinterpret_cast<float*>(sigma),
+                             reinterpret_cast<float*>(rotation)};
+        if (emulated_)
+            emulate_decode(plan_, views, count, out);
+        else
+            launch_decode(plan_, views, count, out, reinterpret_cast<void*>(stream));
+    }
+
+private:
+    DecodePlan plan_;
+    bool emulated_;
 };
 
 // The first box that is not finite, not larger than nothing, or beyond `limit` pixels; -1 when all are sound.
@@ -220,6 +312,31 @@ PYBIND11_MODULE(_native, m) {
                       const std::string&>(),
              py::kw_only(), py::arg("kind"), py::arg("places"), py::arg("grids"), py::arg("factors"), py::arg("isa"))
         .def("run", &Decode::run, py::arg("outputs"), py::arg("angles"), py::arg("sigma"), py::arg("rotation"));
+
+    py::class_<CropLaunch>(m, "CropLaunch")
+        .def(py::init<const std::array<double, 4>&, Square, bool, bool, const std::array<float, 3>&, int,
+                      const std::array<float, 3>&, const std::array<float, 3>&, OutputType, bool>(),
+             py::kw_only(), py::arg("margins"), py::arg("square"), py::arg("clip"), py::arg("antialias"),
+             py::arg("fill"), py::arg("size"), py::arg("gain"), py::arg("bias"), py::arg("output"), py::arg("emulated"))
+        .def("boxes", &CropLaunch::boxes, py::arg("faces"), py::arg("count"), py::arg("out"), py::arg("stream"))
+        .def("warp", &CropLaunch::warp, py::arg("faces"), py::arg("count"), py::arg("out"), py::arg("stream"));
+
+    py::class_<DecodeLaunch>(m, "DecodeLaunch")
+        .def(py::init<DecodeKind, const std::vector<std::tuple<float, float, int, bool>>&, const std::vector<float>&,
+                      bool>(),
+             py::kw_only(), py::arg("kind"), py::arg("grids"), py::arg("factors"), py::arg("emulated"))
+        .def("run", &DecodeLaunch::run, py::arg("heads"), py::arg("count"), py::arg("angles"), py::arg("sigma"),
+             py::arg("rotation"), py::arg("stream"));
+
+    PYBIND11_NUMPY_DTYPE(FrameRecord, data, chroma, row_stride_bytes, chroma_row_stride_bytes, width, height, format,
+                         swap_colors);
+    PYBIND11_NUMPY_DTYPE(Box, x1, y1, x2, y2);
+    PYBIND11_NUMPY_DTYPE(Homography, m);
+    PYBIND11_NUMPY_DTYPE(BoxFace, frame, box);
+    PYBIND11_NUMPY_DTYPE(WarpFace, frame, homography);
+    m.attr("BOX_FACE") = py::dtype::of<BoxFace>();
+    m.attr("WARP_FACE") = py::dtype::of<WarpFace>();
+    m.attr("EMULATED") = kEmulated;
 
     py::class_<CudaDevice>(m, "CudaDevice")
         .def_readonly("name", &CudaDevice::name)

@@ -143,10 +143,14 @@ HPE_HD int most_taps(const Axis& axis) {
     return ceil_int(2.0 * axis.half_width);
 }
 
-// Not normalised.
+// The triangle filter at a distance in pixels; not normalised.
+template <typename F>
+HPE_HD F triangle(F distance, F slope) {
+    return greater(F(1) - (distance < 0 ? -distance : distance) * slope, F(1e-12));
+}
+
 HPE_HD double tap_weight(const Axis& axis, double center, int pixel) {
-    const double distance = fabs(pixel + 0.5 - center);
-    return greater(1.0 - distance * axis.slope, 1e-12);
+    return triangle(pixel + 0.5 - center, axis.slope);
 }
 
 // Crops every box of `boxes` [count, 4] into `out` [count, 3, size, size]. The boxes are finite, x1 < x2, y1 < y2.

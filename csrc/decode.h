@@ -82,7 +82,9 @@ HPE_HD Angles angles_from_label_matrix(const float* m, const float* signs) {
 }
 
 // The largest magnitude of three numbers.
-HPE_HD float largest_of(const float* v) { return greater(greater(fabsf(v[0]), fabsf(v[1])), fabsf(v[2])); }
+HPE_HD float largest_of(const float* v) {
+    return greater(greater(fabsf(v[0]), fabsf(v[1])), fabsf(v[2]));
+}
 
 // Gram-Schmidt as 6DRepNet has it: x = a / |a|, z = x cross b normalised, y = z cross x; the columns of `m` are x, y,
 // z. Source: Zhou et al., 2019, arXiv:1812.07035; order of the cross products from Hempel et al., 2022,
@@ -159,8 +161,8 @@ void decode_bins(const HeadView heads[3], int count, const BinDecode& bins, cons
 // Angles as the network says them times a factor per head (its sign and unit), in degrees.
 void decode_angles(const HeadView heads[3], int count, const float factor[3], const PoseArrays& out);
 
-// 6D vectors [N, 6], row-major matrices [N, 9] or quaternions [N, 4]; for `signs` see angles_from_label_matrix. A matrix
-// need not be exactly orthonormal, nor a quaternion of length 1.
+// 6D vectors [N, 6], row-major matrices [N, 9] or quaternions [N, 4]; for `signs` see angles_from_label_matrix. A
+// matrix need not be exactly orthonormal, nor a quaternion of length 1.
 void decode_rot6d(const HeadView& head, int count, const float signs[3], const PoseArrays& out);
 void decode_matrix(const HeadView& head, int count, const float signs[3], const PoseArrays& out);
 void decode_quaternion(const HeadView& head, int count, const float signs[3], const PoseArrays& out);

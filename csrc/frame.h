@@ -48,14 +48,15 @@ HPE_HD Bgr pixel_at(const Frame& frame, int x, int y) {
     const uint8_t* row = frame.data + y * frame.row_stride_bytes;
     if (kFormat == PixelFormat::kColor) {
         const uint8_t* p = row + 3 * x;
-        return {static_cast<float>(p[0]), static_cast<float>(p[1]), static_cast<float>(p[2])};
+        return {static_cast<float>(load_constant(p)), static_cast<float>(load_constant(p + 1)),
+                static_cast<float>(load_constant(p + 2))};
     }
     if (kFormat == PixelFormat::kGray8) {
-        const float level = row[x];
+        const float level = load_constant(row + x);
         return {level, level, level};
     }
     const uint8_t* uv = frame.chroma + (y / 2) * frame.chroma_row_stride_bytes + (x & ~1);
-    return nv12_to_bgr(row[x], uv[0], uv[1]);
+    return nv12_to_bgr(load_constant(row + x), load_constant(uv), load_constant(uv + 1));
 }
 
 }  // namespace hpe

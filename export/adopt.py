@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from export import zoo
 from export.faces import Faces
 from export.gate import Runner, poses_of
 from export.network import Network
-from export.onnx_file import Picture, fix_picture, open_unchanged, read_onnx, run_random
+from export.onnx_file import Picture, fix_picture, open_unchanged, read_onnx, run_random, session_runner
 from export.outputs import Outputs, Reading, describe, read_outputs, refuse_probabilities
 from export.say import say
 from hpe_edge.errors import ModelError
@@ -100,7 +97,7 @@ def adopt(path: Path, arch: str, network: Network | None) -> Adopted:
             "name its CHECKPOINT, too, and the gate compares with that",
         )
     _keep_outputs(model, picture, {name: said[name].shape[1:] for name in spec.outputs})
-    return Adopted(model, spec, family.crop_note, _runner(session, spec, picture.batch or 1), network)
+    return Adopted(model, spec, family.crop_note, session_runner(session, spec, picture.batch or 1), network)
 
 
 def _origin(path: Path, sha256: str, network: Network | None) -> Origin:
@@ -164,15 +161,3 @@ def _notes(picture: Picture, said: Outputs, reading: Reading) -> list[str]:
     if unread := [name for name in said if name not in reading.outputs]:
         notes.append(f"left out, as the angles do not depend on them: {', '.join(unread)}")
     return notes
-
-
-def _runner(session: onnxruntime.InferenceSession, spec: ModelSpec, batch: int) -> Runner:
-    def run(crops: NDArray[Any]) -> list[NDArray[np.float32]]:
-        said: list[list[NDArray[np.float32]]] = []
-        for at in range(0, len(crops), batch):
-            rows = crops[at : at + batch]
-            padded = np.concatenate([rows, np.zeros_like(rows[:1]).repeat(batch - len(rows), axis=0)])
-            said.append([out[: len(rows)] for out in session.run(list(spec.outputs), {spec.input.name: padded})])
-        return [np.concatenate(column) for column in zip(*said, strict=True)]
-
-    return run

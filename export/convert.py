@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -17,10 +16,10 @@ from export.adopt import adopt
 from export.faces import Faces, gate_faces
 from export.gate import Limits, Report
 from export.network import load_network
+from export.places import as_typed, check_output
 from export.prove import prove
-from export.say import describe_crop, say, size
+from export.say import describe_crop, say, say_passed, size
 from hpe_edge.atomic import Pending
-from hpe_edge.errors import InputError
 from hpe_edge.poses import Poses
 from hpe_edge.spec import ModelSpec
 from hpe_edge.version import __version__
@@ -61,11 +60,13 @@ def convert(args: argparse.Namespace) -> None:
     source: Exportable | None = adopt(args.adopt, args.arch[0], network) if args.adopt else network
     assert source is not None  # the command line asks for one of the two
     out: Path = args.output or Path(f"{source.spec.architecture.replace(' ', '')}.onnx")
-    _check_output(out, args)
+    given = [("CHECKPOINT", path) for path in args.checkpoint]
+    check_output(out, [*given, ("--adopt", args.adopt), ("--faces", args.faces), ("--boxes", args.boxes)])
     pending = Pending(out)
     try:
-        spec, reports = _build(source, args, pending)
-        say("gate", *reports[0].table().splitlines(), *(report.line() for report in reports[1:]))
+        limits = Limits(worst_deg=args.worst_deg)
+        spec, reports = write_proven(source, args.batch or None, args.faces, args.boxes, limits, pending)
+        say_passed(reports)
         say("crop", *describe_crop(spec.crop), source.crop_note)
         replaced = out.exists()
         pending.commit()
@@ -74,39 +75,26 @@ def convert(args: argparse.Namespace) -> None:
     # The file is there: whoever stops listening or waiting now changes nothing about that.
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         say("written", f"{out}{', in place of the file that was there' if replaced else ''}")
-        say("next", f"hpe-edge run PICTURE --model {_as_typed(out)} -o posed.jpg")
+        say("next", f"hpe-edge run PICTURE --model {as_typed(out)} -o posed.jpg")
 
 
-def _as_typed(path: Path) -> str:
-    """A path as the shell takes it, and as no command takes it for an option."""
-    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
+def write_proven(
+    source: Exportable, batch: int | None, faces: Path | None, boxes: Path | None, limits: Limits, pending: Pending
+) -> tuple[ModelSpec, list[Report]]:
+    """Write the finished model, not yet under its name.
 
+    Args:
+        source: what becomes an ONNX file.
+        batch: a fixed batch; None for any.
+        faces, boxes: see :func:`export.faces.gate_faces`.
+        limits: what passes.
+        pending: where it is written.
 
-def _check_output(out: Path, args: argparse.Namespace) -> None:
-    """The output would take the place of what it is made from, or has a name that cannot be passed on."""
-    try:
-        str(out).encode()
-    except UnicodeEncodeError:
-        raise InputError(
-            f"ONNX Runtime opens only names in UTF-8, got {str(out)!r}; name another output with -o"
-        ) from None
-    given = [("CHECKPOINT", path) for path in args.checkpoint]
-    given += [("--adopt", args.adopt), ("--faces", args.faces), ("--boxes", args.boxes)]
-    for option, path in given:
-        if path is not None and _same(out, path):
-            raise InputError(f"the output and {option} are the same file {path}; name another output with -o")
-
-
-def _same(a: Path, b: Path) -> bool:
-    try:
-        return a.samefile(b)  # links are followed
-    except OSError:  # one of them is not there
-        return False
-
-
-def _build(source: Exportable, args: argparse.Namespace, pending: Pending) -> tuple[ModelSpec, list[Report]]:
-    """Write the finished model, not yet under its name; GateFailed where it does not do what its original does."""
-    raw = source.to_onnx(args.batch or None)
+    Raises:
+        HpeEdgeError: the graph cannot be written, or there are no faces.
+        GateFailed: it does not do what its original does.
+    """
+    raw = source.to_onnx(batch)
     model = graph.simplify(raw)
     say(
         "graph",
@@ -115,10 +103,9 @@ def _build(source: Exportable, args: argparse.Namespace, pending: Pending) -> tu
     )
     spec = replace(source.spec, origin=replace(source.spec.origin, tools=_tools(model)))
     graph.save(model, spec, pending)
-    faces = gate_faces(spec.crop, spec.input, args.faces, args.boxes)
-    say("faces", faces.source, *faces.notes)
-    limits = Limits(worst_deg=args.worst_deg)
-    reports = prove(source.reference(faces), source.compared, pending.temp, spec, faces, limits)
+    seen = gate_faces(spec.crop, spec.input, faces, boxes)
+    say("faces", seen.source, *seen.notes)
+    reports = prove(source.reference(seen), source.compared, pending.temp, spec, seen, limits)
     spec = replace(spec, gate=reports[0].result())
     graph.save(model, spec, pending)
     return spec, reports

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.boxes_file import BoxesFile
-from hpe_edge.detect import HaarDetector
+from hpe_edge.detect import HaarDetector, open_detector
 from hpe_edge.errors import SourceError
 from hpe_edge.ops import CropNormalize
+from hpe_edge.pictures import Pictures
 from hpe_edge.samples import BOXES, FOLDER
 from hpe_edge.spec import Crop, Input
 from hpe_edge.video import Frame, Source, open_source
@@ -45,7 +46,15 @@ class Faces:
     notes: tuple[str, ...]
 
 
-def gate_faces(crop: Crop, input: Input, path: Path | None = None, boxes: Path | None = None) -> Faces:
+def gate_faces(
+    crop: Crop,
+    input: Input,
+    path: Path | None = None,
+    boxes: Path | None = None,
+    *,
+    detector: Path | None = None,
+    most: int = MAX_CROPS,
+) -> Faces:
     """Crops of real faces, made by the same operation and the same crop as inference makes them.
 
     Fewer than 64 faces are made up to 64 by shifting, scaling, mirroring, turning, and lighting them differently; the
@@ -55,10 +64,14 @@ def gate_faces(crop: Crop, input: Input, path: Path | None = None, boxes: Path |
         crop: what is cut out around a box.
         input: how the cut is sampled and normalised.
         path: a picture, a folder of pictures, or a video, of which frames are sampled; None takes the bundled sample.
-        boxes: see :class:`hpe_edge.boxes_file.BoxesFile`; None lets the Haar detector find the faces.
+        boxes: see :class:`hpe_edge.boxes_file.BoxesFile`; None lets a detector find the faces.
+        detector: a face detector's ONNX file; None takes the Haar detector.
+        most: how many faces are enough. A folder of more pictures is looked at in even steps, from its first to its
+            last.
 
     Raises:
         SourceError: pictures or boxes that are missing or cannot be read, or no face in them.
+        ModelError: the detector's file is none.
     """
     bundled = path is None
     if path is None:
@@ -67,7 +80,8 @@ def gate_faces(crop: Crop, input: Input, path: Path | None = None, boxes: Path |
     file = None if boxes is None else BoxesFile(boxes, source.kind)
     cut = CropNormalize(crop, input)
     step = _step(source) if file is None else 1
-    crops, kept = _collect(source, file or _detector(), cut, step)
+    thinned = _thin(source, most)
+    crops, kept = _collect(source, file or _detector(detector), cut, step, most)
     if not crops:
         raise SourceError(
             f"no face was found in {path}; name other pictures, or give the boxes: --boxes CSV with the columns "
@@ -78,9 +92,11 @@ def gate_faces(crop: Crop, input: Input, path: Path | None = None, boxes: Path |
         notes.append(
             f"one frame in {step} of the first {_searched(source)} was searched for faces, the others were not"
         )
-    if len(crops) == MAX_CROPS:
-        notes.append(f"{MAX_CROPS} faces are enough; there may be more, which were not looked at")
-    if file is not None and file.unused and len(crops) < MAX_CROPS:
+    if thinned:
+        notes.append(thinned)
+    if len(crops) == most:
+        notes.append(f"{most} faces are enough; there may be more, which were not looked at")
+    if file is not None and file.unused and len(crops) < most and not thinned:
         notes.append(f"{file.unused} boxes of {boxes} belong to none of the pictures")
     rng = np.random.default_rng(0)
     faces = f"{len(crops)} faces"
@@ -95,7 +111,7 @@ def gate_faces(crop: Crop, input: Input, path: Path | None = None, boxes: Path |
 
 
 def _collect(
-    source: Source, find: Callable[[Frame], Boxes], cut: CropNormalize, step: int
+    source: Source, find: Callable[[Frame], Boxes], cut: CropNormalize, step: int, most: int
 ) -> tuple[list[NDArray[Any]], list[tuple[Image, Boxes]]]:
     """Crops of the faces in every ``step``-th frame, and some of the faces with what is around them."""
     crops: list[NDArray[Any]] = []
@@ -103,18 +119,27 @@ def _collect(
     for frame in source:
         if frame.index % step:
             continue
-        for box in find(frame)[: MAX_CROPS - len(crops)]:
+        for box in find(frame)[: most - len(crops)]:
             crops.append(cut(frame.image, box[None]))
             if len(kept) < _VARIED_FACES:
                 kept.append(_around(frame.image, box))
-        if len(crops) == MAX_CROPS or (step > 1 and frame.index >= _VIDEO_REACH):
+        if len(crops) == most or (step > 1 and frame.index >= _VIDEO_REACH):
             break
     return crops, kept
 
 
-def _detector() -> Callable[[Frame], Boxes]:
-    detector = HaarDetector()
+def _detector(path: Path | None) -> Callable[[Frame], Boxes]:
+    detector = HaarDetector() if path is None else open_detector(path)
     return lambda frame: detector.landmark_boxes(detector(frame.image))
+
+
+def _thin(source: Source, most: int) -> str:
+    """Keep every n-th picture of a folder that has many, as its first ones may all be of one person; what was done."""
+    if not isinstance(source, Pictures) or len(source.files) < 2 * most:
+        return ""
+    count, step = len(source.files), len(source.files) // most
+    source.files = source.files[::step]
+    return f"one picture in {step} of the {count} was looked at"
 
 
 def _step(source: Source) -> int:

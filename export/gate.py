@@ -47,6 +47,8 @@ class Limits:
 
 
 ONNX_LIMITS = Limits(worst_deg=0.01)  # ONNX Runtime sums in another order than PyTorch, and that is all
+FP16_LIMITS = Limits(mean_deg=0.05, worst_deg=0.3)
+INT8_LIMITS = Limits(mean_deg=1.0, p99_deg=3.0)
 
 _SAME_DEG = 0.01  # answers that spread less than this are one answer; even untrained networks spread by 0.3 and more
 
@@ -124,6 +126,12 @@ class Report:
         whole = self.rows[_ALL]
         worst = f"worst {100 * whole.worst_deg:.3f} hundredths of a degree"
         return f"{self.compared}, {whole.crops} crops: {worst}; {self._verdict()}"
+
+    def summary(self) -> str:
+        """The figures alone, for one of several trials."""
+        whole = self.rows[_ALL]
+        figures = f"mean {whole.mean_deg:.3f}, p99 {whole.p99_deg:.3f}, worst {whole.worst_deg:.3f} degrees"
+        return f"{figures}: {'passed' if self.passed else 'failed'}"
 
     def _verdict(self) -> str:
         named = self.limits.as_dict().items()

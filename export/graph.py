@@ -1,18 +1,22 @@
-"""From a torch module to a clean ONNX graph, and the spec in its metadata."""
+"""From a torch module to a clean ONNX graph, and the spec in its metadata.
+
+torch and onnxsim are imported only where they work: what starts from an ONNX file does without them.
+"""
 
 from __future__ import annotations
 
 import io
 import warnings
+from typing import TYPE_CHECKING
 
 import onnx
-import onnxsim
-import torch
-from torch import nn
 
 from hpe_edge.atomic import Pending, output_error
 from hpe_edge.errors import ModelError
 from hpe_edge.spec import METADATA_KEY, Input, ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
 
 OPSET = 17  # the newest that TensorRT 8.5, JetPack 5's, reads
 
@@ -29,6 +33,8 @@ def trace(net: nn.Module, input: Input, outputs: tuple[str, ...], batch: int | N
         outputs: the outputs' names.
         batch: the fixed batch, or None for a dynamic axis ``N``.
     """
+    import torch
+
     image = torch.zeros(batch or 2, 3, input.size, input.size)
     file = io.BytesIO()
     with warnings.catch_warnings(), torch.inference_mode():
@@ -52,6 +58,8 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         ModelError: the simplified graph does not give the same outputs, or is not valid.
     """
+    import onnxsim
+
     try:
         simplified, same = onnxsim.simplify(model)
     except Exception as error:  # its errors share no base class

@@ -16,7 +16,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto
 
+from export.gate import Runner
 from hpe_edge.errors import ModelError, ModelNotFoundError
+from hpe_edge.spec import ModelSpec
 
 DTYPES: dict[int, Literal["float32", "float16"]] = {
     onnx.TensorProto.FLOAT: "float32",
@@ -59,7 +61,7 @@ def read_onnx(path: Path) -> tuple[ModelProto, str]:
     except (onnx.checker.ValidationError, OSError, ValueError) as error:
         raise ModelError(f"{path} keeps its weights in other files, which cannot be read ({error})") from None
     whole = model.SerializeToString()
-    _sort_nodes(model.graph)
+    sort_nodes(model.graph)
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
@@ -135,7 +137,21 @@ def run_random(path: Path, session: onnxruntime.InferenceSession, picture: Pictu
     }
 
 
-def _sort_nodes(graph: GraphProto) -> None:
+def session_runner(session: onnxruntime.InferenceSession, spec: ModelSpec, batch: int) -> Runner:
+    """Runs crops ``batch`` at a time; what is missing from the last batch is empty faces."""
+
+    def run(crops: NDArray[Any]) -> list[NDArray[np.float32]]:
+        said: list[list[NDArray[np.float32]]] = []
+        for at in range(0, len(crops), batch):
+            rows = crops[at : at + batch]
+            padded = np.concatenate([rows, np.zeros_like(rows[:1]).repeat(batch - len(rows), axis=0)])
+            said.append([out[: len(rows)] for out in session.run(list(spec.outputs), {spec.input.name: padded})])
+        return [np.concatenate(column) for column in zip(*said, strict=True)]
+
+    return run
+
+
+def sort_nodes(graph: GraphProto) -> None:
     """Each node after those that it reads from, else as they are: converters to float16 add theirs at the end, and
     ONNX Runtime does not mind. Nodes in a circle stay, for onnx's check to tell."""
     nodes = list(graph.node)

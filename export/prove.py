@@ -9,6 +9,7 @@ import numpy as np
 from export.faces import Faces
 from export.gate import GateFailed, Limits, Report, backend_runner, check_reference, compare, poses_of, select
 from export.say import say
+from hpe_edge.backends.base import Backend
 from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
 from hpe_edge.poses import Poses
 from hpe_edge.spec import ModelSpec
@@ -17,7 +18,7 @@ _ALONE = 16  # faces that are also run one at a time
 
 
 def prove(reference: Poses, compared: str, path: Path, spec: ModelSpec, faces: Faces, limits: Limits) -> list[Report]:
-    """Hold a file against the reference, and against itself with each face alone.
+    """Hold an ONNX file against the reference, and against itself with each face alone.
 
     Args:
         reference: poses of the faces by what the file was made from.
@@ -31,13 +32,25 @@ def prove(reference: Poses, compared: str, path: Path, spec: ModelSpec, faces: F
         ModelError: the reference's answers are NaN, or all the same.
         GateFailed: either differs by more than the limits; the table was printed.
     """
-    check_reference(reference, compared.partition(" with ")[2])
     backend = OnnxRuntimeBackend(path)
+    try:
+        return prove_backend(reference, compared, backend, spec, faces, limits)
+    finally:
+        backend.close()
+
+
+def prove_backend(
+    reference: Poses, compared: str, backend: Backend, spec: ModelSpec, faces: Faces, limits: Limits
+) -> list[Report]:
+    """Hold a loaded model against the reference, and against itself with each face alone.
+
+    See :func:`prove` for the arguments and errors; ``spec`` says how the outputs are decoded.
+    """
+    check_reference(reference, compared.partition(" with ")[2])
     run = backend_runner(backend)
     together = poses_of(run, spec, faces.crops, backend.max_batch)
     apart = np.linspace(0, len(faces.crops) - 1, _ALONE).round().astype(int)
     alone = poses_of(run, spec, faces.crops[apart], 1)
-    backend.close()
     reports = [
         compare(reference, together, compared=compared, source=faces.source, limits=limits),
         compare(

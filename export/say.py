@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from hpe_edge.errors import OutputError
 from hpe_edge.info import SQUARE_IN_WORDS
 from hpe_edge.spec import Crop
+
+if TYPE_CHECKING:
+    from export.gate import Report
 
 
 def say(what: str, *lines: str) -> None:
@@ -20,6 +26,11 @@ def say(what: str, *lines: str) -> None:
         raise  # whoever reads has had enough, which is no error to be told
     except OSError as error:
         raise OutputError(f"cannot write to standard output: {error.strerror}") from None
+
+
+def say_passed(reports: Sequence[Report]) -> None:
+    """Print what the gate found: the first comparison as a table, the others in a line each."""
+    say("gate", *reports[0].table().splitlines(), *(report.line() for report in reports[1:]))
 
 
 def describe_crop(crop: Crop) -> list[str]:

@@ -20,6 +20,7 @@ from hpe_edge.errors import (
 from hpe_edge.version import __version__
 
 if TYPE_CHECKING:
+    from hpe_edge.batcher import DynamicBatcher
     from hpe_edge.camera import Camera
     from hpe_edge.engine import PoseEngine
     from hpe_edge.poses import Poses
@@ -32,6 +33,7 @@ else:
         from importlib import import_module
 
         module = {
+            "DynamicBatcher": "batcher",
             "PoseEngine": "engine",
             "Poses": "poses",
             "Camera": "camera",
@@ -47,6 +49,7 @@ __all__ = [
     "BackendError",
     "Camera",
     "Crop",
+    "DynamicBatcher",
     "HpeEdgeError",
     "InputError",
     "ModelError",

@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_BINS: int
+EMULATED: str
+BOX_FACE: np.dtype[np.void]
+WARP_FACE: np.dtype[np.void]
 
 class PixelFormat(Enum):
     COLOR = 0
@@ -77,6 +80,37 @@ class Decode:
         angles: NDArray[np.float32],
         sigma: NDArray[np.float32],
         rotation: NDArray[np.float32],
+    ) -> None: ...
+
+class CropLaunch:
+    def __init__(
+        self,
+        *,
+        margins: Sequence[float],
+        square: Square,
+        clip: bool,
+        antialias: bool,
+        fill: Sequence[float],
+        size: int,
+        gain: Sequence[float],
+        bias: Sequence[float],
+        output: OutputType,
+        emulated: bool,
+    ) -> None: ...
+    def boxes(self, faces: int, count: int, out: int, stream: int) -> None: ...
+    def warp(self, faces: int, count: int, out: int, stream: int) -> None: ...
+
+class DecodeLaunch:
+    def __init__(
+        self,
+        *,
+        kind: DecodeKind,
+        grids: Sequence[tuple[float, float, int, bool]],
+        factors: Sequence[float],
+        emulated: bool,
+    ) -> None: ...
+    def run(
+        self, heads: Sequence[tuple[int, int]], count: int, angles: int, sigma: int, rotation: int, stream: int
     ) -> None: ...
 
 class CudaDevice:

@@ -25,8 +25,10 @@ examples:
   hpe-edge serve 0 --model model.onnx                      watch it in a browser
   hpe-edge plot poses.csv -o angles.png                    draw angles over time
   hpe-edge info model.onnx                                 what the model is
+  hpe-edge doctor                                          what this machine can do, and what it lacks
 
-exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP
+exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP; cameras, streams
+and serve have no other end, so for them these signals mean done
 """
 _RUN_DESCRIPTION = """\
 Estimate the pose of every face in pictures, a video, a camera or a stream. Without -o, --csv, --jsonl, --udp and --show
@@ -49,6 +51,7 @@ who can see it:
   On 127.0.0.1, the default, only this machine. With another --host everyone who can reach it and knows the address that
   is printed, which holds a token; the connection is not encrypted. Over ssh, -L 8765:127.0.0.1:8765 needs neither.
 
+Ctrl-C is its usual end: the exit status is 0, and files are complete up to there.
 SOURCE and the other options are those of hpe-edge run.
 """
 _RUN_EPILOG = """\
@@ -78,10 +81,11 @@ faces:
 
 files:
   Results appear under their names when they are complete; an existing file of that name is replaced. Where a source
-  has an end, Ctrl-C, SIGTERM and SIGHUP keep what is finished as NAME.partial.EXT; after an error no unfinished file is
-  left. An annotated video (.mp4 or .mkv, MPEG-4 part 2) has the frame rate of the original, the size of its first
-  frame, and no sound. After SIGKILL or a power failure hidden files .NAME.*.tmp.EXT are left: records in them are whole
-  up to the last frame, an .mkv plays as far as it was written, an .mp4 does not play.
+  has an end, Ctrl-C, SIGTERM and SIGHUP keep what is finished as NAME.partial.EXT, and a second Ctrl-C, more than a
+  second later, gives everything up; after an error no unfinished file is left. An annotated video (.mp4 or .mkv,
+  MPEG-4 part 2) has the frame rate of the original, the size of its first frame, and no sound. After SIGKILL or a
+  power failure hidden files .NAME.*.tmp.EXT are left: records in them are whole up to the last frame, an .mkv plays
+  as far as it was written, an .mp4 does not play.
 
 OpenTrack:
   --udp sends the face that was sent last as long as it is seen, else the largest one. In OpenTrack choose the input
@@ -100,11 +104,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (HpeEdgeError, ImportError) as error:  # the latter: what is installed does not work
         print(f"hpe-edge: error: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
+    except (OSError, MemoryError) as error:  # such as a file name that is too long; BrokenPipeError has its own place
+        if isinstance(error, BrokenPipeError):
+            return 1  # whoever read standard output has had enough
+        print(f"hpe-edge: error: {error or 'not enough memory'}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("hpe-edge: stopped by Ctrl-C; nothing was written", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        return 1  # whoever read standard output has had enough
     finally:
         drop_unsaid()
 
@@ -126,10 +133,17 @@ def _dispatch(argv: Sequence[str] | None) -> int:
             return run_command(args)
         if args.command == "plot":
             return _plot(args)
+        if args.command == "doctor":
+            from hpe_edge.doctor.report import doctor_command
+
+            return doctor_command(args.json)
         return _info(args)
     except SystemExit as wanted:  # argparse ends the process after --help, --version and wrong usage
         show()
         return int(wanted.code or 0)
+    except OSError:
+        show()  # argparse may have failed on standard output, which is an error of its own kind
+        raise
 
 
 def _check_alternatives(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
@@ -150,9 +164,14 @@ def _need_opencv() -> None:
 
 
 def _info(args: argparse.Namespace) -> int:
+    from hpe_edge.backends.plan_file import SUFFIXES, read_info
     from hpe_edge.engine import PoseEngine
-    from hpe_edge.info import describe
+    from hpe_edge.info import describe, describe_engine
 
+    if args.model.suffix.lower() in SUFFIXES and args.model.is_file():  # which can be told where it does not run, too
+        info = read_info(args.model)
+        show(info.to_json().rstrip() if args.json else describe_engine(info))
+        return 0
     with PoseEngine(args.model) as engine:
         show(engine.spec.to_json(indent=2) if args.json else describe(engine.spec))
     return 0
@@ -207,12 +226,15 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="say what a model file is", allow_abbrev=False)
     info.add_argument("model", type=Path, metavar="MODEL", help="made by python -m export.onnx")
     info.add_argument("--json", action="store_true", help="print the spec as JSON")
+
+    doctor = commands.add_parser("doctor", help="say what this machine can do, and what it lacks", allow_abbrev=False)
+    doctor.add_argument("--json", action="store_true", help="print it as JSON")
     return parser
 
 
 def _add_run_arguments(run: argparse.ArgumentParser) -> None:
     run.add_argument("source", metavar="SOURCE", help="picture, folder, pattern, video, camera, stream or -, see below")
-    run.add_argument("--model", type=Path, metavar="MODEL.onnx", help="made by python -m export.onnx; required")
+    run.add_argument("--model", type=Path, metavar="MODEL", help="by python -m export.onnx or export.trt; required")
 
     results = run.add_argument_group("results")
     results.add_argument(
@@ -268,11 +290,9 @@ def _add_run_arguments(run: argparse.ArgumentParser) -> None:
     other = run.add_argument_group("other")
     other.add_argument("--frames", type=_whole, metavar="N", help="end after N frames")
     other.add_argument("--raw", metavar="WxH[@FPS]", help="size and rate of raw frames on standard input")
-    other.add_argument(
-        "--pixels", default="bgr24", metavar="FORMAT", help="theirs: bgr24 (default), rgb24, gray8 or nv12"
-    )
-    other.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:INDEX")
-    other.add_argument("--threads", type=_threads, metavar="N", help="CPU threads for the networks; default: all cores")
+    other.add_argument("--pixels", metavar="FORMAT", help="theirs: bgr24 (default), rgb24, gray8 or nv12")
+    other.add_argument("--device", help="cpu, cuda or cuda:INDEX; default: cpu for .onnx, cuda for .engine")
+    other.add_argument("--threads", type=_threads, metavar="N", help="cores to share out; default: all")
 
 
 def _whole(text: str) -> int:

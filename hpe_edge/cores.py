@@ -33,4 +33,5 @@ def share_cores(cores: int, *, several_detectors: bool) -> CoreShare:
         several_detectors: whether the detector may work on several frames at once; OpenCV's cascade may not.
     """
     workers = min(cores, _MOST_DETECT_WORKERS) if several_detectors else 1
-    return CoreShare(workers, max(1, cores // workers), max(1, cores // _MOST_DETECT_WORKERS))
+    # Where detectors are at work, they need most; reading, drawing and encoding need about a core in any case.
+    return CoreShare(workers, max(1, cores // workers), max(1, cores // (4 if several_detectors else 2)))

@@ -165,7 +165,8 @@ class HaarDetector:
         gray = cv2.cvtColor(check_frame(frame_bgr), cv2.COLOR_BGR2GRAY)
         scale = min(1.0, self.LONGEST_SIDE / max(gray.shape))
         if scale < 1.0:
-            gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            size = max(1, round(gray.shape[1] * scale)), max(1, round(gray.shape[0] * scale))
+            gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
         smallest = (self.SMALLEST_FACE, self.SMALLEST_FACE)
         with self._lock:
             found = self._classifier.detectMultiScale(gray, self.SCALE_STEP, self.NEIGHBORS, minSize=smallest)

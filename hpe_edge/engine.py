@@ -7,23 +7,34 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.backends.base import Backend, Context
+from hpe_edge.backends.plan_file import SUFFIXES
 from hpe_edge.camera import Camera
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
-from hpe_edge.ops import CropNormalize, DecodeHeads, FrameColor, Planes, check_boxes
+from hpe_edge.native import native
+from hpe_edge.native_arguments import FrameColor
+from hpe_edge.ops import AnyFrame, CropNormalize, DecodeHeads
 from hpe_edge.poses import Poses
-from hpe_edge.rectify import Views, look_at
+from hpe_edge.request import Request
 from hpe_edge.spec import Crop, ModelSpec
 
+if TYPE_CHECKING:
+    from hpe_edge.backends.cuda import Device
+
+BackendName = Literal["onnxruntime", "onnxruntime-tensorrt", "tensorrt"]
+CropDevice = Literal["cpu", "cuda"]
 Timer = Callable[[str], AbstractContextManager[object]]
+
+_Part = tuple[Request, Poses]  # some faces of a frame, and the room for their poses
 
 _UNTIMED = nullcontext()
 _WARMUP_ROUNDS = 3  # the fastest counts; the first may still allocate
@@ -43,18 +54,28 @@ class PoseEngine:
         self,
         model: str | os.PathLike[str] | None = None,
         *,
-        device: str = "cpu",
+        device: str | None = None,
+        backend: BackendName | None = None,
         crop: Crop | None = None,
         threads: int | None = None,
+        crop_on: CropDevice | None = None,
     ) -> None:
         """Load a model.
 
         Args:
-            model: an ONNX file made by ``python -m export.onnx``.
-            device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``.
+            model: an ONNX file made by ``python -m export.onnx``, or a TensorRT engine by ``python -m export.trt``.
+            device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; None: the first GPU where TensorRT runs it, else the CPU.
+            backend: what runs it: ``"onnxruntime"`` or ``"onnxruntime-tensorrt"`` an ONNX file, the latter on a GPU by
+                TensorRT, which builds an engine the first time (minutes; kept in the user's cache folder);
+                ``"tensorrt"`` an engine. None: ONNX Runtime or TensorRT, as the file's extension says.
             crop: what is cut out around a box, in place of the model's own. The best margins also depend on how tightly
                 the detector's boxes fit.
-            threads: CPU threads that one call may use; None leaves it to the backend (all cores).
+            threads: CPU threads that one call may use; None leaves it to the backend (all cores). An engine uses none.
+            crop_on: where faces are cut out if the network runs on a GPU. ``"cpu"``: there, and only the crops are
+                copied. ``"cuda"``: on the GPU, to which a frame of the host is copied first, as pays for many faces in
+                a frame. None: on the GPU if the frame is in its memory, which on a Jetson includes
+                :meth:`frame_buffer`, else on the CPU. A build without CUDA then fetches frames; ``hpe-edge doctor``
+                says which build this is.
 
         Raises:
             ModelNotFoundError: no such file, or no model was named.
@@ -63,12 +84,16 @@ class PoseEngine:
         """
         if crop is not None and not isinstance(crop, Crop):
             raise InputError(f"crop must be a hpe_edge.Crop, got {type(crop).__name__}")
-        self._backend = _load(_model_path(model), device, threads)
+        if crop_on not in (None, *get_args(CropDevice)):
+            raise InputError(f"crop_on must be one of {', '.join(get_args(CropDevice))}, got {crop_on!r}")
+        self._backend = _load(_model_path(model), device, backend, threads)
         self.spec: ModelSpec = self._backend.spec
         self.crop: Crop = crop or self.spec.crop
         self.device: str = self._backend.device
         self._batch = self._backend.max_batch  # larger calls are split
         self._crop = CropNormalize(self.crop, self.spec.input)
+        self._crop_on = crop_on
+        self._gpu = _cropping_gpu(self._backend, crop_on)
         self._decode = DecodeHeads(self.spec)
         self._idle: deque[Context] = deque()
         self._turn = threading.Condition()  # guards what follows
@@ -77,7 +102,7 @@ class PoseEngine:
 
     def __call__(
         self,
-        frame: NDArray[np.uint8] | Planes,
+        frame: AnyFrame,
         boxes: ArrayLike,
         *,
         color: FrameColor = "BGR",
@@ -93,12 +118,14 @@ class PoseEngine:
 
         Args:
             frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W]`` grey or NV12, see
-                :func:`hpe_edge.ops.crop_normalize`.
+                :func:`hpe_edge.ops.crop_normalize`. An array of PyCUDA, CuPy, torch or Numba on the engine's GPU and a
+                DLPack tensor on the CPU are taken where they lie; what lies on another GPU, in another CUDA context, or
+                on a GPU while the engine crops on the CPU is copied to the host first.
             boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
             color: what the frame holds: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
             camera: the frame's, for rectified estimates.
             timer: called with ``"crop"``, ``"infer"`` and ``"decode"`` for each batch; the stage then runs within the
-                context manager that it returns.
+                context manager that it returns. Faces that are cut out on a GPU are one stage, ``"infer"``.
 
         Returns:
             Poses of the N faces, in the order of the boxes.
@@ -108,54 +135,89 @@ class PoseEngine:
                 from its axis.
             BackendError: the backend failed, or the engine is closed.
         """
-        checked = check_boxes(boxes)
-        count = len(checked)
-        views = None if camera is None else self._look_at(camera, checked)
-        timed, most = timer or _untimed, self._batch
-        poses = Poses.empty(count)
+        return self.many([self.request(frame, boxes, color=color, camera=camera)], timer=timer)[0]
+
+    def request(
+        self, frame: AnyFrame, boxes: ArrayLike, *, color: FrameColor = "BGR", camera: Camera | None = None
+    ) -> Request:
+        """Check a call's arguments now and run them later, together with others, by :meth:`many`.
+
+        Args:
+            frame, boxes, color, camera: see :meth:`__call__`. The frame must not be overwritten before the poses are
+                there.
+
+        Raises:
+            InputError: as of a call.
+            BackendError: the frame is on a GPU and cannot be fetched.
+        """
+        on_gpu = None
+        if self._gpu is not None:
+            from hpe_edge.backends.gpu_frames import find_on_gpu
+
+            on_gpu = find_on_gpu(frame, self._gpu)
+        return Request(self._crop, frame, boxes, color, camera, on_gpu)
+
+    def many(self, requests: Sequence[Request], *, timer: Timer | None = None) -> list[Poses]:
+        """Estimate the poses of several frames in one call; their faces share batches.
+
+        Args:
+            requests: made by this engine's :meth:`request`; any number, with any number of faces.
+            timer: see :meth:`__call__`.
+
+        Returns:
+            The poses of each request, in their order: those that separate calls would give. A network adds up in
+            another order in batches of another size, so the last digits may differ.
+
+        Raises:
+            InputError: a request that is none, or is another engine's; nothing was run.
+            BackendError: the backend failed, or the engine is closed.
+        """
+        for request in requests:
+            if not (isinstance(request, Request) and request.is_for(self._crop)):
+                raise InputError("requests must be those that this engine's request() made")
+        timed = timer or _untimed
+        found = [Poses.empty(request.count) for request in requests]
         context = self._borrow()
         try:
-            if count == 0:
-                self._crop(frame, checked, color=color)  # a bad frame is an error with no faces, too
-            elif count <= most:
-                self._run(context, frame, checked, poses, color, views, timed)
-            else:
-                for at in range(0, count, most):
-                    part = slice(at, at + most)
-                    room = Poses(poses.angles[part], poses.sigma[part], poses.rotation[part])
-                    seen = None if views is None else Views(views.rotations[part], views.homographies[part])
-                    self._run(context, frame, checked[part], room, color, seen, timed)
+            for on_gpu, parts in self._by_crop(list(zip(requests, found, strict=True))):
+                for batch in _batches(parts, self._batch):
+                    (self._run_on_gpu if on_gpu else self._run)(context, batch, timed)
         finally:
             self._give_back(context)
-        return poses
+        return found
 
-    def _look_at(self, camera: Camera, boxes: NDArray[np.float32]) -> Views:
-        if not isinstance(camera, Camera):
-            raise InputError(f"camera must be a hpe_edge.Camera, got {type(camera).__name__}")
-        return look_at(camera, boxes, self.crop, self.spec.input.size)
-
-    def _run(
-        self,
-        context: Context,
-        frame: NDArray[np.uint8] | Planes,
-        boxes: NDArray[np.float32],
-        poses: Poses,
-        color: FrameColor,
-        views: Views | None,
-        timed: Timer,
-    ) -> None:
-        count = len(boxes)
+    def _run(self, context: Context, batch: list[_Part], timed: Timer) -> None:
+        count = sum([request.count for request, _ in batch])
         with timed("crop"):
-            if views is None:
-                self._crop(frame, boxes, context.input(count), color=color)
-            else:
-                self._crop.warp(frame, views.homographies, context.input(count), color=color)
+            faces, start = context.input(count), 0
+            for request, _ in batch:
+                request.crop_into(faces[start : start + request.count])
+                start += request.count
         with timed("infer"):
             outputs = context.run(count)
         with timed("decode"):
-            self._decode(outputs, poses)
-            if views is not None:
-                views.turn_back(poses)
+            start = 0
+            for request, poses in batch:
+                self._decode([rows[start : start + request.count] for rows in outputs], poses)
+                request.finish(poses)
+                start += request.count
+
+    def _run_on_gpu(self, context: Context, batch: list[_Part], timed: Timer) -> None:
+        requests, found = zip(*batch, strict=True)
+        with timed("infer"):
+            context.estimate(self.crop, requests, found, self._decode)
+            for request, poses in batch:
+                request.finish(poses)
+
+    def _by_crop(self, parts: list[_Part]) -> Iterator[tuple[bool, list[_Part]]]:
+        """What can share a batch: whether it is cropped on the GPU, and the frames."""
+        if self._gpu is None:
+            yield False, parts
+            return
+        on_gpu = [part for part in parts if self._crop_on == "cuda" or part[0].on_gpu is not None]
+        for warped in (False, True):
+            yield True, [part for part in on_gpu if part[0].warped == warped]
+        yield False, [part for part in parts if part not in on_gpu]
 
     def _borrow(self) -> Context:
         with self._turn:
@@ -177,6 +239,11 @@ class PoseEngine:
                 self._idle.append(context)
             if self._running == 0:
                 self._turn.notify_all()
+
+    @property
+    def batch(self) -> int:
+        """How many faces go through the network at once: what the model takes, or what :meth:`warmup` found fastest."""
+        return self._batch
 
     def warmup(self, faces: int = 1) -> None:
         """Run on ``faces`` empty faces, so that the first real call finds everything allocated.
@@ -206,6 +273,21 @@ class PoseEngine:
                 times_s[batch] = min(times_s[batch], time.perf_counter() - start_s)
         self._batch = min(times_s, key=times_s.__getitem__)
 
+    def frame_buffer(self, height: int, width: int) -> NDArray[np.uint8]:
+        """Room for a frame, ``[height, width, 3]``, in page-locked memory, which a GPU copies from at full speed.
+
+        A Jetson's GPU reads faces right out of it, so frames that a camera writes there are never copied. It lives as
+        long as the array.
+
+        Raises:
+            BackendError: the engine runs on the CPU, or there is not so much memory left.
+        """
+        gpu = self._backend.gpu
+        if gpu is None:
+            raise BackendError(f"a frame buffer is for engines on a GPU; this one runs on {self.device}, use np.empty")
+        with gpu:
+            return gpu.pinned_for_long((height, width, 3), np.uint8)
+
     def close(self) -> None:
         """Free the model, once the calls that are running have ended.
 
@@ -231,6 +313,25 @@ class PoseEngine:
         return f"PoseEngine({self.spec.architecture}, {self.spec.input.size}x{self.spec.input.size}, {self.device})"
 
 
+def _batches(parts: Sequence[_Part], most: int) -> Iterator[list[_Part]]:
+    """All faces in batches of ``most``, whichever frames they are of, each with the room for its poses."""
+    batch: list[_Part] = []
+    free = most
+    for request, poses in parts:
+        start, count = 0, request.count
+        while count - start > free:  # the rest does not fit
+            if free:
+                batch.append((request.part(start, start + free), poses.part(start, start + free)))
+            yield batch
+            start += free
+            batch, free = [], most
+        if start < count:
+            batch.append((request, poses) if start == 0 else (request.part(start, count), poses.part(start, count)))
+            free -= count - start
+    if batch:
+        yield batch
+
+
 def _untimed(stage: str) -> AbstractContextManager[object]:
     return _UNTIMED
 
@@ -243,17 +344,55 @@ def _model_path(model: str | os.PathLike[str] | None) -> Path:
         )
     path = Path(model)
     if path.is_dir():
-        raise ModelError(f"{path} is a folder; name the ONNX file in it")
+        raise ModelError(f"{path} is a folder; name the model in it")
     if not path.is_file():
-        raise ModelNotFoundError(f"there is no model {path}; make one with python -m export.onnx CHECKPOINT -o {path}")
-    if path.suffix.lower() in (".engine", ".plan"):
-        raise ModelError(f"{path} looks like a TensorRT engine, which this version does not run; use the .onnx file")
-    if path.suffix.lower() != ".onnx":
+        step = "trt MODEL.onnx" if path.suffix.lower() in SUFFIXES else "onnx CHECKPOINT"
+        raise ModelNotFoundError(f"there is no model {path}; make one with python -m export.{step} -o {path}")
+    if path.suffix.lower() not in (".onnx", *SUFFIXES):
         raise ModelError(f"{path} is not an .onnx file; a checkpoint is converted with python -m export.onnx {path}")
     return path
 
 
-def _load(path: Path, device: str, threads: int | None) -> Backend:
+def _cropping_gpu(backend: Backend, crop_on: CropDevice | None) -> Device | None:
+    """The GPU on which faces may be cut out; None leaves all to the CPU.
+
+    Raises:
+        InputError: it was asked for, but the network runs on the CPU.
+        BackendError: it was asked for, but this build or this machine cannot.
+    """
+    if crop_on == "cpu" or (backend.gpu is None and crop_on is None):
+        return None
+    if backend.gpu is None:
+        if backend.device == "cpu":
+            raise InputError("crop_on='cuda' needs the network on a GPU, too: give device='cuda'")
+        raise BackendError(
+            "crop_on='cuda' needs cuda-bindings that suit the driver; `hpe-edge doctor` says what is missing"
+        )
+    probe = native.probe_cuda()
+    if probe.devices:
+        return backend.gpu
+    if crop_on == "cuda":
+        raise BackendError(
+            f"crop_on='cuda' is not to be had ({probe.reason}); install hpe_edge from source where nvcc is, or "
+            "leave it out"
+        )
+    return None
+
+
+def _load(path: Path, device: str | None, backend: BackendName | None, threads: int | None) -> Backend:
+    engine = path.suffix.lower() in SUFFIXES
+    if backend not in (None, *get_args(BackendName)):
+        raise InputError(f"backend must be one of {', '.join(get_args(BackendName))}, got {backend!r}")
+    if backend is not None and engine != (backend == "tensorrt"):
+        remedy = "it runs with backend='tensorrt'" if engine else f"build an engine: python -m export.trt {path}"
+        raise InputError(f"backend={backend!r} does not run {path}; {remedy}")
+    if engine:
+        from hpe_edge.backends.tensorrt import load_engine
+
+        return load_engine(path, device="cuda" if device is None else device)
     from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
 
-    return OnnxRuntimeBackend(path, device=device, threads=threads)
+    through_tensorrt = backend == "onnxruntime-tensorrt"
+    if device is None:
+        device = "cuda" if through_tensorrt else "cpu"
+    return OnnxRuntimeBackend(path, device=device, threads=threads, through_tensorrt=through_tensorrt)

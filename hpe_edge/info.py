@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from hpe_edge.spec import AngleHead, AnglesDecode, BinHead, BinsDecode, Crop, GateResult, Input, ModelSpec, Square
+from hpe_edge.backends.plan_file import EngineInfo
+from hpe_edge.spec import (
+    AngleHead,
+    AnglesDecode,
+    BinHead,
+    BinsDecode,
+    Crop,
+    GateResult,
+    Input,
+    ModelSpec,
+    Reduction,
+    Square,
+)
 
 SQUARE_IN_WORDS: dict[Square, str] = {
     "extend": "extended to a square",
@@ -22,8 +34,34 @@ def describe(spec: ModelSpec) -> str:
         *_decode(spec),
         ("made from", f"{spec.origin.checkpoint}, sha256 {spec.origin.sha256}"),
         ("made with", ", ".join(f"{name} {version}" for name, version in spec.origin.tools.items()) or "not recorded"),
+        *(("reduced", _reduction(step)) for step in spec.reductions),
         ("gate", _gate(spec.gate)),
     ]
+    return _aligned(facts)
+
+
+def describe_engine(info: EngineInfo) -> str:
+    """An engine as aligned lines: what it is, then the model in it."""
+    least, best, most = info.profile
+    where = {
+        "same-gpu": "GPUs of that name",
+        "same-capability": f"all GPUs of compute capability {info.compute_capability}",
+        "ampere-plus": "all GPUs from Ampere (8.0) on",
+    }[info.hardware]
+    facts = [
+        ("engine", f"{info.precision}, {info.plan_bytes / 1e6:.1f} MB, sha256 {info.plan_sha256}"),
+        ("faces a run", f"{least} to {most}, tuned for {best}"),
+        ("TensorRT", f"{info.tensorrt}{' or newer' if info.version_compatible else ''}"),
+        ("built on", f"{info.gpu}, compute capability {info.compute_capability}; runs on {where}"),
+        *([("DLA", f"core {info.dla_core}, the GPU where it cannot")] if info.dla_core is not None else []),
+        ("built with", ", ".join(f"{name} {version}" for name, version in info.tools.items()) or "not recorded"),
+        ("built by", info.rebuild),
+        ("its gate", _gate(info.gate)),
+    ]
+    return f"{_aligned(facts)}\n\n{describe(info.spec)}"
+
+
+def _aligned(facts: list[tuple[str, str]]) -> str:
     width = max(len(name) for name, _ in facts)
     return "\n".join(f"{name:{width}}  {value}" for name, value in facts)
 
@@ -77,6 +115,13 @@ def _gate(gate: GateResult | None) -> str:
         f"{gate.compared} on {gate.faces} faces of {gate.source}: mean {gate.mean_deg:.4g}, p99 {gate.p99_deg:.4g}, "
         f"worst {gate.worst_deg:.4g} degrees" + (f" (limits: {limits})" if limits else "")
     )
+
+
+def _reduction(step: Reduction) -> str:
+    said = f"to {step.numbers} from {step.source}, sha256 {step.sha256}"
+    if step.ranges:
+        said += f"; {step.ranges}"
+    return f"{said}; kept in float32: {', '.join(step.kept)}" if step.kept else said
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -45,8 +45,9 @@ def _from_file(path: Path) -> Callable[[int, int], Camera]:
     try:
         storage = cv2.FileStorage(path.read_text(encoding="utf-8"), cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
         matrix = storage.getNode("camera_matrix").mat()
-        size = tuple(round(storage.getNode(name).real()) for name in ("image_width", "image_height"))
-    except (OSError, UnicodeDecodeError, cv2.error, SystemError) as error:
+        sizes = [storage.getNode(name) for name in ("image_width", "image_height")]
+        size = tuple(int(node.real()) if node.isInt() or node.isReal() else 0 for node in sizes)
+    except (OSError, ValueError, OverflowError, cv2.error, SystemError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "not such a file"
         raise SourceError(f"cannot read the intrinsics {path} ({reason}); needed is {_FILE}") from None
     if matrix is None or np.shape(matrix) != (3, 3):

@@ -5,60 +5,41 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hpe_edge.device_frames import CudaArray, DlpackArray, host_frame
 from hpe_edge.errors import InputError
 from hpe_edge.native import native
-from hpe_edge.poses import Poses
-from hpe_edge.spec import (
-    AngleHead,
-    AnglesDecode,
-    BinHead,
-    BinsDecode,
-    Crop,
-    Input,
-    MatrixDecode,
-    ModelSpec,
-    QuaternionDecode,
-    Rot6dDecode,
-    RotationDecode,
-    Square,
+from hpe_edge.native_arguments import (
+    FORMATS,
+    FrameColor,
+    crop_arguments,
+    decode_arguments,
+    head_places,
+    input_dtype,
+    swaps_colors,
 )
-
-FrameColor = Literal["BGR", "RGB", "GRAY8", "NV12"]
+from hpe_edge.poses import Poses
+from hpe_edge.spec import AngleHead, BinHead, Crop, Input, ModelSpec, RotationDecode
 
 # An NV12 frame as two planes: Y [H, W] and interleaved UV [H/2, W/2, 2].
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
+# A frame that was found to be in order: its only plane and None, or Y and UV, both [.., W] with packed rows.
+CheckedPlanes = tuple[NDArray[np.uint8], NDArray[np.uint8] | None]
+
+# What is taken for a frame, or for one of two planes; see hpe_edge.device_frames for those that are not NumPy's.
+AnyPlane = NDArray[np.uint8] | CudaArray | DlpackArray
+AnyFrame = AnyPlane | tuple[AnyPlane, AnyPlane]
+
 MAX_COORDINATE = 1e6  # pixels; a box beyond it is a mistake, and sampling a window that wide would take seconds
 MAX_FRAME_SIDE = 1 << 16
 
-_OUTPUT: dict[str, tuple[np.dtype[Any], native.OutputType]] = {
-    "float32": (np.dtype(np.float32), native.OutputType.FLOAT32),
-    "float16": (np.dtype(np.float16), native.OutputType.FLOAT16),
-    "uint8": (np.dtype(np.uint8), native.OutputType.UINT8),
-}
-_SQUARE: dict[Square, native.Square] = {
-    "extend": native.Square.EXTEND,
-    "shrink": native.Square.SHRINK,
-    "none": native.Square.NONE,
-}
 _UINT8 = np.dtype(np.uint8)
 _FLOAT32 = np.dtype(np.float32)
-_FORMATS: dict[FrameColor, native.PixelFormat] = {
-    "BGR": native.PixelFormat.COLOR,
-    "RGB": native.PixelFormat.COLOR,
-    "GRAY8": native.PixelFormat.GRAY8,
-    "NV12": native.PixelFormat.NV12,
-}
-_ROTATIONS: dict[type[RotationDecode], native.DecodeKind] = {
-    Rot6dDecode: native.DecodeKind.ROT6D,
-    MatrixDecode: native.DecodeKind.MATRIX,
-    QuaternionDecode: native.DecodeKind.QUATERNION,
-}
 
 
 def isa_names() -> list[str]:
@@ -78,54 +59,61 @@ class CropNormalize:
         """
         self.crop = crop
         self.input = input
-        self.dtype, output = _OUTPUT[input.dtype]
+        self.dtype = input_dtype(input)
+        arguments = crop_arguments(crop, input)
         self._ops = {
-            color: native.CropNormalize(
-                margins=crop.margins,
-                square=_SQUARE[crop.square],
-                clip=crop.clip,
-                antialias=crop.resampling == "antialias",
-                fill=crop.fill,
-                size=input.size,
-                swap_colors=("RGB" if color == "RGB" else "BGR") != input.color,
-                gain=tuple(input.scale / std for std in input.std),
-                bias=tuple(-mean / std for mean, std in zip(input.mean, input.std, strict=True)),
-                format=format,
-                output=output,
-                isa=isa,
-            )
-            for color, format in _FORMATS.items()
+            color: native.CropNormalize(**arguments, swap_colors=swaps_colors(color, input), format=format, isa=isa)
+            for color, format in FORMATS.items()
         }
 
     def __call__(
         self,
-        frame: NDArray[np.uint8] | Planes,
+        frame: AnyFrame,
         boxes: ArrayLike,
         out: NDArray[Any] | None = None,
         *,
         color: FrameColor = "BGR",
     ) -> NDArray[Any]:
         """Crop every box; see :func:`crop_normalize`."""
-        plane, chroma = _view_frame(frame, color)
+        planes = frame_planes(frame, color)
         checked = check_boxes(boxes)
         out = self._room(len(checked), out)
-        self._ops[color].boxes(plane, chroma, checked, out)
+        self.crop_checked(planes, checked, out, color)
         return out
 
     def warp(
         self,
-        frame: NDArray[np.uint8] | Planes,
+        frame: AnyFrame,
         homographies: ArrayLike,
         out: NDArray[Any] | None = None,
         *,
         color: FrameColor = "BGR",
     ) -> NDArray[Any]:
         """Warp the frame once per homography; see :func:`warp_normalize`."""
-        plane, chroma = _view_frame(frame, color)
+        planes = frame_planes(frame, color)
         checked = check_homographies(homographies)
         out = self._room(len(checked), out)
-        self._ops[color].warp(plane, chroma, checked, out)
+        self.warp_checked(planes, checked, out, color)
         return out
+
+    def crop_checked(
+        self, planes: CheckedPlanes, boxes: NDArray[np.float32], out: NDArray[Any], color: FrameColor
+    ) -> None:
+        """Crop every box, without looking at the arguments again.
+
+        Args:
+            planes: of :func:`frame_planes`, for the same ``color``.
+            boxes: of :func:`check_boxes`.
+            out: ``[N, 3, size, size]`` in the input's dtype, C-contiguous.
+            color: what the frame holds.
+        """
+        self._ops[color].boxes(*planes, boxes, out)
+
+    def warp_checked(
+        self, planes: CheckedPlanes, homographies: NDArray[np.float64], out: NDArray[Any], color: FrameColor
+    ) -> None:
+        """Like :meth:`crop_checked`, with homographies of :func:`check_homographies`."""
+        self._ops[color].warp(*planes, homographies, out)
 
     def _room(self, count: int, out: NDArray[Any] | None) -> NDArray[Any]:
         shape = (count, 3, self.input.size, self.input.size)
@@ -144,7 +132,7 @@ def _cached_crop(crop: Crop, input: Input) -> CropNormalize:
 
 
 def crop_normalize(
-    frame: NDArray[np.uint8] | Planes,
+    frame: AnyFrame,
     boxes: ArrayLike,
     crop: Crop,
     input: Input,
@@ -160,7 +148,8 @@ def crop_normalize(
     Args:
         frame: uint8 ``[H, W, 3]`` (BGR or RGB), ``[H, W]`` (GRAY8), or NV12 as ``[H * 3 / 2, W]`` or as a pair of
             planes Y ``[H, W]`` and UV ``[H / 2, W / 2, 2]``, each with its own row stride. Rows may be padded or
-            bottom-up; pixels within a row must be packed.
+            bottom-up; pixels within a row must be packed. An array on a GPU or a DLPack tensor serves, too, and the
+            former is copied to the host; see :mod:`hpe_edge.device_frames`.
         boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
         crop: what is cut out.
         input: size, colour order and normalisation of the result.
@@ -177,7 +166,7 @@ def crop_normalize(
 
 
 def warp_normalize(
-    frame: NDArray[np.uint8] | Planes,
+    frame: AnyFrame,
     homographies: ArrayLike,
     crop: Crop,
     input: Input,
@@ -216,19 +205,7 @@ class DecodeHeads:
     def __init__(self, spec: ModelSpec, isa: str = "") -> None:
         self.outputs = spec.outputs
         self._needed_columns = head_columns(spec)
-        places = [(spec.outputs.index(head.output), head.column) for head in spec.heads()]
-        decode = spec.decode
-        grids, factors = [], []
-        if isinstance(decode, BinsDecode):
-            kind = native.DecodeKind.BINS
-            grids = [(h.first_deg, h.step_deg, h.count, h.circular) for h in (decode.yaw, decode.pitch, decode.roll)]
-        elif isinstance(decode, AnglesDecode):
-            kind = native.DecodeKind.ANGLES
-            factors = [h.factor for h in (decode.yaw, decode.pitch, decode.roll)]
-        else:
-            kind = _ROTATIONS[type(decode)]
-            factors = list(decode.signs)
-        self._op = native.Decode(kind=kind, places=places, grids=grids, factors=factors, isa=isa)
+        self._op = native.Decode(**decode_arguments(spec), places=head_places(spec), isa=isa)
 
     def __call__(self, outputs: Sequence[NDArray[np.float32]], out: Poses | None = None) -> Poses:
         """Decode N faces.
@@ -290,7 +267,7 @@ def check_frame(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Raises:
         InputError: it is not; the message names what is wrong.
     """
-    return _view_frame(frame, "BGR")[0]
+    return frame_planes(frame, "BGR")[0]
 
 
 def check_boxes(boxes: ArrayLike) -> NDArray[np.float32]:
@@ -341,9 +318,14 @@ def check_homographies(homographies: ArrayLike) -> NDArray[np.float64]:
     return array
 
 
-def _view_frame(
-    frame: NDArray[np.uint8] | Planes, color: FrameColor
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+def frame_planes(given: AnyFrame, color: FrameColor) -> CheckedPlanes:
+    """The frame as the native operations read it: one array, or two for NV12; on the host.
+
+    Raises:
+        InputError: a frame of the wrong form, or an unknown ``color``; the message names it.
+        BackendError: it is on a GPU and cannot be fetched.
+    """
+    frame: Any = host_frame(given)
     if color in ("BGR", "RGB"):
         if not isinstance(frame, np.ndarray) or frame.dtype != _UINT8 or frame.ndim != 3 or frame.shape[2] != 3:
             raise InputError(_frame_message(frame, f"uint8 [H, W, 3] for color={color!r}"))

@@ -38,6 +38,7 @@ _LEAST_SPAN_DEG = 20.0  # so that the jitter of a still face does not fill the p
 _MARGIN = 0.04  # of the span, above and below the curves
 _GAP = 5.0  # a time between records this many times the usual one is not bridged by a line
 _SUBPIXEL_BITS = 4
+_DOT = 4  # pixels from its centre; a pose with no other before or after it
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,8 @@ class _Panel:
     def draw_grid(self, name: str, last: bool) -> None:
         (left, right), (top, bottom) = self._columns, self._rows
         low, high = self._span
-        for value in _ticks(low, high, next((s for s in _STEPS_DEG if (high - low) / s <= 7), _STEPS_DEG[-1])):
+        least = (high - low) / 7
+        for value in _ticks(low, high, next((s for s in _STEPS_DEG if s >= least), _decimal_step(least))):
             y = round(float(self._y(np.array(value))))
             cv2.line(self._image, (left, y), (right, y), _GRID, 2 if value == 0 else 1)
             _write(self._image, f"{value:g}", (left - 10, y + 6), 0.55, right_aligned=True)
@@ -135,19 +137,20 @@ class _Panel:
             x = round(float(self._x(np.array(value))))
             cv2.line(self._image, (x, top), (x, bottom), _GRID, 1)
             if last:
-                _write(self._image, f"{value:g}", (x, bottom + 24), 0.55, centered=True)
+                _write(self._image, f"{value:.10g}", (x, bottom + 24), 0.55, centered=True)  # ms after days
         cv2.rectangle(self._image, (left, top), (right, bottom), _INK, 1)
         _write(self._image, name, (left, top - 9), 0.6)
         if last:
             _write(self._image, "time (seconds)", ((left + right) // 2, bottom + 54), 0.6, centered=True)
 
     def draw_line(self, curve: Curve, at: int) -> None:
-        if len(curve.time_s) < 2:
+        if len(curve.time_s) == 0:
             return
         time_s, angle = np.asarray(curve.time_s, np.float64), np.asarray(curve.angles_deg[:, at], np.float64)
         steps = np.diff(time_s)
+        usual = np.median(steps) if len(steps) else 0.0
         # Nothing is between the two ends of a turn past 180 degrees.
-        apart = ~(np.abs(np.diff(angle)) < 180) | (steps > _GAP * np.median(steps))
+        apart = ~(np.abs(np.diff(angle)) < 180) | (steps > _GAP * usual)
         points = np.stack([self._x(time_s), self._y(angle)], axis=1) * (1 << _SUBPIXEL_BITS)
         for run in np.split(points, np.flatnonzero(apart) + 1):
             if np.isfinite(run).all():
@@ -174,13 +177,17 @@ def _draw_legend(image: Image, curves: Sequence[Curve]) -> None:
 
 
 def _stroke(image: Image, points: NDArray[np.floating], curve: Curve) -> None:
-    """Points are in 1 / 2**_SUBPIXEL_BITS pixels."""
+    """Points are in 1 / 2**_SUBPIXEL_BITS pixels; one alone becomes a dot."""
     color = _COLORS[curve.color % len(_COLORS)]
     if curve.faint:
         color = (_pale(color[0]), _pale(color[1]), _pale(color[2]))
-    line = np.rint(points).astype(np.int32)[:, None]
+    line = np.rint(points).astype(np.int32)
     thickness = 1 if curve.faint else 2
-    cv2.polylines(image, [line], False, color, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+    if len(line) == 1:
+        radius = (_DOT + thickness - 2) << _SUBPIXEL_BITS
+        cv2.circle(image, line[0].tolist(), radius, color, cv2.FILLED, cv2.LINE_AA, _SUBPIXEL_BITS)
+    else:
+        cv2.polylines(image, [line[:, None]], False, color, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _pale(level: int) -> int:

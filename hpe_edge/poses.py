@@ -48,6 +48,14 @@ class Poses:
         poses._rotation = np.empty((count, 3, 3), np.float32)
         return poses
 
+    def part(self, start: int, stop: int) -> Poses:
+        """The faces from ``start`` to before ``stop``, in the same memory."""
+        poses = Poses.__new__(Poses)
+        poses._angles = self._angles[start:stop]
+        poses._sigma = self._sigma[start:stop]
+        poses._rotation = self._rotation[start:stop]
+        return poses
+
     @property
     def angles(self) -> Float32Array:
         """float32 ``[N, 3]``: yaw, pitch, roll in degrees."""

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import cv2
 from tqdm import tqdm
@@ -39,6 +40,9 @@ from hpe_edge.track import Tracker
 from hpe_edge.video import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_file_name, open_source
 from hpe_edge.window import Window
 
+_MEMORY_S = 1.0
+_SLOWEST_LIVE_FPS = 5.0  # below it --detect-every is of no use
+
 
 def run_command(args: argparse.Namespace) -> int:
     """Do what ``hpe-edge run`` or ``hpe-edge serve`` was asked for; returns the exit status.
@@ -48,7 +52,9 @@ def run_command(args: argparse.Namespace) -> int:
     if args.threads is not None:
         cv2.setNumThreads(args.threads)
     _check_names(args)
-    raw = None if args.raw is None else RawFormat.parse(args.raw, args.pixels)
+    if args.raw is None and args.pixels is not None:
+        raise InputError("--pixels says what --raw frames hold; give --raw WxH@FPS as well")
+    raw = None if args.raw is None else RawFormat.parse(args.raw, args.pixels or "bgr24")
     camera_of = _camera_of(args)
     source = open_source(args.source, raw)
     if args.command == "serve":
@@ -66,10 +72,11 @@ def run_command(args: argparse.Namespace) -> int:
                 with PoseEngine(args.model, device=args.device, threads=share.pose_threads) as engine:
                     if source.kind == "video":
                         engine.warmup(WARMUP_FACES)
+                    memory_s = _memory_s(source, args.detect_every)
                     analysis = Analysis(
                         engine,
-                        tracker=Tracker() if source.kind == "video" and not args.no_track else None,
-                        smoother=PoseSmoother() if args.smooth else None,
+                        tracker=Tracker(survive_s=memory_s) if source.kind == "video" and not args.no_track else None,
+                        smoother=PoseSmoother(forget_s=memory_s) if args.smooth else None,
                         camera_of=camera_of,
                         keep_boxes=boxes is not None,
                     )
@@ -112,7 +119,7 @@ def _open_outputs(outputs: Outputs, args: argparse.Namespace, source: Source, wa
         from hpe_edge.live.output import LiveOutput
         from hpe_edge.live.server import LivePage
 
-        page = LivePage(args.host, args.port, args.token)
+        page = LivePage(args.host, args.port, args.token, style=args.draw)
         outputs.add(LiveOutput(page))
         _say(f"open {page.url} in a browser; Ctrl-C ends it")
     if not outputs:
@@ -120,6 +127,15 @@ def _open_outputs(outputs: Outputs, args: argparse.Namespace, source: Source, wa
     if args.profile is not None:
         outputs.add(TimelineFile(args.profile, watch))
     return window
+
+
+def _memory_s(source: Source, detect_every: int) -> float:
+    """How long a face may be out of sight: through two searches that miss it, and a second at least."""
+    if source.kind != "video":
+        return _MEMORY_S
+    # Of a live source frames are left out, so fewer are worked on than it says.
+    fps = min(source.fps, _SLOWEST_LIVE_FPS) if source.live else source.fps
+    return max(_MEMORY_S, 2.5 * detect_every / fps)
 
 
 def _work_through(
@@ -130,18 +146,17 @@ def _work_through(
     window: Window | None,
     stop: StopSignals,
 ) -> Report:
-    said = 0
+    said = [0] * (1 + len(outputs.notes))
     total = min(filter(None, (source.count, args.frames)), default=None)
     with tqdm(
         total=total, unit="frame", delay=1.0, leave=False, file=sys.stderr, disable=not sys.stderr.isatty()
     ) as bar:
 
         def tick() -> bool:
-            nonlocal said
-            notes = [*source.notes, *outputs.notes]
-            for note in notes[said:]:
-                _say(f"note: {note}")
-            said = len(notes)
+            for k, notes in enumerate([source.notes, *outputs.notes]):
+                for note in notes[said[k] :]:
+                    _say(f"note: {note}")
+                    said[k] += 1
             bar.update(pipeline.report.frames - bar.n)
             return window is not None and window.serve()
 
@@ -183,6 +198,10 @@ def _check_names(args: argparse.Namespace) -> None:
     taken = {"--model": args.model, "--boxes": args.boxes, "--detector": args.detector}
     if is_file_name(args.source):
         taken["SOURCE"] = Path(args.source)
+    elif args.source.startswith("file://"):
+        taken["SOURCE"] = Path(unquote(urlsplit(args.source).path))
+    if args.intrinsics is not None:
+        taken["--intrinsics"] = Path(args.intrinsics)
     for option, path in (
         ("-o", args.output),
         ("--csv", args.csv),

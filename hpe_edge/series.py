@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections import defaultdict
@@ -101,7 +102,7 @@ def _series(identity: int, rows: list[Row]) -> Series:
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[Row]:
-    reader = csv.DictReader(text.splitlines())
+    reader = csv.DictReader(io.StringIO(text, newline=""))  # not splitlines: a name may hold U+2028 and the like
     try:
         for row in reader:
             yield _row(path, reader.line_num, row)
@@ -110,7 +111,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[Row]:
 
 
 def _json_rows(path: Path, text: str) -> Iterator[Row]:
-    for line, one in enumerate(text.splitlines(), start=1):
+    for line, one in enumerate(text.removesuffix("\n").split("\n") if text else (), start=1):
         try:
             row = json.loads(one)
         except ValueError as error:
@@ -125,8 +126,12 @@ def _row(path: Path, line: int, fields: dict[str, Any]) -> Row:
     if missing:
         raise SourceError(f"{path}, line {line}: no {' '.join(missing)}; records of hpe-edge run are needed")
     try:
-        return {
+        row = {
             name: math.nan if fields.get(name) in (None, "") else float(fields[name]) for name in (*_NUMBERS, ID_COLUMN)
         }
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise SourceError(f"{path}, line {line}: {error}") from None
+    endless = [name for name, value in row.items() if math.isinf(value)]
+    if endless:
+        raise SourceError(f"{path}, line {line}: too large a number for {' '.join(endless)}")
+    return row

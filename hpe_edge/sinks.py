@@ -73,9 +73,9 @@ class Outputs:
         return bool(self._sinks or self._picture_sinks)
 
     @property
-    def notes(self) -> list[str]:
-        """What the user should know."""
-        return [note for sink in self._picture_sinks for note in sink.notes]
+    def notes(self) -> list[list[str]]:
+        """What the user should know, a list for each sink that may speak; they grow."""
+        return [sink.notes for sink in self._picture_sinks]
 
     def add(self, sink: Sink) -> None:
         """Take one more sink."""

@@ -22,6 +22,7 @@ MAX_MARGIN = 100.0  # a hundred boxes to each side; beyond that, a slip of the d
 
 Triple = tuple[float, float, float]
 Square = Literal["extend", "shrink", "none"]
+Numbers = Literal["fp32", "fp16", "int8", "int8+fp16"]
 
 
 @dataclass(frozen=True)
@@ -251,6 +252,29 @@ class GateResult:
 
 
 @dataclass(frozen=True)
+class Reduction:
+    """A step after the export that made the network's numbers shorter.
+
+    Attributes:
+        numbers: what the network computes with after it; ``"int8+fp16"``: FP16 where it is not INT8.
+        source: file name of the model it was made from.
+        sha256: of that file's bytes, in hexadecimal.
+        kept: layers that stayed in float32, by their names in the graph.
+        ranges: how the ranges of the activations were found, for people; empty where none are needed.
+        tools: name -> version of what made the file.
+        gate: the source's own gate, which this step's result took the place of.
+    """
+
+    numbers: Numbers
+    source: str
+    sha256: str
+    kept: tuple[str, ...] = ()
+    ranges: str = ""
+    tools: dict[str, str] = field(default_factory=dict)
+    gate: GateResult | None = None
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """Everything needed to run a model. See the module's docstring for how it is stored.
 
@@ -262,6 +286,7 @@ class ModelSpec:
         decode: how the outputs become angles.
         origin: what the model was made from.
         gate: the gate's last result, once there is one.
+        reductions: the steps after the export that made its numbers shorter, in their order.
     """
 
     architecture: str
@@ -271,6 +296,7 @@ class ModelSpec:
     decode: Decode
     origin: Origin
     gate: GateResult | None = None
+    reductions: tuple[Reduction, ...] = ()
 
     def __post_init__(self) -> None:
         if len(set(self.outputs)) != len(self.outputs):
@@ -278,6 +304,11 @@ class ModelSpec:
         for head in self.heads():
             if head.output not in self.outputs:
                 raise ModelError(f"the decode reads output {head.output!r}, but the outputs are {self.outputs}")
+
+    @property
+    def numbers(self) -> Numbers:
+        """What the network computes with."""
+        return self.reductions[-1].numbers if self.reductions else "fp32"
 
     def heads(self) -> tuple[BinHead | AngleHead | RotationDecode, ...]:
         """The places that the decode reads: yaw, pitch and roll, or the one rotation head."""
@@ -287,7 +318,7 @@ class ModelSpec:
 
     def to_json(self, indent: int | None = None) -> str:
         """The spec as JSON, format number first."""
-        return json.dumps({"format": FORMAT, **_to_plain(self)}, indent=indent)
+        return json.dumps({"format": FORMAT, **to_plain(self)}, indent=indent)
 
     @staticmethod
     def from_json(text: str) -> ModelSpec:
@@ -296,22 +327,35 @@ class ModelSpec:
         Raises:
             ModelError: not JSON, a newer format, an unknown or missing field, a value of the wrong type or range.
         """
-        try:
-            plain = json.loads(text, object_pairs_hook=_without_twins)
-        except (ValueError, RecursionError) as error:
-            raise ModelError(f"the model's spec is not JSON ({error}); export the model again") from None
-        if not isinstance(plain, dict) or type(plain.get("format")) is not int:
-            raise ModelError("the model's spec has no format number; export the model again")
-        if plain["format"] > FORMAT:
-            raise ModelError(
-                f"the model's spec has format {plain['format']}, this hpe_edge reads up to {FORMAT}: upgrade hpe_edge"
-            )
-        if plain["format"] < 1:
-            raise ModelError(f"the model's spec has format {plain['format']}, which never existed; export it again")
-        del plain["format"]
-        spec = _from_plain(ModelSpec, plain, "spec")
+        spec = read_json(ModelSpec, text, FORMAT, "the model's spec", "spec")
         assert isinstance(spec, ModelSpec)
         return spec
+
+
+def read_json(kind: type, text: str, newest: int, what: str, where: str) -> Any:
+    """Rebuild a dataclass from its JSON, format number first.
+
+    Args:
+        kind: the dataclass.
+        text: the JSON.
+        newest: the newest format that is known.
+        what, where: name the whole, in words, and its fields, in messages.
+
+    Raises:
+        ModelError: not JSON, a newer format, an unknown or missing field, a value of the wrong type or range.
+    """
+    try:
+        plain = json.loads(text, object_pairs_hook=_without_twins)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{what} is not JSON ({error}); export the model again") from None
+    if not isinstance(plain, dict) or type(plain.get("format")) is not int:
+        raise ModelError(f"{what} has no format number; export the model again")
+    if plain["format"] > newest:
+        raise ModelError(f"{what} has format {plain['format']}, this hpe_edge reads up to {newest}: upgrade hpe_edge")
+    if plain["format"] < 1:
+        raise ModelError(f"{what} has format {plain['format']}, which never existed; export it again")
+    del plain["format"]
+    return _from_plain(kind, plain, where)
 
 
 def _check_numbers(what: str, values: tuple[float, ...], count: int) -> None:
@@ -347,13 +391,14 @@ def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
         raise ModelError(f"{what} must be one of {', '.join(choices)}, got {value!r}")
 
 
-def _to_plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
+    """A dataclass of this file's kind as JSON has it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        plain = {f.name: _to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        plain = {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
         kind = getattr(value, "kind", None)
         return {"kind": kind, **plain} if kind else plain
     if isinstance(value, tuple):
-        return [_to_plain(v) for v in value]
+        return [to_plain(v) for v in value]
     return value
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
+
+_TWICE_S = 1.0
 
 
 class StopSignals:
     """Within the block, the first Ctrl-C, SIGTERM or SIGHUP is only noted; a Ctrl-C after it raises KeyboardInterrupt.
 
-    Only Ctrl-C says that it is urgent: a terminal that closes may well send SIGHUP twice.
+    Only Ctrl-C says that it is urgent: a terminal that closes may well send SIGHUP twice. And only when a second has
+    passed since an earlier Ctrl-C, because where a wrapper passes signals on, one of them arrives twice.
 
     Attributes:
         received: the signal that came first; None before.
@@ -19,6 +23,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
+        self._received_s = 0.0
         self._before: dict[signal.Signals, signal.Handlers | Callable[[int, FrameType | None], object]] = {}
 
     def __enter__(self) -> StopSignals:
@@ -38,6 +43,12 @@ class StopSignals:
             signal.signal(number, before)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.received = self.received or signal.Signals(number)
-        if signal.SIGINT in self._before:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        if self.received is None:
+            self.received = signal.Signals(number)
+            self._received_s = time.monotonic()
+            if signal.SIGINT in self._before:
+                signal.signal(signal.SIGINT, self._end)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not signal.SIGINT or time.monotonic() - self._received_s >= _TWICE_S:
+            raise KeyboardInterrupt

@@ -10,7 +10,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import cv2
@@ -19,20 +18,16 @@ from numpy.typing import NDArray
 
 from hpe_edge.console import counted
 from hpe_edge.errors import SourceError
-from hpe_edge.frame import DEFAULT_FPS, Frame, Kind, checked_sides
+from hpe_edge.frame import DEFAULT_FPS, Frame, Kind
+from hpe_edge.video_file import Capture, Recording, left_out_notes, read_on
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 GIVE_UP_S = 300.0  # longer than a network camera takes to start anew
 _TIMEOUT_MS = 5000  # FFmpeg's own is 30 s, and a run that is to end would wait for it
-
-
-class Capture(Protocol):
-    """What is used of ``cv2.VideoCapture``."""
-
-    def isOpened(self) -> bool: ...
-    def read(self) -> tuple[bool, Any]: ...
-    def get(self, property_id: int, /) -> float: ...
-    def release(self) -> None: ...
+# A frame that cannot be decoded is no break: reads that fail within so many seconds are repeated, of a live source so
+# often. The seconds are less than any time-out, and enough for the next frame of a camera that gives one per second.
+_LOST_S, _MOST_LOST = 2.0, 10
+_TOO_FAST, _TOO_FAST_S = 2.0, 2.0  # see Stream._is_recording
 
 
 class Clock:
@@ -51,7 +46,8 @@ class Stream:
     """A camera, stream or pipeline. Implements :class:`hpe_edge.frame.Source`.
 
     One that announces its length, as a video file behind an http:// address does, is no live one: no frame is left
-    out, and at its end it is not opened again.
+    out, and at its end it is not opened again. One that does not, but is found out to be a file when it starts anew,
+    ends there.
     """
 
     kind: Kind = "video"
@@ -77,16 +73,19 @@ class Stream:
         if not self._capture.isOpened():
             self._capture.release()
             raise SourceError(f"{name} cannot be opened; {hint}")
-        first = self._read()
-        if first is None:
-            self._capture.release()
-            raise SourceError(f"{name} can be opened but gives no frame; {hint}")
-        self._first = first
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.count: int | None = round(count) if count >= 1 else None
         self.live = self.count is None
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps < 1000 else DEFAULT_FPS
+        # Of a live source it reads the first frame only.
+        self._recording = Recording(name, name, self._capture, self.fps, self.count)
+        self._lost = 0  # frames of a live source that could not be decoded
+        first = self._recording.read(self._impatience())
+        if first is None:
+            self._capture.release()
+            raise SourceError(f"{name} can be opened but gives no frame; {hint}")
+        self._first = first
 
     def __iter__(self) -> Iterator[Frame]:
         """The frames, until it is closed, its length is over, or it stays away for good.
@@ -94,23 +93,35 @@ class Stream:
         Raises:
             SourceError: the frames become too large.
         """
-        started_s = self._clock.now()
-        index = 0
-        image: NDArray[np.uint8] | None = self._first
         try:
-            while image is not None:
-                arrived_s = self._clock.now() - started_s
-                yield Frame(self.name, index, arrived_s if self.live else index / self.fps, image)
-                index += 1
-                image = None if self._closed.is_set() else self._read()
-                if image is None and self.live:
-                    image = self._reopened()
+            yield from self._live_frames() if self.live else self._recorded_frames()
         finally:
             self._capture.release()
+            self.notes += left_out_notes(self.name, self._lost) if self.live else self._recording.left_out()
+        if not self.live and not self._closed.is_set():
+            self.notes += self._recording.cut_short()
 
     def close(self) -> None:
         """See :class:`hpe_edge.frame.Source`. A device that hangs in a read is waited for, some seconds."""
         self._closed.set()
+
+    def _recorded_frames(self) -> Iterator[Frame]:
+        frame: Frame | None = self._first
+        while frame is not None:
+            yield frame
+            frame = None if self._closed.is_set() else self._recording.read(self._impatience())
+
+    def _live_frames(self) -> Iterator[Frame]:
+        started_s = self._opened_s = self._clock.now()
+        index = self._given = 0
+        image: NDArray[np.uint8] | None = self._first.image
+        while image is not None:
+            yield Frame(self.name, index, self._clock.now() - started_s, image)
+            index += 1
+            self._given += 1
+            image = None if self._closed.is_set() else self._read_on()
+            if image is None:
+                image = self._reopened()
 
     def _reopened(self) -> NDArray[np.uint8] | None:
         """The first frame after a break; None when it was closed or stays away."""
@@ -125,8 +136,15 @@ class Stream:
                 return None
             tries += 1
             self._capture = self._open_capture()
-            image = self._read() if self._capture.isOpened() else None
+            image = self._read_on() if self._capture.isOpened() else None
             if image is not None:
+                if self._is_recording(image, lost_s):
+                    self.notes.append(
+                        f"{self.name} starts anew from its first frame and is faster than what it shows: it is a file "
+                        "that does not say its length, and over; download it to have every frame"
+                    )
+                    return None
+                self._opened_s, self._given = self._clock.now(), 0
                 gone_s = self._clock.now() - lost_s
                 tried = counted(tries, "try", "tries")
                 self.notes.append(f"{self.name} is back after {gone_s:.1f} s and {tried}")
@@ -135,9 +153,26 @@ class Stream:
         self.notes.append(f"{self.name} did not come back within {GIVE_UP_S:.0f} s; that is the end")
         return None
 
-    def _read(self) -> NDArray[np.uint8] | None:
-        found, image = self._capture.read()
-        return checked_sides(self.name, image) if found else None
+    def _is_recording(self, image: NDArray[np.uint8], lost_s: float) -> bool:
+        """Whether what broke off and is back with this image is a file, which would be played for ever.
+
+        A file's frames come as fast as they can be decoded, and it starts anew with the very first one. Neither alone
+        is a sign: a live stream may start with the frames of some seconds, and not every camera knows its frame rate;
+        a test picture and darkness are alike each time.
+        """
+        if self._given < _TOO_FAST_S * self.fps or self._given <= _TOO_FAST * self.fps * (lost_s - self._opened_s):
+            return False
+        return np.array_equal(image, self._first.image)
+
+    def _read_on(self) -> NDArray[np.uint8] | None:
+        image, lost = read_on(self.name, self._capture, _MOST_LOST, self._impatience())
+        self._lost += lost
+        return image
+
+    def _impatience(self) -> Callable[[], bool]:
+        """Tells, from now on, whether a read that failed is not to be repeated."""
+        begun_s = self._clock.now()
+        return lambda: self._closed.is_set() or self._clock.now() - begun_s > _LOST_S
 
 
 def open_camera(device: int | str) -> Stream:

@@ -38,11 +38,8 @@ class Window:
         self._guard = threading.Lock()
         self._newest: Image | None = None
         self._shown = False
-        trial = subprocess.run(
-            [sys.executable, "-c", _TRIAL], capture_output=True, text=True, errors="replace", timeout=_TRIAL_S
-        )
-        if trial.returncode != 0:
-            why = next((line.strip() for line in trial.stderr.splitlines() if line.strip()), "no reason given")
+        why = _why_not()
+        if why is not None:
             raise OutputError(
                 f"cannot open a window ({why}): --show needs a display (DISPLAY or WAYLAND_DISPLAY set; over ssh: "
                 "ssh -X) and opencv-python rather than opencv-python-headless; without one use -o"
@@ -74,3 +71,16 @@ class Window:
     def abort(self) -> None:
         """See :class:`hpe_edge.sinks.Sink`."""
         cv2.destroyAllWindows()
+
+
+def _why_not() -> str | None:
+    """Why no window can be opened; None if one can."""
+    try:
+        trial = subprocess.run(
+            [sys.executable, "-c", _TRIAL], capture_output=True, text=True, errors="replace", timeout=_TRIAL_S
+        )
+    except subprocess.TimeoutExpired:
+        return f"the display does not answer within {_TRIAL_S} s"
+    if trial.returncode == 0:
+        return None
+    return next((line.strip() for line in trial.stderr.splitlines() if line.strip()), "no reason given")

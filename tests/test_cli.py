@@ -21,7 +21,11 @@ from tiny_model import tiny_spec, write_tiny_model
 
 import hpe_edge
 from hpe_edge import PoseEngine
+from hpe_edge.analysis import Found
 from hpe_edge.cli import main
+from hpe_edge.drawn_pictures import PictureFolder
+from hpe_edge.frame import Frame
+from hpe_edge.pictures import Pictures
 
 SAMPLES = Path(hpe_edge.__file__).parent / "samples"
 BOXES = "file,frame,x1,y1,x2,y2\n" + "".join(f"v.mp4,{i},30,20,60,50\n" for i in range(0, 12, 2))
@@ -334,13 +338,15 @@ def send_after(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
             nonlocal done
             done += 1
             poses = call(self, *given, **named)
+            noted = signal.getsignal(signal.SIGINT)
             for number in numbers or (signal.SIGINT,) if done == frames else ():
                 os.kill(os.getpid(), number)
                 # The main thread answers when it gets to it. This one waits, so that it is known in which frame.
-                while signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+                while signal.getsignal(signal.SIGINT) in (noted, signal.default_int_handler):
                     time.sleep(0.001)
             return poses
 
+        monkeypatch.setattr(PoseEngine, "warmup", lambda self, faces: None)  # its calls are no frames
         monkeypatch.setattr(PoseEngine, "__call__", counting)
 
     yield arm
@@ -416,9 +422,22 @@ def test_signal_while_the_model_loads(
     assert names(tmp_path) == before and "stopped by SIGTERM after 0 frames" in capsys.readouterr().err
 
 
+def test_ctrl_c_that_comes_twice_is_one(clip: Path, model: Path, tmp_path: Path, send_after: object) -> None:
+    """As where a wrapper passes it on."""
+    send_after(5, signal.SIGINT, signal.SIGINT)
+    assert main(command("run", clip, "--model", model, "--boxes", "boxes.csv", "-o", "o.mp4")) == 130
+    assert count_frames(tmp_path / "o.partial.mp4") == 5
+
+
 def test_second_ctrl_c_ends_at_once_and_leaves_nothing(
-    clip: Path, model: Path, tmp_path: Path, send_after: object, capsys: pytest.CaptureFixture[str]
+    clip: Path,
+    model: Path,
+    tmp_path: Path,
+    send_after: object,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr("hpe_edge.stop_signals._TWICE_S", 0.0)
     send_after(5, signal.SIGINT, signal.SIGINT)
     before = names(tmp_path)
     assert main(command("run", clip, "--model", model, "--boxes", "boxes.csv", "-o", "o.mp4")) == 130
@@ -688,3 +707,71 @@ def test_a_window_that_is_closed_ends_the_run_well(
     monkeypatch.setattr(PoseEngine, "__call__", lambda *given, **named: (time.sleep(0.1), slow(*given, **named))[1])
     assert main(run) == 0
     assert 0 < len(rows_of(Path("o.csv"))) < 6 and "wrote" in capsys.readouterr().err
+
+
+def test_seldom_searched_faces_keep_their_identities(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a video with 10 frames a second, one frame out of 15 is searched."""
+    video = write_video(tmp_path / "long.mp4", frames=60)
+    face = np.float32([[30, 20, 60, 50]])
+    monkeypatch.setattr("hpe_edge.run.find_by", lambda detector: lambda frame: Found(face, np.float32([0.9])))
+    assert main(command("run", video, "--model", model, "--detect-every", 15, "--smooth", "--csv", "o.csv")) == 0
+    rows = rows_of(tmp_path / "o.csv")
+    assert [row["frame"] for row in rows] == [str(frame) for frame in range(60)]
+    assert {row["track"] for row in rows} == {"0"}
+
+
+def test_notes_of_source_and_outputs_are_said_once_each(
+    photos: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Speaks(Pictures):
+        def __iter__(self) -> Iterator[Frame]:
+            for frame in super().__iter__():
+                yield frame
+                if frame.index == 1:
+                    outputs[0].notes.append("an output's note")
+                    time.sleep(0.2)
+                    self.notes.append("a source's note")
+
+    begin, outputs = PictureFolder.__init__, []
+
+    def noted(self: PictureFolder, path: Path) -> None:
+        begin(self, path)
+        outputs.append(self)
+
+    monkeypatch.setattr(PictureFolder, "__init__", noted)
+    monkeypatch.setattr("hpe_edge.run.open_source", lambda given, raw: Speaks.of_folder(Path(given)))
+    assert main(command("run", photos, "--model", model, "--boxes", "boxes.csv", "-o", "out")) == 0
+    said = capsys.readouterr().err
+    assert said.count("an output's note") == said.count("a source's note") == 1
+
+
+@pytest.mark.parametrize("option", ["--csv", "--jsonl", "--profile"])
+def test_intrinsics_are_never_replaced(
+    clip: Path, model: Path, tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c.yml").write_text("%YAML:1.0\n")
+    run = command("run", clip, "--model", model, "--boxes", "boxes.csv", "--intrinsics", "c.yml")
+    assert main([*run, option, "c.yml"]) == 2
+    assert "--intrinsics name the same file" in capsys.readouterr().err
+
+
+def test_a_file_behind_an_address_is_never_replaced(clip: Path, model: Path) -> None:
+    before = clip.read_bytes()
+    assert main(command("run", f"file://{clip}", "--model", model, "--boxes", "boxes.csv", "-o", clip)) == 2
+    assert clip.read_bytes() == before
+
+
+def test_pixels_belong_to_raw_frames(clip: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command("run", clip, "--model", model, "--pixels", "nv12")) == 2
+    assert "--pixels says what --raw frames hold" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--csv", "--model", "--intrinsics", "-o"])
+def test_a_name_that_is_too_long(
+    clip: Path, model: Path, tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = names(tmp_path)
+    assert main(command("run", clip, "--model", model, option, "a" * 300 + ".mp4")) in (1, 2)
+    assert "too long" in capsys.readouterr().err and names(tmp_path) == before

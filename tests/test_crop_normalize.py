@@ -8,10 +8,11 @@ import pytest
 import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loops import LOOPS
 from PIL import Image
 
 from hpe_edge import InputError
-from hpe_edge.ops import CropNormalize, crop_normalize, isa_names
+from hpe_edge.ops import CropNormalize, crop_normalize
 from hpe_edge.spec import Crop, Input
 
 LEVELS = Input(size=16, color="BGR", scale=1.0, mean=(0, 0, 0), std=(1, 1, 1))
@@ -69,7 +70,7 @@ BOXES = {
 }
 
 
-@pytest.mark.parametrize("isa", isa_names())
+@pytest.mark.parametrize("isa", LOOPS)
 @pytest.mark.parametrize("resampling", RESAMPLINGS)
 @pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
 def test_boxes_of_every_kind(rng: np.random.Generator, box: list[float], resampling: str, isa: str) -> None:
@@ -79,7 +80,7 @@ def test_boxes_of_every_kind(rng: np.random.Generator, box: list[float], resampl
         check(frame, [box], crop, sized(IMAGENET, 16), isa)
 
 
-@pytest.mark.parametrize("isa", isa_names())
+@pytest.mark.parametrize("isa", LOOPS)
 @pytest.mark.parametrize("resampling", RESAMPLINGS)
 @pytest.mark.parametrize("size", [1, 2, 7, 16, 33, 112])
 @pytest.mark.parametrize("side", [5.3, 30, 61.7, 190])
@@ -88,7 +89,7 @@ def test_enlarging_and_shrinking(rng: np.random.Generator, side: float, size: in
     check(frame, [[4.1, 3.2, 4.1 + side, 3.2 + side]], Crop(resampling=resampling), sized(IMAGENET, size), isa)
 
 
-@pytest.mark.parametrize("isa", isa_names())
+@pytest.mark.parametrize("isa", LOOPS)
 @pytest.mark.parametrize("resampling", RESAMPLINGS)
 @pytest.mark.parametrize("color", ["BGR", "RGB", "GRAY8", "NV12"])
 @pytest.mark.parametrize("order", ["BGR", "RGB"])
@@ -123,7 +124,7 @@ def test_nv12_planes_with_their_own_strides(rng: np.random.Generator) -> None:
         )
 
 
-@pytest.mark.parametrize("isa", isa_names())
+@pytest.mark.parametrize("isa", LOOPS)
 def test_strided_and_bottom_up_frames(rng: np.random.Generator, isa: str) -> None:
     padded = picture(rng, 70, 101)
     view = padded[3:63, 7:96]
@@ -138,7 +139,7 @@ def test_a_frame_one_pixel_wide_has_no_stride_to_check(rng: np.random.Generator)
     check(np.ascontiguousarray(wide[:1, :1]), [[0, 0, 1, 1]], Crop(), IMAGENET)
 
 
-@pytest.mark.parametrize("isa", isa_names())
+@pytest.mark.parametrize("isa", LOOPS)
 def test_float16_is_the_rounded_float32(rng: np.random.Generator, isa: str) -> None:
     frame = picture(rng, 64, 80)
     boxes = [[-10, 5, 44.5, 60], [30, 3, 50, 20]]
@@ -148,7 +149,7 @@ def test_float16_is_the_rounded_float32(rng: np.random.Generator, isa: str) -> N
         np.testing.assert_array_equal(half, single.astype(np.float16))
 
 
-@pytest.mark.parametrize("isa", isa_names())
+@pytest.mark.parametrize("isa", LOOPS)
 def test_uint8_is_the_rounded_level(rng: np.random.Generator, isa: str) -> None:
     frame = picture(rng, 64, 80)
     boxes = [[-10, 5, 44.5, 60], [30, 3, 50, 20]]
@@ -162,7 +163,7 @@ def test_uint8_is_the_rounded_level(rng: np.random.Generator, isa: str) -> None:
 def test_extreme_gains_reach_float16_infinity_and_subnormals() -> None:
     values = np.array([0, 1, 2, 127, 255], np.uint8)
     for scale in (1e3, 1e-7, 3e-8):
-        for isa in isa_names():
+        for isa in LOOPS:
             for value in values:
                 frame = np.full((4, 4, 3), value, np.uint8)
                 half = CropNormalize(Crop(), sized(LEVELS, 3, scale=scale, dtype="float16"), isa)(frame, [[0, 0, 4, 4]])
@@ -282,7 +283,7 @@ def test_any_frame_box_and_rule(data: st.DataObject) -> None:
         resampling=data.draw(st.sampled_from(RESAMPLINGS)),
     )
     input = sized(IMAGENET, data.draw(st.integers(1, 40), "size"), color=data.draw(st.sampled_from(["RGB", "BGR"])))
-    check(frame, [box], crop, input, data.draw(st.sampled_from(isa_names())))
+    check(frame, [box], crop, input, data.draw(st.sampled_from(LOOPS)))
 
 
 FRAME = np.zeros((20, 30, 3), np.uint8)

@@ -9,11 +9,12 @@ import pytest
 import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loops import LOOPS
 
 from hpe_edge import InputError, ModelError, ModelSpec
 from hpe_edge.geometry import geodesic_deg
 from hpe_edge.native import native
-from hpe_edge.ops import DecodeHeads, isa_names
+from hpe_edge.ops import DecodeHeads
 from hpe_edge.poses import Poses
 from hpe_edge.spec import (
     MAX_BINS,
@@ -53,7 +54,7 @@ EHPNET = (-93.0, 3.0, 62, False)
 WHENET_YAW = (-180.0, 3.0, 120, True)
 
 
-@pytest.mark.parametrize("isa", isa_names())
+@pytest.mark.parametrize("isa", LOOPS)
 @pytest.mark.parametrize(
     "grids",
     [
@@ -92,7 +93,7 @@ def test_uniform_logits_tell_edges_from_centres() -> None:
     np.testing.assert_allclose(DecodeHeads(bins_spec(SHAW, SHAW, SHAW))(flat).angles, 0.0, atol=1e-5)
 
 
-@pytest.mark.parametrize("isa", isa_names())
+@pytest.mark.parametrize("isa", LOOPS)
 def test_peaked_logits_keep_their_small_sigma(isa: str) -> None:
     logits = np.zeros((66, 68), np.float32)
     logits[np.arange(66), 2 + np.arange(66)] = 30.0
@@ -103,7 +104,7 @@ def test_peaked_logits_keep_their_small_sigma(isa: str) -> None:
         np.testing.assert_allclose(poses.sigma[:, i], sigma, rtol=1e-3)
 
 
-@pytest.mark.parametrize("isa", isa_names())
+@pytest.mark.parametrize("isa", LOOPS)
 def test_large_and_infinite_logits(isa: str) -> None:
     decode = DecodeHeads(bins_spec(HOPENET, HOPENET, HOPENET), isa)
     logits = np.full((4, 68), -1e30, np.float32)
@@ -118,7 +119,7 @@ def test_large_and_infinite_logits(isa: str) -> None:
     np.testing.assert_allclose(poses.yaw[1], want[0], atol=1e-3)
 
 
-@pytest.mark.parametrize("isa", isa_names())
+@pytest.mark.parametrize("isa", LOOPS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("column", [2, 17, 33, 67])
 def test_nan_spoils_its_own_row_only(rng: np.random.Generator, isa: str, bad: float, column: int) -> None:
@@ -330,7 +331,7 @@ def test_outputs_within_packed_records_are_refused() -> None:
         DecodeHeads(bins_spec(HOPENET, HOPENET, HOPENET))([records["logits"]] * 3)
 
 
-@pytest.mark.parametrize("isa", isa_names())
+@pytest.mark.parametrize("isa", LOOPS)
 @pytest.mark.parametrize("count", [1, 15, 16, 17, 64, 66])
 def test_logits_without_any_weight(isa: str, count: int) -> None:
     """An overflowed half-precision network can say minus infinity throughout; that is no angle."""

@@ -90,6 +90,10 @@ def test_enlarged_frames_give_enlarged_boxes() -> None:
     assert iou(2 * small[0], large[0]) > 0.85
 
 
+def test_haar_shrinks_a_line_of_pixels() -> None:
+    assert len(HaarDetector()(np.zeros((1, 20_000, 3), np.uint8))) == 0
+
+
 def test_haar_has_neither_scores_nor_key_points() -> None:
     found = HaarDetector()(cv2.imread(str(SAMPLES / "astronaut.jpg")))
     assert np.isnan(found.scores).tolist() == [True] and found.scores.dtype == np.float32 and found.keypoints is None

@@ -71,3 +71,11 @@ def test_other_matrices(tmp_path: Path) -> None:
         read_intrinsics(written(tmp_path / "a.yml", np.eye(2)))
     with pytest.raises(SourceError, match="hold no 3x3 camera_matrix"):
         read_intrinsics(written(tmp_path / "b.yml", None, (640, 480)))
+
+
+@pytest.mark.parametrize("width", [".nan", ".inf", "1e30"])
+def test_sizes_that_cannot_be(tmp_path: Path, width: str) -> None:
+    name = written(tmp_path / "a.yml", size=(4711, 480))
+    Path(name).write_text(Path(name).read_text().replace("4711", width))
+    with pytest.raises((InputError, SourceError), match="the intrinsics"):
+        read_intrinsics(name)(640, 480)

@@ -7,10 +7,11 @@ import json
 import re
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,16 @@ import cv2
 import numpy as np
 import pytest
 from chromium import wait_until
-from media import noise
+from media import noise, write_video
 from websocket_client import WebSocketClient
 
 import hpe_edge.live
 from hpe_edge.camera import Camera
-from hpe_edge.draw import draw_poses, identity_color
+from hpe_edge.cli import main
+from hpe_edge.draw import Style, draw_poses, identity_color
 from hpe_edge.errors import BackendError, InputError, OutputError
 from hpe_edge.geometry import rotation_from_euler
-from hpe_edge.live import LivePage, feed
+from hpe_edge.live import LivePage, address, app, feed
 from hpe_edge.live.access import Access
 from hpe_edge.poses import Poses
 from hpe_edge.result import Result
@@ -90,9 +92,9 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     numbers: list[int] = []
     encode = feed.encode
 
-    def noted(result: Result, stamp: Any) -> bytes:
+    def noted(result: Result, stamp: Any, style: Style) -> bytes:
         numbers.append(stamp.number)
-        return encode(result, stamp)
+        return encode(result, stamp, style)
 
     monkeypatch.setattr(feed, "encode", noted)
     return numbers
@@ -123,6 +125,30 @@ def test_message_holds_picture_and_poses(page: LivePage) -> None:
     assert picture.shape == wanted.shape
     assert np.abs(picture.astype(int) - wanted).mean() < 3
     assert (result.frame.image == 90).all()
+
+
+@pytest.mark.parametrize("style", ["axes", "cube", "arrow"])
+def test_poses_are_drawn_as_asked(style: Style) -> None:
+    result = result_of(ONE)
+    wanted = result.frame.image.copy()
+    draw_poses(wanted, result.boxes, result.poses, style=style, ids=result.ids)
+    with LivePage(port=0, style=style) as page:
+        page.publish(result)
+        picture = parsed(browser(page).receive())[2]
+    assert (np.abs(picture.astype(int) - wanted).max(axis=-1) > 60).mean() < 2e-3
+
+
+def test_serve_hands_the_style_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Noted:
+        def __init__(self, *_: object, style: Style) -> None:
+            styles.append(style)
+            raise OutputError("enough")
+
+    styles: list[Style] = []
+    monkeypatch.setattr("hpe_edge.live.server.LivePage", Noted)
+    clip = write_video(tmp_path / "v.mp4", frames=2)
+    assert main(["serve", str(clip), "--model", str(tmp_path / "none.onnx"), "--draw", "cube"]) == 1
+    assert styles == ["cube"]
 
 
 def test_what_is_not_known_is_null(page: LivePage) -> None:
@@ -310,6 +336,7 @@ def test_host_names_on_loopback(host: str, allowed: bool) -> None:
     [
         *((origin, True) for origin in (None, "http://localhost:8765", "HTTP://LOCALHOST:8765")),
         *((o, False) for o in ("http://localhost:3000", "http://localhost", "https://evil.example", "null", "")),
+        *((o, False) for o in ("http://[bad", "http://[::1", "http://\u2100", "http://e://localhost:8765")),
     ],
 )
 def test_origins(origin: str | None, allowed: bool) -> None:
@@ -367,6 +394,62 @@ def test_token_of_ones_own() -> None:
         assert page.url.endswith(f"/{TOKEN}/")
         assert get(page).status == 200
         assert get(page, "/").status == 403
+
+
+def test_token_without_the_last_slash_leads_to_the_page() -> None:
+    with LivePage(port=0, token=TOKEN) as page:
+        answer = get(page, f"/{TOKEN}")
+        assert answer.status == 303
+        assert answer.headers["Location"] == f"/{TOKEN}/"
+        assert answer.headers["Cache-Control"] == "no-store"
+        for wrong in (f"/{TOKEN[:-1]}", f"/{TOKEN}x", f"//{TOKEN}"):
+            assert get(page, wrong).status == 403
+        assert get(page, f"/{TOKEN}", Host="evil.example").status == 403
+
+
+# --- addresses -------------------------------------------------------------------------------------------------------
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+def reach(url: str, host: str | None = None) -> int:
+    """The status that a browser gets there, or with another host in the address."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(host or parts.hostname or "", parts.port, timeout=30)
+    connection.request("GET", parts.path)
+    return connection.getresponse().status
+
+
+@pytest.mark.skipif(not has_ipv6() or not socket.has_dualstack_ipv6(), reason="needs IPv6 with IPv4 on one socket")
+def test_everywhere_is_ipv4_and_ipv6() -> None:
+    with LivePage("::", 0) as page:
+        assert len(urlsplit(page.url).path) > 40
+        assert reach(page.url) == reach(page.url, "127.0.0.1") == reach(page.url, "::1") == 200
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="needs IPv6")
+def test_everywhere_is_ipv6_where_no_socket_has_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
+    # Stands in for the documentation's address, to which a test machine may have no route.
+    monkeypatch.setitem(address._ANYWHERE, socket.AF_INET6, ("::1", 9))
+    with LivePage("::", 0) as page:
+        assert page.url.startswith("http://[::1]:")
+        assert reach(page.url) == 200
+        with pytest.raises(ConnectionRefusedError):
+            reach(page.url, "127.0.0.1")
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="needs IPv6")
+def test_loopback_of_ipv6() -> None:
+    with LivePage("::1", 0) as page:
+        assert re.fullmatch(r"http://\[::1\]:\d+/", page.url)
+        assert reach(page.url) == 200
 
 
 # --- the files -------------------------------------------------------------------------------------------------------
@@ -442,18 +525,73 @@ def test_without_aiohttp(monkeypatch: pytest.MonkeyPatch) -> None:
         LivePage(port=0)
 
 
-def test_garbage_harms_nobody(page: LivePage, capfd: pytest.CaptureFixture[str]) -> None:
-    for garbage in (
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
-        b"GET / HTTP/9\r\n\r\n",
-        b"\r\n" * 50,
-        b"GET " + b"x" * 100_000,
-    ):
-        with socket.create_connection(("127.0.0.1", urlsplit(page.url).port or 0), timeout=30) as raw:
+BAD_ORIGIN = b"GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://[bad\r\n\r\n"
+GARBAGE = (
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+    b"GET / HTTP/9\r\n\r\n",
+    b"\r\n" * 50 + b"GET / HTTP/9\r\n\r\n",
+    b"GET " + b"x" * 100_000,
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 9000 + b"\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: x\r\n" * 9000 + b"\r\n",
+    b"GET http://[bad/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: [bad\r\n\r\n",
+    BAD_ORIGIN,
+    b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnone\r\n",
+    b"GET /stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    b"GET /stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Protocol: none\r\n\r\nnone of it is a frame",
+)
+
+
+def said_to(port: int, garbage: bytes) -> bytes:
+    """What comes back."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as raw:
+        try:
             raw.sendall(garbage)
+            first = raw.recv(4096)  # before the end is said, after which no answer need come
             raw.shutdown(socket.SHUT_WR)
-            while raw.recv(4096):
-                pass
+            return first + b"".join(iter(lambda: raw.recv(4096), b""))
+        except ConnectionError:
+            return b""  # it had heard enough
+
+
+def test_garbage_harms_nobody(page: LivePage) -> None:
+    for garbage in GARBAGE:
+        assert b" 500 " not in said_to(urlsplit(page.url).port or 0, garbage)
     page.publish(result_of(ONE))
     assert wait_until(lambda: browser(page).receive())
-    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("start", "garbage"),
+    [("", GARBAGE), ("import logging; logging.basicConfig()", GARBAGE[:-1])],  # the last comes with the token only
+)
+def test_garbage_is_not_for_the_terminal(start: str, garbage: Sequence[bytes]) -> None:
+    """In a program of its own: under pytest, logging has another end."""
+    show = "with LivePage() as page: print(page.url, flush=True); input()"
+    program = f"{start}\nfrom hpe_edge.live import LivePage\n{show}"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        port = urlsplit(process.stdout.readline().decode().strip()).port
+        assert port is not None
+        for one in garbage:
+            said_to(port, one)
+        refused = said_to(port, BAD_ORIGIN)
+        _, said = process.communicate(b"\n", timeout=60)
+    assert refused.startswith(b"HTTP/1.1 403 ")
+    assert said == b""
+    assert process.returncode == 0
+
+
+def test_errors_of_our_own_are_logged(
+    page: LivePage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Access, "refusal", lambda *_: 1 / 0)
+    assert get(page).status == 500
+    ours = [record for record in caplog.records if record.name == app.__name__]
+    assert [record.message for record in ours] == ["the live page cannot answer"]
+    assert ours[0].exc_info is not None
+    assert ours[0].exc_info[0] is ZeroDivisionError

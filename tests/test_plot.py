@@ -73,9 +73,44 @@ def test_any_number_of_faces(count: int, rng: np.random.Generator) -> None:
     assert (image[:, -4:] == 255).all() and (image[-4:] == 255).all()  # nothing runs off the paper
 
 
-@pytest.mark.parametrize("length", [0, 1])
-def test_short_curves(length: int) -> None:
-    draw_curves([Curve("a", TIME[:length], angles(1, 2, 3)[:length], 0)], "")
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("faint", [False, True])
+def test_a_pose_alone_is_a_dot(faint: bool) -> None:
+    """Seen once, or with a gap on both sides."""
+    once = Curve("a", TIME[100:101], angles(5, 5, 5)[100:101], 0, faint)
+    hidden = (TIME > 3) & (TIME < 5)
+    hidden[100] = False
+    gaps = Curve("a", TIME, angles(np.where(hidden, np.nan, 5.0), np.nan, np.nan), 0, faint)
+    rare = Curve("a", TIME[~hidden], angles(5, np.nan, np.nan)[~hidden], 0, faint)
+    for curve, middle in ((once, 0.5), (gaps, TIME[100] / TIME[-1]), (rare, TIME[100] / TIME[-1])):
+        image = draw_curves([curve], "")
+        x = round(COLUMNS[0] + middle * (COLUMNS[1] - COLUMNS[0]))
+        for panel in np.array_split(image, 3)[: 3 if curve is once else 1]:
+            near = (panel[:, x - 20 : x + 21].astype(int).max(axis=2) - panel[:, x - 20 : x + 21].min(axis=2)) > 60
+            rows, columns = np.nonzero(near)
+            assert 4 <= np.ptp(rows) <= 10 and 4 <= np.ptp(columns) <= 10
+            assert abs(columns.mean() - 20) < 1
+
+
+def test_angles_that_are_none_have_few_lines() -> None:
+    image = draw_curves([Curve("a", TIME, angles(TIME * 1e30, 1, 2), 0)], "")
+    assert painted(image).any()
+
+
+def test_late_and_near_times_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(
+        plot, "_write", lambda _, text, *__, centered=False, **___: said.append(text) if centered else 0
+    )
+    draw_curves([Curve("a", np.array([98765.432]), np.zeros((1, 3)), 0)], "")
+    assert len(said) == len(set(said)) > 4
+    assert "98765.432" in said
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_pose_is_nothing() -> None:
+    assert not painted(draw_curves([Curve("a", TIME[:0], angles(1, 2, 3)[:0], 0)], "")).any()
+    assert not painted(draw_curves([Curve("a", TIME[:1], angles(np.nan, np.nan, np.nan)[:1], 0)], "")).any()
 
 
 def test_from_records_to_a_file(tmp_path: Path) -> None:

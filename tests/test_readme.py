@@ -116,6 +116,46 @@ def test_endurance_figures() -> None:
     assert f"{by['growth_kb']:+.0f} KB of resident memory" in VIDEO
 
 
+def test_precision_figures() -> None:
+    page = (ROOT / "docs" / "precision.md").read_text(encoding="utf-8")
+    document = results("precision")
+    forms = {r["parameters"]["file"]: r for r in document if r["name"] == "precision"}
+    times = {name: row["ratio"]["median"] for r in document if r["name"] == "network" for name, row in rows(r).items()}
+    networks = ("lightweight", "fsanet-1x1", "fsanet-var")
+    for name in [f"{network}{suffix}" for network in networks for suffix in ("", "-fp16", "-int8")]:
+        found = forms[name]["figures"]
+        mae, size = f"{found['mean_mae_deg']:.2f}°", f"{found['bytes'] / 1e3:.0f} kB"
+        if name in networks:
+            assert f"| {name} | {mae} | | | | {size} | 1 |" in page
+            continue
+        before = forms[name.rpartition("-")[0]]["figures"]["mean_mae_deg"]
+        assert abs(found["mean_mae_deg"] - before) <= 0.10 and found["change_mean_deg"] <= 0.7
+        changes = " | ".join(f"{found[f'change_{what}_deg']:.2f}°" for what in ("mean", "p99", "worst"))
+        marked = f"{name}, `--auto`" if name == "fsanet-var-int8" else name
+        assert f"| {marked} | {mae} | {changes} | {size} | {times[name]:.1f} |" in page
+    whole = [forms[f"{network}-{kind}"]["figures"] for network in networks for kind in ("fp16", "int8")]
+    errors = [forms[network]["figures"]["mean_mae_deg"] for network in networks for _ in range(2)]
+    fp16, int8 = (max(found["change_mean_deg"] for found in part) for part in (whole[::2], whole[1::2]))
+    worst = max(found["change_worst_deg"] for found in whole)
+    grown = max(found["mean_mae_deg"] - error for found, error in zip(whole, errors, strict=True))
+    said = (
+        f"by up to {fp16:.2f}° on average, INT8 by up to {int8:.1f}° (single faces by up to {worst:.1f}°), and their "
+    )
+    assert f"{said}error grows by up to {grown:.2f}°" in " ".join(README.split())
+    for network in networks:
+        found = forms[f"{network}-fp16"]["figures"]
+        cells = [f"{found[f'gate_{what}_deg']:.2f}°" for what in ("mean", "p99", "worst")]
+        assert found["gate_faces"] == 256
+        assert f"| {network}-fp16 | {' | '.join(cells)} |" in page
+    for method, suffix in (("percentile", "int8"), ("minmax", "minmax"), ("entropy", "entropy")):
+        (line,) = (line for line in page.splitlines() if line.startswith(f"| `{method}`"))
+        for network in ("lightweight", "fsanet-1x1"):
+            form = forms[f"{network}-{suffix}"]
+            found = [form["figures"][f"{what}_deg"] for what in ("mean_mae", "change_mean", "gate_p99")]
+            assert " | " + ", ".join(f"{value:.2f}°" for value in found) + " |" in line
+            assert form["parameters"]["ranges"] == f"ranges by {method} on faces, 256 faces"
+
+
 def test_no_placeholder_is_left() -> None:
     assert "@" not in README
     assert "@" not in VIDEO

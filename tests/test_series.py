@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from hpe_edge.video import Frame
 KINDS = [(CsvFile, "poses.csv"), (JsonLinesFile, "poses.jsonl")]
 
 
-def write(file: CsvFile | JsonLinesFile, *, time: bool = True, ids: Sequence[tuple[int, int]] = ()) -> list[Poses]:
+def write(
+    file: CsvFile | JsonLinesFile, *, name: str = "clip.mp4", time: bool = True, ids: Sequence[tuple[int, int]] = ()
+) -> list[Poses]:
     """Two faces over 20 frames, in changing order; the second has no sigma, and one pose is lost.
 
     Without ``ids``, a pair for each frame, they are not followed.
@@ -33,7 +36,7 @@ def write(file: CsvFile | JsonLinesFile, *, time: bool = True, ids: Sequence[tup
         if at == 7:
             angles[0] = np.nan
         poses = Poses(angles, sigma, g.rotation_from_euler(angles))
-        frame = Frame("clip.mp4", at, at / 25 if time else np.nan, np.zeros((1, 1, 3), np.uint8))
+        frame = Frame(name, at, at / 25 if time else np.nan, np.zeros((1, 1, 3), np.uint8))
         known = np.array(ids[at] if ids else (NO_ID, NO_ID))
         file.write(Result(frame, boxes, poses, np.full(2, np.nan, np.float32), known))
         written.append(poses)
@@ -66,6 +69,21 @@ def test_written_identities_are_taken(tmp_path: Path, kind: type[CsvFile | JsonL
     assert [(one.id, len(one.time_s)) for one in series] == [(3, 19), (40, 19)]
 
 
+@pytest.mark.parametrize(("kind", "name"), KINDS)
+@pytest.mark.parametrize("odd", [*"\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e\n\udcff", '"', ","])
+def test_any_file_name(tmp_path: Path, kind: type[CsvFile | JsonLinesFile], name: str, odd: str) -> None:
+    """Also with what str.splitlines takes for the end of a line."""
+    write(kind(tmp_path / name), name=f"a{odd}b.mp4")
+    assert [len(one.time_s) for one in read_series(tmp_path / name)] == [20, 20]
+
+
+@pytest.mark.parametrize("name", ["poses.csv", "poses.jsonl"])
+def test_lines_of_other_systems(tmp_path: Path, name: str) -> None:
+    write(CsvFile(tmp_path / name) if name.endswith("csv") else JsonLinesFile(tmp_path / name))
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes().replace(b"\n", b"\r\n"))
+    assert [len(one.time_s) for one in read_series(tmp_path / name)] == [20, 20]
+
+
 def test_records_without_the_column(tmp_path: Path) -> None:
     """As boxes of other programs have it."""
     write(CsvFile(tmp_path / "poses.csv"))
@@ -90,6 +108,7 @@ def test_pictures_have_no_time(tmp_path: Path) -> None:
         ("a.csv", "x1,y1\n1,2\n", "line 2: no time_s x2"),
         ("a.jsonl", "{not json", "line 1: not JSON"),
         ("a.jsonl", "[1]", "must be a JSON object"),
+        ("a.jsonl", "\n", "line 1: not JSON"),
         ("missing.csv", None, "cannot read the records"),
     ],
 )
@@ -100,7 +119,10 @@ def test_what_is_refused(tmp_path: Path, name: str, text: str | None, fragment: 
         read_series(tmp_path / name)
 
 
-@pytest.mark.parametrize(("column", "value"), [("x1", "left"), ("yaw_deg", "1,2"), ("x1", "9999")])
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("x1", "left"), ("yaw_deg", "1,2"), ("x1", "9999"), *((name, "1e400") for name in ("track", "time_s", "yaw_deg"))],
+)
 def test_a_broken_line(tmp_path: Path, column: str, value: str) -> None:
     write(CsvFile(tmp_path / "poses.csv"))
     header, *lines = (tmp_path / "poses.csv").read_text().splitlines()
@@ -109,3 +131,14 @@ def test_a_broken_line(tmp_path: Path, column: str, value: str) -> None:
     (tmp_path / "bad.csv").write_text("\n".join([header, *lines[:4], ",".join(fields), *lines[5:]]))
     with pytest.raises(SourceError, match="line 6" if value != "9999" else "at 0.08 s: box 0"):
         read_series(tmp_path / "bad.csv")
+
+
+@pytest.mark.parametrize("value", ["1e400", "-Infinity", "9" * 400])
+@pytest.mark.parametrize("column", ["track", "time_s", "roll_deg"])
+def test_too_large_a_number(tmp_path: Path, column: str, value: str) -> None:
+    write(JsonLinesFile(tmp_path / "poses.jsonl"))
+    first, second, *rest = (tmp_path / "poses.jsonl").read_text().splitlines()
+    broken = re.sub(f'"{column}": [^,}}]*', f'"{column}": {value}', second)
+    (tmp_path / "poses.jsonl").write_text("\n".join([first, broken, *rest]))
+    with pytest.raises(SourceError, match=r"line 2: .*too large"):
+        read_series(tmp_path / "poses.jsonl")

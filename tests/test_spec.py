@@ -9,6 +9,7 @@ import pytest
 from tiny_model import tiny_spec
 
 from hpe_edge import ModelError, ModelSpec
+from hpe_edge.info import describe
 from hpe_edge.spec import (
     AngleHead,
     AnglesDecode,
@@ -18,17 +19,24 @@ from hpe_edge.spec import (
     Input,
     MatrixDecode,
     QuaternionDecode,
+    Reduction,
     Rot6dDecode,
 )
 
 SPEC = tiny_spec()
+GATE = GateResult("onnx with pytorch", "sample", 64, 1e-6, 2e-6, 3e-6, {"worst_deg": 0.01})
+REDUCED = (
+    Reduction("int8", "a.onnx", "0" * 64, ("/head/Gemm",), "entropy", {"onnx": "1.2"}, GATE),
+    Reduction("int8+fp16", "b.onnx", "1" * 64),
+)
 
 
 @pytest.mark.parametrize(
     "spec",
     [
         SPEC,
-        replace(SPEC, gate=GateResult("onnx with pytorch", "sample", 64, 1e-6, 2e-6, 3e-6, {"worst_deg": 0.01})),
+        replace(SPEC, gate=GATE),
+        replace(SPEC, reductions=REDUCED),
         replace(SPEC, decode=Rot6dDecode("logits"), crop=Crop(resampling="antialias", fill=(1, 2, 3), clip=True)),
         replace(SPEC, decode=MatrixDecode("logits", 3), crop=Crop(square="shrink")),
         replace(SPEC, decode=QuaternionDecode("logits", 3, (1, -1, -1)), crop=Crop(square="none")),
@@ -40,6 +48,18 @@ def test_json_round_trip(spec: ModelSpec) -> None:
     assert ModelSpec.from_json(spec.to_json()) == spec
     assert ModelSpec.from_json(spec.to_json(indent=2)) == spec
     assert next(iter(json.loads(spec.to_json()))) == "format"
+
+
+def test_numbers_are_those_of_the_last_step() -> None:
+    assert SPEC.numbers == "fp32"
+    assert replace(SPEC, reductions=REDUCED[:1]).numbers == "int8"
+    assert replace(SPEC, reductions=REDUCED).numbers == "int8+fp16"
+
+
+def test_info_says_what_it_was_made_from_and_what_stayed() -> None:
+    said = describe(replace(SPEC, reductions=REDUCED))
+    assert f"to int8 from a.onnx, sha256 {'0' * 64}; entropy; kept in float32: /head/Gemm" in said
+    assert f"to int8+fp16 from b.onnx, sha256 {'1' * 64}" in said
 
 
 def test_the_written_form_stays_readable() -> None:

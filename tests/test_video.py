@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 from hpe_edge.errors import InputError, SourceError
 from hpe_edge.ops import MAX_FRAME_SIDE
 from hpe_edge.video import open_source
+from hpe_edge.video_file import Recording
 
 
 def test_one_picture(tmp_path: Path) -> None:
@@ -252,6 +254,100 @@ def test_broken_frames_in_the_middle(tmp_path: Path) -> None:
         assert np.corrcoef(frames[at].image.ravel(), noise(seed=seed).ravel())[0, 1] > 0.5
     said = f"announces 40 frames, only {len(frames)} can be decoded; it may be damaged or cut short"
     assert source.notes == [f"{path} {said}"]
+
+
+def damage(path: Path, *frames: int) -> Path:
+    """Take out what is in these frames of an .avi, so that they cannot be decoded."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"movi") + 4
+    for index in range(max(frames) + 1):
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        assert data[at : at + 4] == b"00dc"
+        if index in frames:
+            data[at + 8 : at + 8 + size] = bytes(size)
+        at += 8 + size + size % 2
+    path.write_bytes(data)
+    return path
+
+
+def test_frames_that_cannot_be_decoded_are_left_out(tmp_path: Path) -> None:
+    """The others keep their positions and times, so that boxes made for the whole video stay right."""
+    lost = [0, 5, 6, 7, 30]
+    path = damage(write_video(tmp_path / "v.avi", frames=40), *lost)
+    source = open_source(path)
+    frames = list(source)
+    assert [frame.index for frame in frames] == [index for index in range(40) if index not in lost]
+    for frame in frames:
+        assert frame.time_s == pytest.approx(frame.index / 10, abs=1e-3)
+        assert np.corrcoef(frame.image.ravel(), noise(seed=frame.index).ravel())[0, 1] > 0.5
+    assert source.notes == [f"5 frames of {path} could not be decoded and were left out"]
+
+
+def test_frames_left_out_are_noted_where_the_end_is_not_read(tmp_path: Path) -> None:
+    source = open_source(damage(write_video(tmp_path / "v.avi", frames=40), 3, 20))
+    assert [frame.index for frame in itertools.islice(source, 4)] == [0, 1, 2, 4]
+    assert source.notes == [f"1 frame of {tmp_path / 'v.avi'} could not be decoded and was left out"]
+
+
+def test_frames_lost_in_a_video_that_is_cut_short(tmp_path: Path) -> None:
+    path = damage(write_video(tmp_path / "v.avi", frames=40), 3)
+    os.truncate(path, path.stat().st_size // 2)
+    source = open_source(path)
+    read = len(list(source))
+    assert source.notes == [
+        f"1 frame of {path} could not be decoded and was left out",
+        f"{path} announces 40 frames, only {read} can be decoded; it may be damaged or cut short",
+    ]
+
+
+class FakeCapture:
+    """Gives frames with these times in seconds; None is one that cannot be decoded."""
+
+    def __init__(self, times_s: list[float | None]) -> None:
+        self._times_s = iter(times_s)
+        self._time_s: float | None = 0.0
+        self.reads = 0
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        self.reads += 1
+        self._time_s = next(self._times_s, None)
+        return (False, None) if self._time_s is None else (True, noise())
+
+    def isOpened(self) -> bool:
+        return True
+
+    def release(self) -> None: ...
+
+    def get(self, key: int) -> float:
+        return 1000 * (self._time_s or 0.0) if key == cv2.CAP_PROP_POS_MSEC else 0.0
+
+
+@pytest.mark.parametrize(
+    ("times_s", "positions"),
+    [
+        ([0, 1, None, None, 2, 5, 6], [0, 1, 2, 5, 6]),  # the decoder still held one from before the gap
+        ([0, 1, None, None, 2, 4, 5, 7, 8], [0, 1, 2, 4, 5, 7, 8]),  # two gaps
+        ([0, 1, None, None, 5, 6], [0, 1, 5, 6]),  # one more was lost than reads failed
+        ([0, 1, None, 9, 10], [0, 1, 4, 5]),  # a pause that belongs to the video
+        ([0, 1, 5, 6], [0, 1, 2, 3]),
+        ([0, 1, None, 9, 2, 11], [0, 1, 4, 5, 6]),  # out of order
+        ([0, None, None, None, None, 2, 5, 3, 7, 8], [0, 2, 5, 6, 7, 8]),
+        ([None, 1, 2], [1, 2]),
+        ([0, 0, None, 0, 0], [0, 1, 3, 4]),  # no times
+    ],
+)
+def test_positions_after_frames_that_cannot_be_decoded(times_s: list[float | None], positions: list[int]) -> None:
+    recording = Recording("v.mp4", "v.mp4", FakeCapture(times_s), fps=1.0, count=None)
+    frames = list(iter(recording.read, None))
+    assert [frame.index for frame in frames] == positions
+    assert all(a.time_s <= b.time_s for a, b in itertools.pairwise(frames))
+
+
+@pytest.mark.parametrize(("count", "reads"), [(None, 253), (20, 20), (2, 4)])
+def test_the_end_is_believed_after_so_many_reads(count: int | None, reads: int) -> None:
+    capture = FakeCapture([0, 1, 2])
+    recording = Recording("v.mp4", "v.mp4", capture, fps=1.0, count=count)
+    assert len(list(iter(recording.read, None))) == 3 and capture.reads == reads
 
 
 def test_files_are_closed(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 import pytest
 import reference
+from loops import LOOPS
 
 from hpe_edge import InputError
-from hpe_edge.ops import CropNormalize, crop_normalize, isa_names, warp_normalize
+from hpe_edge.ops import CropNormalize, crop_normalize, warp_normalize
 from hpe_edge.spec import Crop, Input
 
 LEVELS = Input(size=20, color="BGR", scale=1.0, mean=(0, 0, 0), std=(1, 1, 1))
@@ -29,7 +30,7 @@ HOMOGRAPHIES = {
 @pytest.mark.parametrize("resampling", ["bilinear", "antialias"])
 @pytest.mark.parametrize("homography", HOMOGRAPHIES.values(), ids=HOMOGRAPHIES)
 @pytest.mark.parametrize("color", ["BGR", "GRAY8", "NV12"])
-@pytest.mark.parametrize("isa", isa_names())
+@pytest.mark.parametrize("isa", LOOPS)
 def test_against_the_oracle(
     rng: np.random.Generator, isa: str, color: str, homography: list[list[float]], resampling: str
 ) -> None:

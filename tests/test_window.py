@@ -75,3 +75,12 @@ def test_no_display_is_an_error_and_no_crash(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(OutputError, match=r"cannot open a window \(.*--show needs a display.*without one use -o"):
         Window()
+
+
+def test_a_display_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def waits(arguments: list[str], **options: object) -> None:
+        raise subprocess.TimeoutExpired(arguments, 30)
+
+    monkeypatch.setattr(subprocess, "run", waits)
+    with pytest.raises(OutputError, match="does not answer within 30 s"):
+        Window()

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.spec import ModelSpec
+from hpe_edge.ops import DecodeHeads
+from hpe_edge.poses import Poses
+from hpe_edge.request import Request
+from hpe_edge.spec import Crop, ModelSpec
+
+if TYPE_CHECKING:
+    from hpe_edge.backends.cuda import Device
 
 
 class Context(Protocol):
@@ -19,6 +26,16 @@ class Context(Protocol):
     def run(self, count: int) -> list[NDArray[np.float32]]:
         """Run the network on ``count`` faces; the outputs' first ``count`` rows, in the spec's order."""
 
+    def estimate(self, crop: Crop, requests: Sequence[Request], found: Sequence[Poses], decode: DecodeHeads) -> None:
+        """Crop, network and decode where the crop runs on a GPU; only called if the backend has one.
+
+        Args:
+            crop: what is cut out around a box; the same in all calls.
+            requests: all warped or all not, with at least one face, at most ``max_batch`` together.
+            found: room for the poses of each.
+            decode: for outputs that come to the host.
+        """
+
 
 class Backend(Protocol):
     """A loaded model. Contexts may run at the same time, each in its own thread."""
@@ -27,6 +44,7 @@ class Backend(Protocol):
     device: str  # as asked for: "cpu", "cuda", "cuda:1"
     max_batch: int  # the most faces that one ``run`` takes
     fixed_batch: bool  # fewer take as long
+    gpu: Device | None  # where crops can be made for it; None on the CPU, or without cuda-bindings
 
     def context(self) -> Context:
         """A fresh set of buffers."""

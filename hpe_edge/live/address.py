@@ -9,11 +9,12 @@ import socket
 
 from hpe_edge.errors import InputError, OutputError
 
-_ANYWHERE = ("192.0.2.1", 9)  # RFC 5737: belongs to nobody; connecting a UDP socket sends nothing
+# RFC 5737 and RFC 3849: belong to nobody; connecting a UDP socket sends nothing.
+_ANYWHERE = {socket.AF_INET: ("192.0.2.1", 9), socket.AF_INET6: ("2001:db8::1", 9)}
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen on the first address of ``host`` that can be had.
+    """Listen on the first address of ``host`` that can be had; ``::`` takes in IPv4 where the system can do that.
 
     Raises:
         InputError: the port is none, or the host is unknown or not this machine.
@@ -32,7 +33,8 @@ def listen(host: str, port: int) -> socket.socket:
     failed: OSError | None = None
     for family, _, _, _, address in found:
         try:
-            return socket.create_server(address, family=family)
+            both = family == socket.AF_INET6 and ipaddress.ip_address(address[0]).is_unspecified
+            return socket.create_server(address, family=family, dualstack_ipv6=both and socket.has_dualstack_ipv6())
         except OSError as error:
             failed = failed or error
     assert failed is not None
@@ -46,8 +48,7 @@ def is_loopback(listening: socket.socket) -> bool:
 
 def url_of(listening: socket.socket, host: str) -> str:
     """The address for a browser, ending in a slash."""
-    bound = _bound(listening)
-    name = _outward_address() if bound.is_unspecified else host
+    name = _outward_address(_families(listening)) if _bound(listening).is_unspecified else host
     return f"http://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}/"
 
 
@@ -55,11 +56,20 @@ def _bound(listening: socket.socket) -> ipaddress.IPv4Address | ipaddress.IPv6Ad
     return ipaddress.ip_address(listening.getsockname()[0])
 
 
-def _outward_address() -> str:
+def _families(listening: socket.socket) -> list[socket.AddressFamily]:
+    """What can connect, the address that is easier to type first."""
+    if listening.family == socket.AF_INET:
+        return [socket.AF_INET]
+    alone = listening.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    return [socket.AF_INET6] if alone else [socket.AF_INET, socket.AF_INET6]
+
+
+def _outward_address(families: list[socket.AddressFamily]) -> str:
     """The address under which others see this machine; its name where it is in no network."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(_ANYWHERE)
-        return str(probe.getsockname()[0])
+    for family in families:
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(_ANYWHERE[family])
+            return str(probe.getsockname()[0])
     return socket.gethostname()
 
 

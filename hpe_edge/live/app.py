@@ -23,6 +23,11 @@ from hpe_edge.live.access import Access
 from hpe_edge.live.feed import Feed
 
 _log = logging.getLogger(__name__)
+# What aiohttp logs is about odd requests, from anybody who can connect, which is nothing for the terminal.
+_unheard = logging.getLogger(f"{__name__}.requests")
+_unheard.addHandler(logging.NullHandler())
+_unheard.propagate = False
+logging.getLogger("aiohttp.websocket").addHandler(logging.NullHandler())
 
 _FILES = {
     "": ("index.html", "text/html"),
@@ -58,7 +63,9 @@ async def serve(
     for path, (name, kind) in _FILES.items():
         app.router.add_get(root + path, _file(name, kind), allow_head=False)
     app.router.add_get(root + "stream", streams.handle, allow_head=False)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_GOODBYE_S)
+    if access.token is not None:
+        app.router.add_get(f"/{access.token}", _to_the_page, allow_head=False)
+    runner = web.AppRunner(app, access_log=None, logger=_unheard, handle_signals=False, shutdown_timeout=_GOODBYE_S)
     await runner.setup()
     try:
         await web.SockSite(runner, listening).start()
@@ -146,10 +153,16 @@ class _Browser:
 def _gate(access: Access) -> Middleware:
     @web.middleware
     async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
-        reason = access.refusal(request.path, request.headers.get("Host", ""), request.headers.get("Origin"))
-        if reason is not None:
-            raise web.HTTPForbidden(text=f"{reason}\n")
-        return await handler(request)
+        try:
+            reason = access.refusal(request.path, request.headers.get("Host", ""), request.headers.get("Origin"))
+            if reason is not None:
+                raise web.HTTPForbidden(text=f"{reason}\n")
+            return await handler(request)
+        except (web.HTTPException, ConnectionError):
+            raise  # an answer, or nobody to answer
+        except Exception:
+            _log.exception("the live page cannot answer")
+            raise  # aiohttp sends the 500
 
     return gate
 
@@ -161,6 +174,11 @@ def _file(name: str, kind: str) -> Handler:
         return web.Response(body=content, content_type=kind, charset="utf-8")
 
     return answer
+
+
+async def _to_the_page(request: web.Request) -> web.StreamResponse:
+    # Without the last slash the page's files would be looked for beside the token, not below it.
+    raise web.HTTPSeeOther(f"{request.path}/")
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:

@@ -12,6 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from hpe_edge.draw import Style
 from hpe_edge.live.message import Stamp, encode
 from hpe_edge.result import Result
 
@@ -33,8 +34,9 @@ class _Published:
 class Feed:
     """The newest result. ``publish`` and ``close`` may be called from any thread, the rest belongs to ``loop``."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, style: Style) -> None:
         self._loop = loop
+        self._style = style
         self._run = secrets.token_hex(4)
         self._guard = threading.Lock()
         self._closed = False
@@ -63,7 +65,7 @@ class Feed:
         newest = self._newest
         assert newest is not None
         if self._message is None or self._message.stamp != newest.stamp:
-            self._message = Message(newest.stamp, encode(newest.result, newest.stamp))
+            self._message = Message(newest.stamp, encode(newest.result, newest.stamp, self._style))
         return self._message
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.camera import Camera
-from hpe_edge.draw import draw_poses, identity_color
+from hpe_edge.draw import Style, draw_poses, identity_color
 from hpe_edge.draw_strokes import WHITE
 from hpe_edge.errors import OutputError
 from hpe_edge.result import Result
@@ -42,14 +42,14 @@ class Stamp:
     published_s: float
 
 
-def encode(result: Result, stamp: Stamp) -> bytes:
+def encode(result: Result, stamp: Stamp, style: Style) -> bytes:
     """The message of one result; the result stays as it is."""
     image = result.frame.image
     scale = min(1.0, _LONGEST / max(image.shape[:2]))
     # Drawn on after shrinking, so that lines and letters are as wide as they should be.
     picture = np.array(image, np.uint8) if scale == 1.0 else _shrunk(image, scale)
     boxes = result.boxes * np.float32(scale)
-    draw_poses(picture, boxes, result.poses, ids=result.ids, camera=_scaled(result.camera, scale))
+    draw_poses(picture, boxes, result.poses, style=style, ids=result.ids, camera=_scaled(result.camera, scale))
     done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not done:
         raise OutputError(f"OpenCV cannot encode a picture of {image.shape} as JPEG")

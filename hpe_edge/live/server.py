@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+from hpe_edge.draw import Style
 from hpe_edge.errors import BackendError, InputError
 from hpe_edge.live.access import Access
 from hpe_edge.live.address import is_loopback, listen, url_of
@@ -27,13 +28,16 @@ class LivePage:
     Source of the page: the folder ``page``; everything is local.
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> None:
+    def __init__(
+        self, host: str = "127.0.0.1", port: int = 0, token: str | None = None, *, style: Style = "axes"
+    ) -> None:
         """Start to listen.
 
         Args:
             host: name or address of this machine to listen on.
             port: 0 takes any free one, which ``url`` then names.
             token: what the address must hold. If None, there is none on loopback, and a random one elsewhere.
+            style: of the poses in the picture.
 
         Raises:
             InputError: the host, the port or the token cannot be used.
@@ -58,7 +62,7 @@ class LivePage:
         self._url = url_of(listening, host) + (f"{token}/" if token is not None else "")
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._feed = Feed(self._loop)
+        self._feed = Feed(self._loop, style)
         started: Future[None] = Future()
 
         def work() -> None:

@@ -1,0 +1,20 @@
+"""Frames that CuPy holds on the GPU, written on a stream of one's own.
+
+    python examples/cupy_frames.py model.onnx
+
+CuPy names its current stream, and the copy to the host is made on that one: no other work is waited for. So call the
+engine where the stream is current. Needs cupy and cuda-bindings. Not run on a GPU here.
+"""
+
+import sys
+
+import cupy
+import cv2
+
+from hpe_edge import PoseEngine
+from hpe_edge.samples import FOLDER
+
+picture = cv2.imread(str(FOLDER / "astronaut.jpg"))
+with PoseEngine(sys.argv[1]) as engine, cupy.cuda.Stream(non_blocking=True):
+    frame = cupy.asarray(picture)
+    print(engine(frame, [[181, 88, 269, 178]]))

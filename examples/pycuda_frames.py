@@ -1,0 +1,24 @@
+"""Frames that PyCUDA holds on the GPU, in a context of its own and written on a stream of its own.
+
+    python examples/pycuda_frames.py model.onnx
+    python examples/pycuda_frames.py model.engine     runs in PyCUDA's context, for that is current
+
+PyCUDA does not say which stream wrote an array, so all work in the array's context is waited for before the copy to the
+host. The context that is current stays so. Needs pycuda and cuda-bindings. Not run on a GPU here.
+"""
+
+import sys
+
+import cv2
+import pycuda.autoinit  # makes a context and leaves it current
+import pycuda.driver
+import pycuda.gpuarray
+
+from hpe_edge import PoseEngine
+from hpe_edge.samples import FOLDER
+
+picture = cv2.imread(str(FOLDER / "astronaut.jpg"))
+stream = pycuda.driver.Stream()
+with PoseEngine(sys.argv[1]) as engine:
+    frame = pycuda.gpuarray.to_gpu_async(picture, stream=stream)
+    print(engine(frame, [[181, 88, 269, 178]]))

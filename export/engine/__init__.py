@@ -1,0 +1,1 @@
+"""The parts of ``python -m export.trt``: from an ONNX graph to a plan that TensorRT runs."""

@@ -1,0 +1,186 @@
+"""From frames in a GPU's memory to the network's input, and from its outputs to poses, without the host between.
+
+Nothing here allocates or waits after it is made, and every launch takes its addresses from the same places: a CUDA
+graph may hold them, and frames, their sizes and formats, and boxes change without a new capture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.backends.cuda import Device
+from hpe_edge.backends.cuda_buffer import Buffer
+from hpe_edge.errors import BackendError
+from hpe_edge.native import native
+from hpe_edge.native_arguments import FORMATS, crop_arguments, decode_arguments, head_places, swaps_colors
+from hpe_edge.poses import Poses
+from hpe_edge.request import Request
+from hpe_edge.spec import Crop, ModelSpec
+
+_FRAME = native.BOX_FACE["frame"]
+BOX_FACE = np.dtype([("frame", _FRAME), ("place", np.float32, 4)])
+WARP_FACE = np.dtype([("frame", _FRAME), ("place", np.float64, (3, 3))])
+assert BOX_FACE.itemsize == native.BOX_FACE.itemsize and WARP_FACE.itemsize == native.WARP_FACE.itemsize
+
+_POSE_FLOATS = 15  # angles, sigmas, rotation
+
+
+class GpuPath:
+    """Crops and decodes up to so many faces of any frames at once, on a stream of one caller.
+
+    Args of the methods: ``batch`` is the number of faces that a launch is made for, ``warped`` whether they are cut out
+    by homographies. The GPU must be entered.
+    """
+
+    def __init__(
+        self, gpu: Device, spec: ModelSpec, crop: Crop, most: int, stream: Any, cleanup: contextlib.ExitStack
+    ) -> None:
+        """
+        Args:
+            gpu: entered.
+            spec: the model's.
+            crop: what is cut out around a box.
+            most: faces.
+            stream: on which everything is done.
+            cleanup: frees everything.
+
+        Raises:
+            BackendError: the GPU has not so much memory left.
+        """
+        self._gpu, self._stream, self._input = gpu, stream, spec.input
+        self._crop = native.CropLaunch(**crop_arguments(crop, spec.input), emulated=False)
+        self._decode = native.DecodeLaunch(**decode_arguments(spec), emulated=False)
+        self._places = [(spec.outputs[index], column) for index, column in head_places(spec)]
+        self._faces = {False: Buffer(gpu, (most,), BOX_FACE, cleanup), True: Buffer(gpu, (most,), WARP_FACE, cleanup)}
+        self._poses = Buffer(gpu, (most, _POSE_FLOATS), np.float32, cleanup)
+        self._event = gpu.event(cleanup)
+        self._rooms = FrameRooms(gpu, stream, cleanup)
+
+    def place(self, requests: Sequence[Request], batch: int) -> None:
+        """Write down where the faces are, and let the stream wait for their frames.
+
+        Args:
+            requests: all warped or all not. Frames that are on the host are copied to the GPU.
+            batch: faces beyond theirs are the last one again, for a network that takes no fewer.
+        """
+        faces, start = self._faces[requests[0].warped].array, 0
+        for room, request in enumerate(requests):
+            stop = start + request.count
+            faces["frame"][start:stop] = self._record(request, room)
+            faces["place"][start:stop] = request.places
+            start = stop
+            if request.on_gpu is not None:
+                request.on_gpu.wait(self._gpu, self._stream, self._event)
+        faces[start:batch] = faces[start - 1]
+
+    def crop(self, batch: int, warped: bool, out: int) -> None:
+        """Enqueue that the placed faces are written to device memory, ``[batch, 3, size, size]``.
+
+        Raises:
+            BackendError: CUDA refuses the launch.
+        """
+        faces = self._faces[warped]
+        faces.send(batch, self._stream)
+        launch = self._crop.warp if warped else self._crop.boxes
+        _launched(launch, faces.address, batch, out, int(self._stream))
+
+    def decode(self, batch: int, outputs: dict[str, tuple[int, int]]) -> None:
+        """Enqueue that the network's outputs become poses on the host.
+
+        Args:
+            batch: as above.
+            outputs: address and floats per face of each, by name.
+
+        Raises:
+            BackendError: CUDA refuses the launch.
+        """
+        heads = [(outputs[name][0] + 4 * column, outputs[name][1]) for name, column in self._places]
+        angles, sigma, rotation = (self._poses.address + 4 * part * batch for part in (0, 3, 6))
+        _launched(self._decode.run, heads, batch, angles, sigma, rotation, int(self._stream))
+        self._poses.receive(batch, self._stream)
+
+    def read(self, batch: int, found: Sequence[Poses]) -> None:
+        """Hand out the poses that :meth:`decode` has brought, once the stream is done, in the order of the faces."""
+        flat = self._poses.array.reshape(-1)
+        angles, sigma = flat[: 3 * batch].reshape(batch, 3), flat[3 * batch : 6 * batch].reshape(batch, 3)
+        rotation = flat[6 * batch : _POSE_FLOATS * batch].reshape(batch, 3, 3)
+        start = 0
+        for poses in found:
+            part = slice(start, start := start + len(poses))
+            poses.angles[:], poses.sigma[:], poses.rotation[:] = angles[part], sigma[part], rotation[part]
+
+    def _record(self, request: Request, room: int) -> NDArray[Any]:
+        plane, chroma = request.planes
+        addresses = [each.ctypes.data for each in (plane, chroma) if each is not None]
+        if request.on_gpu is None:
+            addresses = self._rooms.send(room, [each for each in (plane, chroma) if each is not None])
+        record = np.zeros((), _FRAME)
+        record["data"], record["row_stride_bytes"] = addresses[0], plane.strides[0]
+        if chroma is not None:
+            record["chroma"], record["chroma_row_stride_bytes"] = addresses[1], chroma.strides[0]
+        record["height"], record["width"] = plane.shape[:2]
+        record["format"] = FORMATS[request.color].value
+        record["swap_colors"] = swaps_colors(request.color, self._input)
+        return record
+
+
+class FrameRooms:
+    """Memory on a GPU for the host's frames: one room for each frame of a batch, which grows to the largest frame."""
+
+    def __init__(self, gpu: Device, stream: Any, cleanup: contextlib.ExitStack) -> None:
+        self._gpu, self._stream = gpu, stream
+        self._rooms: dict[int, tuple[int, int, contextlib.ExitStack]] = {}  # address, bytes, what frees it
+        cleanup.callback(self._free)
+
+    def send(self, room: int, planes: list[NDArray[np.uint8]]) -> list[int]:
+        """Enqueue the copy of a frame, padding and all; the addresses of the planes' first pixels.
+
+        Raises:
+            BackendError: the GPU has not so much memory left, or the copy failed.
+        """
+        spans = [_span(plane) for plane in planes]
+        address = self._reserve(room, sum(len(span) for span, _ in spans))
+        found = []
+        for span, before in spans:
+            self._gpu.copy_in(address, span, self._stream)
+            found.append(address + before)
+            address += len(span)
+        return found
+
+    def _reserve(self, room: int, size_bytes: int) -> int:
+        address, has, cleanup = self._rooms.get(room, (0, 0, contextlib.ExitStack()))
+        if has < size_bytes:
+            self._gpu.synchronize(self._stream)  # something may still read what is freed
+            cleanup.close()
+            self._rooms.pop(room, None)
+            address = self._gpu.memory(size_bytes, cleanup)
+            self._rooms[room] = (address, size_bytes, cleanup)
+        return address
+
+    def _free(self) -> None:
+        for _, _, cleanup in self._rooms.values():
+            cleanup.close()
+        self._rooms.clear()
+
+
+def _span(plane: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """All bytes from a plane's lowest to its highest, and where in them the first pixel is: rows may go upwards."""
+    # Pixels are packed within a row, so only the rows may go the other way.
+    lowest = plane[::-1] if plane.strides[0] < 0 else plane
+    reach = (len(plane) - 1) * abs(plane.strides[0]) + plane[0].size
+    return np.lib.stride_tricks.as_strided(lowest, (reach,), (1,)), plane.ctypes.data - lowest.ctypes.data
+
+
+def _launched(launch: Any, *arguments: Any) -> None:
+    try:
+        launch(*arguments)
+    except RuntimeError as error:
+        raise BackendError(
+            f"the GPU takes no launch of hpe_edge's kernels ({error}); `hpe-edge doctor` says what is missing, and "
+            "crop_on='cpu' does without them"
+        ) from None

@@ -1,0 +1,145 @@
+"""A TensorRT engine on disk: the plan, which only TensorRT reads, and beside it ``<engine>.json``, which describes it.
+
+The plan itself stays as TensorRT wrote it, so that ``trtexec`` loads it, too. What the JSON says is checked against the
+plan's bytes first, and against this machine, before TensorRT sees any of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from hpe_edge.errors import BackendError, ModelError
+from hpe_edge.spec import GateResult, ModelSpec, read_json, to_plain
+
+FORMAT = 1  # raised with hpe_edge.spec.FORMAT, too
+SUFFIXES = (".engine", ".plan")
+
+Precision = Literal["fp32", "fp16", "int8"]
+Hardware = Literal["same-gpu", "same-capability", "ampere-plus"]
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What is beside a plan.
+
+    Attributes:
+        spec: the model's, as in its ONNX file.
+        tensorrt: the version that built the plan.
+        gpu, compute_capability: what it was built on, such as ``"Orin"`` and ``"8.7"``.
+        precision: what it was built for.
+        profile: the fewest faces that one run takes, those it is tuned for, and the most.
+        plan_bytes, plan_sha256: the plan's size and the SHA-256 of its bytes.
+        rebuild: the command that makes it again.
+        version_compatible: a newer TensorRT runs it, too.
+        hardware: where it runs: on GPUs of the same name, of the same compute capability, or on all from Ampere on.
+        dla_core: the DLA core that it runs on; None for the GPU alone.
+        tools: name -> version of what made it.
+        gate: how far its angles are from those of the model that it was built from.
+    """
+
+    spec: ModelSpec
+    tensorrt: str
+    gpu: str
+    compute_capability: str
+    precision: Precision
+    profile: tuple[int, int, int]
+    plan_bytes: int
+    plan_sha256: str
+    rebuild: str
+    version_compatible: bool = False
+    hardware: Hardware = "same-gpu"
+    dla_core: int | None = None
+    tools: dict[str, str] = field(default_factory=dict)
+    gate: GateResult | None = None
+
+    def __post_init__(self) -> None:
+        least, best, most = self.profile
+        if not 1 <= least <= best <= most:
+            raise ModelError(f"an engine's profile must rise from 1 or more, got {self.profile}")
+
+    def to_json(self) -> str:
+        """The JSON form, format number first, for people to read."""
+        return json.dumps({"format": FORMAT, **to_plain(self)}, indent=2) + "\n"
+
+    def check_plan(self, path: Path, plan: bytes) -> None:
+        """Hold a plan against what is said of it.
+
+        Raises:
+            ModelError: it is shorter, or another one.
+        """
+        if len(plan) < self.plan_bytes:
+            raise ModelError(
+                f"{path} is truncated: {len(plan)} of {self.plan_bytes} bytes; copy it again, or {self._again()}"
+            )
+        if len(plan) != self.plan_bytes or digest(plan) != self.plan_sha256:
+            raise ModelError(
+                f"{path} is not the engine that {sidecar(path).name} describes; copy both files together, or "
+                f"{self._again()}"
+            )
+
+    def check_machine(self, path: Path, tensorrt: str, gpu: str, compute_capability: str) -> None:
+        """Hold it against this machine.
+
+        Raises:
+            BackendError: TensorRT or the GPU is another one than the plan was built for.
+        """
+        if tensorrt != self.tensorrt and not (self.version_compatible and _numbers(tensorrt) > _numbers(self.tensorrt)):
+            newer = " or newer" if self.version_compatible else ""
+            raise BackendError(
+                f"{path} was built with TensorRT {self.tensorrt} and runs with that version{newer}, got {tensorrt}; "
+                f"{self._again()}"
+            )
+        if self.hardware == "ampere-plus":
+            fits, wanted = _numbers(compute_capability) >= (8,), "a GPU of compute capability 8.0 or more"
+        elif self.hardware == "same-capability":
+            fits, wanted = compute_capability == self.compute_capability, f"capability {self.compute_capability}"
+        else:
+            fits = (gpu, compute_capability) == (self.gpu, self.compute_capability)
+            wanted = f"that GPU, compute capability {self.compute_capability}"
+        if not fits:
+            raise BackendError(
+                f"{path} was built on {self.gpu} and runs on {wanted}, got {gpu}, compute capability "
+                f"{compute_capability}; {self._again()}"
+            )
+
+    def _again(self) -> str:
+        return f"build it again here: {self.rebuild}"
+
+
+def sidecar(path: Path) -> Path:
+    """Where an engine's description is."""
+    return path.with_name(f"{path.name}.json")
+
+
+def digest(plan: bytes) -> str:
+    """The SHA-256 of a plan, in hexadecimal."""
+    return hashlib.sha256(plan).hexdigest()
+
+
+def read_info(path: Path) -> EngineInfo:
+    """What is beside the plan ``path``; the plan itself is not read.
+
+    Raises:
+        ModelError: there is nothing, or nothing that can be read.
+    """
+    beside = sidecar(path)
+    if not beside.is_file():
+        raise ModelError(
+            f"{path} has no {beside.name} beside it, so its model, crop and GPU are unknown; copy both files together, "
+            f"or build it with python -m export.trt MODEL.onnx -o {path.name}"
+        )
+    try:
+        info = read_json(EngineInfo, beside.read_text(encoding="utf-8"), FORMAT, "the engine's description", "engine")
+    except (ModelError, OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{beside}: {error}") from None
+    assert isinstance(info, EngineInfo)
+    return info
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """``"10.13.3.9"`` as numbers that compare."""
+    return tuple(int(part) if part.isdecimal() else 0 for part in version.split("."))

@@ -1,0 +1,58 @@
+"""The tensorrt package: imported when it is asked for, and what it says kept instead of printed."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from typing import Any
+
+from hpe_edge.errors import BackendError
+
+
+def load_tensorrt() -> Any:
+    """The package.
+
+    Raises:
+        BackendError: it is not installed, or its libraries cannot be loaded.
+    """
+    try:
+        return importlib.import_module("tensorrt")
+    except (ImportError, OSError, RuntimeError) as error:
+        raise BackendError(
+            f"a TensorRT engine needs TensorRT, which cannot be imported here ({error}): run `pip install tensorrt` "
+            "(Jetson: it comes with JetPack, as Debian's python3-libnvinfer; make the virtual environment with "
+            "--system-site-packages), or use the ONNX file"
+        ) from None
+
+
+class Messages:
+    """TensorRT's logger: errors are kept to be raised, the rest is dropped.
+
+    Attributes:
+        logger: what TensorRT's calls take; it must live as long as what was made with it.
+    """
+
+    def __init__(self, trt: Any) -> None:
+        lines: list[str] = []
+        lock = threading.Lock()
+        severities = (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR)
+
+        class Logger(trt.ILogger):  # type: ignore[misc]  # its base is known at run time only
+            def __init__(self) -> None:
+                trt.ILogger.__init__(self)  # the binding refuses super()
+
+            def log(self, severity: Any, message: str) -> None:
+                """Called by TensorRT, from any thread."""
+                if severity in severities:
+                    with lock:
+                        lines.append(message.strip())
+
+        self.logger: Any = Logger()
+        self._lines, self._lock = lines, lock
+
+    def take(self) -> str:
+        """The errors since the last call in one line; a stand-in where there are none."""
+        with self._lock:
+            said = "; ".join(dict.fromkeys(self._lines))
+            self._lines.clear()
+        return said or "TensorRT does not say why"

@@ -1,0 +1,26 @@
+"""Imports the compiled module and prints as JSON what it can do. Run in a process of its own.
+
+A module built for another processor ends the process when it is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).resolve().parents[3])  # where hpe_edge lies, in place of this folder
+
+
+def main() -> None:
+    """Print the instruction sets, and the CUDA version of the build (0 without)."""
+    try:
+        from hpe_edge.native import native
+    except ImportError as error:
+        print(json.dumps({"problem": str(error)}))
+        return
+    print(json.dumps({"isa": native.isa_names(), "cuda": native.probe_cuda().runtime_version}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,454 @@
+"""export.fp16 and export.int8 as commands: what they write, say and return; a failure leaves nothing behind."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+import tiny_nets
+from onnx import helper, numpy_helper
+
+from export import fp16, int8, quantized, reduce
+from export.qdq_rules import check
+from hpe_edge import PoseEngine
+from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
+from hpe_edge.geometry import geodesic_deg, wrap_deg
+from hpe_edge.samples import BOXES, FOLDER
+from hpe_edge.spec import METADATA_KEY, GateResult
+
+ROOT = Path(__file__).parents[2]
+FACES = ("--faces", FOLDER, "--boxes", BOXES)
+LOOSE = ("--mean-deg", 30, "--p99-deg", 60)
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    return tiny_nets.write(tiny_nets.residual_net(), tmp_path / "net.onnx")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out" / "small.onnx"
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def run(capsys, command, *argv: object) -> tuple[int, str, str]:
+    status = command.main([str(arg) for arg in argv])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def with_gate(path: Path) -> GateResult:
+    """Give a file's spec a gate, as export.onnx would."""
+    model = onnx.load(path)
+    spec = tiny_nets.tiny_spec()
+    gate = GateResult("onnx with pytorch", "sample", 64, 1e-4, 2e-4, 3e-4, {"worst_deg": 0.01})
+    helper.set_model_props(model, {METADATA_KEY: replace(spec, gate=gate).to_json()})
+    onnx.save(model, str(path))
+    return gate
+
+
+def test_fp16_file_says_what_it_was_made_from(capsys, net, out):
+    gate = with_gate(net)
+    status, said, errors = run(capsys, fp16, net, "-o", out)
+    assert (status, errors) == (0, "")
+    assert names_in(out.parent) == ["small.onnx"]
+    spec = OnnxRuntimeBackend(out).spec
+    (step,) = spec.reductions
+    assert (spec.numbers, step.source, step.kept, step.gate) == ("fp16", "net.onnx", ("head",), gate)
+    assert len(step.sha256) == 64
+    assert step.tools["opset"] == "17"
+    assert spec.gate is not None
+    assert spec.gate.compared == "fp16 with fp32"
+    assert spec.gate.limits == {"mean_deg": 0.05, "worst_deg": 0.3}
+    for words in ("hundredths of a degree", "passed", "bundled sample", f"python -m export.trt {out} --fp16"):
+        assert words in said
+    with PoseEngine(out) as engine:
+        assert len(engine(np.zeros((99, 99, 3), np.uint8), [[10, 10, 60, 60]] * 11)) == 11
+
+
+def test_int8_file_says_what_it_was_made_from(capsys, net, out):
+    gate = with_gate(net)
+    status, said, errors = run(capsys, int8, net, *FACES, *LOOSE, "-o", out, "--method", "minmax")
+    assert (status, errors) == (0, "")
+    assert names_in(out.parent) == ["small.onnx"]
+    spec = OnnxRuntimeBackend(out).spec
+    (step,) = spec.reductions
+    assert (spec.numbers, step.source, step.kept, step.gate) == ("int8", "net.onnx", ("stem", "head"), gate)
+    assert step.ranges == f"ranges by minmax on {FOLDER.name}, 2 faces varied to 64 crops"
+    assert spec.gate is not None
+    assert spec.gate.limits == {"mean_deg": 30, "p99_deg": 60}
+    for words in (
+        "first_out",
+        "step",
+        "3 of 5 layers in INT8",
+        "64 are few",
+        "as ONNX Runtime rearranges it",
+        "--int8",
+    ):
+        assert words in said
+
+
+@pytest.mark.parametrize("opset", [11, 13, 18, 20])
+def test_other_opsets_become_one_that_int8_can_have(capsys, out, tmp_path, opset):
+    net = tiny_nets.residual_net()
+    path = tiny_nets.write(
+        tiny_nets.model_of(list(net.graph.node), list(net.graph.initializer), opset), tmp_path / "n.onnx"
+    )
+    status, _, errors = run(capsys, int8, path, *FACES, *LOOSE, "-o", out)
+    assert (status, errors) == (0, "")
+    assert onnx.load(out).opset_import[0].version == (13 if opset == 13 else 17)
+    assert check(onnx.load(out)) == []
+
+
+def test_int8_then_fp16(capsys, net, out, tmp_path):
+    assert run(capsys, int8, net, *FACES, *LOOSE, "-o", tmp_path / "int8.onnx")[0] == 0
+    status, said, _ = run(capsys, fp16, tmp_path / "int8.onnx", *LOOSE, "-o", out)
+    assert status == 0
+    spec = OnnxRuntimeBackend(out).spec
+    assert spec.numbers == "int8+fp16"
+    assert [step.numbers for step in spec.reductions] == ["int8", "int8+fp16"]
+    assert "opset 19" in said
+    assert spec.gate is not None
+    assert spec.gate.compared == "int8+fp16 with int8"
+    assert spec.gate.limits == {"mean_deg": 30, "p99_deg": 60}  # INT8's, not FP16's, which has one for the worst
+
+
+def test_the_same_every_time(net, tmp_path):
+    for name in ("a.onnx", "b.onnx"):
+        assert int8.main([str(arg) for arg in (net, *FACES, *LOOSE, "-o", tmp_path / name)]) == 0
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+def test_calibration_is_kept_and_taken_again(capsys, net, out, tmp_path, monkeypatch):
+    kept = tmp_path / "ranges.json"
+    argv = (net, *FACES, *LOOSE, "--calibration", kept, "-o")
+    assert run(capsys, int8, *argv, out)[0] == 0
+    ranges = json.loads(kept.read_text())["ranges"]
+    assert list(ranges) == ["stem_out", "first_out", "sum_out"]
+    first = out.read_bytes()
+    monkeypatch.setattr(quantized, "find_ranges", None)
+    status, said, _ = run(capsys, int8, *argv, out)
+    assert status == 0
+    assert out.read_bytes() == first
+    assert f"from {kept}" in said
+    kept.write_text(kept.read_text().replace('"stem_out": ', '"stem_out": 9'))
+    assert run(capsys, int8, *argv, out)[0] == 0
+    assert out.read_bytes() != first
+
+
+def test_a_calibration_of_another_model_is_refused(capsys, net, out, tmp_path):
+    kept = tmp_path / "ranges.json"
+    assert run(capsys, int8, net, *FACES, *LOOSE, "--calibration", kept, "-o", out)[0] == 0
+    out.unlink()
+    other = tiny_nets.write(tiny_nets.residual_net(head_scale=21.0), tmp_path / "other.onnx")
+    status, _, errors = run(capsys, int8, other, *FACES, *LOOSE, "--calibration", kept, "-o", out)
+    assert status == 1
+    assert "is the calibration of another model" in errors
+    assert names_in(out.parent) == []
+
+
+def steep_net() -> onnx.ModelProto:
+    """One layer's input has one channel a thousand times as large as the others: INT8 loses all of those."""
+    net = tiny_nets.residual_net()
+    for name, factor in (("first", 1000.0), ("second", 1 / 1000)):
+        for tensor in net.graph.initializer:
+            values = numpy_helper.to_array(tensor).copy()
+            if tensor.name == f"{name}.w":
+                values[(slice(0, 1),) if name == "first" else (slice(None), slice(0, 1))] *= factor
+            elif tensor.name == f"{name}.b" and name == "first":
+                values[0] *= factor
+            else:
+                continue
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    return net
+
+
+def test_auto_keeps_the_dearest_layer_and_shows_what_each_costs(capsys, out, tmp_path):
+    path = tiny_nets.write(steep_net(), tmp_path / "steep.onnx")
+    limits = ("--mean-deg", 5, "--p99-deg", 30)
+    status, said, errors = run(capsys, int8, path, *FACES, *limits, "-o", out)
+    assert status == 3
+    assert "--auto keeps the layers" in errors
+    assert "alone in INT8, degrees" in said
+    assert names_in(out.parent) == []
+    status, said, errors = run(capsys, int8, path, *FACES, *limits, "-o", out, "--auto")
+    assert (status, errors) == (0, "")
+    rows = said[said.index("alone in INT8") :].splitlines()[1:4]
+    assert rows[0].split()[0] == "second"
+    assert rows[0].endswith("kept in float32")
+    assert not any(row.endswith("kept in float32") for row in rows[1:])
+    assert "0 of 3 layers kept" in said
+    assert OnnxRuntimeBackend(out).spec.reductions[0].kept == ("second", "stem", "head")
+
+
+def test_auto_goes_on_until_the_graph_passes_as_onnx_runtime_rearranges_it_too(capsys, net, out, monkeypatch):
+    rearranged = quantized.as_rearranged
+    most = [3]  # pairs on second inputs, which are weights and the Add's shortcut; four in all
+
+    def strict(reference, compared, path, model, *rest):
+        report = rearranged(reference, compared, path, model, *rest)
+        pairs = sum(node.name.endswith("_1_quantized") for node in model.graph.node)
+        return replace(report, failures=("too many",)) if pairs > most[0] else report
+
+    monkeypatch.setattr(quantized, "as_rearranged", strict)
+    assert run(capsys, int8, net, *FACES, *LOOSE, "-o", out, "--auto")[0] == 0
+    kept = OnnxRuntimeBackend(out).spec.reductions[0].kept
+    assert len(kept) > 2  # more than stem and head
+    most[0] = 2
+    assert run(capsys, int8, net, *FACES, *LOOSE, "-o", out, "--auto")[0] == 0
+    assert len(OnnxRuntimeBackend(out).spec.reductions[0].kept) > len(kept)
+
+
+@pytest.mark.parametrize("auto", [[], ["--auto"]])
+def test_a_net_that_no_choice_helps_fails_and_keeps_the_older_file(capsys, net, out, auto):
+    out.write_bytes(b"older")
+    kept = out.parent / "ranges.json"
+    status, said, errors = run(capsys, int8, net, *FACES, "--mean-deg", 1e-9, "-o", out, "--calibration", kept, *auto)
+    assert status == 3
+    assert "the gate failed (int8 with fp32): mean" in errors
+    assert ("no choice of layers passes" in said) is bool(auto)
+    assert out.read_bytes() == b"older"
+    assert names_in(out.parent) == ["small.onnx"]
+
+
+def test_fp16_that_overflows_fails_the_gate_and_the_weights_are_named(capsys, out, tmp_path):
+    net = tiny_nets.residual_net()
+    for name, factor in (("first.w", 1e6), ("first.b", 1e6), ("second.w", 1e-6)):
+        for tensor in net.graph.initializer:
+            if tensor.name == name:
+                values = numpy_helper.to_array(tensor) * np.float32(factor)
+                tensor.CopyFrom(numpy_helper.from_array(values, name))
+    path = tiny_nets.write(net, tmp_path / "large.onnx")
+    status, said, errors = run(capsys, fp16, path, "-o", out)
+    assert status == 3
+    assert "first.w: " in said
+    assert "too large for FP16" in said
+    assert "second.w: " in said
+    assert "the gate failed (fp16 with fp32)" in errors
+    assert names_in(out.parent) == []
+
+
+def test_fp16_whose_activations_overflow_fails_the_gate(capsys, out, tmp_path):
+    """All weights fit, and on this CPU the angles are right: only rounding as FP16 does tells."""
+    net = tiny_nets.residual_net()
+    for tensor in net.graph.initializer:
+        factor = {"first.w": 3e4, "first.b": 3e4, "second.w": 1 / 3e4}.get(tensor.name, 1.0)
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(factor), tensor.name))
+    path = tiny_nets.write(net, tmp_path / "large.onnx")
+    status, _, errors = run(capsys, fp16, path, "-o", out)
+    assert status == 3
+    assert "crops are NaN in the candidate: the network overflows" in errors
+    assert names_in(out.parent) == []
+
+
+@pytest.mark.parametrize("command", [fp16, int8])
+def test_models_that_are_no_start_are_refused(capsys, net, out, tmp_path, command):
+    faces = FACES if command is int8 else ()
+    bare = onnx.load(net)
+    del bare.metadata_props[:]
+    tiny_nets.write(bare, tmp_path / "bare.onnx")
+    (tmp_path / "torn.onnx").write_bytes(net.read_bytes()[:1000])
+    half = tmp_path / "half.onnx"
+    assert fp16.main([str(net), "-o", str(half)]) == 0
+    for path, message in (
+        (tmp_path / "none.onnx", "there is no model"),
+        (tmp_path / "bare.onnx", "carries no hpe_edge spec"),
+        (tmp_path / "torn.onnx", "cannot be read as an ONNX model"),
+        (half, "is in FP16 already; start from the file that it was made from (net.onnx)"),
+    ):
+        status, _, errors = run(capsys, command, path, *faces, "-o", out)
+        assert status == 1
+        assert errors.startswith("error: ")
+        assert message in errors
+        assert names_in(out.parent) == []
+
+
+def test_a_quantised_model_is_not_quantised_again(capsys, net, out, tmp_path):
+    assert run(capsys, int8, net, *FACES, *LOOSE, "-o", tmp_path / "int8.onnx")[0] == 0
+    status, _, errors = run(capsys, int8, tmp_path / "int8.onnx", *FACES, "-o", out)
+    assert status == 1
+    assert "is quantised already; start from the float32 file" in errors
+
+
+def test_calibration_faces_that_are_not_there(capsys, net, out, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "grey").mkdir()
+    cv2.imwrite(str(tmp_path / "grey" / "grey.png"), np.full((200, 200, 3), 128, np.uint8))
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.jpg").write_bytes(b"no picture")
+    for given, message in (
+        (["--faces", tmp_path / "nowhere"], "there is no"),
+        (["--faces", tmp_path / "empty"], "there is no picture in"),
+        (["--faces", tmp_path / "grey"], "no face was found in"),
+        (["--faces", tmp_path / "broken"], "none of 1 picture in"),
+        (["--faces", FOLDER, "--boxes", tmp_path / "none.csv"], "cannot read the boxes file"),
+        (["--faces", FOLDER, "--detector", tmp_path / "none.onnx"], "there is no face detector"),
+        (["--faces", FOLDER, "--detector", net], "is a head-pose model, not a face detector"),
+    ):
+        status, _, errors = run(capsys, int8, net, *given, "-o", out)
+        assert status == 1, given
+        assert errors.startswith("error: ")
+        assert message in errors
+        assert names_in(out.parent) == []
+
+
+def test_some_unreadable_pictures_are_said_and_left_out(capsys, net, out, tmp_path):
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for file in FOLDER.glob("*.jpg"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    status, said, _ = run(capsys, int8, net, "--faces", folder, "--boxes", BOXES, *LOOSE, "-o", out)
+    assert status == 0
+    assert "broken.jpg cannot be read" in said
+
+
+def test_many_pictures_are_taken_in_even_steps_and_shared_out(capsys, net, out, tmp_path, monkeypatch):
+    monkeypatch.setattr(quantized, "MAX_CROPS", 64)
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    picture = (FOLDER / "astronaut.jpg").read_bytes()
+    with (tmp_path / "boxes.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["file", "x1", "y1", "x2", "y2"])
+        for i in range(300):
+            (folder / f"{i:03}.jpg").write_bytes(picture)
+            rows.writerow([f"{i:03}.jpg", 150 + i // 10, 80, 270 + i // 10, 190])
+    status, said, _ = run(capsys, int8, net, "--faces", folder, "--boxes", tmp_path / "boxes.csv", *LOOSE, "-o", out)
+    assert status == 0
+    assert "one picture in 2 of the 300 was looked at" in said
+    assert "the 64 between them are for the check" in said
+    spec = OnnxRuntimeBackend(out).spec
+    assert spec.reductions[0].ranges == "ranges by percentile on faces, 64 faces"
+    assert spec.gate is not None
+    assert spec.gate.faces == 64
+
+
+@pytest.mark.parametrize(
+    ("command", "argv", "message"),
+    [
+        (fp16, [], "IN.onnx"),
+        (fp16, ["a.onnx"], "-o"),
+        (fp16, ["a.onnx", "-o", "b.engine"], "must name a file that ends in .onnx"),
+        (fp16, ["a.onnx", "-o", "b.onnx", "--boxes", "b.csv"], "name those pictures, too"),
+        (int8, ["a.onnx", "-o", "b.onnx"], "--faces"),
+        (int8, ["a.onnx", "-o", "b.onnx", "--faces", "f", "--method", "guess"], "invalid choice: 'guess'"),
+        (int8, ["a.onnx", "-o", "b.onnx", "--faces", "f", "--boxes", "b", "--detector", "d"], "not allowed with"),
+        (
+            int8,
+            ["a.onnx", "-o", "b.onnx", "--faces", "f", "--calibration", "c.txt"],
+            "must name a file that ends in .json",
+        ),
+        (int8, ["a.onnx", "-o", "b.onnx", "--faces", "f", "--mean-deg", "0"], "above 0"),
+    ],
+)
+def test_wrong_usage_exits_with_2(capsys, command, argv, message):
+    status, _, errors = run(capsys, command, *argv)
+    assert status == 2
+    assert message in errors
+
+
+@pytest.mark.parametrize("command", [fp16, int8])
+def test_output_never_replaces_what_it_is_made_from(capsys, net, command):
+    before = net.read_bytes()
+    faces = FACES if command is int8 else ()
+    status, _, errors = run(capsys, command, net, *faces, "-o", net)
+    assert status == 2
+    assert "the output and IN are the same file" in errors
+    assert net.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [fp16, int8])
+def test_missing_package_says_what_to_install(capsys, net, out, monkeypatch, command):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    faces = FACES if command is int8 else ()
+    status, _, errors = run(capsys, command, net, *faces, "-o", out)
+    assert status == 1
+    assert "needs onnx, which cannot be imported here" in errors
+
+
+@pytest.mark.parametrize("command", [fp16, int8])
+def test_full_disk_leaves_nothing(capsys, net, out, monkeypatch, command):
+    def full(self, data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    faces = (*FACES, *LOOSE) if command is int8 else ()
+    status, _, errors = run(capsys, command, net, *faces, "-o", out)
+    assert status == 1
+    assert "No space left on device" in errors
+    assert names_in(out.parent) == []
+
+
+# Runs a command in a process of its own, and stops it by a signal where it says what it proves.
+SCRIPT = (
+    "import signal, sys; from export import {0} as command, reduce; "
+    "reduce.prove = lambda *_: signal.raise_signal(signal.{1}); "
+    "command.interrupt_on_signals(); sys.exit(command.main(sys.argv[1:]))"
+)
+
+
+@pytest.mark.parametrize(("command", "name"), [("fp16", "SIGINT"), ("int8", "SIGTERM")])
+def test_signals_leave_nothing(net, out, command, name):
+    argv = [net, *((*FACES, *LOOSE, "--calibration", out.parent / "c.json") if command == "int8" else ()), "-o", out]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(command, name), *map(str, argv)], cwd=ROOT, text=True, capture_output=True
+    )
+    assert done.stderr == "interrupted; nothing was written\n"
+    assert done.returncode == 128 + getattr(signal, name)
+    assert names_in(out.parent) == []
+
+
+def test_the_graph_as_written_is_what_the_gate_looks_at(capsys, net, out, monkeypatch):
+    """ONNX Runtime's own changes to the graph must not hide what TensorRT would compute, nor the other way round."""
+    poses = reduce.poses_as_written
+
+    def turned(path, model, spec, crops):
+        said = poses(path, model, spec, crops)
+        if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+            said.rotation[:] = np.roll(said.rotation, 1, axis=1)
+        return said
+
+    monkeypatch.setattr(reduce, "poses_as_written", turned)
+    assert run(capsys, int8, net, *FACES, *LOOSE, "-o", out)[0] == 3
+
+
+def test_published_weights_in_int8_and_fp16(published, data, tmp_path):
+    """What the documents promise of the published lightweight network, on labelled photos it never saw."""
+    faces = ("--faces", data / "faces", "--boxes", data / "faces" / "boxes.csv")
+    made = {"fp32": published}
+    for command, name, extra in ((fp16, "fp16", ()), (int8, "int8", faces)):
+        made[name] = tmp_path / f"{name}.onnx"
+        assert command.main([str(arg) for arg in (published, *extra, "-o", made[name])]) == 0
+    with (data / "aflw2000_dev" / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    photos = [cv2.imread(str(data / "aflw2000_dev" / row["file"])) for row in rows]
+    boxes = [[float(row[side]) for side in ("x1", "y1", "x2", "y2")] for row in rows]
+    labels = np.array([[float(row[angle]) for angle in ("yaw", "pitch", "roll")] for row in rows])
+    said = {}
+    for name, path in made.items():
+        with PoseEngine(path) as engine:
+            said[name] = [engine(photo, [box]) for photo, box in zip(photos, boxes, strict=True)]
+    angles = {name: np.concatenate([each.angles for each in poses]) for name, poses in said.items()}
+    errors = {name: np.abs(wrap_deg(each - labels)).mean() for name, each in angles.items()}
+    rotations = {name: np.concatenate([each.rotation for each in poses]) for name, poses in said.items()}
+    assert abs(errors["fp16"] - errors["fp32"]) < 0.01
+    assert geodesic_deg(rotations["fp32"], rotations["fp16"]).max() < 0.3
+    assert abs(errors["int8"] - errors["fp32"]) < 0.10
+    assert geodesic_deg(rotations["fp32"], rotations["int8"]).mean() < 0.7

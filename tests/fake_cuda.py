@@ -1,0 +1,376 @@
+"""A test double of cuda-bindings: the calls that hpe_edge makes, with host memory for the device's.
+
+It is stricter than a GPU: work is done only when its stream is synchronised, a call without a current context fails, a
+copy must lie within what was allocated, and nothing may be freed twice. ``leaks`` tells what was never freed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import sys
+import threading
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+FREE = 0xDD  # what freed and fresh memory is filled with
+
+
+class CUresult(enum.IntEnum):
+    CUDA_SUCCESS = 0
+    CUDA_ERROR_INVALID_VALUE = 1
+    CUDA_ERROR_OUT_OF_MEMORY = 2
+    CUDA_ERROR_NO_DEVICE = 100
+    CUDA_ERROR_INVALID_DEVICE = 101
+    CUDA_ERROR_INVALID_CONTEXT = 201
+
+
+class cudaError_t(enum.IntEnum):  # as the binding names it
+    cudaSuccess = 0
+    cudaErrorMemoryAllocation = 2
+    cudaErrorStreamCaptureUnsupported = 900
+    cudaErrorIllegalAddress = 700
+
+
+class Handle(int):
+    """What a handle is to the caller: only its number counts."""
+
+
+@dataclass
+class Stream:
+    queue: list[Callable[[], None]] = field(default_factory=list)
+    captured: list[Callable[[], None]] | None = None  # a list while a graph is being captured
+
+
+class FakeCuda:
+    """The two modules and the state of the machine behind them.
+
+    Attributes:
+        driver, runtime: stand for ``cuda.bindings.driver`` and ``cuda.bindings.runtime``.
+        devices: name and compute capability of each GPU.
+        memory_bytes: of the GPU.
+        stack: the current contexts of the calling thread, the innermost last.
+        capturable: whether streams can be captured.
+        launches: how many graphs were launched.
+        integrated: the GPU shares the host's memory.
+        copied_bytes: how much was copied, either way.
+    """
+
+    def __init__(self) -> None:
+        self.devices: list[tuple[str, tuple[int, int]]] = [("Fake GPU", (8, 7))]
+        self.memory_bytes = 1 << 30
+        self._local = threading.local()
+        self.capturable = True
+        self.launches = 0
+        self.integrated = False
+        self.copied_bytes = 0
+        self._events: dict[int, tuple[Stream, int] | None] = {}  # stream and how much of its work is waited for
+        self.used = 0
+        self._next = 1000
+        self._contexts: dict[int, int] = {}  # context -> device
+        self._primary: dict[int, tuple[Handle, int]] = {}  # device -> context and how often it is retained
+        self._blocks: dict[int, tuple[Any, bool]] = {}  # address -> buffer and whether it is the device's
+        self._streams: dict[int, Stream] = {}
+        self._graphs: dict[int, list[Callable[[], None]]] = {}
+        self.driver = self._driver()
+        self.runtime = self._runtime()
+
+    @property
+    def stack(self) -> list[Handle]:
+        if not hasattr(self._local, "stack"):
+            self._local.stack = []
+        return self._local.stack
+
+    def capturing(self, stream: int) -> bool:
+        """Whether work put on the stream is recorded instead of done."""
+        return self._streams[int(stream)].captured is not None
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+        """Put the modules where ``import cuda.bindings.driver`` finds them."""
+        for name, module in (("driver", self.driver), ("runtime", self.runtime)):
+            monkeypatch.setitem(sys.modules, f"cuda.bindings.{name}", module)
+        for name in ("cuda", "cuda.bindings"):
+            monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+        return self
+
+    def leaks(self) -> dict[str, int]:
+        """What still exists, by kind; empty when everything was freed."""
+        counts = {
+            "memory": len(self._blocks),
+            "streams": len(self._streams),
+            "graphs": len(self._graphs),
+            "events": len(self._events),
+            "primary contexts": sum(count for _, count in self._primary.values()),
+        }
+        return {kind: count for kind, count in counts.items() if count}
+
+    def make_context(self, device: int) -> Handle:
+        """A context as PyCUDA makes one, current from now on."""
+        context = self._handle()
+        self._contexts[context] = device
+        self.stack.append(context)
+        return context
+
+    def destroy_context(self, context: Handle) -> None:
+        """What is in it can't be reached any more."""
+        del self._contexts[context]
+        self.stack[:] = [each for each in self.stack if each != context]
+
+    def enqueue(self, stream: int, work: Callable[[], None]) -> None:
+        """Put work on a stream, as a library does that runs kernels."""
+        self._need_context()
+        at = self._streams[int(stream)]
+        (at.queue if at.captured is None else at.captured).append(work)
+
+    def check_range(self, address: int, size_bytes: int, on_device: bool) -> None:
+        """Fail where an address range was not allocated, or elsewhere."""
+        for start, (block, device) in self._blocks.items():
+            if start <= address and address + size_bytes <= start + ctypes.sizeof(block):
+                assert device == on_device or self.integrated, (
+                    "host memory in place of the device's, or the other way round"
+                )
+                return
+        raise AssertionError(f"{size_bytes} bytes at {address:#x} were never allocated, or are free again")
+
+    def lend(self, address: int, size_bytes: int) -> None:
+        """Memory of somebody else counts as the device's from now on."""
+        self._blocks[address] = ((ctypes.c_ubyte * size_bytes).from_address(address), True)
+
+    def knows(self, address: int) -> bool:
+        """Whether an address lies in memory that was allocated here."""
+        return any(start <= address < start + ctypes.sizeof(block) for start, (block, _) in self._blocks.items())
+
+    def _handle(self) -> Handle:
+        self._next += 1
+        return Handle(self._next)
+
+    def _need_context(self) -> None:
+        assert self.stack, "a CUDA call with no current context"
+
+    def _allocate(self, size_bytes: int, on_device: bool) -> tuple[cudaError_t, int | None]:
+        self._need_context()
+        assert size_bytes > 0
+        if on_device and self.used + size_bytes > self.memory_bytes:
+            return cudaError_t.cudaErrorMemoryAllocation, None
+        block = (ctypes.c_ubyte * size_bytes)()
+        ctypes.memset(block, FREE, size_bytes)
+        address = ctypes.addressof(block)
+        self._blocks[address] = (block, on_device)
+        self.used += size_bytes * on_device
+        return cudaError_t.cudaSuccess, address
+
+    def _free(self, address: int, on_device: bool) -> tuple[cudaError_t]:
+        self._need_context()
+        block, device = self._blocks.pop(int(address))
+        assert device == on_device
+        self.used -= ctypes.sizeof(block) * on_device
+        return (cudaError_t.cudaSuccess,)
+
+    def _driver(self) -> Any:
+        ok = CUresult.CUDA_SUCCESS
+
+        def cuInit(Flags: int) -> tuple[CUresult]:
+            assert Flags == 0
+            return (ok if self.devices else CUresult.CUDA_ERROR_NO_DEVICE,)
+
+        def cuDeviceGetCount() -> tuple[CUresult, int]:
+            return ok, len(self.devices)
+
+        def cuDriverGetVersion() -> tuple[CUresult, int]:
+            return ok, 12040
+
+        def cuDeviceGet(ordinal: int) -> tuple[CUresult, Handle]:
+            assert 0 <= ordinal < len(self.devices)
+            return ok, Handle(ordinal)
+
+        def cuDeviceGetName(length: int, dev: int) -> tuple[CUresult, bytes]:
+            return ok, self.devices[dev][0].encode().ljust(length, b"\0")
+
+        def cuDeviceGetAttribute(attrib: int, dev: int) -> tuple[CUresult, int]:
+            return ok, int(self.integrated) if attrib == 18 else self.devices[dev][1][attrib]
+
+        def cuCtxGetCurrent() -> tuple[CUresult, Handle]:
+            return ok, self.stack[-1] if self.stack else Handle(0)
+
+        def cuCtxGetDevice() -> tuple[CUresult, Handle]:
+            return ok, Handle(self._contexts[self.stack[-1]])
+
+        def cuDevicePrimaryCtxRetain(dev: int) -> tuple[CUresult, Handle]:
+            context, count = self._primary.get(dev, (self._handle(), 0))
+            self._contexts[context] = dev
+            self._primary[dev] = (context, count + 1)
+            return ok, context
+
+        def cuDevicePrimaryCtxRelease(dev: int) -> tuple[CUresult]:
+            context, count = self._primary[dev]
+            assert count > 0
+            self._primary[dev] = (context, count - 1)
+            return (ok,)
+
+        def cuCtxPushCurrent(ctx: Handle) -> tuple[CUresult]:
+            if ctx not in self._contexts:
+                return (CUresult.CUDA_ERROR_INVALID_CONTEXT,)
+            self.stack.append(ctx)
+            return (ok,)
+
+        def cuCtxPopCurrent() -> tuple[CUresult, Handle]:
+            return ok, self.stack.pop()
+
+        def cuPointerGetAttribute(attribute: int, ptr: int) -> tuple[CUresult, Any]:
+            assert attribute == 3
+            return (ok, ptr) if self.knows(ptr) else (CUresult.CUDA_ERROR_INVALID_VALUE, None)
+
+        attributes = types.SimpleNamespace(
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR=0,
+            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR=1,
+            CU_DEVICE_ATTRIBUTE_INTEGRATED=18,
+        )
+        pointer_attributes = types.SimpleNamespace(CU_POINTER_ATTRIBUTE_DEVICE_POINTER=3)
+        return _module(
+            "cuda.bindings.driver",
+            locals(),
+            CUresult=CUresult,
+            CUdevice_attribute=attributes,
+            CUpointer_attribute=pointer_attributes,
+        )
+
+    def _runtime(self) -> Any:
+        ok = cudaError_t.cudaSuccess
+
+        def cudaStreamCreateWithFlags(flags: int) -> tuple[cudaError_t, Handle]:
+            self._need_context()
+            assert flags == 1, "a stream that the default stream waits for"
+            stream = self._handle()
+            self._streams[stream] = Stream()
+            return ok, stream
+
+        def cudaStreamDestroy(stream: Handle) -> tuple[cudaError_t]:
+            self._need_context()
+            assert self._streams.pop(stream).captured is None
+            return (ok,)
+
+        def cudaStreamSynchronize(stream: Handle) -> tuple[cudaError_t]:
+            self._need_context()
+            at = self._streams[stream]
+            assert at.captured is None, "synchronising is not allowed while a graph is captured"
+            work, at.queue = at.queue, []
+            for each in work:
+                each()
+            return (ok,)
+
+        def cudaMalloc(size: int) -> tuple[cudaError_t, int | None]:
+            return self._allocate(size, True)
+
+        def cudaFree(devPtr: int) -> tuple[cudaError_t]:
+            return self._free(devPtr, True)
+
+        def cudaHostAlloc(size: int, flags: int) -> tuple[cudaError_t, int | None]:
+            assert flags == (2 if self.integrated else 0)
+            return self._allocate(size, False)
+
+        def cudaFreeHost(ptr: int) -> tuple[cudaError_t]:
+            return self._free(ptr, False)
+
+        def cudaMemcpyAsync(dst: int, src: int, count: int, kind: int, stream: Handle) -> tuple[cudaError_t]:
+            self.copied_bytes += count
+            self.check_range(dst, count, kind == 1)
+            if kind == 1 and not self.knows(src):  # pageable memory is read before the call returns
+                content = ctypes.string_at(src, count)
+                self.enqueue(stream, lambda: ctypes.memmove(dst, content, count))
+                return (ok,)
+            self.check_range(src, count, kind == 2)
+            self.enqueue(stream, lambda: ctypes.memmove(dst, src, count))
+            return (ok,)
+
+        def cudaEventCreateWithFlags(flags: int) -> tuple[cudaError_t, Handle]:
+            self._need_context()
+            assert flags == 2, "an event that takes the time"
+            event = self._handle()
+            self._events[event] = None
+            return ok, event
+
+        def cudaEventDestroy(event: Handle) -> tuple[cudaError_t]:
+            self._need_context()
+            del self._events[event]
+            return (ok,)
+
+        def cudaEventRecord(event: Handle, stream: int) -> tuple[cudaError_t]:
+            self._need_context()
+            at = self._streams.setdefault(int(stream), Stream())
+            self._events[event] = (at, len(at.queue))
+            return (ok,)
+
+        def cudaStreamWaitEvent(stream: Handle, event: Handle, flags: int) -> tuple[cudaError_t]:
+            recorded = self._events[event]
+            assert flags == 0 and recorded is not None, "an event that was never recorded"
+            other, count = recorded
+
+            def catch_up() -> None:
+                work, other.queue = other.queue[:count], other.queue[count:]
+                for each in work:
+                    each()
+
+            self.enqueue(stream, catch_up)
+            return (ok,)
+
+        def cudaStreamBeginCapture(stream: Handle, mode: int) -> tuple[cudaError_t]:
+            assert mode == 1, "another thread's calls would spoil the capture"
+            at = self._streams[stream]
+            assert at.captured is None and not at.queue, "the stream is not idle"
+            at.captured = []
+            return (ok,)
+
+        def cudaStreamEndCapture(stream: Handle) -> tuple[cudaError_t, Handle | None]:
+            at = self._streams[stream]
+            assert at.captured is not None
+            work, at.captured = at.captured, None
+            if not self.capturable:
+                return cudaError_t.cudaErrorStreamCaptureUnsupported, None
+            graph = self._handle()
+            self._graphs[graph] = work
+            return ok, graph
+
+        def cudaGraphInstantiateWithFlags(graph: Handle, flags: int) -> tuple[cudaError_t, Handle]:
+            assert flags == 0
+            ready = self._handle()
+            self._graphs[ready] = list(self._graphs[graph])
+            return ok, ready
+
+        def cudaGraphLaunch(graphExec: Handle, stream: Handle) -> tuple[cudaError_t]:
+            self.launches += 1
+            for work in self._graphs[graphExec]:
+                self.enqueue(stream, work)
+            return (ok,)
+
+        def cudaGraphDestroy(graph: Handle) -> tuple[cudaError_t]:
+            del self._graphs[graph]
+            return (ok,)
+
+        def cudaGraphExecDestroy(graphExec: Handle) -> tuple[cudaError_t]:
+            del self._graphs[graphExec]
+            return (ok,)
+
+        modes = types.SimpleNamespace(cudaStreamCaptureModeThreadLocal=1)
+        kinds = types.SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2)
+        return _module(
+            "cuda.bindings.runtime",
+            locals(),
+            cudaError_t=cudaError_t,
+            cudaStreamNonBlocking=1,
+            cudaHostAllocDefault=0,
+            cudaHostAllocMapped=2,
+            cudaEventDisableTiming=2,
+            cudaStreamCaptureMode=modes,
+            cudaMemcpyKind=kinds,
+        )
+
+
+def _module(name: str, functions: dict[str, Any], **others: Any) -> Any:
+    module = types.ModuleType(name)
+    calls = {key: value for key, value in functions.items() if key.startswith("cu") and callable(value)}
+    vars(module).update(calls, **others)
+    return module

@@ -1,0 +1,111 @@
+"""The double of cuda-bindings with frames of other libraries in its memory."""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from fake_cuda import FakeCuda, Handle, Stream
+
+
+class Result(enum.IntEnum):
+    CUDA_SUCCESS = 0
+    CUDA_ERROR_INVALID_VALUE = 1
+    CUDA_ERROR_ILLEGAL_ADDRESS = 700
+
+
+class FrameCuda(FakeCuda):
+    """The double with the driver's calls that a frame takes.
+
+    Attributes:
+        owner: the context of each piece of memory; none for memory of a pool.
+        copies: how many were made.
+        failing: what copies answer.
+        ordinal: the GPU that all memory is on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.owner: dict[int, Handle] = {}
+        self.streams: dict[int, Handle] = {}
+        self.copies = 0
+        self.failing = Result.CUDA_SUCCESS
+        self.ordinal = 0
+        vars(self.driver).update(self._frame_calls())
+
+    def place(self, content: np.ndarray, context: Handle | None = None) -> int:
+        """Device memory with that content; its address."""
+        self.stack.append(context or Handle(0))
+        _, address = self._allocate(content.nbytes, True)
+        self.stack.pop()
+        assert address is not None
+        ctypes.memmove(address, content.tobytes(), content.nbytes)
+        if context is not None:
+            self.owner[address] = context
+        return address
+
+    def stream(self, context: Handle, number: int = 0) -> int:
+        """A stream of a context; the default streams have numbers of their own."""
+        stream = number or self._handle()
+        self._streams[stream] = Stream()
+        self.streams[stream] = context
+        return stream
+
+    def later(self, stream: int, address: int, content: np.ndarray) -> None:
+        """Work on a stream that writes the content once it is the stream's turn."""
+        content = np.ascontiguousarray(content).copy()
+        self._streams[stream].queue.append(lambda: ctypes.memmove(address, content.ctypes.data, content.nbytes))
+
+    def _frame_calls(self) -> dict[str, Callable[..., Any]]:
+        ok = Result.CUDA_SUCCESS
+        which = types.SimpleNamespace(
+            CU_POINTER_ATTRIBUTE_CONTEXT=1, CU_POINTER_ATTRIBUTE_DEVICE_POINTER=3, CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL=9
+        )
+
+        def cuPointerGetAttribute(attribute: int, ptr: int) -> tuple[Result, Any]:
+            for start, (block, on_device) in self._blocks.items():
+                if start <= ptr < start + ctypes.sizeof(block) and (on_device or attribute == 3):
+                    return ok, {1: self.owner.get(start, Handle(0)), 3: ptr, 9: self.ordinal}[attribute]
+            return Result.CUDA_ERROR_INVALID_VALUE, None
+
+        def cuMemcpyDtoHAsync(dstHost: int, srcDevice: int, ByteCount: int, hStream: int) -> tuple[Result]:
+            self.check_range(srcDevice, ByteCount, True)
+            assert self.streams.get(hStream, self.stack[-1]) == self.stack[-1], "another context's stream"
+            self.copies += 1
+            at = self._streams.setdefault(hStream, Stream())
+            at.queue.append(lambda: ctypes.memmove(dstHost, srcDevice, ByteCount))
+            return (self.failing,)
+
+        def cuStreamSynchronize(hStream: int) -> tuple[Result]:
+            self._need_context()
+            work, self._streams[hStream].queue = self._streams[hStream].queue, []
+            for each in work:
+                each()
+            return (ok,)
+
+        def cuCtxSynchronize() -> tuple[Result]:
+            self._need_context()
+            for stream, context in self.streams.items():
+                if context == self.stack[-1]:
+                    cuStreamSynchronize(stream)
+            return (ok,)
+
+        calls = (cuPointerGetAttribute, cuMemcpyDtoHAsync, cuStreamSynchronize, cuCtxSynchronize)
+        return {call.__name__: call for call in calls} | {"CUpointer_attribute": which}
+
+
+class CudaArray:
+    """What any library exports by CUDA's array interface."""
+
+    def __init__(self, address: int, like: np.ndarray, **more: Any) -> None:
+        self.__cuda_array_interface__ = {
+            "shape": like.shape,
+            "typestr": like.dtype.str,
+            "data": (address, False),
+            "version": 3,
+            **more,
+        }

@@ -1,0 +1,468 @@
+"""A test double of the tensorrt package: builder, parser, runtime and execution contexts that run the graph through
+ONNX Runtime on host memory. No engine of TensorRT's is involved.
+
+It holds callers to what TensorRT's documents ask of them: a context that was captured is not changed any more, a first
+run goes before a capture, a range of batch sizes needs a profile, addresses and memory must be the device's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import importlib.machinery
+import json
+import sys
+import types
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from fake_cuda import FakeCuda
+
+_MAGIC = b"fake plan\n"
+_BETWEEN_BYTES = 4096
+_KINDS = {onnx.TensorProto.FLOAT: "FLOAT", onnx.TensorProto.FLOAT16: "HALF", onnx.TensorProto.UINT8: "UINT8"}
+
+
+class FakeTensorRT:
+    """The package in one version, and what it was told.
+
+    Attributes:
+        module: stands for ``tensorrt``.
+        unsupported: operators that the parser does not know.
+        distort: changes the graph of an engine while it is built, as a wrong kernel would.
+        at_step: called at each step of a build, with the step's number.
+        configs: every builder config that was made.
+        dla_cores: of the machine.
+        fail_build: why the builder fails; empty if it does not.
+        out_of_memory: no execution context can be made.
+        executions: weak references to every execution context that was made.
+        flags: of every network that was made.
+        mistakes: what went away too late or too early.
+    """
+
+    def __init__(self, cuda: FakeCuda, version: str = "10.3.0") -> None:
+        self.cuda = cuda
+        self.numbers = tuple(int(part) for part in version.split("."))
+        self.unsupported: set[str] = set()
+        self.distort: Callable[[onnx.ModelProto], None] = lambda model: None
+        self.at_step: Callable[[int], None] = lambda step: None
+        self.configs: list[Any] = []
+        self.flags: list[int] = []
+        self.dla_cores = 0
+        self.fail_build = ""
+        self.out_of_memory = False
+        self.mistakes: list[str] = []
+        self.executions: list[weakref.ref[Any]] = []
+        self.module = self._module(version)
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeTensorRT:
+        """Put the module where ``import tensorrt`` finds it."""
+        monkeypatch.setitem(sys.modules, "tensorrt", self.module)
+        return self
+
+    def _module(self, version: str) -> Any:
+        trt = types.ModuleType("tensorrt")
+        trt.__spec__ = importlib.machinery.ModuleSpec("tensorrt", None)  # others look whether it is installed
+        trt.__version__ = version
+        old, eleven = self.numbers < (10,), self.numbers >= (11,)
+        precisions = [] if eleven else ["FP16", "INT8"]
+        trt.BuilderFlag = enum.IntEnum(
+            "BuilderFlag", [*precisions, "DEBUG", "GPU_FALLBACK", "TF32", "VERSION_COMPATIBLE"], start=0
+        )
+        trt.NetworkDefinitionCreationFlag = enum.IntEnum(
+            "NetworkDefinitionCreationFlag",
+            ["EXPLICIT_BATCH", "EXPLICIT_PRECISION"] if old else ["EXPLICIT_BATCH", "STRONGLY_TYPED"],
+            start=0,
+        )
+        levels = ["NONE", "AMPERE_PLUS"] + ["SAME_COMPUTE_CAPABILITY"] * (self.numbers >= (10, 13))
+        trt.HardwareCompatibilityLevel = enum.IntEnum("HardwareCompatibilityLevel", levels, start=0)
+        trt.MemoryPoolType = enum.IntEnum("MemoryPoolType", ["WORKSPACE"], start=0)
+        trt.ProfilingVerbosity = enum.IntEnum("ProfilingVerbosity", ["LAYER_NAMES_ONLY", "DETAILED"], start=0)
+        trt.LayerInformationFormat = enum.IntEnum("LayerInformationFormat", ["ONELINE", "JSON"], start=0)
+        trt.DeviceType = enum.IntEnum("DeviceType", ["GPU", "DLA"], start=0)
+        trt.DataType = enum.Enum("DataType", ["FLOAT", "HALF", "UINT8"])
+        trt.TensorIOMode = enum.Enum("TensorIOMode", ["NONE", "INPUT", "OUTPUT"])
+        if old:
+            trt.PreviewFeature = enum.IntEnum("PreviewFeature", ["PROFILE_SHARING_0806"], start=0)
+        else:
+            trt.ExecutionContextAllocationStrategy = enum.IntEnum(
+                "ExecutionContextAllocationStrategy", ["STATIC", "ON_PROFILE_CHANGE", "USER_MANAGED"], start=0
+            )
+            trt.IProgressMonitor = type("IProgressMonitor", (), {})
+        severity = enum.IntEnum("Severity", ["INTERNAL_ERROR", "ERROR", "WARNING", "INFO", "VERBOSE"], start=0)
+        trt.ILogger = type("ILogger", (), {"Severity": severity})
+        for kind in (Builder, OnnxParser, Runtime):
+            setattr(trt, kind.__name__, types.MethodType(kind, self))
+        return trt
+
+    def error(self, logger: Any, message: str) -> None:
+        """Say it as TensorRT does: to the logger, among other things."""
+        severity = self.module.ILogger.Severity
+        logger.log(severity.INFO, "information that nobody asked for")
+        logger.log(severity.ERROR, message)
+
+
+def fake_plan(
+    model: onnx.ModelProto,
+    version: str,
+    profile: Sequence[int],
+    *,
+    compatible: bool = False,
+    detailed: bool = False,
+) -> bytes:
+    """What the runtime below takes for a plan."""
+    header = {"version": version, "profile": list(profile), "compatible": compatible, "detailed": detailed}
+    return _MAGIC + json.dumps(header).encode() + b"\n" + model.SerializeToString()
+
+
+class Network:
+    def __init__(self, flags: int) -> None:
+        self.flags = flags
+        self.model: onnx.ModelProto | None = None
+
+
+class Builder:
+    def __init__(self, fake: FakeTensorRT, logger: Any) -> None:
+        assert isinstance(logger, fake.module.ILogger)
+        self._fake, self._logger = fake, logger
+        self.num_DLA_cores = fake.dla_cores
+
+    def create_network(self, flags: int = 0) -> Network:
+        self._fake.flags.append(flags)
+        return Network(flags)
+
+    def create_builder_config(self) -> Config:
+        config = Config(self._fake)
+        self._fake.configs.append(config)
+        return config
+
+    def create_optimization_profile(self) -> Profile:
+        return Profile()
+
+    def build_serialized_network(self, network: Network, config: Config) -> bytes | None:
+        fake = self._fake
+        assert fake.cuda.stack, "a build with no current context"
+        if fake.fail_build:
+            fake.error(self._logger, fake.fail_build)
+            return None
+        model = network.model
+        assert model is not None
+        batch = model.graph.input[0].type.tensor_type.shape.dim[0]
+        if not batch.HasField("dim_value") and not config.profiles:
+            fake.error(
+                self._logger, "Network has dynamic or shape inputs, but no optimization profile has been defined."
+            )
+            return None
+        if not self._steps(config):
+            fake.error(self._logger, "The build was cancelled.")
+            return None
+        fake.distort(model)
+        return fake_plan(
+            model,
+            fake.module.__version__,
+            [shape[0] for shape in config.profiles[0].shapes] if config.profiles else [batch.dim_value] * 3,
+            compatible=fake.module.BuilderFlag.VERSION_COMPATIBLE in config.flags,
+            detailed=config.profiling_verbosity == fake.module.ProfilingVerbosity.DETAILED,
+        )
+
+    def _steps(self, config: Config) -> bool:
+        monitor = config.progress_monitor
+        if monitor is None:
+            for step in range(3):
+                self._fake.at_step(step)
+            return True
+        monitor.phase_start("Building Engine", None, 3)
+        monitor.phase_start("Tactic Selection", "Building Engine", 1)
+        going = True
+        for step in range(3):
+            self._fake.at_step(step)
+            going = monitor.step_complete("Building Engine", step)
+            if not going:
+                break
+        monitor.phase_finish("Tactic Selection")
+        monitor.phase_finish("Building Engine")
+        return going
+
+
+class Profile:
+    def set_shape(self, input: str, min: Any, opt: Any, max: Any) -> None:
+        self.name, self.shapes = input, (min, opt, max)
+
+
+class TimingCache:
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def serialize(self) -> bytes:
+        return self.content
+
+
+class Config:
+    def __init__(self, fake: FakeTensorRT) -> None:
+        self._fake = fake
+        self.flags: set[int] = {fake.module.BuilderFlag.TF32}
+        self.profiles: list[Profile] = []
+        self.limits: dict[int, int] = {}
+        self.previews: set[int] = set()
+        self.profiling_verbosity = fake.module.ProfilingVerbosity.LAYER_NAMES_ONLY
+        self.progress_monitor: Any = None
+        self.builder_optimization_level = 3
+        self.hardware_compatibility_level = fake.module.HardwareCompatibilityLevel.NONE
+        self.default_device_type = fake.module.DeviceType.GPU
+        self.DLA_core = -1
+        self._times: TimingCache | None = None
+
+    def set_flag(self, flag: int) -> None:
+        self.flags.add(flag)
+
+    def clear_flag(self, flag: int) -> None:
+        self.flags.discard(flag)
+
+    def set_preview_feature(self, feature: int, enable: bool) -> None:
+        assert enable
+        self.previews.add(feature)
+
+    def set_memory_pool_limit(self, pool: int, pool_size: int) -> None:
+        self.limits[pool] = pool_size
+
+    def add_optimization_profile(self, profile: Profile) -> int:
+        self.profiles.append(profile)
+        return len(self.profiles) - 1
+
+    def create_timing_cache(self, serialized_timing_cache: bytes) -> TimingCache:
+        return TimingCache(serialized_timing_cache)
+
+    def set_timing_cache(self, cache: TimingCache, ignore_mismatch: bool) -> bool:
+        mark = f"times of {self._fake.module.__version__};".encode()
+        if cache.content and not cache.content.startswith(mark):
+            return False
+        self._times = TimingCache((cache.content or mark) + b" one build")
+        return True
+
+    def get_timing_cache(self) -> TimingCache | None:
+        return self._times
+
+
+class ParserError:
+    def __init__(self, node: int, description: str) -> None:
+        self._node, self._description = node, description
+
+    def node(self) -> int:
+        return self._node
+
+    def desc(self) -> str:
+        return self._description
+
+
+class OnnxParser:
+    def __init__(self, fake: FakeTensorRT, network: Network, logger: Any) -> None:
+        self._fake, self._network = fake, network
+        self._errors: list[ParserError] = []
+
+    @property
+    def num_errors(self) -> int:
+        return len(self._errors)
+
+    def get_error(self, index: int) -> ParserError:
+        return self._errors[index]
+
+    def parse(self, model: bytes, path: str | None = None) -> bool:
+        read = onnx.load_from_string(model)
+        for i, node in enumerate(read.graph.node):
+            if node.op_type in self._fake.unsupported:
+                self._errors.append(ParserError(i, "no importer registered for this operator"))
+        self._network.model = read
+        return not self._errors
+
+
+class Runtime:
+    def __init__(self, fake: FakeTensorRT, logger: Any) -> None:
+        assert fake.cuda.stack, "a runtime with no current context"
+        self._fake, self._logger = fake, logger
+        self.engine_host_code_allowed = False
+        self.DLA_core = -1
+
+    def deserialize_cuda_engine(self, serialized_engine: bytes) -> Engine | None:
+        fake = self._fake
+        if not serialized_engine.startswith(_MAGIC):
+            fake.error(self._logger, "Serialization assertion magicTag failed.")
+            return None
+        head, _, body = serialized_engine[len(_MAGIC) :].partition(b"\n")
+        header = json.loads(head)
+        if header["version"] != fake.module.__version__ and not header["compatible"]:
+            fake.error(self._logger, "The engine plan file is not compatible with this version of TensorRT.")
+            return None
+        if header["compatible"] and not self.engine_host_code_allowed:
+            fake.error(self._logger, "Host code in a plan is not allowed.")
+            return None
+        kind = OlderEngine if fake.numbers < (10,) else Engine
+        return kind(fake, self._logger, header, onnx.load_from_string(body))
+
+
+class Engine:
+    def __init__(self, fake: FakeTensorRT, logger: Any, header: dict[str, Any], model: onnx.ModelProto) -> None:
+        self._fake, self._logger, self._header, self._model = fake, logger, header, model
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self.session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self.tensors = {value.name: value for value in (model.graph.input[0], *model.graph.output)}
+        size = "device_memory_size" if fake.numbers < (10, 1) else "device_memory_size_v2"
+        setattr(self, size, _BETWEEN_BYTES)
+
+    def __del__(self) -> None:
+        if not self._fake.cuda.stack:
+            self._fake.mistakes.append("an engine went with no current context")
+
+    @property
+    def num_io_tensors(self) -> int:
+        return len(self.tensors)
+
+    def get_tensor_name(self, index: int) -> str:
+        return list(self.tensors)[index]
+
+    def get_tensor_mode(self, name: str) -> Any:
+        modes = self._fake.module.TensorIOMode
+        return modes.INPUT if name == self._model.graph.input[0].name else modes.OUTPUT
+
+    def get_tensor_dtype(self, name: str) -> Any:
+        return self._fake.module.DataType[_KINDS[self.tensors[name].type.tensor_type.elem_type]]
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        dims = self.tensors[name].type.tensor_type.shape.dim
+        return tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in dims)
+
+    def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[tuple[int, ...]]:
+        assert profile_index == 0
+        return [(count, *self.get_tensor_shape(name)[1:]) for count in self._header["profile"]]
+
+    def create_execution_context(self, strategy: int = 0) -> Execution | None:
+        assert strategy == self._fake.module.ExecutionContextAllocationStrategy.USER_MANAGED
+        return self._execution()
+
+    def create_engine_inspector(self) -> Inspector:
+        return Inspector(self._fake, self._model, self._header["detailed"])
+
+    def _execution(self) -> Execution | None:
+        if self._fake.out_of_memory:
+            self._fake.error(self._logger, "Requested amount of GPU memory (4096 bytes) could not be allocated.")
+            return None
+        kind = NewerExecution if self._fake.numbers >= (10, 1) else Execution
+        made = kind(self._fake, self._logger, self, self._header["profile"])
+        self._fake.executions.append(weakref.ref(made))
+        return made
+
+
+class OlderEngine(Engine):
+    """Before TensorRT 10."""
+
+    def create_execution_context_without_device_memory(self) -> Execution | None:
+        return self._execution()
+
+
+class Execution:
+    def __init__(self, fake: FakeTensorRT, logger: Any, engine: Engine, profile: list[int]) -> None:
+        self._fake, self._logger, self._engine, self._profile = fake, logger, engine, profile
+        self._addresses: dict[str, int] = {}
+        self._shape: tuple[int, ...] = ()
+        self._memory: int | None = None
+        self._warm = self._captured = False
+
+    def __del__(self) -> None:
+        try:
+            self._fake.cuda.check_range(self._memory or 0, _BETWEEN_BYTES, True)
+        except AssertionError:
+            self._fake.mistakes.append("the memory of an execution context went before it did")
+        if not self._fake.cuda.stack:
+            self._fake.mistakes.append("an execution context went with no current context")
+
+    @property
+    def device_memory(self) -> int | None:
+        return self._memory
+
+    @device_memory.setter
+    def device_memory(self, address: int) -> None:
+        self._set_device_memory(address, _BETWEEN_BYTES)
+
+    def _set_device_memory(self, memory: int, size: int) -> None:
+        assert not self._captured and size >= _BETWEEN_BYTES
+        self._fake.cuda.check_range(memory, size, True)
+        self._memory = memory
+
+    def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        assert not self._captured, "a captured context was changed"
+        least, _, most = self._profile
+        if not least <= shape[0] <= most:
+            self._fake.error(
+                self._logger, f"Set dimension [{shape[0]}] for tensor {name} does not satisfy the profile."
+            )
+            return False
+        self._shape = tuple(shape)
+        return True
+
+    def set_tensor_address(self, name: str, memory: int) -> bool:
+        assert not self._captured, "a captured context was changed"
+        if name not in self._engine.tensors:
+            self._fake.error(self._logger, f"there is no tensor {name}")
+            return False
+        self._addresses[name] = memory
+        return True
+
+    def execute_async_v3(self, stream_handle: int) -> bool:
+        assert type(stream_handle) is int and self._shape and self._memory is not None
+        assert set(self._addresses) == set(self._engine.tensors)
+        if self._fake.cuda.capturing(stream_handle):
+            assert self._warm, "captured before a first run"
+            self._captured = True
+        self._warm = True
+        self._fake.cuda.enqueue(stream_handle, self._run)
+        return True
+
+    def _run(self) -> None:
+        cuda, session = self._fake.cuda, self._engine.session
+        ctypes.memset(self._memory, 0x55, _BETWEEN_BYTES)
+        given = session.get_inputs()[0]
+        kind = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}[given.type]
+        rows = np.empty(self._shape, kind)
+        cuda.check_range(self._addresses[given.name], rows.nbytes, True)
+        ctypes.memmove(rows.ctypes.data, self._addresses[given.name], rows.nbytes)
+        names = [output.name for output in session.get_outputs()]
+        for name, said in zip(names, session.run(names, {given.name: rows}), strict=True):
+            said = np.ascontiguousarray(said)
+            cuda.check_range(self._addresses[name], said.nbytes, True)
+            ctypes.memmove(self._addresses[name], said.ctypes.data, said.nbytes)
+
+
+class NewerExecution(Execution):
+    """From TensorRT 10.1 on."""
+
+    def set_device_memory(self, memory: int, size: int) -> None:
+        self._set_device_memory(memory, size)
+
+
+class Inspector:
+    def __init__(self, fake: FakeTensorRT, model: onnx.ModelProto, detailed: bool) -> None:
+        self._fake, self._model, self._detailed = fake, model, detailed
+
+    def get_engine_information(self, format: int) -> str:
+        assert format == self._fake.module.LayerInformationFormat.JSON
+        layers: list[Any] = [node.name or node.op_type for node in self._model.graph.node]
+        if self._detailed:
+            layers = [
+                {
+                    "Name": node.name or node.op_type,
+                    "LayerType": "CaskConvolution",
+                    "ParameterType": node.op_type,
+                    "Outputs": [{"Name": node.output[0], "Dimensions": [1, 2], "Format/Datatype": "Half"}],
+                    "TacticName": "fake_kernel",
+                }
+                for node in self._model.graph.node
+            ]
+        return json.dumps({"Layers": layers, "Bindings": list(self._model.graph.input[0].name)})
