@@ -184,7 +184,7 @@ def test_augmentation_changes_crops_in_place_and_by_chance_alone(rng: np.random.
     inner = crops.reshape(200, -1).std(axis=1)
     assert inner.std() > 0.1 * inner.mean()  # contrast
     grey = (np.abs(crops[:, 0].astype(int) - crops[:, 1]).mean(axis=(1, 2)) < 20).mean()
-    assert 0.1 < grey < 0.35
+    assert 0.4 < grey < 0.6
 
 
 @pytest.fixture(scope="module")
@@ -198,14 +198,21 @@ def few_faces(data: Path, tmp_path_factory: pytest.TempPathFactory) -> patches.P
 
 
 def test_a_short_run_learns_from_a_real_teacher(few_faces: patches.Patches, published: Path) -> None:
-    """On a few hundred crops the divergence falls to less than half; the teacher's answers in other views agree."""
+    """A hundred steps on a few hundred crops; the teacher's answers in other views agree.
+
+    The divergence falls to 0.49, the error to 0.63 of its start, and the averaged weights miss the plain faces by 6.3
+    degrees. With faces and answers shuffled it is 0.75, 1.07 and 13.7; where only the heads learn, 0.64, 0.91 and 10.3.
+    """
     answers = teachers.ask(teachers.open_teacher(published), few_faces)
     targets = combine([answers], [None])
     family = zoo.get(STUDENTS[0])
     batches = Batches(few_faces, targets, np.arange(len(few_faces)), family.crop, family.input)
     student = training.Training(family, batches, 100)
-    seen = [measured.divergence for measured in student.run(100)]
-    assert np.mean(seen[-10:]) < 0.5 * np.mean(seen[:5])
+    seen = list(student.run(100))
+    for figure, limit in (("divergence", 0.56), ("error_deg", 0.75)):
+        course = [getattr(measured, figure) for measured in seen]
+        assert np.mean(course[-10:]) < limit * np.mean(course[:5]), figure
+    assert student.examine(batches.plain(np.arange(len(few_faces)))).error_deg < 8.0
     apart = geodesic_deg(answers.rotations, targets.rotations[None])
     assert np.median(apart) < 4  # turned back by the wrong sign, they would be 10 degrees and more apart
 
