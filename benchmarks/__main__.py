@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from benchmarks import accuracy, endurance, engine, ops, pipeline, precision, rectification, smoothing
+from benchmarks import accuracy, card, endurance, engine, ops, pipeline, precision, rectification, smoothing
 from benchmarks.environment import environment
 from benchmarks.report import document, heading, table, verdicts
 from benchmarks.suite import Suite
@@ -23,6 +23,7 @@ SUITES: tuple[Suite, ...] = (
     pipeline.SUITE,
     endurance.SUITE,
     accuracy.SUITE,
+    card.SUITE,
     precision.SUITE,
     rectification.SUITE,
     smoothing.SUITE,
@@ -35,9 +36,10 @@ tolerance, nothing is timed and the exit status is 1. A time never fails a bench
 examples:
   python -m benchmarks ops
   python -m benchmarks engine --model model.onnx --json engine.json
-  python -m benchmarks pipeline --model model.onnx --detector yunet.onnx --video clip.mp4
-  python -m benchmarks endurance --model model.onnx --video clip.mp4
+  python -m benchmarks pipeline --detector yunet.onnx --video clip.mp4
+  python -m benchmarks endurance --video clip.mp4
   python -m benchmarks accuracy --model model.onnx --labels photos/labels.csv
+  python -m benchmarks card --labels photos/labels.csv --detectors haar yunet.onnx --plot calibration.png
   python -m benchmarks precision --forms model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
   python -m benchmarks rectification --model model.onnx --labels photos/labels.csv
   python -m benchmarks smoothing --records poses.csv --plot smoothing.png

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.models import add_model_option, default_or
 from benchmarks.suite import Suite, no_budget
 from benchmarks.timing import Effort, Result
 from hpe_edge import PoseEngine, SourceError
@@ -27,7 +28,7 @@ QUICK_PHOTOS = 8
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", type=Path, metavar="MODEL.onnx", required=True, help="model to judge")
+    add_model_option(parser)
     parser.add_argument(
         "--labels",
         type=Path,
@@ -42,7 +43,8 @@ def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
     if args.quick:
         names, boxes, labels = names[:QUICK_PHOTOS], boxes[:QUICK_PHOTOS], labels[:QUICK_PHOTOS]
     photos = [read_photo(args.labels.parent / name) for name in names]
-    with PoseEngine(args.model) as engine:
+    model = default_or(args.model)
+    with PoseEngine(model) as engine:
         spec = engine.spec
     crops = {"the model's own": spec.crop}
     for side in SQUARES:
@@ -50,7 +52,7 @@ def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
         # On a box that is not square, a margin of both sides gives the same square as scaling the longer side.
         crops[f"square of {side:g} times the box"] = Crop((margin,) * 4, resampling=spec.crop.resampling)
     for what, crop in crops.items():
-        with PoseEngine(args.model, crop=crop) as engine:
+        with PoseEngine(model, crop=crop) as engine:
             angles = np.array([engine(p, [b]).angles[0] for p, b in zip(photos, boxes, strict=True)])
         errors = np.abs((angles - labels + 180.0) % 360.0 - 180.0)
         parameters: dict[str, str | int] = {"model": spec.architecture, "photos": len(photos), "crop": what}

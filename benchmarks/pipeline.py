@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.models import add_model_option, default_or
 from benchmarks.suite import BudgetLine, Suite
 from benchmarks.timing import Alternative, Answer, Case, Effort, Result, measure
 from hpe_edge import PoseEngine
@@ -50,10 +51,11 @@ class Job:
         share = share_cores(len(os.sched_getaffinity(0)), several_detectors=True)
         self._workers = share.detect_workers
         self._detector = open_detector(args.detector, threads=share.detect_threads)
-        self._engine = PoseEngine(args.model, threads=share.pose_threads)
+        model = default_or(args.model)
+        self._engine = PoseEngine(model, threads=share.pose_threads)
         self._engine.warmup(WARMUP_FACES)
         self._loop_detector: Detector = open_detector(args.detector)
-        self._loop_engine = PoseEngine(args.model)
+        self._loop_engine = PoseEngine(model)
         self.report = Report(Stopwatch())  # of the pipeline's latest run
 
     def pipeline(self) -> list[Found]:
@@ -109,7 +111,7 @@ def _answer(results: list[Found]) -> Answer:
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", type=Path, metavar="MODEL.onnx", required=True, help="made by export.onnx")
+    add_model_option(parser)
     parser.add_argument("--detector", type=Path, metavar="FILE.onnx", required=True, help="SCRFD or YuNet")
     parser.add_argument("--video", type=Path, metavar="FILE", required=True, help="with faces")
 

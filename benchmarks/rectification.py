@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.accuracy import COLUMNS, QUICK_PHOTOS, read_labels, read_photo
+from benchmarks.models import add_model_option, default_or
 from benchmarks.suite import Suite, no_budget
 from benchmarks.timing import Effort, Result
 from hpe_edge import Camera, PoseEngine
@@ -132,7 +133,7 @@ def _box(outline: Points) -> NDArray[np.float32]:
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", type=Path, metavar="MODEL.onnx", required=True, help="model to judge")
+    add_model_option(parser)
     parser.add_argument(
         "--labels",
         type=Path,
@@ -152,7 +153,7 @@ def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
     outlines = {"an ellipse that fills the label's box": [ellipse(box) for box in boxes]}
     if find_spec("scipy") and all(path.with_suffix(".mat").is_file() for path in paths):
         outlines["68 landmarks"] = [landmarks(path) for path in paths]
-    with PoseEngine(args.model, threads=1) as engine:
+    with PoseEngine(default_or(args.model), threads=1) as engine:
         for what, points in outlines.items():
             for width in WIDTHS:
                 focal = Camera.from_fov(width, width, FOV_DEG).fx

@@ -13,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from export.onnx import interrupt_on_signals
+from export.command import interrupt_on_signals
 
 STUDENTS = ("student-dense", "student-mixed", "student-separable")
 BOXES_FROM = ("landmarks", "yunet", "scrfd", "haar")
