@@ -22,7 +22,7 @@ from benchmarks.suite import BudgetLine, Suite
 from benchmarks.timing import Effort, Result
 from hpe_edge import PoseEngine
 from hpe_edge.detect import Detector, HaarDetector, open_detector
-from hpe_edge.geometry import wrap_deg
+from hpe_edge.geometry import geodesic_deg, rotation_from_euler, wrap_deg
 from hpe_edge.plot import save_png
 
 HAAR = "haar"
@@ -46,15 +46,18 @@ _PALE = 0.65  # how much paper is in the colour of a single face
 
 @dataclass(frozen=True)
 class Said:
-    """What a model says of labelled faces, all ``[N, 3]`` in degrees.
+    """What a model says of N labelled faces, in degrees.
 
     Attributes:
-        errors: absolute, of yaw, pitch and roll.
-        sigma: NaN where the model has none.
+        errors: ``[N, 3]``, absolute, of yaw, pitch and roll.
+        sigma: ``[N, 3]``; NaN where the model has none.
+        apart: ``[N]``, the rotation from the label's pose to the model's. Of a face in profile, pitch and roll may be
+            far off where this is small.
     """
 
     errors: Float64Array
     sigma: Float64Array
+    apart: Float64Array
 
     @property
     def has_sigma(self) -> bool:
@@ -103,7 +106,7 @@ def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
             said[path] = judge(engine, photos, found[LANDMARKS], labels)
             for boxes_of, places in found.items():
                 seen = np.array([place is not None for place in places])
-                figures = band_figures(judge(engine, photos, places, labels).errors, labels[seen])
+                figures = band_figures(judge(engine, photos, places, labels), labels[seen])
                 if boxes_of != LANDMARKS:
                     same = said[path].errors[seen]
                     figures["mean_mae_deg_of_these_with_landmarks"] = (
@@ -139,27 +142,29 @@ def judge(
     engine: PoseEngine, photos: Sequence[Image], boxes: Sequence[NDArray[np.float32] | None], labels: Float64Array
 ) -> Said:
     """What the model says of the faces that have a box."""
-    errors, sigma = [], []
+    errors, sigma, apart = [], [], []
     for photo, box, label in zip(photos, boxes, labels, strict=True):
         if box is None:
             continue
         poses = engine(photo, box[None])
         errors.append(np.abs(wrap_deg(poses.angles[0].astype(np.float64) - label)))
         sigma.append(poses.sigma[0].astype(np.float64))
-    return Said(np.array(errors).reshape(-1, 3), np.array(sigma).reshape(-1, 3))
+        apart.append(float(geodesic_deg(poses.rotation[0], rotation_from_euler(label))))
+    return Said(np.array(errors).reshape(-1, 3), np.array(sigma).reshape(-1, 3), np.array(apart))
 
 
-def band_figures(errors: Float64Array, labels: Float64Array) -> dict[str, float | None]:
-    """Faces and mean absolute errors in degrees, per angle and their mean: of all, and by band of the label's |yaw|."""
+def band_figures(said: Said, labels: Float64Array) -> dict[str, float | None]:
+    """Faces and mean errors in degrees, of all and by the label's |yaw|: each angle's, their mean, the rotation's."""
     yaw_deg = np.abs(labels[:, 0])
     rows = {"": np.ones(len(labels), np.bool_)}
     rows |= {f"_yaw_{low:g}_to_{high:g}": (yaw_deg >= low) & (yaw_deg < high) for low, high in BANDS}
     figures: dict[str, float | None] = {}
     for suffix, chosen in rows.items():
         figures[f"faces{suffix}"] = int(chosen.sum())
-        means = errors[chosen].mean(axis=0) if chosen.any() else np.full(3, np.nan)
-        for name, value in zip((*ANGLES, "mean"), (*means.tolist(), float(means.mean())), strict=True):
+        errors = said.errors[chosen].mean(axis=0) if chosen.any() else np.full(3, np.nan)
+        for name, value in zip((*ANGLES, "mean"), (*errors.tolist(), float(errors.mean())), strict=True):
             figures[f"{name}_mae_deg{suffix}"] = round(value, 4) if chosen.any() else None
+        figures[f"rotation_deg{suffix}"] = round(float(said.apart[chosen].mean()), 4) if chosen.any() else None
     return figures
 
 

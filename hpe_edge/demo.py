@@ -67,7 +67,7 @@ def demo_command(output: Path) -> int:
         pending.commit()
     finally:
         pending.discard()
-    _tell("written", f"{output}{', in place of the file that was there' * replaced}")
+    _tell("written", f"{output}{', in place of the file that was there' * replaced}\n")
     try:
         return _export_again(photo, box, poses)
     except KeyboardInterrupt:

@@ -162,5 +162,5 @@ def test_no_placeholder_is_left() -> None:
 
 
 def test_commands_are_marked_for_ci() -> None:
-    for mark in ("main command", "test command"):
+    for mark in ("main command", "checkpoint command", "test command"):
         assert README.count(f"<!-- {mark} -->\n```sh\n") == 1

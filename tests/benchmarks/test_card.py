@@ -25,19 +25,20 @@ BOX = [20.0, 30.0, 90.0, 100.0]
 def said(rng: np.random.Generator, faces: int = 6000, factor: float = 1.0) -> Said:
     """Errors as large as sigma says, times a factor."""
     sigma = rng.uniform(2, 20, (faces, 3))
-    return Said(np.abs(rng.normal(0, sigma * factor)), sigma)
+    return Said(np.abs(rng.normal(0, sigma * factor)), sigma, np.zeros(faces))
 
 
 def test_errors_fall_into_the_bands_of_the_labels_yaw() -> None:
     labels = np.array([[0, 90, 0], [-29.9, 0, 0], [30, 0, 0], [-59.9, 0, 0], [60, 0, 0], [-95, 0, 0]], np.float64)
     errors = np.array([[1, 2, 3], [3, 4, 5], [10, 0, 0], [20, 0, 0], [30, 60, 90], [50, 80, 110]], np.float64)
-    figures = band_figures(errors, labels)
+    figures = band_figures(Said(errors, errors, np.arange(6.0)), labels)
     assert [figures[f"faces{band}"] for band in ("", "_yaw_0_to_30", "_yaw_30_to_60", "_yaw_60_to_180")] == [6, 2, 2, 2]
     assert [figures[f"{name}_mae_deg_yaw_0_to_30"] for name in ("yaw", "pitch", "roll", "mean")] == [2, 3, 4, 3]
     assert [figures[f"{name}_mae_deg_yaw_30_to_60"] for name in ("yaw", "pitch", "roll", "mean")] == [15, 0, 0, 5]
     assert [figures[f"{name}_mae_deg_yaw_60_to_180"] for name in ("yaw", "pitch", "roll", "mean")] == [40, 70, 100, 70]
     assert figures["mean_mae_deg"] == pytest.approx(errors.mean(), abs=1e-4)
-    none = band_figures(errors[:2], labels[:2])
+    assert [figures[f"rotation_deg{band}"] for band in ("", "_yaw_0_to_30", "_yaw_60_to_180")] == [2.5, 0.5, 4.5]
+    none = band_figures(Said(errors[:2], errors[:2], np.zeros(2)), labels[:2])
     assert none["faces_yaw_60_to_180"] == 0 and none["mean_mae_deg_yaw_60_to_180"] is None
 
 
@@ -71,7 +72,7 @@ def test_calibration_tells_how_large_errors_are_where_sigma_is(rng: np.random.Ge
 
 def test_a_sigma_that_says_nothing_is_seen(rng: np.random.Generator) -> None:
     made = said(rng)
-    shuffled = Said(made.errors, rng.permutation(made.sigma))
+    shuffled = Said(made.errors, rng.permutation(made.sigma), made.apart)
     assert abs(next(sigma_results("made up", shuffled)).figures["spearman"]) < 0.1
     assert next(sigma_results("made up", made)).figures["spearman"] > 0.4
 
@@ -91,7 +92,7 @@ def test_overlaps() -> None:
 
 def test_the_plot_has_a_dot_where_a_group_is(rng: np.random.Generator) -> None:
     """With every sigma 10 and every error 5, all groups stand in the middle of the axis, a quarter up."""
-    image = draw_calibration(Said(np.full((12, 3), 5.0), np.full((12, 3), 10.0)))
+    image = draw_calibration(Said(np.full((12, 3), 5.0), np.full((12, 3), 10.0), np.zeros(12)))
     top = 15.0  # the largest, 10, and a quarter more, rounded up to fives
     x, y = round(card._EDGE + 10 / top * card._SIZE), round(card._EDGE + card._SIZE * (1 - 5 / top))
     assert tuple(image[y, x].tolist()) == card._COLORS[2]  # the last one drawn
@@ -136,6 +137,7 @@ def test_the_whole_suite(labels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = {(r["name"], r["parameters"].get("boxes", r["parameters"].get("of"))): r for r in document["results"]}
     own, haar = (results["error", boxes]["figures"] for boxes in ("landmarks", "haar"))
     assert own["faces"] == 3 and own["mean_mae_deg"] == pytest.approx(2, abs=1e-3)
+    assert 1 < own["rotation_deg"] < 6
     assert haar["faces"] == 1
     assert haar["mean_mae_deg"] == haar["mean_mae_deg_of_these_with_landmarks"] == pytest.approx(2, abs=1e-3)
     assert ("sigma", "face") in results and cv2.imread(str(plot)) is not None
