@@ -111,12 +111,12 @@ def _separable_net() -> StudentNet:
     )
 
 
-def _family(name: str, title: str, build: Callable[[], StudentNet]) -> Family:
+def _family(name: str, title: str, build: Callable[[], StudentNet], published: str = "none") -> Family:
     return Family(
         name=name,
         title=f"{title}, 66 bins, {SIZE}x{SIZE} RGB, for export.distill",
         source="hpe_edge",
-        published="none",
+        published=published,
         crop_note="what export.distill trains on",
         builds=(build,),
         export_form=fuse_heads,
@@ -126,6 +126,11 @@ def _family(name: str, title: str, build: Callable[[], StudentNet]) -> Family:
     )
 
 
-DENSE = _family("student-dense", "Small network of dense convolutions", _dense_net)
+DENSE = _family(
+    "student-dense",
+    "Small network of dense convolutions",
+    _dense_net,
+    "of the embedded one, see hpe_edge/models/README.md",
+)
 MIXED = _family("student-mixed", "Small network of dense, then separable convolutions", _mixed_net)
 SEPARABLE = _family("student-separable", "Small network of separable convolutions", _separable_net)
