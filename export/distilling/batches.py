@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.distilling import grid
-from export.distilling.patches import SIDE, Image, Patches
+from export.distilling.patches import SIDE, Image, Patches, warp
 from export.distilling.photometric import vary
 from export.distilling.targets import Targets
 from export.distilling.views import Views, draw_views, plain_views
@@ -89,12 +89,12 @@ class Batches:
 
     def _backgrounds(self, rng: np.random.Generator) -> list[Background | None]:
         """For some of the views, what is put around the face: a piece of somebody else's picture."""
-        others = rng.choice(self._faces, BATCH)
+        others = self._patches.sources[rng.choice(self._faces, BATCH)]
         shifts = rng.integers(SIDE // 4, 3 * SIDE // 4, (BATCH, 2)).tolist()
         chosen = (rng.random(BATCH) < _BACKGROUND_SHARE).tolist()
         reach = rng.uniform(*_FACE_REACH, BATCH).tolist()
         return [
-            Background(np.roll(self._patches.images[other], shift, axis=(0, 1)), reach) if taken else None
+            Background(np.roll(self._patches.pictures[other], shift, axis=(0, 1)), reach) if taken else None
             for other, shift, reach, taken in zip(others, shifts, reach, chosen, strict=True)
         ]
 
@@ -112,11 +112,17 @@ class Batches:
         return Batch(crops, beliefs.astype(np.float32), angles.astype(np.float32))
 
     def _cut(self, face: int, homography: NDArray[np.float64], background: Background | None) -> Image:
-        patch = self._patches.images[face]
-        if background is not None:
-            keep = around_face(self._patches.boxes[face], background.reach)[..., None]
-            patch = cv2.convertScaleAbs(background.image + (patch.astype(np.float32) - background.image) * keep)
-        return warp(patch, homography, self._input.size)
+        """The crop of a face, by OpenCV: a third as long as by :mod:`hpe_edge.ops`, its pixels to a level or two.
+
+        The edge is repeated outside the patch, so that black corners do not tell how far it was turned.
+        """
+        patches, matrix = self._patches, _HALF_BACK @ homography @ _HALF_ON
+        if background is None:
+            return warp(patches.pictures[patches.sources[face]], patches.warps[face] @ matrix, self._input.size)
+        patch = patches.image(face)
+        keep = around_face(patches.boxes[face], background.reach)[..., None]
+        mixed = cv2.convertScaleAbs(background.image + (patch.astype(np.float32) - background.image) * keep)
+        return warp(np.asarray(mixed, np.uint8), matrix, self._input.size)
 
 
 def around_face(box: NDArray[np.float32], reach: float) -> NDArray[np.float32]:
@@ -126,19 +132,3 @@ def around_face(box: NDArray[np.float32], reach: float) -> NDArray[np.float32]:
     across, down = ((at - middle[axis]) / half[axis] for axis in (0, 1))
     radius = np.sqrt(across[None, :] ** 2 + down[:, None] ** 2)
     return np.asarray(np.clip((1 - radius) / _FEATHER + 0.5, 0, 1), np.float32)
-
-
-def warp(patch: Image, homography: NDArray[np.float64], size: int) -> Image:
-    """The crop ``[size, size, 3]`` of a patch.
-
-    By OpenCV, a third as long as by :mod:`hpe_edge.ops`, whose pixels it has to a level or two; and a turned patch's
-    corners show its edge repeated, so that black corners do not tell how far it was turned.
-
-    Args:
-        homography: ``[3, 3]`` from the crop, whose corners are (0, 0) and (size, size), to the patch.
-    """
-    matrix = _HALF_BACK @ homography @ _HALF_ON
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(
-        cv2.warpPerspective(patch, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8
-    )

@@ -35,27 +35,56 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Patches:
-    """N faces.
+    """N faces in M pictures.
 
     Attributes:
-        images: uint8 ``[N, SIDE, SIDE, 3]``, BGR; the landmark box is in the middle, its longer side FACE pixels.
+        pictures: uint8 ``[M, SIDE, SIDE, 3]``, BGR; the landmark box is in the middle, its longer side FACE pixels.
         boxes: float32 ``[N, 4]`` x1 y1 x2 y2 of the landmark boxes in the patches.
         notes: what could not be read or was not used, for people.
+        sources: intp ``[N]``: of each face, the number of its picture.
+        warps: float64 ``[N, 3, 3]``: of each face, the homography from its patch to its picture, in OpenCV's
+            coordinates, which count from the centre of the first pixel.
         digest: hexadecimal; changes with any pixel.
     """
 
-    images: Image
+    pictures: Image
     boxes: NDArray[np.float32]
     notes: tuple[str, ...] = ()
+    sources: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
+    warps: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3, 3)))
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        content = hashlib.sha256(np.ascontiguousarray(self.images).data)
-        content.update(self.boxes.tobytes())
-        object.__setattr__(self, "digest", content.hexdigest())  # the dataclass is frozen to everyone else
+        # The dataclass is frozen to everyone else.
+        if not len(self.sources):
+            object.__setattr__(self, "sources", np.arange(len(self.pictures)))
+            object.__setattr__(self, "warps", np.tile(np.eye(3), (len(self.pictures), 1, 1)))
+        content = hashlib.sha256(np.ascontiguousarray(self.pictures).data)
+        for array in (self.boxes, self.sources, self.warps):
+            content.update(array.tobytes())
+        object.__setattr__(self, "digest", content.hexdigest())
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.boxes)
+
+    def image(self, face: int) -> Image:
+        """The patch of a face."""
+        picture = np.asarray(self.pictures[self.sources[face]], np.uint8)
+        if np.array_equal(self.warps[face], np.eye(3)):
+            return picture
+        return warp(picture, self.warps[face], SIDE)
+
+
+def warp(picture: Image, matrix: NDArray[np.float64], size: int) -> Image:
+    """``[size, size, 3]`` of a picture, whose edge is repeated outside it.
+
+    Args:
+        matrix: the homography to the picture, in OpenCV's coordinates.
+    """
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(
+        cv2.warpPerspective(picture, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
 
 
 def read_patches(path: Path, boxes: Path | None, boxes_from: str) -> Patches:

@@ -152,8 +152,7 @@ def ask(teacher: Teacher, patches: Patches) -> Answers:
         part = slice(start, min(start + _CHUNK, count))
         for v, view in enumerate(VIEWS):
             shown = [
-                _show(patches.images[i], patches.boxes[i].astype(np.float64), view)
-                for i in range(part.start, part.stop)
+                _show(patches.image(i), patches.boxes[i].astype(np.float64), view) for i in range(part.start, part.stop)
             ]
             outputs = teacher.run(np.concatenate([crop(image, box[None]) for image, box in shown]))
             poses = decode(outputs)

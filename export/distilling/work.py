@@ -17,6 +17,7 @@ from tqdm import tqdm
 from export import zoo
 from export.distilling import journal, training
 from export.distilling.batches import BATCH, SEED, Batch, Batches
+from export.distilling.bent import COPIES, with_bent
 from export.distilling.patches import Patches, cut_patch, read_patches
 from export.distilling.targets import Targets, combine, disagreement_widths, label_widths
 from export.distilling.teachers import Answers, Teacher, cached_answers, open_teacher
@@ -41,7 +42,8 @@ def distil(args: argparse.Namespace) -> None:
         _make_folder(folder)
     teachers = [open_teacher(path) for path in args.teacher]
     patches = read_patches(args.faces, args.boxes, args.boxes_from)
-    say("faces", f"{len(patches)} of {args.faces}", *patches.notes)
+    say("faces", f"{len(patches)} of {args.faces}, and {COPIES} bent ones of each", *patches.notes)
+    patches = with_bent(patches)
     targets = _ask_all(teachers, patches, args.labels, cache)
     _train(args, teachers, patches, targets, run)
     state = training.load(run / "checkpoint.pth")["state_dict"]
@@ -111,9 +113,8 @@ def read_labelled(path: Path) -> tuple[Patches, NDArray[np.float64]]:
 
 def _train(args: argparse.Namespace, teachers: list[Teacher], patches: Patches, targets: Targets, run: Path) -> None:
     family = zoo.get(args.student)
-    order = np.random.default_rng(SEED).permutation(len(patches))
-    kept = order[: min(_KEPT_MOST, max(1, int(_KEPT_SHARE * len(patches))))]
-    batches = Batches(patches, targets, order[len(kept) :] if len(patches) > 1 else order, family.crop, family.input)
+    kept, taught = _split(patches)
+    batches = Batches(patches, targets, taught, family.crop, family.input)
     student = training.Training(family, batches, training.steps_of(args.views))
     about = {
         "student": args.student,
@@ -134,6 +135,16 @@ def _train(args: argparse.Namespace, teachers: list[Teacher], patches: Patches, 
         _loop(student, log, batches.plain(kept), checkpoint, about, run)
     finally:
         log.close()
+
+
+def _split(patches: Patches) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Some of the faces as they are, kept back, and all that are in other pictures."""
+    count = len(patches.pictures)
+    order = np.random.default_rng(SEED).permutation(count)
+    kept = order[: min(_KEPT_MOST, max(1, int(_KEPT_SHARE * count)))]
+    if count == 1:
+        return kept, np.arange(len(patches))
+    return kept, np.flatnonzero(~np.isin(patches.sources, kept))
 
 
 def _digest(targets: Targets) -> str:
