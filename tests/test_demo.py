@@ -15,6 +15,7 @@ from hpe_edge import demo
 from hpe_edge.cli import main
 from hpe_edge.samples import FOLDER
 
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 HAS_EXPORT = all(find_spec(name) is not None for name in ("torch", "onnx", "onnxsim"))
 
 
@@ -50,6 +51,7 @@ def test_the_pose_and_the_picture(without_export: None, tmp_path: Path, capsys: 
     for name, largest in (("yaw", 10), ("pitch", 20), ("roll", 10)):  # she looks into the camera
         value, sigma = angle(said, name)
         assert abs(value) < largest and 0.5 < sigma < 15
+        np.testing.assert_allclose((value, sigma), angle(README, name), atol=0.11)
     assert re.search(
         r"^time +[\d.]+ ms from picture and box to pose; median of 200 calls, 1 thread$", said, re.MULTILINE
     )
