@@ -12,7 +12,7 @@ from typing import Any
 
 from hpe_edge.doctor.machine import Output
 
-X86_NATIVE = {"isa": ["avx2", "baseline"], "cuda": 12060, "stderr": ""}
+X86_NATIVE = {"isa": ["avx2", "baseline"], "cuda": 12060, "no_gpu": "", "stderr": ""}
 OPENCV = {"version": "4.12.0", "gui": "QT5", "gstreamer": False, "ffmpeg": True, "stderr": ""}
 EXPORT = {"torch": "2.8.0", "onnx": "1.19.0", "onnxsim": "0.4.36", "safetensors": "0.6.2", "h5py": "3.14.0"}
 NO_CUDA_LIBRARIES = """\
@@ -63,7 +63,7 @@ def bare_server() -> MadeUpMachine:
     return MadeUpMachine(
         files={"/proc/cpuinfo": "processor\t: 0\nmodel name\t: AMD EPYC 7763\n"},
         trials={
-            "native_module": {"isa": ["avx2", "baseline"], "cuda": 0, "stderr": ""},
+            "native_module": {"isa": ["avx2", "baseline"], "cuda": 0, "no_gpu": "built without", "stderr": ""},
             "cuda_driver": {"absent": "libcuda.so.1: cannot open shared object file", "stderr": ""},
             "onnx_session CPUExecutionProvider": session("Azure", "CPU"),
             "opencv_build": {**OPENCV, "gui": ""},
@@ -139,7 +139,7 @@ def jetson_orin() -> MadeUpMachine:
             "\tlibcudnn.so.9 (libc6,AArch64) => /usr/lib/libcudnn.so.9\n",
         },
         trials={
-            "native_module": {"isa": ["neon", "baseline"], "cuda": 12060, "stderr": ""},
+            "native_module": {"isa": ["neon", "baseline"], "cuda": 12060, "no_gpu": "", "stderr": ""},
             "cuda_driver": {
                 "cuda": "12.6",
                 "devices": [{"name": "Orin", "capability": "8.7", "memory_mb": 7619, "integrated": True}],

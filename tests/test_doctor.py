@@ -37,6 +37,7 @@ CPU, CUDA, ORT_TENSORRT = (
     "run models on a GPU by CUDA",
     "run them by TensorRT in ONNX Runtime",
 )
+KERNELS = "cut faces out on a GPU"
 RUN_ENGINES, BUILD_ENGINES, CONVERT = "run TensorRT engines", "build TensorRT engines", "convert checkpoints"
 WINDOW, GSTREAMER, PAGE = "show a window", "read GStreamer pipelines", "show a live page in a browser"
 
@@ -90,7 +91,7 @@ def test_bare_server() -> None:
     has, can = examined(made_up.bare_server())
     assert has["gpu"].status == "missing" and has["gpu"].facts["todo"] == []
     assert {name for name, ability in can.items() if ability.able} == {CPU, "work on pictures and videos"}
-    for name in (CUDA, ORT_TENSORRT, RUN_ENGINES, BUILD_ENGINES):
+    for name in (CUDA, ORT_TENSORRT, RUN_ENGINES, KERNELS, BUILD_ENGINES):
         (lack,) = can[name].lacks  # somebody without a GPU is not told to install what needs one
         assert "no NVIDIA GPU" in lack.why and not lack.todo
     assert "torch, onnx, onnxsim, safetensors, h5py missing" in advice(can[CONVERT])
@@ -101,10 +102,25 @@ def test_bare_server() -> None:
 def test_broken_driver_is_the_only_thing_to_mend() -> None:
     has, can = examined(made_up.broken_driver())
     assert has["gpu"].status == "broken" and "803" in has["gpu"].text and "driver 570.133.07" in has["gpu"].text
-    for name in (CUDA, ORT_TENSORRT, RUN_ENGINES, BUILD_ENGINES):
+    for name in (CUDA, ORT_TENSORRT, RUN_ENGINES, KERNELS, BUILD_ENGINES):
         (lack,) = can[name].lacks
         assert "restart" in lack.todo[0]
     assert can[CPU].able and has["onnxruntime"].facts["cuda"] is None
+
+
+def test_kernels_that_cannot_run() -> None:
+    machine = made_up.desktop()
+    machine.trials["native_module"] = {**made_up.X86_NATIVE, "cuda": 0, "no_gpu": "this build has no CUDA"}
+    _, can = examined(machine)
+    assert "built without CUDA" in advice(can[KERNELS]) and "pip install . in a clone" in advice(can[KERNELS])
+    machine.trials["native_module"] = {
+        **made_up.X86_NATIVE,
+        "cuda": 13000,
+        "no_gpu": "CUDA driver version is insufficient",
+    }
+    _, can = examined(machine)
+    assert "driver version is insufficient" in advice(can[KERNELS])
+    assert "with the CUDA toolkit 12.8 or older, pip install ." in advice(can[KERNELS]) and can[RUN_ENGINES].able
 
 
 def test_two_onnx_runtimes() -> None:

@@ -10,6 +10,7 @@ from hpe_edge.doctor.look import Findings
 
 _SYSTEM_PACKAGES = "make the environment with `python3 -m venv --system-site-packages`, so that it sees the system's"
 _EXTRAS = "pip install -c constraints.txt '.[export]' in a clone of hpe_edge"
+_FROM_SOURCE = "pip install . in a clone of hpe_edge"
 _JETPACK = "sudo apt install nvidia-jetpack"
 
 
@@ -64,6 +65,7 @@ def abilities(has: Findings) -> list[Ability]:
             tensorrt_provider,
         ),
         ("run TensorRT engines", 'PoseEngine("model.engine")', engines),
+        ("cut faces out on a GPU", 'PoseEngine("model.engine")(frame_on_the_gpu, boxes)', gpu or _kernels(has)),
         ("build TensorRT engines", "python -m export.trt model.onnx", engines or _export(has, ("onnx",))),
         ("convert checkpoints", "python -m export.onnx CHECKPOINT", [*_native(has), *_export(has)]),
         ("make FP16 and INT8 models", "python -m export.fp16, export.int8", [*run, *_export(has, ("onnx",))]),
@@ -200,6 +202,23 @@ def _web(has: Findings) -> list[Lack]:
 def _uninstall(onnx_runtime: Finding) -> tuple[str, ...]:
     packages = onnx_runtime.facts.get("packages", {})
     return (f"pip uninstall -y {' '.join(packages)}",) if packages else ()
+
+
+def _kernels(has: Findings) -> list[Lack]:
+    """What keeps hpe_edge's own CUDA kernels from running."""
+    native = has["native"]
+    if not native.found:
+        return _native(has)
+    if not native.facts["cuda_runtime"]:
+        lack = Lack("hpe_edge was built without CUDA", (f"install the CUDA toolkit, then {_FROM_SOURCE}",))
+        return [lack, *_cuda_python(has)]
+    if native.facts["no_gpu"]:
+        served = _facts(has, "gpu").get("cuda", "")
+        toolkit = f"the CUDA toolkit {served} or older" if served else "a CUDA toolkit that the driver serves"
+        return [
+            Lack(f"hpe_edge's kernels do not start: {native.facts['no_gpu']}", (f"with {toolkit}, {_FROM_SOURCE}",))
+        ]
+    return _cuda_python(has)
 
 
 def _onnx_runtime_for_cuda(has: Findings) -> str:
