@@ -14,8 +14,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from fake_cuda import Handle
-from fake_cuda_frames import CudaArray, FrameCuda
+from fake_cuda_frames import CudaArray, DeviceTensor, FrameCuda
 from fake_launches import FakeLaunches
 from fake_tensorrt import FakeTensorRT, fake_plan
 from tiny_model import tiny_spec, write_tiny_model
@@ -169,6 +170,26 @@ def cuda_context(engine: PoseEngine) -> Any:
     gpu = engine._gpu
     assert gpu is not None
     return gpu._context
+
+
+def test_dlpack_names_the_stream(
+    cuda: FrameCuda, launches: FakeLaunches, plan: Callable[..., Path], frame: np.ndarray, expected: PoseEngine
+) -> None:
+    with PoseEngine(plan()) as engine:
+        tensor = torch.from_numpy(frame)
+        late = DeviceTensor(cuda, tensor, cuda.place(np.zeros_like(frame)), kind=2)
+        cuda.later(cuda.stream(Handle(0), 1), late.address, frame)
+        # As torch's arrays do; CUDA's array interface would not say when the frame is there.
+        late.__cuda_array_interface__ = CudaArray(late.address, frame).__cuda_array_interface__  # type: ignore[attr-defined]
+        same(engine(late, BOXES), expected(frame, BOXES))
+        assert late.waits_for == [1] and launches.made and cuda.copies == 0
+        made = len(launches.made)
+        cuda.streams.clear()  # every context has its own default stream
+        elsewhere = DeviceTensor(cuda, tensor, cuda.place(frame), kind=2)
+        elsewhere.index = 1
+        same(engine(elsewhere, BOXES), expected(frame, BOXES))
+        assert len(launches.made) == made and cuda.copies == 1  # fetched from another GPU
+        same(engine(tensor, BOXES), expected(frame, BOXES))
 
 
 def test_cameras_on_the_gpu_and_on_the_host_in_one_call(
