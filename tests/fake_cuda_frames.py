@@ -49,6 +49,11 @@ class FrameCuda(FakeCuda):
             self.owner[address] = context
         return address
 
+    def remove(self, address: int) -> None:
+        """Free what was placed."""
+        block, _ = self._blocks.pop(address)
+        self.used -= ctypes.sizeof(block)
+
     def stream(self, context: Handle, number: int = 0) -> int:
         """A stream of a context; the default streams have numbers of their own."""
         stream = number or self._handle()
