@@ -30,7 +30,7 @@ from hpe_edge.video import open_source
 FRAMES, QUICK_FRAMES = 100, 6  # of the video; 720p takes 2.8 MB each
 CAMERAS, FPS = 8, 30.0
 LIVE_S, QUICK_LIVE_S = 60.0, 1.0
-RUNS = Effort(seconds=0.0, least_runs=9, most_runs=9, warmup_seconds=0.0)  # each takes seconds
+RUNS = Effort(seconds=0.0, least_runs=5, most_runs=5, warmup_seconds=0.0)  # each takes seconds
 TOLERANCES = {"angles_deg": 1e-2}  # a batch of another size is added up in another order
 CAPACITY = 2
 WARMUP_FACES = 8
