@@ -6,6 +6,7 @@ import argparse
 import json
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,15 +135,22 @@ def test_a_failing_engine_is_counted(args: argparse.Namespace, monkeypatch: pyte
     assert met([throughput, live])["outcomes of the live run"] is False
 
 
+def test_a_frame_more_or_less_in_a_short_run_is_no_starving(args: argparse.Namespace) -> None:
+    throughput, live = cameras.SUITE.run(args, QUICK)
+    for least, most, fair in ((4, 5, True), (4, 6, False), (18, 20, True), (17, 20, False)):
+        figures = {**live.figures, "answered_least": least, "answered_most": most}
+        found = met([throughput, replace(live, figures=figures)])
+        assert found["the worst served camera beside the best"] is fair
+
+
 def test_a_leak_and_a_starved_camera_are_seen(args: argparse.Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cameras, "GROWTH_LIMIT_KB", 1024)
     run = iter(cameras.SUITE.run(args, QUICK))
     throughput = next(run)
     kept: list[np.ndarray] = []
     submit, streams = CameraStream.submit, list[CameraStream]()
 
     def keeping(self: CameraStream, frame: Any, boxes: Any, **options: Any) -> bool:
-        kept.append(np.ones(200_000, np.uint8))
+        kept.append(np.ones(2_000_000, np.uint8))
         if self not in streams:
             streams.append(self)
         if self is streams[0]:
