@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from benchmarks import accuracy, endurance, engine, ops, pipeline, precision, rectification, smoothing
+from benchmarks import accuracy, cameras, endurance, engine, ops, pipeline, precision, rectification, smoothing
 from benchmarks.environment import environment
 from benchmarks.report import document, heading, table, verdicts
 from benchmarks.suite import Suite
@@ -22,6 +22,7 @@ SUITES: tuple[Suite, ...] = (
     engine.SUITE,
     pipeline.SUITE,
     endurance.SUITE,
+    cameras.SUITE,
     accuracy.SUITE,
     precision.SUITE,
     rectification.SUITE,
@@ -37,6 +38,7 @@ examples:
   python -m benchmarks engine --model model.onnx --json engine.json
   python -m benchmarks pipeline --model model.onnx --detector yunet.onnx --video clip.mp4
   python -m benchmarks endurance --model model.onnx --video clip.mp4
+  python -m benchmarks cameras --model model.onnx --video clip.mp4 --boxes boxes.csv
   python -m benchmarks accuracy --model model.onnx --labels photos/labels.csv
   python -m benchmarks precision --forms model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
   python -m benchmarks rectification --model model.onnx --labels photos/labels.csv

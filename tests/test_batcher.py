@@ -47,7 +47,7 @@ class GatedEngine(PoseEngine):
         if threading.current_thread().name.startswith("batcher"):
             self.batches.append([int(request._planes[0].flat[0]) for request in requests])
             self.arrived.release()
-            assert self.gate.acquire(timeout=WAIT_S)
+            assert self.gate.acquire(timeout=2 * WAIT_S)  # after whoever waits for something else
             if self.errors:
                 raise self.errors.pop(0)
         return super().many(requests, **options)
@@ -253,6 +253,7 @@ def test_a_closed_stream_is_waited_for_no_more(engine: GatedEngine) -> None:
     with DynamicBatcher(engine, max_delay_ms=NEVER_MS) as batcher:
         stream = batcher.stream(capacity=4)
         submit(stream, 1)
+        until(lambda: len(batcher._work._waiters) == 1)  # type: ignore[attr-defined]
         stream.close()
         assert [outcome.tag for outcome in stream] == [1]
 
