@@ -40,14 +40,13 @@ class Gpu:
         Raises:
             BackendError: there is no GPU, or hpe_edge was built without CUDA.
         """
+        self.device = Device()
+        cleanup.callback(self.device.close)
         reason = native.probe_cuda().reason
         if reason:
             raise BackendError(
-                f"the suite needs a GPU, and nothing can be launched on one here ({reason}); `hpe-edge doctor` says "
-                "what is missing"
+                f"there is a GPU, but hpe_edge cannot launch on it ({reason}); `hpe-edge doctor` says what is missing"
             )
-        self.device = Device()
-        cleanup.callback(self.device.close)
         cleanup.enter_context(self.device)
         self._stream = self.device.stream(cleanup)
         self.stream = int(self._stream)

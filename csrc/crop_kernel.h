@@ -1,8 +1,8 @@
 // The CUDA launch of crop_normalize: all faces of all frames at once.
 //
-// A block owns a tile of one face: up to kMaxRows rows of up to kMaxColumns outputs. Its first thread finds the window,
-// then the threads work out the taps of the tile's rows and columns, which cost double precision and are shared. What
-// follows depends on the filter:
+// A block owns a tile of one face: up to kMaxRows rows of up to kMaxColumns outputs. Its first thread finds the tile
+// and the window, then the threads work out the taps of the tile's rows and columns, which cost double precision and
+// are shared. What follows depends on the filter:
 //   direct  Each thread owns runs of kRun outputs and reads their taps from the frame: 2 x 2 pixels when nothing is
 //           widened.
 //   staged  Where antialiasing widens the filter, an output has hundreds of taps and neighbours share most of them. The

@@ -19,20 +19,18 @@ from hpe_edge.native import native
 
 def missing_gpu() -> str:
     """Why nothing can be launched here; empty where it can."""
-    reason: str = native.probe_cuda().reason
-    if not reason:
-        try:
-            Device().close()
-        except HpeEdgeError as error:
-            reason = str(error)
-    return reason
+    try:
+        Device().close()
+    except HpeEdgeError as error:
+        return str(error).partition(";")[0]  # the rest is for users
+    return native.probe_cuda().reason
 
 
 def require_gpu() -> None:
     """Skip where there is no GPU, or fail there if HPE_EDGE_REQUIRE_CUDA is 1."""
     reason = missing_gpu()
     if reason and os.environ.get("HPE_EDGE_REQUIRE_CUDA") == "1":
-        pytest.fail(f"HPE_EDGE_REQUIRE_CUDA is 1, but there is no GPU: {reason}", pytrace=False)
+        pytest.fail(f"HPE_EDGE_REQUIRE_CUDA is 1, but {reason}", pytrace=False)
     if reason:
         pytest.skip(f"needs a GPU: {reason}")
 

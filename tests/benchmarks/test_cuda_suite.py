@@ -162,12 +162,13 @@ def test_wrong_answers_are_refused(
 def test_without_a_gpu(
     cuda: FakeCuda, launches: FakeLaunches, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(native, "probe_cuda", lambda: types.SimpleNamespace(reason="this build has no CUDA"))
+    assert main(["cuda", "--quick"]) == 1
+    assert "cannot launch on it (this build has no CUDA); `hpe-edge doctor`" in capsys.readouterr().err
     cuda.devices.clear()
     assert main(["cuda", "--quick"]) == 1
     assert "no working NVIDIA GPU here" in capsys.readouterr().err
-    monkeypatch.setattr(native, "probe_cuda", lambda: types.SimpleNamespace(reason="this build has no CUDA"))
-    assert main(["cuda", "--quick"]) == 1
-    assert "(this build has no CUDA); `hpe-edge doctor`" in capsys.readouterr().err
+    assert cuda.leaks() == {}
 
 
 @pytest.mark.parametrize(
