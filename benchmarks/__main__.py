@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cv2
 
-from benchmarks import accuracy, cameras, endurance, engine, ops, pipeline, precision, rectification, smoothing
+from benchmarks import accuracy, cameras, cuda, endurance, engine, ops, pipeline, precision, rectification, smoothing
 from benchmarks.environment import environment
 from benchmarks.report import document, heading, table, verdicts
 from benchmarks.suite import Suite
@@ -27,6 +27,7 @@ SUITES: tuple[Suite, ...] = (
     precision.SUITE,
     rectification.SUITE,
     smoothing.SUITE,
+    cuda.SUITE,
 )
 
 _EPILOG = """\
@@ -43,6 +44,7 @@ examples:
   python -m benchmarks precision --forms model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
   python -m benchmarks rectification --model model.onnx --labels photos/labels.csv
   python -m benchmarks smoothing --records poses.csv --plot smoothing.png
+  python -m benchmarks cuda --json gpu.json
 """
 
 
