@@ -331,7 +331,7 @@ def test_a_fixed_batch_holds_no_faces_of_earlier_calls(load: Load, tmp_path: Pat
     onnx.save(network, str(path))
     engine = load(path)
     first = engine(frame, BOXES[:1]).angles
-    engine(frame, np.repeat(BOXES, 2, axis=0)[:4])
+    engine(np.full_like(frame, 255), np.repeat(BOXES, 2, axis=0)[:4])
     np.testing.assert_array_equal(engine(frame, BOXES[:1]).angles, first)
 
 

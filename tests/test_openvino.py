@@ -242,6 +242,9 @@ def test_a_file_cut_off_anywhere_is_refused_quietly(
         (tmp_path / "cut.onnx").write_bytes(whole[:cut])
         with pytest.raises(ModelError, match=r"cut\.onnx"):
             PoseEngine(tmp_path / "cut.onnx", backend="openvino")
+    (tmp_path / "cut.onnx").write_bytes(b"")
+    with pytest.raises(ModelError, match="it is empty, or truncated"):
+        PoseEngine(tmp_path / "cut.onnx", backend="openvino")
     (tmp_path / "cut.onnx").write_text("<net name='not onnx' version='11'/>")
     with pytest.raises(ModelError, match="cannot be loaded as an ONNX model"):
         PoseEngine(tmp_path / "cut.onnx", backend="openvino")
