@@ -20,9 +20,10 @@ import pytest
 from media import write_picture
 from tiny_model import write_tiny_model
 
+import hpe_edge.backends.openvino as openvino_backend
 from hpe_edge import BackendError, InputError, ModelError, PoseEngine
 from hpe_edge.backends.openvino import OpenVinoBackend, find_device
-from hpe_edge.backends.openvino_library import load_openvino, said
+from hpe_edge.backends.openvino_library import said, shared_core
 from hpe_edge.cli import main
 
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
@@ -110,8 +111,7 @@ def test_a_missing_package_is_said(model: Path, monkeypatch: pytest.MonkeyPatch)
 @needs_openvino
 def test_float32_unless_asked_otherwise(model: Path) -> None:
     """Left alone, OpenVINO takes bfloat16 where the CPU has it, and moves the angles by a tenth of a degree."""
-    ov = load_openvino()
-    can = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    can = shared_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     for precision, kind in ((None, "f32"), ("fp32", "f32"), ("bf16", "bf16")):
         if precision == "bf16" and "BF16" not in can:
             continue
@@ -134,7 +134,7 @@ def test_float32_unless_asked_otherwise(model: Path) -> None:
 def test_a_precision_that_the_device_lacks_is_refused(
     model: Path, monkeypatch: pytest.MonkeyPatch, can: list[str], precision: Any, fragment: str
 ) -> None:
-    monkeypatch.setattr(load_openvino(), "Core", lambda: Core(CPU=can))
+    monkeypatch.setattr(openvino_backend, "shared_core", lambda: Core(CPU=can))
     with pytest.raises(BackendError, match=fragment):
         OpenVinoBackend(model, precision=precision)
 
@@ -142,7 +142,7 @@ def test_a_precision_that_the_device_lacks_is_refused(
 @needs_openvino
 def test_what_openvino_is_told(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     core = Core(CPU=["FP32", "BF16"], GPU_0=["FP32", "FP16"], GPU_1=["FP32", "FP16"])
-    monkeypatch.setattr(load_openvino(), "Core", lambda: core)
+    monkeypatch.setattr(openvino_backend, "shared_core", lambda: core)
     for arguments in ({}, {"threads": 3, "precision": "bf16"}, {"device": "gpu.1", "threads": 3, "precision": "fp16"}):
         assert OpenVinoBackend(model, **arguments).device == arguments.get("device", "cpu")
     cpu = {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": "NO"}
@@ -212,7 +212,7 @@ def test_a_model_that_does_not_start(model: Path, monkeypatch: pytest.MonkeyPatc
         raise RuntimeError("Exception from src/core.cpp:1:\nCheck 'x' failed at y:\nthe shape is dynamic\n")
 
     monkeypatch.setattr(Core, "compile_model", fail)
-    monkeypatch.setattr(load_openvino(), "Core", lambda: Core(NPU=["FP16"]))
+    monkeypatch.setattr(openvino_backend, "shared_core", lambda: Core(NPU=["FP16"]))
     with pytest.raises(BackendError, match=r"does not start on OpenVINO's NPU \(the shape is dynamic\)"):
         OpenVinoBackend(model, device="npu", precision="fp16")
 
@@ -284,6 +284,28 @@ def test_openvino_reports_nothing(tmp_path: Path, model: Path) -> None:
         text=True,
     )
     assert json.loads(done.stdout) == [] and not list(tmp_path.iterdir())
+
+
+CTRL_C = """
+import gc, os, signal
+from hpe_edge import PoseEngine
+engines = [PoseEngine({model!r}, backend="openvino") for _ in range(2)]
+for engine in engines:
+    engine.close()
+del engine, engines
+gc.collect()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@needs_openvino
+def test_ctrl_c_is_answered_after_engines_have_gone(model: Path) -> None:
+    """A core that goes can leave the thread a stack for signals that is freed, and the next one kills the process."""
+    done = subprocess.run([sys.executable, "-c", CTRL_C.format(model=str(model))], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
 
 
 @needs_openvino

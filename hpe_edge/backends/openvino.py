@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hpe_edge.backends.base import check_threads
 from hpe_edge.backends.names import Precision
 from hpe_edge.backends.onnx_graph import DYNAMIC_MAX_BATCH, GraphTensor, check_graph, read_spec
-from hpe_edge.backends.openvino_library import load_openvino, said
+from hpe_edge.backends.openvino_library import load_openvino, said, shared_core
 from hpe_edge.backends.rows import Rows
 from hpe_edge.errors import BackendError, InputError, ModelError
 from hpe_edge.ops import DecodeHeads
@@ -58,7 +58,7 @@ class OpenVinoBackend:
         """
         check_threads(threads)
         self._ov = load_openvino()
-        self._core = self._ov.Core()
+        self._core = shared_core()
         self._name = find_device(self._core.available_devices, device)
         self.device = device.lower()
         self.runtime = f"OpenVINO in {precision}"
@@ -95,7 +95,7 @@ class OpenVinoBackend:
 
     def close(self) -> None:
         """Free the model; its memory goes with the last context."""
-        del self._compiled, self._graph, self._core
+        del self._compiled, self._graph
 
     def _compile(self) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""The openvino package: imported when it is asked for, and without its reports on usage."""
+"""The openvino package: imported when it is asked for, without its reports on usage, and one core of it for all."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hpe_edge.errors import BackendError
 _REPORTS = "openvino_telemetry"
 _ABSENT = object()
 _lock = threading.Lock()
+_cores: list[Any] = []
 
 
 def load_openvino() -> Any:
@@ -39,6 +40,23 @@ def load_openvino() -> Any:
                 del sys.modules[_REPORTS]
             else:
                 sys.modules[_REPORTS] = before  # type: ignore[assignment]
+
+
+def shared_core() -> Any:
+    """OpenVINO's core, the same for all engines and to the end of the process.
+
+    With its first model for the CPU a core gives the thread another stack for signals, and takes it back when it goes.
+    Of two cores that go in the order in which they came, the second gives the thread the first one's again, which is
+    freed by then: the next Ctrl-C ends the process with a segmentation fault (found with 2026.4).
+
+    Raises:
+        BackendError: see :func:`load_openvino`.
+    """
+    ov = load_openvino()
+    with _lock:
+        if not _cores:
+            _cores.append(ov.Core())
+        return _cores[0]
 
 
 def said(error: Exception) -> str:

@@ -28,7 +28,7 @@ from export.reduce import poses_as_written
 from hpe_edge.backends.names import Precision
 from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
 from hpe_edge.backends.openvino import OpenVinoBackend
-from hpe_edge.backends.openvino_library import load_openvino
+from hpe_edge.backends.openvino_library import shared_core
 from hpe_edge.poses import Poses
 from hpe_edge.samples import BOXES, FOLDER
 
@@ -68,7 +68,7 @@ def test_float32_is_float32(network: tuple[Path, Where]) -> None:
 
 
 def test_bfloat16_is_not_and_is_said_so(network: tuple[Path, Where]) -> None:
-    if "BF16" not in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "BF16" not in shared_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this CPU has no bfloat16")
     path, where = network
     reference, faces = seen_by(path, where)
