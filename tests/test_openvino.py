@@ -290,10 +290,9 @@ CTRL_C = """
 import gc, os, signal
 from hpe_edge import PoseEngine
 engines = [PoseEngine({model!r}, backend="openvino") for _ in range(2)]
-for engine in engines:
-    engine.close()
-del engine, engines
-gc.collect()
+while engines:
+    engines.pop(0).close()
+    gc.collect()
 try:
     os.kill(os.getpid(), signal.SIGINT)
 except KeyboardInterrupt:
