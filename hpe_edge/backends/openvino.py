@@ -89,8 +89,8 @@ class OpenVinoBackend:
         """
         # What is compiled runs one request at a time. With all cores for each, another could do no better.
         with self._lock:
-            first, self._taken = not self._taken, True
-        compiled = self._compiled if first or not self._callers_apart else self._compile()
+            compiled = self._compile() if self._taken and self._callers_apart else self._compiled
+            self._taken = True
         return OpenVinoContext(self._ov, compiled, self.spec, self._columns, self.max_batch, self.fixed_batch)
 
     def close(self) -> None:
