@@ -69,7 +69,13 @@ def run_command(args: argparse.Namespace) -> int:
         with StopSignals() as stop:  # from the first temporary file to the last
             try:
                 window = _open_outputs(outputs, args, source, watch)
-                with PoseEngine(args.model, device=args.device, threads=share.pose_threads) as engine:
+                with PoseEngine(
+                    args.model,
+                    device=args.device,
+                    backend=args.backend,
+                    threads=share.pose_threads,
+                    precision=args.precision,
+                ) as engine:
                     if source.kind == "video":
                         engine.warmup(WARMUP_FACES)
                     memory_s = _memory_s(source, args.detect_every)

@@ -341,7 +341,7 @@ def test_a_build_without_cuda(
 def test_what_crop_on_needs(onnx_file: Path) -> None:
     with pytest.raises(InputError, match="crop_on must be one of cpu, cuda, got 'gpu'"):
         PoseEngine(onnx_file, crop_on="gpu")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="network on a GPU"):
+    with pytest.raises(InputError, match="network on an NVIDIA GPU"):
         PoseEngine(onnx_file, crop_on="cuda")
     with (
         PoseEngine(onnx_file, crop_on="cpu") as engine,

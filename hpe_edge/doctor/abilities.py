@@ -58,6 +58,7 @@ def abilities(has: Findings) -> list[Ability]:
     files = [*run, *_opencv(has)]
     table: list[tuple[str, str, list[Lack]]] = [
         ("run models on the CPU", 'PoseEngine("model.onnx")', run),
+        ("run models by OpenVINO", 'PoseEngine("model.onnx", backend="openvino")', [*_native(has), *_openvino(has)]),
         ("run models on a GPU by CUDA", 'PoseEngine("model.onnx", device="cuda")', cuda),
         (
             "run them by TensorRT in ONNX Runtime",
@@ -92,6 +93,16 @@ def _onnx_runtime(has: Findings) -> list[Lack]:
     if finding.status == "missing":
         return [Lack("ONNX Runtime is not installed", ("pip install onnxruntime",))]
     return [Lack(finding.text, (*_uninstall(finding), "pip install onnxruntime"))]
+
+
+def _openvino(has: Findings) -> list[Lack]:
+    finding = has["openvino"]
+    if finding.found:
+        return []
+    if finding.status == "missing":
+        return [Lack("OpenVINO is not installed", ("pip install openvino",))]
+    again = ("pip uninstall -y openvino", "pip install openvino") if finding.facts.get("packages") else ()
+    return [Lack(finding.text, again)]
 
 
 def _gpu(has: Findings) -> list[Lack]:
