@@ -9,7 +9,19 @@ from pathlib import Path
 
 import cv2
 
-from benchmarks import accuracy, card, endurance, engine, ops, pipeline, precision, rectification, smoothing
+from benchmarks import (
+    accuracy,
+    cameras,
+    card,
+    cuda,
+    endurance,
+    engine,
+    ops,
+    pipeline,
+    precision,
+    rectification,
+    smoothing,
+)
 from benchmarks.environment import environment
 from benchmarks.report import document, heading, table, verdicts
 from benchmarks.suite import Suite
@@ -22,11 +34,13 @@ SUITES: tuple[Suite, ...] = (
     engine.SUITE,
     pipeline.SUITE,
     endurance.SUITE,
+    cameras.SUITE,
     accuracy.SUITE,
     card.SUITE,
     precision.SUITE,
     rectification.SUITE,
     smoothing.SUITE,
+    cuda.SUITE,
 )
 
 _EPILOG = """\
@@ -38,11 +52,13 @@ examples:
   python -m benchmarks engine --model model.onnx --json engine.json
   python -m benchmarks pipeline --detector yunet.onnx --video clip.mp4
   python -m benchmarks endurance --video clip.mp4
+  python -m benchmarks cameras --video clip.mp4 --boxes boxes.csv
   python -m benchmarks accuracy --model model.onnx --labels photos/labels.csv
   python -m benchmarks card --labels photos/labels.csv --detectors haar yunet.onnx --plot calibration.png
   python -m benchmarks precision --forms model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
   python -m benchmarks rectification --model model.onnx --labels photos/labels.csv
   python -m benchmarks smoothing --records poses.csv --plot smoothing.png
+  python -m benchmarks cuda --json gpu.json
 """
 
 

@@ -1,9 +1,10 @@
 """The suite ``precision``: what FP16 and INT8 do to a model, on labelled photos, and to its size and time on this CPU.
 
-Each form runs as :class:`hpe_edge.PoseEngine` runs it, on a CPU that computes FP16 in float32; the figures of the
-file's own gate, with every FP16 result rounded, stand beside these. A reduced file must be made from the float32 file
-it is held against, which its spec says. Times are of the network alone, one face, one thread: they say nothing about a
-GPU, for which these graphs are laid out.
+Each file runs as :class:`hpe_edge.PoseEngine` runs it: by ONNX Runtime, which computes FP16 in float32 on a CPU, and
+if asked for by OpenVINO, too, held against ONNX Runtime on the float32 file. The figures of the file's own gate, with
+each FP16 result rounded, stand beside these. A reduced file must be made from the float32 file that it is held
+against, as its spec says. Times are of the network alone, one face, one thread: they say nothing about a GPU, for
+which these graphs are laid out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +23,20 @@ from benchmarks.accuracy import COLUMNS, QUICK_PHOTOS, read_labels, read_photo
 from benchmarks.suite import BudgetLine, Suite
 from benchmarks.timing import Alternative, Case, Effort, Result, measure
 from hpe_edge import InputError, PoseEngine, Poses
+from hpe_edge.backends.names import Precision
 from hpe_edge.geometry import geodesic_deg, wrap_deg
 
 LARGEST_ERROR_GROWTH_DEG = 0.10
 LARGEST_INT8_CHANGE_DEG = 0.7
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A file and how it is run; ``label`` tells it from the others of its network."""
+
+    label: str
+    path: Path
+    engine: PoseEngine
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +56,14 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help=f"columns {','.join(COLUMNS)}: boxes in pixels, angles in degrees; the photos lie beside the file",
     )
+    parser.add_argument(
+        "--openvino",
+        nargs="+",
+        choices=get_args(Precision),
+        default=[],
+        metavar="PRECISION",
+        help=f"run every file by OpenVINO, too, in each of these: {', '.join(get_args(Precision))}",
+    )
 
 
 def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
@@ -51,69 +72,82 @@ def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
         names, boxes, labels = names[:QUICK_PHOTOS], boxes[:QUICK_PHOTOS], labels[:QUICK_PHOTOS]
     photos = [read_photo(args.labels.parent / name) for name in names]
     for paths in args.forms:
-        yield from _network(paths, photos, boxes, labels, effort)
+        yield from _network(paths, args.openvino, photos, boxes, labels, effort)
 
 
 def _network(
     paths: Sequence[Path],
+    openvino: Sequence[Precision],
     photos: Sequence[NDArray[np.uint8]],
     boxes: NDArray[np.float32],
     labels: NDArray[np.float64],
     effort: Effort,
 ) -> Iterator[Result]:
-    engines = [PoseEngine(path, threads=1) for path in paths]
+    forms: list[_Form] = []
     try:
-        _check_forms(paths, engines)
-        timed = measure(_case(paths, engines, photos[0], boxes[:1]), effort)
-        reference = _poses(engines[0], photos, boxes)
-        for path, engine in zip(paths, engines, strict=True):
-            poses = _poses(engine, photos, boxes)
-            form: dict[str, str | int] = {"file": path.stem, "numbers": engine.spec.numbers, "photos": len(photos)}
-            parameters: dict[str, str | int] = {**timed.parameters, **form}
-            if engine.spec.reductions:
-                step = engine.spec.reductions[-1]
+        for path in paths:
+            forms.append(_Form(path.stem, path, PoseEngine(path, threads=1)))
+        _check_forms(forms)
+        for precision in openvino:
+            for path in paths:
+                engine = PoseEngine(path, backend="openvino", precision=precision, threads=1)
+                forms.append(_Form(f"{path.stem}, OpenVINO in {precision}", path, engine))
+        timed = measure(_case(forms, photos[0], boxes[:1]), effort)
+        reference = _poses(forms[0].engine, photos, boxes)
+        for form in forms:
+            spec, poses = form.engine.spec, _poses(form.engine, photos, boxes)
+            parameters: dict[str, str | int] = {
+                **timed.parameters,
+                "file": form.path.stem,
+                "form": form.label,
+                "numbers": spec.numbers,
+                "photos": len(photos),
+            }
+            if spec.reductions:
+                step = spec.reductions[-1]
                 parameters |= {"ranges": step.ranges, "layers in float32": len(step.kept)}
             figures = _figures(poses, reference, labels)
-            figures["bytes"] = path.stat().st_size
-            if engine.spec.reductions and (gate := engine.spec.gate):
+            figures["bytes"] = form.path.stat().st_size
+            if spec.reductions and (gate := spec.gate):
                 figures |= {"gate_faces": gate.faces, "gate_mean_deg": gate.mean_deg, "gate_p99_deg": gate.p99_deg}
                 figures["gate_worst_deg"] = gate.worst_deg
             yield Result("precision", parameters, figures=figures)
         yield timed
     finally:
-        for engine in engines:
-            engine.close()
+        for form in forms:
+            form.engine.close()
 
 
-def _check_forms(paths: Sequence[Path], engines: Sequence[PoseEngine]) -> None:
-    first = hashlib.sha256(paths[0].read_bytes()).hexdigest()
-    if engines[0].spec.reductions:
-        raise InputError(f"{paths[0]} is not float32; name the float32 file first")
-    for path, engine in zip(paths[1:], engines[1:], strict=True):
-        steps = engine.spec.reductions
-        if not steps or steps[0].sha256 != first:
-            raise InputError(f"{path} was not made from {paths[0]}; make it with python -m export.fp16 or export.int8")
+def _check_forms(forms: Sequence[_Form]) -> None:
+    first = forms[0]
+    sha256 = hashlib.sha256(first.path.read_bytes()).hexdigest()
+    if first.engine.spec.reductions:
+        raise InputError(f"{first.path} is not float32; name the float32 file first")
+    for form in forms[1:]:
+        steps = form.engine.spec.reductions
+        if not steps or steps[0].sha256 != sha256:
+            raise InputError(
+                f"{form.path} was not made from {first.path}; make it with python -m export.fp16 or export.int8"
+            )
 
 
-def _case(
-    paths: Sequence[Path], engines: Sequence[PoseEngine], photo: NDArray[np.uint8], box: NDArray[np.float32]
-) -> Case:
+def _case(forms: Sequence[_Form], photo: NDArray[np.uint8], box: NDArray[np.float32]) -> Case:
     contexts = []
-    for engine in engines:
-        context = engine._backend.context()
-        engine._crop(photo, box, context.input(1))
+    for form in forms:
+        context = form.engine._backend.context()
+        form.engine._crop(photo, box, context.input(1))
         contexts.append(context)
     alternatives = [
         Alternative(
-            path.stem,
+            form.label,
             "the network's run on one face, input ready",
             lambda context=context: context.run(1),  # type: ignore[misc]
             lambda outputs: {},
             {},
         )
-        for path, context in zip(paths, contexts, strict=True)
+        for form, context in zip(forms, contexts, strict=True)
     ]
-    spec = engines[0].spec
+    spec = forms[0].engine.spec
     parameters: dict[str, str | int] = {"model": spec.architecture, "size": spec.input.size}
     return Case("network", parameters, alternatives)
 
@@ -148,11 +182,11 @@ def _budget(results: Sequence[Result]) -> list[BudgetLine]:
         if result.name != "precision":
             continue
         error, numbers = result.figures["mean_mae_deg"] or 0.0, result.parameters["numbers"]
-        if numbers == "fp32":
+        what = str(result.parameters["form"])
+        if numbers == "fp32" and what == result.parameters["file"]:
             before = error
             continue
         growth, change = error - before, result.figures["change_mean_deg"] or 0.0
-        what = str(result.parameters["file"])
         limit = f"<= {LARGEST_ERROR_GROWTH_DEG:g} degrees from float32's"
         met = abs(growth) <= LARGEST_ERROR_GROWTH_DEG
         lines.append(BudgetLine(f"{what}: mean absolute error", limit, f"{growth:+.3f} degrees", met))

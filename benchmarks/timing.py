@@ -24,9 +24,6 @@ from hpe_edge.errors import HpeEdgeError
 
 Answer = Mapping[str, NDArray[Any]]
 
-_SHORTEST_RUN_NS = 20_000  # the clock costs about 50 ns; this keeps it below one percent
-_MOST_CALLS_PER_RUN = 64
-
 
 class WrongAnswerError(HpeEdgeError, RuntimeError):
     """Two alternatives do not answer alike, so their times say nothing."""
@@ -47,6 +44,32 @@ class Effort:
     most_runs: int
     warmup_seconds: float
 
+
+@dataclass(frozen=True)
+class Clock:
+    """What times calls.
+
+    Attributes:
+        elapsed_ns: how long so many calls in a row take.
+        shortest_run_ns: below that, reading the clock would count.
+        most_calls_per_run: whatever their time.
+    """
+
+    elapsed_ns: Callable[[Callable[[], Any], int], int]
+    shortest_run_ns: int
+    most_calls_per_run: int
+
+
+def _elapsed_ns(call: Callable[[], Any], count: int) -> int:
+    clock = time.perf_counter_ns
+    start = clock()
+    for _ in repeat(None, count):
+        call()
+    return clock() - start
+
+
+# The clock costs about 50 ns; this keeps it below one percent.
+HOST_CLOCK = Clock(_elapsed_ns, shortest_run_ns=20_000, most_calls_per_run=64)
 
 FULL = Effort(seconds=2.0, least_runs=15, most_runs=2000, warmup_seconds=0.02)
 QUICK = Effort(seconds=0.0, least_runs=3, most_runs=3, warmup_seconds=0.0)
@@ -141,7 +164,7 @@ class Result:
         return next(row for row in self.rows if row.name == name)
 
 
-def measure(case: Case, effort: Effort) -> Result:
+def measure(case: Case, effort: Effort, clock: Clock = HOST_CLOCK) -> Result:
     """Compare the answers, then time the alternatives.
 
     Raises:
@@ -149,11 +172,11 @@ def measure(case: Case, effort: Effort) -> Result:
     """
     differences = compare(case)
     with _no_garbage_collection():
-        fastest_ns = [_warm_up(alternative.call, effort.warmup_seconds) for alternative in case.alternatives]
-        calls_per_run = [min(math.ceil(_SHORTEST_RUN_NS / ns), _MOST_CALLS_PER_RUN) for ns in fastest_ns]
+        fastest_ns = [_warm_up(alternative.call, effort.warmup_seconds, clock) for alternative in case.alternatives]
+        calls_per_run = [min(math.ceil(clock.shortest_run_ns / ns), clock.most_calls_per_run) for ns in fastest_ns]
         round_seconds = sum((1 + calls) * ns for calls, ns in zip(calls_per_run, fastest_ns, strict=True)) / 1e9
         runs = min(max(int(effort.seconds / round_seconds), effort.least_runs), effort.most_runs)
-        times_us = _time([alternative.call for alternative in case.alternatives], runs, calls_per_run)
+        times_us = _time([alternative.call for alternative in case.alternatives], runs, calls_per_run, clock)
     rows = [
         Row(
             alternative.name,
@@ -220,36 +243,25 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _warm_up(call: Callable[[], Any], seconds: float) -> int:
+def _warm_up(call: Callable[[], Any], seconds: float, clock: Clock) -> int:
     """Call until ``seconds`` are over, at least three times; the fastest call in nanoseconds."""
     end = time.perf_counter_ns() + seconds * 1e9
-    fastest = _once(call)
-    for _ in range(2):
-        fastest = min(fastest, _once(call))
+    fastest = min(clock.elapsed_ns(call, 1) for _ in range(3))
     while time.perf_counter_ns() < end:
-        fastest = min(fastest, _once(call))
-    return fastest
+        fastest = min(fastest, clock.elapsed_ns(call, 1))
+    return max(fastest, 1)
 
 
-def _once(call: Callable[[], Any]) -> int:
-    start = time.perf_counter_ns()
-    call()
-    return max(time.perf_counter_ns() - start, 1)
-
-
-def _time(calls: Sequence[Callable[[], Any]], runs: int, calls_per_run: Sequence[int]) -> NDArray[np.float64]:
+def _time(
+    calls: Sequence[Callable[[], Any]], runs: int, calls_per_run: Sequence[int], clock: Clock
+) -> NDArray[np.float64]:
     """Microseconds per call, ``[alternatives, runs]``."""
-    clock = time.perf_counter_ns
     taken = np.empty((len(calls), runs))
     rng = np.random.default_rng(0)
     for run in range(runs):
         for index in rng.permutation(len(calls)).tolist():
-            call = calls[index]
-            call()
-            start = clock()
-            for _ in repeat(None, calls_per_run[index]):
-                call()
-            taken[index, run] = clock() - start
+            calls[index]()
+            taken[index, run] = clock.elapsed_ns(calls[index], calls_per_run[index])
     return taken / (1e3 * np.array(calls_per_run)[:, None])
 
 

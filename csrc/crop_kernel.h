@@ -1,8 +1,8 @@
 // The CUDA launch of crop_normalize: all faces of all frames at once.
 //
-// A block owns a tile of one face: up to kMaxRows rows of up to kMaxColumns outputs. Its first thread finds the window,
-// then the threads work out the taps of the tile's rows and columns, which cost double precision and are shared. What
-// follows depends on the filter:
+// A block owns a tile of one face: up to kMaxRows rows of up to kMaxColumns outputs. Its first thread finds the tile
+// and the window, then the threads work out the taps of the tile's rows and columns, which cost double precision and
+// are shared. What follows depends on the filter:
 //   direct  Each thread owns runs of kRun outputs and reads their taps from the frame: 2 x 2 pixels when nothing is
 //           widened.
 //   staged  Where antialiasing widens the filter, an output has hundreds of taps and neighbours share most of them. The
@@ -97,7 +97,14 @@ struct CropBody {
     static constexpr int kMaxColumns = 256;
     static constexpr int kRoom = kStaged ? 4096 : 1;  // floats
 
+    // What a block owns. It is shared because every thread would otherwise keep it in registers, of which there are too
+    // few: they spilled.
+    struct Tile {
+        int face, row, column, rows, columns;
+    };
+
     struct Shared {
+        Tile tile;
         Axis xs, ys;
         int lowest, pixels;  // columns of the frame that the tile reads
         int rows_at_once;    // output rows that are staged together; 0: direct
@@ -123,29 +130,23 @@ struct CropBody {
     }
 
     HPE_HD_METHOD void phase(int phase, int block, int thread, Shared& s) const {
-        const Tile tile = tile_of(block);
         if (phase == 0) {
-            if (thread == 0) plan(tile, s);
+            if (thread == 0) plan(block, s);
         } else if (phase == 1) {
-            share_taps(tile, thread, s);
+            share_taps(thread, s);
         } else {
-            const FrameRecord& record = faces[tile.face].frame;
-            switch (static_cast<PixelFormat>(record.format)) {
+            switch (static_cast<PixelFormat>(faces[s.tile.face].frame.format)) {
                 case PixelFormat::kColor:
-                    return fill_tile<PixelFormat::kColor>(phase - 2, tile, thread, s);
+                    return fill_tile<PixelFormat::kColor>(phase - 2, thread, s);
                 case PixelFormat::kGray8:
-                    return fill_tile<PixelFormat::kGray8>(phase - 2, tile, thread, s);
+                    return fill_tile<PixelFormat::kGray8>(phase - 2, thread, s);
                 case PixelFormat::kNv12:
-                    return fill_tile<PixelFormat::kNv12>(phase - 2, tile, thread, s);
+                    return fill_tile<PixelFormat::kNv12>(phase - 2, thread, s);
             }
         }
     }
 
 private:
-    struct Tile {
-        int face, row, column, rows, columns;
-    };
-
     HPE_HD_METHOD Tile tile_of(int block) const {
         const int across = columns_of_tiles(), tiles = bands() * across;
         const int at = block % tiles;
@@ -154,7 +155,8 @@ private:
                 lesser(tile_columns, input.size - column)};
     }
 
-    HPE_HD_METHOD void plan(const Tile& tile, Shared& s) const {
+    HPE_HD_METHOD void plan(int block, Shared& s) const {
+        const Tile tile = s.tile = tile_of(block);
         const BoxFace& face = faces[tile.face];
         const Window window = crop_window(face.box, crop, face.frame.width, face.frame.height);
         s.xs = make_axis(window.x, window.cut_x, input.size, crop.antialias);
@@ -167,7 +169,8 @@ private:
         if (s.pixels > 0) s.rows_at_once = lesser(kRoom / 3 / s.pixels, tile_rows);
     }
 
-    HPE_HD_METHOD void share_taps(const Tile& tile, int thread, Shared& s) const {
+    HPE_HD_METHOD void share_taps(int thread, Shared& s) const {
+        const Tile tile = s.tile;
         const FrameRecord& frame = faces[tile.face].frame;
         for (int i = thread; i < tile.columns + tile.rows; i += kThreads) {
             if (i < tile.columns)
@@ -178,7 +181,8 @@ private:
     }
 
     template <PixelFormat kFormat>
-    HPE_HD_METHOD void fill_tile(int step, const Tile& tile, int thread, Shared& s) const {
+    HPE_HD_METHOD void fill_tile(int step, int thread, Shared& s) const {
+        const Tile tile = s.tile;
         const FrameRecord& record = faces[tile.face].frame;
         const Frame frame = frame_of(record);
         const Bgr fill = fill_of(crop, record.swap_colors != 0);

@@ -2,8 +2,9 @@
 
     python examples/cupy_frames.py model.onnx
 
-CuPy names its current stream, and the copy to the host is made on that one: no other work is waited for. So call the
-engine where the stream is current. Needs cupy and cuda-bindings. Not run on a GPU here.
+CuPy names its current stream, and only the work on that one is waited for: call the engine where the stream is current.
+An engine on the same GPU cuts faces out there; for one on the CPU the frame is copied to the host. Needs cupy and
+cuda-bindings. Not run on a GPU here.
 """
 
 import sys

@@ -2,7 +2,7 @@
 
     python examples/dlpack_frames.py model.onnx
 
-On the CPU the memory is taken where it lies; on a GPU it is copied to the host once its library has made CUDA's default
+The memory is taken where it lies, on the CPU and on the engine's GPU, there once its library has made CUDA's default
 stream wait for the work on it, for which cuda-bindings is needed. Not run on a GPU here.
 """
 

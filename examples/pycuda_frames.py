@@ -3,8 +3,9 @@
     python examples/pycuda_frames.py model.onnx
     python examples/pycuda_frames.py model.engine     runs in PyCUDA's context, for that is current
 
-PyCUDA does not say which stream wrote an array, so all work in the array's context is waited for before the copy to the
-host. The context that is current stays so. Needs pycuda and cuda-bindings. Not run on a GPU here.
+PyCUDA does not say which stream wrote an array, so all work in the array's context is waited for. An engine that was
+made in that context cuts faces out there; others copy the frame to the host. The context that is current stays so.
+Needs pycuda and cuda-bindings. Not run on a GPU here.
 """
 
 import sys

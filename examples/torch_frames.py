@@ -2,8 +2,9 @@
 
     python examples/torch_frames.py model.onnx
 
-A CUDA tensor is copied to the host, after all work of its GPU's context; a CPU tensor is taken where it lies. Needs
-torch, and cuda-bindings for the GPU. Not run on a GPU here.
+A tensor is taken where it lies: on the GPU by an engine there, once torch's current stream has written it, and on the
+CPU. For an engine on the CPU a CUDA tensor is copied to the host. Needs torch, and cuda-bindings for the GPU.
+Not run on a GPU here.
 """
 
 import sys

@@ -11,7 +11,9 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
+from hpe_edge.backends.names import BackendName, Precision
 from hpe_edge.console import drop_unsaid, prepare, show
 from hpe_edge.errors import BackendError, HpeEdgeError, InputError
 from hpe_edge.version import __version__
@@ -331,7 +333,24 @@ def _add_run_arguments(run: argparse.ArgumentParser) -> None:
     other.add_argument("--frames", type=_whole, metavar="N", help="end after N frames")
     other.add_argument("--raw", metavar="WxH[@FPS]", help="size and rate of raw frames on standard input")
     other.add_argument("--pixels", metavar="FORMAT", help="theirs: bgr24 (default), rgb24, gray8 or nv12")
-    other.add_argument("--device", help="cpu, cuda or cuda:INDEX; default: cpu for .onnx, cuda for .engine")
+    other.add_argument(
+        "--device",
+        help="cpu, cuda or cuda:INDEX, with --backend openvino its gpu, gpu.INDEX or npu, too; default: cpu for .onnx, "
+        "cuda for .engine",
+    )
+    other.add_argument(
+        "--backend",
+        choices=get_args(BackendName),
+        metavar="NAME",
+        help=f"what runs the model: {', '.join(get_args(BackendName))}; default: onnxruntime for .onnx, tensorrt for "
+        ".engine",
+    )
+    other.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        metavar="NAME",
+        help=f"what openvino computes in: {', '.join(get_args(Precision))}; default: fp32",
+    )
     other.add_argument("--threads", type=_threads, metavar="N", help="cores to share out; default: all")
 
 

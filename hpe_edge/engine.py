@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.backends.base import Backend, Context
+from hpe_edge.backends.names import BackendName, Precision
 from hpe_edge.backends.plan_file import SUFFIXES
 from hpe_edge.camera import Camera
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
@@ -31,7 +32,6 @@ from hpe_edge.spec import Crop, ModelSpec
 if TYPE_CHECKING:
     from hpe_edge.backends.cuda import Device
 
-BackendName = Literal["onnxruntime", "onnxruntime-tensorrt", "tensorrt"]
 CropDevice = Literal["cpu", "cuda"]
 Timer = Callable[[str], AbstractContextManager[object]]
 
@@ -60,16 +60,19 @@ class PoseEngine:
         crop: Crop | None = None,
         threads: int | None = None,
         crop_on: CropDevice | None = None,
+        precision: Precision | None = None,
     ) -> None:
         """Load a model.
 
         Args:
             model: an ONNX file made by ``python -m export.onnx``, or a TensorRT engine by ``python -m export.trt``.
                 None: the embedded one, a small network whose card is ``hpe_edge/models/README.md``.
-            device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; None: the first GPU where TensorRT runs it, else the CPU.
+            device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; with OpenVINO one of its own, in any case, such as
+                ``"gpu"``, ``"gpu.1"`` or ``"npu"``. None: the first GPU where TensorRT runs it, else the CPU.
             backend: what runs it: ``"onnxruntime"`` or ``"onnxruntime-tensorrt"`` an ONNX file, the latter on a GPU by
                 TensorRT, which builds an engine the first time (minutes; kept in the user's cache folder);
-                ``"tensorrt"`` an engine. None: ONNX Runtime or TensorRT, as the file's extension says.
+                ``"openvino"`` an ONNX file; ``"tensorrt"`` an engine. None: ONNX Runtime or TensorRT, as the file's
+                extension says.
             crop: what is cut out around a box, in place of the model's own. The best margins also depend on how tightly
                 the detector's boxes fit.
             threads: CPU threads that one call may use; None leaves it to the backend (all cores). An engine uses none.
@@ -78,17 +81,21 @@ class PoseEngine:
                 a frame. None: on the GPU if the frame is in its memory, which on a Jetson includes
                 :meth:`frame_buffer`, else on the CPU. A build without CUDA then fetches frames; ``hpe-edge doctor``
                 says which build this is.
+            precision: what OpenVINO computes floating point in: ``"fp32"``, which None means, too, ``"bf16"`` or
+                ``"fp16"``, where the device has it. Elsewhere the file says it, see ``export.fp16``; INT8 is the file's
+                to say everywhere.
 
         Raises:
             ModelNotFoundError: no such file.
             ModelError: the file is not a model, has no spec or a newer one, or spec and graph disagree.
-            BackendError: the device is not to be had here; the message says what to install.
+            BackendError: the device, backend or precision is not to be had here; the message says what to install.
+            InputError: arguments that do not go together.
         """
         if crop is not None and not isinstance(crop, Crop):
             raise InputError(f"crop must be a hpe_edge.Crop, got {type(crop).__name__}")
         if crop_on not in (None, *get_args(CropDevice)):
             raise InputError(f"crop_on must be one of {', '.join(get_args(CropDevice))}, got {crop_on!r}")
-        self._backend = _load(_model_path(model), device, backend, threads)
+        self._backend = _load(_model_path(model), device, backend, threads, precision)
         self.spec: ModelSpec = self._backend.spec
         self.crop: Crop = crop or self.spec.crop
         self.device: str = self._backend.device
@@ -286,7 +293,9 @@ class PoseEngine:
         """
         gpu = self._backend.gpu
         if gpu is None:
-            raise BackendError(f"a frame buffer is for engines on a GPU; this one runs on {self.device}, use np.empty")
+            raise BackendError(
+                f"a frame buffer is for engines on an NVIDIA GPU; this one runs on {self.device}, use np.empty"
+            )
         with gpu:
             return gpu.pinned_for_long((height, width, 3), np.uint8)
 
@@ -312,7 +321,8 @@ class PoseEngine:
         self.close()
 
     def __repr__(self) -> str:
-        return f"PoseEngine({self.spec.architecture}, {self.spec.input.size}x{self.spec.input.size}, {self.device})"
+        size = self.spec.input.size
+        return f"PoseEngine({self.spec.architecture}, {size}x{size}, {self._backend.runtime} on {self.device})"
 
 
 def _batches(parts: Sequence[_Part], most: int) -> Iterator[list[_Part]]:
@@ -360,8 +370,8 @@ def _cropping_gpu(backend: Backend, crop_on: CropDevice | None) -> Device | None
     if crop_on == "cpu" or (backend.gpu is None and crop_on is None):
         return None
     if backend.gpu is None:
-        if backend.device == "cpu":
-            raise InputError("crop_on='cuda' needs the network on a GPU, too: give device='cuda'")
+        if not backend.device.startswith("cuda"):
+            raise InputError("crop_on='cuda' needs the network on an NVIDIA GPU, too: give device='cuda'")
         raise BackendError(
             "crop_on='cuda' needs cuda-bindings that suit the driver; `hpe-edge doctor` says what is missing"
         )
@@ -376,13 +386,28 @@ def _cropping_gpu(backend: Backend, crop_on: CropDevice | None) -> Device | None
     return None
 
 
-def _load(path: Path, device: str | None, backend: BackendName | None, threads: int | None) -> Backend:
+def _load(
+    path: Path, device: str | None, backend: BackendName | None, threads: int | None, precision: Precision | None
+) -> Backend:
     engine = path.suffix.lower() in SUFFIXES
     if backend not in (None, *get_args(BackendName)):
         raise InputError(f"backend must be one of {', '.join(get_args(BackendName))}, got {backend!r}")
     if backend is not None and engine != (backend == "tensorrt"):
         remedy = "it runs with backend='tensorrt'" if engine else f"build an engine: python -m export.trt {path}"
         raise InputError(f"backend={backend!r} does not run {path}; {remedy}")
+    if precision not in (None, *get_args(Precision)):
+        raise InputError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}")
+    if backend == "openvino":
+        from hpe_edge.backends.openvino import OpenVinoBackend
+
+        return OpenVinoBackend(
+            path, device="cpu" if device is None else device, threads=threads, precision=precision or "fp32"
+        )
+    if precision is not None:
+        raise InputError(
+            f"precision={precision!r} is for backend='openvino'; the others compute in what the file has, which "
+            "python -m export.fp16 and export.int8 change"
+        )
     if engine:
         from hpe_edge.backends.tensorrt import load_engine
 

@@ -72,7 +72,13 @@ def run_command(args: argparse.Namespace) -> int:
                 window = _open_outputs(outputs, args, source, watch)
                 if args.model is None:
                     _say(f"model: {DEFAULT_NAME}")
-                with PoseEngine(args.model, device=args.device, threads=share.pose_threads) as engine:
+                with PoseEngine(
+                    args.model,
+                    device=args.device,
+                    backend=args.backend,
+                    threads=share.pose_threads,
+                    precision=args.precision,
+                ) as engine:
                     if source.kind == "video":
                         engine.warmup(WARMUP_FACES)
                     memory_s = _memory_s(source, args.detect_every)

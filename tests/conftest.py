@@ -1,13 +1,16 @@
-"""What all tests share: where the data lies, and the instruction sets to run over."""
+"""What all tests share: where the data lies, and the backends to run over."""
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from loading import Load
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -40,3 +43,13 @@ def data() -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(params=["onnxruntime", "openvino"])
+def load(request: pytest.FixtureRequest) -> Load:
+    """PoseEngine, once for each backend that runs ONNX files on the CPU."""
+    from hpe_edge import PoseEngine
+
+    if importlib.util.find_spec(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    return functools.partial(PoseEngine, backend=request.param)

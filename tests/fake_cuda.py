@@ -10,6 +10,7 @@ import ctypes
 import enum
 import sys
 import threading
+import time
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -69,6 +70,7 @@ class FakeCuda:
         self.integrated = False
         self.copied_bytes = 0
         self._events: dict[int, tuple[Stream, int] | None] = {}  # stream and how much of its work is waited for
+        self._reached: dict[int, float] = {}  # when the stream got to an event that takes the time
         self.used = 0
         self._next = 1000
         self._contexts: dict[int, int] = {}  # context -> device
@@ -277,32 +279,40 @@ class FakeCuda:
 
         def cudaMemcpyAsync(dst: int, src: int, count: int, kind: int, stream: Handle) -> tuple[cudaError_t]:
             self.copied_bytes += count
-            self.check_range(dst, count, kind == 1)
+            self.check_range(dst, count, kind != 2)
             if kind == 1 and not self.knows(src):  # pageable memory is read before the call returns
                 content = ctypes.string_at(src, count)
                 self.enqueue(stream, lambda: ctypes.memmove(dst, content, count))
                 return (ok,)
-            self.check_range(src, count, kind == 2)
+            self.check_range(src, count, kind != 1)
             self.enqueue(stream, lambda: ctypes.memmove(dst, src, count))
             return (ok,)
 
         def cudaEventCreateWithFlags(flags: int) -> tuple[cudaError_t, Handle]:
             self._need_context()
-            assert flags == 2, "an event that takes the time"
+            assert flags in (0, 2)
             event = self._handle()
             self._events[event] = None
+            if flags == 0:
+                self._reached[event] = 0.0
             return ok, event
 
         def cudaEventDestroy(event: Handle) -> tuple[cudaError_t]:
             self._need_context()
             del self._events[event]
+            self._reached.pop(event, None)
             return (ok,)
 
         def cudaEventRecord(event: Handle, stream: int) -> tuple[cudaError_t]:
             self._need_context()
             at = self._streams.setdefault(int(stream), Stream())
             self._events[event] = (at, len(at.queue))
+            if event in self._reached:
+                at.queue.append(lambda: self._reached.update({event: time.perf_counter()}))
             return (ok,)
+
+        def cudaEventElapsedTime(start: Handle, end: Handle) -> tuple[cudaError_t, float]:
+            return ok, 1e3 * (self._reached[end] - self._reached[start])
 
         def cudaStreamWaitEvent(stream: Handle, event: Handle, flags: int) -> tuple[cudaError_t]:
             recorded = self._events[event]
@@ -355,7 +365,7 @@ class FakeCuda:
             return (ok,)
 
         modes = types.SimpleNamespace(cudaStreamCaptureModeThreadLocal=1)
-        kinds = types.SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2)
+        kinds = types.SimpleNamespace(cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2, cudaMemcpyDeviceToDevice=3)
         return _module(
             "cuda.bindings.runtime",
             locals(),
@@ -363,6 +373,7 @@ class FakeCuda:
             cudaStreamNonBlocking=1,
             cudaHostAllocDefault=0,
             cudaHostAllocMapped=2,
+            cudaEventDefault=0,
             cudaEventDisableTiming=2,
             cudaStreamCaptureMode=modes,
             cudaMemcpyKind=kinds,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from fake_cuda import FakeCuda, Handle, Stream
 
 
@@ -47,6 +48,11 @@ class FrameCuda(FakeCuda):
         if context is not None:
             self.owner[address] = context
         return address
+
+    def remove(self, address: int) -> None:
+        """Free what was placed."""
+        block, _ = self._blocks.pop(address)
+        self.used -= ctypes.sizeof(block)
 
     def stream(self, context: Handle, number: int = 0) -> int:
         """A stream of a context; the default streams have numbers of their own."""
@@ -109,3 +115,30 @@ class CudaArray:
             "version": 3,
             **more,
         }
+
+
+class DeviceTensor:
+    """A tensor on a GPU that exports DLPack alone, its memory a torch tensor's."""
+
+    OFFSET = 64
+
+    def __init__(self, cuda: FrameCuda, tensor: torch.Tensor, address: int, kind: int) -> None:
+        self.cuda, self.tensor, self.address, self.kind = cuda, tensor, address, kind
+        self.index = 0
+        self.waits_for: list[int] = []
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.kind, self.index
+
+    def __dlpack__(self, *, stream: int | None = None) -> Any:
+        assert stream is not None
+        self.waits_for.append(stream)
+        capsule = self.tensor.__dlpack__()
+        get = ctypes.pythonapi.PyCapsule_GetPointer
+        get.restype, get.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
+        at = get(capsule, b"dltensor")
+        # Of torch's own structure: the data pointer, the device's kind behind it, and at the end the offset.
+        ctypes.c_void_p.from_address(at).value = self.address - self.OFFSET
+        ctypes.c_int32.from_address(at + 8).value = self.kind
+        ctypes.c_uint64.from_address(at + 40).value = self.OFFSET
+        return capsule

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
+import numpy as np
 import pytest
 from fake_cuda import FakeCuda
 
@@ -44,7 +46,11 @@ class FakeLaunches:
             def _launch(
                 self, name: str, run: Any, record_bytes: int, faces: int, count: int, out: int, stream: int
             ) -> None:
-                fake.take(name, stream, lambda: run(faces, count, out, stream))
+                def work() -> None:
+                    fake.check_frames(faces, count, record_bytes)
+                    run(faces, count, out, stream)
+
+                fake.take(name, stream, work)
                 fake._cuda.check_range(faces, count * record_bytes, True)
                 fake._cuda.check_range(out, count * self._face_bytes, True)
 
@@ -70,6 +76,16 @@ class FakeLaunches:
         monkeypatch.setattr(native, "DecodeLaunch", DecodeLaunch)
         monkeypatch.setattr(native, "probe_cuda", Probe)
         return self
+
+    def check_frames(self, faces: int, count: int, record_bytes: int) -> None:
+        """Fail where a face's frame is not in memory that is still the GPU's."""
+        kind = native.BOX_FACE if record_bytes == native.BOX_FACE.itemsize else native.WARP_FACE
+        content = (ctypes.c_ubyte * (count * record_bytes)).from_address(faces)
+        for frame in np.frombuffer(content, kind)["frame"]:
+            row = int(frame["width"]) * (3 if frame["format"] == native.PixelFormat.COLOR.value else 1)
+            assert row, "a face without a frame"
+            reach = (int(frame["height"]) - 1) * int(frame["row_stride_bytes"])
+            self._cuda.check_range(int(frame["data"]) + min(0, reach), abs(reach) + row, True)
 
     def take(self, name: str, stream: int, run: Any) -> None:
         """Put a launch on a stream."""

@@ -12,8 +12,17 @@ from typing import Any
 
 from hpe_edge.doctor.machine import Output
 
-X86_NATIVE = {"isa": ["avx2", "baseline"], "cuda": 12060, "stderr": ""}
+X86_NATIVE = {"isa": ["avx2", "baseline"], "cuda": 12060, "no_gpu": "", "stderr": ""}
 OPENCV = {"version": "4.12.0", "gui": "QT5", "gstreamer": False, "ffmpeg": True, "stderr": ""}
+OPENVINO = {
+    "version": "2025.3.0",
+    "devices": {
+        "CPU": {"name": "13th Gen Intel(R) Core(TM) i7-13700K", "precisions": ["fp32"], "problem": ""},
+        "GPU": {"name": "Intel(R) UHD Graphics 770 (iGPU)", "precisions": ["fp32", "fp16"], "problem": ""},
+    },
+    "stderr": "",
+}
+NO_OPENVINO = {"absent": "No module named 'openvino'", "stderr": ""}
 EXPORT = {"torch": "2.8.0", "onnx": "1.19.0", "onnxsim": "0.4.36", "safetensors": "0.6.2", "h5py": "3.14.0"}
 NO_CUDA_LIBRARIES = """\
 [E:onnxruntime:Default, provider_bridge_ort.cc:2458 operator()] Failed to load library
@@ -63,9 +72,10 @@ def bare_server() -> MadeUpMachine:
     return MadeUpMachine(
         files={"/proc/cpuinfo": "processor\t: 0\nmodel name\t: AMD EPYC 7763\n"},
         trials={
-            "native_module": {"isa": ["avx2", "baseline"], "cuda": 0, "stderr": ""},
+            "native_module": {"isa": ["avx2", "baseline"], "cuda": 0, "no_gpu": "built without", "stderr": ""},
             "cuda_driver": {"absent": "libcuda.so.1: cannot open shared object file", "stderr": ""},
             "onnx_session CPUExecutionProvider": session("Azure", "CPU"),
+            "openvino_session": NO_OPENVINO,
             "opencv_build": {**OPENCV, "gui": ""},
         },
         installed={"onnxruntime": "1.22.0", "opencv-python-headless": "4.12.0.88"},
@@ -103,6 +113,7 @@ def desktop() -> MadeUpMachine:
             "onnx_session CPUExecutionProvider": gpu,
             "onnx_session CUDAExecutionProvider": gpu,
             "onnx_session TensorrtExecutionProvider": gpu,
+            "openvino_session": OPENVINO,
             "opencv_build": OPENCV,
             "tensorrt_import": {"version": "10.9.0.34", "stderr": ""},
         },
@@ -113,6 +124,8 @@ def desktop() -> MadeUpMachine:
             "tensorrt-cu12-bindings": "10.9.0.34",
             "nvidia-cudnn-cu12": "9.8.0.87",
             "cuda-bindings": "12.8.0",
+            "openvino": "2025.3.0",
+            "openvino-telemetry": "2025.2.0",
             "opencv-python": "4.12.0.88",
             "aiohttp": "3.12.15",
             **EXPORT,
@@ -139,13 +152,14 @@ def jetson_orin() -> MadeUpMachine:
             "\tlibcudnn.so.9 (libc6,AArch64) => /usr/lib/libcudnn.so.9\n",
         },
         trials={
-            "native_module": {"isa": ["neon", "baseline"], "cuda": 12060, "stderr": ""},
+            "native_module": {"isa": ["neon", "baseline"], "cuda": 12060, "no_gpu": "", "stderr": ""},
             "cuda_driver": {
                 "cuda": "12.6",
                 "devices": [{"name": "Orin", "capability": "8.7", "memory_mb": 7619, "integrated": True}],
                 "stderr": "",
             },
             "onnx_session CPUExecutionProvider": session("CPU"),
+            "openvino_session": NO_OPENVINO,
             "opencv_build": {**OPENCV, "gui": "GTK3", "gstreamer": True},
         },
         installed={"onnxruntime": "1.22.0"},

@@ -45,9 +45,9 @@ class GatedEngine(PoseEngine):
 
     def many(self, requests: Sequence[Request], **options: Any) -> list[Poses]:
         if threading.current_thread().name.startswith("batcher"):
-            self.batches.append([int(request._planes[0].flat[0]) for request in requests])
+            self.batches.append([int(request.planes[0].flat[0]) for request in requests])
             self.arrived.release()
-            assert self.gate.acquire(timeout=WAIT_S)
+            assert self.gate.acquire(timeout=2 * WAIT_S)  # after whoever waits for something else
             if self.errors:
                 raise self.errors.pop(0)
         return super().many(requests, **options)
@@ -171,7 +171,7 @@ def test_order_is_kept_where_a_later_batch_ends_first(model: Path) -> None:
 
     class Overtaken(PoseEngine):
         def many(self, requests: Sequence[Request], **options: Any) -> list[Poses]:
-            first = int(requests[0]._planes[0].flat[0]) == 0
+            first = int(requests[0].planes[0].flat[0]) == 0
             if first:
                 assert first_may_end.wait(WAIT_S)
             found = super().many(requests, **options)
@@ -253,6 +253,7 @@ def test_a_closed_stream_is_waited_for_no_more(engine: GatedEngine) -> None:
     with DynamicBatcher(engine, max_delay_ms=NEVER_MS) as batcher:
         stream = batcher.stream(capacity=4)
         submit(stream, 1)
+        until(lambda: len(batcher._work._waiters) == 1)  # type: ignore[attr-defined]
         stream.close()
         assert [outcome.tag for outcome in stream] == [1]
 

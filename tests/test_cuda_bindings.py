@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from fake_cuda import FakeCuda
 
+from benchmarks import gpu
 from hpe_edge import BackendError
 from hpe_edge.backends import cuda, cuda_calls
 
@@ -28,7 +29,7 @@ def test_the_double_has_the_real_arguments() -> None:
 
 
 def test_every_name_that_is_used_is_real() -> None:
-    text = Path(cuda.__file__).read_text()
+    text = "".join(Path(module.__file__).read_text() for module in (cuda, gpu))
     used = set(re.findall(r"\b(?:rt|driver)((?:\.\w+)+)", text))
     assert len(used) > 20
     for path in sorted(used):

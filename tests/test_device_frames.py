@@ -7,7 +7,6 @@ writes the frame gives a wrong picture. DLPack on the CPU is torch's own.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import inspect
 from collections.abc import Callable
@@ -18,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 from fake_cuda import Handle
-from fake_cuda_frames import CudaArray, FrameCuda, Result
+from fake_cuda_frames import CudaArray, DeviceTensor, FrameCuda, Result
 from tiny_model import write_tiny_model
 
 from hpe_edge import BackendError, InputError, PoseEngine
@@ -165,32 +164,6 @@ def test_a_gpu_array_without_a_driver(cuda: FrameCuda, picture: np.ndarray) -> N
     cuda.devices.clear()
     with pytest.raises(BackendError, match="said to be on a GPU, but CUDA does not start here"):
         host_frame(CudaArray(1, picture))
-
-
-class DeviceTensor:
-    """A tensor on a GPU that exports DLPack alone, its memory a torch tensor's."""
-
-    OFFSET = 64
-
-    def __init__(self, cuda: FrameCuda, tensor: torch.Tensor, address: int, kind: int) -> None:
-        self.cuda, self.tensor, self.address, self.kind = cuda, tensor, address, kind
-        self.waits_for: list[int] = []
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return self.kind, 0
-
-    def __dlpack__(self, *, stream: int | None = None) -> Any:
-        assert stream is not None
-        self.waits_for.append(stream)
-        capsule = self.tensor.__dlpack__()
-        get = ctypes.pythonapi.PyCapsule_GetPointer
-        get.restype, get.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
-        at = get(capsule, b"dltensor")
-        # Of torch's own structure: the data pointer, the device's kind behind it, and at the end the offset.
-        ctypes.c_void_p.from_address(at).value = self.address - self.OFFSET
-        ctypes.c_int32.from_address(at + 8).value = self.kind
-        ctypes.c_uint64.from_address(at + 40).value = self.OFFSET
-        return capsule
 
 
 @pytest.mark.parametrize("kind", [2, 3, 13])

@@ -160,6 +160,24 @@ def pupils(draw: ModuleType, angles: tuple[float, float, float]) -> Array:
     return centers[1:][np.argsort(centers[1:, 0])]
 
 
+def test_cameras_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its code runs; nothing is dropped of cameras that bring less than a stream holds."""
+    write_tiny_model(tmp_path / "model.onnx")
+    monkeypatch.chdir(tmp_path)
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 90, 120, 3), dtype=np.uint8)
+    frames = [(picture, [[10, 10, 60, 60]] * count) for count, picture in enumerate(pictures[:2], 1)]
+    names: dict[str, Any] = {"cameras": {"door": frames, "hall": frames[:1]}, "frames": frames}
+    first, second = re.findall(
+        r"^```python\n(.*?)^```$", (DOCS / "cameras.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+    exec(compile(first, "docs/cameras.md", "exec"), names)
+    said = capsys.readouterr().out.splitlines()
+    with PoseEngine("model.onnx") as names["engine"]:
+        exec(compile(second, "docs/cameras.md", "exec"), names)
+        one, two = capsys.readouterr().out.splitlines()
+    assert sorted(said) == [f"door 0 {one}", f"door 1 {two}", f"hall 0 {one}"]
+
+
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):

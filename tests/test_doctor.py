@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +34,13 @@ ALL = [
     made_up.both_onnx_runtimes,
     made_up.no_cuda_libraries,
 ]
-CPU, CUDA, ORT_TENSORRT = (
+CPU, OPENVINO, CUDA, ORT_TENSORRT = (
     "run models on the CPU",
+    "run models by OpenVINO",
     "run models on a GPU by CUDA",
     "run them by TensorRT in ONNX Runtime",
 )
+KERNELS = "cut faces out on a GPU"
 RUN_ENGINES, BUILD_ENGINES, CONVERT = "run TensorRT engines", "build TensorRT engines", "convert checkpoints"
 WINDOW, GSTREAMER, PAGE = "show a window", "read GStreamer pipelines", "show a live page in a browser"
 
@@ -57,6 +61,7 @@ def test_desktop_with_everything() -> None:
         "NVIDIA GeForce RTX 4090 (compute capability 8.9, 24 GB); driver 570.133.07, which serves CUDA up to 12.8"
     )
     assert has["tensorrt"].facts["version"] == "10.9.0.34" and has["jetson"].status == "missing"
+    assert has["openvino"].text == "openvino 2025.3.0, on CPU (fp32); GPU (fp32, fp16)"
     assert has["cudnn"].text == "libcudnn.so.9, nvidia-cudnn-cu12 9.8.0.87"
     assert has["cuda"].text == "libcudart.so.12, compiler nvcc 12.8"
 
@@ -90,21 +95,38 @@ def test_bare_server() -> None:
     has, can = examined(made_up.bare_server())
     assert has["gpu"].status == "missing" and has["gpu"].facts["todo"] == []
     assert {name for name, ability in can.items() if ability.able} == {CPU, "work on pictures and videos"}
-    for name in (CUDA, ORT_TENSORRT, RUN_ENGINES, BUILD_ENGINES):
+    for name in (CUDA, ORT_TENSORRT, RUN_ENGINES, KERNELS, BUILD_ENGINES):
         (lack,) = can[name].lacks  # somebody without a GPU is not told to install what needs one
         assert "no NVIDIA GPU" in lack.why and not lack.todo
     assert "torch, onnx, onnxsim, safetensors, h5py missing" in advice(can[CONVERT])
     assert "pip uninstall -y opencv-python-headless\n" in advice(can[WINDOW]) and "no display" in advice(can[WINDOW])
     assert "aiohttp" in advice(can[PAGE])
+    (lack,) = can[OPENVINO].lacks
+    assert lack.todo == ("pip install openvino",)
 
 
 def test_broken_driver_is_the_only_thing_to_mend() -> None:
     has, can = examined(made_up.broken_driver())
     assert has["gpu"].status == "broken" and "803" in has["gpu"].text and "driver 570.133.07" in has["gpu"].text
-    for name in (CUDA, ORT_TENSORRT, RUN_ENGINES, BUILD_ENGINES):
+    for name in (CUDA, ORT_TENSORRT, RUN_ENGINES, KERNELS, BUILD_ENGINES):
         (lack,) = can[name].lacks
         assert "restart" in lack.todo[0]
     assert can[CPU].able and has["onnxruntime"].facts["cuda"] is None
+
+
+def test_kernels_that_cannot_run() -> None:
+    machine = made_up.desktop()
+    machine.trials["native_module"] = {**made_up.X86_NATIVE, "cuda": 0, "no_gpu": "this build has no CUDA"}
+    _, can = examined(machine)
+    assert "built without CUDA" in advice(can[KERNELS]) and "pip install . in a clone" in advice(can[KERNELS])
+    machine.trials["native_module"] = {
+        **made_up.X86_NATIVE,
+        "cuda": 13000,
+        "no_gpu": "CUDA driver version is insufficient",
+    }
+    _, can = examined(machine)
+    assert "driver version is insufficient" in advice(can[KERNELS])
+    assert "with the CUDA toolkit 12.8 or older, pip install ." in advice(can[KERNELS]) and can[RUN_ENGINES].able
 
 
 def test_two_onnx_runtimes() -> None:
@@ -151,6 +173,40 @@ def test_a_tensorrt_that_cannot_be_imported() -> None:
         "pip uninstall -y tensorrt-cu12 tensorrt-cu12-bindings tensorrt-cu12-libs",
         "pip install tensorrt-cu12",
     )
+
+
+def test_openvinos_devices_that_do_not_work() -> None:
+    machine = made_up.desktop()
+    devices = made_up.OPENVINO["devices"]
+    broken = {**devices["GPU"], "problem": "clBuildProgram failed"}
+    machine.trials["openvino_session"] = {**made_up.OPENVINO, "devices": {**devices, "GPU": broken}}
+    has, can = examined(machine)
+    assert can[OPENVINO].able and "GPU does not work: clBuildProgram failed" in has["openvino"].text
+    broken = {**devices["CPU"], "problem": "no such instruction"}
+    machine.trials["openvino_session"] = {**made_up.OPENVINO, "devices": {"CPU": broken}}
+    assert "openvino 2025.3.0 does not run: no such instruction" in advice(examined(machine)[1][OPENVINO])
+    machine.trials["openvino_session"] = {"problem": "it was ended by signal 4: it said nothing", "stderr": ""}
+    has, can = examined(machine)
+    assert has["openvino"].status == "broken" and "ended by signal 4" in has["openvino"].text
+    assert can[OPENVINO].lacks[0].todo == ("pip uninstall -y openvino", "pip install openvino")
+
+
+@pytest.mark.parametrize(
+    ("source", "answer"),
+    [
+        ("raise ImportError('libtbb.so.12: no such file')", {"problem": "libtbb.so.12: no such file"}),
+        ("import openvino.no_such_part", {"problem": "No module named 'openvino.no_such_part'"}),
+        (None, {"absent": "No module named 'openvino'"}),
+    ],
+)
+def test_an_openvino_that_cannot_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str | None, answer: dict[str, str]
+) -> None:
+    code = source or "raise ModuleNotFoundError(\"No module named 'openvino'\", name='openvino')"
+    (tmp_path / "openvino").mkdir()
+    (tmp_path / "openvino" / "__init__.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert ThisMachine().trial("openvino_session") == {**answer, "stderr": ""}
 
 
 @pytest.mark.parametrize("works", [True, False])
@@ -235,6 +291,12 @@ def test_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
     assert said["has"]["native"]["facts"]["isa"] == isa_names()
     assert said["has"]["onnxruntime"]["facts"]["version"] == onnxruntime.__version__
     assert said["has"]["onnxruntime"]["facts"]["providers"] == onnxruntime.get_available_providers()
+    if importlib.util.find_spec("openvino") is not None:
+        openvino = said["has"]["openvino"]["facts"]
+        assert (
+            openvino["version"] in metadata.version("openvino") and "fp32" in openvino["devices"]["CPU"]["precisions"]
+        )
+        assert said["can"][1]["able"] and said["can"][1]["name"] == OPENVINO
     assert said["can"][0]["able"] and said["hpe_edge"] == hpe_edge.__version__
     assert main(["doctor"]) == 0
     assert "  yes  run models on the CPU" in capsys.readouterr().out

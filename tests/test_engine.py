@@ -1,4 +1,6 @@
-"""PoseEngine over a tiny model whose answer is computed here in NumPy, and every way of loading the wrong thing."""
+"""PoseEngine on each backend for the CPU, over a tiny model whose answer is computed here in NumPy, and every way of
+loading the wrong thing.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,13 @@ import numpy as np
 import onnx
 import pytest
 import reference
+from loading import Load
 from onnx import TensorProto
 from tiny_model import tiny_spec, tiny_weights, write_tiny_model
 
 import hpe_edge
 from hpe_edge import BackendError, InputError, ModelError, ModelNotFoundError, PoseEngine
+from hpe_edge.backends.base import Context
 from hpe_edge.backends.onnx_context import OnnxRuntimeContext
 from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
 from hpe_edge.ops import crop_normalize
@@ -47,8 +51,8 @@ def expected(frame: np.ndarray, boxes: np.ndarray, crop: Crop | None = None, col
     return np.stack([reference.decode_bins(logits[:, i * 66 : i * 66 + 66], -99, 3, False)[0] for i in range(3)], 1)
 
 
-def test_angles_are_what_the_network_says(model: Path, frame: np.ndarray) -> None:
-    engine = PoseEngine(model)
+def test_angles_are_what_the_network_says(load: Load, model: Path, frame: np.ndarray) -> None:
+    engine = load(model)
     poses = engine(frame, BOXES)
     np.testing.assert_allclose(poses.angles, expected(frame, BOXES), atol=1e-3)
     assert np.ptp(poses.yaw) > 1
@@ -62,9 +66,9 @@ def test_angles_are_what_the_network_says(model: Path, frame: np.ndarray) -> Non
 @pytest.mark.parametrize("count", [0, 1, 2, 8, 9, 50])
 @pytest.mark.parametrize("batch", [None, 1, 4])
 def test_any_number_of_faces_whatever_the_models_batch(
-    tmp_path: Path, frame: np.ndarray, rng: np.random.Generator, batch: int | None, count: int
+    load: Load, tmp_path: Path, frame: np.ndarray, rng: np.random.Generator, batch: int | None, count: int
 ) -> None:
-    engine = PoseEngine(write_tiny_model(tmp_path / "m.onnx", batch=batch))
+    engine = load(write_tiny_model(tmp_path / "m.onnx", batch=batch))
     corners = rng.uniform(0, 50, (count, 2))
     boxes = np.column_stack([corners, corners + rng.uniform(5, 40, (count, 2))]).reshape(-1, 4)
     poses = engine(frame, boxes)
@@ -73,16 +77,16 @@ def test_any_number_of_faces_whatever_the_models_batch(
         np.testing.assert_allclose(poses.angles, expected(frame, boxes), atol=1e-3)
 
 
-def test_results_are_not_overwritten_by_the_next_call(model: Path, frame: np.ndarray) -> None:
-    engine = PoseEngine(model)
+def test_results_are_not_overwritten_by_the_next_call(load: Load, model: Path, frame: np.ndarray) -> None:
+    engine = load(model)
     first = engine(frame, BOXES)
     kept = first.angles.copy()
     engine(255 - frame, BOXES)
     np.testing.assert_array_equal(first.angles, kept)
 
 
-def test_colors_of_the_frame(model: Path, frame: np.ndarray) -> None:
-    engine = PoseEngine(model)
+def test_colors_of_the_frame(load: Load, model: Path, frame: np.ndarray) -> None:
+    engine = load(model)
     bgr = engine(frame, BOXES).angles
     np.testing.assert_allclose(
         engine(np.ascontiguousarray(frame[..., ::-1]), BOXES, color="RGB").angles, bgr, atol=1e-4
@@ -93,25 +97,25 @@ def test_colors_of_the_frame(model: Path, frame: np.ndarray) -> None:
     np.testing.assert_allclose(engine(gray, BOXES, color="GRAY8").angles, engine(repeated, BOXES).angles, atol=1e-3)
 
 
-def test_the_callers_crop_replaces_the_models(model: Path, frame: np.ndarray) -> None:
+def test_the_callers_crop_replaces_the_models(load: Load, model: Path, frame: np.ndarray) -> None:
     crop = Crop(margins=(0.5, 0.0, 0.5, 0.3), square="none")
-    poses = PoseEngine(model, crop=crop)(frame, BOXES)
+    poses = load(model, crop=crop)(frame, BOXES)
     np.testing.assert_allclose(poses.angles, expected(frame, BOXES, crop), atol=1e-3)
 
 
 @pytest.mark.parametrize("dtype", [TensorProto.FLOAT16, TensorProto.UINT8])
-def test_other_input_types(tmp_path: Path, frame: np.ndarray, dtype: int) -> None:
+def test_other_input_types(load: Load, tmp_path: Path, frame: np.ndarray, dtype: int) -> None:
     path = write_tiny_model(tmp_path / "m.onnx", dtype=dtype)
-    poses = PoseEngine(path)(frame, BOXES)
+    poses = load(path)(frame, BOXES)
     if dtype == TensorProto.FLOAT16:
         np.testing.assert_allclose(poses.angles, expected(frame, BOXES), atol=0.1)
     else:
         assert np.isfinite(poses.angles).all()
 
 
-def test_many_threads_get_the_answers_of_one(model: Path, rng: np.random.Generator) -> None:
+def test_many_threads_get_the_answers_of_one(load: Load, model: Path, rng: np.random.Generator) -> None:
     frames = [np.kron(rng.integers(0, 256, (8, 10, 3)), np.ones((10, 10, 1))).astype(np.uint8) for _ in range(8)]
-    engine = PoseEngine(model)
+    engine = load(model)
     alone = [engine(f, BOXES).angles for f in frames]
     wrong: list[str] = []
 
@@ -134,8 +138,8 @@ def resident_bytes() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="needs Linux's /proc to read the resident memory")
-def test_memory_does_not_grow(model: Path, frame: np.ndarray) -> None:
-    engine = PoseEngine(model, threads=1)
+def test_memory_does_not_grow(load: Load, model: Path, frame: np.ndarray) -> None:
+    engine = load(model, threads=1)
     for _ in range(2000):
         engine(frame, BOXES)
     gc.collect()
@@ -151,21 +155,28 @@ def test_memory_does_not_grow(model: Path, frame: np.ndarray) -> None:
     ("time_of_batch", "best"), [(lambda n: n**2, 1), (lambda n: abs(n - 2) + 1, 2), (lambda n: 1, 8)]
 )
 def test_warmup_finds_the_fastest_batch(
-    model: Path, frame: np.ndarray, monkeypatch: pytest.MonkeyPatch, time_of_batch: Callable[[int], int], best: int
+    load: Load,
+    model: Path,
+    frame: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    time_of_batch: Callable[[int], int],
+    best: int,
 ) -> None:
     now, batches = 0, []
-    run = OnnxRuntimeContext.run
+    with load(model) as engine:
+        kind = type(engine._backend.context())
+    run = kind.run
 
-    def timed(self: OnnxRuntimeContext, count: int) -> object:
+    def timed(self: Context, count: int) -> object:
         nonlocal now
         now += time_of_batch(count)
         batches.append(count)
         return run(self, count)
 
     boxes = [[10 + i, 10, 60 + i, 60] for i in range(8)]
-    monkeypatch.setattr(OnnxRuntimeContext, "run", timed)
+    monkeypatch.setattr(kind, "run", timed)
     monkeypatch.setattr("hpe_edge.engine.time.perf_counter", lambda: now)
-    with PoseEngine(model) as engine:
+    with load(model) as engine:
         before = engine(frame, boxes)
         engine.warmup(faces=8)
         batches.clear()
@@ -174,8 +185,8 @@ def test_warmup_finds_the_fastest_batch(
     np.testing.assert_allclose(after.angles, before.angles, atol=1e-3)
 
 
-def test_warmup_and_close(model: Path, frame: np.ndarray) -> None:
-    with PoseEngine(model) as engine:
+def test_warmup_and_close(load: Load, model: Path, frame: np.ndarray) -> None:
+    with load(model) as engine:
         engine.warmup()
         engine.warmup(faces=20)
         with pytest.raises(InputError, match="at least one face"):
@@ -185,8 +196,8 @@ def test_warmup_and_close(model: Path, frame: np.ndarray) -> None:
         engine(frame, BOXES)
 
 
-def test_bad_arguments_leave_the_engine_usable(model: Path, frame: np.ndarray) -> None:
-    engine = PoseEngine(model)
+def test_bad_arguments_leave_the_engine_usable(load: Load, model: Path, frame: np.ndarray) -> None:
+    engine = load(model)
     for bad in (
         lambda: engine(frame.astype(np.float32), BOXES),
         lambda: engine(frame, [[0, 0, np.nan, 1]]),
@@ -205,7 +216,7 @@ def test_no_model_says_how_to_get_one() -> None:
         PoseEngine("nowhere.onnx")
 
 
-def test_foreign_and_damaged_files(tmp_path: Path, model: Path) -> None:
+def test_foreign_and_damaged_files(load: Load, tmp_path: Path, model: Path) -> None:
     whole = model.read_bytes()
     for name, content in {
         "empty.onnx": b"",
@@ -216,20 +227,20 @@ def test_foreign_and_damaged_files(tmp_path: Path, model: Path) -> None:
         path = tmp_path / name
         path.write_bytes(content)
         with pytest.raises(ModelError, match=name):
-            PoseEngine(path)
+            load(path)
     with pytest.raises(ModelError, match="is a folder"):
-        PoseEngine(tmp_path)
+        load(tmp_path)
     plan = tmp_path / "model.engine"
     plan.write_bytes(b"plan")
     with pytest.raises(ModelError, match=r"no model\.engine\.json beside it"):
         PoseEngine(plan)
     upper = tmp_path / "UP.ONNX"
     upper.write_bytes(whole)
-    assert PoseEngine(upper).spec == PoseEngine(model).spec
+    assert load(upper).spec == load(model).spec
     other = tmp_path / "model.pth"
     other.write_bytes(whole)
     with pytest.raises(ModelError, match=r"not an \.onnx file"):
-        PoseEngine(other)
+        load(other)
 
 
 @pytest.mark.parametrize(
@@ -239,16 +250,26 @@ def test_foreign_and_damaged_files(tmp_path: Path, model: Path) -> None:
         ({"spec": tiny_spec().to_json().replace('"format": 1', '"format": 99')}, "upgrade hpe_edge"),
         ({"spec": tiny_spec(size=32)}, r"wants an input \[N, 3, 32, 32\]"),
         ({"outputs": "other"}, "names the output 'logits'"),
-        ({"output_batch": 2}, "gives 2"),
         ({"bins": 60, "spec": tiny_spec()}, "198 columns"),
         ({"spec": replace(tiny_spec(), input=replace(tiny_spec().input, name="x"))}, "names the input 'x'"),
         ({"spec": replace(tiny_spec(), input=replace(tiny_spec().input, dtype="float16"))}, "float16 input"),
     ],
 )
-def test_spec_and_graph_must_agree(tmp_path: Path, changes: dict, fragment: str) -> None:
+def test_spec_and_graph_must_agree(load: Load, tmp_path: Path, changes: dict, fragment: str) -> None:
     path = write_tiny_model(tmp_path / "m.onnx", **changes)
     with pytest.raises(ModelError, match=fragment):
-        PoseEngine(path)
+        load(path)
+
+
+def test_outputs_must_have_the_inputs_batch(load: Load, tmp_path: Path) -> None:
+    path = write_tiny_model(tmp_path / "m.onnx", output_batch=2)
+    network = onnx.load(str(path))
+    network.graph.node[3].output[0] = "as many as come"
+    network.graph.initializer.append(onnx.numpy_helper.from_array(np.int64([2, 198]), "two"))
+    network.graph.node.append(onnx.helper.make_node("Reshape", ["as many as come", "two"], ["logits"]))
+    onnx.save(network, str(path))
+    with pytest.raises(ModelError, match=r"takes batches of N, but output 'logits' gives 2"):
+        load(path)
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:", "cuda:²", "", "CPU", 0])
@@ -266,16 +287,16 @@ def test_cuda_is_never_replaced_by_the_cpu(model: Path) -> None:
         PoseEngine(model, device="cuda")
 
 
-def test_threads_must_be_positive(model: Path) -> None:
+def test_threads_must_be_positive(load: Load, model: Path) -> None:
     for threads in (0, 1.5):
         with pytest.raises(InputError, match="threads"):
-            PoseEngine(model, threads=threads)
+            load(model, threads=threads)
     with pytest.raises(InputError, match="crop must be"):
-        PoseEngine(model, crop=1.5)
-    assert PoseEngine(model, threads=1).device == "cpu"
+        load(model, crop=1.5)
+    assert load(model, threads=1).device == "cpu"
 
 
-def test_nan_in_one_face_spoils_that_face_only(tmp_path: Path, frame: np.ndarray) -> None:
+def test_nan_in_one_face_spoils_that_face_only(load: Load, tmp_path: Path, frame: np.ndarray) -> None:
     # log of the first channel's mean: minus infinity where the crop is black, which turns into NaN in the linear layer.
     path = write_tiny_model(tmp_path / "m.onnx", dtype=TensorProto.UINT8)
     model = onnx.load(str(path))
@@ -283,7 +304,7 @@ def test_nan_in_one_face_spoils_that_face_only(tmp_path: Path, frame: np.ndarray
     model.graph.node.insert(2, onnx.helper.make_node("Log", ["pooled"], ["logged"]))
     onnx.save(model, str(path))
     frame[30:60, 30:60] = 0
-    poses = PoseEngine(path)(frame, [[2, 2, 22, 22], [35, 35, 55, 55], [70, 2, 90, 22]])
+    poses = load(path)(frame, [[2, 2, 22, 22], [35, 35, 55, 55], [70, 2, 90, 22]])
     assert np.isnan(poses.angles[1]).all() and np.isnan(poses.rotation[1]).all() and np.isnan(poses.quaternion[1]).all()
     assert np.isfinite(poses.angles[[0, 2]]).all()
 
@@ -300,7 +321,7 @@ def test_input_is_copied_to_the_device_on_every_run(model: Path, rng: np.random.
         np.testing.assert_array_equal(staged.run(2)[0], plain.run(2)[0])
 
 
-def test_a_fixed_batch_holds_no_faces_of_earlier_calls(tmp_path: Path, frame: np.ndarray) -> None:
+def test_a_fixed_batch_holds_no_faces_of_earlier_calls(load: Load, tmp_path: Path, frame: np.ndarray) -> None:
     """A graph may look at the whole batch, as dynamic quantisation does for its scales."""
     path = write_tiny_model(tmp_path / "m.onnx", batch=4)
     network = onnx.load(str(path))
@@ -308,13 +329,13 @@ def test_a_fixed_batch_holds_no_faces_of_earlier_calls(tmp_path: Path, frame: np
     network.graph.node.insert(3, onnx.helper.make_node("ReduceMax", ["flat"], ["highest"], keepdims=1))
     network.graph.node.insert(4, onnx.helper.make_node("Sub", ["flat", "highest"], ["shared"]))
     onnx.save(network, str(path))
-    engine = PoseEngine(path)
+    engine = load(path)
     first = engine(frame, BOXES[:1]).angles
-    engine(frame, np.repeat(BOXES, 2, axis=0)[:4])
+    engine(np.full_like(frame, 255), np.repeat(BOXES, 2, axis=0)[:4])
     np.testing.assert_array_equal(engine(frame, BOXES[:1]).angles, first)
 
 
-def test_close_waits_for_the_calls_that_run(model: Path, frame: np.ndarray) -> None:
+def test_close_waits_for_the_calls_that_run(load: Load, model: Path, frame: np.ndarray) -> None:
     wrong: list[BaseException] = []
 
     def work(engine: PoseEngine, started: threading.Barrier) -> None:
@@ -328,7 +349,7 @@ def test_close_waits_for_the_calls_that_run(model: Path, frame: np.ndarray) -> N
             wrong.append(error)
 
     for _ in range(20):
-        engine, started = PoseEngine(model, threads=1), threading.Barrier(4)
+        engine, started = load(model, threads=1), threading.Barrier(4)
         threads = [threading.Thread(target=work, args=(engine, started)) for _ in range(3)]
         for thread in threads:
             thread.start()
@@ -340,8 +361,8 @@ def test_close_waits_for_the_calls_that_run(model: Path, frame: np.ndarray) -> N
     assert not wrong
 
 
-def test_a_closed_engine_is_closed_for_no_faces_too(model: Path, frame: np.ndarray) -> None:
-    engine = PoseEngine(model)
+def test_a_closed_engine_is_closed_for_no_faces_too(load: Load, model: Path, frame: np.ndarray) -> None:
+    engine = load(model)
     engine.close()
     with pytest.raises(BackendError, match="closed"):
         engine(frame, [])

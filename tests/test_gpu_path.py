@@ -14,8 +14,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from fake_cuda import Handle
-from fake_cuda_frames import CudaArray, FrameCuda
+from fake_cuda_frames import CudaArray, DeviceTensor, FrameCuda
 from fake_launches import FakeLaunches
 from fake_tensorrt import FakeTensorRT, fake_plan
 from tiny_model import tiny_spec, write_tiny_model
@@ -171,6 +172,26 @@ def cuda_context(engine: PoseEngine) -> Any:
     return gpu._context
 
 
+def test_dlpack_names_the_stream(
+    cuda: FrameCuda, launches: FakeLaunches, plan: Callable[..., Path], frame: np.ndarray, expected: PoseEngine
+) -> None:
+    with PoseEngine(plan()) as engine:
+        tensor = torch.from_numpy(frame)
+        late = DeviceTensor(cuda, tensor, cuda.place(np.zeros_like(frame)), kind=2)
+        cuda.later(cuda.stream(Handle(0), 1), late.address, frame)
+        # As torch's arrays do; CUDA's array interface would not say when the frame is there.
+        late.__cuda_array_interface__ = CudaArray(late.address, frame).__cuda_array_interface__  # type: ignore[attr-defined]
+        same(engine(late, BOXES), expected(frame, BOXES))
+        assert late.waits_for == [1] and launches.made and cuda.copies == 0
+        made = len(launches.made)
+        cuda.streams.clear()  # every context has its own default stream
+        elsewhere = DeviceTensor(cuda, tensor, cuda.place(frame), kind=2)
+        elsewhere.index = 1
+        same(engine(elsewhere, BOXES), expected(frame, BOXES))
+        assert len(launches.made) == made and cuda.copies == 1  # fetched from another GPU
+        same(engine(tensor, BOXES), expected(frame, BOXES))
+
+
 def test_cameras_on_the_gpu_and_on_the_host_in_one_call(
     cuda: FrameCuda, launches: FakeLaunches, plan: Callable[..., Path], frame: np.ndarray, expected: PoseEngine
 ) -> None:
@@ -195,7 +216,10 @@ def test_a_profile_that_takes_no_fewer(
     with PoseEngine(plan((4, 4, 8))) as engine:
         same(engine(lent(cuda, frame), BOXES[:1]), expected(frame, BOXES[:1]))
         many = np.tile(BOXES, (5, 1))
-        same(engine(lent(cuda, frame), many), expected(frame, many))
+        gone = cuda.place(frame)
+        same(engine(CudaArray(gone, frame), many), expected(frame, many))
+        cuda.remove(gone)  # what was placed for faces that are not there any more must not be read
+        same(engine(lent(cuda, frame), BOXES[:1]), expected(frame, BOXES[:1]))
 
 
 def test_a_crop_of_the_callers(cuda: FrameCuda, plan: Callable[..., Path], onnx_file: Path, frame: np.ndarray) -> None:
@@ -216,8 +240,9 @@ def test_host_frames_are_sent_when_told(
     cuda: FrameCuda, launches: FakeLaunches, plan: Callable[..., Path], frame: np.ndarray, expected: PoseEngine
 ) -> None:
     with PoseEngine(plan(), crop_on="cuda") as engine:
-        nv12 = np.ascontiguousarray(frame.reshape(80, 300)[:78, :100])
-        for picture, color in ((frame, "BGR"), (frame[::-1], "BGR"), (frame[10:, 20:90], "RGB"), (nv12, "NV12")):
+        nv12, large = np.ascontiguousarray(frame.reshape(80, 300)[:78, :100]), np.tile(frame, (2, 2, 1))
+        pictures = [(frame, "BGR"), (frame[::-1], "BGR"), (frame[10:, 20:90], "RGB"), (nv12, "NV12"), (large, "BGR")]
+        for picture, color in pictures:
             same(engine(picture, BOXES, color=color), expected(picture, BOXES, color=color))
         pair = [engine.request(picture, BOXES) for picture in (frame, np.tile(255 - frame, (2, 2, 1)))]
         for got, picture in zip(engine.many(pair), (frame, np.tile(255 - frame, (2, 2, 1))), strict=True):
@@ -316,7 +341,7 @@ def test_a_build_without_cuda(
 def test_what_crop_on_needs(onnx_file: Path) -> None:
     with pytest.raises(InputError, match="crop_on must be one of cpu, cuda, got 'gpu'"):
         PoseEngine(onnx_file, crop_on="gpu")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="network on a GPU"):
+    with pytest.raises(InputError, match="network on an NVIDIA GPU"):
         PoseEngine(onnx_file, crop_on="cuda")
     with (
         PoseEngine(onnx_file, crop_on="cpu") as engine,

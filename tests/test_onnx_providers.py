@@ -315,7 +315,8 @@ def test_backends_and_files_that_do_not_go_together(tmp_path: Path, model: Path)
         (model, {"backend": "tensorrt"}, r"backend='tensorrt' does not run.*python -m export\.trt"),
         (tmp_path / "m.engine", {"backend": "onnxruntime"}, "it runs with backend='tensorrt'"),
         (tmp_path / "m.engine", {"backend": "onnxruntime-tensorrt"}, "it runs with backend='tensorrt'"),
-        (model, {"backend": "openvino"}, "backend must be one of onnxruntime, onnxruntime-tensorrt, tensorrt"),
+        (tmp_path / "m.engine", {"backend": "openvino"}, "it runs with backend='tensorrt'"),
+        (model, {"backend": "coreml"}, "one of onnxruntime, onnxruntime-tensorrt, tensorrt, openvino, got 'coreml'"),
         (model, {"backend": "onnxruntime-tensorrt", "device": "cpu"}, "TensorRT runs on a GPU"),
     ):
         with pytest.raises(InputError, match=fragment):

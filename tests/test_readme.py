@@ -270,3 +270,22 @@ def test_no_placeholder_is_left() -> None:
 def test_commands_are_marked_for_ci() -> None:
     for mark in ("main command", "checkpoint command", "test command"):
         assert README.count(f"<!-- {mark} -->\n```sh\n") == 1
+
+
+def test_camera_figures() -> None:
+    text = (ROOT / "docs" / "cameras.md").read_text(encoding="utf-8")
+    throughput, live = results("cameras")
+    by, figures = rows(throughput), live["figures"]
+    for name, what in (
+        ("one at a time", "one frame at a time, one thread"),
+        ("one at a time, all cores", "one frame at a time, the network on all cores"),
+        ("a thread per camera", "a thread per camera at one engine of one thread"),
+    ):
+        assert f"| {what} | {by[name]['ratio']['median']:.2f} |" in text
+    assert figures["answered_least"] == figures["answered_most"] == 1800
+    assert not any(figures[name] for name in ("lost", "out_of_order", "failed", "wrong"))
+    p50, p90, p99 = (
+        max(value for name, value in figures.items() if name.endswith(f"_p{percent}_ms")) for percent in (50, 90, 99)
+    )
+    assert f"half came within\n{p50:.1f} ms, 90 % within {p90:.0f} ms, 99 % within {p99:.0f} ms" in text
+    assert f"grew by {figures['growth_kb']:.0f} KB" in text

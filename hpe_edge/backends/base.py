@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.errors import InputError
 from hpe_edge.ops import DecodeHeads
 from hpe_edge.poses import Poses
 from hpe_edge.request import Request
@@ -41,7 +42,8 @@ class Backend(Protocol):
     """A loaded model. Contexts may run at the same time, each in its own thread."""
 
     spec: ModelSpec
-    device: str  # as asked for: "cpu", "cuda", "cuda:1"
+    device: str  # as asked for: "cpu", "cuda", "cuda:1", OpenVINO's "gpu.0"
+    runtime: str  # the library, for people, with what it computes in where that is a choice
     max_batch: int  # the most faces that one ``run`` takes
     fixed_batch: bool  # fewer take as long
     gpu: Device | None  # where crops can be made for it; None on the CPU, or without cuda-bindings
@@ -51,3 +53,13 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Free the model; contexts must not run any more."""
+
+
+def check_threads(threads: int | None) -> None:
+    """Refuse a number of threads that is none.
+
+    Raises:
+        InputError: it is below 1, or no whole number.
+    """
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise InputError(f"threads must be a whole number from 1 on, got {threads!r}")

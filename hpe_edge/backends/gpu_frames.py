@@ -85,11 +85,12 @@ def _find(plane: Any, gpu: Device) -> tuple[Layout, Any] | None:
     try:
         if isinstance(plane, np.ndarray):
             return _shared(plane, gpu)
+        # First, because torch names its stream there alone.
+        if hasattr(plane, "__dlpack__") and hasattr(plane, "__dlpack_device__"):
+            return _lent(plane, gpu)
         if hasattr(plane, "__cuda_array_interface__"):
             layout = cuda_layout(plane.__cuda_array_interface__)
             return (layout, plane) if gpu.owns(layout.address) else None
-        if hasattr(plane, "__dlpack__") and hasattr(plane, "__dlpack_device__"):
-            return _lent(plane, gpu)
     except HpeEdgeError:
         raise
     except Exception as error:  # whatever the other library raises

@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import DTypeLike, NDArray
 
+from hpe_edge.backends.rows import Rows
 from hpe_edge.errors import BackendError
 from hpe_edge.ops import DecodeHeads
 from hpe_edge.poses import Poses
@@ -51,13 +52,14 @@ class OnnxRuntimeContext:
         self._cleanup = cleanup or contextlib.ExitStack()
         self._path: GpuPath | None = None
         size = spec.input.size
-        self._input = self._allocate((max_batch, 3, size, size), spec.input.dtype)
-        # ONNX Runtime copies these few kilobytes here at the end of a run; left on a GPU they would cost another call.
-        self._outputs = [self._allocate((max_batch, *columns[name]), np.float32) for name in spec.outputs]
+        self._rows = Rows(
+            self._allocate((max_batch, 3, size, size), spec.input.dtype),
+            # ONNX Runtime copies these few kilobytes here at the end of a run; left on a GPU they would cost another
+            # call.
+            [self._allocate((max_batch, *columns[name]), np.float32) for name in spec.outputs],
+        )
         self._memory = memory
-        self._filled = 0
         self._bindings: dict[int, tuple[Any, onnxruntime.OrtValue | None]] = {}
-        self._views: dict[int, tuple[NDArray[Any], list[NDArray[np.float32]]]] = {}
 
     def _allocate(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """A zeroed array, in memory from which the GPU copies directly if there is one."""
@@ -65,22 +67,18 @@ class OnnxRuntimeContext:
 
     def input(self, count: int) -> NDArray[Any]:
         """See :class:`hpe_edge.backends.base.Context`."""
-        return self._view(count)[0]
+        return self._rows.first(count)[0]
 
     def run(self, count: int) -> list[NDArray[np.float32]]:
         """See :class:`hpe_edge.backends.base.Context`."""
         batch = self._fixed_batch or count
         binding, staged = self._bound(batch)
-        if count < self._filled:
-            # A fixed batch runs on these rows too, and a graph that looks at the whole batch would let the faces of an
-            # earlier call into this one.
-            self._input[count : self._filled] = 0
-        self._filled = count
+        self._rows.keep(count)
         with _said_for(batch):
             if staged is not None:
-                staged.update_inplace(self._input[:batch])
+                staged.update_inplace(self._rows.first(batch)[0])
             self._session.run_with_iobinding(binding)
-        return self._view(count)[1]
+        return self._rows.first(count)[1]
 
     def estimate(self, crop: Crop, requests: Sequence[Request], found: Sequence[Poses], decode: DecodeHeads) -> None:
         """See :class:`hpe_edge.backends.base.Context`.
@@ -106,7 +104,7 @@ class OnnxRuntimeContext:
             gpu.synchronize(self._stream)
         with _said_for(batch):
             self._session.run_with_iobinding(binding)
-        outputs, start = self._view(count)[1], 0
+        outputs, start = self._rows.first(count)[1], 0
         for poses in found:
             decode([rows[start : start + len(poses)] for rows in outputs], poses)
             start += len(poses)
@@ -117,24 +115,18 @@ class OnnxRuntimeContext:
             bound = self._bindings[batch] = self._bind(batch)
         return bound
 
-    def _view(self, count: int) -> tuple[NDArray[Any], list[NDArray[np.float32]]]:
-        views = self._views.get(count)
-        if views is None:
-            views = self._views[count] = (self._input[:count], [array[:count] for array in self._outputs])
-        return views
-
     def _bind(self, batch: int) -> tuple[Any, onnxruntime.OrtValue | None]:
         """The binding for a batch size, and the input's copy on the device, if it has one."""
         binding = self._session.io_binding()
-        rows, staged = self._input[:batch], None
+        (rows, outputs), staged = self._rows.first(batch), None
         if self._memory is None:
             _bind(binding.bind_input, self._spec.input.name, rows)
         else:
             # Host memory bound as input would be copied to the device now and never again.
             staged = onnxruntime.OrtValue.ortvalue_from_shape_and_type(list(rows.shape), rows.dtype.type, *self._memory)
             binding.bind_ortvalue_input(self._spec.input.name, staged)
-        for name, array in zip(self._spec.outputs, self._outputs, strict=True):
-            _bind(binding.bind_output, name, array[:batch])
+        for name, array in zip(self._spec.outputs, outputs, strict=True):
+            _bind(binding.bind_output, name, array)
         return binding, staged
 
 

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING
 
 import onnxruntime
 
+from hpe_edge.backends.base import check_threads
 from hpe_edge.backends.nvidia_libraries import preload
 from hpe_edge.backends.onnx_context import OnnxRuntimeContext
-from hpe_edge.backends.onnx_graph import check_graph, read_spec
+from hpe_edge.backends.onnx_graph import DYNAMIC_MAX_BATCH, GraphTensor, check_graph, read_spec
 from hpe_edge.backends.onnx_providers import CPU, Provider, cuda, parse_device, tensorrt
 from hpe_edge.errors import BackendError, InputError, ModelError
+from hpe_edge.spec import METADATA_KEY, ModelSpec
 
 if TYPE_CHECKING:
     from hpe_edge.backends.cuda import Device
 
-_DYNAMIC_MAX_BATCH = 8  # bounds the buffers; larger calls are split
 _TUNED_BATCH = 4  # of a range, what TensorRT is told to expect
+_DTYPES = {"tensor(float)": "float32"}  # the others have NumPy's names in the brackets
 
 
 class OnnxRuntimeBackend:
@@ -52,11 +54,11 @@ class OnnxRuntimeBackend:
         elif index is not None:
             provider = cuda(index)
         self.device = device
+        self.runtime = "TensorRT in ONNX Runtime" if through_tensorrt else "ONNX Runtime"
         self.session = open_session(path, threads, provider=provider)
-        self.spec = read_spec(self.session, path)
-        fixed, self._columns = check_graph(self.session, self.spec, path)
+        self.spec, fixed, self._columns = _examined(self.session, path)
         self.fixed_batch = fixed is not None
-        self.max_batch = fixed or _DYNAMIC_MAX_BATCH
+        self.max_batch = fixed or DYNAMIC_MAX_BATCH
         self._memory = None if index is None else ("cuda", index)
         self.gpu = None if index is None else _gpu(index)
         self._cleanup = contextlib.ExitStack()
@@ -84,11 +86,23 @@ class OnnxRuntimeBackend:
 
 def _tensorrt_for(path: Path, index: int, threads: int | None) -> Provider:
     """TensorRT is told shapes before the graph is loaded on it, so the CPU reads them first."""
-    look = open_session(path, threads)
-    spec = read_spec(look, path)
-    fixed_batch, _ = check_graph(look, spec, path)
-    batches = (1, _TUNED_BATCH, _DYNAMIC_MAX_BATCH) if fixed_batch is None else None
+    spec, fixed_batch, _ = _examined(open_session(path, threads), path)
+    batches = (1, _TUNED_BATCH, DYNAMIC_MAX_BATCH) if fixed_batch is None else None
     return tensorrt(index, path, spec.input.name, (3, spec.input.size, spec.input.size), batches)
+
+
+def _examined(
+    session: onnxruntime.InferenceSession, path: Path
+) -> tuple[ModelSpec, int | None, dict[str, tuple[int, ...]]]:
+    """The spec, then what :func:`hpe_edge.backends.onnx_graph.check_graph` returns."""
+    spec = read_spec(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), path)
+    inputs, outputs = ([_tensor(each) for each in ends] for ends in (session.get_inputs(), session.get_outputs()))
+    return spec, *check_graph(inputs, outputs, spec, path)
+
+
+def _tensor(end: onnxruntime.NodeArg) -> GraphTensor:
+    dtype = _DTYPES.get(end.type, end.type.removeprefix("tensor(").removesuffix(")"))
+    return GraphTensor(end.name, dtype, tuple("N" if d is None else d for d in end.shape))
 
 
 def _gpu(index: int) -> Device | None:
@@ -128,8 +142,7 @@ def open_session(
         ModelError: not an ONNX file, or truncated.
         BackendError: the provider does not start, or cannot run all of the graph.
     """
-    if threads is not None and (type(threads) is not int or threads < 1):
-        raise InputError(f"threads must be a whole number from 1 on, got {threads!r}")
+    check_threads(threads)
     try:
         name = str(path)
         name.encode()

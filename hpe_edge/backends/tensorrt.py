@@ -20,6 +20,7 @@ from hpe_edge.backends.cuda import Device, parse_device
 from hpe_edge.backends.cuda_buffer import Buffer
 from hpe_edge.backends.gpu_path import GpuPath
 from hpe_edge.backends.plan_file import EngineInfo, read_info
+from hpe_edge.backends.rows import Rows
 from hpe_edge.backends.tensorrt_library import load_tensorrt
 from hpe_edge.backends.tensorrt_plan import Loaded
 from hpe_edge.errors import BackendError, InputError
@@ -66,6 +67,7 @@ class TensorRTBackend:
         """
         self.spec: ModelSpec = info.spec
         self.device = f"cuda:{index}"
+        self.runtime = "TensorRT"
         self.max_batch = info.profile[2]
         self.fixed_batch = info.profile[0] == info.profile[2]
         trt = load_tensorrt()
@@ -124,10 +126,8 @@ class TensorRTContext:
         self.captured: set[tuple[int, CropSource]] = set()
         self._loaded, self._gpu, self._spec = loaded, loaded.gpu, loaded.info.spec
         self._least, _, self._most = loaded.info.profile
-        self._filled = 0
         self._launches: dict[tuple[int, CropSource], Callable[[], None]] = {}
         self._executions: list[Any] = []
-        self._views: dict[int, tuple[NDArray[Any], list[NDArray[np.float32]]]] = {}
         self._path: GpuPath | None = None
         self._cleanup = contextlib.ExitStack()
         gpu, given = self._gpu, self._spec.input
@@ -138,6 +138,7 @@ class TensorRTContext:
                 name: Buffer(gpu, (self._most, *shape), np.float32, self._cleanup)
                 for name, shape in loaded.shapes.items()
             }
+            self._rows = Rows(self._input.array, [buffer.array for buffer in self._outputs.values()])
             self._between_bytes = loaded.between_bytes()
             self._between = gpu.memory(self._between_bytes, self._cleanup)
         except BaseException:
@@ -148,7 +149,7 @@ class TensorRTContext:
 
     def input(self, count: int) -> NDArray[Any]:
         """See :class:`hpe_edge.backends.base.Context`."""
-        return self._view(count)[0]
+        return self._rows.first(count)[0]
 
     def run(self, count: int) -> list[NDArray[np.float32]]:
         """See :class:`hpe_edge.backends.base.Context`.
@@ -159,13 +160,10 @@ class TensorRTContext:
         """
         if not 1 <= count <= self._most:
             raise InputError(f"the engine takes 1 to {self._most} faces at a time, got {count}; run them in parts")
-        if count < self._filled:
-            # The fewest that the profile takes may be more than there are: faces of an earlier call stay out of it.
-            self._input.array[count : self._filled] = 0
-        self._filled = count
+        self._rows.keep(count)  # the fewest that the profile takes may be more than there are
         with self._gpu:
             self._launch(max(count, self._least), "host")
-        return self._view(count)[1]
+        return self._rows.first(count)[1]
 
     def estimate(self, crop: Crop, requests: Sequence[Request], found: Sequence[Poses], decode: DecodeHeads) -> None:
         """See :class:`hpe_edge.backends.base.Context`; all of it is one CUDA graph per batch size.
@@ -184,13 +182,6 @@ class TensorRTContext:
     def close(self) -> None:
         """Free everything; the GPU must be entered."""
         self._cleanup.close()
-
-    def _view(self, count: int) -> tuple[NDArray[Any], list[NDArray[np.float32]]]:
-        views = self._views.get(count)
-        if views is None:
-            outputs = [buffer.array[:count] for buffer in self._outputs.values()]
-            views = self._views[count] = (self._input.array[:count], outputs)
-        return views
 
     def _launch(self, batch: int, source: CropSource) -> None:
         """Run ``batch`` faces and wait for them."""

@@ -10,6 +10,7 @@ from hpe_edge.doctor.look import Findings
 
 _SYSTEM_PACKAGES = "make the environment with `python3 -m venv --system-site-packages`, so that it sees the system's"
 _EXTRAS = "pip install -c constraints.txt '.[export]' in a clone of hpe_edge"
+_FROM_SOURCE = "pip install . in a clone of hpe_edge"
 _JETPACK = "sudo apt install nvidia-jetpack"
 
 
@@ -57,6 +58,7 @@ def abilities(has: Findings) -> list[Ability]:
     files = [*run, *_opencv(has)]
     table: list[tuple[str, str, list[Lack]]] = [
         ("run models on the CPU", 'PoseEngine("model.onnx")', run),
+        ("run models by OpenVINO", 'PoseEngine("model.onnx", backend="openvino")', [*_native(has), *_openvino(has)]),
         ("run models on a GPU by CUDA", 'PoseEngine("model.onnx", device="cuda")', cuda),
         (
             "run them by TensorRT in ONNX Runtime",
@@ -64,6 +66,7 @@ def abilities(has: Findings) -> list[Ability]:
             tensorrt_provider,
         ),
         ("run TensorRT engines", 'PoseEngine("model.engine")', engines),
+        ("cut faces out on a GPU", 'PoseEngine("model.engine")(frame_on_the_gpu, boxes)', gpu or _kernels(has)),
         ("build TensorRT engines", "python -m export.trt model.onnx", engines or _export(has, ("onnx",))),
         ("convert checkpoints", "python -m export.onnx CHECKPOINT", [*_native(has), *_export(has)]),
         ("make FP16 and INT8 models", "python -m export.fp16, export.int8", [*run, *_export(has, ("onnx",))]),
@@ -90,6 +93,16 @@ def _onnx_runtime(has: Findings) -> list[Lack]:
     if finding.status == "missing":
         return [Lack("ONNX Runtime is not installed", ("pip install onnxruntime",))]
     return [Lack(finding.text, (*_uninstall(finding), "pip install onnxruntime"))]
+
+
+def _openvino(has: Findings) -> list[Lack]:
+    finding = has["openvino"]
+    if finding.found:
+        return []
+    if finding.status == "missing":
+        return [Lack("OpenVINO is not installed", ("pip install openvino",))]
+    again = ("pip uninstall -y openvino", "pip install openvino") if finding.facts.get("packages") else ()
+    return [Lack(finding.text, again)]
 
 
 def _gpu(has: Findings) -> list[Lack]:
@@ -200,6 +213,23 @@ def _web(has: Findings) -> list[Lack]:
 def _uninstall(onnx_runtime: Finding) -> tuple[str, ...]:
     packages = onnx_runtime.facts.get("packages", {})
     return (f"pip uninstall -y {' '.join(packages)}",) if packages else ()
+
+
+def _kernels(has: Findings) -> list[Lack]:
+    """What keeps hpe_edge's own CUDA kernels from running."""
+    native = has["native"]
+    if not native.found:
+        return _native(has)
+    if not native.facts["cuda_runtime"]:
+        lack = Lack("hpe_edge was built without CUDA", (f"install the CUDA toolkit, then {_FROM_SOURCE}",))
+        return [lack, *_cuda_python(has)]
+    if native.facts["no_gpu"]:
+        served = _facts(has, "gpu").get("cuda", "")
+        toolkit = f"the CUDA toolkit {served} or older" if served else "a CUDA toolkit that the driver serves"
+        return [
+            Lack(f"hpe_edge's kernels do not start: {native.facts['no_gpu']}", (f"with {toolkit}, {_FROM_SOURCE}",))
+        ]
+    return _cuda_python(has)
 
 
 def _onnx_runtime_for_cuda(has: Findings) -> str:

@@ -25,7 +25,8 @@ def probe_native(machine: Machine) -> Finding:
         return Finding("broken", f"hpe_edge's compiled module does not load: {tried['problem']}")
     cuda = tried["cuda"]
     built = f"built with CUDA {cuda // 1000}.{cuda % 1000 // 10}" if cuda else "built without CUDA"
-    return Finding("found", f"{', '.join(tried['isa'])}; {built}", {"isa": tried["isa"], "cuda_runtime": cuda})
+    facts = {"isa": tried["isa"], "cuda_runtime": cuda, "no_gpu": tried["no_gpu"]}
+    return Finding("found", f"{', '.join(tried['isa'])}; {built}", facts)
 
 
 def probe_display(machine: Machine) -> Finding:

@@ -9,6 +9,7 @@ from hpe_edge.doctor.jetson import probe_jetson
 from hpe_edge.doctor.machine import Machine
 from hpe_edge.doctor.nvidia import probe_cuda, probe_cuda_python, probe_cudnn, probe_tensorrt
 from hpe_edge.doctor.onnx_runtime import probe_onnx_runtime
+from hpe_edge.doctor.openvino import probe_openvino
 from hpe_edge.doctor.python_packages import probe_export, probe_opencv, probe_web
 
 Findings = dict[str, Finding]
@@ -27,6 +28,7 @@ def look(machine: Machine) -> Findings:
         "tensorrt": guarded(probe_tensorrt, machine),
         "cuda_python": guarded(probe_cuda_python, machine),
         "onnxruntime": guarded(probe_onnx_runtime, machine, gpu),
+        "openvino": guarded(probe_openvino, machine),
         "opencv": guarded(probe_opencv, machine),
         "display": guarded(probe_display, machine),
         "export": guarded(probe_export, machine),

@@ -25,6 +25,7 @@ _LABELS = {
     "tensorrt": "TensorRT",
     "cuda_python": "cuda-python",
     "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
     "opencv": "OpenCV",
     "display": "display",
     "export": "export tools",

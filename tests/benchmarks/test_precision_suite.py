@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +50,7 @@ def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
 
 
 def run(folder: Path, *names: str) -> int:
-    forms = [str(folder / name) for name in names]
+    forms = [str(folder / name) if name.endswith(".onnx") else name for name in names]
     labels, out = str(folder / "labels.csv"), str(folder / "out.json")
     return main(["precision", "--quick", "--forms", *forms, "--labels", labels, "--json", out])
 
@@ -76,6 +77,26 @@ def test_figures_are_those_of_the_known_change(folder: Path) -> None:
         "fp16: mean absolute error": True,
         "int8: mean absolute error": False,
         "int8: change of the rotation": True,
+    }
+
+
+def test_openvino_is_held_against_onnx_runtime(folder: Path) -> None:
+    if importlib.util.find_spec("openvino") is None:
+        pytest.skip("openvino is not installed")
+    assert run(folder, "tiny.onnx", "int8.onnx", "--openvino", "fp32") == 0
+    document = json.loads((folder / "out.json").read_text())
+    *forms, timed = document["results"]
+    labels = ["tiny", "int8", "tiny, OpenVINO in fp32", "int8, OpenVINO in fp32"]
+    assert [form["parameters"]["form"] for form in forms] == [row["name"] for row in timed["rows"]] == labels
+    by_onnx_runtime, by_openvino = ([form["figures"] for form in part] for part in (forms[:2], forms[2:]))
+    for one, other in zip(by_onnx_runtime, by_openvino, strict=True):
+        assert other == pytest.approx(one, abs=1e-3)
+    assert {line["what"]: line["met"] for line in document["budget"]} == {
+        "int8: mean absolute error": False,
+        "int8: change of the rotation": True,
+        "tiny, OpenVINO in fp32: mean absolute error": True,
+        "int8, OpenVINO in fp32: mean absolute error": False,
+        "int8, OpenVINO in fp32: change of the rotation": True,
     }
 
 

@@ -64,4 +64,4 @@ inline hpe::Bgr pixel_of(const hpe::Frame& f, int x, int y) {
 void crop_tests();
 void warp_tests();
 void decode_tests();
-void launch_tests();
+void emulated_tests();

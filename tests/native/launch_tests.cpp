@@ -1,22 +1,23 @@
-// The CUDA launches, emulated thread after thread, against the CPU's loops: faces of frames of every format in one
-// launch, tiles of every shape, with frames that end where their data ends. Forwards and backwards must agree to the
-// bit, or one thread has read within a phase what another one writes.
+// The CUDA launches, emulated or on a GPU, against the CPU's loops: faces of frames of every format in one launch,
+// tiles of every shape, with frames that end where their data ends.
 #include <algorithm>
 #include <cstring>
 #include <memory>
 
-#include "check.h"
 #include "isa.h"
-#include "kernel_launch.h"
+#include "launch_runner.h"
 #include "warp_normalize.h"
 
 namespace {
 
 using namespace hpe;
 
-FrameRecord record_of(const Frame& f, bool swap_colors) {
-    return {reinterpret_cast<uint64_t>(f.data),
-            reinterpret_cast<uint64_t>(f.chroma),
+// Lends the frame to the launches.
+FrameRecord record_of(const TestFrame& frame, bool swap_colors, Runner& runner) {
+    const Frame& f = frame.view;
+    const uint64_t luma = runner.lend(frame.luma.data(), frame.luma.size());
+    return {luma + static_cast<uint64_t>(f.data - frame.luma.data()),
+            f.chroma ? runner.lend(frame.chroma.data(), frame.chroma.size()) : 0,
             f.row_stride_bytes,
             f.chroma_row_stride_bytes,
             f.width,
@@ -64,13 +65,13 @@ void compare(const char* name, const std::vector<float>& got, const std::vector<
               static_cast<double>(got[i]), static_cast<double>(want[i]));
 }
 
-void check_boxes(Random& random, int size, int most_pixels) {
+void check_boxes(Random& random, int size, int most_pixels, Runner& runner) {
     const int count = 1 + random.below(5);
     CropPlan plan = any_plan(random, size);
     std::vector<std::unique_ptr<TestFrame>> frames;
     std::vector<BoxFace> faces;
     const size_t values = static_cast<size_t>(3) * size * size;
-    std::vector<float> want(count * values), forwards(want.size()), backwards(want.size());
+    std::vector<float> want(count * values);
     for (int i = 0; i < count; ++i) {
         frames.push_back(any_frame(random, most_pixels));
         const Frame& view = frames.back()->view;
@@ -79,54 +80,50 @@ void check_boxes(Random& random, int size, int most_pixels) {
         const float wide = random.between(0.3, 1.5 * view.width + 1), high = random.between(0.3, 1.5 * view.height + 1);
         const Box box{x, y, x + wide, y + high};
         const bool swap_colors = random.below(2) == 0;
-        faces.push_back({record_of(view, swap_colors), box});
+        faces.push_back({record_of(*frames.back(), swap_colors, runner), box});
         InputRule input = plan.input;
         input.swap_colors = swap_colors;
         crop_normalize(view, &box, 1, plan.crop, input, *usable_isas().back().rows, want.data() + i * values);
     }
-    emulate_crop(plan, faces.data(), count, forwards.data());
-    emulate_crop(plan, faces.data(), count, backwards.data(), true);
-    compare("boxes", forwards, want, size);
-    CHECK(memcmp(forwards.data(), backwards.data(), 4 * want.size()) == 0, "the order of threads shows, size %d", size);
+    compare("boxes", runner.crop(plan, faces, 0), want, size);
+    runner.forget();
 }
 
-void check_homographies(Random& random, int size) {
+void check_homographies(Random& random, int size, Runner& runner) {
     const int count = 1 + random.below(3);
     const CropPlan plan = any_plan(random, size);
     std::vector<std::unique_ptr<TestFrame>> frames;
     std::vector<WarpFace> faces;
     const size_t values = static_cast<size_t>(3) * size * size;
-    std::vector<float> want(count * values), got(want.size());
+    std::vector<float> want(count * values);
     for (int i = 0; i < count; ++i) {
         frames.push_back(any_frame(random, 60));
         const Homography h{{random.between(0.2, 3), random.between(-1, 1), random.between(-20, 20),
                             random.between(-1, 1), random.between(0.2, 3), random.between(-20, 20),
                             random.between(-0.01, 0.01), random.between(-0.01, 0.01), 1.0}};
         const bool swap_colors = random.below(2) == 0;
-        faces.push_back({record_of(frames.back()->view, swap_colors), h});
+        faces.push_back({record_of(*frames.back(), swap_colors, runner), h});
         InputRule input = plan.input;
         input.swap_colors = swap_colors;
         warp_normalize(frames.back()->view, &h, 1, plan.crop, input, *usable_isas().back().rows,
                        want.data() + i * values);
     }
-    emulate_warp(plan, faces.data(), count, got.data());
-    compare("homographies", got, want, size);
+    compare("homographies", runner.warp(plan, faces), want, size);
+    runner.forget();
 }
 
 // What a launch writes must end where the output ends, and be the same whether runs can be stored at once or not.
-void check_unaligned_output() {
+void check_unaligned_output(Runner& runner) {
     Random random(11);
     const TestFrame frame(40, 30, PixelFormat::kColor, 0, random.engine);
     const CropPlan plan = any_plan(random, 16);
-    const BoxFace face{record_of(frame.view, true), {3, 4, 33, 25}};
-    const size_t values = 3 * 16 * 16;
-    std::vector<float> room(values + 1), aligned(values);
-    emulate_crop(plan, &face, 1, room.data() + 1);
-    emulate_crop(plan, &face, 1, aligned.data());
-    CHECK(memcmp(room.data() + 1, aligned.data(), 4 * values) == 0, "an output that is not aligned differs");
+    const BoxFace face{record_of(frame, true, runner), {3, 4, 33, 25}};
+    const std::vector<float> aligned = runner.crop(plan, {face}, 0), skewed = runner.crop(plan, {face}, 1);
+    CHECK(memcmp(skewed.data(), aligned.data(), 4 * aligned.size()) == 0, "an output that is not aligned differs");
+    runner.forget();
 }
 
-void check_bins(int bins, int count) {
+void check_bins(int bins, int count, Runner& runner) {
     Random random(static_cast<unsigned>(bins));
     const int stride = 3 * bins + 2;
     std::vector<float> logits(static_cast<size_t>(stride) * (count - 1) + 3 * bins);
@@ -137,40 +134,61 @@ void check_bins(int bins, int count) {
                            {-99.0f, 3.0f, bins, false},
                            {-97.5f, 1.5f, bins, false}},
                           {}};
-    HeadView heads[3];
-    for (int h = 0; h < 3; ++h) heads[h] = {logits.data() + h * bins, stride};
-    std::vector<float> want(15 * count), forwards(15 * count), backwards(15 * count);
-    const auto arrays = [&](std::vector<float>& v) {
-        return PoseArrays{v.data(), v.data() + 3 * count, v.data() + 6 * count};
-    };
-    decode_bins(heads, count, make_bin_decode(plan.grid), *usable_isas().back().decode, arrays(want));
-    emulate_decode(plan, heads, count, arrays(forwards));
-    emulate_decode(plan, heads, count, arrays(backwards), true);
+    HeadView here[3], lent[3];
+    const auto* there = reinterpret_cast<const float*>(runner.lend(logits.data(), 4 * logits.size()));
+    for (int h = 0; h < 3; ++h) {
+        here[h] = {logits.data() + h * bins, stride};
+        lent[h] = {there + h * bins, stride};
+    }
+    std::vector<float> want(15 * count);
+    decode_bins(here, count, make_bin_decode(plan.grid), *usable_isas().back().decode, pose_arrays(want.data(), count));
+    const std::vector<float> got = runner.decode(plan, lent, count);
     for (size_t i = 0; i < want.size(); ++i) {
-        const bool both_nan = std::isnan(want[i]) && std::isnan(forwards[i]);
-        CHECK(both_nan || std::fabs(forwards[i] - want[i]) <= 1e-5f * std::max(100.0f, std::fabs(want[i])),
-              "%d bins, %d faces: value %zu is %g, want %g", bins, count, i, static_cast<double>(forwards[i]),
+        const bool both_nan = std::isnan(want[i]) && std::isnan(got[i]);
+        CHECK(both_nan || std::fabs(got[i] - want[i]) <= 1e-5f * std::max(100.0f, std::fabs(want[i])),
+              "%d bins, %d faces: value %zu is %g, want %g", bins, count, i, static_cast<double>(got[i]),
               static_cast<double>(want[i]));
     }
-    CHECK(memcmp(forwards.data(), backwards.data(), 4 * want.size()) == 0, "the order of threads shows, %d bins", bins);
+    runner.forget();
+}
+
+// Matrices and angles, which need no more than one thread per face.
+void check_plain(int count, Runner& runner) {
+    Random random(static_cast<unsigned>(count));
+    std::vector<float> values(static_cast<size_t>(9) * count);
+    for (float& v : values) v = random.between(-1, 1);
+    const auto* there = reinterpret_cast<const float*>(runner.lend(values.data(), 4 * values.size()));
+    const DecodePlan plan{DecodeKind::kMatrix, {}, {1, -1, 1}};
+    const HeadView here{values.data(), 9}, lent[3] = {{there, 9}, {there, 9}, {there, 9}};
+    std::vector<float> want(15 * count);
+    decode_matrix(here, count, plan.factors, pose_arrays(want.data(), count));
+    const std::vector<float> got = runner.decode(plan, lent, count);
+    for (size_t i = 0; i < want.size(); ++i) {
+        const bool both_nan = std::isnan(want[i]) && std::isnan(got[i]);
+        CHECK(both_nan || std::fabs(got[i] - want[i]) <= 1e-3f, "%d matrices: value %zu is %g, want %g", count, i,
+              static_cast<double>(got[i]), static_cast<double>(want[i]));
+    }
+    runner.forget();
 }
 
 }  // namespace
 
-void launch_tests() {
+void launch_tests(Runner& runner) {
     Random random(7);
     for (int round = 0; round < 200; ++round) {
         const int sizes[] = {1, 3, 4, 8, 15, 16, 17, 32, 47};
-        check_boxes(random, sizes[random.below(9)], 60);
-        if (round < 40) check_homographies(random, sizes[random.below(9)]);
+        check_boxes(random, sizes[random.below(9)], 60, runner);
+        if (round < 40) check_homographies(random, sizes[random.below(9)], runner);
     }
     // Windows that fit the room in some rows only, or not at all; more columns than a tile has.
-    for (int round = 0; round < 12; ++round) check_boxes(random, 4 + random.below(6), 2000);
-    check_boxes(random, 260, 300);
-    check_boxes(random, 516, 90);
-    check_unaligned_output();
+    for (int round = 0; round < 12; ++round) check_boxes(random, 4 + random.below(6), 2000, runner);
+    check_boxes(random, 260, 300, runner);
+    check_boxes(random, 516, 90, runner);
+    check_unaligned_output(runner);
     for (const int bins : {1, 2, 31, 32, 33, 66, 120, 198}) {
-        check_bins(bins, 1);
-        check_bins(bins, 5);
+        check_bins(bins, 1, runner);
+        check_bins(bins, 5, runner);
     }
+    check_plain(1, runner);
+    check_plain(300, runner);
 }

@@ -4,7 +4,7 @@ int main() {
     crop_tests();
     warp_tests();
     decode_tests();
-    launch_tests();
+    emulated_tests();
     std::printf(failures() ? "%d checks failed\n" : "all native checks passed\n", failures());
     return failures() ? 1 : 0;
 }

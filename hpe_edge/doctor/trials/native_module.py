@@ -13,13 +13,14 @@ sys.path[0] = str(Path(__file__).resolve().parents[3])  # where hpe_edge lies, i
 
 
 def main() -> None:
-    """Print the instruction sets, and the CUDA version of the build (0 without)."""
+    """Print the instruction sets, the CUDA version of the build (0 without), and why its kernels find no GPU, if so."""
     try:
         from hpe_edge.native import native
     except ImportError as error:
         print(json.dumps({"problem": str(error)}))
         return
-    print(json.dumps({"isa": native.isa_names(), "cuda": native.probe_cuda().runtime_version}))
+    probe = native.probe_cuda()
+    print(json.dumps({"isa": native.isa_names(), "cuda": probe.runtime_version, "no_gpu": probe.reason}))
 
 
 if __name__ == "__main__":

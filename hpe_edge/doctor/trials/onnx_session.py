@@ -6,7 +6,6 @@ TensorRT, and the way to know is to start it.
 
 from __future__ import annotations
 
-import base64
 import json
 import sys
 from pathlib import Path
@@ -15,11 +14,7 @@ from typing import Any
 sys.path[0] = str(Path(__file__).resolve().parents[3])  # where hpe_edge lies, in place of this folder
 
 from hpe_edge.backends.nvidia_libraries import preload  # noqa: E402
-
-# An ONNX model of one Relu, float32 [1, 4], opset 13, IR 7, as onnx.helper.make_model serialises it.
-_MODEL = base64.b64decode(
-    "CAc6OwoMCgF4EgF5IgRSZWx1EgF0WhMKAXgSDgoMCAESCAoCCAEKAggEYhMKAXkSDgoMCAESCAoCCAEKAggEQgQKABAN"
-)
+from hpe_edge.doctor.trials.relu import RELU  # noqa: E402
 
 
 def attempt(provider: str) -> dict[str, Any]:
@@ -42,7 +37,7 @@ def attempt(provider: str) -> dict[str, Any]:
     if provider != "CPUExecutionProvider":
         preload(onnxruntime, tensorrt=provider == "TensorrtExecutionProvider")
     try:
-        session = onnxruntime.InferenceSession(_MODEL, providers=[provider], enable_fallback=0)
+        session = onnxruntime.InferenceSession(RELU, providers=[provider], enable_fallback=0)
         used = session.get_providers()
         values = np.array([[-1, 0, 1, 2]], np.float32)
         right = bool((session.run(None, {"x": values})[0] == values.clip(0)).all())

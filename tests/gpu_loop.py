@@ -1,0 +1,132 @@
+"""The native operations on a GPU: every call copies its arrays there, launches, and copies the result back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hpe_edge import HpeEdgeError
+from hpe_edge.backends.cuda import Device
+from hpe_edge.backends.cuda_buffer import Buffer
+from hpe_edge.backends.gpu_path import BOX_FACE, WARP_FACE, FrameRooms
+from hpe_edge.native import native
+
+
+def missing_gpu() -> str:
+    """Why nothing can be launched here; empty where it can."""
+    try:
+        Device().close()
+    except HpeEdgeError as error:
+        return str(error).partition(";")[0]  # the rest is for users
+    return native.probe_cuda().reason
+
+
+def require_gpu() -> None:
+    """Skip where there is no GPU, or fail there if HPE_EDGE_REQUIRE_CUDA is 1."""
+    reason = missing_gpu()
+    if reason and os.environ.get("HPE_EDGE_REQUIRE_CUDA") == "1":
+        pytest.fail(f"HPE_EDGE_REQUIRE_CUDA is 1, but {reason}", pytrace=False)
+    if reason:
+        pytest.skip(f"needs a GPU: {reason}")
+
+
+def face_record(addresses: Sequence[int], planes: Sequence[np.ndarray], format: Any, swap_colors: bool) -> np.ndarray:
+    """What a launch is told of a frame whose planes lie at these addresses."""
+    record = np.zeros((), BOX_FACE["frame"])
+    record["data"], record["row_stride_bytes"] = addresses[0], planes[0].strides[0]
+    if len(planes) > 1:
+        record["chroma"], record["chroma_row_stride_bytes"] = addresses[1], planes[1].strides[0]
+    record["height"], record["width"] = planes[0].shape[:2]
+    record["format"], record["swap_colors"] = format.value, swap_colors
+    return record
+
+
+class GpuLoop:
+    """Makes what takes the place of ``native.CropNormalize`` and ``native.Decode``.
+
+    Everything lies in memory of exactly its own size, so that compute-sanitizer sees every byte too many.
+
+    Attributes:
+        gpu: entered until ``cleanup`` is closed.
+        stream: on which everything is done.
+    """
+
+    def __init__(self, cleanup: contextlib.ExitStack) -> None:
+        self.gpu = Device()
+        cleanup.callback(self.gpu.close)
+        cleanup.enter_context(self.gpu)
+        self.stream = self.gpu.stream(cleanup)
+
+    def crop(self, *, swap_colors: bool, format: Any, isa: str, **arguments: Any) -> _Crop:
+        return _Crop(self, native.CropLaunch(**arguments, emulated=False), format, swap_colors)
+
+    def decode(self, *, places: Sequence[tuple[int, int]], isa: str, **arguments: Any) -> _Decode:
+        return _Decode(self, native.DecodeLaunch(**arguments, emulated=False), places)
+
+    def rooms(self, cleanup: contextlib.ExitStack) -> FrameRooms:
+        return FrameRooms(self.gpu, self.stream, cleanup)
+
+    def buffer(self, rows: int, dtype: Any, cleanup: contextlib.ExitStack, *columns: int) -> Buffer:
+        return Buffer(self.gpu, (rows, *columns), dtype, cleanup)
+
+    def fetch(self, buffers: Sequence[Buffer], arrays: Sequence[np.ndarray]) -> None:
+        for buffer in buffers:
+            buffer.receive(len(buffer.array), self.stream)
+        self.gpu.synchronize(self.stream)
+        for buffer, array in zip(buffers, arrays, strict=True):
+            array[...] = buffer.array
+
+
+class _Crop:
+    def __init__(self, loop: GpuLoop, launch: Any, format: Any, swap_colors: bool) -> None:
+        self._loop, self._launch, self._format, self._swap_colors = loop, launch, format, swap_colors
+
+    def boxes(self, frame: np.ndarray, chroma: np.ndarray | None, boxes: np.ndarray, out: np.ndarray) -> None:
+        self._run(self._launch.boxes, BOX_FACE, frame, chroma, boxes, out)
+
+    def warp(self, frame: np.ndarray, chroma: np.ndarray | None, homographies: np.ndarray, out: np.ndarray) -> None:
+        self._run(self._launch.warp, WARP_FACE, frame, chroma, homographies, out)
+
+    def _run(
+        self,
+        launch: Callable[[int, int, int, int], None],
+        dtype: Any,
+        frame: np.ndarray,
+        chroma: np.ndarray | None,
+        places: np.ndarray,
+        out: np.ndarray,
+    ) -> None:
+        if not len(places):
+            return
+        loop = self._loop
+        with contextlib.ExitStack() as cleanup:
+            planes = [plane for plane in (frame, chroma) if plane is not None]
+            addresses = loop.rooms(cleanup).send(0, planes)
+            faces = loop.buffer(len(places), dtype, cleanup)
+            faces.array["frame"] = face_record(addresses, planes, self._format, self._swap_colors)
+            faces.array["place"] = places
+            faces.send(len(places), loop.stream)
+            result = loop.buffer(len(out), out.dtype, cleanup, *out.shape[1:])
+            launch(faces.address, len(places), result.address, int(loop.stream))
+            loop.fetch([result], [out])
+
+
+class _Decode:
+    def __init__(self, loop: GpuLoop, launch: Any, places: Sequence[tuple[int, int]]) -> None:
+        self._loop, self._launch, self._places = loop, launch, places
+
+    def run(self, outputs: Sequence[np.ndarray], *poses: np.ndarray) -> None:
+        count, loop = len(poses[0]), self._loop
+        if not count:
+            return
+        with contextlib.ExitStack() as cleanup:
+            addresses = [loop.rooms(cleanup).send(0, [output.view(np.uint8)])[0] for output in outputs]
+            heads = [(addresses[index] + 4 * column, outputs[index].strides[0] // 4) for index, column in self._places]
+            results = [loop.buffer(count, np.float32, cleanup, *array.shape[1:]) for array in poses]
+            self._launch.run(heads, count, *(result.address for result in results), int(loop.stream))
+            loop.fetch(results, poses)
