@@ -65,7 +65,8 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         action="append",
         required=True,
         metavar="MODEL",
-        help="who is believed: an exported ONNX model or a checkpoint of a known family; give it again for each one",
+        help="who is believed: an exported ONNX model or a checkpoint of a known family; give it again for each one, "
+        "the best first: where another says something else, it is believed less",
     )
     parser.add_argument(
         "--faces",

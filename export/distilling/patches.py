@@ -35,33 +35,24 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Patches:
-    """N faces in M pictures.
+    """N faces.
 
     Attributes:
-        pictures: uint8 ``[M, SIDE, SIDE, 3]``, BGR; the landmark box is in the middle, its longer side FACE pixels.
+        pictures: uint8 ``[N, SIDE, SIDE, 3]``, BGR; the landmark box is in the middle, its longer side FACE pixels.
         boxes: float32 ``[N, 4]`` x1 y1 x2 y2 of the landmark boxes in the patches.
         notes: what could not be read or was not used, for people.
-        sources: intp ``[N]``: of each face, the number of its picture.
-        warps: float64 ``[N, 3, 3]``: of each face, the homography from its patch to its picture, in OpenCV's
-            coordinates, which count from the centre of the first pixel.
         digest: hexadecimal; changes with any pixel.
     """
 
     pictures: Image
     boxes: NDArray[np.float32]
     notes: tuple[str, ...] = ()
-    sources: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
-    warps: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3, 3)))
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        # The dataclass is frozen to everyone else.
-        if not len(self.sources):
-            object.__setattr__(self, "sources", np.arange(len(self.pictures)))
-            object.__setattr__(self, "warps", np.tile(np.eye(3), (len(self.pictures), 1, 1)))
         content = hashlib.sha256(np.ascontiguousarray(self.pictures).data)
-        for array in (self.boxes, self.sources, self.warps):
-            content.update(array.tobytes())
+        content.update(np.ascontiguousarray(self.boxes).data)
+        # The dataclass is frozen to everyone else.
         object.__setattr__(self, "digest", content.hexdigest())
 
     def __len__(self) -> int:
@@ -69,10 +60,7 @@ class Patches:
 
     def image(self, face: int) -> Image:
         """The patch of a face."""
-        picture = np.asarray(self.pictures[self.sources[face]], np.uint8)
-        if np.array_equal(self.warps[face], np.eye(3)):
-            return picture
-        return warp(picture, self.warps[face], SIDE)
+        return np.asarray(self.pictures[face], np.uint8)
 
 
 def warp(picture: Image, matrix: NDArray[np.float64], size: int) -> Image:

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from export.distilling import grid
-from export.distilling.batches import BATCH, SEED, Batch, Batches
+from export.distilling.batches import BATCH, Batch, Batches
+from export.distilling.scenes import SEED
 from export.zoo.bins import BinNet
 from export.zoo.family import Family
 from hpe_edge.atomic import Pending, output_error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import time
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,18 @@ from tqdm import tqdm
 
 from export import zoo
 from export.distilling import journal, training
-from export.distilling.batches import BATCH, SEED, Batch, Batches
-from export.distilling.bent import COPIES, with_bent
+from export.distilling.batches import BATCH, Batch, Batches
 from export.distilling.patches import Patches, cut_patch, read_patches
-from export.distilling.targets import Targets, combine, disagreement_widths, label_widths
-from export.distilling.teachers import Answers, Teacher, cached_answers, open_teacher
+from export.distilling.scenes import SEED, Scenes
+from export.distilling.targets import Targets, disagreement_widths, label_widths, mean_of
+from export.distilling.teachers import Answers, Shown, Teacher, cached_answers, open_teacher
 from export.say import say, size
+from export.zoo.family import Family
 from hpe_edge.atomic import output_error
 from hpe_edge.errors import InputError, SourceError
 
 _KEPT_SHARE, _KEPT_MOST = 0.04, 512  # of the faces, to see whether the student knows more than the faces it learned
+_MOST_SCENES = 400_000  # that the teachers are asked about; some milliseconds each
 _SAVE_EVERY = 200  # steps; some ten seconds to minutes
 _LABEL_COLUMNS = ("file", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")
 
@@ -42,10 +43,18 @@ def distil(args: argparse.Namespace) -> None:
         _make_folder(folder)
     teachers = [open_teacher(path) for path in args.teacher]
     patches = read_patches(args.faces, args.boxes, args.boxes_from)
-    say("faces", f"{len(patches)} of {args.faces}, and {COPIES} bent ones of each", *patches.notes)
-    patches = with_bent(patches)
-    targets = _ask_all(teachers, patches, args.labels, cache)
-    _train(args, teachers, patches, targets, run)
+    say("faces", f"{len(patches)} of {args.faces}", *patches.notes)
+    plain = [_ask(teacher, patches, cache) for teacher in teachers]
+    widths = _widths(teachers, plain, args.labels, cache)
+    kept, taught = _split(len(patches))
+    scenes = Scenes(patches, taught, mean_of(plain), min(args.views, _MOST_SCENES))
+    say("scenes", f"{len(scenes)} of {len(taught)} faces; the others are kept back")
+    targets = Targets([_ask(teacher, scenes, cache) for teacher in teachers], widths)
+    family = zoo.get(args.student)
+    batches = Batches(scenes, targets, family.crop, family.input)
+    test = Batches(patches, Targets(plain, widths), family.crop, family.input).of(kept)
+    about = {"teachers": [each.sha256 for each in teachers], "targets": targets.digest}
+    _train(args, family, batches, test, about, run)
     state = training.load(run / "checkpoint.pth")["state_dict"]
     training.save(state, out)
     say("written", f"{out}, {size(out.stat().st_size)}; log and curves are in {run}")
@@ -59,8 +68,10 @@ def _make_folder(folder: Path) -> None:
         raise output_error(folder, error) from None
 
 
-def _ask_all(teachers: list[Teacher], patches: Patches, labels: Path | None, cache: Path) -> Targets:
-    answers = [_ask(teacher, patches, cache) for teacher in teachers]
+def _widths(
+    teachers: list[Teacher], answers: list[Answers], labels: Path | None, cache: Path
+) -> list[NDArray[np.float64] | None]:
+    """Of each teacher with plain angles, how sure it is; from labelled crops, or from the faces as they are."""
     widths: list[NDArray[np.float64] | None] = [None] * len(teachers)
     unsure = [i for i, each in enumerate(answers) if each.beliefs is None]
     if unsure and labels is not None:
@@ -75,12 +86,12 @@ def _ask_all(teachers: list[Teacher], patches: Patches, labels: Path | None, cac
         if width is not None:
             degrees = ", ".join(f"{name} {deg:.1f}" for name, deg in zip(("yaw", "pitch", "roll"), width, strict=True))
             say("width", f"{teacher.name} gives plain angles; taken as right within {degrees} degrees (sigma)")
-    return combine(answers, widths)
+    return widths
 
 
-def _ask(teacher: Teacher, patches: Patches, cache: Path) -> Answers:
-    answers, cached = cached_answers(teacher, patches, cache)
-    say("teacher", f"{teacher.name}, {teacher.spec.architecture}, {len(patches)} faces{', as cached' * cached}")
+def _ask(teacher: Teacher, shown: Shown, cache: Path) -> Answers:
+    answers, cached = cached_answers(teacher, shown, cache)
+    say("teacher", f"{teacher.name}, {teacher.spec.architecture}, {len(shown)} faces{', as cached' * cached}")
     return answers
 
 
@@ -111,18 +122,11 @@ def read_labelled(path: Path) -> tuple[Patches, NDArray[np.float64]]:
     return Patches(np.stack(images), np.stack(places)), numbers[:, 4:]
 
 
-def _train(args: argparse.Namespace, teachers: list[Teacher], patches: Patches, targets: Targets, run: Path) -> None:
-    family = zoo.get(args.student)
-    kept, taught = _split(patches)
-    batches = Batches(patches, targets, taught, family.crop, family.input)
+def _train(
+    args: argparse.Namespace, family: Family, batches: Batches, test: Batch, about: dict[str, Any], run: Path
+) -> None:
     student = training.Training(family, batches, training.steps_of(args.views))
-    about = {
-        "student": args.student,
-        "views": args.views,
-        "faces": patches.digest,
-        "teachers": [teacher.sha256 for teacher in teachers],
-        "targets": _digest(targets),
-    }
+    about = {"student": args.student, "views": args.views, **about}
     checkpoint = run / "checkpoint.pth"
     written = _resume(student, checkpoint, about)
     log = journal.Journal(run / "log.jsonl", written)
@@ -132,23 +136,16 @@ def _train(args: argparse.Namespace, teachers: list[Teacher], patches: Patches, 
         *([f"goes on from step {student.step}"] if student.step else []),
     )
     try:
-        _loop(student, log, batches.plain(kept), checkpoint, about, run)
+        _loop(student, log, test, checkpoint, about, run)
     finally:
         log.close()
 
 
-def _split(patches: Patches) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Some of the faces as they are, kept back, and all that are in other pictures."""
-    count = len(patches.pictures)
+def _split(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Some of the faces, kept back, and all others."""
     order = np.random.default_rng(SEED).permutation(count)
     kept = order[: min(_KEPT_MOST, max(1, int(_KEPT_SHARE * count)))]
-    if count == 1:
-        return kept, np.arange(len(patches))
-    return kept, np.flatnonzero(~np.isin(patches.sources, kept))
-
-
-def _digest(targets: Targets) -> str:
-    return hashlib.sha256(targets.beliefs.tobytes()).hexdigest()
+    return kept, np.arange(count) if count == 1 else np.setdiff1d(np.arange(count), kept)
 
 
 def _resume(student: training.Training, checkpoint: Path, about: dict[str, Any]) -> int:

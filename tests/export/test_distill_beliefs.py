@@ -8,10 +8,9 @@ import pytest
 pytest.importorskip("torch", reason="the export tests need torch")
 
 from export.distilling import grid
-from export.distilling.targets import combine, disagreement_widths, label_widths
+from export.distilling.targets import Targets, disagreement_widths, label_widths
 from export.distilling.teachers import Answers
 from hpe_edge.errors import InputError
-from hpe_edge.geometry import rotation_from_euler
 from hpe_edge.spec import BinHead
 
 
@@ -22,11 +21,11 @@ def spread(beliefs: np.ndarray) -> np.ndarray:
 
 
 def answers(angles_deg: np.ndarray, width_deg: float | None = None) -> Answers:
-    """One view that says these angles ``[N, 3]``."""
-    beliefs = None
-    if width_deg is not None:
-        beliefs = grid.narrow(angles_deg, np.full(angles_deg.shape, width_deg)).astype(np.float32)[None]
-    return Answers(rotation_from_euler(angles_deg).astype(np.float32)[None], beliefs)
+    """Of a teacher that says these angles ``[N, 3]``."""
+    angles = angles_deg.astype(np.float32)
+    if width_deg is None:
+        return Answers(angles, None)
+    return Answers(angles, grid.narrow(angles, np.full(angles.shape, width_deg)).astype(np.float16))
 
 
 @pytest.mark.parametrize(
@@ -86,14 +85,27 @@ def test_mirrored_beliefs_are_those_of_the_mirrored_angles() -> None:
     )
 
 
-def test_teachers_are_averaged_and_their_disagreement_widens_the_belief() -> None:
+def test_teachers_who_agree_are_averaged_and_their_distance_widens_the_belief() -> None:
     said = np.array([[20.0, 5.0, 0.0], [-40.0, 0.0, 10.0]])
-    off = np.array([8.0, 0.0, 0.0])
-    targets = combine([answers(said + off, 3.0), answers(said - off)], [None, np.full(3, 3.0)])
-    np.testing.assert_allclose(grid.expectation(targets.beliefs), said, atol=0.5)
-    np.testing.assert_allclose(targets.angles, said, atol=0.5)
-    assert (spread(targets.beliefs)[:, 0] > 7.5).all()  # sqrt(8 ** 2 + 3 ** 2) is 8.5
-    assert (spread(targets.beliefs)[:, 1] < 4).all()
+    off = np.array([2.0, 0.0, 0.0])
+    targets = Targets([answers(said - off, 1.5), answers(said + off)], [None, np.full(3, 1.5)])
+    beliefs = targets.beliefs(np.arange(2))
+    np.testing.assert_allclose(beliefs.sum(axis=-1), 1, atol=1e-6)
+    np.testing.assert_allclose(grid.expectation(beliefs), said, atol=0.3)
+    np.testing.assert_allclose(targets.angles, said, atol=0.3)
+    assert spread(beliefs)[:, 0] == pytest.approx(np.hypot(2, 1.5), rel=0.05)
+    assert (spread(beliefs)[:, 1] < 1.7).all()
+
+
+def test_a_teacher_far_from_the_first_one_counts_little() -> None:
+    said = np.array([[20.0, 5.0, 0.0]])
+    off = np.array([10.0, 0.0, 40.0])
+    targets = Targets([answers(said, 3.0), answers(said + off, 3.0)], [None, None])
+    share = np.exp(-1) / (1 + np.exp(-1))
+    np.testing.assert_allclose(targets.angles, said + np.array([10 * share, 0, 0]), atol=1e-4)
+    np.testing.assert_allclose(grid.expectation(targets.beliefs(np.arange(1))), targets.angles, atol=0.1)
+    swapped = Targets([answers(said + off, 3.0), answers(said, 3.0)], [None, None])
+    np.testing.assert_allclose(swapped.angles, said + off - np.array([10 * share, 0, 0]), atol=1e-4)
 
 
 def test_widths_are_the_error_on_labelled_faces(rng: np.random.Generator) -> None:
