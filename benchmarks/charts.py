@@ -27,6 +27,7 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
 _DPI = 120
 _WIDTH_IN = 8.0
 _LABEL_WIDTH = 34  # characters
+_LEGEND_COLUMNS = 4
 
 
 @dataclass(frozen=True)
@@ -163,11 +164,19 @@ def case_axis(axes: Axes, labels: Sequence[str]) -> None:
         axes.axhspan(at - 0.5, at + 0.5, color=axes.xaxis.get_gridlines()[0].get_color(), alpha=0.35, linewidth=0)
 
 
+def case_height_in(labels: Sequence[str], legend_entries: int) -> float:
+    """How high a picture with such an axis must be."""
+    lines = max(len(textwrap.wrap(label, _LABEL_WIDTH)) for label in labels)
+    return 0.9 + 0.2 * math.ceil(legend_entries / _LEGEND_COLUMNS) + (0.2 + 0.16 * lines) * max(len(labels), 2)
+
+
 def legend_above(figure: Figure, axes: Axes) -> None:
     """A legend over the plot, in as few lines as fit."""
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1:
-        figure.legend(handles, labels, loc="outside upper left", ncols=min(len(handles), 4), frameon=False)
+        figure.legend(
+            handles, labels, loc="outside upper left", ncols=min(len(handles), _LEGEND_COLUMNS), frameon=False
+        )
 
 
 def picture(suite: str, name: str, title: str, alt: str, height_in: float, draw: Draw) -> Chart:

@@ -30,7 +30,7 @@ from hpe_edge.errors import InputError
 Verdict = Literal["worse", "better", "changed", "same"]
 
 NOISE = 0.05  # of a median
-OURS_FIRST = ("ops", "pipeline", "cameras", "cuda")  # suites whose first row is hpe_edge's, the others alternatives
+OURS_FIRST = ("ops", "video", "cameras", "cuda")  # suites whose first row is hpe_edge's, the others alternatives
 _OURS = "hpe_edge"
 
 
