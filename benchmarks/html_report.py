@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from benchmarks.charts import Chart
+from benchmarks.chart_drawing import Chart
 from benchmarks.report import facts
 from benchmarks.schema import Document, Part
 from benchmarks.tables import Table, budget_table, number, tables
