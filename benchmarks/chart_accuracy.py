@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from benchmarks.chart_drawing import COLORS, MARKERS, Chart, case_axis, case_height_in, legend_above, picture
+from benchmarks.chart_drawing import Chart, case_axis, case_height_in, color_of, legend_above, marker_of, picture
 from benchmarks.schema import Part
 from benchmarks.tables import constant
 from benchmarks.timing import Result, describe
@@ -52,8 +52,8 @@ def _whole(suite: str, data: str, results: Sequence[Result]) -> Chart:
                     [max(v - (e if e is not None else v), 0.0) for v, e in zip(values, low, strict=True)],
                     [max((e if e is not None else v) - v, 0.0) for v, e in zip(values, high, strict=True)],
                 ],
-                fmt=MARKERS[index],
-                color=COLORS[index],
+                fmt=marker_of(index),
+                color=color_of(index),
                 markersize=5,
                 label=_words(name),
             )
@@ -92,8 +92,8 @@ def _bands(suite: str, data: str, results: Sequence[Result]) -> Chart:
                     [max(v - (e if e is not None else v), 0.0) for v, e in zip(values, low, strict=True)],
                     [max((e if e is not None else v) - v, 0.0) for v, e in zip(values, high, strict=True)],
                 ],
-                marker=MARKERS[index % len(MARKERS)],
-                color=COLORS[index % len(COLORS)],
+                marker=marker_of(index),
+                color=color_of(index),
                 linewidth=1,
                 label=name,
             )

@@ -20,6 +20,7 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
 _DPI = 120
 _WIDTH_IN = 8.0
 _LABEL_WIDTH = 34  # characters
+_LINE_WIDTH = 110
 _LEGEND_WIDTH = 120  # characters, with the marks as seven
 
 
@@ -56,6 +57,21 @@ class Chart:
     alt: str
     png: bytes
     dark_png: bytes
+
+
+def color_of(index: int) -> str:
+    """Of the series with that number, from 0 on."""
+    return COLORS[index % len(COLORS)]
+
+
+def marker_of(index: int) -> str:
+    """Of the series with that number. Where colours begin again, they meet other marks."""
+    return MARKERS[(index + index // len(COLORS)) % len(MARKERS)]
+
+
+def wrapped(text: str) -> str:
+    """A line below a picture, broken where it would be cut off."""
+    return "\n".join(textwrap.wrap(text, _LINE_WIDTH))
 
 
 def log_axis(axes: Axes, which: Literal["x", "y"] = "x") -> None:

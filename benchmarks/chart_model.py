@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from benchmarks.chart_drawing import COLORS, MARKERS, Chart, legend_above, log_axis, picture
+from benchmarks.chart_drawing import Chart, color_of, legend_above, log_axis, marker_of, picture
 from benchmarks.schema import Part
 from benchmarks.timing import Result
 
@@ -50,8 +50,8 @@ def _throughput(suite: str, file: str, runs: Sequence[Result]) -> Chart:
                 axes.plot(
                     [int(r.parameters["batch"]) for r in found],
                     [r.figures["faces_per_second"] or 0.0 for r in found],
-                    marker=MARKERS[index % len(MARKERS)],
-                    color=COLORS[index % len(COLORS)],
+                    marker=marker_of(index),
+                    color=color_of(index),
                     label=name,
                 )
             axes.set_title(panel)
@@ -108,8 +108,8 @@ def _roofline(suite: str, file: str, runs: Sequence[Result], peaks: Sequence[Res
             axes.plot(
                 [r.figures["flop_per_byte"] or 1.0 for r in found],
                 [r.figures["attained_gflops"] or 1.0 for r in found],
-                marker=MARKERS[index % len(MARKERS)],
-                color=COLORS[index % len(COLORS)],
+                marker=marker_of(index),
+                color=color_of(index),
                 label=name,
                 linewidth=0.8,
             )

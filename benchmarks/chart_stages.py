@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from benchmarks.chart_drawing import COLORS, Chart, case_axis, case_height_in, legend_above, picture
+from benchmarks.chart_drawing import Chart, case_axis, case_height_in, color_of, legend_above, picture
 from benchmarks.schema import Part
 from benchmarks.tables import constant, in_time
 from benchmarks.timing import Result, describe
@@ -56,7 +56,7 @@ def _stages(suite: str, case: str, results: Sequence[Result]) -> Chart:
                 [by_stage.get(stage, 0.0) / 1e3 for by_stage in times],
                 left=[us / 1e3 for us in before],
                 height=0.6,
-                color=COLORS[index % len(COLORS)],
+                color=color_of(index),
                 label=stage,
             )
         for at, result in enumerate(results):

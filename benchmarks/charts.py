@@ -8,7 +8,17 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from benchmarks.chart_accuracy import accuracy_charts
-from benchmarks.chart_drawing import COLORS, MARKERS, Chart, case_axis, case_height_in, legend_above, log_axis, picture
+from benchmarks.chart_drawing import (
+    Chart,
+    case_axis,
+    case_height_in,
+    color_of,
+    legend_above,
+    log_axis,
+    marker_of,
+    picture,
+    wrapped,
+)
 from benchmarks.chart_model import model_charts
 from benchmarks.chart_stages import stage_charts
 from benchmarks.schema import Document, Part
@@ -75,15 +85,17 @@ def _ratios(suite: str, name: str, results: Sequence[Result]) -> Chart:
                     [max(ratio.median - ratio.p10, 0) for _, ratio in found],
                     [max(ratio.p90 - ratio.median, 0) for _, ratio in found],
                 ],
-                fmt=MARKERS[index % len(MARKERS)],
-                color=COLORS[(index + 1) % len(COLORS)],
+                fmt=marker_of(index),
+                color=color_of(index + 1),
                 markersize=5,
                 label=alternative,
             )
-        axes.axvline(1.0, color=COLORS[0], linewidth=1.5, label=first)
+        axes.axvline(1.0, color=color_of(0), linewidth=1.5, label=first)
         case_axis(axes, varying)
         log_axis(axes)
-        figure.supxlabel(f"time over that of {first}, log scale; marks: medians, lines: 10th to 90th percentile")
+        figure.supxlabel(
+            wrapped(f"time over that of {first}, log scale; marks: medians, lines: 10th to 90th percentile")
+        )
         axes.grid(axis="x")
         legend_above(figure, axes)
 

@@ -29,7 +29,7 @@ def drawn(part: Part) -> dict[str, Chart]:
             picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
             assert picture.shape[1] == 960
             assert 200 < picture.shape[0] < 3000
-            assert np.median(picture) == paper
+            assert abs(np.median(picture) - paper) < 12
             # What is cut off at the edge would leave ink there.
             edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
             assert np.abs(edge.astype(int) - picture[0, 0]).max() < 8, chart.name
