@@ -1,4 +1,4 @@
-"""What docs/performance.md shows of each suite: one small function for each, from its results to tables."""
+"""What docs/performance.md and reports show of each suite first: a small function for each, from results to tables."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def model_tables(part: Part) -> Iterator[Table]:
             shown = [result for result in batches if result is best or result.parameters["batch"] == 1]
             rows += [_run_row(result) for result in shown]
         by = of_file[0].parameters
-        title = f"`{file}` ({by['model']}, {by['size']}², {by['weights']} weights)"
+        title = f"{file} ({by['model']}, {by['size']}², {by['weights']} weights)"
         columns = ("", "batch", "p50", "p90", "p99", "faces/s", "of the roofline", "memory", "energy a face", "change")
         yield Table(title, columns, rows)
     costs = [result for result in part.results if result.name == "cost" and result.parameters["layers"] == "all"]
     if costs:
         figures = {"GFLOP a face": "gflop_per_face", "MB moved a face": "mb_per_face", "FLOP a byte": "flop_per_byte"}
-        rows = [(f"`{r.parameters['file']}`", *(number(r.figures[name]) for name in figures.values())) for r in costs]
+        rows = [(str(r.parameters["file"]), *(number(r.figures[name]) for name in figures.values())) for r in costs]
         yield Table("What a face costs, counted from the graphs", ("", *figures), rows)
     peaks = [result for result in part.results if result.name == "peaks"]
     if peaks:
@@ -78,6 +78,7 @@ def model_tables(part: Part) -> Iterator[Table]:
 
 def _run_row(result: Result) -> tuple[str, ...]:
     by = result.figures
+    kb = by.get("engine_resident_kb")
     times = [_figure(by, f"p{percent}_ms", "{:.2f} ms") for percent in (50, 90, 99)]
     return (
         f"{way(result)}, {load(result)}",
@@ -85,7 +86,7 @@ def _run_row(result: Result) -> tuple[str, ...]:
         *times,
         _figure(by, "faces_per_second", "{:.0f}"),
         _figure(by, "share_of_peak_percent", "{:.0f} %"),
-        _figure(by, "engine_resident_kb", "{:.0f} kB"),
+        _figure({"mb": None if kb is None else kb / 1024}, "mb", "{:.0f} MB"),
         _figure(by, "energy_per_face_mj", "{:.1f} mJ"),
         _figure(by, "change_mean_deg", "{:.2f}°"),
     )
@@ -231,6 +232,12 @@ OF_SUITE: Mapping[str, tuple[str, Callable[[Part], Iterator[Table]]]] = {
     "video": ("A whole video, from its file to an annotated one", video_tables),
     "accuracy": ("Accuracy on labelled faces", accuracy_tables),
 }
+
+
+def digest(part: Part) -> Iterator[Table]:
+    """The tables of a suite's results; none where there is no function for it."""
+    if part.suite in OF_SUITE:
+        yield from OF_SUITE[part.suite][1](part)
 
 
 def _figure(figures: Mapping[str, float | None], name: str, text: str) -> str:

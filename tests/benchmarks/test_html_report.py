@@ -20,6 +20,7 @@ from chromium import PROGRAM, Browser, wait_until
 from benchmarks.__main__ import main
 from benchmarks.charts import charts
 from benchmarks.html_report import page
+from benchmarks.page_tables import digest
 from benchmarks.schema import Document, read_document
 from benchmarks.tables import budget_table, tables
 
@@ -97,7 +98,8 @@ def test_everything_is_there(tab: Browser, report: Path, documents: list[Documen
     for document in documents:
         wanted.append("What it ran on")
         for part in document.parts:
-            wanted += [budget_table(part.budget).title] * bool(part.budget) + [table.title for table in tables(part)]
+            wanted += [budget_table(part.budget).title] * bool(part.budget)
+            wanted += [table.title for table in (*digest(part), *tables(part))]
     assert captions == wanted
     text = tab.evaluate("document.body.textContent")
     for document in documents:

@@ -167,7 +167,7 @@ def test_the_models_tables() -> None:
         ],
     )
     runs, peaks = model_tables(part)
-    assert runs.title == "`ehpnet.onnx` (ehpnet, 112², untrained weights)"
+    assert runs.title == "ehpnet.onnx (ehpnet, 112², untrained weights)"
     what = "openvino cpu fp32, floats in bf16, 2 callers of 1 thread each"
     assert [list(cells[:7]) for cells in runs.rows] == [
         [what, "1", "1.00 ms", "1.50 ms", "", "900", "40 %"],
