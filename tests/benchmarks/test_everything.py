@@ -15,7 +15,7 @@ from benchmarks.__main__ import main
 from benchmarks.everything import chosen, jobs, options
 from benchmarks.suite import BudgetLine, Suite, no_budget
 from benchmarks.timing import Effort, Result, WrongAnswerError
-from hpe_edge import BackendError, SourceError
+from hpe_edge import BackendError, InputError, SourceError
 
 Run = Callable[[argparse.Namespace, Effort], Iterator[Result]]
 
@@ -88,10 +88,21 @@ def test_what_lacks_an_option_is_skipped(
     assert "accuracy: skipped, it needs --labels, --photos" in capsys.readouterr().out
 
 
+def test_one_name_for_two_things(document: Callable[..., tuple[int, dict[str, object]]]) -> None:
+    """A number for one suite is a word for the other."""
+    suites = [made_up("pipeline", says, boxes=3), made_up("accuracy", says, boxes="landmarks")]
+    status, plain = document(suites, "--boxes", "4", "--accuracy-boxes", "haar")
+    assert status == 0
+    assert [result["parameters"]["boxes"] for result in plain["results"]] == [4, "haar"]
+    _, plain = document(suites, "--boxes", "5")
+    assert [result["parameters"]["boxes"] for result in plain["results"]] == [5, "landmarks"]
+
+
 @pytest.mark.parametrize(
     ("error", "after", "status", "field"),
     [
         (BackendError("no GPU"), 0, 0, "skipped"),
+        (InputError("name a set of faces"), 0, 0, "skipped"),
         (BackendError("the GPU fell off"), 1, 1, "failed"),
         (SourceError("no such file"), 0, 1, "failed"),
         (WrongAnswerError("answers differ"), 0, 1, "failed"),
@@ -122,8 +133,9 @@ def test_help_has_the_options_of_all(capsys: pytest.CaptureFixture[str]) -> None
         parser = argparse.ArgumentParser(add_help=False)
         suite.add_arguments(parser)
         for word in parser.format_usage().split():
-            if word.startswith("--"):
-                assert word.strip("[]") in shown
+            name = word.strip("[]")
+            if name.startswith("--"):
+                assert name in shown or f"--{suite.name}-{name[2:]}" in shown
 
 
 def test_the_order_is_that_of_a_reader() -> None:
