@@ -17,10 +17,10 @@ from benchmarks import (
     endurance,
     engine,
     ops,
-    pipeline,
     precision,
     rectification,
     smoothing,
+    video,
 )
 from benchmarks.environment import environment
 from benchmarks.report import document, heading, table, verdicts
@@ -32,7 +32,7 @@ from hpe_edge.errors import HpeEdgeError
 SUITES: tuple[Suite, ...] = (
     ops.SUITE,
     engine.SUITE,
-    pipeline.SUITE,
+    video.SUITE,
     endurance.SUITE,
     cameras.SUITE,
     accuracy.SUITE,
@@ -50,7 +50,7 @@ tolerance, nothing is timed and the exit status is 1. A time never fails a bench
 examples:
   python -m benchmarks ops
   python -m benchmarks engine --model model.onnx --json engine.json
-  python -m benchmarks pipeline --detector yunet.onnx --video clip.mp4
+  python -m benchmarks video --detector yunet.onnx --video clip.mp4
   python -m benchmarks endurance --video clip.mp4
   python -m benchmarks cameras --video clip.mp4 --boxes boxes.csv
   python -m benchmarks accuracy --model model.onnx --labels photos/labels.csv

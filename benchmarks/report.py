@@ -20,7 +20,7 @@ def heading(suite: str, environment: dict[str, Any]) -> str:
     commit = "unknown" if git["commit"] is None else git["commit"][:12] + (", with changes" if git["dirty"] else "")
     versions = ", ".join(f"{name} {software[name]}" for name in ("python", "numpy", "opencv", "onnxruntime"))
     return (
-        f"{suite}; times are medians with p10..p90, on one thread (pipeline, cameras: all); "
+        f"{suite}; times are medians with p10..p90, on one thread (video, cameras: all); "
         "'times' is over the first row's\n"
         f"{hardware['cpu']}, {hardware['cores_usable']} cores, {', '.join(hardware['hpe_edge_isa_names'])}\n"
         f"hpe_edge {software['hpe_edge']}, commit {commit}; {versions}"

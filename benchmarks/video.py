@@ -1,4 +1,4 @@
-"""The suite ``pipeline``: a whole video, from its file to an annotated one, in overlapping threads and in a plain loop.
+"""The suite ``video``: a whole video, from its file to an annotated one, in overlapping threads and in a plain loop.
 
 Both read the same frames and run the same detector and network on them, draw the same, and encode with the same codec;
 faces are not followed, so that boxes and angles can be compared. Both may use all cores: the loop does one after the
@@ -126,7 +126,7 @@ def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
             Alternative("loop", "one after the other in one thread", job.loop, _answer, TOLERANCES),
         ]
         parameters: dict[str, str | int] = {"detector": args.detector.stem, "video": args.video.name, "frames": frames}
-        yield measure(Case("pipeline", parameters, alternatives), effort if args.quick else RUNS)
+        yield measure(Case("video", parameters, alternatives), effort if args.quick else RUNS)
         job.pipeline()
         yield Result("stages", parameters, figures=_stages(job.report))
 
@@ -161,4 +161,4 @@ def _budget(results: Sequence[Result]) -> list[BudgetLine]:
     ]
 
 
-SUITE = Suite("pipeline", "a whole video, in threads and in a plain loop", _add_arguments, _run, _budget)
+SUITE = Suite("video", "a whole video, in threads and in a plain loop", _add_arguments, _run, _budget)
