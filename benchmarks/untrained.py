@@ -65,6 +65,9 @@ def _write(architecture: str, out: Path) -> None:
     net = family.builds[0]()
     # As it is born, a network hardly tells one face from another, and no comparison could fail. One pass over faces
     # sets the means and deviations of its BatchNorms.
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # what it sees, in place of a tenth of it
     with torch.inference_mode():
         net.train()(torch.from_numpy(gate_faces(spec.crop, spec.input).crops[:_FACES].astype("float32")))
     net.eval()

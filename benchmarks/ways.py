@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,11 @@ def ways(path: Path) -> Iterator[Way]:
     for device in _openvino_devices():
         for precision in get_args(Precision):
             yield Way("openvino", device, precision)
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _openvino_devices() -> list[str]:

@@ -1,0 +1,225 @@
+"""The suite ``model``: the network alone, every backend of this machine by precision, batch and threads.
+
+Before a way is timed, its answers on the crops of real faces are held against ONNX Runtime's on the float32 file, whose
+outputs NumPy decodes: in degrees, within the limits of the export's gate for what it computes in. An engine that fails
+is a failure of the suite; nothing is written.
+
+Every run is warmed up until it is steady, which is said with it: the medians of three blocks in a row lie within 2 % of
+each other, or the time for it is over. Then the run is repeated with its input ready. ``callers`` are threads with
+buffers of their own that run at the same time, one per core: the most that a machine gets through, with the latency
+that it costs. Beside each run stands its roofline, see :mod:`benchmarks.roofline`; on GPUs no peaks are measured.
+
+An architecture named by ``--arch`` has untrained weights: its angles mean nothing, but all ways must agree on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.chains import rotations
+from benchmarks.footprint import footprint_kb
+from benchmarks.graph_cost import GraphCost, read_cost
+from benchmarks.models import default_or
+from benchmarks.peaks import Peaks
+from benchmarks.plain_pipelines import PlainDecode
+from benchmarks.roofline import bound, cost_figures, roofline_figures
+from benchmarks.steady import Load, WarmUp, measure_load, warm_up
+from benchmarks.suite import BudgetLine, Suite
+from benchmarks.timing import Effort, Result, WrongAnswerError
+from benchmarks.untrained import CHECKPOINT, make_int8, make_untrained
+from benchmarks.ways import Way, ways
+from export.faces import gate_faces
+from export.gate import backend_runner, compare, poses_of
+from hpe_edge import InputError, PoseEngine, Poses
+from hpe_edge.backends.onnxruntime import open_session
+from hpe_edge.backends.plan_file import SUFFIXES
+from hpe_edge.cores import usable_cores
+from hpe_edge.errors import BackendError
+from hpe_edge.ops import DecodeHeads
+from hpe_edge.spec import BinsDecode, ModelSpec
+
+BATCHES, QUICK_BATCHES = (1, 2, 4, 8, 16), (1, 8)
+LARGEST_KINDS = 6  # of layers, that the table of costs names
+PAPER_FACES_PER_S = 300  # EHPNet on a V100, Thai et al., 2022, arXiv:2210.13705
+WANTED_FACES_PER_S = 1000
+_WARM_UP_S, _QUICK_WARM_UP_S = 5.0, 0.05
+_BLOCK_S = 0.1
+_ENERGY_S = 2.0
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        default=[],
+        help="ONNX files or TensorRT engines; beside each that is not in float32 the ONNX file that is. Default: the "
+        "embedded one",
+    )
+    parser.add_argument(
+        "--arch",
+        nargs="+",
+        metavar="NAME",
+        default=[],
+        help="architectures of python -m export.onnx --list, with untrained weights, in float32 and INT8: for their "
+        "speed only; needs torch",
+    )
+
+
+def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = list(args.model)
+        for architecture in args.arch:
+            paths.append(make_untrained(architecture, Path(folder)))
+            paths.append(make_int8(paths[-1]))
+        models = find_models(paths or [default_or(None)])
+        peaks = Peaks(quick=args.quick)
+        yield from _peak_results(peaks)
+        for model in models:
+            if model.path.suffix.lower() not in SUFFIXES:
+                yield from _cost_results(model)
+            yield from _model_results(model, peaks, effort, quick=args.quick)
+
+
+def _peak_results(peaks: Peaks) -> Iterator[Result]:
+    for threads in _thread_counts():
+        figures: dict[str, float | None] = {"triad_gbytes_per_s": peaks.gbytes_per_s(threads)}
+        for numbers in ("fp32", "bf16", "fp16", "int8"):
+            by_library = peaks.gemm_gflops(numbers, threads)  # type: ignore[arg-type]
+            figures |= {f"{library}_{numbers}_gflops": value for library, value in by_library.items()}
+        yield Result("peaks", {"threads": threads}, figures=figures)
+
+
+def _cost_results(model: Model) -> Iterator[Result]:
+    """The graph's cost, then that of its most costly kinds of layers."""
+    cost = read_cost(model.path, 1)
+    parameters: dict[str, str | int] = {"model": model.spec.architecture, "file": model.path.name}
+    yield Result("cost", {**parameters, "layers": "all"}, figures={**_layer_figures(cost, cost), **cost_figures(cost)})
+    for kind, part in list(cost.by_kind().items())[:LARGEST_KINDS]:
+        yield Result("cost", {**parameters, "layers": kind}, figures=_layer_figures(part, cost))
+
+
+def _layer_figures(part: GraphCost, whole: GraphCost) -> dict[str, float | None]:
+    return {
+        "layers": len(part.layers),
+        "mmacs": part.macs / 1e6,
+        "int8_mmacs": part.int8_macs / 1e6,
+        "weights_kb": sum(layer.weight_bytes for layer in part.layers) / 1024,
+        "activations_kb": sum(layer.activation_bytes for layer in part.layers) / 1024,
+        "macs_share_percent": 100 * part.macs / whole.macs if whole.macs else None,
+        "bytes_share_percent": 100 * part.bytes / whole.bytes,
+    }
+
+
+def _model_results(model: Model, peaks: Peaks, effort: Effort, *, quick: bool) -> Iterator[Result]:
+    crops = gate_faces(model.spec.crop, model.spec.input).crops
+    reference = reference_poses(model, crops)
+    skipped: dict[str, str] = {}
+    for way in ways(model.path):
+        for threads, callers in _loads(way):
+            try:
+                engine = way.open(model.path, threads)
+            except BackendError as error:
+                skipped[way.label] = str(error)
+                break
+            with engine:
+                run = _Run(model, way, engine, threads, callers)
+                run.check(crops, reference)
+                yield from run.results(crops, peaks, effort, quick=quick)
+    yield Result("ways", {"model": model.spec.architecture, "file": model.path.name}, skipped=skipped)
+
+
+class _Run:
+    """One engine, at every batch."""
+
+    def __init__(self, model: Model, way: Way, engine: PoseEngine, threads: int | None, callers: int) -> None:
+        self._model, self._way, self._engine = model, way, engine
+        self._threads, self._callers = threads, callers
+        self._backend = engine._backend
+
+    def check(self, crops: NDArray[Any], reference: Poses) -> None:
+        """Hold the answers against the reference's, one face at a time and in the largest batch.
+
+        Raises:
+            WrongAnswerError: they differ by more than the gate's limits.
+        """
+        run = backend_runner(self._backend)
+        spec, limits = self._engine.spec, self._way.limits(self._engine.spec)
+        self.differences: dict[str, float | None] = {}
+        for batch in {1, self._backend.max_batch}:
+            found = poses_of(run, spec, crops, batch)
+            report = compare(reference, found, compared="", source="", limits=limits)
+            if not report.passed:
+                raise WrongAnswerError(
+                    f"model ({self._model.path.name}, {self._way.label}, batch {batch}): its angles are not those of "
+                    f"ONNX Runtime on {self._model.reference.name}: {'; '.join(report.failures)}; nothing was timed"
+                )
+            whole = report.result()
+            self.differences = {
+                "change_mean_deg": whole.mean_deg,
+                "change_p99_deg": whole.p99_deg,
+                "change_worst_deg": whole.worst_deg,
+            }
+
+    def results(self, crops: NDArray[Any], peaks: Peaks, effort: Effort, *, quick: bool) -> Iterator[Result]:
+        """Time every batch."""
+        most = self._backend.max_batch
+        batches = [most] if self._backend.fixed_batch else QUICK_BATCHES if quick else BATCHES
+        kb = footprint_kb(self._way, self._model.path, self._threads, most) if self._callers == 1 else None
+        for batch in batches:
+            parameters = self._parameters(batch)
+            if batch > most:
+                reason = f"a PoseEngine's buffers hold {most} faces; it runs more in several batches"
+                yield Result("run", parameters, skipped={self._way.label: reason})
+                continue
+            with contextlib.ExitStack() as stack:
+                calls = [self._call(crops, batch) for _ in range(self._callers)]
+                warm = warm_up(calls[0], _QUICK_WARM_UP_S if quick else _WARM_UP_S, 0.0 if quick else _BLOCK_S)
+                load = measure_load(calls, effort.seconds, effort.least_runs, effort.most_runs)
+            figures = {**_speed(load, warm, batch), **self.differences, "engine_resident_kb": kb}
+            figures |= self._roofline(batch, peaks, load)
+            yield Result("run", parameters, figures=figures)
+
+    def _parameters(self, batch: int) -> dict[str, str | int]:
+        spec = self._engine.spec
+        return {
+            "model": spec.architecture,
+            "weights": "untrained" if spec.origin.checkpoint == CHECKPOINT else "trained",
+            "file": self._model.path.name,
+            "size": spec.input.size,
+            "backend": self._way.backend,
+            "device": self._way.device,
+            "numbers": spec.numbers,
+            "floats": self._way.floats(spec),
+            "threads": self._threads or "all",
+            "callers": self._callers,
+            "batch": batch,
+        }
+
+    def _call(self, crops: NDArray[Any], batch: int) -> Callable[[], Any]:
+        """A caller's run of the network, with buffers of its own that hold its input."""
+        context = self._backend.context()
+        context.input(batch)[...] = crops[np.arange(batch) % len(crops)]
+        return lambda: context.run(batch)
+
+    def _roofline(self, batch: int, peaks: Peaks, load: Load) -> dict[str, float | None]:
+        if self._model.path.suffix.lower() in SUFFIXES:
+            return {}
+        floats = self._way.floats(self._engine.spec)
+        cost = read_cost(self._model.path, batch, 4 if floats == "fp32" else 2)
+        # Callers at the same time share the machine, so a run of theirs has that part of it.
+        taken_ms = 1e3 * load.seconds / len(load.times_ms)
+        threads = self._callers if self._threads == 1 else usable_cores()
+        least = bound(cost, peaks, floats, threads) if self._way.on_cpu else None
+        return roofline_figures(cost, least, taken_ms)
