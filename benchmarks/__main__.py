@@ -19,6 +19,7 @@ from benchmarks import (
     endurance,
     engine,
     everything,
+    model,
     ops,
     precision,
     rectification,
@@ -36,6 +37,7 @@ from hpe_edge.errors import HpeEdgeError
 SUITES: tuple[Suite, ...] = (
     ops.SUITE,
     engine.SUITE,
+    model.SUITE,
     video.SUITE,
     endurance.SUITE,
     cameras.SUITE,
@@ -57,6 +59,7 @@ examples:
   python -m benchmarks report benchmarks/results/*.json --html report.html
   python -m benchmarks ops
   python -m benchmarks engine --model model.onnx --json engine.json
+  python -m benchmarks model --model model.onnx int8.onnx --arch ehpnet
   python -m benchmarks video --detector yunet.onnx --video clip.mp4
   python -m benchmarks endurance --video clip.mp4
   python -m benchmarks cameras --video clip.mp4 --boxes boxes.csv

@@ -1,4 +1,4 @@
-"""Frames with faces for what runs from frame to angles: the bundled photos in a 1080p scene, or a video of the user's."""
+"""Frames with faces: the bundled photos in a 1080p scene, or a video of the user's."""
 
 from __future__ import annotations
 

@@ -15,46 +15,41 @@ An architecture named by ``--arch`` has untrained weights: its angles mean nothi
 from __future__ import annotations
 
 import argparse
-import contextlib
-import math
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.chains import rotations
 from benchmarks.footprint import footprint_kb
 from benchmarks.graph_cost import GraphCost, read_cost
+from benchmarks.model_files import Model, find_models, reference_poses
 from benchmarks.models import default_or
-from benchmarks.peaks import Peaks
-from benchmarks.plain_pipelines import PlainDecode
+from benchmarks.peaks import NUMBERS, Peaks
+from benchmarks.power import PowerMeter, power_meter
 from benchmarks.roofline import bound, cost_figures, roofline_figures
 from benchmarks.steady import Load, WarmUp, measure_load, warm_up
 from benchmarks.suite import BudgetLine, Suite
 from benchmarks.timing import Effort, Result, WrongAnswerError
 from benchmarks.untrained import CHECKPOINT, make_int8, make_untrained
-from benchmarks.ways import Way, ways
+from benchmarks.ways import Way, usable_cores, ways
 from export.faces import gate_faces
 from export.gate import backend_runner, compare, poses_of
-from hpe_edge import InputError, PoseEngine, Poses
-from hpe_edge.backends.onnxruntime import open_session
+from hpe_edge import PoseEngine, Poses
 from hpe_edge.backends.plan_file import SUFFIXES
-from hpe_edge.cores import usable_cores
 from hpe_edge.errors import BackendError
-from hpe_edge.ops import DecodeHeads
-from hpe_edge.spec import BinsDecode, ModelSpec
 
 BATCHES, QUICK_BATCHES = (1, 2, 4, 8, 16), (1, 8)
 LARGEST_KINDS = 6  # of layers, that the table of costs names
+PAPER_MODEL = "ehpnet"
 PAPER_FACES_PER_S = 300  # EHPNet on a V100, Thai et al., 2022, arXiv:2210.13705
 WANTED_FACES_PER_S = 1000
 _WARM_UP_S, _QUICK_WARM_UP_S = 5.0, 0.05
 _BLOCK_S = 0.1
-_ENERGY_S = 2.0
+_ENERGY_S, _MANY = 2.0, 1_000_000
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,10 +88,10 @@ def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
 
 
 def _peak_results(peaks: Peaks) -> Iterator[Result]:
-    for threads in _thread_counts():
+    for threads in sorted({1, usable_cores()}):
         figures: dict[str, float | None] = {"triad_gbytes_per_s": peaks.gbytes_per_s(threads)}
-        for numbers in ("fp32", "bf16", "fp16", "int8"):
-            by_library = peaks.gemm_gflops(numbers, threads)  # type: ignore[arg-type]
+        for numbers in NUMBERS:
+            by_library = peaks.gemm_gflops(numbers, threads)
             figures |= {f"{library}_{numbers}_gflops": value for library, value in by_library.items()}
         yield Result("peaks", {"threads": threads}, figures=figures)
 
@@ -125,6 +120,7 @@ def _layer_figures(part: GraphCost, whole: GraphCost) -> dict[str, float | None]
 def _model_results(model: Model, peaks: Peaks, effort: Effort, *, quick: bool) -> Iterator[Result]:
     crops = gate_faces(model.spec.crop, model.spec.input).crops
     reference = reference_poses(model, crops)
+    meter = power_meter()
     skipped: dict[str, str] = {}
     for way in ways(model.path):
         for threads, callers in _loads(way):
@@ -134,13 +130,23 @@ def _model_results(model: Model, peaks: Peaks, effort: Effort, *, quick: bool) -
                 skipped[way.label] = str(error)
                 break
             with engine:
-                run = _Run(model, way, engine, threads, callers)
-                run.check(crops, reference)
-                yield from run.results(crops, peaks, effort, quick=quick)
-    yield Result("ways", {"model": model.spec.architecture, "file": model.path.name}, skipped=skipped)
+                subject = _Subject(model, way, engine, threads, callers)
+                differences = subject.check(crops, reference)
+                for result in subject.results(crops, peaks, meter, effort, quick=quick):
+                    yield replace(result, figures={**result.figures, **differences})
+    if skipped:
+        yield Result("ways", {"model": model.spec.architecture, "file": model.path.name}, skipped=skipped)
 
 
-class _Run:
+def _loads(way: Way) -> list[tuple[int | None, int]]:
+    """Threads of a run (None: all cores) and callers at the same time."""
+    cores = usable_cores()
+    if not way.on_cpu:
+        return [(None, 1)]
+    return [(1, 1), *([(None, 1), (1, cores)] if cores > 1 else [])]
+
+
+class _Subject:
     """One engine, at every batch."""
 
     def __init__(self, model: Model, way: Way, engine: PoseEngine, threads: int | None, callers: int) -> None:
@@ -148,47 +154,54 @@ class _Run:
         self._threads, self._callers = threads, callers
         self._backend = engine._backend
 
-    def check(self, crops: NDArray[Any], reference: Poses) -> None:
+    def check(self, crops: NDArray[Any], reference: Poses) -> dict[str, float | None]:
         """Hold the answers against the reference's, one face at a time and in the largest batch.
 
+        Returns:
+            The geodesic differences of the latter.
+
         Raises:
-            WrongAnswerError: they differ by more than the gate's limits.
+            WrongAnswerError: they are more than the gate's limits allow.
         """
-        run = backend_runner(self._backend)
-        spec, limits = self._engine.spec, self._way.limits(self._engine.spec)
-        self.differences: dict[str, float | None] = {}
-        for batch in {1, self._backend.max_batch}:
+        run, spec = backend_runner(self._backend), self._engine.spec
+        for batch in (1, self._backend.max_batch):
             found = poses_of(run, spec, crops, batch)
-            report = compare(reference, found, compared="", source="", limits=limits)
+            report = compare(reference, found, compared="", source="", limits=self._way.limits(spec))
             if not report.passed:
                 raise WrongAnswerError(
                     f"model ({self._model.path.name}, {self._way.label}, batch {batch}): its angles are not those of "
-                    f"ONNX Runtime on {self._model.reference.name}: {'; '.join(report.failures)}; nothing was timed"
+                    f"ONNX Runtime on {self._model.reference.name}: {'; '.join(report.failures)}; it was not timed"
                 )
-            whole = report.result()
-            self.differences = {
-                "change_mean_deg": whole.mean_deg,
-                "change_p99_deg": whole.p99_deg,
-                "change_worst_deg": whole.worst_deg,
-            }
+        whole = report.result()
+        return {
+            "change_mean_deg": whole.mean_deg,
+            "change_p99_deg": whole.p99_deg,
+            "change_worst_deg": whole.worst_deg,
+        }
 
-    def results(self, crops: NDArray[Any], peaks: Peaks, effort: Effort, *, quick: bool) -> Iterator[Result]:
+    def results(
+        self, crops: NDArray[Any], peaks: Peaks, meter: PowerMeter | None, effort: Effort, *, quick: bool
+    ) -> Iterator[Result]:
         """Time every batch."""
         most = self._backend.max_batch
-        batches = [most] if self._backend.fixed_batch else QUICK_BATCHES if quick else BATCHES
-        kb = footprint_kb(self._way, self._model.path, self._threads, most) if self._callers == 1 else None
-        for batch in batches:
+        kb = None
+        if self._callers == 1:
+            kb = footprint_kb(self._way, self._model.path, self._threads, most)
+        for batch in [most] if self._backend.fixed_batch else QUICK_BATCHES if quick else BATCHES:
             parameters = self._parameters(batch)
             if batch > most:
                 reason = f"a PoseEngine's buffers hold {most} faces; it runs more in several batches"
                 yield Result("run", parameters, skipped={self._way.label: reason})
                 continue
-            with contextlib.ExitStack() as stack:
-                calls = [self._call(crops, batch) for _ in range(self._callers)]
-                warm = warm_up(calls[0], _QUICK_WARM_UP_S if quick else _WARM_UP_S, 0.0 if quick else _BLOCK_S)
-                load = measure_load(calls, effort.seconds, effort.least_runs, effort.most_runs)
-            figures = {**_speed(load, warm, batch), **self.differences, "engine_resident_kb": kb}
-            figures |= self._roofline(batch, peaks, load)
+            calls = [self._call(crops, batch) for _ in range(self._callers)]
+            warm = warm_up(calls[0], _QUICK_WARM_UP_S if quick else _WARM_UP_S, 0.0 if quick else _BLOCK_S)
+            load = measure_load(calls, effort.seconds, effort.least_runs, effort.most_runs)
+            figures = {
+                **_speed_figures(load, warm, batch),
+                "engine_resident_kb": kb,
+                "energy_per_face_mj": None if meter is None else _energy_mj(meter, calls, batch),
+                **self._roofline_figures(batch, peaks, load),
+            }
             yield Result("run", parameters, figures=figures)
 
     def _parameters(self, batch: int) -> dict[str, str | int]:
@@ -213,13 +226,66 @@ class _Run:
         context.input(batch)[...] = crops[np.arange(batch) % len(crops)]
         return lambda: context.run(batch)
 
-    def _roofline(self, batch: int, peaks: Peaks, load: Load) -> dict[str, float | None]:
+    def _roofline_figures(self, batch: int, peaks: Peaks, load: Load) -> dict[str, float | None]:
         if self._model.path.suffix.lower() in SUFFIXES:
-            return {}
+            return {}  # a plan's layers are not to be seen
         floats = self._way.floats(self._engine.spec)
         cost = read_cost(self._model.path, batch, 4 if floats == "fp32" else 2)
-        # Callers at the same time share the machine, so a run of theirs has that part of it.
-        taken_ms = 1e3 * load.seconds / len(load.times_ms)
         threads = self._callers if self._threads == 1 else usable_cores()
         least = bound(cost, peaks, floats, threads) if self._way.on_cpu else None
-        return roofline_figures(cost, least, taken_ms)
+        # Callers at the same time share the machine, so a run has that part of it.
+        return roofline_figures(cost, least, 1e3 * load.seconds / len(load.times_ms))
+
+
+def _speed_figures(load: Load, warm: WarmUp, batch: int) -> dict[str, float | None]:
+    return {
+        "p50_ms": load.percentile_ms(50),
+        "p90_ms": load.percentile_ms(90),
+        "p99_ms": load.percentile_ms(99),
+        "faces_per_second": len(load.times_ms) * batch / load.seconds,
+        "calls": len(load.times_ms),
+        "warm_up_calls": warm.calls,
+        "steady": float(warm.steady),
+    }
+
+
+def _energy_mj(meter: PowerMeter, calls: Sequence[Callable[[], Any]], batch: int) -> float | None:
+    """Of a face, the whole board or processor over a run of two seconds; None where its total is not metered."""
+    loads: list[Load] = []
+    energy = meter.measure(lambda: loads.append(measure_load(calls, _ENERGY_S, 1, _MANY)))
+    joules = energy.total_joules
+    return None if joules is None else 1e3 * joules / (batch * len(loads[0].times_ms))
+
+
+def _budget(results: Sequence[Result]) -> list[BudgetLine]:
+    lines = []
+    for architecture in dict.fromkeys(r.parameters["model"] for r in results if r.name == "run"):
+        runs = [r for r in results if r.name == "run" and r.parameters["model"] == architecture and r.figures]
+        best = max(runs, key=lambda result: result.figures["faces_per_second"] or 0.0)
+        by, found = best.parameters, best.figures["faces_per_second"] or 0.0
+        is_paper = architecture == PAPER_MODEL
+        how = f"{by['backend']} {by['device']}, {by['file']}, floats in {by['floats']}, batch {by['batch']}"
+        how += f", {by['callers']} callers of {by['threads']} threads, {by['weights']} weights"
+        lines.append(
+            BudgetLine(
+                f"{architecture}, {by['size']} pixels, the most faces a second on {usable_cores()} cores",
+                f">= {WANTED_FACES_PER_S} (its paper: {PAPER_FACES_PER_S} on a V100)" if is_paper else "none is set",
+                f"{found:.0f} ({how})",
+                found >= WANTED_FACES_PER_S if is_paper else None,
+            )
+        )
+    unsteady = sum(result.figures.get("steady") == 0.0 for result in results)
+    timed = sum(result.name == "run" and bool(result.figures) for result in results)
+    lines.append(
+        BudgetLine("runs that were not steady before they were timed", "none", f"{unsteady} of {timed}", not unsteady)
+    )
+    return lines
+
+
+SUITE = Suite(
+    "model",
+    "the network alone, every backend by precision, batch and threads, beside the roofline",
+    _add_arguments,
+    _run,
+    _budget,
+)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.chains import rotations
-from benchmarks.plain_pipelines import PlainDecode, has_plain_bins
+from benchmarks.plain_pipelines import PlainDecode, plain_bins
 from export.gate import poses_of
 from hpe_edge import InputError, PoseEngine, Poses
 from hpe_edge.backends.onnxruntime import open_session
@@ -54,8 +54,8 @@ def find_models(paths: Sequence[Path]) -> list[Model]:
         ]
         if not alike:
             raise InputError(
-                f"{path} computes in {spec.numbers}, and its answers are held against the float32 ONNX file of the same "
-                f"weights ({spec.origin.checkpoint}); name that one with --model, too"
+                f"{path} computes in {spec.numbers}, and its answers are held against the float32 ONNX file of the "
+                f"same weights ({spec.origin.checkpoint}); name that one with --model, too"
             )
         models.append(Model(path, spec, path if path in alike else alike[0]))
     return models
@@ -78,11 +78,9 @@ def reference_poses(model: Model, crops: NDArray[Any]) -> Poses:
 
     fixed = session.get_inputs()[0].shape[0]
     batch = fixed if isinstance(fixed, int) else 1
-    if not isinstance(spec.decode, BinsDecode) or any(head.circular for head in spec.decode.heads):
+    if plain_bins(spec) is None:
         return poses_of(run, spec, crops, batch)
     decode = PlainDecode(spec, model.reference)
     angles = np.concatenate([decode(run(crops[at : at + batch])) for at in range(0, len(crops), batch)])
     angles = angles.astype(np.float32)
     return Poses(angles, np.full_like(angles, np.nan), rotations(angles))
-
-

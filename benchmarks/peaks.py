@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -33,6 +33,7 @@ from hpe_edge.backends.openvino_library import load_openvino, shared_core
 from hpe_edge.errors import BackendError
 
 Numbers = Literal["fp32", "bf16", "fp16", "int8"]
+NUMBERS: tuple[Numbers, ...] = get_args(Numbers)
 
 SIDE = 1024  # of the matrices: 2 GFLOP a product, while 12 MB move
 _OV_HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}

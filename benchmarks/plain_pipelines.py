@@ -1,9 +1,9 @@
 """The pipelines that people copy today, from frame and boxes to angles, written from their published description.
 
-HopeNet's, WHENet's and the lightweight network's demonstrations, and the ONNX ports of them, do the same: cut each face
-out of the frame in whole pixels with a margin round its box, resize it by OpenCV (or by PIL, as torchvision's transforms
-do), turn BGR into RGB, divide by 255, subtract the mean and divide by the deviation in NumPy, transpose, run the session
-on this one face, and take NumPy's softmax and its expectation for each angle.
+HopeNet's, WHENet's and the lightweight network's demonstrations, and the ONNX ports of them, do the same: cut each
+face out of the frame in whole pixels with a margin round its box, resize it by OpenCV (or by PIL, as torchvision's
+transforms do), turn BGR into RGB, divide by 255, subtract the mean and divide by the deviation in NumPy, transpose, run
+the session on this one face, and take NumPy's softmax and its expectation for each angle.
 
 The margins, the normalisation and the bins are those of the model's spec, so that a PoseEngine on the same file must
 give the same angles, but for the 8-bit levels that the resized face is rounded to.
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.scene import Window
 from hpe_edge.backends.onnx_graph import read_spec
 from hpe_edge.errors import InputError
-from hpe_edge.spec import METADATA_KEY, BinsDecode, Crop, ModelSpec
+from hpe_edge.spec import METADATA_KEY, BinHead, BinsDecode, Crop, ModelSpec
 
 Frame = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
@@ -90,9 +90,9 @@ class PlainDecode:
         Raises:
             InputError: they are not.
         """
-        if not isinstance(spec.decode, BinsDecode) or any(head.circular for head in spec.heads()):  # type: ignore[union-attr]
+        heads = plain_bins(spec)
+        if heads is None:
             raise InputError(f"{path} gives no plain bins; the plain pipelines are written for those")
-        heads = (spec.decode.yaw, spec.decode.pitch, spec.decode.roll)
         self._places = [
             (spec.outputs.index(head.output), head.column, head.column + head.count, head.first_deg, head.step_deg)
             for head in heads
@@ -108,6 +108,14 @@ class PlainDecode:
             softmax = exponentials / exponentials.sum(axis=1, keepdims=True)
             angles.append((softmax * index).sum(axis=1) * step_deg + first_deg)
         return np.stack(angles, axis=1)
+
+
+def plain_bins(spec: ModelSpec) -> tuple[BinHead, BinHead, BinHead] | None:
+    """The heads of yaw, pitch and roll, if they are bins that span less than a circle."""
+    if not isinstance(spec.decode, BinsDecode):
+        return None
+    heads = (spec.decode.yaw, spec.decode.pitch, spec.decode.roll)
+    return None if any(head.circular for head in heads) else heads
 
 
 def window(box: NDArray[np.float32], crop: Crop) -> Window:
@@ -139,8 +147,8 @@ def in_whole_pixels(boxes: Boxes, crop: Crop) -> Boxes:
         x1, y1, x2, y2 = window(box, crop)
         side = max(x2 - x1, y2 - y1)
         width, height = side / (1 + left + right), side / (1 + top + bottom)
-        x1, y1 = x1 + left * width, y1 + top * height
-        moved.append((x1, y1, x1 + width, y1 + height))
+        corner = x1 + left * width, y1 + top * height
+        moved.append((*corner, corner[0] + width, corner[1] + height))
     return np.array(moved, np.float32).reshape(-1, 4)
 
 

@@ -75,8 +75,8 @@ def roofline_figures(cost: GraphCost, least: Bound | None, taken_ms: float) -> d
     return {
         **cost_figures(cost),
         "attained_gflops": cost.flops / 1e6 / taken_ms,
-        "compute_bound_ms": None if least is None else least.compute_ms,
-        "memory_bound_ms": None if least is None else least.memory_ms,
-        "bound_ms": None if least is None else least.ms,
+        "roofline_compute_ms": None if least is None else least.compute_ms,
+        "roofline_memory_ms": None if least is None else least.memory_ms,
+        "roofline_ms": None if least is None else least.ms,
         "share_of_peak_percent": None if least is None else 100 * least.ms / taken_ms,
     }

@@ -22,11 +22,11 @@ class WarmUp:
     """How warming up went.
 
     Attributes:
-        seconds: it took.
+        calls: it took.
         steady: the medians of three blocks in a row came within 2 % of each other before the time was over.
     """
 
-    seconds: float
+    calls: int
     steady: bool
 
 
@@ -59,23 +59,25 @@ def warm_up(call: Callable[[], Any], limit_s: float, block_s: float) -> WarmUp:
     """
     start_s = time.perf_counter()
     medians: list[float] = []
+    calls = 0
     while True:
-        medians.append(_block(call, block_s))
+        times_s = _block(call, block_s)
+        calls += len(times_s)
+        medians.append(float(np.median(times_s)))
         latest = medians[-BLOCKS:]
         steady = len(latest) == BLOCKS and max(latest) - min(latest) <= AGREEMENT * max(latest)
-        seconds = time.perf_counter() - start_s
-        if steady or seconds >= limit_s:
-            return WarmUp(seconds, steady)
+        if steady or time.perf_counter() - start_s >= limit_s:
+            return WarmUp(calls, steady)
 
 
-def _block(call: Callable[[], Any], block_s: float) -> float:
+def _block(call: Callable[[], Any], block_s: float) -> list[float]:
     times_s: list[float] = []
     end_s = time.perf_counter() + block_s
     while len(times_s) < _BLOCK_CALLS or time.perf_counter() < end_s:
         start_s = time.perf_counter()
         call()
         times_s.append(time.perf_counter() - start_s)
-    return float(np.median(times_s))
+    return times_s
 
 
 def measure_load(calls: Sequence[Callable[[], Any]], seconds: float, least: int, most: int) -> Load:
