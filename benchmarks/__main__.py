@@ -21,6 +21,7 @@ from benchmarks import (
     everything,
     model,
     ops,
+    pipeline,
     precision,
     rectification,
     smoothing,
@@ -38,6 +39,7 @@ SUITES: tuple[Suite, ...] = (
     ops.SUITE,
     engine.SUITE,
     model.SUITE,
+    pipeline.SUITE,
     video.SUITE,
     endurance.SUITE,
     cameras.SUITE,
@@ -60,6 +62,7 @@ examples:
   python -m benchmarks ops
   python -m benchmarks engine --model model.onnx --json engine.json
   python -m benchmarks model --model model.onnx int8.onnx --arch ehpnet
+  python -m benchmarks pipeline --model model.onnx --int8 int8.onnx
   python -m benchmarks video --detector yunet.onnx --video clip.mp4
   python -m benchmarks endurance --video clip.mp4
   python -m benchmarks cameras --video clip.mp4 --boxes boxes.csv
