@@ -50,7 +50,7 @@ from hpe_edge.frame import Frame
 from hpe_edge.smooth import PoseSmoother
 from hpe_edge.spec import ModelSpec
 
-PLAIN = "plain"
+PLAIN, ORT = "plain", "onnxruntime cpu fp32"
 ONE, MANY, CAMERAS = "one face", "8 faces", "8 cameras"
 _ROUNDED_DEG = 0.5  # 0.38 was the most in eight frames of a classroom, for faces of 45 pixels
 _SHORT_DEG = 3.0  # as the gate's limit for INT8
@@ -299,11 +299,8 @@ def _budget(results: Sequence[Result]) -> list[BudgetLine]:
                 )
     for result in results:
         if result.name == ONE:
-            short = [
-                row.name
-                for row in result.rows
-                if row.name.startswith("openvino") and row.name.endswith(("bf16", "int8"))
-            ]
+            names = [row.name for row in result.rows]
+            short = [name for name in names if name.startswith("openvino") and name.endswith(("bf16", "int8"))]
             best = min(short, key=lambda name: result.row(name).ratio.median, default="openvino cpu bf16")
             lines.append(_line(result, "OpenVINO in bf16 or INT8 beside it, one face", best, _WANTED_SHORT))
     return lines
