@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,11 @@ from benchmarks.untrained import CHECKPOINT, make_int8, make_untrained
 from benchmarks.ways import Way, usable_cores, ways
 from export.faces import gate_faces
 from export.gate import backend_runner, compare, poses_of
-from hpe_edge import PoseEngine, Poses
+from hpe_edge import Poses
+from hpe_edge.backends.base import Backend
 from hpe_edge.backends.plan_file import SUFFIXES
 from hpe_edge.errors import BackendError
+from hpe_edge.spec import ModelSpec
 
 BATCHES, QUICK_BATCHES = (1, 2, 4, 8, 16), (1, 8)
 LARGEST_KINDS = 6  # of layers, that the table of costs names
@@ -122,20 +124,48 @@ def _model_results(model: Model, peaks: Peaks, effort: Effort, *, quick: bool) -
     reference = reference_poses(model, crops)
     meter = power_meter()
     skipped: dict[str, str] = {}
+    subjects: list[_Subject] = []
     for way in ways(model.path):
-        for threads, callers in _loads(way):
-            try:
-                engine = way.open(model.path, threads)
-            except BackendError as error:
-                skipped[way.label] = str(error)
-                break
-            with engine:
-                subject = _Subject(model, way, engine, threads, callers)
-                differences = subject.check(crops, reference)
-                for result in subject.results(crops, peaks, meter, effort, quick=quick):
-                    yield replace(result, figures={**result.figures, **differences})
+        try:
+            differences = {threads: check(model, way, threads, crops, reference) for threads, _ in _loads(way)}
+        except BackendError as error:
+            skipped[way.label] = str(error)
+            continue
+        subjects += [_Subject(model, way, *load, differences[load[0]]) for load in _loads(way)]
+    for subject in subjects:
+        yield from subject.results(crops, peaks, meter, effort, quick=quick)
     if skipped:
         yield Result("ways", {"model": model.spec.architecture, "file": model.path.name}, skipped=skipped)
+
+
+def check(
+    model: Model, way: Way, threads: int | None, crops: NDArray[Any], reference: Poses
+) -> dict[str, float | None]:
+    """Hold a way's answers against the reference's, one face at a time and in the largest batch.
+
+    Returns:
+        The geodesic differences of the latter.
+
+    Raises:
+        BackendError: this machine cannot run it so.
+        WrongAnswerError: the answers differ by more than the gate's limits allow.
+    """
+    with way.open(model.path, threads) as engine:
+        run, spec, most = backend_runner(engine._backend), engine.spec, engine._backend.max_batch
+        for batch in (1, most):
+            found = poses_of(run, spec, crops, batch)
+            report = compare(reference, found, compared="", source="", limits=way.limits(spec))
+            if not report.passed:
+                raise WrongAnswerError(
+                    f"model ({model.path.name}, {way.label}, batch {batch}): its angles are not those of ONNX Runtime "
+                    f"on {model.reference.name}: {'; '.join(report.failures)}; nothing of this file was timed"
+                )
+    whole = report.result()
+    return {
+        "change_mean_deg": whole.mean_deg,
+        "change_p99_deg": whole.p99_deg,
+        "change_worst_deg": whole.worst_deg,
+    }
 
 
 def _loads(way: Way) -> list[tuple[int | None, int]]:
@@ -146,95 +176,73 @@ def _loads(way: Way) -> list[tuple[int | None, int]]:
     return [(1, 1), *([(None, 1), (1, cores)] if cores > 1 else [])]
 
 
+@dataclass(frozen=True)
 class _Subject:
-    """One engine, at every batch."""
+    """A way to run a file on so many threads (None: all cores) for so many callers, whose answers were right."""
 
-    def __init__(self, model: Model, way: Way, engine: PoseEngine, threads: int | None, callers: int) -> None:
-        self._model, self._way, self._engine = model, way, engine
-        self._threads, self._callers = threads, callers
-        self._backend = engine._backend
-
-    def check(self, crops: NDArray[Any], reference: Poses) -> dict[str, float | None]:
-        """Hold the answers against the reference's, one face at a time and in the largest batch.
-
-        Returns:
-            The geodesic differences of the latter.
-
-        Raises:
-            WrongAnswerError: they are more than the gate's limits allow.
-        """
-        run, spec = backend_runner(self._backend), self._engine.spec
-        for batch in (1, self._backend.max_batch):
-            found = poses_of(run, spec, crops, batch)
-            report = compare(reference, found, compared="", source="", limits=self._way.limits(spec))
-            if not report.passed:
-                raise WrongAnswerError(
-                    f"model ({self._model.path.name}, {self._way.label}, batch {batch}): its angles are not those of "
-                    f"ONNX Runtime on {self._model.reference.name}: {'; '.join(report.failures)}; it was not timed"
-                )
-        whole = report.result()
-        return {
-            "change_mean_deg": whole.mean_deg,
-            "change_p99_deg": whole.p99_deg,
-            "change_worst_deg": whole.worst_deg,
-        }
+    model: Model
+    way: Way
+    threads: int | None
+    callers: int
+    differences: Mapping[str, float | None]
 
     def results(
         self, crops: NDArray[Any], peaks: Peaks, meter: PowerMeter | None, effort: Effort, *, quick: bool
     ) -> Iterator[Result]:
         """Time every batch."""
-        most = self._backend.max_batch
-        kb = None
-        if self._callers == 1:
-            kb = footprint_kb(self._way, self._model.path, self._threads, most)
-        for batch in [most] if self._backend.fixed_batch else QUICK_BATCHES if quick else BATCHES:
-            parameters = self._parameters(batch)
-            if batch > most:
-                reason = f"a PoseEngine's buffers hold {most} faces; it runs more in several batches"
-                yield Result("run", parameters, skipped={self._way.label: reason})
-                continue
-            calls = [self._call(crops, batch) for _ in range(self._callers)]
-            warm = warm_up(calls[0], _QUICK_WARM_UP_S if quick else _WARM_UP_S, 0.0 if quick else _BLOCK_S)
-            load = measure_load(calls, effort.seconds, effort.least_runs, effort.most_runs)
-            figures = {
-                **_speed_figures(load, warm, batch),
-                "engine_resident_kb": kb,
-                "energy_per_face_mj": None if meter is None else _energy_mj(meter, calls, batch),
-                **self._roofline_figures(batch, peaks, load),
-            }
-            yield Result("run", parameters, figures=figures)
+        with self.way.open(self.model.path, self.threads) as engine:
+            backend = engine._backend
+            most, fixed = backend.max_batch, backend.fixed_batch
+            kb = footprint_kb(self.way, self.model.path, self.threads, most) if self.callers == 1 else None
+            for batch in [most] if fixed else QUICK_BATCHES if quick else BATCHES:
+                parameters = self._parameters(engine.spec, batch)
+                if batch > most:
+                    reason = f"a PoseEngine's buffers hold {most} faces; it runs more in several batches"
+                    yield Result("run", parameters, skipped={self.way.label: reason})
+                    continue
+                calls = [_call(backend, crops, batch) for _ in range(self.callers)]
+                warm = warm_up(calls[0], _QUICK_WARM_UP_S if quick else _WARM_UP_S, 0.0 if quick else _BLOCK_S)
+                load = measure_load(calls, effort.seconds, effort.least_runs, effort.most_runs)
+                figures = {
+                    **_speed_figures(load, warm, batch),
+                    **self.differences,
+                    "engine_resident_kb": kb,
+                    "energy_per_face_mj": None if meter is None else _energy_mj(meter, calls, batch),
+                    **self._roofline_figures(engine.spec, batch, peaks, load),
+                }
+                yield Result("run", parameters, figures=figures)
 
-    def _parameters(self, batch: int) -> dict[str, str | int]:
-        spec = self._engine.spec
+    def _parameters(self, spec: ModelSpec, batch: int) -> dict[str, str | int]:
         return {
             "model": spec.architecture,
             "weights": "untrained" if spec.origin.checkpoint == CHECKPOINT else "trained",
-            "file": self._model.path.name,
+            "file": self.model.path.name,
             "size": spec.input.size,
-            "backend": self._way.backend,
-            "device": self._way.device,
+            "backend": self.way.backend,
+            "device": self.way.device,
             "numbers": spec.numbers,
-            "floats": self._way.floats(spec),
-            "threads": self._threads or "all",
-            "callers": self._callers,
+            "floats": self.way.floats(spec),
+            "threads": self.threads or "all",
+            "callers": self.callers,
             "batch": batch,
         }
 
-    def _call(self, crops: NDArray[Any], batch: int) -> Callable[[], Any]:
-        """A caller's run of the network, with buffers of its own that hold its input."""
-        context = self._backend.context()
-        context.input(batch)[...] = crops[np.arange(batch) % len(crops)]
-        return lambda: context.run(batch)
-
-    def _roofline_figures(self, batch: int, peaks: Peaks, load: Load) -> dict[str, float | None]:
-        if self._model.path.suffix.lower() in SUFFIXES:
+    def _roofline_figures(self, spec: ModelSpec, batch: int, peaks: Peaks, load: Load) -> dict[str, float | None]:
+        if self.model.path.suffix.lower() in SUFFIXES:
             return {}  # a plan's layers are not to be seen
-        floats = self._way.floats(self._engine.spec)
-        cost = read_cost(self._model.path, batch, 4 if floats == "fp32" else 2)
-        threads = self._callers if self._threads == 1 else usable_cores()
-        least = bound(cost, peaks, floats, threads) if self._way.on_cpu else None
+        floats = self.way.floats(spec)
+        cost = read_cost(self.model.path, batch, 4 if floats == "fp32" else 2)
+        threads = self.callers if self.threads == 1 else usable_cores()
+        least = bound(cost, peaks, floats, threads) if self.way.on_cpu else None
         # Callers at the same time share the machine, so a run has that part of it.
         return roofline_figures(cost, least, 1e3 * load.seconds / len(load.times_ms))
+
+
+def _call(backend: Backend, crops: NDArray[Any], batch: int) -> Callable[[], Any]:
+    """A caller's run of the network, with buffers of its own that hold its input."""
+    context = backend.context()
+    context.input(batch)[...] = crops[np.arange(batch) % len(crops)]
+    return lambda: context.run(batch)
 
 
 def _speed_figures(load: Load, warm: WarmUp, batch: int) -> dict[str, float | None]:

@@ -73,7 +73,7 @@ class _Runner:
 
 
 @dataclass
-class _Line:
+class _Lineup:
     """What is compared on some threads: the plain pipeline and the engines that this machine has."""
 
     plain: PlainPipeline
@@ -124,8 +124,8 @@ def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
     yield from _around(args.detector, scene, path, calls)
 
 
-def _open(paths: Sequence[Path], threads: int | None) -> _Line:
-    line = _Line(PlainPipeline(paths[0], threads))
+def _open(paths: Sequence[Path], threads: int | None) -> _Lineup:
+    line = _Lineup(PlainPipeline(paths[0], threads))
     try:
         for path in paths:
             for way in ways(path):
@@ -153,7 +153,7 @@ def _in_whole_pixels(scene: FaceScene, spec: ModelSpec) -> FaceScene:
     return FaceScene(scene.name, moved(scene.one), moved(scene.crowd), tuple(map(moved, scene.cameras)))
 
 
-def _frame_case(line: _Line, name: str, parameters: Mapping[str, str | int], seen: Seen) -> Case:
+def _frame_case(line: _Lineup, name: str, parameters: Mapping[str, str | int], seen: Seen) -> Case:
     frame, boxes = seen
 
     def call(engine: PoseEngine) -> Callable[[], Poses]:
@@ -187,7 +187,7 @@ def _poses_answer(poses: Poses) -> Answer:
 
 
 def _cameras(
-    line: _Line, parameters: Mapping[str, str | int], cameras: Sequence[Seen], effort: Effort, threads: int | None
+    line: _Lineup, parameters: Mapping[str, str | int], cameras: Sequence[Seen], effort: Effort, threads: int | None
 ) -> Iterator[Result]:
     """Eight frames at once; with ``threads`` None a worker of one thread for each core."""
     workers = threads or usable_cores()
@@ -232,7 +232,7 @@ def _all_cameras(streams: Sequence[CameraStream], cameras: Sequence[Seen]) -> Ca
 
 
 def _stages(
-    line: _Line,
+    line: _Lineup,
     name: str,
     parameters: Mapping[str, str | int],
     seen: Seen,
