@@ -180,7 +180,7 @@ class _Graph:
             macs=sum(self._macs(node) for node in nodes),
             int8=self._is_int8(main),
             weight_bytes=sum(map(self._bytes, weights)),
-            activation_bytes=sum(map(self._bytes, read | written)),
+            activation_bytes=sum(map(self._bytes, sorted(read | written))),
         )
 
     def _weight(self, name: str) -> str:

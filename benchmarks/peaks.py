@@ -180,7 +180,12 @@ def _product_graph(numbers: Numbers) -> bytes:
     nodes = [helper.make_node("MatMul", ["left", "weight"], ["product"])]
     if numbers == "int8":
         levels = np.clip(np.rint(_weight() * 32), -127, 127).astype(np.int8)
-        constants = {"weight": levels, "scale": np.float32(1 / 32), "wide": np.float32(4), "zero": np.int8(0)}
+        constants = {
+            "weight": levels,
+            "scale": np.float32(1 / 32),
+            "wide": np.float32(SIDE**0.5 / 8),
+            "zero": np.int8(0),
+        }
         nodes = [
             *_pair(helper, "left", "l", "scale"),
             helper.make_node("DequantizeLinear", ["weight", "scale", "zero"], ["w"]),
