@@ -19,11 +19,13 @@ from benchmarks import (
     endurance,
     engine,
     everything,
+    model,
     ops,
     pipeline,
     precision,
     rectification,
     smoothing,
+    video,
 )
 from benchmarks.compare import compare, describe
 from benchmarks.everything import Job
@@ -36,7 +38,9 @@ from hpe_edge.errors import HpeEdgeError
 SUITES: tuple[Suite, ...] = (
     ops.SUITE,
     engine.SUITE,
+    model.SUITE,
     pipeline.SUITE,
+    video.SUITE,
     endurance.SUITE,
     cameras.SUITE,
     accuracy.SUITE,
@@ -57,7 +61,9 @@ examples:
   python -m benchmarks report benchmarks/results/*.json --html report.html
   python -m benchmarks ops
   python -m benchmarks engine --model model.onnx --json engine.json
-  python -m benchmarks pipeline --detector yunet.onnx --video clip.mp4
+  python -m benchmarks model --model model.onnx int8.onnx --arch ehpnet
+  python -m benchmarks pipeline --model model.onnx --int8 int8.onnx
+  python -m benchmarks video --detector yunet.onnx --video clip.mp4
   python -m benchmarks endurance --video clip.mp4
   python -m benchmarks cameras --video clip.mp4 --boxes boxes.csv
   python -m benchmarks accuracy --model model.onnx --labels photos/labels.csv

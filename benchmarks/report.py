@@ -14,7 +14,7 @@ _BOARD = {"JetPack": "jetpack", "Jetson Linux": "l4t", "power mode": "power_mode
 
 def heading(suite: str, environment: Mapping[str, Any]) -> str:
     """Where it runs, in a few lines."""
-    lines = "times are medians with p10..p90, on one thread (pipeline, cameras: all); 'times' is over the first row's"
+    lines = "times are medians with p10..p90, on one thread (video, cameras: all); 'times' is over the first row's"
     return "\n".join([f"{suite}; {lines}", *(f"{name}: {said}" for name, said in facts(environment).items())])
 
 

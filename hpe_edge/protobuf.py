@@ -49,6 +49,11 @@ def encode(number: int, value: bytes) -> bytes:
     return _encode_varint(number << 3 | _BYTES) + _encode_varint(len(value)) + value
 
 
+def encode_number(number: int, value: int) -> bytes:
+    """A field of a number from 0 on."""
+    return _encode_varint(number << 3 | _VARINT) + _encode_varint(value)
+
+
 def _encode_varint(number: int) -> bytes:
     groups = bytearray()
     while number > 127:
