@@ -46,7 +46,7 @@ _FOLDED = f"{_LP}; its test code takes an error of 180 degrees for none"
 _OWN_LABELS = f"{_LP}; finds faces itself; judged against poses that its authors fit to the landmarks, not Pose_Para"
 _FSANET = f"{_LP}; box of pt2d without its hidden points, and 0.6 of it on each side"
 _PORT = f"{_FSANET}; mean of the three calculated here"
-_OPAL = f"{_LP}; landmark box grown 1.6 times; photos not stated"
+_OPAL = f"{_LP}; crop by its option --target-dist 1.6; photos not stated"
 
 PUBLISHED: tuple[Published, ...] = (
     Published("HopeNet, alpha 2", AFLW2000.name, (6.47, 6.56, 5.44, 6.16), 2018, _HOPENET, _TABLE),
