@@ -66,7 +66,8 @@ examples:
   python -m benchmarks video --detector yunet.onnx --video clip.mp4
   python -m benchmarks endurance --video clip.mp4
   python -m benchmarks cameras --video clip.mp4 --boxes boxes.csv
-  python -m benchmarks accuracy --model model.onnx --labels photos/labels.csv
+  python -m benchmarks accuracy --model model.onnx --model int8.onnx --aflw2000 data/AFLW2000
+  python -m benchmarks accuracy --labels photos/labels.csv --crops own 1 1.1 1.2 1.3 1.4
   python -m benchmarks card --labels photos/labels.csv --detectors haar yunet.onnx --plot calibration.png
   python -m benchmarks precision --forms model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
   python -m benchmarks rectification --model model.onnx --labels photos/labels.csv

@@ -16,19 +16,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy import BANDS, COLUMNS, QUICK_PHOTOS, read_labels, read_photo
+from benchmarks.datasets.face import QUICK_PHOTOS, read_photo
+from benchmarks.datasets.labels_csv import COLUMNS, read_labels
+from benchmarks.found_faces import overlapping_box
 from benchmarks.models import default_or
 from benchmarks.suite import BudgetLine, Suite
 from benchmarks.timing import Effort, Result
 from hpe_edge import PoseEngine
-from hpe_edge.detect import Detector, HaarDetector, open_detector
+from hpe_edge.detect import HaarDetector, open_detector
 from hpe_edge.geometry import geodesic_deg, rotation_from_euler, wrap_deg
 from hpe_edge.plot import save_png
 
 HAAR = "haar"
 LANDMARKS = "landmarks"
 ANGLES = ("yaw", "pitch", "roll")
-LEAST_IOU = 0.4
+BANDS = ((0.0, 30.0), (30.0, 60.0), (60.0, 180.0))  # of the labels' |yaw| in degrees
 BINS = 6  # of faces with alike sigma, equally many in each
 
 WANTED_MAE_DEG, WANTED_TURNED_MAE_DEG = 3.9, 10.0
@@ -98,7 +100,9 @@ def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
     found = {LANDMARKS: list[NDArray[np.float32] | None](boxes)}
     for name in args.detectors:
         detector = HaarDetector() if name == HAAR else open_detector(name, threads=1)
-        found[Path(name).stem] = [_found(detector, photo, box) for photo, box in zip(photos, boxes, strict=True)]
+        found[Path(name).stem] = [
+            overlapping_box(detector, detector(photo), box) for photo, box in zip(photos, boxes, strict=True)
+        ]
     models = [default_or(path) for path in args.models or [None]]
     said: dict[Path, Said] = {}
     for path in models:
@@ -118,24 +122,6 @@ def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
             yield from sigma_results(path.stem, said[path])
     if args.plot is not None and said[models[0]].has_sigma:
         save_png(args.plot, draw_calibration(said[models[0]]))
-
-
-def _found(detector: Detector, photo: Image, box: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """The detector's box of the face in ``box``, brought to the landmarks' extent."""
-    boxes = detector.landmark_boxes(detector(photo))
-    if not len(boxes):
-        return None
-    overlaps = iou(boxes, box)
-    best = int(np.argmax(overlaps))
-    return boxes[best] if overlaps[best] >= LEAST_IOU else None
-
-
-def iou(boxes: NDArray[np.float32], box: NDArray[np.float32]) -> Float64Array:
-    """Intersection over union of boxes ``[N, 4]`` with one ``[4]``."""
-    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
-    shared = np.maximum(sides, 0).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
-    return np.asarray(shared / (areas - shared), np.float64)
 
 
 def judge(

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,7 +20,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy import COLUMNS, QUICK_PHOTOS, read_labels, read_photo
+from benchmarks.datasets.aflw2000 import landmarks
+from benchmarks.datasets.face import QUICK_PHOTOS, read_photo
+from benchmarks.datasets.labels_csv import COLUMNS, read_labels
 from benchmarks.models import add_model_option, default_or
 from benchmarks.suite import Suite, no_budget
 from benchmarks.timing import Effort, Result
@@ -88,12 +89,6 @@ def ellipse(box: NDArray[np.float32]) -> Points:
     angle = np.deg2rad(np.arange(0, 360, 5))
     x1, y1, x2, y2 = box.tolist()
     return np.stack([(x1 + x2 + (x2 - x1) * np.cos(angle)) / 2, (y1 + y2 + (y2 - y1) * np.sin(angle)) / 2], axis=1)
-
-
-def landmarks(photo: Path) -> Points:
-    """The 68 points of the ``.mat`` file beside a photo of AFLW2000, seen from the front: ``[68, 2]``."""
-    points: Points = import_module("scipy.io").loadmat(photo.with_suffix(".mat"))["pt3d_68"][:2].T.astype(np.float64)
-    return points
 
 
 def off_by(

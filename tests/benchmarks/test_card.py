@@ -14,8 +14,9 @@ from tiny_model import write_tiny_model
 
 from benchmarks import card
 from benchmarks.__main__ import main
-from benchmarks.accuracy import COLUMNS
-from benchmarks.card import Said, band_figures, by_sigma, draw_calibration, iou, sigma_results, spearman
+from benchmarks.card import Said, band_figures, by_sigma, draw_calibration, sigma_results, spearman
+from benchmarks.datasets.labels_csv import COLUMNS
+from benchmarks.found_faces import iou
 from hpe_edge import PoseEngine
 from hpe_edge.detect import Detections
 
