@@ -249,7 +249,7 @@ def test_the_card_says_what_was_run() -> None:
     log = [json.loads(line) for line in (ROOT / "docs" / "distillation" / "log.jsonl").read_text().splitlines()]
     said = " ".join(CARD.split())
     assert f"--views {log[-1]['views']}" in said
-    seed = re.search(r"^SEED = (\d+)$", (ROOT / "export/distilling/batches.py").read_text(), re.MULTILINE)
+    seed = re.search(r"^SEED = (\d+)$", (ROOT / "export/distilling/scenes.py").read_text(), re.MULTILINE)
     assert seed is not None and f"seed {seed[1]}" in said
     assert f"{sum(record['seconds'] for record in log) / 60:.0f} minutes" in said
     assert f"by {log[-1]['kept_error_deg']:.2f}°" in said

@@ -166,3 +166,4 @@ def test_changes_of_light_are_by_chance_alone(rng: np.random.Generator) -> None:
     red, blue = (many[..., channel].reshape(300, -1).astype(float) for channel in (2, 0))
     alike = np.array([np.corrcoef(*pair)[0, 1] for pair in zip(red, blue, strict=True)]) > 0.98
     assert alike.mean() == pytest.approx(0.5, abs=0.08)
+    assert (red - blue).mean(axis=1)[alike].std() > 5  # tint
