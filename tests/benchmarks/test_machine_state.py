@@ -41,6 +41,8 @@ def board(tmp_path: Path) -> Path:
         f"{ZONE}/trip_point_0_temp": 104500,
         f"{ZONE}/trip_point_1_type": "passive",
         f"{ZONE}/trip_point_1_temp": 99000,
+        f"{ZONE}/trip_point_2_type": "active",  # from where on the fan turns
+        f"{ZONE}/trip_point_2_temp": 46000,
         "sys/class/thermal/thermal_zone1/type": "cv0-thermal",  # switched off: it has no temperature
         "sys/class/thermal/cooling_device0/type": "pwm-fan",
         "sys/class/thermal/cooling_device0/cur_state": 3,
