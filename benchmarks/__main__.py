@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"benchmarks: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("benchmarks: stopped by Ctrl-C; nothing was written", file=sys.stderr)
+        print("benchmarks: stopped by Ctrl-C; what was not complete was not written", file=sys.stderr)
         return 130
 
 

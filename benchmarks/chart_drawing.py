@@ -75,12 +75,16 @@ def wrapped(text: str) -> str:
 
 
 def log_axis(axes: Axes, which: Literal["x", "y"] = "x") -> None:
-    """A logarithmic axis with plain numbers at 1, 2, 3 and 5."""
+    """A logarithmic axis with plain numbers, as many as there is room for; after everything was drawn on it."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
+    low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+    decades = math.log10(high / low)
+    axis.set_major_locator(
+        LogLocator(subs=(1.0, 2.0, 3.0, 5.0) if decades < 2 else (1.0, 3.0) if decades < 4 else (1.0,))
+    )
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from benchmarks.chart_accuracy import accuracy_charts
@@ -53,8 +52,8 @@ def charts(document: Document) -> list[Chart]:
 
 
 def _of_part(part: Part) -> Iterator[Chart]:
-    for name, group in groupby(part.results, lambda result: result.name):
-        results = [result for result in group if len(result.rows) > 1]
+    for name in dict.fromkeys(result.name for result in part.results):
+        results = [result for result in part.results if result.name == name and len(result.rows) > 1]
         if results:
             yield _ratios(part.suite, name, results)
     for of_suite in (model_charts, stage_charts, accuracy_charts):

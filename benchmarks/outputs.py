@@ -34,25 +34,27 @@ class Outputs:
             raise
 
     def write(self, documents: Sequence[Document]) -> None:
-        """Write all of them and give them their names.
+        """Write all of them and give them their names, the JSON first: it took longest to come by.
 
         Args:
             documents: of which a page and plots may have several; a JSON file holds one.
         """
-        drawn = [] if self._html is None and self._plots is None else [charts(document) for document in documents]
         if self._json is not None:
             (document,) = documents
             self._json.temp.write_text(to_json(document), encoding="utf-8")
+            self._json.commit()
+        if self._html is None and self._plots is None:
+            return
+        drawn = [charts(document) for document in documents]
         if self._html is not None:
             self._html.temp.write_text(page(documents, drawn), encoding="utf-8")
+            self._html.commit()
         if self._plots is not None:
-            for number, charts_of_one in enumerate(drawn):
+            for number, charts_of_one in enumerate(drawn, start=1):
+                prefix = f"{number}-" if len(documents) > 1 else ""
                 for chart in charts_of_one:
-                    prefix = f"{number + 1}-" if len(documents) > 1 else ""
                     (self._plots.temp / f"{prefix}{chart.name}.png").write_bytes(chart.png)
-        for pending in (self._json, self._html, self._plots):
-            if pending is not None:
-                pending.commit()
+            self._plots.commit()
 
     def _discard(self) -> None:
         for pending in (self._json, self._html, self._plots):

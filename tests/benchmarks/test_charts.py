@@ -33,6 +33,7 @@ def drawn(part: Part) -> dict[str, Chart]:
             # What is cut off at the edge would leave ink there.
             edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
             assert np.abs(edge.astype(int) - picture[0, 0]).max() < 8, chart.name
+    assert len({chart.name for chart in found}) == len(found)  # or one's file would take the place of another's
     return {chart.name: chart for chart in found}
 
 
@@ -53,6 +54,14 @@ def test_ratios() -> None:
     assert len(found) == 1
     assert chart.title == "ops, crop: time over that of hpe_edge (size 112)"
     assert "box 60 px: opencv 4.50, numpy 13.10" in chart.alt
+
+
+def test_cases_of_one_name_that_others_stand_between() -> None:
+    rows = [row("plain", 1.0), row("hpe_edge", 0.004)]
+    results = [Result(name, {"threads": threads}, rows) for threads in (1, "all") for name in ("one face", "8 faces")]
+    found = drawn(Part("pipeline", results))
+    assert set(found) == {"pipeline-one-face-ratios", "pipeline-8-faces-ratios"}
+    assert "threads 1: hpe_edge 0.00; threads all: hpe_edge 0.00" in found["pipeline-one-face-ratios"].alt
 
 
 def test_many_alternatives_with_long_names() -> None:

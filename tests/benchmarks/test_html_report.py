@@ -217,6 +217,13 @@ def test_a_page_that_fails_leaves_no_file(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("benchmarks.outputs.page", stop)
     assert main(["report", str(FILES[1]), "--html", str(tmp_path / "x.html")]) == 130
     assert list(tmp_path.iterdir()) == []
+    # A run's figures are not lost with it.
+    files = [str(tmp_path / name) for name in ("x.json", "x.html", "plots")]
+    assert (
+        main(["engine", "--quick", "--calls", "3", "--json", files[0], "--html", files[1], "--plots", files[2]]) == 130
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+    assert read_document(tmp_path / "x.json").suite == "engine"
 
 
 def test_the_command_alone_needs_no_matplotlib() -> None:

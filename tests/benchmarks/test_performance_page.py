@@ -158,20 +158,27 @@ def test_the_models_tables() -> None:
         figures = {"p50_ms": 1.0, "p90_ms": 1.5, "p99_ms": None, "faces_per_second": faces}
         return Result("run", {**by, "batch": batch}, figures={**figures, "share_of_peak_percent": 40.0})
 
+    cost: dict[str, float | None] = {"gflop_per_face": 0.91, "mb_per_face": 48.0, "flop_per_byte": 19.0}
     part = Part(
         "model",
         [
             Result("peaks", {"threads": 1}, figures={"triad_gbytes_per_s": 12.5, "numpy_fp32_gflops": 100.0}),
             *(run(batch, faces) for batch, faces in ((1, 900.0), (2, 1100.0), (4, 1000.0))),
             Result("run", {**by, "batch": 16}, skipped={"openvino": "too many"}),
+            *(
+                Result("cost", {"file": "ehpnet.onnx", "layers": layers}, figures=cost)
+                for layers in ("all", "Conv 3x3")
+            ),
         ],
     )
-    runs, peaks = model_tables(part)
+    runs, costs, peaks = model_tables(part)
+    assert list(costs.rows) == [("ehpnet.onnx", "0.91", "48", "19")]
     assert runs.title == "ehpnet.onnx (ehpnet, 112², untrained weights)"
     what = "openvino cpu fp32, floats in bf16, 2 callers of 1 thread each"
-    assert [list(cells[:7]) for cells in runs.rows] == [
-        [what, "1", "1.00 ms", "1.50 ms", "", "900", "40 %"],
-        [what, "2", "1.00 ms", "1.50 ms", "", "1100", "40 %"],
+    assert list(runs.columns) == ["", "batch", "p50", "p90", "faces/s", "of the roofline"]
+    assert list(map(list, runs.rows)) == [
+        [what, "1", "1.00 ms", "1.50 ms", "900", "40 %"],
+        [what, "2", "1.00 ms", "1.50 ms", "1100", "40 %"],
     ]
     assert list(peaks.rows) == [("triad_gbytes_per_s", "12.5"), ("numpy_fp32_gflops", "100")]
 
