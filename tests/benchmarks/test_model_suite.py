@@ -17,6 +17,8 @@ import benchmarks.model
 from benchmarks.__main__ import main
 from benchmarks.model import SUITE
 from benchmarks.peaks import Peaks
+from benchmarks.power import Energy
+from benchmarks.steady import Load
 from benchmarks.timing import Result
 from benchmarks.untrained import make_untrained
 from benchmarks.ways import Way, ways
@@ -185,6 +187,20 @@ def test_the_budget_is_for_the_papers_network() -> None:
     assert [line.met for line in lines] == [True, None, True]
     assert lines[0].found.startswith("1100 (") and "300 on a V100" in lines[0].limit
     assert SUITE.budget([result("ehpnet", 900.0)])[0].met is False
+
+
+class HalfAWatt:
+    """A meter that calls once and says half a watt."""
+
+    def measure(self, call: Callable[[], Any]) -> Energy:
+        call()
+        return Energy(2.0, {"VDD_IN": 1.0}, ("VDD_IN",))
+
+
+def test_energy_is_a_faces_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Load(np.ones(50), 2.0)
+    monkeypatch.setattr(benchmarks.model, "measure_load", lambda *args: load)
+    assert benchmarks.model._energy_mj(HalfAWatt(), [lambda: None], 4) == pytest.approx(1000.0 / 200)  # type: ignore[arg-type]
 
 
 def test_openvino_shortens_floats_only_where_asked(model: Path) -> None:
