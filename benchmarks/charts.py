@@ -1,67 +1,33 @@
-"""Charts of a run as PNG pictures, in two palettes: dark ink for paper and light pages, light ink for dark ones."""
+"""Charts of a run: those that every suite gets for its rows of times, and those of single suites."""
 
 from __future__ import annotations
 
 import importlib.util
-import io
-import math
-import re
-import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from benchmarks.chart_accuracy import accuracy_charts
+from benchmarks.chart_drawing import (
+    Chart,
+    case_axis,
+    case_height_in,
+    color_of,
+    legend_above,
+    log_axis,
+    marker_of,
+    picture,
+    wrapped,
+)
+from benchmarks.chart_model import model_charts
+from benchmarks.chart_stages import stage_charts
 from benchmarks.schema import Document, Part
 from benchmarks.tables import constant
 from benchmarks.timing import Result, describe
 from hpe_edge.errors import BackendError
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# Okabe and Ito, Color Universal Design; the first is kept for what the others are compared with.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C7A3D", "#7F7F7F")
-MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
-_DPI = 120
-_WIDTH_IN = 8.0
-_LABEL_WIDTH = 34  # characters
-
-
-@dataclass(frozen=True)
-class Palette:
-    """Colours of ink and paper."""
-
-    ink: str
-    faint: str
-    paper: str
-
-
-LIGHT = Palette("#1f2328", "#d0d7de", "#ffffff")
-DARK = Palette("#e6edf3", "#3d444d", "#151b23")
-
-Draw = Callable[["Figure"], None]
-
-
-@dataclass(frozen=True)
-class Chart:
-    """One picture.
-
-    Attributes:
-        suite: to which it belongs.
-        name: for a file, without its ending.
-        title: what it shows.
-        alt: what is to be seen, for those who cannot see it.
-        png, dark_png: the same picture for light and for dark pages.
-    """
-
-    suite: str
-    name: str
-    title: str
-    alt: str
-    png: bytes
-    dark_png: bytes
 
 
 def require_matplotlib() -> None:
@@ -91,6 +57,8 @@ def _of_part(part: Part) -> Iterator[Chart]:
         results = [result for result in group if len(result.rows) > 1]
         if results:
             yield _ratios(part.suite, name, results)
+    for of_suite in (model_charts, stage_charts, accuracy_charts):
+        yield from of_suite(part)
 
 
 def _ratios(suite: str, name: str, results: Sequence[Result]) -> Chart:
@@ -117,15 +85,17 @@ def _ratios(suite: str, name: str, results: Sequence[Result]) -> Chart:
                     [max(ratio.median - ratio.p10, 0) for _, ratio in found],
                     [max(ratio.p90 - ratio.median, 0) for _, ratio in found],
                 ],
-                fmt=MARKERS[index % len(MARKERS)],
-                color=COLORS[(index + 1) % len(COLORS)],
+                fmt=marker_of(index),
+                color=color_of(index + 1),
                 markersize=5,
                 label=alternative,
             )
-        axes.axvline(1.0, color=COLORS[0], linewidth=1.5, label=first)
+        axes.axvline(1.0, color=color_of(0), linewidth=1.5, label=first)
         case_axis(axes, varying)
         log_axis(axes)
-        figure.supxlabel(f"time over that of {first}, log scale; marks: medians, lines: 10th to 90th percentile")
+        figure.supxlabel(
+            wrapped(f"time over that of {first}, log scale; marks: medians, lines: 10th to 90th percentile")
+        )
         axes.grid(axis="x")
         legend_above(figure, axes)
 
@@ -140,76 +110,6 @@ def _ratios(suite: str, name: str, results: Sequence[Result]) -> Chart:
         f"{name}-ratios",
         title,
         alt,
-        1.1 + 0.22 * math.ceil((len(names) + 1) / 4) + 0.36 * max(len(results), 2),
+        case_height_in(varying, [first, *names]),
         draw,
     )
-
-
-def log_axis(axes: Axes) -> None:
-    """A logarithmic x axis with plain numbers at 1, 2, 3 and 5."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
-
-
-def case_axis(axes: Axes, labels: Sequence[str]) -> None:
-    """A y axis with one place for each case, the first on top."""
-    axes.set_yticks(range(len(labels)), ["\n".join(textwrap.wrap(label, _LABEL_WIDTH)) for label in labels])
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-    for at in range(1, len(labels), 2):
-        axes.axhspan(at - 0.5, at + 0.5, color=axes.xaxis.get_gridlines()[0].get_color(), alpha=0.35, linewidth=0)
-
-
-def legend_above(figure: Figure, axes: Axes) -> None:
-    """A legend over the plot, in as few lines as fit."""
-    handles, labels = axes.get_legend_handles_labels()
-    if len(handles) > 1:
-        figure.legend(handles, labels, loc="outside upper left", ncols=min(len(handles), 4), frameon=False)
-
-
-def picture(suite: str, name: str, title: str, alt: str, height_in: float, draw: Draw) -> Chart:
-    """Draw in both palettes.
-
-    Args:
-        suite, title, alt: see :class:`Chart`.
-        name: of the chart among those of its suite.
-        height_in: of the picture; all are equally wide.
-        draw: fills a figure.
-    """
-    light, dark = (_png(height_in, draw, palette) for palette in (LIGHT, DARK))
-    file = re.sub(r"[^a-z0-9]+", "-", f"{suite} {name}".lower()).strip("-")
-    return Chart(suite, file, title, alt, light, dark)
-
-
-def _png(height_in: float, draw: Draw, palette: Palette) -> bytes:
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context(_style(palette)):
-        figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=_DPI, layout="constrained")
-        FigureCanvasAgg(figure)  # draws without a display, whatever backend the user has set
-        draw(figure)
-        out = io.BytesIO()
-        figure.savefig(out, format="png", metadata={"Software": None})
-    return out.getvalue()
-
-
-def _style(palette: Palette) -> Any:  # names of settings, which matplotlib has as literals
-    ink = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
-    return {
-        **dict.fromkeys(ink, palette.ink),
-        "figure.facecolor": palette.paper,
-        "axes.facecolor": palette.paper,
-        "savefig.facecolor": palette.paper,
-        "grid.color": palette.faint,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.axisbelow": True,
-        "font.size": 9,
-        "figure.labelsize": 9,
-        "legend.fontsize": 9,
-    }

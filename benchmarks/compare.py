@@ -5,7 +5,8 @@ Cases are matched by suite, name and parameters, their rows and figures by name.
 - A time changed where its interval from the 10th to the 90th percentile of the rounds does not overlap with the other
   run's, and the medians differ by more than 5 %; below that, two runs of the same code differ, too.
 - On other hardware, times say nothing. There the ratios to the case's first row are compared, by the same rule. Where
-  that row is hpe_edge's and the others are alternatives, it became worse if an alternative's ratio fell.
+  that row is hpe_edge's and the others are alternatives, it became worse if an alternative's ratio fell; where that
+  row is the alternative, if a ratio rose.
 - A figure with an interval (``NAME_low``, ``NAME_high``) changed where each value lies outside of the other's interval.
 - Other figures have no recorded spread. Errors in degrees come out the same from the same pictures: they changed by
   more than 0.01 degrees; times, rates, memory and energy by more than 10 %. Extremes such as a 99th percentile, and
@@ -23,15 +24,15 @@ from typing import Any, Literal
 
 from benchmarks.report import facts, versions
 from benchmarks.schema import Document
-from benchmarks.timing import Result, Row, Spread
+from benchmarks.timing import Result, Spread
 from benchmarks.timing import describe as in_words
 from hpe_edge.errors import InputError
 
 Verdict = Literal["worse", "better", "changed", "same"]
 
 NOISE = 0.05  # of a median
-OURS_FIRST = ("ops", "video", "cameras", "cuda")  # suites whose first row is hpe_edge's, the others alternatives
-_OURS = "hpe_edge"
+OURS = ("hpe_edge", "pipeline", "batcher")  # first rows that are hpe_edge's: the others are alternatives to it
+OTHERS = ("plain",)  # first rows that are alternatives to hpe_edge: the others are its
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Rule:
 
 
 RULES = (  # the first that matches
-    Rule(r"p99|worst|largest|peak|limit|roofline", ""),
+    Rule(r"p99|worst|largest|peak|limit|roofline|gflops|gbytes", ""),
     Rule(r"(mae|error|geodesic|rotation|change).*_deg", "less", floor=0.01, anywhere=True),
     Rule(r"per_second|_fps$", "more", share=0.10),
     Rule(r"_(us|ms|s|seconds|mj|joules)$", "less", share=0.10),
@@ -186,7 +187,7 @@ def _rows(key: str, before: Result, now: Result, same_hardware: bool) -> Iterato
             a, b = row.time_us, other.time_us
         elif index:
             a, b = row.ratio, other.ratio
-            verdict, what = _ratio_verdict(key, before.rows[0], row, judge(a, b)), "times the first row"
+            verdict, what = _ratio_verdict(before.rows[0].name, row.name, judge(a, b)), "times the first row"
         else:
             continue  # its own ratio is 1
         said = f"{_number(a.median)} ({_number(a.p10)} .. {_number(a.p90)}) -> "
@@ -194,11 +195,11 @@ def _rows(key: str, before: Result, now: Result, same_hardware: bool) -> Iterato
         yield Change(key, row.name, said, verdict, b.median / a.median)
 
 
-def _ratio_verdict(key: str, first: Row, row: Row, verdict: Verdict) -> Verdict:
-    """Whether hpe_edge became worse beside the alternative: the ratio is the alternative's time over its."""
-    if verdict == "same":
-        return "same"
-    if not key.startswith(OURS_FIRST) or row.name.startswith(_OURS):
+def _ratio_verdict(first: str, name: str, verdict: Verdict) -> Verdict:
+    """Whether hpe_edge became worse beside the alternative. The ratio is this row's time over the first one's."""
+    if verdict == "same" or first in OTHERS:
+        return verdict
+    if first not in OURS or name.startswith(first):  # parts of a whole, or other forms of hpe_edge's
         return "changed"
     return "better" if verdict == "worse" else "worse"
 

@@ -8,7 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from benchmarks.charts import Chart
+from benchmarks.chart_drawing import Chart
+from benchmarks.page_tables import digest
 from benchmarks.report import facts
 from benchmarks.schema import Document, Part
 from benchmarks.tables import Table, budget_table, number, tables
@@ -94,6 +95,7 @@ def _part(part: Part, charts: Sequence[Chart], number_: int) -> Iterator[str]:
         yield f'<p class="warning" role="note">Failed: {escape(part.failed)}</p>'
     if part.budget:
         yield _html_table(budget_table(part.budget))
+    yield from (_html_table(table) for table in digest(part))
     for chart in charts:
         yield _figure(chart)
     every = tables(part)
@@ -148,8 +150,8 @@ def _html_table(table: Table) -> str:
     title = escape(table.title)
     # A wide table is scrolled by itself, also by keyboard; the page never is sideways.
     return (
-        f'<div class="table" role="region" aria-label="{title}" tabindex="0"><table><caption>{title}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<div class="table" role="region" aria-label="{title}" tabindex="0">'
+        f"<table><caption><span>{title}</span></caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 

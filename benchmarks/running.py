@@ -13,7 +13,7 @@ from benchmarks.machine_state import Watch, busy_at_start
 from benchmarks.report import heading, table, verdicts
 from benchmarks.schema import Document, Part, now
 from benchmarks.timing import FULL, QUICK, Result
-from hpe_edge.errors import BackendError, HpeEdgeError
+from hpe_edge.errors import BackendError, HpeEdgeError, InputError
 
 
 def run(name: str, jobs: Sequence[Job], command: Sequence[str], quick: bool, keep_going: bool) -> Document:
@@ -66,8 +66,8 @@ def _part(job: Job, quick: bool, watch: Watch, keep_going: bool) -> Part:
     except HpeEdgeError as error:
         if not keep_going:
             raise
-        # What a machine lacks is no failure of the suite; whatever comes up once it has begun, is.
-        lacking = isinstance(error, BackendError) and not results
+        # What a machine or the command line lacks is no failure; whatever comes up once the suite has begun, is.
+        lacking = isinstance(error, BackendError | InputError) and not results
         print(f"\n{suite.name}: {'skipped' if lacking else 'FAILED'}, {error}", flush=True)
         seconds = round(time.perf_counter() - start, 3)
         skipped, failed = (str(error), "") if lacking else ("", str(error))

@@ -11,7 +11,8 @@ from benchmarks.schema import Part
 from benchmarks.suite import BudgetLine
 from benchmarks.timing import Result, Spread, describe
 
-_MOST_COLUMNS = 10  # figures beyond that stand below each other
+_MOST_COLUMNS = 10  # more figures than that stand below each other
+_MOST_BESIDE = 6  # unless there are more cases than that
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def tables(part: Part) -> list[Table]:
 
 def budget_table(lines: Sequence[BudgetLine]) -> Table:
     """The design's limits."""
-    words = {True: "met", False: "NOT met", None: "not measured"}
+    words = {True: "met", False: "NOT met", None: "not judged"}
     rows = [(line.what, line.limit, line.found, words[line.met]) for line in lines]
     return Table("Limits of the design", ("what", "limit", "found", "verdict"), rows)
 
@@ -95,7 +96,7 @@ def _figures(results: Sequence[Result]) -> Table:
     names = list(dict.fromkeys(name for result in results for name in result.parameters if name not in common))
     title = f"{results[0].name}{f': {describe(common)}' if common else ''}"
     figures = list(results[0].figures)
-    if len(results) == 1 or len(figures) > _MOST_COLUMNS:
+    if len(results) == 1 or (len(figures) > _MOST_COLUMNS and len(results) <= _MOST_BESIDE):
         heads = [describe({name: r.parameters.get(name, "") for name in names}) or "found" for r in results]
         rows = [(figure, *(number(result.figures[figure]) for result in results)) for figure in figures]
         return Table(title, ("figure", *heads), rows)
