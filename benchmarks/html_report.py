@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.chart_drawing import Chart
 from benchmarks.page_tables import digest
-from benchmarks.report import facts
+from benchmarks.report import clocks, facts
 from benchmarks.schema import Document, Part
 from benchmarks.tables import Table, budget_table, number, tables
 
@@ -74,6 +74,8 @@ def _run(document: Document, charts: Sequence[Chart], number_: int) -> Iterator[
     for warning in document.warnings:
         yield f'<p class="warning" role="note">Warning: {escape(warning)}</p>'
     told = {**facts(document.environment), "system": document.environment["software"]["os"]}
+    said = clocks(document.conditions.get("before", {}))
+    told |= {"clocks": said} if said else {}
     told["command"] = " ".join(document.command)
     yield _html_table(Table("What it ran on", ("what", "found"), list(told.items())))
     conditions = list(_conditions(document.conditions))

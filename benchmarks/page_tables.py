@@ -63,7 +63,7 @@ def model_tables(part: Part) -> Iterator[Table]:
         by = of_file[0].parameters
         title = f"{file} ({by['model']}, {by['size']}², {by['weights']} weights)"
         columns = ("", "batch", "p50", "p90", "p99", "faces/s", "of the roofline", "memory", "energy a face", "change")
-        yield Table(title, columns, rows)
+        yield _without_empty(Table(title, columns, rows))
     costs = [result for result in part.results if result.name == "cost" and result.parameters["layers"] == "all"]
     if costs:
         figures = {"GFLOP a face": "gflop_per_face", "MB moved a face": "mb_per_face", "FLOP a byte": "flop_per_byte"}
@@ -74,6 +74,12 @@ def model_tables(part: Part) -> Iterator[Table]:
         rows = [(name, *(number(result.figures.get(name)) for result in peaks)) for name in peaks[0].figures]
         heads = [f"{result.parameters['threads']} threads" for result in peaks]
         yield Table("Peaks of this machine, measured", ("", *heads), rows)
+
+
+def _without_empty(table: Table) -> Table:
+    """Without columns that have nothing, such as the energy where no sensor is."""
+    kept = [at for at in range(len(table.columns)) if any(row[at] for row in table.rows)]
+    return Table(table.title, [table.columns[at] for at in kept], [[row[at] for at in kept] for row in table.rows])
 
 
 def _run_row(result: Result) -> tuple[str, ...]:

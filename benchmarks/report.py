@@ -46,6 +46,17 @@ def versions(environment: Mapping[str, Any]) -> dict[str, str]:
     return {name: f"{name} {software[name]}" for name in _PROGRAMS if software.get(name)}
 
 
+def clocks(state: Mapping[str, Any]) -> str:
+    """How clocks are set, in words: those of the processor together, the others by name. Empty where unknown."""
+    found: dict[str, int] = {}
+    for name, clock in state.get("clocks", {}).items():
+        low, high = clock["min_mhz"], clock["max_mhz"]
+        span = f"fixed at {high:g} MHz" if low == high else f"{low:g} to {high:g} MHz by {clock['governor']}"
+        said = f"{'cpu' if clock['is_cpu'] else name} {span}"
+        found[said] = found.get(said, 0) + 1
+    return ", ".join(said if count == 1 else f"{count} x {said}" for said, count in found.items())
+
+
 def table(result: Result) -> str:
     """One result: a line for each alternative."""
     lines = ["", f"{result.name}: {describe(result.parameters)}"]

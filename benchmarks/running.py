@@ -10,7 +10,7 @@ import cv2
 from benchmarks.environment import environment
 from benchmarks.everything import Job
 from benchmarks.machine_state import Watch, busy_at_start
-from benchmarks.report import heading, table, verdicts
+from benchmarks.report import clocks, heading, table, verdicts
 from benchmarks.schema import Document, Part, now
 from benchmarks.timing import FULL, QUICK, Result
 from hpe_edge.errors import BackendError, HpeEdgeError, InputError
@@ -35,6 +35,9 @@ def run(name: str, jobs: Sequence[Job], command: Sequence[str], quick: bool, kee
     try:
         surroundings = environment()
         print(heading(name, surroundings), flush=True)
+        said = clocks(watch.states[0])
+        if said:
+            print(f"clocks: {said}", flush=True)
         for warning in busy_at_start(watch.states[0], surroundings["hardware"]["cores_usable"]):
             print(f"WARNING: {warning}", flush=True)
         parts = []

@@ -11,6 +11,7 @@ from made_up_machine import MadeUpMachine, desktop, jetson_orin
 
 from benchmarks.environment import environment
 from benchmarks.machine_state import Watch, machine_state
+from benchmarks.report import clocks
 
 ZONE = "sys/class/thermal/thermal_zone0"
 POLICY = "sys/devices/system/cpu/cpufreq/policy0"
@@ -40,6 +41,8 @@ def board(tmp_path: Path) -> Path:
         f"{ZONE}/trip_point_0_temp": 104500,
         f"{ZONE}/trip_point_1_type": "passive",
         f"{ZONE}/trip_point_1_temp": 99000,
+        f"{ZONE}/trip_point_2_type": "active",  # from where on the fan turns
+        f"{ZONE}/trip_point_2_temp": 46000,
         "sys/class/thermal/thermal_zone1/type": "cv0-thermal",  # switched off: it has no temperature
         "sys/class/thermal/cooling_device0/type": "pwm-fan",
         "sys/class/thermal/cooling_device0/cur_state": 3,
@@ -112,8 +115,12 @@ def test_a_board_that_throttles_for_a_while(board: Path, file: str, value: int, 
 
 
 def test_a_clock_that_follows_the_load_is_no_sign(board: Path) -> None:
+    fixed = clocks(machine_state(board, MadeUpMachine()))
+    assert fixed == "cpu fixed at 1728 MHz, 17000000.gpu fixed at 1020 MHz"
     write(board, **{f"{POLICY}/scaling_min_freq": 115200, f"{POLICY}/scaling_cur_freq": 729600})
-    assert Watch(board, MadeUpMachine()).warnings() == []
+    watch = Watch(board, MadeUpMachine())
+    assert watch.warnings() == []
+    assert clocks(watch.states[0]).startswith("cpu 115.2 to 1728 MHz by schedutil, ")
 
 
 def test_a_busy_machine(board: Path) -> None:

@@ -123,7 +123,12 @@ def test_a_rail_that_stops_answering_is_left_out(tmp_path: Path) -> None:
     write(tmp_path, {**channel(1, "VDD_IN", 5000, 1000), **channel(2, "VDD_SOC", 5000, 100)})
     meter = power_meter(tmp_path)
     assert meter is not None
-    energy = meter.measure((tmp_path / HWMON / "curr1_input").unlink)
+
+    def work() -> None:
+        time.sleep(0.05)
+        (tmp_path / HWMON / "curr1_input").unlink()
+
+    energy = meter.measure(work)
     assert set(energy.joules) == {"VDD_SOC"}
     assert energy.total_joules is None
 
