@@ -83,6 +83,21 @@ def test_others_are_left_alone(model: onnx.ModelProto) -> None:
     assert merged_groups(model.SerializeToString()) is None
 
 
+def test_weights_in_another_file_leave_all_as_it_is() -> None:
+    model = conv(16, 32, 4)
+    bias = next(tensor for tensor in model.graph.initializer if tensor.name == "bias")
+    bias.data_location = TensorProto.EXTERNAL
+    assert merged_groups(model.SerializeToString()) is None
+    bias.data_location = TensorProto.DEFAULT
+    assert merged_groups(model.SerializeToString()) is not None
+
+
+def test_an_operation_of_another_domain_is_left_alone() -> None:
+    model = conv(16, 32, 4)
+    model.graph.node[0].domain = "com.example"
+    assert merged_groups(model.SerializeToString()) is None
+
+
 def test_a_weight_that_is_computed_is_left_alone() -> None:
     model = conv(16, 32, 4)
     weight = next(tensor for tensor in model.graph.initializer if tensor.name == "weight")

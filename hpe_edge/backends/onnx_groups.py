@@ -25,16 +25,20 @@ _FLOAT = 1  # TensorProto.DataType
 _INT = 2  # AttributeProto.AttributeType
 _MODEL_GRAPH, _GRAPH_NODE, _GRAPH_INITIALIZER = 7, 1, 5
 _INPUT, _OPERATOR, _ATTRIBUTE, _DOMAIN = 1, 4, 5, 7  # of a node
-_DIMS, _DTYPE, _NAME, _RAW = 1, 2, 8, 9  # of a tensor
+_DIMS, _DTYPE, _NAME, _RAW, _LOCATION = 1, 2, 8, 9, 14  # of a tensor
 
 
 def merged_groups(model: bytes) -> bytes | None:
     """The model with its small groups merged; None where there is nothing to merge.
 
     Args:
-        model: an ONNX file that loads, with its weights inside.
+        model: an ONNX file that loads.
     """
     (graph,) = values(model, _MODEL_GRAPH)
+    if all(_groups(node) == 1 for node in values(graph, _GRAPH_NODE)):
+        return None  # without a look at the weights, which may be hundreds of megabytes
+    if any(values(tensor, _LOCATION) not in ([], [b"\0"]) for tensor in values(graph, _GRAPH_INITIALIZER)):
+        return None  # a weight in another file, which an edited model would not find
     weights = {b"".join(values(tensor, _NAME)): tensor for tensor in values(graph, _GRAPH_INITIALIZER)}
     parts: list[bytes] = []
     added: list[bytes] = []

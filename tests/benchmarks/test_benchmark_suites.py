@@ -63,7 +63,7 @@ def test_the_document(quick_run: QuickRun, suite: str) -> None:
     assert environment["threads"]["opencv"] == environment["threads"]["onnxruntime"] == 1
     assert set(environment["git"]) == {"commit", "dirty"}
     for line in document["budget"]:
-        assert set(line) == {"what", "limit", "found", "met"}
+        assert set(line) == {"suite", "what", "limit", "found", "met"}
 
 
 @pytest.mark.parametrize("suite", SUITES)

@@ -15,12 +15,15 @@ from tiny_model import write_tiny_model
 import benchmarks.footprint
 import benchmarks.model
 from benchmarks.__main__ import main
+from benchmarks.face_scene import bundled_scene
 from benchmarks.model import SUITE
 from benchmarks.peaks import Peaks
+from benchmarks.power import Energy
+from benchmarks.steady import Load
 from benchmarks.timing import Result
-from benchmarks.untrained import make_untrained
+from benchmarks.untrained import CHECKPOINT, make_untrained
 from benchmarks.ways import Way, ways
-from hpe_edge import ModelError
+from hpe_edge import ModelError, PoseEngine
 from hpe_edge.backends.onnx_context import OnnxRuntimeContext
 from hpe_edge.backends.openvino import OpenVinoContext
 from hpe_edge.ops import DecodeHeads
@@ -187,6 +190,20 @@ def test_the_budget_is_for_the_papers_network() -> None:
     assert SUITE.budget([result("ehpnet", 900.0)])[0].met is False
 
 
+class HalfAWatt:
+    """A meter that calls once and says half a watt."""
+
+    def measure(self, call: Callable[[], Any]) -> Energy:
+        call()
+        return Energy(2.0, {"VDD_IN": 1.0}, ("VDD_IN",))
+
+
+def test_energy_is_a_faces_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Load(np.ones(50), 2.0)
+    monkeypatch.setattr(benchmarks.model, "measure_load", lambda *args: load)
+    assert benchmarks.model._energy_mj(HalfAWatt(), [lambda: None], 4) == pytest.approx(1000.0 / 200)  # type: ignore[arg-type]
+
+
 def test_openvino_shortens_floats_only_where_asked(model: Path) -> None:
     from tiny_model import tiny_spec
 
@@ -200,6 +217,16 @@ def test_the_footprint_is_that_of_another_process(model: Path) -> None:
     kb = benchmarks.footprint.footprint_kb(Way("onnxruntime", "cpu"), model, 1, 8)
     assert kb is None or 1000 < kb < 1_000_000
     assert benchmarks.footprint.footprint_kb(Way("onnxruntime", "cpu"), model.with_name("none.onnx"), 1, 8) is None
+
+
+def test_untrained_weights_tell_faces_apart(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    path = make_untrained("lenet5", tmp_path)
+    assert path.name == "lenet5.onnx"
+    with PoseEngine(path) as engine:
+        assert engine.spec.origin.checkpoint == CHECKPOINT
+        frame, boxes = bundled_scene().crowd
+        assert engine(frame, boxes).angles.std(axis=0).max() > 0.01
 
 
 def test_an_unknown_architecture_is_said(tmp_path: Path) -> None:

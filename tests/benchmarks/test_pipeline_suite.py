@@ -151,7 +151,7 @@ def test_every_case_is_there(tmp_path: Path, model: Path) -> None:
     for result in timed:
         names = [row["name"] for row in result["rows"]]
         assert names[:2] == ["plain", "onnxruntime cpu fp32"]
-        assert all(row["differences"]["angles_deg"]["largest"] <= 3.0 for row in result["rows"][1:])
+        assert all(row["differences"]["angles_deg"]["largest"] <= 6.0 for row in result["rows"][1:])
     stages = [result for result in results if result["name"] == "stages"]
     for result in stages:
         assert {"crop_us", "infer_us", "decode_us", "total_us"} <= set(result["figures"])
