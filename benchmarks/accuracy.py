@@ -79,13 +79,7 @@ def judge(angles_deg: Float64Array, rotation: Float64Array, labels_deg: Float64A
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_form_options(parser)
     for dataset in DATASETS:
-        parser.add_argument(
-            dataset.option,
-            type=Path,
-            metavar=dataset.metavar,
-            dest=dataset.name,
-            help=dataset.layout,
-        )
+        parser.add_argument(dataset.option, type=Path, metavar=dataset.metavar, dest=dataset.name, help=dataset.layout)
     parser.add_argument(
         "--boxes",
         nargs="+",
@@ -120,7 +114,10 @@ def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
         if name != LANDMARKS
     }
     sources = [name if name == LANDMARKS else Path(name).stem for name in args.boxes]
+    _check_names("source of boxes", sources)
+    _check_names("crop", [rule.name for rule in args.crops])
     with open_forms(args) as forms:
+        _check_names("model", [form.label for form in forms])
         for dataset, path in chosen:
             faces = list(islice(dataset.read(path), QUICK_PHOTOS if args.quick else None))
             kept = [face for face in faces if np.abs(face.angles_deg).max() <= args.within]
@@ -141,6 +138,13 @@ def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
                     where: _Parameters = {**what, "boxes": source, "crop": rule.name}
                     yield from _results(where, counts, found, forms, answers)
     yield from published_results([dataset.name for dataset, _ in chosen])
+
+
+def _check_names(what: str, names: Sequence[str]) -> None:
+    """Results are told apart by name, so that each may stand for one thing only."""
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise InputError(f"{what} {name!r} is named twice, or by two files; leave one out, or rename it")
 
 
 def _answers(

@@ -1,8 +1,8 @@
 """Figures that others have published on the sets that are read here. None was measured by this project.
 
-Each stands with where it was read and what is known of how it was found. Protocols differ so much that a lower figure is
-not a better network: HeadPose+ (kuhnkeF/headposeplus, README) found HopeNet at 3.82 degrees on the frames of BIWI where
-FSA-Net was judged, against 4.89 in its own paper.
+Each stands with where it was read and what is known of how it was found. Protocols differ so much that a lower figure
+is not a better network: HeadPose+ (kuhnkeF/headposeplus, README) found HopeNet at 3.82 degrees on the frames of BIWI
+where FSA-Net was judged, against 4.89 in its own paper.
 """
 
 from __future__ import annotations

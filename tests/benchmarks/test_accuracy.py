@@ -249,6 +249,13 @@ def test_bad_labels(labels: Path, text: str, fragment: str, capsys: pytest.Captu
     ("options", "status", "fragment"),
     [
         ([], 1, "name a set of labelled faces: --labels, --aflw2000"),
+        (
+            ["--labels", "LABELS", "--crops", "1.3", "own", "1.30"],
+            1,
+            "crop 'square of 1.3 times the box' is named twice",
+        ),
+        (["--labels", "LABELS", "--boxes", "haar", "haar"], 1, "source of boxes 'haar' is named twice"),
+        (["--labels", "LABELS", "--model", "TINY"], 1, "model 'tiny' is named twice, or by two files"),
         (["--labels", "LABELS", "--crops", "tight"], 2, "'tight' is no crop"),
         (["--labels", "LABELS", "--precision", "bf16"], 1, "name it with --backend openvino"),
         (["--pointing04", "POINTING"], 1, "Pointing'04 has no landmarks; name a detector"),
@@ -262,7 +269,7 @@ def test_wrong_requests(
     person.mkdir()
     (person / "person01146-30+60.jpg").write_bytes(b"")
     (person / "person01146-30+60.txt").write_text("person01146-30+60.jpg\n\nFace\n181\n124\n80\n96\n")
-    places = {"LABELS": str(labels), "POINTING": str(labels.parent)}
+    places = {"LABELS": str(labels), "TINY": str(labels.with_name("tiny.onnx")), "POINTING": str(labels.parent)}
     given = [places.get(option, option) for option in options]
     assert main(["accuracy", "--model", str(labels.with_name("tiny.onnx")), *given]) == status
     assert fragment in capsys.readouterr().err
