@@ -62,7 +62,9 @@ class Batches:
         """Some of what is shown, as it is."""
         crops = np.stack([self._cut(number) for number in which.tolist()])
         crops = crops[..., :: -1 if self._input.color == "RGB" else 1].transpose(0, 3, 1, 2)
-        return Batch(np.ascontiguousarray(crops), self._targets.beliefs(which), self._targets.angles[which].astype(np.float32))
+        return Batch(
+            np.ascontiguousarray(crops), self._targets.beliefs(which), self._targets.angles[which].astype(np.float32)
+        )
 
     def _cut(self, number: int) -> Image:
         """The crop, by OpenCV: a third as long as by :mod:`hpe_edge.ops`, its pixels to a level or two."""
