@@ -104,7 +104,7 @@ def test_smoothing_figures() -> None:
 
 
 def test_pipeline_figures() -> None:
-    timed, stages = results("pipeline")
+    timed, stages = results("video")
     ratio = rows(timed)["loop"]["ratio"]
     said = f"**{ratio['median']:.2f} times** as long ({ratio['p10']:.2f} to {ratio['p90']:.2f})"
     assert said in VIDEO
