@@ -131,10 +131,10 @@ class NumPyDecode:
         softmax = exponentials / exponentials.sum(axis=2, keepdims=True)
         angles = softmax @ self._values
         sigma = np.sqrt((softmax * (self._values - angles[..., None]) ** 2).sum(axis=2))
-        return angles, sigma, _rotations(angles)
+        return angles, sigma, rotations(angles)
 
 
-def _rotations(angles_deg: Float32) -> Float32:
+def rotations(angles_deg: Float32) -> Float32:
     """R = Rx(-pitch) Ry(yaw) Rz(roll), ``[N, 3, 3]``."""
     radians = np.deg2rad(angles_deg)
     sy, sp, sr = np.sin(radians).T

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from benchmarks.memory import resident_kb
+from benchmarks.models import add_model_option, default_or
 from benchmarks.suite import BudgetLine, Suite
 from benchmarks.timing import Effort, Result
 from hpe_edge import PoseEngine
@@ -89,14 +90,14 @@ def _open_files() -> int | None:
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", type=Path, metavar="MODEL.onnx", required=True, help="made by export.onnx")
+    add_model_option(parser)
     parser.add_argument("--video", type=Path, metavar="FILE", required=True, help="any")
 
 
 def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
     frames = QUICK_FRAMES if args.quick else FRAMES
     resident: list[float | None] = []
-    with tempfile.TemporaryDirectory() as name, PoseEngine(args.model, threads=1) as engine:
+    with tempfile.TemporaryDirectory() as name, PoseEngine(default_or(args.model), threads=1) as engine:
         folder = Path(name)
         shrunk_clip(args.video, folder / "clip.mp4")
         source = Looped(folder / "clip.mp4", frames)

@@ -19,7 +19,8 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy import COLUMNS, QUICK_PHOTOS, read_labels, read_photo
+from benchmarks.datasets.face import QUICK_PHOTOS, read_photo
+from benchmarks.datasets.labels_csv import COLUMNS, read_labels
 from benchmarks.suite import BudgetLine, Suite
 from benchmarks.timing import Alternative, Case, Effort, Result, measure
 from hpe_edge import InputError, PoseEngine, Poses

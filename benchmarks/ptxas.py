@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.environment import environment
-from benchmarks.report import document
+from benchmarks.machine_state import Watch
+from benchmarks.schema import Document, Part, now, to_json
 from benchmarks.timing import Result
 from hpe_edge.atomic import Pending
 from hpe_edge.errors import BackendError, HpeEdgeError
@@ -239,7 +240,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(path: Path | None, command: Sequence[str]) -> None:
-    surroundings = environment()
+    surroundings, watch = environment(), Watch()
     pending = None if path is None else Pending(path)
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -251,8 +252,10 @@ def _run(path: Path | None, command: Sequence[str]) -> None:
         print(f"{nvcc}\n{screen_table(kernels)}")
         if pending is not None:
             surroundings["software"]["nvcc"] = nvcc.rpartition(" ")[2]
-            results = [kernel.result() for kernel in kernels]
-            pending.temp.write_text(document("ptxas", command, False, surroundings, results, []))
+            part = Part("ptxas", [kernel.result() for kernel in kernels])
+            # Nothing is timed, so nothing can spoil it.
+            document = Document("ptxas", now(), command, False, surroundings, watch.conditions(), [], [part])
+            pending.temp.write_text(to_json(document))
             pending.commit()
     finally:
         if pending is not None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,7 +20,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy import COLUMNS, QUICK_PHOTOS, read_labels, read_photo
+from benchmarks.datasets.aflw2000 import landmarks
+from benchmarks.datasets.face import QUICK_PHOTOS, read_photo
+from benchmarks.datasets.labels_csv import COLUMNS, read_labels
+from benchmarks.models import add_model_option, default_or
 from benchmarks.suite import Suite, no_budget
 from benchmarks.timing import Effort, Result
 from hpe_edge import Camera, PoseEngine
@@ -89,12 +91,6 @@ def ellipse(box: NDArray[np.float32]) -> Points:
     return np.stack([(x1 + x2 + (x2 - x1) * np.cos(angle)) / 2, (y1 + y2 + (y2 - y1) * np.sin(angle)) / 2], axis=1)
 
 
-def landmarks(photo: Path) -> Points:
-    """The 68 points of the ``.mat`` file beside a photo of AFLW2000, seen from the front: ``[68, 2]``."""
-    points: Points = import_module("scipy.io").loadmat(photo.with_suffix(".mat"))["pt3d_68"][:2].T.astype(np.float64)
-    return points
-
-
 def off_by(
     engine: PoseEngine,
     photos: Sequence[NDArray[np.uint8]],
@@ -132,7 +128,7 @@ def _box(outline: Points) -> NDArray[np.float32]:
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", type=Path, metavar="MODEL.onnx", required=True, help="model to judge")
+    add_model_option(parser)
     parser.add_argument(
         "--labels",
         type=Path,
@@ -152,7 +148,7 @@ def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
     outlines = {"an ellipse that fills the label's box": [ellipse(box) for box in boxes]}
     if find_spec("scipy") and all(path.with_suffix(".mat").is_file() for path in paths):
         outlines["68 landmarks"] = [landmarks(path) for path in paths]
-    with PoseEngine(args.model, threads=1) as engine:
+    with PoseEngine(default_or(args.model), threads=1) as engine:
         for what, points in outlines.items():
             for width in WIDTHS:
                 focal = Camera.from_fov(width, width, FOV_DEG).fx

@@ -1,30 +1,60 @@
-"""The results as tables for the screen and as one JSON document."""
+"""The results as tables for the screen."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import datetime, timezone
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.suite import BudgetLine
 from benchmarks.timing import Result, Row, describe
 
-SCHEMA = 1
+_PROGRAMS = ("python", "numpy", "opencv", "onnxruntime", "openvino", "tensorrt", "nvcc")
+_BOARD = {"JetPack": "jetpack", "Jetson Linux": "l4t", "power mode": "power_mode"}
 
 
-def heading(suite: str, environment: dict[str, Any]) -> str:
-    """Where it runs, in three lines."""
+def heading(suite: str, environment: Mapping[str, Any]) -> str:
+    """Where it runs, in a few lines."""
+    lines = "times are medians with p10..p90, on one thread (video, cameras: all); 'times' is over the first row's"
+    return "\n".join([f"{suite}; {lines}", *(f"{name}: {said}" for name, said in facts(environment).items())])
+
+
+def facts(environment: Mapping[str, Any]) -> dict[str, str]:
+    """What a run ran on, in words by topic. Documents of schema 1 have fewer of them."""
     hardware, software, git = environment["hardware"], environment["software"], environment["git"]
     commit = "unknown" if git["commit"] is None else git["commit"][:12] + (", with changes" if git["dirty"] else "")
-    versions = ", ".join(f"{name} {software[name]}" for name in ("python", "numpy", "opencv", "onnxruntime"))
-    return (
-        f"{suite}; times are medians with p10..p90, on one thread (pipeline, cameras: all); "
-        "'times' is over the first row's\n"
-        f"{hardware['cpu']}, {hardware['cores_usable']} cores, {', '.join(hardware['hpe_edge_isa_names'])}\n"
-        f"hpe_edge {software['hpe_edge']}, commit {commit}; {versions}"
-    )
+    found = {
+        "processor": f"{hardware['cpu']}, {hardware['cores_usable']} cores, {', '.join(hardware['hpe_edge_isa_names'])}"
+    }
+    board = hardware.get("board")
+    if board:
+        said = [f"{name} {board[key]}" for name, key in _BOARD.items() if board[key]]
+        found["board"] = ", ".join([str(board["model"] or "Jetson"), *said])
+    gpus = [f"{gpu['name']} (compute capability {gpu['capability']})" for gpu in hardware.get("gpus", [])]
+    if gpus:
+        driver = [f"driver {software['driver']}"] if software.get("driver") else []
+        found["GPU"] = ", ".join([*gpus, *driver, f"serves CUDA {software.get('driver_cuda') or 'unknown'}"])
+    return {
+        **found,
+        "hpe_edge": f"{software['hpe_edge']}, commit {commit}",
+        "versions": ", ".join(versions(environment).values()),
+    }
+
+
+def versions(environment: Mapping[str, Any]) -> dict[str, str]:
+    """The programs beside hpe_edge that were there, with their versions, by name."""
+    software = environment["software"]
+    return {name: f"{name} {software[name]}" for name in _PROGRAMS if software.get(name)}
+
+
+def clocks(state: Mapping[str, Any]) -> str:
+    """How clocks are set, in words: those of the processor together, the others by name. Empty where unknown."""
+    found: dict[str, int] = {}
+    for name, clock in state.get("clocks", {}).items():
+        low, high = clock["min_mhz"], clock["max_mhz"]
+        span = f"fixed at {high:g} MHz" if low == high else f"{low:g} to {high:g} MHz by {clock['governor']}"
+        said = f"{'cpu' if clock['is_cpu'] else name} {span}"
+        found[said] = found.get(said, 0) + 1
+    return ", ".join(said if count == 1 else f"{count} x {said}" for said, count in found.items())
 
 
 def table(result: Result) -> str:
@@ -40,11 +70,11 @@ def table(result: Result) -> str:
 def _line(row: Row, width: int) -> str:
     time = row.time_us
     spread = f"({time.p10:.1f} .. {time.p90:.1f})"
-    line = f"{row.name:{width}} {time.median:10.1f} us {spread:24} {row.ratio.median:7.2f} times   {_answers(row)}"
+    line = f"{row.name:{width}} {time.median:10.1f} us {spread:24} {row.ratio.median:7.2f} times   {answers(row)}"
     return line.rstrip()
 
 
-def _answers(row: Row) -> str:
+def answers(row: Row) -> str:
     """The difference that is nearest to its tolerance."""
     if not row.differences:
         return ""
@@ -59,25 +89,3 @@ def verdicts(lines: Sequence[BudgetLine]) -> str:
     words = {True: "met", False: "NOT met", None: "-"}
     rows = [f"  {words[line.met]:8} {line.what}: limit {line.limit}, found {line.found}" for line in lines]
     return "\n".join(["", "budget (for information):", *rows])
-
-
-def document(
-    suite: str,
-    command: Sequence[str],
-    quick: bool,
-    environment: dict[str, Any],
-    results: Sequence[Result],
-    budget: Sequence[BudgetLine],
-) -> str:
-    """Everything as JSON, schema number first."""
-    plain = {
-        "schema": SCHEMA,
-        "suite": suite,
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "command": list(command),
-        "quick": quick,
-        "environment": environment,
-        "results": [asdict(result) for result in results],
-        "budget": [asdict(line) for line in budget],
-    }
-    return json.dumps(plain, indent=2, allow_nan=False) + "\n"

@@ -53,11 +53,13 @@ class Clock:
         elapsed_ns: how long so many calls in a row take.
         shortest_run_ns: below that, reading the clock would count.
         most_calls_per_run: whatever their time.
+        rest_s: before each turn, until the threads of the alternative before have stopped spinning.
     """
 
     elapsed_ns: Callable[[Callable[[], Any], int], int]
     shortest_run_ns: int
     most_calls_per_run: int
+    rest_s: float = 0.0
 
 
 def _elapsed_ns(call: Callable[[], Any], count: int) -> int:
@@ -175,6 +177,7 @@ def measure(case: Case, effort: Effort, clock: Clock = HOST_CLOCK) -> Result:
         fastest_ns = [_warm_up(alternative.call, effort.warmup_seconds, clock) for alternative in case.alternatives]
         calls_per_run = [min(math.ceil(clock.shortest_run_ns / ns), clock.most_calls_per_run) for ns in fastest_ns]
         round_seconds = sum((1 + calls) * ns for calls, ns in zip(calls_per_run, fastest_ns, strict=True)) / 1e9
+        round_seconds += len(fastest_ns) * clock.rest_s
         runs = min(max(int(effort.seconds / round_seconds), effort.least_runs), effort.most_runs)
         times_us = _time([alternative.call for alternative in case.alternatives], runs, calls_per_run, clock)
     rows = [
@@ -260,6 +263,8 @@ def _time(
     rng = np.random.default_rng(0)
     for run in range(runs):
         for index in rng.permutation(len(calls)).tolist():
+            if clock.rest_s:
+                time.sleep(clock.rest_s)
             calls[index]()
             taken[index, run] = clock.elapsed_ns(calls[index], calls_per_run[index])
     return taken / (1e3 * np.array(calls_per_run)[:, None])

@@ -112,6 +112,16 @@ def add_faces_options(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def take_default(args: argparse.Namespace) -> None:
+    """Put the embedded model in the place of one that is not named, and say so."""
+    if args.model is None:
+        from export.say import say
+        from hpe_edge.models import DEFAULT, DEFAULT_NAME
+
+        args.model = DEFAULT
+        say("model", f"none was named: {DEFAULT_NAME}")
+
+
 def add_limit_options(parser: argparse._ActionsContainer) -> None:
     """--mean-deg, --p99-deg and --worst-deg: what the gate lets pass."""
     for name, what in (("mean", "mean"), ("p99", "99th percentile of the"), ("worst", "largest")):

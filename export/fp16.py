@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from export.command import add_faces_options, add_limit_options, answered, interrupt_on_signals, limits_of
+from export.command import add_faces_options, add_limit_options, answered, interrupt_on_signals, limits_of, take_default
 
 _EPILOG = (
     "Exit status: 0 done, 1 a failure, 2 wrong usage, 3 the angles changed by more than the limit, 128 + n stopped "
@@ -45,6 +45,7 @@ def _make(args: argparse.Namespace) -> None:
     from hpe_edge.atomic import Pending
     from hpe_edge.spec import Numbers, Reduction
 
+    take_default(args)
     check_output(args.output, [("IN", args.model), ("--faces", args.faces), ("--boxes", args.boxes)])
     original = read_original(args.model)
     pending = Pending(args.output)
@@ -75,7 +76,13 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         epilog="Exit status: 0 done, 1 a failure, 2 wrong usage, 3 the angles changed by more than the limit, 128 + n "
         "stopped by signal n.",
     )
-    parser.add_argument("model", type=Path, metavar="IN.onnx", help="made by export.onnx or export.int8")
+    parser.add_argument(
+        "model",
+        type=Path,
+        nargs="?",
+        metavar="IN.onnx",
+        help="made by export.onnx or export.int8 (default: the embedded model)",
+    )
     parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT.onnx", required=True, help="the file to write; one there is replaced"
     )

@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from export.command import add_limit_options, answered, interrupt_on_signals
+from export.command import add_limit_options, answered, interrupt_on_signals, take_default
 
 _ADVICE = (
     "--auto keeps the layers that cost most in float32; another --method may do, or more faces, and of more kinds; "
@@ -34,6 +34,7 @@ def _make(args: argparse.Namespace) -> None:
     need("onnx", "quantising a model")
     from export.quantized import make
 
+    take_default(args)
     make(args)
 
 
@@ -47,7 +48,13 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         epilog="Exit status: 0 done, 1 a failure, 2 wrong usage, 3 the angles changed by more than the limit, 128 + n "
         "stopped by signal n.",
     )
-    parser.add_argument("model", type=Path, metavar="IN.onnx", help="made by export.onnx, in float32")
+    parser.add_argument(
+        "model",
+        type=Path,
+        nargs="?",
+        metavar="IN.onnx",
+        help="made by export.onnx, in float32 (default: the embedded model)",
+    )
     parser.add_argument(
         "--faces",
         type=Path,

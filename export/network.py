@@ -51,9 +51,10 @@ class Network:
 
     def reference(self, faces: Faces) -> Poses:
         """What the torch module says of the faces."""
-        return poses_of(self._run, self.spec, faces.crops, _BATCH)
+        return poses_of(self.run, self.spec, faces.crops, _BATCH)
 
-    def _run(self, crops: NDArray[Any]) -> list[NDArray[np.float32]]:
+    def run(self, crops: NDArray[Any]) -> list[NDArray[np.float32]]:
+        """What the torch module gives for crops, one array per name of the spec's outputs."""
         with torch.inference_mode():
             said = self.net(torch.from_numpy(crops.astype(np.float32, copy=False)))
         return [output.numpy() for output in (said if isinstance(said, tuple) else (said,))]

@@ -1,4 +1,4 @@
-"""Build a TensorRT engine: ``python -m export.trt MODEL.onnx``.
+"""Build a TensorRT engine: ``python -m export.trt MODEL.onnx``, or of the embedded model.
 
 Builds for the GPU and with the TensorRT that are here, and proves on real faces that the engine's angles are ONNX
 Runtime's before it appears under its name.
@@ -15,7 +15,7 @@ import sys
 import threading
 from pathlib import Path
 
-from export.command import add_faces_options, add_limit_options, answered, interrupt_on_signals
+from export.command import add_faces_options, add_limit_options, answered, interrupt_on_signals, take_default
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,6 +38,7 @@ def _make(args: argparse.Namespace) -> None:
     from export.engine.make import make_engine
     from export.engine.settings import Settings
 
+    take_default(args)
     settings = Settings(
         precision=args.precision,
         profile=args.batch,
@@ -64,7 +65,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         nargs="?",
         metavar="MODEL",
         help="an ONNX file of python -m export.onnx, export.fp16 or export.int8; or a checkpoint, which is converted "
-        "first",
+        "first (default: the embedded model)",
     )
     precision = parser.add_mutually_exclusive_group()
     for name, what in (
@@ -128,11 +129,6 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     add_limit_options(check)
     args = parser.parse_args(argv)
     args.given = sys.argv[1:] if argv is None else argv
-    if args.model is None:
-        parser.error(
-            "name the MODEL to build from, as this version carries none of its own: an ONNX file, or a checkpoint to "
-            "convert; python -m export.onnx --list shows the known architectures"
-        )
     if args.dla is not None and args.precision != "fp16":
         parser.error("--dla needs --fp16: a DLA computes neither in FP32 nor from QuantizeLinear nodes")
     if args.boxes is not None and args.faces is None:

@@ -1,4 +1,7 @@
-"""The command hpe-edge. Exit status: 0 done, 1 a failure, 2 wrong usage, 128 + N stopped by signal N."""
+"""The command hpe-edge. Exit status: 0 done, 1 a failure, 2 wrong usage, 128 + N stopped by signal N.
+
+The demo's is 3 where the gate fails.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +23,23 @@ _PORT = 8765  # not imported from LivePage, so that --help need not load it
 _DESCRIPTION = "Head poses from pictures and videos: yaw, pitch and roll of every face."
 _EPILOG = """\
 examples:
-  python -m export.onnx CHECKPOINT -o model.onnx           a model from a published checkpoint
-  hpe-edge run photo.jpg --model model.onnx                print the angles
-  hpe-edge run clip.mp4 --model model.onnx -o out.mp4      draw them into a video
-  hpe-edge run 0 --model model.onnx --show                 watch a camera
-  hpe-edge serve 0 --model model.onnx                      watch it in a browser
+  hpe-edge demo                                            a face in a bundled photo, and proof of the export
+  hpe-edge run photo.jpg                                   print the angles
+  hpe-edge run clip.mp4 -o out.mp4                         draw them into a video
+  hpe-edge run 0 --show                                    watch a camera
+  hpe-edge serve 0                                         watch it in a browser
   hpe-edge plot poses.csv -o angles.png                    draw angles over time
-  hpe-edge info model.onnx                                 what the model is
+  hpe-edge info                                            what the model is
   hpe-edge doctor                                          what this machine can do, and what it lacks
+  python -m export.onnx CHECKPOINT -o model.onnx           another model, from a published checkpoint
+  hpe-edge run photo.jpg --model model.onnx                run that one
 
 exit status: 0 done, 1 a failure, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP; cameras, streams
 and serve have no other end, so for them these signals mean done
 """
 _RUN_DESCRIPTION = """\
 Estimate the pose of every face in pictures, a video, a camera or a stream. Without -o, --csv, --jsonl, --udp and --show
-the angles are printed and no file is written.
+the angles are printed and no file is written. Without --model the embedded one is used, a small network.
 
 Angles are degrees. Yaw > 0: the face turns to the left of the image; pitch > 0: it looks up; roll > 0: it tilts
 clockwise in the image.
@@ -45,8 +50,8 @@ over time. A video file plays at its own speed. Frames that come while one is wo
 """
 _SERVE_EPILOG = """\
 examples:
-  hpe-edge serve 0 --model model.onnx
-  hpe-edge serve clip.mp4 --model model.onnx --detector yunet.onnx --smooth
+  hpe-edge serve 0
+  hpe-edge serve clip.mp4 --detector yunet.onnx --smooth
   hpe-edge serve rtsp://host/live --model model.onnx --host 0.0.0.0 --port 9000
 
 who can see it:
@@ -56,15 +61,22 @@ who can see it:
 Ctrl-C is its usual end: the exit status is 0, and files are complete up to there.
 SOURCE and the other options are those of hpe-edge run.
 """
+_DEMO_DESCRIPTION = """\
+Find the face in the bundled photo, print its angles, how sure the network is of them and how long it took, and write
+the annotated picture. Then export the embedded model from its trained weights once more, print the report of the gate,
+and say how far the new file's angles are from the embedded one's. Nothing is downloaded.
+
+The second half needs the packages of `pip install '.[demo]'`; without them it is left out, and said to be.
+"""
 _RUN_EPILOG = """\
 examples:
-  hpe-edge run photo.jpg --model model.onnx -o annotated.png
-  hpe-edge run photos/ --model model.onnx -o annotated/ --csv poses.csv
-  hpe-edge run clip.mp4 --model model.onnx --detector yunet.onnx -o annotated.mp4 --jsonl poses.jsonl
+  hpe-edge run photo.jpg -o annotated.png
+  hpe-edge run photos/ -o annotated/ --csv poses.csv
+  hpe-edge run clip.mp4 --detector yunet.onnx -o annotated.mp4 --jsonl poses.jsonl
   hpe-edge run clip.mp4 --model model.onnx --boxes faces.csv --csv poses.csv
-  hpe-edge run 0 --model model.onnx --detector yunet.onnx --smooth --show --udp 127.0.0.1:4242
-  hpe-edge run rtsp://user:password@host/live --model model.onnx --jsonl poses.jsonl
-  ffmpeg -i clip.mp4 -f rawvideo -pix_fmt bgr24 - | hpe-edge run - --raw 1280x720@25 --model model.onnx --csv poses.csv
+  hpe-edge run 0 --detector yunet.onnx --smooth --show --udp 127.0.0.1:4242
+  hpe-edge run rtsp://user:password@host/live --jsonl poses.jsonl
+  ffmpeg -i clip.mp4 -f rawvideo -pix_fmt bgr24 - | hpe-edge run - --raw 1280x720@25 --csv poses.csv
 
 sources:
   a picture, a folder of pictures, a pattern in quotes ('photos/*.jpg', ** for any folders), a video file, a camera's
@@ -123,16 +135,16 @@ def _dispatch(argv: Sequence[str] | None) -> int:
     try:
         args = parser.parse_args(argv)
         if args.command in ("run", "serve"):
-            if args.model is None:
-                parser.error(
-                    f"{args.command} needs --model MODEL.onnx; make one from a published checkpoint: "
-                    "python -m export.onnx CHECKPOINT -o model.onnx"
-                )
             _check_alternatives(parser, args)
             _need_opencv()
             from hpe_edge.run import run_command
 
             return run_command(args)
+        if args.command == "demo":
+            _need_opencv()
+            from hpe_edge.demo import demo_command
+
+            return demo_command(args.output)
         if args.command == "plot":
             return _plot(args)
         if args.command == "doctor":
@@ -169,8 +181,11 @@ def _info(args: argparse.Namespace) -> int:
     from hpe_edge.backends.plan_file import SUFFIXES, read_info
     from hpe_edge.engine import PoseEngine
     from hpe_edge.info import describe, describe_engine
+    from hpe_edge.models import DEFAULT_NAME
 
-    if args.model.suffix.lower() in SUFFIXES and args.model.is_file():  # which can be told where it does not run, too
+    if args.model is None:
+        print(f"hpe-edge: model: {DEFAULT_NAME}", file=sys.stderr)
+    elif args.model.suffix.lower() in SUFFIXES and args.model.is_file():  # which can be told where it does not run, too
         info = read_info(args.model)
         show(info.to_json().rstrip() if args.json else describe_engine(info))
         return 0
@@ -221,12 +236,35 @@ def _parser() -> argparse.ArgumentParser:
     page.add_argument("--token", help="part of the address beyond this machine; default: a random one")
     _add_run_arguments(serve)
 
+    demo = commands.add_parser(
+        "demo",
+        help="estimate a pose in a bundled photo, and export the embedded model again",
+        description=_DEMO_DESCRIPTION,
+        epilog="Exit status: that of hpe-edge, and 3 where the gate fails.",
+        formatter_class=raw,
+        allow_abbrev=False,
+    )
+    demo.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("demo.jpg"),
+        metavar="OUT.jpg",
+        help="the annotated picture; an existing file is replaced, default: demo.jpg",
+    )
+
     plot = commands.add_parser("plot", help="draw angles over time from a file of records", allow_abbrev=False)
     plot.add_argument("records", type=Path, metavar="RESULTS", help="what run --csv or --jsonl wrote of a video")
     plot.add_argument("-o", "--output", type=Path, metavar="PNG", required=True, help="the picture; replaced if there")
 
     info = commands.add_parser("info", help="say what a model file is", allow_abbrev=False)
-    info.add_argument("model", type=Path, metavar="MODEL", help="made by python -m export.onnx")
+    info.add_argument(
+        "model",
+        type=Path,
+        nargs="?",
+        metavar="MODEL",
+        help="made by python -m export.onnx or export.trt; default: the embedded one",
+    )
     info.add_argument("--json", action="store_true", help="print the spec as JSON")
 
     doctor = commands.add_parser("doctor", help="say what this machine can do, and what it lacks", allow_abbrev=False)
@@ -236,7 +274,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run_arguments(run: argparse.ArgumentParser) -> None:
     run.add_argument("source", metavar="SOURCE", help="picture, folder, pattern, video, camera, stream or -, see below")
-    run.add_argument("--model", type=Path, metavar="MODEL", help="by python -m export.onnx or export.trt; required")
+    run.add_argument(
+        "--model", type=Path, metavar="MODEL", help="by python -m export.onnx or export.trt; default: the embedded one"
+    )
 
     results = run.add_argument_group("results")
     results.add_argument(

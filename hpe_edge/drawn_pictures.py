@@ -47,7 +47,7 @@ class PictureFile:
 
     def write_picture(self, result: Result, drawn: Image) -> None:
         """See :class:`hpe_edge.sinks.PictureSink`."""
-        _write_picture(self._temp, drawn, self._path)
+        save_picture(self._temp, drawn, self._path)
 
     def finish(self) -> None:
         """See :class:`hpe_edge.sinks.Sink`."""
@@ -68,7 +68,7 @@ class PictureFolder:
     def write_picture(self, result: Result, drawn: Image) -> None:
         """See :class:`hpe_edge.sinks.PictureSink`."""
         name = result.frame.name
-        _write_picture(self._temp / name, drawn, self._path / name)
+        save_picture(self._temp / name, drawn, self._path / name)
 
     def finish(self) -> None:
         """See :class:`hpe_edge.sinks.Sink`."""
@@ -77,7 +77,17 @@ class PictureFolder:
         """See :class:`hpe_edge.sinks.Sink`."""
 
 
-def _write_picture(to: Path, image: Image, asked: Path) -> None:
+def save_picture(to: Path, image: Image, asked: Path) -> None:
+    """Write a picture in the format that the name's extension says.
+
+    Args:
+        to: the file.
+        image: uint8 ``[H, W, 3]``, BGR.
+        asked: how messages name it, where ``to`` is temporary.
+
+    Raises:
+        OutputError: OpenCV does not know the extension, or the file cannot be written.
+    """
     # Encoded in memory, because cv2.imwrite does not notice a full disk.
     done, data = cv2.imencode(to.suffix.lower(), image)
     if not done:

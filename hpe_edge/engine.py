@@ -21,6 +21,7 @@ from hpe_edge.backends.names import BackendName, Precision
 from hpe_edge.backends.plan_file import SUFFIXES
 from hpe_edge.camera import Camera
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
+from hpe_edge.models import DEFAULT
 from hpe_edge.native import native
 from hpe_edge.native_arguments import FrameColor
 from hpe_edge.ops import AnyFrame, CropNormalize, DecodeHeads
@@ -43,7 +44,7 @@ _WARMUP_ROUNDS = 3  # the fastest counts; the first may still allocate
 class PoseEngine:
     """A head-pose model, ready to run.
 
-    >>> engine = PoseEngine("lightweight.onnx")
+    >>> engine = PoseEngine()
     >>> poses = engine(frame, [[120, 80, 260, 250]])
 
     Calls are stateless and safe from many threads at once. After the first call with a given number of faces the engine
@@ -65,6 +66,7 @@ class PoseEngine:
 
         Args:
             model: an ONNX file made by ``python -m export.onnx``, or a TensorRT engine by ``python -m export.trt``.
+                None: the embedded one, a small network whose card is ``hpe_edge/models/README.md``.
             device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; with OpenVINO one of its own, in any case, such as
                 ``"gpu"``, ``"gpu.1"`` or ``"npu"``. None: the first GPU where TensorRT runs it, else the CPU.
             backend: what runs it: ``"onnxruntime"`` or ``"onnxruntime-tensorrt"`` an ONNX file, the latter on a GPU by
@@ -84,7 +86,7 @@ class PoseEngine:
                 to say everywhere.
 
         Raises:
-            ModelNotFoundError: no such file, or no model was named.
+            ModelNotFoundError: no such file.
             ModelError: the file is not a model, has no spec or a newer one, or spec and graph disagree.
             BackendError: the device, backend or precision is not to be had here; the message says what to install.
             InputError: arguments that do not go together.
@@ -347,12 +349,7 @@ def _untimed(stage: str) -> AbstractContextManager[object]:
 
 
 def _model_path(model: str | os.PathLike[str] | None) -> Path:
-    if model is None:
-        raise ModelNotFoundError(
-            "no model was named, and this version carries none of its own; make one from a published checkpoint: "
-            "python -m export.onnx CHECKPOINT -o model.onnx, then PoseEngine('model.onnx')"
-        )
-    path = Path(model)
+    path = DEFAULT if model is None else Path(model)
     if path.is_dir():
         raise ModelError(f"{path} is a folder; name the model in it")
     if not path.is_file():

@@ -13,6 +13,12 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 def parsed(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     """Each field's number, its bytes with the key, and its value; a number's value is its encoding."""
+    for number, start, value, end in _places(message):
+        yield number, message[start:end], message[value:end]
+
+
+def _places(message: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Each field's number, where it starts, where its value does, and where both end."""
     at = 0
     while at < len(message):
         start = at
@@ -25,12 +31,12 @@ def parsed(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
         else:
             length = {_FIXED64: 8, _FIXED32: 4}.get(wire, 0)
         at += length
-        yield key >> 3, message[start:at], message[at - length : at]
+        yield key >> 3, start, at - length, at
 
 
 def values(message: bytes, number: int) -> list[bytes]:
     """The values of all fields of that number."""
-    return [value for found, _, value in parsed(message) if found == number]
+    return [message[value:end] for found, _, value, end in _places(message) if found == number]
 
 
 def varint(message: bytes, at: int = 0) -> tuple[int, int]:
@@ -47,6 +53,11 @@ def varint(message: bytes, at: int = 0) -> tuple[int, int]:
 def encode(number: int, value: bytes) -> bytes:
     """A field of bytes: a string or an embedded message."""
     return _encode_varint(number << 3 | _BYTES) + _encode_varint(len(value)) + value
+
+
+def encode_number(number: int, value: int) -> bytes:
+    """A field of a number from 0 on."""
+    return _encode_varint(number << 3 | _VARINT) + _encode_varint(value)
 
 
 def _encode_varint(number: int) -> bytes:

@@ -24,6 +24,7 @@ from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError, SourceError
 from hpe_edge.frame import Source
 from hpe_edge.intrinsics import read_intrinsics
+from hpe_edge.models import DEFAULT_NAME
 from hpe_edge.opentrack import OpenTrackUdp
 from hpe_edge.paced import Paced
 from hpe_edge.pipeline import Pipeline, Report
@@ -69,6 +70,8 @@ def run_command(args: argparse.Namespace) -> int:
         with StopSignals() as stop:  # from the first temporary file to the last
             try:
                 window = _open_outputs(outputs, args, source, watch)
+                if args.model is None:
+                    _say(f"model: {DEFAULT_NAME}")
                 with PoseEngine(
                     args.model,
                     device=args.device,

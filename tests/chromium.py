@@ -40,6 +40,7 @@ class Browser:
         )
         self._socket: WebSocketClient | None = None
         self._count = 0
+        self.events: list[dict[str, Any]] = []  # that came while answers were waited for
         try:
             self._connect(profile / "DevToolsActivePort")
         except BaseException:
@@ -65,6 +66,7 @@ class Browser:
             if answer.get("id") == self._count:
                 assert "error" not in answer, answer
                 return dict(answer["result"])
+            self.events.append(answer)
 
     def open(self, url: str) -> None:
         """Go to an address."""

@@ -228,7 +228,6 @@ def test_info(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         ([], 2, "COMMAND"),
         (["dance"], 2, "invalid choice"),
-        (["run", "photos"], 2, "run needs --model MODEL.onnx; make one"),
         (["run", "photos", "--model", "M", "--threads", "0"], 2, "must be a whole number from 1 to 9999, got '0'"),
         (["run", "photos", "--model", "M", "--threads", "abc"], 2, "--threads: must be a whole number"),
         (["run", "photos", "--model", "M", "--threads", "1_0"], 2, "--threads: must be a whole number"),
@@ -586,6 +585,28 @@ def test_help_names_what_is_not_obvious(capsys: pytest.CaptureFixture[str]) -> N
     said = " ".join(capsys.readouterr().out.split())
     assert "One that breaks off is opened again" in said and "an .mp4 does not play" in said
     assert "an existing file of that name is replaced" in said
+
+
+def test_without_a_model_the_embedded_one_runs_and_is_said(
+    photos: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(command("run", photos, "--boxes", "boxes.csv", "--csv", "o.csv")) == 0
+    assert capsys.readouterr().err.startswith("hpe-edge: model: the embedded default, student-dense\n")
+    image = cv2.imread(str(photos / "a.png"))
+    (row,) = (row for row in rows_of(tmp_path / "o.csv") if row["file"] == "a.png")
+    with PoseEngine() as engine:
+        assert float(row["yaw_deg"]) == pytest.approx(engine(image, [[30, 20, 60, 50]]).yaw[0], abs=6e-4)
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_info_of_the_embedded_model(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", *options]) == 0
+    said = capsys.readouterr()
+    assert said.err == "hpe-edge: model: the embedded default, student-dense\n"
+    if options:
+        assert json.loads(said.out)["architecture"] == "student-dense"
+    else:
+        assert said.out.startswith("architecture   student-dense\n")
 
 
 def test_raw_frames_on_standard_input(model: Path, tmp_path: Path) -> None:

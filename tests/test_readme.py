@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from hpe_edge.models import DEFAULT, FOLDER
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -52,7 +55,7 @@ def test_engine_figures() -> None:
 
 
 def test_accuracy_figures() -> None:
-    by_crop = {r["parameters"]["crop"]: r["figures"] for r in results("accuracy")}
+    by_crop = {r["parameters"]["crop"]: r["figures"] for r in results("accuracy") if r["name"] == "accuracy"}
     own = by_crop["the model's own"]
     cells = " | ".join(f"{own[f'{angle}_mae_deg']:.2f}°" for angle in ("yaw", "pitch", "roll", "mean"))
     assert f"its default: square of 1.25 times the box | {cells} |" in README
@@ -101,7 +104,7 @@ def test_smoothing_figures() -> None:
 
 
 def test_pipeline_figures() -> None:
-    timed, stages = results("pipeline")
+    timed, stages = results("video")
     ratio = rows(timed)["loop"]["ratio"]
     said = f"**{ratio['median']:.2f} times** as long ({ratio['p10']:.2f} to {ratio['p90']:.2f})"
     assert said in VIDEO
@@ -156,13 +159,116 @@ def test_precision_figures() -> None:
             assert form["parameters"]["ranges"] == f"ranges by {method} on faces, 256 faces"
 
 
+CARD_FILE = FOLDER / "README.md"
+CARD = CARD_FILE.read_text(encoding="utf-8")
+BOXES_OF = {"landmarks": "landmarks", "haar": "Haar", "yunet_n_640_640": "YuNet"}
+ANGLES = ("yaw", "pitch", "roll")
+
+
+def error_line(result: dict[str, Any]) -> str:
+    """A row of the card's table of errors."""
+    p, by = result["parameters"], result["figures"]
+    cells = [f"{by[f'{name}_mae_deg']:.2f}°" for name in (*ANGLES, "mean")]
+    cells += [f"{by[f'mean_mae_deg_yaw_{band}']:.1f}°" for band in ("0_to_30", "30_to_60", "60_to_180")]
+    cells += [f"{by['rotation_deg']:.1f}°", f"{by['rotation_deg_yaw_60_to_180']:.1f}°"]
+    return f"| {p['model']} | {BOXES_OF[p['boxes']]} | {by['faces']} | {' | '.join(cells)} |"
+
+
+def sigma_line(result: dict[str, Any]) -> str:
+    """A row of the card's table of sigma."""
+    name, by = result["parameters"]["of"], result["figures"]
+    within = " | ".join(f"{by[f'within_{k}_sigma_percent']:.0f} %" for k in (1, 2))
+    return f"| {name} | {by['spearman']:.2f} | {by['rms_error_deg']:.1f}° | {by['rms_sigma_deg']:.1f}° | {within} |"
+
+
+def form_line(result: dict[str, Any]) -> str:
+    """A row of the card's table of FP16 and INT8."""
+    p, by = result["parameters"], result["figures"]
+    changes = " | ".join(f"{by[f'change_{what}_deg']:.2f}°" for what in ("mean", "p99", "worst"))
+    return f"| {p['file']} | {by['mean_mae_deg']:.2f}° | {changes} | {by['bytes'] / 1e3:.0f} kB |"
+
+
+def test_card_figures() -> None:
+    document = results("card")
+    errors = {(r["parameters"]["model"], r["parameters"]["boxes"]): r for r in document if r["name"] == "error"}
+    assert {boxes for _, boxes in errors} == set(BOXES_OF)
+    assert {model for model, _ in errors} == {DEFAULT.stem, "lightweight", "fsanet"}
+    for result in errors.values():
+        assert error_line(result) in CARD
+    own = [r for r in document if r["name"] == "sigma" and r["parameters"]["model"] == DEFAULT.stem]
+    for result in own[1:]:
+        assert sigma_line(result) in CARD
+    said = " ".join(CARD.split())
+    assert f"the rank correlation is {own[0]['figures']['spearman']:.2f}" in said
+    sixths = [r["figures"]["rms_error_deg"] for r in document if r["name"] == "calibration"][
+        :6
+    ]  # of the first one's yaw
+    assert f"the yaw's error is {sixths[0]:.1f}°, in the most doubtful {sixths[-1]:.1f}° (RMS)" in said
+    landmarks, haar, yunet = (errors[DEFAULT.stem, boxes]["figures"] for boxes in BOXES_OF)
+    assert f"| at most 3.9°, landmark boxes | {landmarks['mean_mae_deg']:.2f}° |" in CARD
+    assert f"| at most 10°, the same beyond 60° of yaw | {landmarks['mean_mae_deg_yaw_60_to_180']:.1f}° |" in CARD
+    more = [by["mean_mae_deg"] - by["mean_mae_deg_of_these_with_landmarks"] for by in (yunet, haar)]
+    wanted = "with the boxes of YuNet and of Haar at most 0.4° more than with the landmarks' of the same faces"
+    assert f"| {wanted} | {more[0]:+.2f}°, {more[1]:+.2f}° |" in CARD
+    assert f"{yunet['faces']} by YuNet, {haar['faces']} by Haar" in said
+    others = (errors[name, "landmarks"]["figures"]["mean_mae_deg_yaw_60_to_180"] for name in ("lightweight", "fsanet"))
+    assert "its teachers have {:.1f}° and {:.1f}°".format(*others) in said
+
+
+def test_card_figures_of_short_forms() -> None:
+    forms = [r for r in results("card-precision") if r["name"] == "precision"]
+    assert [r["parameters"]["file"] for r in forms] == [f"{DEFAULT.stem}{suffix}" for suffix in ("", "-fp16", "-int8")]
+    for result in forms:
+        assert form_line(result) in CARD
+
+
+def test_card_time() -> None:
+    (by,) = (rows(r) for r in results("card-engine") if r["name"] == "engine" and r["parameters"]["faces"] == 1)
+    for document in (CARD, README):
+        assert f"{by['session.run']['time_us']['median'] / 1e3:.2f} ms" in " ".join(document.split())
+
+
+def test_the_embedded_models_figures_in_the_readme() -> None:
+    by = {
+        r["parameters"]["model"]: r["figures"]
+        for r in results("card")
+        if r["name"] == "error" and r["parameters"]["boxes"] == "landmarks"
+    }
+    own, one, other = (by[model] for model in (DEFAULT.stem, "lightweight", "fsanet"))
+    said = " ".join(README.split())
+    assert f"{DEFAULT.stat().st_size / 1e3:.0f} kB" in said and f"{DEFAULT.stat().st_size / 1e3:.0f} kB" in CARD
+    assert (
+        f"errs by {own['mean_mae_deg']:.2f}° on average (its teachers by {one['mean_mae_deg']:.2f}° and "
+        f"{other['mean_mae_deg']:.2f}°), by {own['mean_mae_deg_yaw_60_to_180']:.1f}° where the face is turned by more "
+        "than 60°"
+    ) in said
+
+
+def test_the_card_says_what_was_run() -> None:
+    """The seed, the views and the log of the run that made the weights."""
+    log = [json.loads(line) for line in (ROOT / "docs" / "distillation" / "log.jsonl").read_text().splitlines()]
+    said = " ".join(CARD.split())
+    assert f"--views {log[-1]['views']}" in said
+    seed = re.search(r"^SEED = (\d+)$", (ROOT / "export/distilling/scenes.py").read_text(), re.MULTILINE)
+    assert seed is not None and f"seed {seed[1]}" in said
+    assert f"{sum(record['seconds'] for record in log) / 60:.0f} minutes" in said
+    assert f"by {log[-1]['kept_error_deg']:.2f}°" in said
+
+
+@pytest.mark.parametrize("page", [CARD_FILE, ROOT / "README.md"], ids=["card", "README"])
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
 def test_no_placeholder_is_left() -> None:
     assert "@" not in README
     assert "@" not in VIDEO
+    assert "@" not in CARD
 
 
 def test_commands_are_marked_for_ci() -> None:
-    for mark in ("main command", "test command"):
+    for mark in ("main command", "checkpoint command", "test command"):
         assert README.count(f"<!-- {mark} -->\n```sh\n") == 1
 
 

@@ -80,9 +80,9 @@ def test_a_port_that_is_none(clip: Path, model: Path, capsys: pytest.CaptureFixt
     assert "from 0 to 65535" in capsys.readouterr().err
 
 
-def test_a_model_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["serve", "0"]) == 2
-    assert "serve needs --model" in capsys.readouterr().err
+def test_without_a_model_the_embedded_one_is_served(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", str(clip), "--boxes", "boxes.csv", "--port", "0", "--frames", "3"]) == 0
+    assert "hpe-edge: model: the embedded default, student-dense\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

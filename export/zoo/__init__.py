@@ -48,6 +48,9 @@ _REGISTRY = {
     "opal23-euler-panoptic": "opal23:EULER_PANOPTIC",
     "opal23-quaternion": "opal23:QUATERNION",
     "opal23-6d": "opal23:ROT6D",
+    "student-dense": "student:DENSE",
+    "student-mixed": "student:MIXED",
+    "student-separable": "student:SEPARABLE",
 }
 _NEAREST = 2  # how many families a message compares with
 

@@ -14,8 +14,10 @@ from hpe_edge.backends.base import check_threads
 from hpe_edge.backends.nvidia_libraries import preload
 from hpe_edge.backends.onnx_context import OnnxRuntimeContext
 from hpe_edge.backends.onnx_graph import DYNAMIC_MAX_BATCH, GraphTensor, check_graph, read_spec
+from hpe_edge.backends.onnx_groups import merged_groups
 from hpe_edge.backends.onnx_providers import CPU, Provider, cuda, parse_device, tensorrt
 from hpe_edge.errors import BackendError, InputError, ModelError
+from hpe_edge.ops import isa_names
 from hpe_edge.spec import METADATA_KEY, ModelSpec
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class OnnxRuntimeBackend:
         self.device = device
         self.runtime = "TensorRT in ONNX Runtime" if through_tensorrt else "ONNX Runtime"
         self.session = open_session(path, threads, provider=provider)
+        if provider is CPU and isa_names()[0] == "avx512" and (faster := merged_groups(path.read_bytes())) is not None:
+            self.session = open_session(path, threads, faster)
         self.spec, fixed, self._columns = _examined(self.session, path)
         self.fixed_batch = fixed is not None
         self.max_batch = fixed or DYNAMIC_MAX_BATCH

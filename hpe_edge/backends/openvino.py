@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hpe_edge.backends.base import check_threads
 from hpe_edge.backends.names import Precision
 from hpe_edge.backends.onnx_graph import DYNAMIC_MAX_BATCH, GraphTensor, check_graph, read_spec
+from hpe_edge.backends.openvino_graph import use_hard_swish
 from hpe_edge.backends.openvino_library import load_openvino, said, shared_core
 from hpe_edge.backends.rows import Rows
 from hpe_edge.errors import BackendError, InputError, ModelError
@@ -77,6 +78,7 @@ class OpenVinoBackend:
         self.fixed_batch = fixed is not None
         self.max_batch = fixed or DYNAMIC_MAX_BATCH
         self._check_precision(precision)
+        use_hard_swish(self._graph)
         self._lock = threading.Lock()
         self._compiled = self._compile()
         self._taken = False

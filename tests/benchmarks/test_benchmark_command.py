@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-import benchmarks.__main__
+import benchmarks.running
 from benchmarks.__main__ import SUITES, main
 from benchmarks.report import verdicts
 from benchmarks.suite import BudgetLine
@@ -88,7 +88,7 @@ def test_ctrl_c_leaves_nothing(
         raise KeyboardInterrupt
 
     threads = cv2.getNumThreads()
-    monkeypatch.setattr(benchmarks.__main__, "table", stop)
+    monkeypatch.setattr(benchmarks.running, "table", stop)
     assert main(["ops", "--quick", "--json", str(tmp_path / "result.json")]) == 130
     assert "stopped by Ctrl-C" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -17,8 +17,9 @@ import benchmarks.engine
 import benchmarks.ops
 from benchmarks.__main__ import main
 from benchmarks.chains import NumPyDecode, OpenCvBest
-from benchmarks.report import SCHEMA, table
+from benchmarks.report import table
 from benchmarks.scene import HEIGHT, WIDTH, crowd, frame
+from benchmarks.schema import SCHEMA
 from benchmarks.timing import Result
 from hpe_edge import PoseEngine
 from hpe_edge.ops import CropNormalize, DecodeHeads, isa_names
@@ -62,7 +63,7 @@ def test_the_document(quick_run: QuickRun, suite: str) -> None:
     assert environment["threads"]["opencv"] == environment["threads"]["onnxruntime"] == 1
     assert set(environment["git"]) == {"commit", "dirty"}
     for line in document["budget"]:
-        assert set(line) == {"what", "limit", "found", "met"}
+        assert set(line) == {"suite", "what", "limit", "found", "met"}
 
 
 @pytest.mark.parametrize("suite", SUITES)

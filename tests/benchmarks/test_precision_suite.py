@@ -15,7 +15,7 @@ import pytest
 from tiny_model import tiny_spec, write_tiny_model
 
 from benchmarks.__main__ import main
-from benchmarks.accuracy import COLUMNS
+from benchmarks.datasets.labels_csv import COLUMNS
 from hpe_edge import PoseEngine
 from hpe_edge.spec import GateResult, Numbers, Reduction
 

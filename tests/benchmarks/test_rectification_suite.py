@@ -12,7 +12,7 @@ import pytest
 from tiny_model import write_tiny_model
 
 from benchmarks.__main__ import main
-from benchmarks.accuracy import COLUMNS
+from benchmarks.datasets.labels_csv import COLUMNS
 from benchmarks.rectification import OFF_AXIS_DEG, WIDTHS, ellipse, see_turned, turn
 
 

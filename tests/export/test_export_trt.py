@@ -27,6 +27,7 @@ from hpe_edge import PoseEngine
 from hpe_edge.backends.onnx_precision import graph_precision
 from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
 from hpe_edge.backends.plan_file import read_info, sidecar
+from hpe_edge.models import DEFAULT
 from hpe_edge.samples import BOXES, FOLDER
 from hpe_edge.version import __version__
 
@@ -132,10 +133,24 @@ def test_an_engine_explains_itself_and_runs(capsys, cuda, install, model, out, v
     assert set(cuda.leaks()) <= {"primary contexts"}
 
 
-def test_no_model_named(capsys, install):
-    status, _, errors = run(capsys, "--fp16")
-    assert status == 2
-    assert "name the MODEL to build from" in errors and "export.onnx --list" in errors
+def test_without_a_model_the_embedded_one_is_built_and_said(capsys, install, tmp_path, monkeypatch):
+    install()
+    monkeypatch.chdir(tmp_path)
+    status, said, errors = run(capsys, "--fp16")
+    assert (status, errors) == (0, "")
+    assert said.startswith("model       none was named: the embedded default, student-dense\n")
+    assert {"student-dense.engine", "student-dense.engine.json"} <= set(names_in(tmp_path))
+    info = read_info(tmp_path / "student-dense.engine")
+    assert (info.spec, info.precision) == (OnnxRuntimeBackend(DEFAULT).spec, "fp16")
+    assert info.rebuild == "python -m export.trt --fp16 -o student-dense.engine"
+
+
+def test_the_embedded_model_is_never_replaced(capsys, install):
+    install()
+    before = DEFAULT.read_bytes()
+    status, _, errors = run(capsys, "-o", DEFAULT)
+    assert status == 2 and "must name a file that ends in .engine" in errors
+    assert DEFAULT.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.accuracy import read_labels, read_photo
-from benchmarks.rectification import FOV_DEG, ellipse, landmarks, off_by
+from benchmarks.datasets.aflw2000 import landmarks
+from benchmarks.datasets.face import read_photo
+from benchmarks.datasets.labels_csv import read_labels
+from benchmarks.rectification import FOV_DEG, ellipse, off_by
 from hpe_edge import Camera, PoseEngine
 
 STEP = 6  # of the 195 photos

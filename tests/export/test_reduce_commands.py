@@ -24,6 +24,7 @@ from export.qdq_rules import check
 from hpe_edge import PoseEngine
 from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
 from hpe_edge.geometry import geodesic_deg, wrap_deg
+from hpe_edge.models import DEFAULT
 from hpe_edge.samples import BOXES, FOLDER
 from hpe_edge.spec import METADATA_KEY, GateResult
 
@@ -255,6 +256,20 @@ def test_fp16_whose_activations_overflow_fails_the_gate(capsys, out, tmp_path):
     assert status == 3
     assert "crops are NaN in the candidate: the network overflows" in errors
     assert names_in(out.parent) == []
+
+
+@pytest.mark.parametrize("command", [fp16, int8])
+def test_without_a_model_the_embedded_one_is_taken_and_said(capsys, out, command):
+    faces = FACES if command is int8 else ()
+    status, said, errors = run(capsys, command, *faces, "-o", out)
+    assert (status, errors) == (0, "")
+    assert said.startswith("model       none was named: the embedded default, student-dense\n")
+    spec = OnnxRuntimeBackend(out).spec
+    assert (spec.architecture, spec.reductions[0].source) == ("student-dense", DEFAULT.name)
+    before = DEFAULT.read_bytes()
+    status, _, errors = run(capsys, command, *faces, "-o", DEFAULT)
+    assert status == 2 and "the output and IN are the same file" in errors
+    assert DEFAULT.read_bytes() == before
 
 
 @pytest.mark.parametrize("command", [fp16, int8])

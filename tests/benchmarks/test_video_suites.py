@@ -1,4 +1,4 @@
-"""The suites ``pipeline`` and ``endurance`` on a short video: same answers, right counts, and how a leak looks."""
+"""The suites ``video`` and ``endurance`` on a short video: same answers, right counts, and how a leak looks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from media import write_video
 from tiny_model import write_tiny_model
 
-from benchmarks import endurance, pipeline
+from benchmarks import endurance, video
 from benchmarks.endurance import Looped
 from benchmarks.timing import QUICK, WrongAnswerError
 from hpe_edge.analysis import Analysis
@@ -55,7 +55,7 @@ def detector(data: Path) -> Path:
 
 def test_both_ways_answer_alike(args: argparse.Namespace, data: Path, detector: Path) -> None:
     args.video, args.detector = data / "video" / "classroom.mp4", detector
-    timed, stages = pipeline.SUITE.run(args, QUICK)
+    timed, stages = video.SUITE.run(args, QUICK)
     assert timed.row("loop").differences["angles_deg"].largest <= 1e-2
     assert {"read_p50_ms", "detect_p99_ms", "infer_total_s", "pose_accounted_percent"} <= set(stages.figures)
 
@@ -73,4 +73,4 @@ def test_another_answer_is_noticed(
     monkeypatch.setattr(Analysis, "__call__", shifted)
     args.video, args.detector = data / "video" / "classroom.mp4", detector
     with pytest.raises(WrongAnswerError, match="angles_deg"):
-        next(pipeline.SUITE.run(args, QUICK))
+        next(video.SUITE.run(args, QUICK))

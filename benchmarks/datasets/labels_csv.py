@@ -1,0 +1,51 @@
+"""A table of photos, boxes and angles, for photos of one's own."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.datasets.face import Dataset, Face
+from hpe_edge import SourceError
+
+COLUMNS = ("file", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")
+
+
+def read_labels(path: Path) -> tuple[list[str], NDArray[np.float32], NDArray[np.float64]]:
+    """File names, boxes ``[N, 4]`` in pixels, and yaw, pitch, roll ``[N, 3]`` in degrees.
+
+    Raises:
+        SourceError: no such file, or one without these columns.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"cannot read the labels {path}: {error}") from None
+    missing = [name for name in COLUMNS if not rows or name not in rows[0]]
+    if missing:
+        raise SourceError(f"{path} must have rows and the columns {','.join(COLUMNS)}; missing: {','.join(missing)}")
+    try:
+        numbers = np.array([[float(row[name]) for name in COLUMNS[1:]] for row in rows])
+    except (TypeError, ValueError) as error:
+        raise SourceError(f"{path}: boxes and angles must be numbers ({error})") from None
+    return [row["file"] for row in rows], numbers[:, :4].astype(np.float32), numbers[:, 4:]
+
+
+def _read(path: Path) -> Iterator[Face]:
+    for name, box, angles_deg in zip(*read_labels(path), strict=True):
+        yield Face(path.parent / name, name, angles_deg, box)
+
+
+LABELS_CSV = Dataset(
+    name="labels",
+    option="--labels",
+    metavar="CSV",
+    layout=f"columns {','.join(COLUMNS)}: boxes in pixels, angles in degrees; the photos lie beside the file",
+    grouped_by="photo",
+    read=_read,
+)

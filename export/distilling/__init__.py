@@ -1,0 +1,1 @@
+"""The work of ``python -m export.distill``, one step in each module."""

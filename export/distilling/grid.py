@@ -1,0 +1,71 @@
+"""One distribution per angle, on one grid: how every teacher's belief is written, and how it moves with the angle.
+
+A belief is ``[..., COUNT]`` probabilities; entry k stands for ``FIRST_DEG + k * STEP_DEG``. The grid is symmetric about
+0, so that a mirrored face has the reversed belief in yaw and in roll, and it is the students' own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.geometry import wrap_deg
+from hpe_edge.spec import BinHead
+
+FIRST_DEG, STEP_DEG, COUNT = -97.5, 3.0, 66
+CENTERS_DEG = FIRST_DEG + STEP_DEG * np.arange(COUNT)
+
+Floats = NDArray[np.floating]
+
+
+def rebinned(probabilities: Floats, head: BinHead) -> Floats:
+    """Another grid's probabilities ``[N, head.count]`` on this one, ``[N, COUNT]``.
+
+    Each bin's share goes to the two entries around its angle so that its mean stays; beyond the grid, to the last one.
+    """
+    angles = wrap_deg(head.first_deg + head.step_deg * np.arange(head.count, dtype=np.float64))
+    at = np.clip((angles - FIRST_DEG) / STEP_DEG, 0, COUNT - 1)
+    below = np.minimum(at.astype(int), COUNT - 2)
+    spread = np.zeros((head.count, COUNT))
+    rows = np.arange(head.count)
+    spread[rows, below] = 1 - (at - below)
+    spread[rows, below + 1] = at - below
+    return np.asarray(probabilities @ spread)
+
+
+def narrow(angles_deg: Floats, width_deg: Floats) -> Floats:
+    """Normal distributions about angles ``[...]`` with standard deviations ``[...]``: ``[..., COUNT]``.
+
+    An angle outside the grid becomes its last entry.
+    """
+    inside = np.clip(angles_deg, CENTERS_DEG[0], CENTERS_DEG[-1])[..., None]
+    # Below a third of a step only one entry would be left, or none.
+    width = np.maximum(width_deg, STEP_DEG / 3)[..., None]
+    density = np.exp(-0.5 * ((CENTERS_DEG - inside) / width) ** 2)
+    return np.asarray(density / density.sum(axis=-1, keepdims=True))
+
+
+def shifted(beliefs: Floats, by_deg: Floats) -> Floats:
+    """Beliefs ``[..., COUNT]`` moved by angles ``[...]``; what leaves the grid gathers in its last entry."""
+    whole = np.floor(by_deg / STEP_DEG)
+    part = (by_deg / STEP_DEG - whole)[..., None].astype(beliefs.dtype)
+    # Summed from the left, a shift is a shift of the sums, and the ends take care of themselves.
+    total = np.concatenate([np.zeros_like(beliefs[..., :1]), np.cumsum(beliefs, axis=-1)], axis=-1)
+    edges = np.arange(COUNT + 1) - whole[..., None].astype(int)
+    lower = np.take_along_axis(total, np.clip(edges - 1, 0, COUNT), axis=-1)
+    upper = np.take_along_axis(total, np.clip(edges, 0, COUNT), axis=-1)
+    moved = upper + part * (lower - upper)
+    moved[..., 0], moved[..., -1] = 0, total[..., -1]
+    return np.asarray(np.diff(moved, axis=-1))
+
+
+def mirrored(beliefs: Floats) -> Floats:
+    """Beliefs ``[..., 3, COUNT]`` of the mirrored faces: yaw and roll change their sign, pitch does not."""
+    turned = np.array(beliefs)
+    turned[..., 0, :], turned[..., 2, :] = beliefs[..., 0, ::-1], beliefs[..., 2, ::-1]
+    return turned
+
+
+def expectation(beliefs: Floats) -> Floats:
+    """Means in degrees, ``[...]`` of ``[..., COUNT]``."""
+    return np.asarray(beliefs @ CENTERS_DEG.astype(beliefs.dtype))

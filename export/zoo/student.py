@@ -1,0 +1,136 @@
+"""Small networks to be taught by larger ones: 112x112, 66 bins of 3 degrees per angle, made for edge devices.
+
+Each costs at most 0.3 ms a face on one core of a server in ONNX Runtime and is at most 1.0 MB as float32. There are
+convolutions, ReLU and additions in it and nothing else, so every INT8 toolchain reads it; one learned filter over the
+whole last map takes the place of its mean, because where a feature stands tells how the head is turned. Widths are
+multiples of 16, which is what a processor computes at once: 24 channels take as long as 32.
+"""
+
+# mypy: allow-subclassing-any
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from export.zoo.bins import BinNet, bins_decode, fuse_heads
+from export.zoo.family import Family
+from export.zoo.layers import conv_bn
+from hpe_edge.spec import Crop, Input
+
+SIZE = 112
+_LAST_MAP = SIZE // 16  # sides of the last map; four convolutions have stride 2
+
+
+class _Block(nn.Module):
+    """Convolutions, the last of which has no activation, and a shortcut where the shapes allow it."""
+
+    def __init__(self, *steps: nn.Module, shortcut: bool) -> None:
+        super().__init__()
+        self.steps = nn.Sequential(*steps)
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.steps(x) if self.shortcut else self.steps(x)
+
+
+def _dense(wide_in: int, wide: int, wide_out: int, stride: int) -> _Block:
+    """Filter across all channels, project. Costs more sums than ``_separable`` and far less memory traffic."""
+    return _Block(
+        conv_bn(wide_in, wide, 3, stride, 1, nn.ReLU()),
+        conv_bn(wide, wide_out, 1, 1, 1),
+        shortcut=stride == 1 and wide_in == wide_out,
+    )
+
+
+def _separable(wide_in: int, wide: int, wide_out: int, stride: int) -> _Block:
+    """Expand, filter each channel, project: Sandler et al., 2018, arXiv:1801.04381, with ReLU."""
+    return _Block(
+        conv_bn(wide_in, wide, 1, 1, 1, nn.ReLU()),
+        conv_bn(wide, wide, 3, stride, wide, nn.ReLU()),
+        conv_bn(wide, wide_out, 1, 1, 1),
+        shortcut=stride == 1 and wide_in == wide_out,
+    )
+
+
+class StudentNet(BinNet):
+    """A backbone that ends in maps of 7x7, one filter over each of them, and the heads."""
+
+    def __init__(self, *backbone: nn.Module, wide: int) -> None:
+        super().__init__(width=wide, bins=66)
+        self.backbone = nn.Sequential(*backbone)
+        self.gather = nn.Conv2d(wide, wide, _LAST_MAP, groups=wide)
+
+    def embed(self, image: Tensor) -> Tensor:
+        """See :class:`export.zoo.bins.BinNet`."""
+        return self.gather(self.backbone(image)).flatten(1)
+
+
+def _dense_net() -> StudentNet:
+    return StudentNet(
+        conv_bn(3, 16, 3, 2, 1, nn.ReLU()),
+        conv_bn(16, 32, 3, 2, 1, nn.ReLU()),
+        _dense(32, 16, 32, 1),
+        conv_bn(32, 64, 3, 2, 1, nn.ReLU()),
+        _dense(64, 48, 64, 1),
+        conv_bn(64, 96, 3, 2, 1, nn.ReLU()),
+        _dense(96, 48, 96, 1),
+        _dense(96, 48, 96, 1),
+        wide=96,
+    )
+
+
+def _mixed_net() -> StudentNet:
+    return StudentNet(
+        conv_bn(3, 16, 3, 2, 1, nn.ReLU()),
+        conv_bn(16, 32, 3, 2, 1, nn.ReLU()),
+        _dense(32, 16, 32, 1),
+        _dense(32, 48, 64, 2),
+        _separable(64, 128, 64, 1),
+        _separable(64, 192, 96, 2),
+        _separable(96, 192, 96, 1),
+        _separable(96, 192, 96, 1),
+        wide=96,
+    )
+
+
+def _separable_net() -> StudentNet:
+    return StudentNet(
+        conv_bn(3, 16, 3, 2, 1, nn.ReLU()),
+        _separable(16, 48, 24, 2),
+        _separable(24, 64, 24, 1),
+        _separable(24, 72, 40, 2),
+        _separable(40, 120, 40, 1),
+        _separable(40, 120, 40, 1),
+        _separable(40, 160, 64, 2),
+        _separable(64, 192, 64, 1),
+        _separable(64, 192, 64, 1),
+        conv_bn(64, 160, 1, 1, 1, nn.ReLU()),
+        wide=160,
+    )
+
+
+def _family(name: str, title: str, build: Callable[[], StudentNet], published: str = "none") -> Family:
+    return Family(
+        name=name,
+        title=f"{title}, 66 bins, {SIZE}x{SIZE} RGB, for export.distill",
+        source="hpe_edge",
+        published=published,
+        crop_note="what export.distill trains on",
+        builds=(build,),
+        export_form=fuse_heads,
+        input=Input(size=SIZE, color="RGB", scale=1 / 255, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
+        crop=Crop(margins=(0.125, 0.125, 0.125, 0.125), square="extend", clip=False, resampling="antialias"),
+        decode=bins_decode(first_deg=-97.5, step_deg=3.0, count=66),
+    )
+
+
+DENSE = _family(
+    "student-dense",
+    "Small network of dense convolutions",
+    _dense_net,
+    "of the embedded one, see hpe_edge/models/README.md",
+)
+MIXED = _family("student-mixed", "Small network of dense, then separable convolutions", _mixed_net)
+SEPARABLE = _family("student-separable", "Small network of separable convolutions", _separable_net)

@@ -1,0 +1,154 @@
+"""The suite ``card`` on made-up errors and photos: bands, detectors, ranks, calibration, plot."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from tiny_model import write_tiny_model
+
+from benchmarks import card
+from benchmarks.__main__ import main
+from benchmarks.card import Said, band_figures, by_sigma, draw_calibration, sigma_results, spearman
+from benchmarks.datasets.labels_csv import COLUMNS
+from benchmarks.found_faces import iou
+from hpe_edge import PoseEngine
+from hpe_edge.detect import Detections
+
+BOX = [20.0, 30.0, 90.0, 100.0]
+
+
+def said(rng: np.random.Generator, faces: int = 6000, factor: float = 1.0) -> Said:
+    """Errors as large as sigma says, times a factor."""
+    sigma = rng.uniform(2, 20, (faces, 3))
+    return Said(np.abs(rng.normal(0, sigma * factor)), sigma, np.zeros(faces))
+
+
+def test_errors_fall_into_the_bands_of_the_labels_yaw() -> None:
+    labels = np.array([[0, 90, 0], [-29.9, 0, 0], [30, 0, 0], [-59.9, 0, 0], [60, 0, 0], [-95, 0, 0]], np.float64)
+    errors = np.array([[1, 2, 3], [3, 4, 5], [10, 0, 0], [20, 0, 0], [30, 60, 90], [50, 80, 110]], np.float64)
+    figures = band_figures(Said(errors, errors, np.arange(6.0)), labels)
+    assert [figures[f"faces{band}"] for band in ("", "_yaw_0_to_30", "_yaw_30_to_60", "_yaw_60_to_180")] == [6, 2, 2, 2]
+    assert [figures[f"{name}_mae_deg_yaw_0_to_30"] for name in ("yaw", "pitch", "roll", "mean")] == [2, 3, 4, 3]
+    assert [figures[f"{name}_mae_deg_yaw_30_to_60"] for name in ("yaw", "pitch", "roll", "mean")] == [15, 0, 0, 5]
+    assert [figures[f"{name}_mae_deg_yaw_60_to_180"] for name in ("yaw", "pitch", "roll", "mean")] == [40, 70, 100, 70]
+    assert figures["mean_mae_deg"] == pytest.approx(errors.mean(), abs=1e-4)
+    assert [figures[f"rotation_deg{band}"] for band in ("", "_yaw_0_to_30", "_yaw_60_to_180")] == [2.5, 0.5, 4.5]
+    none = band_figures(Said(errors[:2], errors[:2], np.zeros(2)), labels[:2])
+    assert none["faces_yaw_60_to_180"] == 0 and none["mean_mae_deg_yaw_60_to_180"] is None
+
+
+def test_rank_correlation_is_scipys(rng: np.random.Generator) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    one = rng.integers(0, 9, 200).astype(float)  # with many ties
+    other = one + rng.normal(0, 4, 200).round()
+    assert spearman(one, other) == pytest.approx(stats.spearmanr(one, other).statistic, abs=1e-12)
+    assert spearman(one, np.exp(one)) == pytest.approx(1) and spearman(one, -one) == pytest.approx(-1)
+    assert spearman(one, np.ones(200)) is None
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_calibration_tells_how_large_errors_are_where_sigma_is(rng: np.random.Generator, factor: float) -> None:
+    results = list(sigma_results("made up", said(rng, factor=factor)))
+    whole = {r.parameters["of"]: r.figures for r in results if r.name == "sigma"}
+    parts = [r.figures for r in results if r.name == "calibration"]
+    assert set(whole) == {"face", "yaw", "pitch", "roll"} and len(parts) == 3 * card.BINS
+    for angle in ("yaw", "pitch", "roll"):
+        # Of normal errors 68 % and 95 % lie within one and two standard deviations; of half as large ones 95 and 100.
+        wanted = (68.3, 95.4) if factor == 1.0 else (95.4, 100.0)
+        found = [whole[angle][f"within_{k}_sigma_percent"] for k in (1, 2)]
+        np.testing.assert_allclose(found, wanted, atol=2)
+        assert whole[angle]["rms_error_deg"] == pytest.approx(factor * whole[angle]["rms_sigma_deg"], rel=0.05)
+    for part in parts:
+        assert part["faces"] == 1000
+        assert part["rms_error_deg"] == pytest.approx(factor * part["rms_sigma_deg"], rel=0.12)
+    assert whole["face"]["spearman"] > 0.4
+    assert [part["rms_sigma_deg"] for part in parts[:6]] == sorted(part["rms_sigma_deg"] for part in parts[:6])
+
+
+def test_a_sigma_that_says_nothing_is_seen(rng: np.random.Generator) -> None:
+    made = said(rng)
+    shuffled = Said(made.errors, rng.permutation(made.sigma), made.apart)
+    assert abs(next(sigma_results("made up", shuffled)).figures["spearman"]) < 0.1
+    assert next(sigma_results("made up", made)).figures["spearman"] > 0.4
+
+
+def test_groups_hold_every_face_once(rng: np.random.Generator) -> None:
+    sigma = rng.uniform(0, 1, 20)
+    groups = by_sigma(sigma)
+    assert sorted(np.concatenate(groups)) == list(range(20))
+    assert all(sigma[a].max() <= sigma[b].min() for a, b in itertools.pairwise(groups))
+    assert len(by_sigma(sigma[:2])) == 2
+
+
+def test_overlaps() -> None:
+    boxes = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 6, 6]], np.float32)
+    np.testing.assert_allclose(iou(boxes, boxes[0]), [1, 1 / 3, 0], atol=1e-6)
+
+
+def test_the_plot_has_a_dot_where_a_group_is(rng: np.random.Generator) -> None:
+    """With every sigma 10 and every error 5, all groups stand in the middle of the axis, a quarter up."""
+    image = draw_calibration(Said(np.full((12, 3), 5.0), np.full((12, 3), 10.0), np.zeros(12)))
+    top = 15.0  # the largest, 10, and a quarter more, rounded up to fives
+    x, y = round(card._EDGE + 10 / top * card._SIZE), round(card._EDGE + card._SIZE * (1 - 5 / top))
+    assert tuple(image[y, x].tolist()) == card._COLORS[2]  # the last one drawn
+    assert tuple(image[y, x - 40].tolist()) != card._COLORS[2]
+    assert draw_calibration(said(rng, faces=30)).shape == image.shape
+
+
+@pytest.fixture
+def labels(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """Three photos whose labels are the tiny model's own angles, moved by 1, -2 and 3 degrees."""
+    with PoseEngine(write_tiny_model(tmp_path / "tiny.onnx")) as engine, (tmp_path / "labels.csv").open("w") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for i in range(3):
+            photo = np.kron(rng.integers(0, 256, (6, 6, 3)), np.ones((20, 20, 1))).astype(np.uint8)
+            cv2.imwrite(str(tmp_path / f"{i}.png"), photo)
+            writer.writerow([f"{i}.png", *BOX, *(engine(photo, [BOX]).angles[0] + [1, -2, 3])])
+    return tmp_path / "labels.csv"
+
+
+class Finder:
+    """Finds the labelled face in the first photo, something else in the second, nothing in the third."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, frame_bgr: np.ndarray) -> Detections:
+        boxes = [[[0, 0, 8, 8], BOX], [[0, 0, 8, 8]], []][self.calls % 3]
+        self.calls += 1
+        return Detections(np.array(boxes, np.float32).reshape(-1, 4), np.ones(len(boxes), np.float32), None)
+
+    def landmark_boxes(self, detections: Detections) -> np.ndarray:
+        return detections.boxes
+
+
+def test_the_whole_suite(labels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(card, "HaarDetector", Finder)
+    out, plot, tiny = (labels.with_name(name) for name in ("out.json", "plot.png", "tiny.onnx"))
+    run = ["card", "--models", str(tiny), "--labels", str(labels), "--json", str(out), "--plot", str(plot)]
+    assert main(run) == 0
+    document = json.loads(out.read_text())
+    results = {(r["name"], r["parameters"].get("boxes", r["parameters"].get("of"))): r for r in document["results"]}
+    own, haar = (results["error", boxes]["figures"] for boxes in ("landmarks", "haar"))
+    assert own["faces"] == 3 and own["mean_mae_deg"] == pytest.approx(2, abs=1e-3)
+    assert 1 < own["rotation_deg"] < 6
+    assert haar["faces"] == 1
+    assert haar["mean_mae_deg"] == haar["mean_mae_deg_of_these_with_landmarks"] == pytest.approx(2, abs=1e-3)
+    assert ("sigma", "face") in results and cv2.imread(str(plot)) is not None
+    budget = {line["what"]: line for line in document["budget"]}
+    assert budget["mean absolute error, landmark boxes"]["met"] is True
+    assert budget["how much more it is with the boxes of haar"]["found"] == "0.00 degrees"
+
+
+def test_the_embedded_model_is_judged_where_none_is_named(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["card", "--labels", str(labels)]) == 0
+    said = capsys.readouterr().out
+    assert "model: the embedded default, student-dense" in said
+    assert "error: model student-dense, boxes landmarks, photos 3" in said

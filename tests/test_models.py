@@ -1,0 +1,75 @@
+"""The embedded model: what PoseEngine() loads, on the bundled photos and, where they are, on the labelled ones."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from hpe_edge import PoseEngine
+from hpe_edge.models import DEFAULT, DEFAULT_NAME, FOLDER, WEIGHTS
+from hpe_edge.samples import BOXES
+from hpe_edge.samples import FOLDER as SAMPLES
+
+
+def test_without_a_name_it_is_the_embedded_one() -> None:
+    with PoseEngine() as engine, PoseEngine(DEFAULT) as same:
+        assert engine.spec == same.spec
+        assert engine.spec.architecture == "student-dense" and "student-dense" in DEFAULT_NAME
+        assert engine.spec.input.size == 112 and engine.device == "cpu"
+
+
+def test_it_is_small_and_comes_from_the_weights_beside_it() -> None:
+    assert DEFAULT.stat().st_size <= 1_000_000
+    with PoseEngine() as engine:
+        origin, gate = engine.spec.origin, engine.spec.gate
+    assert origin.checkpoint == WEIGHTS.name
+    assert origin.sha256 == hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+    assert gate is not None and gate.compared == "onnx with pytorch" and gate.worst_deg <= 0.01
+
+
+def test_it_sees_where_the_bundled_faces_look() -> None:
+    """Both look at the camera, nearly; mirrored, yaw and roll change their signs, turned, the roll follows."""
+    with BOXES.open() as file:
+        rows = [
+            (row["file"], np.array([[float(row[key]) for key in ("x1", "y1", "x2", "y2")]]))
+            for row in csv.DictReader(file)
+        ]
+    with PoseEngine() as engine:
+        for name, box in rows:
+            photo = cv2.imread(str(SAMPLES / name))
+            poses = engine(photo, box)
+            assert np.abs(poses.angles).max() < 20 and (poses.sigma < 15).all(), name
+            width = photo.shape[1]
+            mirrored = engine(
+                np.ascontiguousarray(photo[:, ::-1]),
+                np.array([width, 0, width, 0]) - box[:, [2, 1, 0, 3]] * [1, -1, 1, -1],
+            )
+            assert np.abs(mirrored.angles * [-1, 1, -1] - poses.angles).max() < 5, name
+            centre = tuple(((box[0, :2] + box[0, 2:]) / 2).tolist())
+            clockwise = cv2.getRotationMatrix2D(centre, -20, 1.0)  # OpenCV counts anticlockwise
+            turned = engine(cv2.warpAffine(photo, clockwise, photo.shape[1::-1]), box)
+            assert turned.roll[0] - poses.roll[0] == pytest.approx(20, abs=6), name
+
+
+def test_the_card_stands_beside_it() -> None:
+    assert "# " in (FOLDER / "README.md").read_text(encoding="utf-8")
+
+
+def test_its_error_on_labelled_photos(data: Path) -> None:
+    """Every third of the labelled photos, in the labels' own boxes; the card has the figures of all."""
+    with (data / "aflw2000_dev" / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))[::3]
+    with PoseEngine(threads=1) as engine:
+        errors = []
+        for row in rows:
+            photo = cv2.imread(str(data / "aflw2000_dev" / row["file"]))
+            said = engine(photo, [[float(row[key]) for key in ("x1", "y1", "x2", "y2")]]).angles[0]
+            errors.append(np.abs(said - [float(row[key]) for key in ("yaw", "pitch", "roll")]))
+    turned = np.array([abs(float(row["yaw"])) > 60 for row in rows])
+    assert np.mean(errors) < 5.0
+    assert np.mean(np.array(errors)[turned]) < 12.0
