@@ -13,12 +13,14 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.at_once import all_at_once
 from benchmarks.memory import resident_kb
 from benchmarks.suite import BudgetLine, Suite
 from benchmarks.timing import Alternative, Case, Effort, Result, measure
@@ -87,7 +89,7 @@ class Site:
             def consume(camera: int) -> None:
                 found[camera] = [outcome.poses for outcome in streams[camera]]
 
-            _in_threads([produce, consume], self.cameras)
+            all_at_once([partial(job, camera) for job in (produce, consume) for camera in range(self.cameras)])
         return found
 
     def one_by_one(self, engine: PoseEngine) -> list[list[Poses]]:
@@ -106,27 +108,8 @@ class Site:
             for number in range(len(self.shown)):
                 found[camera].append(self.engine(*self.shown[self.index(camera, number)]))
 
-        _in_threads([work], self.cameras)
+        all_at_once([partial(work, camera) for camera in range(self.cameras)])
         return found
-
-
-def _in_threads(jobs: Sequence[Callable[[int], None]], cameras: int) -> None:
-    """Each job for each camera, all at the same time; an error in one is raised here."""
-    errors: list[BaseException] = []
-
-    def run(job: Callable[[int], None], camera: int) -> None:
-        try:
-            job(camera)
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(job, camera)) for job in jobs for camera in range(cameras)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 def _answer(found: list[list[Poses]]) -> dict[str, NDArray[np.float32]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from benchmarks.at_once import all_at_once
 
 BLOCKS = 3  # in a row, whose medians must agree
 AGREEMENT = 0.02  # of the larger one
@@ -92,27 +94,17 @@ def measure_load(calls: Sequence[Callable[[], Any]], seconds: float, least: int,
         Exception: whatever a call raised first.
     """
     times_s: list[list[float]] = [[] for _ in calls]
-    errors: list[BaseException] = []
     start_s = time.perf_counter()
     end_s = start_s + seconds
 
     def repeat(call: Callable[[], Any], taken: list[float]) -> None:
-        try:
-            while len(taken) < least or (len(taken) < most and time.perf_counter() < end_s):
-                begin_s = time.perf_counter()
-                call()
-                taken.append(time.perf_counter() - begin_s)
-        except BaseException as error:
-            errors.append(error)
+        while len(taken) < least or (len(taken) < most and time.perf_counter() < end_s):
+            begin_s = time.perf_counter()
+            call()
+            taken.append(time.perf_counter() - begin_s)
 
     if len(calls) == 1:
         repeat(calls[0], times_s[0])
     else:
-        threads = [threading.Thread(target=repeat, args=pair) for pair in zip(calls, times_s, strict=True)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    if errors:
-        raise errors[0]
+        all_at_once([partial(repeat, call, taken) for call, taken in zip(calls, times_s, strict=True)])
     return Load(1e3 * np.concatenate(times_s), time.perf_counter() - start_s)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from tiny_model import write_tiny_model
+from labelled_photos import Finder, detections, write_labelled_photos
 
 from benchmarks import accuracy
 from benchmarks.__main__ import main
@@ -20,25 +19,12 @@ from benchmarks.accuracy import band_figures, difference_figures, judge, whole_f
 from benchmarks.datasets.labels_csv import COLUMNS
 from benchmarks.found_faces import nearest_box, overlapping_box
 from benchmarks.published import PUBLISHED
-from hpe_edge import PoseEngine
-from hpe_edge.detect import Detections
 from hpe_edge.geometry import rotation_from_euler
-
-BOX = [20.0, 30.0, 90.0, 100.0]
-OFF = [1.0, -2.0, 3.0]
 
 
 @pytest.fixture
 def labels(tmp_path: Path, rng: np.random.Generator) -> Path:
-    """Three photos whose labels are the tiny model's own angles, moved by 1, -2 and 3 degrees."""
-    with PoseEngine(write_tiny_model(tmp_path / "tiny.onnx")) as engine, (tmp_path / "labels.csv").open("w") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for i in range(3):
-            photo = np.kron(rng.integers(0, 256, (6, 6, 3)), np.ones((20, 20, 1))).astype(np.uint8)
-            cv2.imwrite(str(tmp_path / f"{i}.png"), photo)
-            writer.writerow([f"{i}.png", *BOX, *(engine(photo, [BOX]).angles[0] + OFF)])
-    return tmp_path / "labels.csv"
+    return write_labelled_photos(tmp_path, rng)
 
 
 def run(labels: Path, *options: str, models: Sequence[str] = ("tiny.onnx",)) -> list[dict[str, Any]]:
@@ -159,25 +145,6 @@ def test_large_angles_are_left_out_and_counted(labels: Path) -> None:
     assert (first["figures"]["faces"], first["figures"]["left_out"]) == (3, 2)
     (every,) = named(run(labels, "--within", "180"), "accuracy")
     assert (every["figures"]["faces"], every["figures"]["left_out"]) == (5, 0)
-
-
-class Finder:
-    """Finds the labelled face in the first photo, something else in the second, nothing in the third."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def __call__(self, frame_bgr: np.ndarray) -> Detections:
-        boxes = [[[0, 0, 8, 8], BOX], [[0, 0, 8, 8]], []][self.calls % 3]
-        self.calls += 1
-        return detections(*boxes)
-
-    def landmark_boxes(self, found: Detections) -> np.ndarray:
-        return found.boxes
-
-
-def detections(*boxes: Sequence[float]) -> Detections:
-    return Detections(np.array(boxes, np.float32).reshape(-1, 4), np.ones(len(boxes), np.float32), None)
 
 
 def test_missed_faces_are_counted(labels: Path, monkeypatch: pytest.MonkeyPatch) -> None:

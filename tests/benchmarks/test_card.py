@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 from pathlib import Path
@@ -10,17 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tiny_model import write_tiny_model
+from labelled_photos import Finder, write_labelled_photos
 
 from benchmarks import card
 from benchmarks.__main__ import main
 from benchmarks.card import Said, band_figures, by_sigma, draw_calibration, sigma_results, spearman
-from benchmarks.datasets.labels_csv import COLUMNS
 from benchmarks.found_faces import iou
-from hpe_edge import PoseEngine
-from hpe_edge.detect import Detections
-
-BOX = [20.0, 30.0, 90.0, 100.0]
 
 
 def said(rng: np.random.Generator, faces: int = 6000, factor: float = 1.0) -> Said:
@@ -103,30 +97,7 @@ def test_the_plot_has_a_dot_where_a_group_is(rng: np.random.Generator) -> None:
 
 @pytest.fixture
 def labels(tmp_path: Path, rng: np.random.Generator) -> Path:
-    """Three photos whose labels are the tiny model's own angles, moved by 1, -2 and 3 degrees."""
-    with PoseEngine(write_tiny_model(tmp_path / "tiny.onnx")) as engine, (tmp_path / "labels.csv").open("w") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for i in range(3):
-            photo = np.kron(rng.integers(0, 256, (6, 6, 3)), np.ones((20, 20, 1))).astype(np.uint8)
-            cv2.imwrite(str(tmp_path / f"{i}.png"), photo)
-            writer.writerow([f"{i}.png", *BOX, *(engine(photo, [BOX]).angles[0] + [1, -2, 3])])
-    return tmp_path / "labels.csv"
-
-
-class Finder:
-    """Finds the labelled face in the first photo, something else in the second, nothing in the third."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def __call__(self, frame_bgr: np.ndarray) -> Detections:
-        boxes = [[[0, 0, 8, 8], BOX], [[0, 0, 8, 8]], []][self.calls % 3]
-        self.calls += 1
-        return Detections(np.array(boxes, np.float32).reshape(-1, 4), np.ones(len(boxes), np.float32), None)
-
-    def landmark_boxes(self, detections: Detections) -> np.ndarray:
-        return detections.boxes
+    return write_labelled_photos(tmp_path, rng)
 
 
 def test_the_whole_suite(labels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
