@@ -109,7 +109,8 @@ def _bands(suite: str, data: str, results: Sequence[Result]) -> Chart:
         f"{name}, {r.parameters['from_deg']} to {r.parameters['to_deg']}: {r.figures['mean_mae_deg'] or 0:.2f}"
         for name, r in zip(names, results, strict=True)
     )
-    return picture(suite, f"{data}-by-yaw", title, alt, 4.0, draw)
+    # The legend may take a line for each.
+    return picture(suite, f"{data}-by-yaw", title, alt, max(4.0, 3.0 + 0.22 * len(distinct)), draw)
 
 
 def _few(results: Sequence[Result]) -> dict[str, str | int]:
