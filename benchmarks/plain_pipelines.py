@@ -55,7 +55,10 @@ class PlainPipeline:
         self.spec = read_spec(self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), path)
         self._decode = PlainDecode(self.spec, path)
         if self.spec.input.dtype != "float32":
-            raise InputError(f"{path} reads {self.spec.input.dtype}; the plain pipelines are for networks of float32")
+            raise InputError(
+                f"{path} reads {self.spec.input.dtype}, and the plain pipelines give float32; name a file that does, "
+                "or leave out --model for the embedded one"
+            )
         self._mean = np.array(self.spec.input.mean, np.float32)
         self._std = np.array(self.spec.input.std, np.float32)
         self._resize = _resize_by_pillow if self.spec.crop.resampling == "antialias" else _resize_by_opencv
@@ -92,7 +95,10 @@ class PlainDecode:
         """
         heads = plain_bins(spec)
         if heads is None:
-            raise InputError(f"{path} gives no plain bins; the plain pipelines are written for those")
+            raise InputError(
+                f"{path} gives no plain bins, for which the plain pipelines are written; name a model that does, or "
+                "leave out --model for the embedded one"
+            )
         self._places = [
             (spec.outputs.index(head.output), head.column, head.column + head.count, head.first_deg, head.step_deg)
             for head in heads

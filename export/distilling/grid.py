@@ -1,4 +1,4 @@
-"""One distribution per angle, on one grid: how every teacher's belief is written, and how it moves with the angle.
+"""One distribution per angle, on one grid: how every teacher's belief is written.
 
 A belief is ``[..., COUNT]`` probabilities; entry k stands for ``FIRST_DEG + k * STEP_DEG``. The grid is symmetric about
 0, so that a mirrored face has the reversed belief in yaw and in roll, and it is the students' own.
@@ -43,20 +43,6 @@ def narrow(angles_deg: Floats, width_deg: Floats) -> Floats:
     width = np.maximum(width_deg, STEP_DEG / 3)[..., None]
     density = np.exp(-0.5 * ((CENTERS_DEG - inside) / width) ** 2)
     return np.asarray(density / density.sum(axis=-1, keepdims=True))
-
-
-def shifted(beliefs: Floats, by_deg: Floats) -> Floats:
-    """Beliefs ``[..., COUNT]`` moved by angles ``[...]``; what leaves the grid gathers in its last entry."""
-    whole = np.floor(by_deg / STEP_DEG)
-    part = (by_deg / STEP_DEG - whole)[..., None].astype(beliefs.dtype)
-    # Summed from the left, a shift is a shift of the sums, and the ends take care of themselves.
-    total = np.concatenate([np.zeros_like(beliefs[..., :1]), np.cumsum(beliefs, axis=-1)], axis=-1)
-    edges = np.arange(COUNT + 1) - whole[..., None].astype(int)
-    lower = np.take_along_axis(total, np.clip(edges - 1, 0, COUNT), axis=-1)
-    upper = np.take_along_axis(total, np.clip(edges, 0, COUNT), axis=-1)
-    moved = upper + part * (lower - upper)
-    moved[..., 0], moved[..., -1] = 0, total[..., -1]
-    return np.asarray(np.diff(moved, axis=-1))
 
 
 def mirrored(beliefs: Floats) -> Floats:

@@ -34,6 +34,8 @@ _SCALE = 0.10  # standard deviation of the logarithm of the box's size
 _SHIFT = 0.06  # of its centre, in box sides
 _FARTHEST = 2.0  # standard deviations at which both are cut
 
+_DIGESTED = 64  # scenes whose pixels count for the digest
+
 _BAND_DEG = 10.0  # faces turned from the camera by alike angles share a band,
 _EVENNESS = 0.8  # and a face is drawn as its band's size to the power of minus this; 1 draws all bands alike
 
@@ -75,6 +77,9 @@ class Scenes:
         content = hashlib.sha256(patches.digest.encode())
         for array in (self.faces, self.boxes, self._warps, self._surrounded, self._others, self._shifts, self._reaches):
             content.update(np.ascontiguousarray(array).data)
+        # How scenes are drawn is code, and answers that are kept outlive it: a few pictures tell when it has changed.
+        for scene in range(min(count, _DIGESTED)):
+            content.update(self.image(scene).data)
         self.digest = content.hexdigest()
 
     def __len__(self) -> int:

@@ -54,23 +54,6 @@ def test_a_circular_head_reads_190_as_minus_170() -> None:
     assert grid.expectation(grid.rebinned(odds, head))[0] == pytest.approx(-30)
 
 
-def test_a_shift_moves_the_mean_and_keeps_the_sum(rng: np.random.Generator) -> None:
-    beliefs = grid.narrow(rng.uniform(-30, 30, (40, 3)), np.full((40, 3), 5.0))
-    by = rng.uniform(-40, 40, (40, 3))
-    moved = grid.shifted(beliefs, by)
-    np.testing.assert_allclose(moved.sum(axis=-1), 1)
-    np.testing.assert_allclose(grid.expectation(moved), grid.expectation(beliefs) + by, atol=0.01)
-    assert (moved >= 0).all()
-    assert np.abs(spread(moved) - spread(beliefs)).max() < 0.25  # two neighbours share what falls between
-
-
-def test_what_leaves_the_grid_gathers_at_its_end() -> None:
-    beliefs = grid.narrow(np.array([90.0, -90.0]), np.array([4.0, 4.0]))
-    moved = grid.shifted(beliefs, np.array([40.0, -40.0]))
-    assert moved[0, -1] == pytest.approx(1)
-    assert moved[1, 0] == pytest.approx(1)
-
-
 def test_narrow_beliefs_have_the_width_asked_for() -> None:
     believed = grid.narrow(np.array([10.0, -33.3]), np.array([4.0, 7.0]))
     np.testing.assert_allclose(spread(believed), [4.0, 7.0], rtol=0.01)

@@ -95,6 +95,13 @@ def test_scenes_are_the_same_each_time_and_others_for_other_pictures() -> None:
     assert len({one.digest, Scenes(other, ALL, FRONTAL, COUNT).digest, Scenes(flat(), ALL, FRONTAL, 9).digest}) == 3
 
 
+def test_another_way_to_draw_scenes_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else answers about other pictures would be taken from the cache."""
+    digest = Scenes(flat(), ALL, FRONTAL, COUNT).digest
+    monkeypatch.setattr("export.distilling.photometric._BRIGHTNESS", 10.0)
+    assert Scenes(flat(), ALL, FRONTAL, COUNT).digest != digest
+
+
 @pytest.mark.usefixtures("as_they_are")
 def test_the_face_stays_and_what_is_around_it_is_anothers() -> None:
     taught = ALL[10:]
