@@ -11,7 +11,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import (
+from benchmarks.harness.running import run
+from benchmarks.harness.schema import read_document
+from benchmarks.harness.suite import Suite
+from benchmarks.report.compare import compare, describe
+from benchmarks.report.outputs import Outputs
+from benchmarks.suites import (
     accuracy,
     cameras,
     card,
@@ -27,12 +32,7 @@ from benchmarks import (
     smoothing,
     video,
 )
-from benchmarks.compare import compare, describe
-from benchmarks.everything import Job
-from benchmarks.outputs import Outputs
-from benchmarks.running import run
-from benchmarks.schema import read_document
-from benchmarks.suite import Suite
+from benchmarks.suites.everything import Job
 from hpe_edge.errors import HpeEdgeError
 
 SUITES: tuple[Suite, ...] = (

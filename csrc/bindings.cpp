@@ -1,5 +1,5 @@
-// The only file that knows Python. Arguments were checked in hpe_edge/ops.py; here arrays become views, the interpreter
-// lock is released and C++ loops.
+// The only file that knows Python. Arguments were checked in hpe_edge/ops/ops.py; here arrays become views, the
+// interpreter lock is released and C++ loops.
 #include <pybind11/native_enum.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -12,12 +12,12 @@
 #include <string>
 #include <vector>
 
-#include "crop_normalize.h"
-#include "cuda_device.h"
-#include "decode.h"
-#include "isa.h"
-#include "kernel_launch.h"
-#include "warp_normalize.h"
+#include "cpu/isa.h"
+#include "crop/crop_normalize.h"
+#include "crop/warp_normalize.h"
+#include "cuda/cuda_device.h"
+#include "cuda/kernel_launch.h"
+#include "decode/decode.h"
 
 namespace py = pybind11;
 
@@ -270,7 +270,7 @@ int first_bad_box(const py::array& boxes, float limit) {
 
 PYBIND11_MODULE(_native, m) {
     using namespace hpe;
-    m.doc() = "Fused crop and decode of hpe_edge. Arguments are checked by hpe_edge.ops; call that instead.";
+    m.doc() = "Fused crop and decode of hpe_edge. Arguments are checked by hpe_edge.ops.ops; call that instead.";
 
     py::native_enum<PixelFormat>(m, "PixelFormat", "enum.Enum")
         .value("COLOR", PixelFormat::kColor)

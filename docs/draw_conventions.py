@@ -2,7 +2,7 @@
 
     python docs/draw_conventions.py
 
-The head is made of ellipsoids; axes, box and angles are drawn by hpe_edge.draw, as on any photo.
+The head is made of ellipsoids; axes, box and angles are drawn by hpe_edge.drawing.draw_poses, as on any photo.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge import Poses
-from hpe_edge.draw import axis_ends, draw_poses
+from hpe_edge.drawing.draw_poses import axis_ends, draw_poses
 from hpe_edge.geometry import rotation_from_euler
 
 PICTURE = Path(__file__).resolve().parent / "images" / "conventions.png"

@@ -3,7 +3,7 @@
 The student learns the mean of the teachers' distributions (Kullback-Leibler; EHPNet's equations 4 and 5) on faces that
 need no labels. ``python -m export.onnx OUT.pth`` then makes the model of it.
 
-This module holds the command line and the exit statuses, :mod:`export.distilling.work` the work.
+This module holds the command line and the exit statuses, :mod:`export.distillation.work` the work.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from export.command import interrupt_on_signals
+from export.cli.command import interrupt_on_signals
 
 STUDENTS = ("student-dense", "student-mixed", "student-separable")
 BOXES_FROM = ("landmarks", "yunet", "scrfd", "haar")
@@ -26,8 +26,8 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit status: 0 done, 1 a failure, 2 wrong usage, 128 + n stopped by signal n.
     """
-    from hpe_edge.console import prepare
     from hpe_edge.errors import HpeEdgeError, InputError
+    from hpe_edge.util.console import prepare
 
     prepare()
     try:
@@ -35,10 +35,10 @@ def main(argv: list[str] | None = None) -> int:
     except SystemExit as wanted:  # argparse ends the process after --help and wrong usage
         return int(wanted.code or 0)
     try:
-        from export.packages import need
+        from export.cli.packages import need
 
         need("torch", "distilling")
-        from export.distilling.work import distil
+        from export.distillation.work import distil
 
         distil(args)
     except HpeEdgeError as error:

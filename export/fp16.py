@@ -1,7 +1,8 @@
 """Make an ONNX model compute in FP16: ``python -m export.fp16 IN.onnx -o OUT.onnx``.
 
 Inputs, outputs and the head that says the angles stay float32. The result is held against its original on real faces
-before it appears under its name. This module holds the command line and the work, :mod:`export.half` the graph.
+before it appears under its name. This module holds the command line and the work, :mod:`export.quantize.fp16_graph`
+the graph.
 """
 
 from __future__ import annotations
@@ -10,7 +11,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from export.command import add_faces_options, add_limit_options, answered, interrupt_on_signals, limits_of, take_default
+from export.cli.command import (
+    add_faces_options,
+    add_limit_options,
+    answered,
+    interrupt_on_signals,
+    limits_of,
+    take_default,
+)
 
 _EPILOG = (
     "Exit status: 0 done, 1 a failure, 2 wrong usage, 3 the angles changed by more than the limit, 128 + n stopped "
@@ -31,19 +39,19 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _make(args: argparse.Namespace) -> None:
-    from export.packages import need
+    from export.cli.packages import need
 
     need("onnx", "converting a model")
-    from export.faces import gate_faces
-    from export.gate import FP16_LIMITS, INT8_LIMITS
-    from export.graph import opset
-    from export.half import losses, to_half
-    from export.layers import head_nodes
-    from export.places import check_output
-    from export.reduce import commit, prove_reduced, read_original, reduced
-    from export.say import say, size
-    from hpe_edge.atomic import Pending
+    from export.cli.output_path import check_output
+    from export.cli.report import say, size
+    from export.gate.crops import gate_faces
+    from export.gate.gate import FP16_LIMITS, INT8_LIMITS
+    from export.graph.trace import opset
+    from export.graph.weighted_layers import head_nodes
+    from export.quantize.fp16_graph import losses, to_half
+    from export.steps.reduced import commit, prove_reduced, read_original, reduced
     from hpe_edge.spec import Numbers, Reduction
+    from hpe_edge.util.atomic import Pending
 
     take_default(args)
     check_output(args.output, [("IN", args.model), ("--faces", args.faces), ("--boxes", args.boxes)])

@@ -2,7 +2,7 @@
 
 The ranges of the activations are found on real faces, Q/DQ pairs are put where TensorRT wants them, and the result is
 held against its original on other faces before it appears under its name. This module holds the command line, and
-:mod:`export.quantized` the work.
+:mod:`export.steps.to_int8` the work.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from export.command import add_limit_options, answered, interrupt_on_signals, take_default
+from export.cli.command import add_limit_options, answered, interrupt_on_signals, take_default
 
 _ADVICE = (
     "--auto keeps the layers that cost most in float32; another --method may do, or more faces, and of more kinds; "
@@ -29,17 +29,17 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _make(args: argparse.Namespace) -> None:
-    from export.packages import need
+    from export.cli.packages import need
 
     need("onnx", "quantising a model")
-    from export.quantized import make
+    from export.steps.to_int8 import make
 
     take_default(args)
     make(args)
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    from export.calibrate import METHODS
+    from export.quantize.calibrate import METHODS
 
     parser = argparse.ArgumentParser(
         prog="python -m export.int8",

@@ -3,8 +3,8 @@
 Reads the weights safely, recognises the family, exports and simplifies the graph, writes the spec into it, and proves
 on real faces that the angles are PyTorch's before the file appears under its name.
 
-This module holds the command line and the exit statuses, :mod:`export.convert` the work. What takes seconds to import
-is imported within ``main``, where Ctrl-C is already answered in one line.
+This module holds the command line and the exit statuses, :mod:`export.steps.to_onnx` the work. What takes seconds to
+import is imported within ``main``, where Ctrl-C is already answered in one line.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import sys
 from pathlib import Path
 
-from export.command import add_faces_options, answered, interrupt_on_signals, positive
+from export.cli.command import add_faces_options, answered, interrupt_on_signals, positive
 
 _PACKAGES = ("torch", "onnx", "onnxsim")
 
@@ -32,19 +32,19 @@ def main(argv: list[str] | None = None) -> int:
 def _command(args: argparse.Namespace) -> None:
     _need_packages()
     if args.list:
-        from export.listing import listing
-        from hpe_edge.console import show
+        from export.cli.list_families import listing
+        from hpe_edge.util.console import show
 
         show(listing())
         return
-    from export.convert import convert
+    from export.steps.to_onnx import convert
 
     convert(args)
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
     from export import zoo
-    from export.gate import ONNX_LIMITS
+    from export.gate.gate import ONNX_LIMITS
 
     parser = argparse.ArgumentParser(
         prog="python -m export.onnx",
@@ -148,7 +148,7 @@ def _batch(text: str) -> int:
 
 
 def _need_packages() -> None:
-    from export.packages import need
+    from export.cli.packages import need
 
     for name in _PACKAGES:
         need(name, "exporting")

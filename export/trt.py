@@ -3,7 +3,7 @@
 Builds for the GPU and with the TensorRT that are here, and proves on real faces that the engine's angles are ONNX
 Runtime's before it appears under its name.
 
-This module holds the command line and the exit statuses, :mod:`export.engine.make` the work.
+This module holds the command line and the exit statuses, :mod:`export.tensorrt.make` the work.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import threading
 from pathlib import Path
 
-from export.command import add_faces_options, add_limit_options, answered, interrupt_on_signals, take_default
+from export.cli.command import add_faces_options, add_limit_options, answered, interrupt_on_signals, take_default
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,11 +32,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _make(args: argparse.Namespace) -> None:
-    from export.packages import need
+    from export.cli.packages import need
 
     need("onnx", "building an engine")
-    from export.engine.make import make_engine
-    from export.engine.settings import Settings
+    from export.tensorrt.make import make_engine
+    from export.tensorrt.settings import Settings
 
     take_default(args)
     settings = Settings(

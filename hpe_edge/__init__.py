@@ -20,7 +20,7 @@ from hpe_edge.errors import (
 from hpe_edge.version import __version__
 
 if TYPE_CHECKING:
-    from hpe_edge.batcher import DynamicBatcher
+    from hpe_edge.batching.batcher import DynamicBatcher
     from hpe_edge.camera import Camera
     from hpe_edge.engine import PoseEngine
     from hpe_edge.poses import Poses
@@ -33,7 +33,7 @@ else:
         from importlib import import_module
 
         module = {
-            "DynamicBatcher": "batcher",
+            "DynamicBatcher": "batching.batcher",
             "PoseEngine": "engine",
             "Poses": "poses",
             "Camera": "camera",

@@ -18,19 +18,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.backends.base import Backend, Context
 from hpe_edge.backends.names import BackendName, Precision
-from hpe_edge.backends.plan_file import SUFFIXES
+from hpe_edge.backends.tensorrt.plan_file import SUFFIXES
 from hpe_edge.camera import Camera
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.models import DEFAULT
-from hpe_edge.native import native
-from hpe_edge.native_arguments import FrameColor
-from hpe_edge.ops import AnyFrame, CropNormalize, DecodeHeads
+from hpe_edge.ops.arguments import FrameColor
+from hpe_edge.ops.native import native
+from hpe_edge.ops.ops import AnyFrame, CropNormalize, DecodeHeads
+from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
-from hpe_edge.request import Request
 from hpe_edge.spec import Crop, ModelSpec
 
 if TYPE_CHECKING:
-    from hpe_edge.backends.cuda import Device
+    from hpe_edge.cuda.device import Device
 
 CropDevice = Literal["cpu", "cuda"]
 Timer = Callable[[str], AbstractContextManager[object]]
@@ -122,14 +122,14 @@ class PoseEngine:
 
         Without a camera a rotation is as if the face were on the optical axis. With one, each face is cut out as a
         camera sees it that looks straight at it, and the estimate is turned back into the camera's frame; see
-        :mod:`hpe_edge.rectify`. ``crop.clip`` then plays no part. Sigma stays that of the network's own angles, and a
-        yaw may pass 90 degrees.
+        :mod:`hpe_edge.ops.rectify`. ``crop.clip`` then plays no part. Sigma stays that of the network's own angles,
+        and a yaw may pass 90 degrees.
 
         Args:
             frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W]`` grey or NV12, see
-                :func:`hpe_edge.ops.crop_normalize`. An array of PyCUDA, CuPy, torch or Numba on the engine's GPU and a
-                DLPack tensor on the CPU are taken where they lie; what lies on another GPU, in another CUDA context, or
-                on a GPU while the engine crops on the CPU is copied to the host first.
+                :func:`hpe_edge.ops.ops.crop_normalize`. An array of PyCUDA, CuPy, torch or Numba on the engine's GPU
+                and a DLPack tensor on the CPU are taken where they lie; what lies on another GPU, in another CUDA
+                context, or on a GPU while the engine crops on the CPU is copied to the host first.
             boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
             color: what the frame holds: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
             camera: the frame's, for rectified estimates.
@@ -161,7 +161,7 @@ class PoseEngine:
         """
         on_gpu = None
         if self._gpu is not None:
-            from hpe_edge.backends.gpu_frames import find_on_gpu
+            from hpe_edge.ops.gpu_frames import find_on_gpu
 
             on_gpu = find_on_gpu(frame, self._gpu)
         return Request(self._crop, frame, boxes, color, camera, on_gpu)
@@ -398,7 +398,7 @@ def _load(
     if precision not in (None, *get_args(Precision)):
         raise InputError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}")
     if backend == "openvino":
-        from hpe_edge.backends.openvino import OpenVinoBackend
+        from hpe_edge.backends.openvino.compiled_model import OpenVinoBackend
 
         return OpenVinoBackend(
             path, device="cpu" if device is None else device, threads=threads, precision=precision or "fp32"
@@ -409,10 +409,10 @@ def _load(
             "python -m export.fp16 and export.int8 change"
         )
     if engine:
-        from hpe_edge.backends.tensorrt import load_engine
+        from hpe_edge.backends.tensorrt.runner import load_engine
 
         return load_engine(path, device="cuda" if device is None else device)
-    from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
+    from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 
     through_tensorrt = backend == "onnxruntime-tensorrt"
     if device is None:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 
 class HpeEdgeError(Exception):
-    """Base of all errors of hpe_edge. The message says what was wrong, what was got and what to do."""
+    """Base of all errors of hpe_edge. The message says what was wrong, what was got and what to do.
+
+    Attributes:
+        exit_status: of a command that ends with this error.
+    """
+
+    exit_status = 1
 
 
 class InputError(HpeEdgeError, ValueError):
     """A frame, boxes or another argument does not have the form that the call needs."""
+
+    exit_status = 2
 
 
 class ModelNotFoundError(HpeEdgeError, FileNotFoundError):

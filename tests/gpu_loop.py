@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from hpe_edge import HpeEdgeError
-from hpe_edge.backends.cuda import Device
-from hpe_edge.backends.cuda_buffer import Buffer
 from hpe_edge.backends.gpu_path import BOX_FACE, WARP_FACE, FrameRooms
-from hpe_edge.native import native
+from hpe_edge.cuda.buffers import Buffer
+from hpe_edge.cuda.device import Device
+from hpe_edge.ops.native import native
 
 
 def missing_gpu() -> str:

@@ -12,7 +12,7 @@ from tiny_model import write_tiny_model
 
 from benchmarks.datasets.labels_csv import COLUMNS
 from hpe_edge import PoseEngine
-from hpe_edge.detect import Detections
+from hpe_edge.faces.haar import Detections
 
 BOX = [20.0, 30.0, 90.0, 100.0]
 OFF = [1.0, -2.0, 3.0]

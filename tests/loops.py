@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from gpu_loop import GpuLoop, require_gpu
 
-from hpe_edge import ops
-from hpe_edge.native import native
+from hpe_edge.ops import ops
+from hpe_edge.ops.native import native
 
 ON_GPU = "cuda"
 LOOPS = [*ops.isa_names(), native.EMULATED, ON_GPU]

@@ -24,9 +24,9 @@ from tiny_model import tiny_spec, tiny_weights, write_tiny_model
 import hpe_edge
 from hpe_edge import BackendError, InputError, ModelError, ModelNotFoundError, PoseEngine
 from hpe_edge.backends.base import Context
-from hpe_edge.backends.onnx_context import OnnxRuntimeContext
-from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
-from hpe_edge.ops import crop_normalize
+from hpe_edge.backends.onnx.context import OnnxRuntimeContext
+from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
+from hpe_edge.ops.ops import crop_normalize
 from hpe_edge.spec import Crop
 
 BOXES = np.float32([[10, 10, 50, 60], [-20, 5, 40, 70], [60, 20, 90, 45]])

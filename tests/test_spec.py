@@ -9,7 +9,7 @@ import pytest
 from tiny_model import tiny_spec
 
 from hpe_edge import ModelError, ModelSpec
-from hpe_edge.info import describe
+from hpe_edge.cli.describe import describe
 from hpe_edge.spec import (
     AngleHead,
     AnglesDecode,

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import InputError
-from hpe_edge.ops import DecodeHeads
+from hpe_edge.ops.ops import DecodeHeads
+from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
-from hpe_edge.request import Request
 from hpe_edge.spec import Crop, ModelSpec
 
 if TYPE_CHECKING:
-    from hpe_edge.backends.cuda import Device
+    from hpe_edge.cuda.device import Device
 
 
 class Context(Protocol):

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.backends.cuda import Device
-from hpe_edge.backends.cuda_buffer import Buffer
+from hpe_edge.cuda.buffers import Buffer
+from hpe_edge.cuda.device import Device
 from hpe_edge.errors import BackendError
-from hpe_edge.native import native
-from hpe_edge.native_arguments import FORMATS, crop_arguments, decode_arguments, head_places, swaps_colors
+from hpe_edge.ops.arguments import FORMATS, crop_arguments, decode_arguments, head_places, swaps_colors
+from hpe_edge.ops.native import native
+from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
-from hpe_edge.request import Request
 from hpe_edge.spec import Crop, ModelSpec
 
 _FRAME = native.BOX_FACE["frame"]

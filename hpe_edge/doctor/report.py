@@ -6,11 +6,11 @@ import json
 import textwrap
 from typing import Any
 
-from hpe_edge.console import show
 from hpe_edge.doctor.abilities import Ability, Lack, abilities
 from hpe_edge.doctor.finding import Finding
 from hpe_edge.doctor.look import Findings, look
 from hpe_edge.doctor.machine import Machine, ThisMachine
+from hpe_edge.util.console import show
 from hpe_edge.version import __version__
 
 FORMAT = 1  # of the JSON; rises when a field changes its meaning or goes

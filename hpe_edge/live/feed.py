@@ -12,9 +12,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from hpe_edge.draw import Style
+from hpe_edge.drawing.draw_poses import Style
 from hpe_edge.live.message import Stamp, encode
-from hpe_edge.result import Result
+from hpe_edge.pipeline.frame_result import Result
 
 
 @dataclass(frozen=True)

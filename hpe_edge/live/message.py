@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.camera import Camera
-from hpe_edge.draw import Style, draw_poses, identity_color
-from hpe_edge.draw_strokes import WHITE
+from hpe_edge.drawing.draw_poses import Style, draw_poses, identity_color
+from hpe_edge.drawing.strokes import WHITE
 from hpe_edge.errors import OutputError
-from hpe_edge.result import Result
-from hpe_edge.track import NO_ID
+from hpe_edge.faces.tracker import NO_ID
+from hpe_edge.pipeline.frame_result import Result
 
 _LONGEST = 1280  # pixels; a page shows hardly more, and a 4K picture would take a small device's core to encode
 _QUALITY = 80

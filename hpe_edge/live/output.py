@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from hpe_edge.atomic import Pending
 from hpe_edge.live.server import LivePage
-from hpe_edge.result import Result
+from hpe_edge.pipeline.frame_result import Result
+from hpe_edge.util.atomic import Pending
 
 
 class LiveOutput:
-    """Shows every result. Implements :class:`hpe_edge.sinks.Sink`."""
+    """Shows every result. Implements :class:`hpe_edge.sinks.sink.Sink`."""
 
     pending: Pending | None = None
 
@@ -20,13 +20,13 @@ class LiveOutput:
         self._page = page
 
     def write(self, result: Result) -> None:
-        """See :class:`hpe_edge.sinks.Sink`."""
+        """See :class:`hpe_edge.sinks.sink.Sink`."""
         self._page.publish(result)
 
     def finish(self) -> None:
-        """See :class:`hpe_edge.sinks.Sink`."""
+        """See :class:`hpe_edge.sinks.sink.Sink`."""
         self._page.close()
 
     def abort(self) -> None:
-        """See :class:`hpe_edge.sinks.Sink`."""
+        """See :class:`hpe_edge.sinks.sink.Sink`."""
         self._page.close()

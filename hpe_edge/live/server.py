@@ -9,12 +9,12 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from hpe_edge.draw import Style
+from hpe_edge.drawing.draw_poses import Style
 from hpe_edge.errors import BackendError, InputError
 from hpe_edge.live.access import Access
 from hpe_edge.live.address import is_loopback, listen, url_of
 from hpe_edge.live.feed import Feed
-from hpe_edge.result import Result
+from hpe_edge.pipeline.frame_result import Result
 
 if TYPE_CHECKING:
     from types import TracebackType

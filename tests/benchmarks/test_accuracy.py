@@ -13,12 +13,12 @@ import onnx
 import pytest
 from labelled_photos import Finder, detections, write_labelled_photos
 
-from benchmarks import accuracy
 from benchmarks.__main__ import main
-from benchmarks.accuracy import band_figures, difference_figures, judge, whole_figures
 from benchmarks.datasets.labels_csv import COLUMNS
-from benchmarks.found_faces import nearest_box, overlapping_box
-from benchmarks.published import PUBLISHED
+from benchmarks.inputs.found_faces import nearest_box, overlapping_box
+from benchmarks.suites import accuracy
+from benchmarks.suites.accuracy import band_figures, difference_figures, judge, whole_figures
+from benchmarks.suites.published import PUBLISHED
 from hpe_edge.geometry import rotation_from_euler
 
 

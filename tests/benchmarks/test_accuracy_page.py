@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.accuracy import DATASETS
-from benchmarks.published import PUBLISHED
+from benchmarks.suites.accuracy import DATASETS
+from benchmarks.suites.published import PUBLISHED
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")

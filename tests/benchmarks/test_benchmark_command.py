@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import pytest
 
-import benchmarks.running
+import benchmarks.harness.running
 from benchmarks.__main__ import SUITES, main
-from benchmarks.report import verdicts
-from benchmarks.suite import BudgetLine
+from benchmarks.harness.suite import BudgetLine
+from benchmarks.report.screen import verdicts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,7 +88,7 @@ def test_ctrl_c_leaves_nothing(
         raise KeyboardInterrupt
 
     threads = cv2.getNumThreads()
-    monkeypatch.setattr(benchmarks.running, "table", stop)
+    monkeypatch.setattr(benchmarks.harness.running, "table", stop)
     assert main(["ops", "--quick", "--json", str(tmp_path / "result.json")]) == 130
     assert "stopped by Ctrl-C" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

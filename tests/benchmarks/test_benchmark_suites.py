@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from tiny_model import tiny_spec, write_tiny_model
 
-import benchmarks.engine
-import benchmarks.ops
+import benchmarks.suites.engine
+import benchmarks.suites.ops
 from benchmarks.__main__ import main
-from benchmarks.chains import NumPyDecode, OpenCvBest
-from benchmarks.report import table
-from benchmarks.scene import HEIGHT, WIDTH, crowd, frame
-from benchmarks.schema import SCHEMA
-from benchmarks.timing import Result
+from benchmarks.baselines.chains import NumPyDecode, OpenCvBest
+from benchmarks.harness.schema import SCHEMA
+from benchmarks.harness.timing import Result
+from benchmarks.inputs.scene import HEIGHT, WIDTH, crowd, frame
+from benchmarks.report.screen import table
 from hpe_edge import PoseEngine
-from hpe_edge.ops import CropNormalize, DecodeHeads, isa_names
+from hpe_edge.ops.ops import CropNormalize, DecodeHeads, isa_names
 from hpe_edge.spec import AngleHead, AnglesDecode
 
 SUITES = ("ops", "engine")
@@ -141,9 +141,9 @@ def test_a_leak_is_told_from_what_is_paged_in_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, resident_kb: list, growth: float | None, steady: float | None
 ) -> None:
     said = iter(resident_kb)
-    monkeypatch.setattr(benchmarks.engine, "resident_kb", lambda: next(said))
+    monkeypatch.setattr(benchmarks.suites.engine, "resident_kb", lambda: next(said))
     with PoseEngine(write_tiny_model(tmp_path / "model.onnx", size=16)) as engine:
-        figures = benchmarks.engine._watch_memory(engine, 5).figures
+        figures = benchmarks.suites.engine._watch_memory(engine, 5).figures
     assert (figures["growth_kb"], figures["steady_growth_kb"]) == (growth, steady)
 
 
@@ -197,7 +197,7 @@ def test_a_suite_refuses_wrong_answers(
     fragment: str,
 ) -> None:
     monkeypatch.setattr(kind, "__call__", spoilt(kind.__call__))
-    monkeypatch.setattr(benchmarks.ops, "SIZES", (112,))
+    monkeypatch.setattr(benchmarks.suites.ops, "SIZES", (112,))
     assert main([suite, "--quick", "--json", str(tmp_path / "result.json")]) == 1
     message = capsys.readouterr().err
     assert message.startswith("benchmarks: error: ")
@@ -207,9 +207,9 @@ def test_a_suite_refuses_wrong_answers(
 
 
 def test_without_pillow_its_row_is_skipped_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmarks.ops, "SIZES", (112,))
-    monkeypatch.setattr(benchmarks.ops.importlib.util, "find_spec", lambda name: None)
-    (case,) = (case for case in benchmarks.ops._cases() if case.parameters.get("resampling") == "antialias")
+    monkeypatch.setattr(benchmarks.suites.ops, "SIZES", (112,))
+    monkeypatch.setattr(benchmarks.suites.ops.importlib.util, "find_spec", lambda name: None)
+    (case,) = (case for case in benchmarks.suites.ops._cases() if case.parameters.get("resampling") == "antialias")
     assert list(case.skipped) == ["pillow"]
     assert "pillow: skipped, it is not installed" in table(Result(case.name, case.parameters, skipped=case.skipped))
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.timing import QUICK, Alternative, Case, Effort, WrongAnswerError, compare, measure
+from benchmarks.harness.timing import QUICK, Alternative, Case, Effort, WrongAnswerError, compare, measure
 
 TOLERANCE = {"values": 0.5}
 

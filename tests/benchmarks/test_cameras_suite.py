@@ -15,13 +15,13 @@ import pytest
 from media import write_video
 from tiny_model import write_tiny_model
 
-from benchmarks import cameras
 from benchmarks.__main__ import main
-from benchmarks.timing import QUICK, Result, WrongAnswerError
+from benchmarks.harness.timing import QUICK, Result, WrongAnswerError
+from benchmarks.suites import cameras
 from hpe_edge import BackendError, PoseEngine, Poses, SourceError
-from hpe_edge.camera_stream import CameraStream
-from hpe_edge.outcome import Outcome
-from hpe_edge.request import Request
+from hpe_edge.batching.camera_stream import CameraStream
+from hpe_edge.batching.outcome import Outcome
+from hpe_edge.ops.request import Request
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from labelled_photos import Finder, write_labelled_photos
 
-from benchmarks import card
 from benchmarks.__main__ import main
-from benchmarks.card import Said, band_figures, by_sigma, draw_calibration, sigma_results, spearman
-from benchmarks.found_faces import iou
+from benchmarks.inputs.found_faces import iou
+from benchmarks.suites import card
+from benchmarks.suites.card import Said, band_figures, by_sigma, draw_calibration, sigma_results, spearman
 
 
 def said(rng: np.random.Generator, faces: int = 6000, factor: float = 1.0) -> Said:

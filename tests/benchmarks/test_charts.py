@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.chart_drawing import Chart
-from benchmarks.charts import charts
-from benchmarks.schema import Document, Part
-from benchmarks.timing import Result, Row, Spread
+from benchmarks.harness.schema import Document, Part
+from benchmarks.harness.timing import Result, Row, Spread
+from benchmarks.report.chart_drawing import Chart
+from benchmarks.report.charts import charts
 
 pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'hpe-edge[benchmarks]'")
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.compare import compare, describe
-from benchmarks.schema import Document, Part, to_json
-from benchmarks.timing import Result, Row, Spread
+from benchmarks.harness.schema import Document, Part, to_json
+from benchmarks.harness.timing import Result, Row, Spread
+from benchmarks.report.compare import compare, describe
 from hpe_edge import InputError
 
 ENVIRONMENT: dict[str, Any] = {

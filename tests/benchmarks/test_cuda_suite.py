@@ -14,16 +14,16 @@ import reference
 from fake_cuda import FakeCuda
 from fake_launches import FakeLaunches
 
-import benchmarks.cuda
-import benchmarks.gpu
-import benchmarks.gpu_crops
+import benchmarks.hardware.gpu
+import benchmarks.hardware.gpu_crops
+import benchmarks.suites.cuda
 from benchmarks.__main__ import main
-from benchmarks.cuda import FLOAT_PLACES, ROUNDING
-from benchmarks.gpu import Gpu
-from benchmarks.gpu_chains import CupyMap, Libraries, TorchDecode, TorchFaces, TorchGrid
-from benchmarks.gpu_crops import CropWork, Picture, frame_bytes_read, picture, ring
-from benchmarks.ops import BINS, SAME_FORMULA
-from hpe_edge.native import native
+from benchmarks.baselines.gpu_chains import CupyMap, Libraries, TorchDecode, TorchFaces, TorchGrid
+from benchmarks.hardware.gpu import Gpu
+from benchmarks.hardware.gpu_crops import CropWork, Picture, frame_bytes_read, picture, ring
+from benchmarks.suites.cuda import FLOAT_PLACES, ROUNDING
+from benchmarks.suites.ops import BINS, SAME_FORMULA
+from hpe_edge.ops.native import native
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ def launches(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> FakeLaunches:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """What emulated launches do in a second."""
-    monkeypatch.setattr(benchmarks.gpu, "COPY_BYTES", 1000)
-    monkeypatch.setattr(benchmarks.gpu_crops, "FRAMES", {"small": (192, 108)})
-    monkeypatch.setattr(benchmarks.cuda, "FRAMES", {"small": (192, 108)})
-    monkeypatch.setattr(benchmarks.gpu_crops, "MOST_IN_RING", 2)
+    monkeypatch.setattr(benchmarks.hardware.gpu, "COPY_BYTES", 1000)
+    monkeypatch.setattr(benchmarks.hardware.gpu_crops, "FRAMES", {"small": (192, 108)})
+    monkeypatch.setattr(benchmarks.suites.cuda, "FRAMES", {"small": (192, 108)})
+    monkeypatch.setattr(benchmarks.hardware.gpu_crops, "MOST_IN_RING", 2)
     for name, value in (("SIZES", (12,)), ("FACES", (16, 256)), ("DECODED_FACES", (2,))):
-        monkeypatch.setattr(benchmarks.cuda, name, value)
-    monkeypatch.setattr(benchmarks.cuda, "SENT_FACES", (1,))
+        monkeypatch.setattr(benchmarks.suites.cuda, name, value)
+    monkeypatch.setattr(benchmarks.suites.cuda, "SENT_FACES", (1,))
 
 
 def test_the_suite_on_the_double(cuda: FakeCuda, launches: FakeLaunches, tmp_path: Path) -> None:
@@ -113,9 +113,9 @@ def test_the_suite_beside_torch_and_cupy(
     libraries = Libraries(
         Hosted(torch, "as_tensor", torch.from_numpy), Hosted(np, "asarray", np.array), ndimage, {}, "cpu"
     )
-    monkeypatch.setattr(benchmarks.cuda, "find_libraries", lambda gpu, cleanup: libraries)
-    monkeypatch.setattr(benchmarks.cuda, "_on_host", np.asarray)
-    monkeypatch.setattr(benchmarks.cuda, "FACES", (2,))
+    monkeypatch.setattr(benchmarks.suites.cuda, "find_libraries", lambda gpu, cleanup: libraries)
+    monkeypatch.setattr(benchmarks.suites.cuda, "_on_host", np.asarray)
+    monkeypatch.setattr(benchmarks.suites.cuda, "FACES", (2,))
     path = tmp_path / "gpu.json"
     assert main(["cuda", "--quick", "--json", str(path)]) == 0
     document = json.loads(path.read_text())

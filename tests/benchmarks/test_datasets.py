@@ -18,7 +18,7 @@ from benchmarks.datasets.labels_csv import LABELS_CSV
 from benchmarks.datasets.pointing04 import POINTING04, pose_in_name
 from benchmarks.datasets.w300_lp import FOLDERS, W300_LP
 from hpe_edge import BackendError, PoseEngine, SourceError
-from hpe_edge.yunet import YunetDetector
+from hpe_edge.faces.yunet import YunetDetector
 
 io = pytest.importorskip("scipy.io", reason="the labels are in MATLAB files")
 from scipy.spatial.transform import Rotation  # noqa: E402

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import benchmarks.__main__
-import benchmarks.ops
+import benchmarks.suites.ops
 from benchmarks.__main__ import main
-from benchmarks.everything import chosen, jobs, options
-from benchmarks.suite import BudgetLine, Suite, no_budget
-from benchmarks.timing import Effort, Result, WrongAnswerError
+from benchmarks.harness.suite import BudgetLine, Suite, no_budget
+from benchmarks.harness.timing import Effort, Result, WrongAnswerError
+from benchmarks.suites.everything import chosen, jobs, options
 from hpe_edge import BackendError, InputError, SourceError
 
 Run = Callable[[argparse.Namespace, Effort], Iterator[Result]]
@@ -153,13 +153,13 @@ def test_wrong_answers_of_an_operation_fail_the_whole(
     monkeypatch: pytest.MonkeyPatch, document: Callable[..., tuple[int, dict[str, object]]]
 ) -> None:
     """A crop that is off by one pixel must not pass."""
-    real = benchmarks.ops.CropNormalize.__call__
+    real = benchmarks.suites.ops.CropNormalize.__call__
 
     def shifted(self: object, picture: object, boxes: object, out: object = None) -> object:
         return real(self, picture, boxes + 1, out)  # type: ignore[arg-type, operator]
 
-    monkeypatch.setattr(benchmarks.ops.CropNormalize, "__call__", shifted)
-    status, plain = document([benchmarks.ops.SUITE])
+    monkeypatch.setattr(benchmarks.suites.ops.CropNormalize, "__call__", shifted)
+    status, plain = document([benchmarks.suites.ops.SUITE])
     assert status == 1
     assert "one of them is wrong, so nothing was timed" in plain["parts"][0]["failed"]
     assert plain["results"] == []

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tiny_model import write_tiny_model
 
-from benchmarks.graph_cost import graph_cost, read_cost
+from benchmarks.hardware.graph_cost import graph_cost, read_cost
 from hpe_edge.errors import ModelError
 
 
@@ -118,8 +118,8 @@ def test_published_networks(architecture: str, gmacs: float) -> None:
     torch = pytest.importorskip("torch")
     from torch.utils.flop_counter import FlopCounterMode
 
-    from export import graph as export_graph
     from export import zoo
+    from export.graph import trace as export_graph
 
     family = zoo.get(architecture)
     net = family.export_form(family.builds[0]().eval()).eval()

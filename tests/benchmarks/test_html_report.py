@@ -18,11 +18,11 @@ import pytest
 from chromium import PROGRAM, Browser, wait_until
 
 from benchmarks.__main__ import main
-from benchmarks.charts import charts
-from benchmarks.html_report import page
-from benchmarks.page_tables import digest
-from benchmarks.schema import Document, read_document
-from benchmarks.tables import budget_table, tables
+from benchmarks.harness.schema import Document, read_document
+from benchmarks.report.charts import charts
+from benchmarks.report.html_report import page
+from benchmarks.report.page_tables import digest
+from benchmarks.report.tables import budget_table, tables
 
 pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'hpe-edge[benchmarks]'")
 
@@ -214,7 +214,7 @@ def test_a_page_that_fails_leaves_no_file(tmp_path: Path, monkeypatch: pytest.Mo
     def stop(*arguments: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("benchmarks.outputs.page", stop)
+    monkeypatch.setattr("benchmarks.report.outputs.page", stop)
     assert main(["report", str(FILES[1]), "--html", str(tmp_path / "x.html")]) == 130
     assert list(tmp_path.iterdir()) == []
     # A run's figures are not lost with it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.intervals import interval, mean, percentiles
+from benchmarks.harness.intervals import interval, mean, percentiles
 
 
 def alone(count: int) -> list[str]:

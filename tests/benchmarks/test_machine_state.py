@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from made_up_machine import MadeUpMachine, desktop, jetson_orin
 
-from benchmarks.environment import environment
-from benchmarks.machine_state import Watch, machine_state
-from benchmarks.report import clocks
+from benchmarks.harness.environment import environment
+from benchmarks.harness.machine_state import Watch, machine_state
+from benchmarks.report.screen import clocks
 
 ZONE = "sys/class/thermal/thermal_zone0"
 POLICY = "sys/devices/system/cpu/cpufreq/policy0"

@@ -12,21 +12,21 @@ import numpy as np
 import pytest
 from tiny_model import write_tiny_model
 
-import benchmarks.footprint
-import benchmarks.model
+import benchmarks.suites.footprint
+import benchmarks.suites.model
 from benchmarks.__main__ import main
-from benchmarks.face_scene import bundled_scene
-from benchmarks.model import SUITE
-from benchmarks.peaks import Peaks
-from benchmarks.power import Energy
-from benchmarks.steady import Load
-from benchmarks.timing import Result
-from benchmarks.untrained import CHECKPOINT, make_untrained
-from benchmarks.ways import Way, ways
+from benchmarks.hardware.peaks import Peaks
+from benchmarks.harness.power import Energy
+from benchmarks.harness.steady import Load
+from benchmarks.harness.timing import Result
+from benchmarks.inputs.face_scene import bundled_scene
+from benchmarks.inputs.untrained import CHECKPOINT, make_untrained
+from benchmarks.inputs.ways import Way, ways
+from benchmarks.suites.model import SUITE
 from hpe_edge import ModelError, PoseEngine
-from hpe_edge.backends.onnx_context import OnnxRuntimeContext
-from hpe_edge.backends.openvino import OpenVinoContext
-from hpe_edge.ops import DecodeHeads
+from hpe_edge.backends.onnx.context import OnnxRuntimeContext
+from hpe_edge.backends.openvino.compiled_model import OpenVinoContext
+from hpe_edge.ops.ops import DecodeHeads
 
 
 class KnownPeaks(Peaks):
@@ -40,10 +40,10 @@ class KnownPeaks(Peaks):
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that takes seconds and is tested elsewhere."""
-    monkeypatch.setattr(benchmarks.model, "Peaks", KnownPeaks)
-    monkeypatch.setattr(benchmarks.model, "footprint_kb", lambda *args: 1234.0)
-    monkeypatch.setattr(benchmarks.model, "power_meter", lambda: None)
-    monkeypatch.setattr(benchmarks.model, "usable_cores", lambda: 2)
+    monkeypatch.setattr(benchmarks.suites.model, "Peaks", KnownPeaks)
+    monkeypatch.setattr(benchmarks.suites.model, "footprint_kb", lambda *args: 1234.0)
+    monkeypatch.setattr(benchmarks.suites.model, "power_meter", lambda: None)
+    monkeypatch.setattr(benchmarks.suites.model, "usable_cores", lambda: 2)
 
 
 @pytest.fixture
@@ -83,13 +83,13 @@ def test_every_way_is_timed_or_skipped(tmp_path: Path, model: Path) -> None:
 
 
 def test_larger_batches_than_an_engine_holds_are_skipped(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
-    monkeypatch.setattr(benchmarks.model, "QUICK_BATCHES", (16,))
-    monkeypatch.setattr(benchmarks.model, "ways", lambda path: [Way("onnxruntime", "cpu")])
+    monkeypatch.setattr(benchmarks.suites.model, "QUICK_BATCHES", (16,))
+    monkeypatch.setattr(benchmarks.suites.model, "ways", lambda path: [Way("onnxruntime", "cpu")])
     parser = argparse.ArgumentParser()
     SUITE.add_arguments(parser)
     args = parser.parse_args(["--model", str(model)])
     args.quick = True
-    runs = [r for r in SUITE.run(args, benchmarks.timing.QUICK) if r.name == "run"]  # type: ignore[attr-defined]
+    runs = [r for r in SUITE.run(args, benchmarks.harness.timing.QUICK) if r.name == "run"]  # type: ignore[attr-defined]
     assert runs and all("hold 8 faces" in r.skipped["onnxruntime cpu"] and not r.figures for r in runs)
 
 
@@ -200,8 +200,8 @@ class HalfAWatt:
 
 def test_energy_is_a_faces_share(monkeypatch: pytest.MonkeyPatch) -> None:
     load = Load(np.ones(50), 2.0)
-    monkeypatch.setattr(benchmarks.model, "measure_load", lambda *args: load)
-    assert benchmarks.model._energy_mj(HalfAWatt(), [lambda: None], 4) == pytest.approx(1000.0 / 200)  # type: ignore[arg-type]
+    monkeypatch.setattr(benchmarks.suites.model, "measure_load", lambda *args: load)
+    assert benchmarks.suites.model._energy_mj(HalfAWatt(), [lambda: None], 4) == pytest.approx(1000.0 / 200)  # type: ignore[arg-type]
 
 
 def test_openvino_shortens_floats_only_where_asked(model: Path) -> None:
@@ -214,9 +214,11 @@ def test_openvino_shortens_floats_only_where_asked(model: Path) -> None:
 
 
 def test_the_footprint_is_that_of_another_process(model: Path) -> None:
-    kb = benchmarks.footprint.footprint_kb(Way("onnxruntime", "cpu"), model, 1, 8)
+    kb = benchmarks.suites.footprint.footprint_kb(Way("onnxruntime", "cpu"), model, 1, 8)
     assert kb is None or 1000 < kb < 1_000_000
-    assert benchmarks.footprint.footprint_kb(Way("onnxruntime", "cpu"), model.with_name("none.onnx"), 1, 8) is None
+    assert (
+        benchmarks.suites.footprint.footprint_kb(Way("onnxruntime", "cpu"), model.with_name("none.onnx"), 1, 8) is None
+    )
 
 
 def test_untrained_weights_tell_faces_apart(tmp_path: Path) -> None:

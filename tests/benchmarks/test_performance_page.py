@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.page_tables import accuracy_tables, model_tables, pipeline_tables
-from benchmarks.performance_page import BEGIN, END, PAGE, README, RESULTS, main, markdown
-from benchmarks.schema import Part
-from benchmarks.tables import Table
-from benchmarks.timing import Result, Row, Spread
+from benchmarks.harness.schema import Part
+from benchmarks.harness.timing import Result, Row, Spread
+from benchmarks.report.page_tables import accuracy_tables, model_tables, pipeline_tables
+from benchmarks.report.performance_page import BEGIN, END, PAGE, README, RESULTS, main, markdown
+from benchmarks.report.tables import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 

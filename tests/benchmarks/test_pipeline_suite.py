@@ -13,17 +13,17 @@ import pytest
 from media import write_video
 from tiny_model import tiny_spec, tiny_weights, write_tiny_model
 
-import benchmarks.pipeline
+import benchmarks.suites.pipeline
 from benchmarks.__main__ import main
-from benchmarks.face_scene import bundled_scene, video_scene
-from benchmarks.peaks import Peaks
-from benchmarks.pipeline import SUITE
-from benchmarks.plain_pipelines import PlainPipeline, cut, in_whole_pixels, window
-from benchmarks.stages import CallStages
-from benchmarks.timing import Result, Row, Spread
+from benchmarks.baselines.plain_pipelines import PlainPipeline, cut, in_whole_pixels, window
+from benchmarks.hardware.peaks import Peaks
+from benchmarks.harness.stages import CallStages
+from benchmarks.harness.timing import Result, Row, Spread
+from benchmarks.inputs.face_scene import bundled_scene, video_scene
+from benchmarks.suites.pipeline import SUITE
 from hpe_edge import Crop, InputError, PoseEngine, SourceError
-from hpe_edge.ops import CropNormalize, DecodeHeads
-from hpe_edge.request import Request
+from hpe_edge.ops.ops import CropNormalize, DecodeHeads
+from hpe_edge.ops.request import Request
 from hpe_edge.spec import AngleHead, AnglesDecode
 
 
@@ -37,7 +37,7 @@ class KnownPeaks(Peaks):
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmarks.pipeline, "Peaks", KnownPeaks)
+    monkeypatch.setattr(benchmarks.suites.pipeline, "Peaks", KnownPeaks)
 
 
 @pytest.fixture

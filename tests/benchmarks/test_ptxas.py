@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-import benchmarks.ptxas
-from benchmarks.ptxas import LIMITS, THREADS, Kernel, main, parse, screen_table
+import benchmarks.suites.ptxas
+from benchmarks.suites.ptxas import LIMITS, THREADS, Kernel, main, parse, screen_table
 from hpe_edge import BackendError
 
 ROOT = Path(__file__).resolve().parents[2]
 
 SAID = """\
-[ 25%] Building CUDA object CMakeFiles/hpe_cuda.dir/csrc/crop_normalize.cu.o
+[ 25%] Building CUDA object CMakeFiles/hpe_cuda.dir/csrc/crop/crop_normalize.cu.o
 ptxas info    : 0 bytes gmem
 ptxas info    : Compiling entry function '_ZN3hpe8run_bodyINS_8WarpBodyINS_4HalfEEEEEvT_' for 'sm_86'
 ptxas info    : Function properties for _ZN3hpe8run_bodyINS_8WarpBodyINS_4HalfEEEEEvT_
@@ -122,8 +122,8 @@ def test_the_table_shows_spills_and_gaps() -> None:
 
 
 def test_the_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(benchmarks.ptxas, "compile_kernels", lambda folder: SAID)
-    monkeypatch.setattr(benchmarks.ptxas, "_compiler", lambda folder: "nvcc 13.0.88")
+    monkeypatch.setattr(benchmarks.suites.ptxas, "compile_kernels", lambda folder: SAID)
+    monkeypatch.setattr(benchmarks.suites.ptxas, "_compiler", lambda folder: "nvcc 13.0.88")
     path = tmp_path / "ptxas.json"
     assert main(["--json", str(path)]) == 0
     assert "nvcc 13.0.88" in capsys.readouterr().out
@@ -154,13 +154,13 @@ def test_what_is_missing_is_said(
     for name, text in tools.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
-    monkeypatch.setattr(benchmarks.ptxas, "environment", lambda: {"software": {}})
+    monkeypatch.setattr(benchmarks.suites.ptxas, "environment", lambda: {"software": {}})
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin" if tools else str(tmp_path))
     path = tmp_path / "ptxas.json"
     assert main(["--json", str(path)]) == 1
     assert fragment in capsys.readouterr().err
     assert not path.exists()
     assert main(["--fast"]) == 2
-    monkeypatch.setattr(benchmarks.ptxas, "_ROOT", tmp_path)
+    monkeypatch.setattr(benchmarks.suites.ptxas, "_ROOT", tmp_path)
     assert main([]) == 1
     assert "run it in a checkout" in capsys.readouterr().err

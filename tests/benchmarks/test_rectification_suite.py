@@ -13,7 +13,7 @@ from tiny_model import write_tiny_model
 
 from benchmarks.__main__ import main
 from benchmarks.datasets.labels_csv import COLUMNS
-from benchmarks.rectification import OFF_AXIS_DEG, WIDTHS, ellipse, see_turned, turn
+from benchmarks.suites.rectification import OFF_AXIS_DEG, WIDTHS, ellipse, see_turned, turn
 
 
 def test_directions_are_those_of_the_picture() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import benchmarks.peaks
-from benchmarks.graph_cost import GraphCost, LayerCost
-from benchmarks.peaks import Peaks
-from benchmarks.roofline import bound, cost_figures, roofline_figures
-from benchmarks.timing import WrongAnswerError
+import benchmarks.hardware.peaks
+from benchmarks.hardware.graph_cost import GraphCost, LayerCost
+from benchmarks.hardware.peaks import Peaks
+from benchmarks.hardware.roofline import bound, cost_figures, roofline_figures
+from benchmarks.harness.timing import WrongAnswerError
 
 
 class Known(Peaks):
@@ -64,30 +64,30 @@ def test_figures_of_a_run() -> None:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmarks.peaks, "SIDE", 64)
-    monkeypatch.setattr(benchmarks.peaks, "_QUICK_SECONDS", 0.0)
-    benchmarks.peaks._left.cache_clear()
-    benchmarks.peaks._weight.cache_clear()
+    monkeypatch.setattr(benchmarks.hardware.peaks, "SIDE", 64)
+    monkeypatch.setattr(benchmarks.hardware.peaks, "_QUICK_SECONDS", 0.0)
+    benchmarks.hardware.peaks._left.cache_clear()
+    benchmarks.hardware.peaks._weight.cache_clear()
 
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("numbers", ["fp32", "int8"])
-def test_peaks_are_those_of_right_products(numbers: benchmarks.peaks.Numbers) -> None:
+def test_peaks_are_those_of_right_products(numbers: benchmarks.hardware.peaks.Numbers) -> None:
     found = Peaks(quick=True).gemm_gflops(numbers, 1)
     assert {"onnxruntime"} <= set(found) and all(value > 0 for value in found.values())
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("numbers", benchmarks.peaks.NUMBERS)
-def test_a_wrong_product_is_refused(numbers: benchmarks.peaks.Numbers) -> None:
-    right = benchmarks.peaks._left() @ benchmarks.peaks._weight()
-    benchmarks.peaks._check("library", numbers, right)
+@pytest.mark.parametrize("numbers", benchmarks.hardware.peaks.NUMBERS)
+def test_a_wrong_product_is_refused(numbers: benchmarks.hardware.peaks.Numbers) -> None:
+    right = benchmarks.hardware.peaks._left() @ benchmarks.hardware.peaks._weight()
+    benchmarks.hardware.peaks._check("library", numbers, right)
     for wrong in (right.T, right * 1.2, np.zeros_like(right), np.full_like(right, np.nan)):
         with pytest.raises(WrongAnswerError, match="library's product of two matrices"):
-            benchmarks.peaks._check("library", numbers, wrong)
+            benchmarks.hardware.peaks._check("library", numbers, wrong)
 
 
 def test_the_triad_moves_something(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmarks.peaks, "_last_cache_bytes", lambda: 0)
-    monkeypatch.setattr(benchmarks.peaks, "_QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(benchmarks.hardware.peaks, "_last_cache_bytes", lambda: 0)
+    monkeypatch.setattr(benchmarks.hardware.peaks, "_QUICK_SECONDS", 0.0)
     assert Peaks(quick=True).gbytes_per_s(2) > 0

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.schema import SCHEMA_FILE, read_document, to_json
+from benchmarks.harness.schema import SCHEMA_FILE, read_document, to_json
 from hpe_edge import SourceError
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.smoothing import LARGEST_DEG, SETTINGS, SUITE, Motion, jitter_deg, lag_frames, noise_of
-from benchmarks.timing import QUICK
+from benchmarks.harness.timing import QUICK
+from benchmarks.suites.smoothing import LARGEST_DEG, SETTINGS, SUITE, Motion, jitter_deg, lag_frames, noise_of
 from hpe_edge import Poses, SourceError
 from hpe_edge import geometry as g
-from hpe_edge.series import Series
+from hpe_edge.sinks.read_records import Series
 
 FPS = 25
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-import benchmarks.steady
-from benchmarks.steady import Load, measure_load, warm_up
+import benchmarks.harness.steady
+from benchmarks.harness.steady import Load, measure_load, warm_up
 
 
 class Clock:
@@ -29,7 +29,7 @@ class Clock:
 def clock_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterator[float]], Clock]:
     def make(taken_s: Iterator[float]) -> Clock:
         clock = Clock(taken_s)
-        monkeypatch.setattr(benchmarks.steady, "time", clock)
+        monkeypatch.setattr(benchmarks.harness.steady, "time", clock)
         return clock
 
     return make

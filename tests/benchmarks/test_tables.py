@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.schema import Part
-from benchmarks.suite import BudgetLine
-from benchmarks.tables import budget_table, in_time, number, tables
-from benchmarks.timing import Difference, Result, Row, Spread
+from benchmarks.harness.schema import Part
+from benchmarks.harness.suite import BudgetLine
+from benchmarks.harness.timing import Difference, Result, Row, Spread
+from benchmarks.report.tables import budget_table, in_time, number, tables
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pytest
 from media import write_video
 from tiny_model import write_tiny_model
 
-from benchmarks import endurance, video
-from benchmarks.endurance import Looped
-from benchmarks.timing import QUICK, WrongAnswerError
-from hpe_edge.analysis import Analysis
+from benchmarks.harness.timing import QUICK, WrongAnswerError
+from benchmarks.suites import endurance, video
+from benchmarks.suites.endurance import Looped
+from hpe_edge.pipeline.frame_step import Analysis
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from tiny_model import tiny_spec
 
-from benchmarks.windows import AS_CUT, crop_rule, hopenet, square
+from benchmarks.inputs.windows import AS_CUT, crop_rule, hopenet, square
 from hpe_edge import Crop
-from hpe_edge.ops import crop_normalize
+from hpe_edge.ops.ops import crop_normalize
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,11 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from export import zoo
+from export.graph.onnx_file import read_onnx
 from export.onnx import main
-from export.onnx_file import read_onnx
-from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
+from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.geometry import wrap_deg
-from hpe_edge.ops import DecodeHeads
+from hpe_edge.ops.ops import DecodeHeads
 from hpe_edge.spec import BinsDecode, MatrixDecode, ModelSpec
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from reference_frames import pairs
 
 from hpe_edge import PoseEngine
-from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
-from hpe_edge.detect import open_detector
-from hpe_edge.ops import DecodeHeads
+from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
+from hpe_edge.faces.haar import open_detector
+from hpe_edge.ops.ops import DecodeHeads
+from hpe_edge.sources.open_source import open_source
 from hpe_edge.spec import Crop
-from hpe_edge.video import open_source
 
 # The original cuts whole pixels, cut off at the picture's edge, stretches them to the input, and rounds to levels.
 AS_CUT = Crop(margins=(0.0, 0.0, 0.0, 0.0), square="none")

@@ -15,11 +15,14 @@ import onnxruntime
 import pytest
 import torch
 
-from export import convert, graph, prove, zoo
-from export.network import load_network
+from export import zoo
+from export.checkpoints.network import load_network
+from export.graph import trace as graph
 from export.onnx import main
+from export.steps import to_onnx as convert
+from export.steps import verify as prove
 from hpe_edge import PoseEngine
-from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
+from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.samples import BOXES, FOLDER
 from hpe_edge.spec import METADATA_KEY
 from hpe_edge.version import __version__

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.datasets.aflw2000 import landmarks
 from benchmarks.datasets.face import read_photo
 from benchmarks.datasets.labels_csv import read_labels
-from benchmarks.rectification import FOV_DEG, ellipse, off_by
+from benchmarks.suites.rectification import FOV_DEG, ellipse, off_by
 from hpe_edge import Camera, PoseEngine
 
 STEP = 6  # of the 195 photos

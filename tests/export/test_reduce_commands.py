@@ -19,10 +19,12 @@ import pytest
 import tiny_nets
 from onnx import helper, numpy_helper
 
-from export import fp16, int8, quantized, reduce
-from export.qdq_rules import check
+from export import fp16, int8
+from export.quantize.qdq_rules import check
+from export.steps import reduced as reduce
+from export.steps import to_int8 as quantized
 from hpe_edge import PoseEngine
-from hpe_edge.backends.onnxruntime import OnnxRuntimeBackend
+from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.geometry import geodesic_deg, wrap_deg
 from hpe_edge.models import DEFAULT
 from hpe_edge.samples import BOXES, FOLDER

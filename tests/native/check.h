@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "frame.h"
+#include "crop/frame.h"
 
 inline int& failures() {
     static int count = 0;

@@ -1,9 +1,9 @@
 // crop_normalize of every instruction set against one pixel at a time, from the same shared formulas: what a CUDA
 // thread will do. The formulas themselves are tested against float64 oracles from Python.
-#include "crop_normalize.h"
+#include "crop/crop_normalize.h"
 
 #include "check.h"
-#include "isa.h"
+#include "cpu/isa.h"
 
 namespace {
 

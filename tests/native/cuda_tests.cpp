@@ -8,7 +8,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "cuda_device.h"
+#include "cuda/cuda_device.h"
 #include "launch_runner.h"
 
 namespace {

@@ -1,13 +1,13 @@
 // The softmax of every instruction set against double precision, over head widths round the vector length and logits in
 // blocks that end where the data ends; the rotation heads over such blocks, too. Their formulas are tested against
 // float64 oracles from Python.
-#include "decode.h"
+#include "decode/decode.h"
 
 #include <algorithm>
 
 #include "check.h"
-#include "exp.h"
-#include "isa.h"
+#include "common/exp.h"
+#include "cpu/isa.h"
 
 namespace {
 

@@ -1,8 +1,8 @@
 // Calls every shared formula from device code. It is compiled, not run.
-#include "decode.h"
-#include "exp.h"
-#include "half.h"
-#include "warp_normalize.h"
+#include "common/exp.h"
+#include "common/half.h"
+#include "crop/warp_normalize.h"
+#include "decode/decode.h"
 
 namespace {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "check.h"
-#include "kernel_launch.h"
+#include "cuda/kernel_launch.h"
 
 // The poses of `count` faces in one array [15 * count].
 inline hpe::PoseArrays pose_arrays(float* at, int count) {

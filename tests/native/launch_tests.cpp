@@ -4,9 +4,9 @@
 #include <cstring>
 #include <memory>
 
-#include "isa.h"
+#include "cpu/isa.h"
+#include "crop/warp_normalize.h"
 #include "launch_runner.h"
-#include "warp_normalize.h"
 
 namespace {
 

@@ -1,9 +1,9 @@
 // warp_normalize of every instruction set against one pixel at a time, over frames that end where their data ends, with
 // homographies that lead far outside and to the horizon.
-#include "warp_normalize.h"
+#include "crop/warp_normalize.h"
 
 #include "check.h"
-#include "isa.h"
+#include "cpu/isa.h"
 
 namespace {
 

@@ -15,7 +15,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[3])  # where hpe_edge lies, i
 def main() -> None:
     """Print the instruction sets, the CUDA version of the build (0 without), and why its kernels find no GPU, if so."""
     try:
-        from hpe_edge.native import native
+        from hpe_edge.ops.native import native
     except ImportError as error:
         print(json.dumps({"problem": str(error)}))
         return

@@ -1,0 +1,1 @@
+"""The alternatives that hpe_edge is compared with."""

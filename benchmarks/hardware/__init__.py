@@ -1,0 +1,1 @@
+"""Peaks, rooflines and GPU clocks."""

@@ -1,0 +1,162 @@
+"""A GPU to measure on: memory, one stream, and two clocks."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import subprocess
+import time
+from collections.abc import Callable
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.harness.timing import Clock
+from hpe_edge.cuda.calls import checked
+from hpe_edge.cuda.device import Device
+from hpe_edge.errors import BackendError
+from hpe_edge.ops.native import native
+
+# Blocks larger than any cache, and the copies that are timed together.
+COPY_BYTES = 256 << 20
+COPIES = 10
+
+
+class Gpu:
+    """One GPU, entered until ``cleanup`` is closed, and the stream on which everything is done.
+
+    Attributes:
+        device: the GPU.
+        stream: its address.
+        in_a_row: times launches that follow one another, by CUDA's events: the GPU's own time where the host enqueues
+            them faster than they run, else the host's.
+        one_by_one: times a launch and the wait for its end, by the host's clock.
+    """
+
+    def __init__(self, cleanup: contextlib.ExitStack) -> None:
+        """
+        Raises:
+            BackendError: there is no GPU, or hpe_edge was built without CUDA.
+        """
+        self.device = Device()
+        cleanup.callback(self.device.close)
+        reason = native.probe_cuda().reason
+        if reason:
+            raise BackendError(
+                f"there is a GPU, but hpe_edge cannot launch on it ({reason}); `hpe-edge doctor` says what is missing"
+            )
+        cleanup.enter_context(self.device)
+        self._stream = self.device.stream(cleanup)
+        self.stream = int(self._stream)
+        self._events = (self._event(cleanup), self._event(cleanup))
+        # An event is good to half a microsecond.
+        self.in_a_row = Clock(self._between_events, shortest_run_ns=1_000_000, most_calls_per_run=256)
+        self.one_by_one = Clock(self._with_waits, shortest_run_ns=100_000, most_calls_per_run=16)
+
+    def wait(self) -> None:
+        """Until everything on the stream is done.
+
+        Raises:
+            BackendError: some of it failed.
+        """
+        self.device.synchronize(self._stream)
+
+    def put(self, array: NDArray[Any], cleanup: contextlib.ExitStack) -> int:
+        """The address of a copy on the GPU."""
+        address = self.device.memory(array.nbytes, cleanup)
+        self.device.copy_in(address, np.ascontiguousarray(array), self._stream)
+        self.wait()
+        return address
+
+    def get(self, address: int, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+        """An array of the GPU's on the host."""
+        with contextlib.ExitStack() as cleanup:
+            array = self.device.pinned(shape, dtype, cleanup)
+            self.device.copy_out(array, address, self._stream)
+            self.wait()
+            found: NDArray[Any] = array.copy()
+        return found
+
+    def send(self, address: int, array: NDArray[Any]) -> None:
+        """Enqueue the copy of a page-locked array."""
+        self.device.copy_in(address, array, self._stream)
+
+    def copy_bandwidth(self) -> float:
+        """Bytes that a copy within the GPU's memory reads and writes in a second; the best of many.
+
+        Raises:
+            BackendError: the GPU has no room for two blocks of COPY_BYTES.
+        """
+        with contextlib.ExitStack() as cleanup:
+            source, to = (self.device.memory(COPY_BYTES, cleanup) for _ in range(2))
+            copy = functools.partial(self._copy_within, to, source)
+            fastest_ns = min(self._between_events(copy, COPIES) for _ in range(20))
+        return 2e9 * COPY_BYTES * COPIES / fastest_ns
+
+    def describe(self) -> dict[str, str | int]:
+        """The GPU, its driver and the versions of CUDA, for the results."""
+        version = native.probe_cuda().runtime_version
+        index = str(self.device.index)
+        return {
+            "gpu": self.device.name,
+            "compute_capability": self.device.capability,
+            "driver": _said("nvidia-smi", "-i", index, "--query-gpu=driver_version", "--format=csv,noheader"),
+            "cuda_of_driver": self.device.driver_version(),
+            "cuda_of_build": f"{version // 1000}.{version % 1000 // 10}",
+            "clocks_and_power": _said(
+                "nvidia-smi", "-i", index, "--query-gpu=clocks.sm,clocks.mem,power.limit", "--format=csv,noheader"
+            ),
+            "power_mode": _said("nvpmodel", "-q"),
+        }
+
+    def _copy_within(self, to: int, source: int) -> None:
+        rt = self.device.runtime
+        kind = rt.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+        checked("copying within the GPU", rt.cudaMemcpyAsync(to, source, COPY_BYTES, kind, self._stream))
+
+    def _event(self, cleanup: contextlib.ExitStack) -> Any:
+        rt = self.device.runtime
+        event = checked("making an event", rt.cudaEventCreateWithFlags(rt.cudaEventDefault))
+        cleanup.callback(rt.cudaEventDestroy, event)
+        return event
+
+    def _between_events(self, call: Callable[[], Any], count: int) -> int:
+        rt, (start, stop) = self.device.runtime, self._events
+        checked("marking the start", rt.cudaEventRecord(start, self._stream))
+        for _ in repeat(None, count):
+            call()
+        checked("marking the end", rt.cudaEventRecord(stop, self._stream))
+        self.wait()
+        milliseconds: float = checked("reading the events", rt.cudaEventElapsedTime(start, stop))
+        return max(round(1e6 * milliseconds), 1)
+
+    def _with_waits(self, call: Callable[[], Any], count: int) -> int:
+        clock = time.perf_counter_ns
+        start = clock()
+        for _ in repeat(None, count):
+            call()
+            self.wait()
+        return clock() - start
+
+
+class Lent:
+    """Memory of the GPU, as torch and CuPy take it without a copy."""
+
+    def __init__(self, address: int, shape: tuple[int, ...], dtype: Any) -> None:
+        self.__cuda_array_interface__ = {
+            "shape": shape,
+            "typestr": np.dtype(dtype).str,
+            "data": (address, False),
+            "version": 3,
+        }
+
+
+def _said(*command: str) -> str:
+    """The lines that a program prints, in one; "unknown" where it cannot be run."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return ", ".join(done.stdout.split("\n")).strip(", ") if done.returncode == 0 and done.stdout else "unknown"

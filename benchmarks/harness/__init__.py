@@ -1,0 +1,1 @@
+"""Timing, statistics, machine state and the JSON schema of a run."""

@@ -1,0 +1,126 @@
+"""What a benchmark ran on: the machine, the versions, the commit and the thread settings.
+
+What can be asked of the doctor is asked of the doctor's probes.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+
+from hpe_edge import __version__
+from hpe_edge.doctor.finding import guarded
+from hpe_edge.doctor.gpu import probe_gpu
+from hpe_edge.doctor.jetson import probe_jetson
+from hpe_edge.doctor.machine import Machine, ThisMachine
+from hpe_edge.doctor.nvidia import probe_cuda, probe_tensorrt
+from hpe_edge.ops.ops import isa_names
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+# The flags that decide which code paths run, here or in the libraries beside us.
+_FLAGS = (
+    "sse4_1 sse4_2 avx f16c fma avx2 avx512f avx512bw avx512vl avx512vbmi avx512_vnni avx512_bf16 avx512_fp16 avx_vnni "
+    "amx_tile amx_int8 amx_bf16 asimd asimdhp asimddp i8mm bf16 sve hypervisor"
+)
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def environment(machine: Machine | None = None) -> dict[str, Any]:
+    """Plain data for JSON; what this system does not tell is None.
+
+    Args:
+        machine: whose GPU, board and NVIDIA software are looked at; None for this one.
+    """
+    machine = machine or ThisMachine()
+    cpuinfo = _cpuinfo()
+    gpu, cuda, tensorrt = (guarded(probe, machine).facts for probe in (probe_gpu, probe_cuda, probe_tensorrt))
+    flags = set((cpuinfo.get("flags") or cpuinfo.get("Features") or "").split())
+    return {
+        "hardware": {
+            "cpu": cpuinfo.get("model name") or _device_tree_model() or platform.processor() or platform.machine(),
+            "machine": platform.machine(),
+            "cores": os.cpu_count(),
+            "cores_usable": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "flags": [flag for flag in _FLAGS.split() if flag in flags],
+            "hpe_edge_isa_names": isa_names(),
+            "memory_bytes": _memory_bytes(),
+            "gpus": gpu.get("devices", []),
+            "board": _board(machine),
+        },
+        "software": {
+            "os": platform.platform(),
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "opencv": cv2.__version__,
+            "opencv_cpu_features": cv2.getCPUFeaturesLine(),
+            "onnxruntime": onnxruntime.__version__,
+            "onnxruntime_providers": onnxruntime.get_available_providers(),
+            "openvino": machine.packages().get("openvino"),
+            "tensorrt": tensorrt.get("version") or tensorrt.get("debian") or None,
+            "cuda_toolkit": cuda.get("nvcc") or None,
+            "driver": gpu.get("driver") or None,
+            "driver_cuda": gpu.get("cuda") or None,
+            "hpe_edge": __version__,
+        },
+        "git": _git(),
+        "threads": {
+            "opencv": cv2.getNumThreads(),
+            "onnxruntime": 1,
+            "numpy": {name: os.environ.get(name) for name in _THREAD_VARIABLES},
+        },
+    }
+
+
+def _board(machine: Machine) -> dict[str, Any] | None:
+    """A Jetson's model, JetPack, Jetson Linux and power mode."""
+    jetson = guarded(probe_jetson, machine)
+    return {name: value or None for name, value in jetson.facts.items()} if jetson.found else None
+
+
+def _cpuinfo() -> dict[str, str]:
+    """The first processor's entry."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _device_tree_model() -> str | None:
+    # ARM processors have no name in cpuinfo; boards such as the Jetsons say theirs here.
+    try:
+        return Path("/proc/device-tree/model").read_text().rstrip("\0\n") or None
+    except OSError:
+        return None
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _git() -> dict[str, Any]:
+    """The checkout's commit, and whether it was changed since; None outside a checkout."""
+    commit, status = _git_answer("rev-parse", "HEAD"), _git_answer("status", "--porcelain")
+    return {"commit": commit, "dirty": None if status is None else bool(status)}
+
+
+def _git_answer(*arguments: str) -> str | None:
+    if not (_ROOT / ".git").exists():
+        return None  # installed: a repository further up would be someone else's
+    try:
+        done = subprocess.run(["git", "-C", str(_ROOT), *arguments], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,1 @@
+"""Frames, faces and models that suites run on."""

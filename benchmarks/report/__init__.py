@@ -1,0 +1,1 @@
+"""Tables, charts, comparison and pages from JSON runs."""

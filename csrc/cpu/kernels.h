@@ -1,0 +1,110 @@
+// The inner loops, once per instruction set: row_kernels.cpp and decode_kernels.cpp are compiled several times, each
+// into its own namespace, and reached only through these tables.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "common/half.h"
+#include "crop/frame.h"
+#include "crop/homography.h"
+
+namespace hpe {
+
+constexpr int kLanes = 16;
+
+// An interleaved row is followed by this many readable pixels, a planar one by as many values.
+constexpr int kRowSlack = 64;
+
+// Values from one plane of a planar row to the next: whole cache lines.
+HPE_HD int planar_stride(int pixels, int taps) {
+    return (pixels + taps + kRowSlack) / kLanes * kLanes;
+}
+
+// How one output row is sampled: output column i is the sum over k < taps of
+// weight[k * padded_size + i] * pixel[first[i] + k].
+struct ColumnTaps {
+    const int* first;     // [padded_size], never falls
+    const float* weight;  // [taps, padded_size], entries past `size` are 0
+    int taps;
+    int size;
+    int padded_size;  // size rounded up to kLanes
+    int pixels;       // of the row
+    float* planar;    // room for three planes `planar_stride` apart, when the taps are narrow; else null
+};
+
+// The planes of one output row, in the order of the row's own channels, with their normalisation.
+template <typename T>
+struct PlaneRow {
+    T* out[3];
+    float gain[3];
+    float bias[3];
+};
+
+// kLanes sample points whose four pixels all lie inside a frame of interleaved bytes.
+struct SamplePoints {
+    const uint8_t* upper_left[kLanes];
+    ptrdiff_t row_stride_bytes;
+    float tx[kLanes];  // towards the right pixel, 0 .. 1
+    float ty[kLanes];  // towards the lower pixel
+};
+
+// Running sums of kLanes pixels, one array per channel of the frame.
+struct SampleSums {
+    float v[3][kLanes];
+};
+
+struct RowKernels {
+    // out[i] = sum over k of weight[k] * rows[k][i] - offset[i % 3], for i < count. count is a multiple of 3, or the
+    // three offsets are equal.
+    void (*weigh_bytes)(const uint8_t* const* rows, const float* weight, int taps, const float* offset, int count,
+                        float* out);
+    void (*weigh_floats)(const float* const* rows, const float* weight, int taps, const float* offset, int count,
+                         float* out);
+    // Resamples an interleaved row along x, normalises it and splits it into planes.
+    void (*resample_float)(const float* row, const ColumnTaps& taps, const PlaneRow<float>& planes);
+    void (*resample_half)(const float* row, const ColumnTaps& taps, const PlaneRow<Half>& planes);
+    void (*resample_byte)(const float* row, const ColumnTaps& taps, const PlaneRow<uint8_t>& planes);
+    // Places the samples of kLanes output pixels from (u, v) on along a row; false when one of them is not inside.
+    bool (*place_points)(const Frame& frame, const Homography& homography, double u, double v, SamplePoints& points);
+    // sums += weight * the bilinear samples.
+    void (*add_samples)(const SamplePoints& points, float weight, SampleSums& sums);
+    // Taps are narrow when every aligned run of `narrow_run` outputs reads within `narrow_span` pixels; such a run is
+    // looked up in registers. 0: this instruction set has no such path.
+    int narrow_run;
+    int narrow_span;
+};
+
+// The distribution of one head of one face; NaN throughout when a logit is NaN.
+struct Moments {
+    float mean;      // in bins, 0 .. count - 1
+    float variance;  // in bins squared
+    float cosine;    // mean cosine and sine of the bins' angles; 0 without tables
+    float sine;
+};
+
+struct DecodeKernels {
+    // Softmax moments of `logits` [count]. `cosines` and `sines` [count] may be null; `scratch` holds `count` floats
+    // rounded up to kLanes.
+    Moments (*softmax_moments)(const float* logits, int count, const float* cosines, const float* sines,
+                               float* scratch);
+};
+
+namespace avx512 {
+extern const RowKernels row_kernels;
+extern const DecodeKernels decode_kernels;
+}  // namespace avx512
+namespace avx2 {
+extern const RowKernels row_kernels;
+extern const DecodeKernels decode_kernels;
+}  // namespace avx2
+namespace neon {
+extern const RowKernels row_kernels;
+extern const DecodeKernels decode_kernels;
+}  // namespace neon
+namespace baseline {
+extern const RowKernels row_kernels;
+extern const DecodeKernels decode_kernels;
+}  // namespace baseline
+
+}  // namespace hpe

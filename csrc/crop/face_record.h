@@ -1,0 +1,49 @@
+// What a launch is told of each face, as it lies in memory: written by Python, read by the kernels. Every face carries
+// its frame, so that the faces of many cameras, of any sizes and formats, are one launch, and a captured launch takes
+// other frames and boxes without a new capture.
+#pragma once
+
+#include <cstdint>
+
+#include "crop/crop_normalize.h"
+#include "crop/homography.h"
+
+namespace hpe {
+
+struct FrameRecord {
+    uint64_t data;    // addresses that the device can read
+    uint64_t chroma;  // 0 but for NV12
+    int64_t row_stride_bytes;
+    int64_t chroma_row_stride_bytes;
+    int32_t width;
+    int32_t height;
+    int32_t format;       // a PixelFormat
+    int32_t swap_colors;  // 1: the network's channel order is not the frame's
+};
+
+struct BoxFace {
+    FrameRecord frame;
+    Box box;
+};
+
+struct WarpFace {
+    FrameRecord frame;
+    Homography homography;
+};
+
+HPE_HD Frame frame_of(const FrameRecord& r) {
+    return {reinterpret_cast<const uint8_t*>(r.data),
+            reinterpret_cast<const uint8_t*>(r.chroma),
+            static_cast<ptrdiff_t>(r.row_stride_bytes),
+            static_cast<ptrdiff_t>(r.chroma_row_stride_bytes),
+            r.width,
+            r.height,
+            static_cast<PixelFormat>(r.format)};
+}
+
+// The fill colour in the frame's channel order; that of `crop` is in the network's.
+HPE_HD Bgr fill_of(const CropRule& crop, bool swap_colors) {
+    return swap_colors ? Bgr{crop.fill[2], crop.fill[1], crop.fill[0]} : Bgr{crop.fill[0], crop.fill[1], crop.fill[2]};
+}
+
+}  // namespace hpe

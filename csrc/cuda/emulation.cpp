@@ -1,0 +1,19 @@
+// The launches on the CPU: for tests on machines without a GPU, not for speed.
+#include "cuda/kernel_bodies.h"
+#include "cuda/launch.h"
+
+namespace hpe {
+
+void emulate_crop(const CropPlan& plan, const BoxFace* faces, int count, void* out, bool backwards) {
+    run_crop(plan, faces, count, out, Emulate{backwards});
+}
+
+void emulate_warp(const CropPlan& plan, const WarpFace* faces, int count, void* out, bool backwards) {
+    run_warp(plan, faces, count, out, Emulate{backwards});
+}
+
+void emulate_decode(const DecodePlan& plan, const HeadView heads[3], int count, const PoseArrays& out, bool backwards) {
+    run_decode(plan, heads, count, out, Emulate{backwards});
+}
+
+}  // namespace hpe

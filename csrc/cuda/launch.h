@@ -1,0 +1,48 @@
+// How the work of a CUDA launch is written down, so that a GPU and, in tests, the CPU run the very same code.
+//
+// A body is a copyable struct:
+//   static constexpr int kThreads;                                      // of a block
+//   struct Shared;                                                      // what the threads of a block share
+//   int blocks() const;
+//   void phase(int phase, int block, int thread, Shared& shared) const; // what one thread does
+//   int phases(const Shared& shared) const;                             // phase 0 may write what this reads
+// Between two phases all threads of a block wait for one another; within a phase none reads what another one writes.
+#pragma once
+
+#include <memory>
+
+#include "common/hd.h"
+
+namespace hpe {
+
+#if defined(__CUDACC__)
+template <typename Body>
+__global__ void __launch_bounds__(Body::kThreads) run_body(const Body body) {
+    __shared__ typename Body::Shared shared;
+    int phase = 0;
+    do {
+        body.phase(phase, static_cast<int>(blockIdx.x), static_cast<int>(threadIdx.x), shared);
+        __syncthreads();
+    } while (++phase < body.phases(shared));
+}
+#endif
+
+// Runs a body on the CPU, thread after thread. `backwards` starts each phase at the last thread: what a body computes
+// must not depend on it.
+struct Emulate {
+    bool backwards = false;
+
+    template <typename Body>
+    void operator()(const Body& body) const {
+        const auto shared = std::make_unique<typename Body::Shared>();
+        for (int block = 0; block < body.blocks(); ++block) {
+            int phase = 0;
+            do {
+                for (int i = 0; i < Body::kThreads; ++i)
+                    body.phase(phase, block, backwards ? Body::kThreads - 1 - i : i, *shared);
+            } while (++phase < body.phases(*shared));
+        }
+    }
+};
+
+}  // namespace hpe

@@ -1,0 +1,1 @@
+"""Reading trained weights safely and recognising their architecture."""

@@ -1,0 +1,142 @@
+"""Reading Keras weights (``.h5``, ``.hdf5``): arrays by position, with no Keras and nothing of the file's run.
+
+Both of Keras' HDF5 layouts hold a list ``layer_names`` and, for each layer, a list ``weight_names``: at the root of the
+file where the weights alone were saved, in the group ``model_weights`` where the whole model was. Names differ from one
+run of the training to the next (``conv2d_7``), so that the order is what identifies a weight. The description of the
+model that a whole one carries can hold code; it is not looked at.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from export.checkpoints.hdf5_heaps import heaps_are_sound
+from export.cli.packages import need
+from hpe_edge.errors import ModelError
+
+_MARK = b"\x89HDF"
+_LAYERS = "layer_names"
+_WEIGHTS = "weight_names"
+_WHOLE = "model_weights"
+_LOOSE = "top_level_model_weights"  # a group of weights that belong to no layer, which is in no list
+_KERAS_3 = ("layers", "_layer_checkpoint_dependencies")
+_SHOWN = 5
+
+
+class _Damaged(Exception):
+    """The file is no sound HDF5 file, or none that Keras writes."""
+
+
+def is_hdf5(data: bytes) -> bool:
+    """Is this an HDF5 file, or what is left of one?"""
+    return data.startswith(_MARK)
+
+
+def read_keras(path: Path, data: bytes) -> tuple[dict[str, Tensor], list[str]]:
+    """The weights as ``layer name/weight name`` -> tensor, in the file's order and Keras' axis order, and notes.
+
+    Raises:
+        ModelError: truncated, damaged, without Keras' lists, or weights that are no floating point numbers.
+        BackendError: h5py is missing.
+    """
+    h5py = _h5py()
+    try:
+        if not heaps_are_sound(data):
+            raise _Damaged("the table of names is broken")
+        with h5py.File(io.BytesIO(data), "r") as file:
+            group = _weights_group(path, file)
+            return _read_group(path, group), [_note(group)]
+    except (ModelError, MemoryError):
+        raise
+    except Exception as error:  # h5py's errors share no base class, and damage reaches many of them
+        why = f" ({error})" if isinstance(error, _Damaged) else ""
+        raise ModelError(f"{path} cannot be read as a Keras file{why}; it may be truncated: fetch it again") from None
+
+
+def _h5py() -> Any:
+    return need("h5py", "reading a Keras file")
+
+
+def _weights_group(path: Path, file: Any) -> Any:
+    for group in (file, _child(file, _WHOLE) if _WHOLE in file else file):
+        if _LAYERS in group.attrs or f"{_LAYERS}0" in group.attrs:
+            return group
+    if any(name in file for name in _KERAS_3):
+        raise ModelError(
+            f"{path} is in the layout of Keras 3's .weights.h5, whose layers have no order; save it anew with "
+            "model.save('model.h5')"
+        )
+    names = list(file)
+    shown = ", ".join(names[:_SHOWN]) + ", ..." * (len(names) > _SHOWN) or "nothing"
+    raise ModelError(f"{path} is an HDF5 file without Keras' list of layers (it holds {shown}); name Keras weights")
+
+
+def _note(group: Any) -> str:
+    version, backend = (
+        _texts(group, name)[0] if name in group.attrs else "unknown" for name in ("keras_version", "backend")
+    )
+    return f"Keras weights by position, in the file's order of layers (keras_version {version}, backend {backend})"
+
+
+def _read_group(path: Path, group: Any) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = {}
+    for layer in [*_names(group, _LAYERS), *[_LOOSE] * (_LOOSE in group)]:
+        holder = _child(group, layer)
+        for weight in _names(holder, _WEIGHTS):
+            key = f"{layer}/{weight}"
+            if key in state:
+                raise _Damaged(f"{key} is listed twice")
+            state[key] = _tensor(path, key, _child(holder, weight))
+    if not state:
+        raise ModelError(f"{path} holds no weights; name the file that has them")
+    return state
+
+
+def _names(group: Any, attribute: str) -> list[str]:
+    """A list of names; Keras cuts one that is longer than an HDF5 attribute can be into numbered ones."""
+    if attribute in group.attrs:
+        return _texts(group, attribute)
+    names: list[str] = []
+    part = 0
+    while f"{attribute}{part}" in group.attrs:
+        names += _texts(group, f"{attribute}{part}")
+        part += 1
+    if part == 0:
+        raise _Damaged(f"{group.name} has no {attribute}")
+    return names
+
+
+def _texts(group: Any, attribute: str) -> list[str]:
+    stored = group.attrs.get_id(attribute)
+    if 0 in stored.shape:  # Keras stores no names as no numbers
+        return []
+    if _h5py().check_string_dtype(stored.dtype) is None:  # the library crashes on some damaged types
+        raise _Damaged(f"{attribute} of {group.name} is no text")
+    values = np.ravel(group.attrs[attribute])
+    return [value.decode() if isinstance(value, bytes) else value for value in values]
+
+
+def _child(group: Any, place: str) -> Any:
+    """Follow a path; a soft or external link, which Keras never writes, could lead into other files."""
+    for part in place.split("/"):
+        if not isinstance(group.get(part, getlink=True), _h5py().HardLink):
+            raise _Damaged(f"{place} is missing, or a link")
+        group = group[part]
+    return group
+
+
+def _tensor(path: Path, key: str, dataset: Any) -> Tensor:
+    if dataset.dtype.kind != "f" or dataset.dtype.itemsize > 8:
+        raise ModelError(f"{path}: {key} is {dataset.dtype}, not floating point; save the float32 weights")
+    if dataset.external or dataset.is_virtual:
+        raise _Damaged(f"{key} stands in another file")
+    # What was never written reads as zeros, and a few bytes can claim any size.
+    if dataset.nbytes > dataset.id.get_storage_size():
+        raise _Damaged(f"{key} is incomplete, or compressed, which Keras never does")
+    return torch.from_numpy(dataset[...].astype(dataset.dtype.newbyteorder("=")))

@@ -1,0 +1,138 @@
+"""Reading a checkpoint: the weights and nothing else. Nothing in the file is executed unless it is trusted."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from export.checkpoints.contained import contained
+from export.checkpoints.file_type import refuse_foreign
+from export.checkpoints.keras import is_hdf5, read_keras
+from export.checkpoints.memory import in_memory
+from export.checkpoints.safetensors_file import is_safetensors, read_safetensors
+from export.checkpoints.state_dict import find_state
+from export.checkpoints.unpickle import unpickle
+from hpe_edge.errors import ModelError, ModelNotFoundError
+
+_STARTS = (b"PK\x03\x04", b"\x80", b"\x89HDF\r\n\x1a\n")  # zip and pickle, as PyTorch writes them; HDF5
+_SHORTEST = 16
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The weights of a file.
+
+    Attributes:
+        path: the file.
+        sha256: of its bytes, in hexadecimal.
+        state: key -> tensor; all are float32 but BatchNorm's step counters.
+        notes: what was done to get there, for people.
+        layout: how ``state`` is to be understood. ``"torch"``: a state dict, identified by its keys. ``"keras"``:
+            weights by position; the order is the file's, the keys are ``layer name/weight name``, and the tensors have
+            Keras' own axis order.
+    """
+
+    path: Path
+    sha256: str
+    state: dict[str, Tensor]
+    notes: tuple[str, ...]
+    layout: Literal["torch", "keras"] = "torch"
+
+
+def load_checkpoint(path: Path, *, trust: bool = False) -> Checkpoint:
+    """Read PyTorch, safetensors or Keras weights; the content says which, the file's name does not matter.
+
+    Args:
+        path: ``.pth``, ``.pt``, ``.pkl``, ``.ckpt``, ``.chkpt``, ``.tar``, ``.safetensors``, ``.h5`` or ``.hdf5``.
+        trust: read a file that holds code or whole objects by running that code. The safe way is tried first, and the
+            notes say which it was; before anything is run, standard output says so.
+
+    Raises:
+        ModelNotFoundError: there is no such file.
+        ModelError: no regular file, empty, truncated, damaged, of another kind, too large, holding code or whole
+            objects in place of tensors, or weights that are not finite; the message says which, and what to do.
+        BackendError: the package that reads this kind of file is missing.
+        OutputError: code would be run, and standard output cannot be written to.
+    """
+    with in_memory(path):
+        return _load(path, trust)
+
+
+def _load(path: Path, trust: bool) -> Checkpoint:
+    data = _read(path)
+    layout: Literal["torch", "keras"] = "torch"
+    notes: list[str] = []
+    if is_safetensors(data):
+        state = read_safetensors(path, data)
+    elif is_hdf5(data):
+        state, notes = read_keras(path, data)
+        layout = "keras"
+    else:
+        refuse_foreign(path, data)
+        with contained(path) if trust else nullcontext():  # objects that code made can run more of it when looked at
+            plain, notes = unpickle(path, data, trust)
+            state, places = find_state(path, plain)
+        notes += places
+    return Checkpoint(
+        path=path,
+        sha256=hashlib.sha256(data).hexdigest(),
+        state=_check_tensors(path, state, notes),
+        notes=tuple(notes),
+        layout=layout,
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        kind = path.stat().st_mode
+        data = path.read_bytes() if stat.S_ISREG(kind) else b""  # a device or pipe may never end
+    except (FileNotFoundError, NotADirectoryError):
+        raise ModelNotFoundError(f"there is no checkpoint {path}; check the name, or download the file first") from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}; check its name and permissions") from None
+    if stat.S_ISDIR(kind):
+        raise ModelError(f"{path} is a folder; name the checkpoint file in it")
+    if not stat.S_ISREG(kind):
+        raise ModelError(f"{path} is no regular file but a device or pipe; name the checkpoint file")
+    if not data:
+        raise ModelError(f"{path} is empty; the download or the copy did not finish: fetch it again")
+    if len(data) < _SHORTEST and any(start.startswith(data[: len(start)]) for start in _STARTS):
+        raise ModelError(f"{path} is truncated: it has only {len(data)} bytes; fetch it again")
+    return data
+
+
+def _check_tensors(path: Path, state: dict[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
+    checked = {}
+    converted = set()
+    for key, tensor in state.items():
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
+            raise ModelError(f"{path}: {key} is not a plain dense tensor; save the float32 weights")
+        if key.endswith("num_batches_tracked"):  # a counter that inference does not read
+            checked[key] = tensor
+            continue
+        if not tensor.is_floating_point():
+            raise ModelError(f"{path}: {key} is {_name(tensor)}, not floating point; save the float32 weights")
+        if tensor.dtype != torch.float32:
+            converted.add(_name(tensor))
+            tensor = tensor.to(torch.float32)
+        if not torch.isfinite(tensor).all():
+            bad = int((~torch.isfinite(tensor)).sum())
+            raise ModelError(
+                f"{path}: {bad} of {tensor.numel()} values of {key} are NaN or infinite; the training diverged or the "
+                "file is damaged: use another checkpoint"
+            )
+        checked[key] = tensor
+    if converted:
+        notes.append(f"weights stored as {', '.join(sorted(converted))} are converted to float32")
+    return checked
+
+
+def _name(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

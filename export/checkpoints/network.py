@@ -1,0 +1,175 @@
+"""From checkpoints to what is exported: one checkpoint's network, or the average of several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from onnx import ModelProto
+from torch import Tensor, nn
+
+from export import zoo
+from export.checkpoints.load import Checkpoint, load_checkpoint
+from export.cli.report import say
+from export.gate.crops import Faces
+from export.gate.gate import poses_of
+from export.graph import trace as graph
+from export.zoo.ensemble import average, check_members
+from export.zoo.family import Family
+from hpe_edge.errors import ModelError
+from hpe_edge.poses import Poses
+from hpe_edge.spec import ModelSpec, Origin
+
+_BATCH = 8  # faces that PyTorch takes at once
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network with its weights. Implements :class:`export.steps.to_onnx.Exportable`.
+
+    Attributes:
+        net: as published; what the gate compares with.
+        export_form: the same with fewer nodes.
+        spec: what it will be run with; the tools and the gate's result are still to come.
+        crop_note: how well the crop is known, for people.
+    """
+
+    net: nn.Module
+    export_form: nn.Module
+    spec: ModelSpec
+    crop_note: str
+
+    compared: ClassVar[str] = "onnx with pytorch"
+
+    def to_onnx(self, batch: int | None) -> ModelProto:
+        """The graph as torch exports it."""
+        return graph.trace(self.export_form, self.spec.input, self.spec.outputs, batch)
+
+    def reference(self, faces: Faces) -> Poses:
+        """What the torch module says of the faces."""
+        return poses_of(self.run, self.spec, faces.crops, _BATCH)
+
+    def run(self, crops: NDArray[Any]) -> list[NDArray[np.float32]]:
+        """What the torch module gives for crops, one array per name of the spec's outputs."""
+        with torch.inference_mode():
+            said = self.net(torch.from_numpy(crops.astype(np.float32, copy=False)))
+        return [output.numpy() for output in (said if isinstance(said, tuple) else (said,))]
+
+
+@dataclass(frozen=True)
+class _Member:
+    family: Family
+    net: nn.Module
+    origin: Origin
+
+
+def load_network(paths: Sequence[Path], archs: Sequence[str], *, trust: bool) -> Network:
+    """Read the checkpoints and say what was found; several become an ensemble with equal weights.
+
+    Args:
+        paths: the checkpoints, at least one.
+        archs: the family's name for each, one name for all, or none: each is recognised.
+        trust: run the code that a checkpoint may hold.
+
+    Raises:
+        HpeEdgeError: whatever is wrong with a checkpoint, or with the members as an ensemble.
+    """
+    asked: list[str | None] = [*archs] if len(archs) == len(paths) else [archs[0] if archs else None] * len(paths)
+    members = [_load(path, arch, trust) for path, arch in zip(paths, asked, strict=True)]
+    return _single(members[0]) if len(members) == 1 else _ensemble(members)
+
+
+def _load(path: Path, asked: str | None, trust: bool) -> _Member:
+    checkpoint = load_checkpoint(path, trust=trust)
+    if checkpoint.layout == "torch":
+        prefix, state = zoo.strip_prefix(checkpoint.state)
+        if prefix:
+            note = f"the prefix {prefix!r} is taken off every key"
+            checkpoint = replace(checkpoint, state=state, notes=(*checkpoint.notes, note))
+    say("checkpoint", f"{checkpoint.path}, sha256 {checkpoint.sha256[:12]}...", *checkpoint.notes)
+    family, weights, why = _find_family(checkpoint, asked)
+    say(
+        "family",
+        f"{family.name} ({why})",
+        family.title,
+        family.source,
+        f"reported: {family.published}",
+        *(f"left out: {drop.why}" for drop in family.dropped(weights)),
+        *(f"left out: {what}" for what in family.unexported),
+    )
+    return _Member(family, family.load(weights), Origin(checkpoint=checkpoint.path.name, sha256=checkpoint.sha256))
+
+
+def _find_family(checkpoint: Checkpoint, asked: str | None) -> tuple[Family, Mapping[str, Tensor], str]:
+    """The family, the weights under its keys, and how it was found."""
+    if checkpoint.layout == "keras":
+        family = zoo.get(asked) if asked else zoo.keras_family()
+        if family.from_keras is None:
+            raise ModelError(
+                f"{checkpoint.path} holds Keras weights, and {family.name}'s are PyTorch's; leave --arch out, or name "
+                "the PyTorch checkpoint"
+            )
+        return family, family.from_keras(checkpoint.state), "Keras weights, by their place in the file"
+    if asked:
+        family = zoo.get(asked)
+        _check_fit(checkpoint, family)
+        return family, checkpoint.state, "as asked for"
+    try:
+        family = zoo.recognise(checkpoint.state)
+    except ModelError as error:
+        raise ModelError(f"{checkpoint.path}: {error}") from None
+    return family, checkpoint.state, f"recognised: all {len(checkpoint.state)} keys and shapes are its own"
+
+
+def _check_fit(checkpoint: Checkpoint, family: Family) -> None:
+    """Say what the weights are, where they are not what was asked for."""
+    difference = family.difference(checkpoint.state)
+    if difference.count:
+        fitting = ", ".join(other.name for other in zoo.fitting(checkpoint.state))
+        what = f"they fit {fitting}" if fitting else "they fit no other family either; --list shows the known ones"
+        raise ModelError(f"{checkpoint.path}: the weights are not {family.name}'s ({difference}); {what}")
+
+
+def _single(member: _Member) -> Network:
+    family = member.family
+    return Network(member.net, family.export_form(member.net).eval(), family.spec(member.origin), family.crop_note)
+
+
+def _ensemble(members: list[_Member]) -> Network:
+    families = [member.family for member in members]
+    check_members(families)
+    first = families[0]
+    others = {family.name for family in families if family.crop != first.crop}
+    crop_note = first.crop_note
+    if others:
+        crop_note = f"{first.name}'s, as it was named first; {', '.join(sorted(others))} would be cut otherwise"
+    hashes = [member.origin.sha256 for member in members]
+    unread = sorted({name for family in families for name in family.outputs[1:]})
+    say(
+        "ensemble",
+        f"{len(members)} networks; what they say is averaged with equal weights",
+        *(
+            ["the same checkpoint is there more than once, and weighs as much more"]
+            if len(set(hashes)) < len(hashes)
+            else []
+        ),
+        *(f"left out: the output {name}, which is not averaged" for name in unread),
+    )
+    origin = Origin(
+        checkpoint=" + ".join(member.origin.checkpoint for member in members),
+        sha256=" + ".join(hashes),
+    )
+    spec = replace(
+        first.spec(origin), architecture=" + ".join(family.name for family in families), outputs=first.outputs[:1]
+    )
+    return Network(
+        net=average(families, [member.net for member in members]),
+        export_form=average(families, [member.family.export_form(member.net) for member in members]),
+        spec=spec,
+        crop_note=crop_note,
+    )

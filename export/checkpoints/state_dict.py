@@ -1,0 +1,128 @@
+"""Finding the weights among what a training script saved with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from export.checkpoints.unpickle import SAVE
+from hpe_edge.errors import ModelError
+
+# Keys under which training scripts put the weights, beside epochs and optimizer state; the first that is there is
+# taken. Averages over the training steps (EMA) come last: what the published test code of this field loads are the
+# weights themselves.
+_WRAPPERS = (
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "network",
+    "weights",
+    "fpn_model",
+    "best_states",
+    "state_dict_ema",
+    "ema_state_dict",
+    "model_ema",
+    "ema_model",
+    "ema",
+)
+_DEEPEST = 3  # a damaged or hostile file can hold a dictionary in itself
+_SHOWN_KEYS = 5
+
+
+@dataclass(frozen=True)
+class _Found:
+    state: dict[str, Tensor]
+    place: str = ""  # the keys that lead to it; none: it is the outermost dictionary
+    others: tuple[str, ...] = ()  # places of further ones
+    ignored: tuple[str, ...] = ()  # keys that stand among the weights and are none
+
+
+def find_state(path: Path, plain: Any) -> tuple[dict[str, Tensor], list[str]]:
+    """The state dict within what the file holds, and under which keys it stood.
+
+    Raises:
+        ModelError: there is none.
+    """
+    found = _search(path, plain, _DEEPEST)
+    if found is None:
+        raise ModelError(f"{path} holds no state dict but {_describe_with_wrapper(plain)}; {SAVE}")
+    notes = [f"the weights stand under {found.place}"] if found.place else []
+    if found.others:
+        places = ", ".join(place or "no key" for place in found.others)
+        notes.append(
+            f"there are others under {places}, which were not taken; to export those, save them in a file of their own"
+        )
+    if found.ignored:
+        notes.append(f"what stands among the weights under {_shortened(found.ignored)} is no tensor and was ignored")
+    return found.state, notes
+
+
+def _search(path: Path, value: Any, depth: int) -> _Found | None:
+    if isinstance(value, nn.Module):
+        state = _state_of(path, value)
+        return _Found(state) if state else None
+    if not isinstance(value, Mapping) or not value:
+        return None
+    flat = _flat(value)
+    if flat is not None and not flat.ignored:
+        return flat
+    wrapped = [_search_under(path, value, key, depth - 1) for key in _WRAPPERS if depth > 0]
+    found = [each for each in (*wrapped, flat) if each is not None]
+    if not found:
+        return None
+    first, *rest = found
+    return replace(first, others=(*first.others, *(each.place for each in rest)))
+
+
+def _search_under(path: Path, value: Mapping[Any, Any], key: str, depth: int) -> _Found | None:
+    hit = _search(path, value.get(key), depth)
+    if hit is None:
+        return None
+    return replace(hit, place=_join(key, hit.place), others=tuple(_join(key, other) for other in hit.others))
+
+
+def _flat(value: Mapping[Any, Any]) -> _Found | None:
+    """A state dict, among whose weights an epoch or a loss may stand: most entries are tensors of layers."""
+    state = {key: item.detach() for key, item in value.items() if isinstance(key, str) and isinstance(item, Tensor)}
+    ignored = tuple(str(key) for key in value if key not in state)
+    of_layers = sum("." in key for key in state)
+    return _Found(state, ignored=ignored) if not ignored or of_layers > len(value) / 2 else None
+
+
+def _state_of(path: Path, module: nn.Module) -> dict[str, Tensor]:
+    """The weights of a whole model, which only a trusted file gives: its class may be of other code's making."""
+    try:
+        state = module.state_dict()
+    except Exception as error:
+        raise ModelError(
+            f"{path} holds a whole model whose weights cannot be taken ({type(error).__name__}); {SAVE}"
+        ) from None
+    return {key: tensor.detach() for key, tensor in state.items() if isinstance(tensor, Tensor)}
+
+
+def _join(key: str, place: str) -> str:
+    return f"{key!r} -> {place}" if place else repr(key)
+
+
+def _describe_with_wrapper(value: Any) -> str:
+    wrapper = next((key for key in _WRAPPERS if key in value), None) if isinstance(value, Mapping) else None
+    return _describe(value) + (f", with {_describe(value[wrapper])} under {wrapper!r}" if wrapper else "")
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, Mapping):
+        keys = [str(key) for key in value]
+        return f"a dictionary with the keys {_shortened(keys)}" if keys else "an empty dictionary"
+    if isinstance(value, nn.Module):
+        return f"a whole model without weights ({type(value).__name__})"
+    return f"one {type(value).__name__}"
+
+
+def _shortened(keys: Sequence[str]) -> str:
+    return ", ".join(keys[:_SHOWN_KEYS]) + ", ..." * (len(keys) > _SHOWN_KEYS)

@@ -1,0 +1,133 @@
+"""Unpickling a PyTorch file: tensors only, or, in a file that its user trusts, whatever the code in it makes."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from export.checkpoints.placeholders import PLACEHOLDERS
+from export.cli.report import say
+from hpe_edge.errors import ModelError
+
+SAVE = "save the weights alone where its code is at hand: torch.save(model.state_dict(), 'weights.pth')"
+
+_TRUST = "or, only if it comes from someone you trust, add --trust, which runs the code in it"
+_ZIP = b"PK\x03\x04"
+_PICKLE = b"\x80"
+_TORCH_PICKLE = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number with which torch.save began before 1.6
+_SHOWN_ENTRIES = 3
+
+
+class _Refused(ModelError):
+    """The file may be sound, but only running code would tell."""
+
+
+def unpickle(path: Path, data: bytes, trust: bool) -> tuple[Any, list[str]]:
+    """What the file holds, and notes for people.
+
+    With ``trust``, a file that the safe reader refuses is read by running the code in it. Standard output says so
+    before, for whatever that code does, and whether or not the file is of use then.
+
+    Raises:
+        ModelError: truncated, damaged, of another kind, or refused.
+        OutputError: code would be run, and standard output cannot be written to.
+    """
+    try:
+        plain = _safely(path, data)
+    except _Refused:
+        if not trust:
+            raise
+        say("trusted", f"--trust: the code in {path} is now run")
+        return _trusting(path, data), ["--trust: the file was refused at first, and the code in it was run"]
+    return plain, ["--trust was not needed: nothing in the file was run"] * trust
+
+
+def _safely(path: Path, data: bytes) -> Any:
+    if _is_bare_pickle(data):
+        raise _Refused(
+            f"{path} was refused, and nothing in it was run: it is a pickle, which can hold code, and not one that "
+            f"PyTorch writes; {SAVE}; {_TRUST}"
+        )
+    try:
+        fault = _archive_fault(data) if data.startswith(_ZIP) else None
+        if fault is None:
+            with warnings.catch_warnings(), torch.serialization.safe_globals(PLACEHOLDERS):
+                warnings.simplefilter("ignore")  # about the file's form, which the errors below say better
+                return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+    except MemoryError:
+        raise
+    except Exception as error:  # torch.load's errors share no base class, and hostile files reach many of them
+        raise _explained(path, data, error) from None
+    raise ModelError(f"{path} {fault}")
+
+
+def _trusting(path: Path, data: bytes) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if _is_bare_pickle(data):
+                return pickle.loads(data)
+            return torch.load(io.BytesIO(data), weights_only=False, map_location="cpu")
+    except MemoryError:
+        raise
+    except (ImportError, AttributeError) as error:
+        raise ModelError(
+            f"{path} needs code that is not here ({_first_line(error)}); name the folder of that code in PYTHONPATH, "
+            f"or {SAVE}"
+        ) from None
+    except Exception as error:  # the file's own code can raise anything
+        raise ModelError(
+            f"{path} cannot be read, not even by running the code in it ({type(error).__name__}: "
+            f"{_first_line(error)}); fetch it again, or {SAVE}"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _is_bare_pickle(data: bytes) -> bool:
+    return data.startswith(_PICKLE) and not data.startswith(_TORCH_PICKLE)
+
+
+def _archive_fault(data: bytes) -> str | None:
+    """What is wrong with a zip archive where torch.load would say less, or nothing."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = archive.namelist()
+        if not any(name.endswith("/data.pkl") for name in names):
+            if "model.weights.h5" in names:
+                return "is a .keras archive, whose layers have no order; save it anew with model.save('model.h5')"
+            shown = ", ".join(names[:_SHOWN_ENTRIES]) + ", ..." * (len(names) > _SHOWN_ENTRIES)
+            return f"is a zip archive of {shown or 'nothing'}; unpack it and name the weights in it"
+        # torch.load looks at no checksum; torch.save writes zeros where torch.serialization.set_crc32_options(False)
+        # was called.
+        damaged = archive.testzip() if any(entry.CRC for entry in archive.infolist()) else None
+        return None if damaged is None else f"is damaged: the checksum of {damaged} in it is wrong; fetch it again"
+
+
+def _explained(path: Path, data: bytes, error: Exception) -> ModelError:
+    """What torch.load's error means, and what to do; its own advice, to load without checks, is not repeated."""
+    message = str(error)
+    if "TorchScript" in message:
+        return _Refused(f"{path} is a TorchScript archive, which holds code; {SAVE}; {_TRUST}")
+    if not isinstance(error, pickle.UnpicklingError) or not data.startswith((_ZIP, _TORCH_PICKLE)):
+        return ModelError(
+            f"{path} cannot be read as a PyTorch checkpoint; it may be truncated or of another kind: fetch it again"
+        )
+    name = re.search(r"GLOBAL ([A-Za-z_][\w.]*)|class ([A-Za-z_][\w.]*)", message)
+    if name is None:
+        return _Refused(
+            f"{path} was refused, and nothing in it was run: it holds more than tensors, or it is damaged; fetch it "
+            f"again, or {SAVE}; {_TRUST}"
+        )
+    return _Refused(
+        f"{path} was refused, and nothing in it was run: it holds more than tensors (it asks for "
+        f"{name[1] or name[2]}); if it is a whole model or a training state, {SAVE}; {_TRUST}"
+    )

@@ -1,0 +1,1 @@
+"""The shell that the export commands share."""

@@ -1,0 +1,98 @@
+"""Faces bent out of shape: more of them, and more poses, than the pictures have.
+
+A picture that is squeezed, sheared, turned or seen from far to the side shows a face that no camera may have seen, and
+no formula says which pose the teachers' labels would give it. But the teachers answer, and the student learns what they
+say; so faces with rare poses come from as many pictures as faces with common ones. Where faces that look aside were few
+and from one laboratory, a student learned the laboratory.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.distillation.patches import FACE
+from export.distillation.turns import in_plane
+
+_SHARE = 0.75  # of the faces are bent; the others are only turned
+_SQUEEZE = (0.55, 1.15)  # of the width, in heights
+_SHEAR = 0.15  # standard deviation, sideways and upwards alike
+_TILT_DEG = (0.0, 45.0)
+_SPAN_DEG = (20.0, 50.0)  # angle that the face takes in the camera's view
+# Most heads are nearly upright, but a head turned far to the side and up or down has large roll and pitch as well, so
+# some turns are large.
+_TURN_DEG = 16.0  # standard deviation
+_WIDE_TURN_DEG = 75.0  # a share of the faces is turned by anything up to this
+_WIDE_SHARE = 0.08
+
+Float64Array = NDArray[np.float64]
+
+
+def draw_bends(rng: np.random.Generator, half: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Homographies ``[N, 3, 3]`` from what is shown to the patch, about the centres of both, and the boxes there.
+
+    Args:
+        rng: the source of chance.
+        half: ``[N, 2]``, half the sides of the faces' boxes in their patches.
+
+    Returns:
+        The homographies, and half the sides of the boxes ``[N, 2]`` in what they show: in the middle, and as large as
+        those of patches.
+    """
+    count = len(half)
+    tilt = np.deg2rad(rng.uniform(*_TILT_DEG, count))
+    tilted = untilted(tilt, rng.uniform(0, 2 * np.pi, count), np.deg2rad(rng.uniform(*_SPAN_DEG, count)))
+    affine = np.tile(np.eye(3), (count, 1, 1))
+    affine[:, 0, 0] = 1 / rng.uniform(*_SQUEEZE, count)
+    affine[:, 0, 1], affine[:, 1, 0] = rng.normal(0, _SHEAR, (2, count))
+    bends = np.where((rng.random(count) < _SHARE)[:, None, None], tilted @ affine, np.eye(3))
+    turn = rng.normal(0, _TURN_DEG, count)
+    wide = rng.random(count) < _WIDE_SHARE
+    turn[wide] = rng.uniform(-_WIDE_TURN_DEG, _WIDE_TURN_DEG, count)[wide]
+    return _fitted(bends @ in_plane(-turn), half)
+
+
+def untilted(tilt_rad: Float64Array, towards_rad: Float64Array, span_rad: Float64Array) -> Float64Array:
+    """From the picture of a camera turned away from the face, about the face's centre there, to the untilted one.
+
+    Coordinates are patch pixels. With the focal length f, K = diag(f, f, 1) and Q the camera's turn, this is
+    K Q^T K^-1; the face's centre in the turned picture is K Q (0, 0, 1).
+    """
+    focal = FACE / 2 / np.tan(span_rad / 2)
+    x, y = np.cos(towards_rad), np.sin(towards_rad)
+    sine, cosine = np.sin(tilt_rad), np.cos(tilt_rad)
+    # Rodrigues' formula for the axis (x, y, 0).
+    back = np.stack(
+        [
+            np.stack([cosine + x * x * (1 - cosine), x * y * (1 - cosine), -y * sine], axis=-1),
+            np.stack([x * y * (1 - cosine), cosine + y * y * (1 - cosine), x * sine], axis=-1),
+            np.stack([y * sine, -x * sine, cosine], axis=-1),
+        ],
+        axis=-2,
+    )
+    camera = np.stack([focal, focal, np.ones_like(x)], axis=-1)
+    plain = camera[:, :, None] * back / camera[:, None, :]
+    shift = np.tile(np.eye(3), (len(x), 1, 1))
+    # Q (0, 0, 1) is the last row of Q^T.
+    shift[:, :2, 2] = focal[:, None] * back[:, 2, :2] / back[:, 2, 2:]
+    return np.asarray(plain @ shift)
+
+
+def _fitted(bends: Float64Array, half: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """The bends with the bent box in the middle and as large as a patch has it, and half the sides of that box.
+
+    Args:
+        bends: ``[N, 3, 3]``.
+        half: ``[N, 2]``, half the sides of the box before.
+    """
+    # A face is round: its box is where the ellipse in it ends.
+    angle = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+    ellipse = np.stack([np.cos(angle), np.sin(angle)])[None] * half[:, :, None]
+    points = np.linalg.inv(bends) @ np.concatenate([ellipse, np.ones((len(half), 1, 32))], axis=1)
+    places = points[:, :2] / points[:, 2:]
+    low, high = places.min(axis=2), places.max(axis=2)
+    scale = (high - low).max(axis=1) / FACE
+    fit = np.tile(np.eye(3), (len(half), 1, 1))
+    fit[:, 0, 0] = fit[:, 1, 1] = scale
+    fit[:, :2, 2] = (low + high) / 2
+    return bends @ fit, (high - low) / 2 / scale[:, None]

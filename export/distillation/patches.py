@@ -1,0 +1,137 @@
+"""The faces to learn from, each as one small picture with some of what is around it, kept in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.errors import SourceError
+from hpe_edge.faces.boxes_csv import BoxesFile
+from hpe_edge.faces.haar import HaarDetector, LandmarkFit
+from hpe_edge.faces.scrfd import ScrfdDetector
+from hpe_edge.faces.yunet import YunetDetector
+from hpe_edge.sources.open_source import open_source
+
+SIDE = 192  # pixels of a patch
+FACE = 96  # of them the longer side of the face box: students see 1.25 times that in 112 pixels, so nothing is lost
+
+# Whose boxes a file holds -> how a landmark box lies in them.
+BOXES_FROM = {
+    "landmarks": LandmarkFit(width=1.0, height=1.0, down=0.0),
+    "yunet": YunetDetector.FIT,
+    "scrfd": ScrfdDetector.FIT,
+    "haar": HaarDetector.FIT,
+}
+
+_BLOCK = 1024  # faces are gathered in blocks so large that the allocator gives their memory back
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Patches:
+    """N faces.
+
+    Attributes:
+        pictures: uint8 ``[N, SIDE, SIDE, 3]``, BGR; the landmark box is in the middle, its longer side FACE pixels.
+        boxes: float32 ``[N, 4]`` x1 y1 x2 y2 of the landmark boxes in the patches.
+        notes: what could not be read or was not used, for people.
+        digest: hexadecimal; changes with any pixel.
+    """
+
+    pictures: Image
+    boxes: NDArray[np.float32]
+    notes: tuple[str, ...] = ()
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        content = hashlib.sha256(np.ascontiguousarray(self.pictures).data)
+        content.update(np.ascontiguousarray(self.boxes).data)
+        # The dataclass is frozen to everyone else.
+        object.__setattr__(self, "digest", content.hexdigest())
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def image(self, face: int) -> Image:
+        """The patch of a face."""
+        return np.asarray(self.pictures[face], np.uint8)
+
+
+def warp(picture: Image, matrix: NDArray[np.float64], size: int) -> Image:
+    """``[size, size, 3]`` of a picture, whose edge is repeated outside it.
+
+    Args:
+        matrix: the homography to the picture, in OpenCV's coordinates.
+    """
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(
+        cv2.warpPerspective(picture, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
+
+
+def read_patches(path: Path, boxes: Path | None, boxes_from: str) -> Patches:
+    """Every face in a picture, a folder of pictures or a video.
+
+    Args:
+        path: the pictures.
+        boxes: see :class:`hpe_edge.faces.boxes_csv.BoxesFile`; None lets the Haar detector find the faces.
+        boxes_from: whose boxes those are, a key of :data:`BOXES_FROM`.
+
+    Raises:
+        SourceError: pictures or boxes that are missing or cannot be read, or no face in them.
+    """
+    source = open_source(path)
+    file = None if boxes is None else BoxesFile(boxes, source.kind)
+    detector = HaarDetector() if file is None else None
+    blocks, images, places = [], [], []
+    for frame in source:
+        if file is not None:
+            found = BOXES_FROM[boxes_from](file(frame))
+        else:
+            assert detector is not None
+            found = detector.landmark_boxes(detector(frame.image))
+        for box in found:
+            image, place = cut_patch(frame.image, box)
+            images.append(image)
+            places.append(place)
+            if len(images) == _BLOCK:
+                blocks.append(np.stack(images))
+                images.clear()
+    if images:
+        blocks.append(np.stack(images))
+    if not blocks:
+        raise SourceError(f"no face was found in {path}; name other pictures, or give the boxes: --boxes CSV")
+    notes = list(source.notes)
+    if file is not None and file.unused:
+        notes.append(f"{file.unused} boxes of {boxes} belong to none of the pictures")
+    return Patches(np.concatenate(blocks), np.stack(places), tuple(notes))
+
+
+def cut_patch(image: Image, box: NDArray[np.float32]) -> tuple[Image, NDArray[np.float32]]:
+    """The patch of one landmark box ``[4]``, and the box in it. Outside the picture its edge is repeated."""
+    side = float(max(box[2] - box[0], box[3] - box[1])) * SIDE / FACE
+    scale = SIDE / side
+    left, top = ((box[:2] + box[2:]) / 2 - side / 2).tolist()
+    # Shrunk in whole steps first, because the warp below only looks at the nearest four pixels.
+    steps = max(1, int(1 / scale))
+    if steps > 1:
+        height, width = image.shape[:2]
+        image = np.asarray(
+            cv2.resize(image, (max(1, width // steps), max(1, height // steps)), interpolation=cv2.INTER_AREA), np.uint8
+        )
+        left, top = left * image.shape[1] / width, top * image.shape[0] / height
+        scale *= width / image.shape[1]
+    # cv2 counts from the centre of the first pixel.
+    shift = (-left * scale + 0.5 * scale - 0.5, -top * scale + 0.5 * scale - 0.5)
+    patch = cv2.warpAffine(
+        image, np.array([[scale, 0, shift[0]], [0, scale, shift[1]]]), (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE
+    )
+    half = (box[2:] - box[:2]) / 2 * SIDE / side
+    place = np.concatenate([SIDE / 2 - half, SIDE / 2 + half])
+    return np.asarray(patch, np.uint8), place.astype(np.float32)

@@ -1,0 +1,218 @@
+"""The training: AdamW with a cosine schedule, an average of the weights, and checkpoints that a run goes on from."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from export.distillation import grid
+from export.distillation.batches import BATCH, Batch, Batches
+from export.distillation.scenes import SEED
+from export.zoo.bins import BinNet
+from export.zoo.family import Family
+from hpe_edge.errors import ModelError
+from hpe_edge.spec import Input
+from hpe_edge.util.atomic import Pending, output_error
+
+_RATE = 3e-3
+_WARM_UP = 0.02  # share of the steps in which the rate rises to that
+_LAST_RATE = 0.01  # of the highest
+_DECAY = 0.02
+_AVERAGE = 0.999  # how much of the average stays in a step
+_ANGLE_WEIGHT = 0.05  # of the expectation's error in degrees, beside the divergence in nats
+_PREFETCHED = 3  # batches made while the network learns
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a batch showed.
+
+    Attributes:
+        divergence: Kullback-Leibler, target from student, mean over the angles and views; nats.
+        error_deg: mean absolute difference of the student's expectation from the target's angles.
+    """
+
+    divergence: float
+    error_deg: float
+
+
+class Training:
+    """A student on its way. ``step`` counts the steps done."""
+
+    def __init__(self, family: Family, batches: Batches, steps: int) -> None:
+        """
+        Args:
+            family: of the student.
+            batches: what it learns from.
+            steps: how many there will be, which the schedule depends on.
+        """
+        torch.manual_seed(SEED)
+        net = family.builds[0]()
+        assert isinstance(net, BinNet)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.step, self.steps = 0, steps
+        self._batches, self._input = batches, family.input
+        self._net = net.to(self.device, memory_format=torch.channels_last)
+        self._average = copy.deepcopy(self._net).eval().requires_grad_(False)
+        matrices = [weight for weight in self._net.parameters() if weight.ndim > 1]
+        others = [weight for weight in self._net.parameters() if weight.ndim <= 1]
+        groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+        self._optimizer = torch.optim.AdamW(groups, lr=_RATE, weight_decay=_DECAY)
+
+    def run(self, until: int) -> Iterator[Measured]:
+        """Do the steps up to ``until``, not included, and say what each showed before it was done."""
+        with ThreadPoolExecutor(1) as maker:
+            coming = [
+                maker.submit(self._batches, step) for step in range(self.step, min(until, self.step + _PREFETCHED))
+            ]
+            while self.step < until:
+                batch = coming.pop(0).result()
+                if (step := self.step + _PREFETCHED) < until:
+                    coming.append(maker.submit(self._batches, step))
+                measured = self._learn(batch)
+                self.step += 1
+                yield measured
+
+    def examine(self, batch: Batch) -> Measured:
+        """What the average of the weights makes of a batch."""
+        with torch.inference_mode():
+            divergence, error = self._losses(self._average, batch)
+        return Measured(divergence.item(), error.item())
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The average's state dict, on the CPU."""
+        return {key: tensor.cpu().contiguous() for key, tensor in self._average.state_dict().items()}
+
+    def save(self, path: Path, about: dict[str, Any]) -> None:
+        """Write a checkpoint: everything that the run needs to go on as if it had not been stopped.
+
+        Under ``state_dict`` are the averaged weights, so ``export.onnx`` reads a checkpoint, too.
+
+        Args:
+            path: the file.
+            about: what the run was told, and how far it is; :func:`load` gives it back.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        state = {
+            "about": about,
+            "step": self.step,
+            "state_dict": self.weights,
+            "student": self._net.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
+        save(state, path)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`save` wrote."""
+        self.step = state["step"]
+        self._average.load_state_dict(state["state_dict"])
+        self._net.load_state_dict(state["student"])
+        self._optimizer.load_state_dict(state["optimizer"])
+
+    def _learn(self, batch: Batch) -> Measured:
+        rate = _rate(self.step, self.steps)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._net.train()
+        divergence, error = self._losses(self._net, batch)
+        self._optimizer.zero_grad()
+        (divergence + _ANGLE_WEIGHT * error).backward()
+        self._optimizer.step()
+        self._follow()
+        measured = Measured(divergence.item(), error.item())
+        if not math.isfinite(measured.divergence):
+            raise ModelError(
+                f"the training diverged in step {self.step}; the teachers' answers or the pictures are odd"
+            )
+        return measured
+
+    def _losses(self, net: BinNet, batch: Batch) -> tuple[Tensor, Tensor]:
+        image = self._image(batch.crops)
+        # In bfloat16 a step takes 0.6 of the time where the processor computes in it; sums and weights stay float32.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=net.training):
+            features = net.embed(image)
+        logits = net.logits(features.float()).reshape(-1, 3, grid.COUNT)
+        said = functional.log_softmax(logits, dim=2)
+        beliefs = torch.from_numpy(batch.beliefs).to(self.device)
+        divergence = functional.kl_div(said, beliefs, reduction="sum") / (3 * len(image))
+        centers = torch.from_numpy(grid.CENTERS_DEG.astype(np.float32)).to(self.device)
+        error = (said.exp() @ centers - torch.from_numpy(batch.angles).to(self.device)).abs().mean()
+        return divergence, error
+
+    def _image(self, crops: NDArray[np.uint8]) -> Tensor:
+        """The network's input of levels."""
+        levels = torch.from_numpy(crops).to(self.device).to(memory_format=torch.channels_last).float()
+        gain, bias = _normalisation(self._input)
+        return levels.mul_(gain.to(self.device)).add_(bias.to(self.device))
+
+    def _follow(self) -> None:
+        """Move the average; in the first steps faster, for it starts from weights that know nothing."""
+        keep = min(_AVERAGE, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for mean, now in zip(self._average.state_dict().values(), self._net.state_dict().values(), strict=True):
+                if mean.is_floating_point():
+                    mean.lerp_(now, 1 - keep)
+                else:
+                    mean.copy_(now)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A checkpoint of :meth:`Training.save`.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what a damaged file raises is not said anywhere
+        raise ModelError(f"the checkpoint {path} cannot be read ({error}); remove it to start anew") from None
+    return state
+
+
+def save(state: dict[str, Any], path: Path) -> None:
+    """Write what torch reads back, under its name only when it is complete.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    pending = Pending(path)
+    try:
+        torch.save(state, pending.temp)
+        pending.commit()
+    except OSError as error:
+        raise output_error(path, error) from None
+    finally:
+        pending.discard()
+
+
+def steps_of(views: int) -> int:
+    """How many steps show so many views."""
+    return math.ceil(views / BATCH)
+
+
+def _rate(step: int, steps: int) -> float:
+    warm = max(1, round(_WARM_UP * steps))
+    if step < warm:
+        return _RATE * (step + 1) / warm
+    along = (step - warm) / max(1, steps - warm)
+    return _RATE * (_LAST_RATE + (1 - _LAST_RATE) * (1 + math.cos(math.pi * along)) / 2)
+
+
+def _normalisation(input: Input) -> tuple[Tensor, Tensor]:
+    """Gain and bias of each channel, ``[3, 1, 1]``."""
+    std = torch.tensor(input.std)[:, None, None]
+    return input.scale / std, -torch.tensor(input.mean)[:, None, None] / std

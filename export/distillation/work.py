@@ -1,0 +1,190 @@
+"""The work of ``python -m export.distill``, step by step; each says what it did on standard output."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from export import zoo
+from export.cli.report import say, size
+from export.distillation import journal, training
+from export.distillation.batches import BATCH, Batch, Batches
+from export.distillation.patches import Patches, cut_patch, read_patches
+from export.distillation.scenes import SEED, Scenes
+from export.distillation.targets import Targets, disagreement_widths, label_widths, mean_of
+from export.distillation.teachers import Answers, Shown, Teacher, cached_answers, open_teacher
+from export.zoo.family import Family
+from hpe_edge.errors import InputError, SourceError
+from hpe_edge.util.atomic import output_error
+
+_KEPT_SHARE, _KEPT_MOST = 0.04, 512  # of the faces, to see whether the student knows more than the faces it learned
+_MOST_SCENES = 400_000  # that the teachers are asked about; some milliseconds each
+_SAVE_EVERY = 200  # steps; some ten seconds to minutes
+_LABEL_COLUMNS = ("file", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")
+
+
+def distil(args: argparse.Namespace) -> None:
+    """Do what the command line asks for.
+
+    Raises:
+        HpeEdgeError: whatever is wrong with the teachers, the faces or the places.
+    """
+    out: Path = args.output or Path(f"{args.student}.pth")
+    run, cache = out.with_suffix(".run"), out.parent / "distill_cache"
+    for folder in (run, cache):
+        _make_folder(folder)
+    teachers = [open_teacher(path) for path in args.teacher]
+    patches = read_patches(args.faces, args.boxes, args.boxes_from)
+    say("faces", f"{len(patches)} of {args.faces}", *patches.notes)
+    plain = [_ask(teacher, patches, cache) for teacher in teachers]
+    widths = _widths(teachers, plain, args.labels, cache)
+    kept, taught = _split(len(patches))
+    scenes = Scenes(patches, taught, mean_of(plain), min(args.views, _MOST_SCENES))
+    say("scenes", f"{len(scenes)} of {len(taught)} faces; the others are kept back")
+    targets = Targets([_ask(teacher, scenes, cache) for teacher in teachers], widths)
+    family = zoo.get(args.student)
+    batches = Batches(scenes, targets, family.crop, family.input)
+    test = Batches(patches, Targets(plain, widths), family.crop, family.input).of(kept)
+    about = {"teachers": [each.sha256 for each in teachers], "targets": targets.digest}
+    _train(args, family, batches, test, about, run)
+    state = training.load(run / "checkpoint.pth")["state_dict"]
+    training.save(state, out)
+    say("written", f"{out}, {size(out.stat().st_size)}; log and curves are in {run}")
+    say("next", f"python -m export.onnx {out}")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from None
+
+
+def _widths(
+    teachers: list[Teacher], answers: list[Answers], labels: Path | None, cache: Path
+) -> list[NDArray[np.float64] | None]:
+    """Of each teacher with plain angles, how sure it is; from labelled crops, or from the faces as they are."""
+    widths: list[NDArray[np.float64] | None] = [None] * len(teachers)
+    unsure = [i for i, each in enumerate(answers) if each.beliefs is None]
+    if unsure and labels is not None:
+        labelled, angles = read_labelled(labels)
+        for i in unsure:
+            widths[i] = label_widths(_ask(teachers[i], labelled, cache), angles)
+    elif unsure:
+        apart = disagreement_widths(answers)
+        for i in unsure:
+            widths[i] = apart[i]
+    for teacher, width in zip(teachers, widths, strict=True):
+        if width is not None:
+            degrees = ", ".join(f"{name} {deg:.1f}" for name, deg in zip(("yaw", "pitch", "roll"), width, strict=True))
+            say("width", f"{teacher.name} gives plain angles; taken as right within {degrees} degrees (sigma)")
+    return widths
+
+
+def _ask(teacher: Teacher, shown: Shown, cache: Path) -> Answers:
+    answers, cached = cached_answers(teacher, shown, cache)
+    say("teacher", f"{teacher.name}, {teacher.spec.architecture}, {len(shown)} faces{', as cached' * cached}")
+    return answers
+
+
+def read_labelled(path: Path) -> tuple[Patches, NDArray[np.float64]]:
+    """Labelled crops and their yaw, pitch and roll in degrees, ``[N, 3]``.
+
+    Raises:
+        SourceError: the file or a picture that it names is missing, or cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+        numbers = np.array([[float(row[name]) for name in _LABEL_COLUMNS[1:]] for row in rows])
+    except OSError as error:
+        raise SourceError(f"cannot read the labels {path}: {error.strerror}") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise SourceError(f"{path} must have the columns {','.join(_LABEL_COLUMNS)} with numbers ({error})") from None
+    if not rows:
+        raise SourceError(f"{path} labels nothing; it needs rows with the columns {','.join(_LABEL_COLUMNS)}")
+    images, places = [], []
+    for row, box in zip(rows, numbers[:, :4].astype(np.float32), strict=True):
+        image = cv2.imread(str(path.parent / row["file"]))
+        if image is None:
+            raise SourceError(f"cannot read {path.parent / row['file']}, which the labels name")
+        patch, place = cut_patch(np.asarray(image, np.uint8), box)
+        images.append(patch)
+        places.append(place)
+    return Patches(np.stack(images), np.stack(places)), numbers[:, 4:]
+
+
+def _train(
+    args: argparse.Namespace, family: Family, batches: Batches, test: Batch, about: dict[str, Any], run: Path
+) -> None:
+    student = training.Training(family, batches, training.steps_of(args.views))
+    about = {"student": args.student, "views": args.views, **about}
+    checkpoint = run / "checkpoint.pth"
+    written = _resume(student, checkpoint, about)
+    log = journal.Journal(run / "log.jsonl", written)
+    say(
+        "student",
+        f"{family.name}, {family.parameters:,} parameters, {student.steps} steps of {BATCH} views on {student.device}",
+        *([f"goes on from step {student.step}"] if student.step else []),
+    )
+    try:
+        _loop(student, log, test, checkpoint, about, run)
+    finally:
+        log.close()
+
+
+def _split(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Some of the faces, kept back, and all others."""
+    order = np.random.default_rng(SEED).permutation(count)
+    kept = order[: min(_KEPT_MOST, max(1, int(_KEPT_SHARE * count)))]
+    return kept, np.arange(count) if count == 1 else np.setdiff1d(np.arange(count), kept)
+
+
+def _resume(student: training.Training, checkpoint: Path, about: dict[str, Any]) -> int:
+    """Take up a checkpoint, if there is one; how much of the log belongs to it."""
+    if not checkpoint.is_file():
+        return 0
+    state = training.load(checkpoint)
+    told = {name: state["about"].get(name) for name in about}
+    if told != about:
+        differing = ", ".join(name for name in about if told[name] != about[name])
+        raise InputError(
+            f"{checkpoint} is of a run with other {differing}; name another output with -o, or remove that folder"
+        )
+    student.restore(state)
+    return int(state["about"]["log_bytes"])
+
+
+def _loop(
+    student: training.Training, log: journal.Journal, kept: Batch, checkpoint: Path, about: dict[str, Any], run: Path
+) -> None:
+    with tqdm(total=student.steps, initial=student.step, unit="step", disable=None) as bar:
+        while student.step < student.steps:
+            started = time.monotonic()
+            seen = []
+            for measured in student.run(min(student.steps, (student.step // _SAVE_EVERY + 1) * _SAVE_EVERY)):
+                seen.append(measured)
+                bar.update()
+            test = student.examine(kept)
+            log.add(
+                {
+                    "step": student.step,
+                    "views": student.step * BATCH,
+                    "divergence": round(float(np.mean([each.divergence for each in seen])), 5),
+                    "error_deg": round(float(np.mean([each.error_deg for each in seen])), 4),
+                    "kept_divergence": round(test.divergence, 5),
+                    "kept_error_deg": round(test.error_deg, 4),
+                    "seconds": round(time.monotonic() - started, 2),
+                }
+            )
+            bar.set_postfix(kept_deg=f"{test.error_deg:.2f}")
+            student.save(checkpoint, {**about, "log_bytes": log.size_bytes})
+            journal.draw_curves(log.records, run / "curves.png")

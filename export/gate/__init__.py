@@ -1,0 +1,1 @@
+"""The accuracy gate: the same face crops through two models, compared in degrees."""

@@ -1,0 +1,177 @@
+"""The face crops that the gate compares on: a user's pictures or video or the bundled sample, cut as inference cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.errors import SourceError
+from hpe_edge.faces.boxes_csv import BoxesFile
+from hpe_edge.faces.haar import HaarDetector, open_detector
+from hpe_edge.ops.ops import CropNormalize
+from hpe_edge.samples import BOXES, FOLDER
+from hpe_edge.sources.images import Pictures
+from hpe_edge.sources.open_source import Frame, Source, open_source
+from hpe_edge.spec import Crop, Input
+
+MIN_CROPS = 64  # fewer faces are varied until there are so many
+MAX_CROPS = 256  # 256 crops of 224 pixels are 150 MB
+_VIDEO_FRAMES = 64  # how many frames of a video are searched for faces,
+_VIDEO_REACH = 3000  # spread over so many; a longer video is not decoded to its end
+_VARIED_FACES = 16  # how many faces are kept in memory to be varied
+_REACH = 1.5  # what is kept around such a face, in box sides: more than any crop and shift below take in
+
+Image = NDArray[np.uint8]
+Boxes = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Crops ready for the network.
+
+    Attributes:
+        source: where they are from, and of how many faces they are, for the report.
+        crops: ``[N, 3, size, size]`` in the input's dtype.
+        notes: what could not be read or was not used, and how many crops are varied copies.
+    """
+
+    source: str
+    crops: NDArray[Any]
+    notes: tuple[str, ...]
+
+
+def gate_faces(
+    crop: Crop,
+    input: Input,
+    path: Path | None = None,
+    boxes: Path | None = None,
+    *,
+    detector: Path | None = None,
+    most: int = MAX_CROPS,
+) -> Faces:
+    """Crops of real faces, made by the same operation and the same crop as inference makes them.
+
+    Fewer than 64 faces are made up to 64 by shifting, scaling, mirroring, turning, and lighting them differently; the
+    draws are the same every time.
+
+    Args:
+        crop: what is cut out around a box.
+        input: how the cut is sampled and normalised.
+        path: a picture, a folder of pictures, or a video, of which frames are sampled; None takes the bundled sample.
+        boxes: see :class:`hpe_edge.faces.boxes_csv.BoxesFile`; None lets a detector find the faces.
+        detector: a face detector's ONNX file; None takes the Haar detector.
+        most: how many faces are enough. A folder of more pictures is looked at in even steps, from its first to its
+            last.
+
+    Raises:
+        SourceError: pictures or boxes that are missing or cannot be read, or no face in them.
+        ModelError: the detector's file is none.
+    """
+    bundled = path is None
+    if path is None:
+        path, boxes = FOLDER, BOXES
+    source = open_source(path)
+    file = None if boxes is None else BoxesFile(boxes, source.kind)
+    cut = CropNormalize(crop, input)
+    step = _step(source) if file is None else 1
+    thinned = _thin(source, most)
+    crops, kept = _collect(source, file or _detector(detector), cut, step, most)
+    if not crops:
+        raise SourceError(
+            f"no face was found in {path}; name other pictures, or give the boxes: --boxes CSV with the columns "
+            "file,x1,y1,x2,y2 (a video: frame in place of file)"
+        )
+    notes = [] if bundled else list(source.notes)  # the bundled photos have their boxes and a README beside them
+    if step > 1:
+        notes.append(
+            f"one frame in {step} of the first {_searched(source)} was searched for faces, the others were not"
+        )
+    if thinned:
+        notes.append(thinned)
+    if len(crops) == most:
+        notes.append(f"{most} faces are enough; there may be more, which were not looked at")
+    if file is not None and file.unused and len(crops) < most and not thinned:
+        notes.append(f"{file.unused} boxes of {boxes} belong to none of the pictures")
+    rng = np.random.default_rng(0)
+    faces = f"{len(crops)} faces"
+    if (copies := MIN_CROPS - len(crops)) > 0:
+        faces += f" varied to {MIN_CROPS} crops"
+        notes.append(
+            f"{copies} of the {MIN_CROPS} crops are copies, shifted, scaled, mirrored, turned, lit differently"
+        )
+        crops += [_varied(*kept[i % len(kept)], cut, rng) for i in range(copies)]
+    name = "bundled sample" if bundled else path.name or str(path)
+    return Faces(f"{name}, {faces}", np.concatenate(crops), tuple(notes))
+
+
+def _collect(
+    source: Source, find: Callable[[Frame], Boxes], cut: CropNormalize, step: int, most: int
+) -> tuple[list[NDArray[Any]], list[tuple[Image, Boxes]]]:
+    """Crops of the faces in every ``step``-th frame, and some of the faces with what is around them."""
+    crops: list[NDArray[Any]] = []
+    kept: list[tuple[Image, Boxes]] = []
+    for frame in source:
+        if frame.index % step:
+            continue
+        for box in find(frame)[: most - len(crops)]:
+            crops.append(cut(frame.image, box[None]))
+            if len(kept) < _VARIED_FACES:
+                kept.append(_around(frame.image, box))
+        if len(crops) == most or (step > 1 and frame.index >= _VIDEO_REACH):
+            break
+    return crops, kept
+
+
+def _detector(path: Path | None) -> Callable[[Frame], Boxes]:
+    detector = HaarDetector() if path is None else open_detector(path)
+    return lambda frame: detector.landmark_boxes(detector(frame.image))
+
+
+def _thin(source: Source, most: int) -> str:
+    """Keep every n-th picture of a folder that has many, as its first ones may all be of one person; what was done."""
+    if not isinstance(source, Pictures) or len(source.files) < 2 * most:
+        return ""
+    count, step = len(source.files), len(source.files) // most
+    source.files = source.files[::step]
+    return f"one picture in {step} of the {count} was looked at"
+
+
+def _step(source: Source) -> int:
+    """Every how manieth frame is searched. Pictures are all searched."""
+    if source.kind != "video":
+        return 1
+    return max(1, _searched(source) // _VIDEO_FRAMES)
+
+
+def _searched(video: Source) -> int:
+    """How many frames of a video are passed over in the search."""
+    return min(video.count or _VIDEO_REACH, _VIDEO_REACH)
+
+
+def _around(image: Image, box: Boxes) -> tuple[Image, Boxes]:
+    """The part of the picture near the box, so that the whole need not be kept, and the box within it."""
+    height, width = image.shape[:2]
+    reach = _REACH * max(box[2] - box[0], box[3] - box[1])
+    x1, y1 = (int(np.clip(box[i] - reach, 0, side - 1)) for i, side in ((0, width), (1, height)))
+    x2, y2 = (int(np.clip(box[i] + reach, at + 1, side)) for i, at, side in ((2, x1, width), (3, y1, height)))
+    return image[y1:y2, x1:x2].copy(), box - np.array([x1, y1, x1, y1], np.float32)
+
+
+def _varied(image: Image, box: Boxes, cut: CropNormalize, rng: np.random.Generator) -> NDArray[Any]:
+    """One crop of the face as another detector, camera and pose in the image plane might give it."""
+    centre = (box[:2] + box[2:]) / 2
+    turn = cv2.getRotationMatrix2D((float(centre[0]), float(centre[1])), rng.uniform(-25, 25), 1.0)
+    turned = cv2.warpAffine(image, turn, image.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+    lit = cv2.convertScaleAbs(turned, alpha=rng.uniform(0.6, 1.3), beta=rng.uniform(0, 20))
+    half = (box[2:] - box[:2]) / 2 * rng.uniform(0.9, 1.1)
+    centre = centre + half * rng.uniform(-0.15, 0.15, 2)
+    if rng.random() < 0.5:
+        lit = np.ascontiguousarray(lit[:, ::-1])
+        centre[0] = image.shape[1] - centre[0]
+    return cut(np.asarray(lit, np.uint8), np.concatenate([centre - half, centre + half])[None])

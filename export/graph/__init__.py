@@ -1,0 +1,1 @@
+"""ONNX graphs: tracing, simplifying, reading, matching outputs to heads."""

@@ -1,0 +1,184 @@
+"""An ONNX file from anywhere: read with all its weights, its one picture input, and what it gives when it runs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, NodeProto
+
+from export.gate.gate import Runner
+from hpe_edge.errors import ModelError, ModelNotFoundError
+from hpe_edge.spec import ModelSpec
+
+DTYPES: dict[int, Literal["float32", "float16"]] = {
+    onnx.TensorProto.FLOAT: "float32",
+    onnx.TensorProto.FLOAT16: "float16",
+}
+_PICTURES = 5  # random pictures that tell what an output holds; hardly an axis of anything else is as long
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The one input: its name, dtype and shape ``[batch, 3, size, size]``; a batch of None takes any number."""
+
+    name: str
+    dtype: Literal["float32", "float16"]
+    batch: int | None
+    size: int
+
+
+def read_onnx(path: Path) -> tuple[ModelProto, str]:
+    """The model with its nodes sorted, and the SHA-256 of the file.
+
+    Where weights stand in files beside it, the sum is that of the model as one file that holds them.
+
+    Raises:
+        ModelNotFoundError: there is no such file.
+        ModelError: no ONNX model, weights are missing, or it is not valid.
+    """
+    if not path.is_file():
+        raise ModelNotFoundError(f"there is no file {path} to adopt; check the name")
+    data = path.read_bytes()
+    try:
+        model = onnx.load_model_from_string(data)
+    except Exception as error:  # protobuf's errors come from its C code and have no public base class
+        raise ModelError(f"{path} cannot be read as an ONNX model; it may be truncated ({error})") from None
+    if not model.HasField("graph"):
+        raise ModelError(f"{path} cannot be read as an ONNX model; it may be truncated (there is no graph in it)")
+    alone = model.SerializeToString()
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except (onnx.checker.ValidationError, OSError, ValueError) as error:
+        raise ModelError(f"{path} keeps its weights in other files, which cannot be read ({error})") from None
+    whole = model.SerializeToString()
+    sort_nodes(model.graph)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise ModelError(f"{path} is not valid ONNX ({' '.join(str(error).split())})") from None
+    return model, hashlib.sha256(data if whole == alone else whole).hexdigest()
+
+
+def fix_picture(path: Path, model: ModelProto, size: int) -> Picture:
+    """The picture input; in the model, an open height and width are fixed and an open batch gets a name.
+
+    Raises:
+        ModelError: there is another input, or it is not float ``[N, 3, size, size]``.
+    """
+    weights = {weight.name for weight in model.graph.initializer}
+    inputs = [given for given in model.graph.input if given.name not in weights]
+    if len(inputs) != 1:
+        raise ModelError(f"{path} has the inputs {[given.name for given in inputs]}; one picture tensor is expected")
+    name, kind = inputs[0].name, inputs[0].type.tensor_type
+    wanted = f"float32 or float16 [N, 3, {size}, {size}]"
+    if kind.elem_type not in DTYPES:
+        raise ModelError(
+            f"{path}: the input {name!r} is {onnx.TensorProto.DataType.Name(kind.elem_type)}, not {wanted}"
+        )
+    dims = kind.shape.dim
+    # Some converters write 0 or -1 for an axis of any length.
+    shape = [dim.dim_value if dim.dim_value > 0 else None for dim in dims]
+    if len(shape) == 4 and shape[3] == 3:
+        raise ModelError(f"{path}: the input is {shape}, channels last; {wanted} is fed: transpose it in the graph")
+    if len(shape) != 4 or any(side not in (want, None) for side, want in zip(shape[1:], (3, size, size), strict=True)):
+        raise ModelError(f"{path}: the input {name!r} is {shape}, not {wanted}; is it of that family?")
+    for dim, side in zip(dims[1:], (3, size, size), strict=True):
+        dim.dim_value = side
+    if shape[0] is None:
+        dims[0].dim_param = dims[0].dim_param or "N"
+    return Picture(name, DTYPES[kind.elem_type], shape[0], size)
+
+
+def open_unchanged(path: Path, model: ModelProto) -> onnxruntime.InferenceSession:
+    """The model in ONNX Runtime with no optimisation of the graph.
+
+    Raises:
+        ModelError: it does not run there.
+    """
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors share no base class
+        raise ModelError(f"{path} does not run in ONNX Runtime ({error})") from None
+
+
+def run_random(path: Path, session: onnxruntime.InferenceSession, picture: Picture) -> dict[str, NDArray[Any]]:
+    """What the outputs that have a row for each picture give for a few random ones, by name.
+
+    Raises:
+        ModelError: it does not run.
+    """
+    batch = picture.batch or _PICTURES
+    rng = np.random.default_rng(0)
+    names = [output.name for output in session.get_outputs()]
+    said: list[list[Any]] = []
+    try:
+        for _ in range(0, _PICTURES, batch):
+            noise = rng.standard_normal((batch, 3, picture.size, picture.size), np.float32)
+            said.append(session.run(names, {picture.name: noise.astype(picture.dtype, copy=False)}))
+    except Exception as error:  # ONNX Runtime's errors share no base class
+        raise ModelError(f"{path} does not run on {batch} picture(s) of {picture.size} pixels ({error})") from None
+    return {
+        name: np.concatenate(arrays)
+        for name, arrays in zip(names, zip(*said, strict=True), strict=True)
+        if all(isinstance(array, np.ndarray) and array.ndim >= 2 and len(array) == batch for array in arrays)
+    }
+
+
+def session_runner(session: onnxruntime.InferenceSession, spec: ModelSpec, batch: int) -> Runner:
+    """Runs crops ``batch`` at a time; what is missing from the last batch is empty faces."""
+
+    def run(crops: NDArray[Any]) -> list[NDArray[np.float32]]:
+        said: list[list[NDArray[np.float32]]] = []
+        for at in range(0, len(crops), batch):
+            rows = crops[at : at + batch]
+            padded = np.concatenate([rows, np.zeros_like(rows[:1]).repeat(batch - len(rows), axis=0)])
+            said.append([out[: len(rows)] for out in session.run(list(spec.outputs), {spec.input.name: padded})])
+        return [np.concatenate(column) for column in zip(*said, strict=True)]
+
+    return run
+
+
+def sort_nodes(graph: GraphProto) -> None:
+    """Each node after those that it reads from, else as they are: converters to float16 add theirs at the end, and
+    ONNX Runtime does not mind. Nodes in a circle stay, for onnx's check to tell."""
+    nodes = list(graph.node)
+    maker = {name: at for at, node in enumerate(nodes) for name in node.output if name}
+    waits = [{maker[name] for name in _reads(node) if name in maker} for node in nodes]
+    readers = defaultdict(list)
+    for at, makers in enumerate(waits):
+        for each in makers:
+            readers[each].append(at)
+    ready = [at for at, makers in enumerate(waits) if not makers]
+    order: list[int] = []
+    while ready:
+        at = heappop(ready)
+        order.append(at)
+        for reader in readers[at]:
+            waits[reader].remove(at)
+            if not waits[reader]:
+                heappush(ready, reader)
+    if len(order) == len(nodes):
+        del graph.node[:]
+        graph.node.extend(nodes[at] for at in order)
+
+
+def _reads(node: NodeProto) -> Iterator[str]:
+    """The names that a node reads, the graphs within it included."""
+    yield from node.input
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            for inner in graph.node:
+                yield from _reads(inner)

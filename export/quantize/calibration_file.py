@@ -1,0 +1,105 @@
+"""A calibration kept as JSON: the range of each activation, and what it was found with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from export.quantize.calibrate import Method
+from hpe_edge.errors import ModelError, SourceError
+from hpe_edge.spec import read_json, to_plain
+from hpe_edge.util.atomic import Pending, output_error
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The ranges of a model's activations.
+
+    Attributes:
+        model: SHA-256 of the ONNX file that was run, in hexadecimal.
+        method: see :func:`export.quantize.calibrate.find_ranges`.
+        crops: how many faces were run.
+        source: where they are from, and how many.
+        ranges: tensor -> the largest magnitude that INT8 holds.
+    """
+
+    model: str
+    method: Method
+    crops: int
+    source: str
+    ranges: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in self.ranges.items():
+            if not value >= 0:
+                raise ModelError(f"the range of {name} must be 0 or more, got {value}")
+
+    def in_words(self) -> str:
+        """How the ranges were found."""
+        return f"ranges by {self.method} on {self.source}"
+
+    def table(self) -> list[str]:
+        """The ranges for people, one line each."""
+        width = max(map(len, self.ranges), default=0)
+        return [f"{'':{width}} {'range':>10} {'step':>10}"] + [
+            f"{name:{width}} {value:>10.4g} {value / 127:>10.4g}" for name, value in self.ranges.items()
+        ]
+
+    def write(self, pending: Pending) -> None:
+        """Write it to ``pending.temp``.
+
+        Raises:
+            OutputError: disk full, or another failure of the file system.
+        """
+        try:
+            pending.temp.write_text(json.dumps({"format": FORMAT, **to_plain(self)}, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise output_error(pending.path, error) from None
+
+
+def read_calibration(path: Path) -> Calibration:
+    """A calibration that was kept.
+
+    Raises:
+        SourceError: the file cannot be read.
+        ModelError: it is no calibration, or of a newer format.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"cannot read the calibration {path}: {error}") from None
+    try:
+        calibration = read_json(Calibration, text, FORMAT, f"the calibration {path}", "calibration")
+    except ModelError as error:
+        raise ModelError(str(error).replace("export the model again", "delete the file, and it is made anew")) from None
+    assert isinstance(calibration, Calibration)
+    return calibration
+
+
+def check_calibration(path: Path, kept: Calibration, model: str, method: Method | None, tensors: list[str]) -> None:
+    """Refuse a calibration of something else.
+
+    Args:
+        path: its file.
+        kept: what it holds.
+        model: SHA-256 of the ONNX file at hand.
+        method: what is asked for; None: whichever it is.
+        tensors: whose ranges are needed.
+
+    Raises:
+        ModelError: it is another model's, by another method, or incomplete.
+    """
+    again = "delete the file, and it is made anew, or name another one with --calibration"
+    if kept.model != model:
+        raise ModelError(
+            f"{path} is the calibration of another model (sha256 {kept.model[:12]}..., this one has {model[:12]}...); "
+            f"{again}"
+        )
+    if method is not None and kept.method != method:
+        raise ModelError(f"{path} was made by --method {kept.method}, not {method}; {again}")
+    missing = [name for name in tensors if name not in kept.ranges]
+    if missing:
+        raise ModelError(f"{path} has no range of {missing[0]}; {again}")

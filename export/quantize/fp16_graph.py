@@ -1,0 +1,159 @@
+"""A graph in FP16: its inputs, outputs and the head that says the angles stay float32."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, version_converter
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from export.graph.onnx_file import sort_nodes
+from export.graph.trace import opset
+from export.graph.weighted_layers import head_nodes, name_nodes, readers_of
+from hpe_edge.errors import ModelError
+
+QUANTIZED_OPSET = 19  # the first in which scales may be FP16
+SMALLEST = 2.0**-24  # FP16's smallest number above 0, and
+LARGEST = 65504.0  # its largest
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A constant that FP16 does not hold.
+
+    Attributes:
+        name: of the weight, in the graph.
+        vanishing: how many of its numbers are below FP16's smallest; the smallest takes their place.
+        overflowing: how many are above FP16's largest, which takes their place.
+    """
+
+    name: str
+    vanishing: int
+    overflowing: int
+
+    def __str__(self) -> str:
+        parts = [f"{self.vanishing} too small for FP16"] * (self.vanishing > 0)
+        parts += [f"{self.overflowing} too large for FP16"] * (self.overflowing > 0)
+        return f"{self.name}: {', '.join(parts)}"
+
+
+def to_half(model: ModelProto) -> ModelProto:
+    """A copy that computes in FP16, from a cast behind the input to the last layers with weights.
+
+    Those and what follows them stay float32, for the angles are read from there: FP16 tells 60 from 60.03 degrees, and
+    nothing between. A graph with Q/DQ pairs becomes opset 19, where their scales can be FP16, too.
+
+    Raises:
+        ModelError: the graph has parts that cannot be converted.
+    """
+    result = ModelProto()
+    result.CopyFrom(model)
+    if any(node.op_type == "QuantizeLinear" for node in result.graph.node) and opset(result) < QUANTIZED_OPSET:
+        result = version_converter.convert_version(result, QUANTIZED_OPSET)
+    name_nodes(result)
+    _constants_to_initializers(result)
+    blocked = [node.name for node in head_nodes(result)]
+    log = logging.getLogger("onnxruntime.transformers.float16")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        result = convert_float_to_float16(result, keep_io_types=True, node_block_list=blocked)
+    except Exception as error:  # it has none of its own
+        raise ModelError(f"the graph cannot be converted to FP16 ({error})") from None
+    finally:
+        log.setLevel(level)
+    _drop_twins(result)
+    _drop_round_trips(result)
+    sort_nodes(result.graph)
+    del result.graph.value_info[:]  # some of it says the types from before
+    try:
+        onnx.checker.check_model(result, full_check=True)
+    except Exception as error:  # shape inference raises errors of its own
+        raise ModelError(f"the graph in FP16 is not valid ONNX ({error}); upgrade onnxruntime") from None
+    return result
+
+
+def losses(before: ModelProto, after: ModelProto) -> list[Loss]:
+    """The constants that FP16 changed by more than rounding.
+
+    Args:
+        before: float32.
+        after: what :func:`to_half` made of it.
+    """
+    half = {each.name for each in after.graph.initializer if each.data_type == TensorProto.FLOAT16}
+    found = []
+    for name, tensor in _constants(before).items():
+        if name not in half or tensor.data_type != TensorProto.FLOAT:
+            continue
+        size = np.abs(numpy_helper.to_array(tensor))
+        loss = Loss(name, int(((size > 0) & (size < SMALLEST)).sum()), int((size > LARGEST).sum()))
+        if loss.vanishing or loss.overflowing:
+            found.append(loss)
+    return found
+
+
+def _constants(model: ModelProto) -> dict[str, TensorProto]:
+    tensors = {each.name: each for each in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            tensors[node.output[0]] = node.attribute[0].t
+    return tensors
+
+
+def _constants_to_initializers(model: ModelProto) -> None:
+    """Constant nodes become weights: they are then converted by who reads them, and :func:`losses` sees them."""
+    graph = model.graph
+    del graph.value_info[:]  # the converter infers it anew
+    known = {each.name for each in graph.initializer}
+    for name, tensor in _constants(model).items():
+        if name not in known:
+            moved = graph.initializer.add()
+            moved.CopyFrom(tensor)
+            moved.name = name
+    known = {each.name for each in graph.initializer}
+    for node in [node for node in graph.node if node.op_type == "Constant" and node.output[0] in known]:
+        graph.node.remove(node)
+
+
+def _drop_twins(model: ModelProto) -> None:
+    """The converter adds the same cast once for each node of the head that reads a tensor."""
+    seen: set[str] = set()
+    for node in list(model.graph.node)[::-1]:
+        if node.op_type == "Cast" and node.output[0] in seen:
+            model.graph.node.remove(node)
+        seen.update(node.output)
+
+
+def _drop_round_trips(model: ModelProto) -> None:
+    """Within the head, the converter casts each result to FP16 and back: nothing of float32 would be left."""
+    graph = model.graph
+    maker = {output: node for node in graph.node for output in node.output}
+    readers = readers_of(model)
+    outputs = {output.name for output in graph.output}
+    for back in [node for node in graph.node if _casts(node, TensorProto.FLOAT)]:
+        there = maker.get(back.input[0])
+        if there is None or not _casts(there, TensorProto.FLOAT16) or there.input[0] not in maker:
+            continue
+        old, new = back.output[0], there.input[0]
+        if old in outputs:
+            # The graph's output keeps its name, so what the head computes takes it.
+            old, new = new, old
+            made = maker[old]
+            made.output[list(made.output).index(old)] = new
+            maker[new] = made
+        for node in readers[old]:
+            node.input[:] = [new if name == old else name for name in node.input]
+            readers[new].append(node)
+        graph.node.remove(back)
+    used = Counter(name for node in graph.node for name in node.input)
+    for node in [node for node in graph.node if node.op_type == "Cast" and not used[node.output[0]]]:
+        if node.output[0] not in outputs:
+            graph.node.remove(node)
+
+
+def _casts(node: NodeProto, kind: int) -> bool:
+    return node.op_type == "Cast" and bool(helper.get_node_attr_value(node, "to") == kind)

@@ -1,0 +1,86 @@
+"""What each layer's INT8 costs, in degrees, and which layers to keep in float32 so that the gate passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import ModelProto
+from tqdm import tqdm
+
+from export.graph.weighted_layers import Layer
+from export.quantize.insert_qdq import quantize
+from hpe_edge.geometry import geodesic_deg
+from hpe_edge.poses import Poses
+
+
+@dataclass(frozen=True)
+class Cost:
+    """How far the angles move when one layer alone is INT8, on some faces, in degrees."""
+
+    layer: str
+    mean_deg: float
+    worst_deg: float
+
+
+def costs(
+    model: ModelProto,
+    layers: Sequence[Layer],
+    ranges: Mapping[str, float],
+    reference: Poses,
+    poses: Callable[[ModelProto], Poses],
+) -> list[Cost]:
+    """Quantise one layer at a time; the dearest first.
+
+    Args:
+        model: float32.
+        layers: those that may be INT8.
+        ranges: see :func:`export.quantize.insert_qdq.quantize`.
+        reference: what the model says of some faces, as many as ``poses`` gives.
+        poses: what another graph says of the same faces.
+    """
+    found = []
+    for layer in tqdm(layers, "layers", unit="layer", leave=False, disable=None):
+        moved = geodesic_deg(reference.rotation, poses(quantize(model, [layer], ranges)).rotation)
+        found.append(Cost(layer.name, _finite(float(np.mean(moved))), _finite(float(np.max(moved)))))
+    return sorted(found, key=lambda cost: (-cost.mean_deg, cost.layer))
+
+
+def table(found: Sequence[Cost], kept: Sequence[str]) -> list[str]:
+    """The costs for people, and what was done about each."""
+    width = max(len(cost.layer) for cost in found)
+    lines = [f"{'alone in INT8, degrees':{width}} {'mean':>8} {'worst':>8}"]
+    return lines + [
+        f"{cost.layer:{width}} {cost.mean_deg:>8.3f} {cost.worst_deg:>8.3f}{'  kept in float32' * (cost.layer in kept)}"
+        for cost in found
+    ]
+
+
+def fewest_kept(found: Sequence[Cost], passes: Callable[[Sequence[str]], bool]) -> list[str] | None:
+    """The dearest layers to keep, as few as the gate needs; None where it fails with all but the cheapest kept.
+
+    Args:
+        found: the dearest first.
+        passes: whether the gate passes when these layers stay in float32.
+    """
+    names = [cost.layer for cost in found]
+    most = len(names) - 1
+    # Doubled until it passes, then halved back: a few trials where the layers are many.
+    trials = [0, *(2**n for n in range(most.bit_length()) if 2**n < most), *([most] if most else [])]
+    enough = next((count for count in trials if passes(names[:count])), None)
+    if enough is None:
+        return None
+    too_few = max((count for count in trials if count < enough), default=enough - 1)
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        if passes(names[:middle]):
+            enough = middle
+        else:
+            too_few = middle
+    return names[:enough]
+
+
+def _finite(value: float) -> float:
+    """NaN is the largest cost there is."""
+    return value if np.isfinite(value) else 180.0

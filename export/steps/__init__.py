@@ -1,0 +1,1 @@
+"""The work of each export command, without its command line."""

@@ -1,0 +1,161 @@
+"""From a graph to a plan: every call to TensorRT's parser and builder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from onnx import ModelProto
+
+from export.cli.report import say
+from export.tensorrt import timing_cache
+from export.tensorrt.progress import Watch
+from export.tensorrt.settings import Settings, Version
+from hpe_edge.backends.tensorrt.load_tensorrt import Messages
+from hpe_edge.cuda.device import Device
+from hpe_edge.errors import BackendError, InputError, ModelError
+
+
+def build_plan(
+    trt: Any,
+    gpu: Device,
+    model: ModelProto,
+    settings: Settings,
+    profile: tuple[int, int, int],
+    cache: Path,
+    *,
+    detailed: bool,
+) -> bytes:
+    """Build.
+
+    Args:
+        trt: the tensorrt package.
+        gpu: the GPU to build on and for.
+        model: see :func:`export.tensorrt.graph_for.graph_for`.
+        settings: what is asked for.
+        profile: the batch sizes.
+        cache: see :mod:`export.tensorrt.timing_cache`.
+        detailed: keep in the plan what the table of layers shows.
+
+    Raises:
+        ModelError: the parser does not take the graph; the message names the node.
+        InputError: this version or machine cannot do what is asked for.
+        BackendError: the builder failed.
+        KeyboardInterrupt: stopped.
+    """
+    watch, messages = Watch(trt), Messages(trt)
+    if watch.monitor is None:
+        say("build", f"TensorRT {trt.__version__} does not say how far it is; a few minutes are usual")
+
+    def build() -> bytes:
+        with gpu:
+            return _build(trt, messages, model, settings, profile, cache, watch.monitor, detailed)
+
+    return watch.run(build)
+
+
+def _build(
+    trt: Any,
+    messages: Messages,
+    model: ModelProto,
+    settings: Settings,
+    profile: tuple[int, int, int],
+    cache: Path,
+    monitor: Any,
+    detailed: bool,
+) -> bytes:
+    version = Version.of(trt.__version__)
+    try:
+        builder = trt.Builder(messages.logger)
+    except TypeError:  # what the binding makes of a library that does not start
+        raise BackendError(f"TensorRT's builder does not start: {messages.take()}") from None
+    network = builder.create_network(_network_flags(trt, version))
+    parser = trt.OnnxParser(network, messages.logger)
+    if not parser.parse(model.SerializeToString()):
+        raise ModelError(
+            f"TensorRT {version.text} does not read the graph: {_parser_errors(parser, model) or messages.take()}"
+        )
+    config = builder.create_builder_config()
+    _configure(trt, builder, config, settings, version)
+    if profile[0] != profile[2]:
+        _add_profile(builder, config, model, profile)
+    if monitor is not None:
+        config.progress_monitor = monitor
+    if detailed:
+        config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    say("timings", timing_cache.attach(config, cache))
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise BackendError(f"TensorRT cannot build the engine: {messages.take()}")
+    problem = timing_cache.keep(config, cache)
+    if problem:
+        say("timings", problem)
+    return bytes(plan)
+
+
+def _network_flags(trt: Any, version: Version) -> int:
+    flag = trt.NetworkDefinitionCreationFlag
+    if version.numbers >= (11,):
+        return 0  # every network is typed
+    if version.typed:
+        return 1 << int(flag.STRONGLY_TYPED)
+    return 1 << int(flag.EXPLICIT_BATCH) if version.numbers < (10,) else 0
+
+
+def _parser_errors(parser: Any, model: ModelProto) -> str:
+    """What the parser found wrong, with the node's name."""
+    said = []
+    for error in (parser.get_error(i) for i in range(parser.num_errors)):
+        node = model.graph.node[error.node()] if 0 <= error.node() < len(model.graph.node) else None
+        where = f"node {node.name or node.output[0]!r} ({node.op_type}): " if node is not None else ""
+        said.append(f"{where}{error.desc()}")
+    return "; ".join(said)
+
+
+def _configure(trt: Any, builder: Any, config: Any, settings: Settings, version: Version) -> None:
+    flag = trt.BuilderFlag
+    config.clear_flag(flag.TF32)  # FP32 is to be FP32: TF32 has FP16's ten bits
+    if not version.typed:
+        if settings.precision == "int8":
+            config.set_flag(flag.INT8)
+        if settings.precision != "fp32":
+            config.set_flag(flag.FP16)
+    if version.shares_profiles and version.numbers < (10,):  # later ones always share
+        config.set_preview_feature(trt.PreviewFeature.PROFILE_SHARING_0806, True)
+    if settings.workspace_mb is not None:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mb << 20)
+    if settings.level is not None:
+        _need(config, "builder_optimization_level", "--level", "8.6", version)
+        config.builder_optimization_level = settings.level
+    if settings.version_compatible:
+        _need(flag, "VERSION_COMPATIBLE", "--version-compatible", "8.6", version)
+        config.set_flag(flag.VERSION_COMPATIBLE)
+    if settings.hardware != "same-gpu":
+        _need(trt, "HardwareCompatibilityLevel", "--hardware", "8.6", version)
+        name = {"same-capability": "SAME_COMPUTE_CAPABILITY", "ampere-plus": "AMPERE_PLUS"}[settings.hardware]
+        _need(trt.HardwareCompatibilityLevel, name, f"--hardware {settings.hardware}", "10.13", version)
+        config.hardware_compatibility_level = getattr(trt.HardwareCompatibilityLevel, name)
+    if settings.dla_core is not None:
+        if settings.dla_core >= builder.num_DLA_cores:
+            raise InputError(
+                f"--dla {settings.dla_core}: TensorRT {version.text} finds {builder.num_DLA_cores} DLA cores here; "
+                "leave --dla out to build for the GPU"
+            )
+        config.default_device_type = trt.DeviceType.DLA
+        config.DLA_core = settings.dla_core
+        config.set_flag(flag.GPU_FALLBACK)
+
+
+def _need(owner: Any, name: str, option: str, since: str, version: Version) -> None:
+    if not hasattr(owner, name):
+        raise InputError(f"{option} needs TensorRT {since} or newer, got {version.text}; leave it out")
+
+
+def _add_profile(builder: Any, config: Any, model: ModelProto, profile: tuple[int, int, int]) -> None:
+    given = model.graph.input[0]
+    sides = tuple(dim.dim_value for dim in given.type.tensor_type.shape.dim[1:])
+    ranges = builder.create_optimization_profile()
+    least, best, most = ((count, *sides) for count in profile)
+    ranges.set_shape(given.name, least, best, most)
+    if config.add_optimization_profile(ranges) < 0:
+        raise InputError(f"TensorRT refuses batches of {profile}; see --batch")

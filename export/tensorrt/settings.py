@@ -1,0 +1,100 @@
+"""What an engine is built for, and what each version of TensorRT needs for that.
+
+TensorRT renumbers its enumerations between versions, so that members are taken by name everywhere. Which names a
+version has decides less than it seems: some stay after they stop working, so that versions are compared as well.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from hpe_edge.backends.tensorrt.plan_file import Hardware, Precision
+from hpe_edge.errors import BackendError, InputError
+
+OLDEST = (8, 5)  # tensors have names from here on
+_PROFILES_SHARED = (8, 6)
+_OPSETS_BEYOND_17 = (10, 0)
+_TYPED = (10, 12)  # the precision is taken from the graph; the flags are on their way out, and gone in 11
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line asks for.
+
+    Attributes:
+        precision: of the layers that may have it.
+        profile: the fewest faces of a run, those to tune for, and the most; None takes what suits the graph.
+        workspace_mb: memory that a layer may use while it runs; None leaves it to TensorRT, which takes all there is.
+        level: how long TensorRT looks for faster kernels, 0 to 5; None leaves it to TensorRT.
+        version_compatible: newer versions of TensorRT run the plan, too.
+        hardware: which GPUs run the plan.
+        dla_core: the DLA core to use where a layer can; None for the GPU alone.
+    """
+
+    precision: Precision = "fp32"
+    profile: tuple[int, int, int] | None = None
+    workspace_mb: int | None = None
+    level: int | None = None
+    version_compatible: bool = False
+    hardware: Hardware = "same-gpu"
+    dla_core: int | None = None
+
+
+@dataclass(frozen=True)
+class Version:
+    """The installed TensorRT's version, and what follows from it."""
+
+    text: str
+    numbers: tuple[int, ...]
+
+    @classmethod
+    def of(cls, text: str) -> Version:
+        """Read ``tensorrt.__version__``.
+
+        Raises:
+            BackendError: it is too old.
+        """
+        numbers = tuple(int(part) for part in re.findall(r"\d+", text)[:4])
+        if numbers < OLDEST:
+            raise BackendError(f"TensorRT {text} is too old, engines are built with 8.5 to 11: upgrade TensorRT")
+        return cls(text, numbers)
+
+    @property
+    def typed(self) -> bool:
+        """Layers run in the types that the graph has; there are no flags for precision."""
+        return self.numbers >= _TYPED
+
+    @property
+    def newest_opset(self) -> int | None:
+        """The newest ONNX opset that the parser reads; None where that is no limit here."""
+        return None if self.numbers >= _OPSETS_BEYOND_17 else 17
+
+    @property
+    def shares_profiles(self) -> bool:
+        """Several callers may run the same range of batch sizes at a time."""
+        return self.numbers >= _PROFILES_SHARED
+
+    def profile(self, settings: Settings, fixed: int | None) -> tuple[int, int, int]:
+        """The batch sizes to build for.
+
+        Args:
+            settings: what is asked for.
+            fixed: the graph's batch, if it takes no other.
+
+        Raises:
+            InputError: the graph or this version cannot have what is asked for.
+        """
+        if fixed is not None:
+            if settings.profile not in (None, (fixed,) * 3):
+                raise InputError(
+                    f"the ONNX file takes {fixed} faces and no other number, --batch asks for {settings.profile}; "
+                    "leave --batch out, or export the file with --batch dynamic"
+                )
+            return (fixed,) * 3
+        least, best, most = settings.profile or (1, 4, 16)
+        if least != most and not self.shares_profiles:
+            raise InputError(
+                f"TensorRT {self.text} lends a range of batch sizes to one caller only; fix the number: --batch {most}"
+            )
+        return least, best, most

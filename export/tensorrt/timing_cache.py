@@ -1,0 +1,60 @@
+"""How long each kernel took here, kept between builds in the user's cache folder: the next build is faster.
+
+One file per version of TensorRT and GPU, for the times of one say nothing about another.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from hpe_edge.errors import OutputError
+from hpe_edge.util.atomic import Pending
+from hpe_edge.util.cache_folder import cache_folder
+
+
+def cache_file(tensorrt: str, gpu: str, compute_capability: str) -> Path:
+    """Where the times are."""
+    name = re.sub("[^A-Za-z0-9.]+", "-", f"timing {tensorrt} {gpu} {compute_capability}")
+    return cache_folder("tensorrt") / f"{name}.cache"
+
+
+def attach(config: Any, path: Path) -> str:
+    """Give the build the times of earlier ones.
+
+    Returns:
+        What became of them, for people.
+    """
+    try:
+        kept = path.read_bytes()
+    except OSError:
+        kept = b""
+    cache = config.create_timing_cache(kept)
+    if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
+        return f"{path}, {len(kept)} bytes" if kept else f"{path}, new"
+    # Damaged, or of another driver.
+    config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
+    return f"{path} does not fit and is made anew"
+
+
+def keep(config: Any, path: Path) -> str | None:
+    """Store the times for the next build.
+
+    Returns:
+        Why that was not possible, which spoils nothing; None if it was.
+    """
+    cache = config.get_timing_cache()
+    if cache is None:
+        return "TensorRT gave no times"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pending = Pending(path)
+        try:
+            pending.temp.write_bytes(bytes(cache.serialize()))
+            pending.commit()
+        finally:
+            pending.discard()
+    except (OSError, OutputError) as error:
+        return f"the times are not kept: {error}"
+    return None

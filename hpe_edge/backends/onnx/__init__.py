@@ -1,0 +1,1 @@
+"""ONNX Runtime backend, imported only when asked for."""

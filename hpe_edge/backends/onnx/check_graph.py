@@ -1,0 +1,100 @@
+"""What a library says of an ONNX model that it has loaded, held against the model's spec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from hpe_edge.errors import ModelError
+from hpe_edge.ops.ops import head_columns
+from hpe_edge.spec import ModelSpec
+
+DYNAMIC_MAX_BATCH = 8  # bounds the buffers where the graph takes any batch; larger calls are split
+
+
+class GraphTensor(NamedTuple):
+    """An input or output of a graph.
+
+    Attributes:
+        name: in the graph.
+        dtype: as NumPy names it where NumPy has it.
+        shape: a dimension that is not a number may be of any size.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+def read_spec(text: str | None, path: Path) -> ModelSpec:
+    """The spec in a model's metadata.
+
+    Args:
+        text: what the metadata has under :data:`hpe_edge.spec.METADATA_KEY`; None where it has nothing.
+        path: names the file in messages.
+
+    Raises:
+        ModelError: there is none, or it cannot be read.
+    """
+    if text is None:
+        raise ModelError(
+            f"{path} carries no hpe_edge spec, so its crop, normalisation and bins are unknown; export it from its "
+            f"checkpoint: python -m export.onnx CHECKPOINT -o {path.name}"
+        )
+    try:
+        return ModelSpec.from_json(text)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+
+
+def check_graph(
+    inputs: Sequence[GraphTensor], outputs: Sequence[GraphTensor], spec: ModelSpec, path: Path
+) -> tuple[int | None, dict[str, tuple[int, ...]]]:
+    """What the spec leaves to the graph.
+
+    Args:
+        inputs, outputs: the graph's.
+        spec: its spec.
+        path: names the file in messages.
+
+    Returns:
+        The batch, None where it is dynamic, and each output's shape after it.
+
+    Raises:
+        ModelError: spec and graph disagree.
+    """
+    if len(inputs) != 1 or inputs[0].name != spec.input.name:
+        raise ModelError(
+            f"{path}: the spec names the input {spec.input.name!r}, the graph has {[i.name for i in inputs]}"
+        )
+    shape = inputs[0].shape
+    if len(shape) != 4 or list(shape[1:]) != [3, spec.input.size, spec.input.size]:
+        raise ModelError(
+            f"{path}: the spec wants an input [N, 3, {spec.input.size}, {spec.input.size}], the graph has {list(shape)}"
+        )
+    if inputs[0].dtype != spec.input.dtype:
+        raise ModelError(f"{path}: the spec wants a {spec.input.dtype} input, the graph has {inputs[0].dtype}")
+    fixed = shape[0] if isinstance(shape[0], int) else None
+    found = {output.name: output for output in outputs}
+    columns: dict[str, tuple[int, ...]] = {}
+    for name, needed in head_columns(spec).items():
+        output = found.get(name)
+        if output is None:
+            raise ModelError(f"{path}: the spec names the output {name!r}, the graph has {sorted(found)}")
+        rest = tuple(d for d in output.shape[1:] if isinstance(d, int))
+        if output.dtype != "float32" or not rest or len(rest) < len(output.shape) - 1:
+            raise ModelError(
+                f"{path}: output {name!r} must be float32 [N, columns], got {output.dtype} {list(output.shape)}"
+            )
+        rows = output.shape[0]
+        if (rows if isinstance(rows, int) else None) != fixed:
+            raise ModelError(f"{path}: the input takes batches of {shape[0]}, but output {name!r} gives {rows}")
+        if int(np.prod(rest)) < needed:
+            raise ModelError(
+                f"{path}: the decode reads {needed} columns of output {name!r}, which is {list(output.shape)}"
+            )
+        columns[name] = rest
+    return fixed, columns

@@ -1,0 +1,130 @@
+"""The providers of ONNX Runtime that hpe_edge uses, and the options that it gives them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnxruntime
+
+from hpe_edge.backends.onnx.precision import graph_precision
+from hpe_edge.errors import BackendError, InputError
+from hpe_edge.util.atomic import output_error
+from hpe_edge.util.cache_folder import cache_folder
+
+# Versions before these refuse the option; found in the libraries of onnxruntime-gpu 1.16 to 1.18.
+_TF32_KNOWN_FROM = (1, 18)
+_TIMINGS_KNOWN_FROM = (1, 17)
+
+
+@dataclass(frozen=True)
+class Provider:
+    """One provider, on which the whole network is to run.
+
+    Attributes:
+        name: as ONNX Runtime has it.
+        where: the device, for messages.
+        options: see ONNX Runtime's page on the provider; all values are text.
+        whole: refuse a graph of which the provider cannot take every node; ONNX Runtime would run the rest on the CPU.
+        hint: what else to look at where it does not start.
+    """
+
+    name: str = "CPUExecutionProvider"
+    where: str = "cpu"
+    options: dict[str, str] = field(default_factory=dict)
+    whole: bool = False
+    hint: str = ""
+
+
+CPU = Provider()
+
+
+def parse_device(device: str) -> int | None:
+    """The GPU's index in ``"cuda"`` or ``"cuda:INDEX"``; None for ``"cpu"``.
+
+    Raises:
+        InputError: it is something else.
+    """
+    kind, colon, index = device.partition(":") if isinstance(device, str) else ("", "", "")
+    if device == "cpu":
+        return None
+    if kind != "cuda" or (colon and not (index.isascii() and index.isdecimal())):
+        raise InputError(f"device must be 'cpu', 'cuda' or 'cuda:INDEX', got {device!r}")
+    return int(index or 0)
+
+
+def cuda(index: int) -> Provider:
+    """ONNX Runtime's own kernels, cuBLAS and cuDNN.
+
+    Raises:
+        BackendError: the installed ONNX Runtime was built without them.
+    """
+    _check_built_in("CUDAExecutionProvider", f"device='cuda:{index}'", "use device='cpu'")
+    options = {"device_id": str(index)}
+    if _version() >= _TF32_KNOWN_FROM:
+        # Otherwise GPUs from Ampere on round float32 to 10 bits of mantissa, which nobody asked for.
+        options["use_tf32"] = "0"
+    return Provider("CUDAExecutionProvider", f"cuda:{index}", options)
+
+
+def tensorrt(
+    index: int, path: Path, input_name: str, face: tuple[int, ...], batches: tuple[int, int, int] | None
+) -> Provider:
+    """TensorRT, which ONNX Runtime makes build an engine of the graph.
+
+    That takes minutes. The engine is kept in the user's cache folder, apart for each content of the file and version of
+    ONNX Runtime: its name alone does not tell two checkpoints of one architecture apart.
+
+    Args:
+        index: the GPU.
+        path: the ONNX file.
+        input_name: its input.
+        face: the input's shape after the batch.
+        batches: the fewest faces that one run takes, those to tune for, and the most; None where the graph fixes them.
+
+    Raises:
+        BackendError: the installed ONNX Runtime was built without it.
+        OutputError: the cache folder cannot be made.
+    """
+    asked = "backend='onnxruntime-tensorrt'"
+    _check_built_in("TensorrtExecutionProvider", asked, "use device='cuda' without backend=")
+    model = path.read_bytes()
+    precision = graph_precision(model)
+    name = f"{hashlib.sha256(model).hexdigest()[:16]}-{onnxruntime.__version__}"
+    cache = cache_folder("onnxruntime-tensorrt", name)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(cache, error) from None
+    options = {
+        "device_id": str(index),
+        "trt_engine_cache_enable": "True",
+        "trt_engine_cache_path": str(cache),
+        # Allowed where the graph has them, because TensorRT then insists on it; nowhere else, for they move the angles.
+        # It may then use them in other layers, too.
+        "trt_fp16_enable": str(precision.half),
+        "trt_int8_enable": str(precision.int8),
+    }
+    if _version() >= _TIMINGS_KNOWN_FROM:  # without a path they would lie in the current folder
+        options |= {"trt_timing_cache_enable": "True", "trt_timing_cache_path": str(cache)}
+    if batches is not None:  # without a range, each new number of faces would build another engine
+        for which, count in zip(("min", "opt", "max"), batches, strict=True):
+            options[f"trt_profile_{which}_shapes"] = f"{input_name}:{'x'.join(map(str, (count, *face)))}"
+    hint = f"; if TensorRT or the GPU has changed since the last time, delete {cache}"
+    return Provider("TensorrtExecutionProvider", f"cuda:{index}", options, whole=True, hint=hint)
+
+
+def _check_built_in(provider: str, asked: str, otherwise: str) -> None:
+    there = onnxruntime.get_available_providers()
+    if provider not in there:
+        what = "CUDA" if provider.startswith("CUDA") else "TensorRT"
+        raise BackendError(
+            f"{asked} needs an onnxruntime with {what}, the installed one ({onnxruntime.__version__}) has "
+            f"{', '.join(there)}: run `pip uninstall onnxruntime` and `pip install onnxruntime-gpu` (Jetson: NVIDIA's "
+            f"wheel for your JetPack), or {otherwise}"
+        )
+
+
+def _version() -> tuple[int, ...]:
+    return tuple(int(number) for number in onnxruntime.__version__.split(".")[:2])

@@ -1,0 +1,1 @@
+"""OpenVINO backend, imported only when asked for."""

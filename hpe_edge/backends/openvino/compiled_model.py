@@ -1,0 +1,240 @@
+"""OpenVINO: any ONNX file with a spec, on the CPU, or on Intel's GPUs and NPUs by the names that OpenVINO gives them.
+
+The graph is compiled once, for any number of faces where it takes them. Compiled for one number alone it ran no faster,
+with 1 and 8 faces of ResNet-18 and of the lightweight network, in float32 and INT8; each further number would cost
+another copy of the weights and 0.15 to 0.7 s when it first occurs, in place of some 0.03 s.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.backends.base import check_threads
+from hpe_edge.backends.names import Precision
+from hpe_edge.backends.onnx.check_graph import DYNAMIC_MAX_BATCH, GraphTensor, check_graph, read_spec
+from hpe_edge.backends.openvino.hard_swish import use_hard_swish
+from hpe_edge.backends.openvino.load_openvino import load_openvino, said, shared_core
+from hpe_edge.backends.rows import Rows
+from hpe_edge.errors import BackendError, InputError, ModelError
+from hpe_edge.ops.ops import DecodeHeads
+from hpe_edge.ops.request import Request
+from hpe_edge.poses import Poses
+from hpe_edge.spec import METADATA_KEY, Crop, ModelSpec
+
+if TYPE_CHECKING:
+    from hpe_edge.cuda.device import Device
+
+_KINDS = ("CPU", "GPU", "NPU")  # what it may have; AUTO and its kin choose by themselves
+_HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+
+
+class OpenVinoBackend:
+    """An ONNX file compiled by OpenVINO. Implements :class:`hpe_edge.backends.base.Backend`."""
+
+    gpu: Device | None = None  # NVIDIA's, which it does not know
+
+    def __init__(
+        self, path: Path, *, device: str = "cpu", threads: int | None = None, precision: Precision = "fp32"
+    ) -> None:
+        """Load a model.
+
+        Args:
+            path: the ONNX file, with its spec in the metadata.
+            device: one of OpenVINO's, in any case: ``"cpu"``, ``"gpu"``, ``"gpu.1"``, ``"npu"``.
+            threads: threads of the CPU that one run may use; None leaves it to OpenVINO (all cores), and runs at the
+                same time then take turns.
+            precision: what floating point is computed in. OpenVINO itself would take bfloat16 where the CPU has it and
+                float16 on a GPU. What the graph has in INT8 stays INT8.
+
+        Raises:
+            InputError: the device or ``threads`` cannot be used.
+            ModelError: not an ONNX file, truncated, without a spec, or the spec does not fit the graph.
+            BackendError: OpenVINO, the device or the precision is not to be had here.
+        """
+        check_threads(threads)
+        self._ov = load_openvino()
+        self._core = shared_core()
+        self._name = find_device(self._core.available_devices, device)
+        self.device = device.lower()
+        self.runtime = f"OpenVINO in {precision}"
+        self._settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINTS[precision]}
+        self._callers_apart = threads is not None and self._name == "CPU"
+        if self._name == "CPU":
+            # Pinned, two engines of one thread each shared the first core and left the others idle.
+            self._settings["ENABLE_CPU_PINNING"] = "NO"
+            if threads is not None:
+                self._settings["INFERENCE_NUM_THREADS"] = str(threads)
+        self._path = path
+        self._graph = _read(self._ov, path)
+        self.spec: ModelSpec = read_spec(_spec_text(self._graph), path)
+        inputs, outputs = ([_tensor(end) for end in ends] for ends in (self._graph.inputs, self._graph.outputs))
+        fixed, self._columns = check_graph(inputs, outputs, self.spec, path)
+        self.fixed_batch = fixed is not None
+        self.max_batch = fixed or DYNAMIC_MAX_BATCH
+        self._check_precision(precision)
+        use_hard_swish(self._graph)
+        self._lock = threading.Lock()
+        self._compiled = self._compile()
+        self._taken = False
+
+    def context(self) -> OpenVinoContext:
+        """A fresh set of buffers for one caller at a time.
+
+        Raises:
+            BackendError: out of memory.
+        """
+        # What is compiled runs one request at a time. With all cores for each, another could do no better.
+        with self._lock:
+            compiled = self._compile() if self._taken and self._callers_apart else self._compiled
+            self._taken = True
+        return OpenVinoContext(self._ov, compiled, self.spec, self._columns, self.max_batch, self.fixed_batch)
+
+    def close(self) -> None:
+        """Free the model; its memory goes with the last context."""
+        del self._compiled, self._graph
+
+    def _compile(self) -> Any:
+        try:
+            return self._core.compile_model(self._graph, self._name, self._settings)
+        except Exception as error:  # OpenVINO's errors share no base class
+            raise BackendError(
+                f"{self._path} does not start on OpenVINO's {self._name} ({said(error)}); `hpe-edge doctor` says "
+                "what is missing, and ONNX Runtime may run it: leave out backend='openvino'"
+            ) from None
+
+    def _check_precision(self, precision: Precision) -> None:
+        """Refuse what the device does not compute in, for OpenVINO would take something else."""
+        can = [str(each) for each in self._core.get_property(self._name, "OPTIMIZATION_CAPABILITIES")]
+        if precision.upper() not in can:
+            floats = [name for name in get_args(Precision) if name.upper() in can]
+            raise BackendError(
+                f"OpenVINO's {self._name} does not compute in {precision} here, but in {', '.join(floats) or 'none'}: "
+                f"say precision={(floats or ['fp32'])[0]!r}, or take another device"
+            )
+
+
+def find_device(there: Sequence[str], device: str) -> str:
+    """OpenVINO's name of a device.
+
+    Args:
+        there: the names of what this machine has, such as ``["CPU", "GPU.0", "GPU.1"]``.
+        device: one of these in any case. Of several the first may be called without its number, and an only one with 0.
+
+    Raises:
+        InputError: the name is none of a device.
+        BackendError: it is not there.
+    """
+    name = device.upper() if isinstance(device, str) else ""
+    for same in (name, f"{name}.0", name.removesuffix(".0")):
+        if same in there:
+            return same
+    kind, dot, index = name.partition(".")
+    if kind not in _KINDS or (dot and not (index.isascii() and index.isdecimal())):
+        raise InputError(
+            f"with backend='openvino' the device must be one of OpenVINO's, here {', '.join(there)} (in any case), got "
+            f"{device!r}"
+        )
+    raise BackendError(
+        f"OpenVINO finds no {name} here, only {', '.join(there)}: install the device's driver (GPU: Intel's OpenCL "
+        "runtime), or use device='cpu'"
+    )
+
+
+def _read(ov: Any, path: Path) -> Any:
+    """The graph, by the reader of ONNX alone: the others would try a damaged file, and complain on standard error."""
+    reader = ov.frontend.FrontEndManager().load_by_framework("onnx")
+    try:
+        graph = reader.convert(reader.load(str(path)))
+    except Exception as error:  # OpenVINO's errors share no base class
+        raise ModelError(
+            f"{path} cannot be loaded as an ONNX model by OpenVINO; it may be truncated, of another kind, or hold "
+            f"operators that OpenVINO lacks ({said(error)})"
+        ) from None
+    if not graph.outputs:  # an empty file is an empty graph
+        raise ModelError(f"{path} cannot be loaded as an ONNX model; it is empty, or truncated")
+    return graph
+
+
+def _spec_text(graph: Any) -> str | None:
+    place = ["framework", METADATA_KEY]  # where the reader puts an ONNX file's metadata
+    return str(graph.get_rt_info(place).value) if graph.has_rt_info(place) else None
+
+
+def _tensor(end: Any) -> GraphTensor:
+    dtype = np.dtype(end.element_type.to_dtype()).name
+    shape = tuple(d.get_length() if d.is_static else "N" for d in end.partial_shape)
+    return GraphTensor(end.any_name, dtype, shape)
+
+
+class OpenVinoContext:
+    """Buffers that OpenVINO reads and writes in place. Implements :class:`hpe_edge.backends.base.Context`."""
+
+    def __init__(
+        self,
+        ov: Any,
+        compiled: Any,
+        spec: ModelSpec,
+        columns: dict[str, tuple[int, ...]],
+        max_batch: int,
+        fixed: bool,
+    ) -> None:
+        """
+        Args:
+            ov: the package.
+            compiled, spec: the model.
+            columns: each output's shape after the batch.
+            max_batch: rows of the buffers.
+            fixed: the graph takes exactly ``max_batch`` rows.
+        """
+        size = spec.input.size
+        self._ov, self._spec = ov, spec
+        self._fixed_batch = max_batch if fixed else None
+        self._rows = Rows(
+            np.zeros((max_batch, 3, size, size), spec.input.dtype),
+            [np.zeros((max_batch, *columns[name]), np.float32) for name in spec.outputs],
+        )
+        self._request = compiled.create_infer_request()
+        self._tensors: dict[int, dict[str, Any]] = {}
+        self._bound = 0  # the batch that the request is set to
+
+    def input(self, count: int) -> NDArray[Any]:
+        """See :class:`hpe_edge.backends.base.Context`."""
+        return self._rows.first(count)[0]
+
+    def run(self, count: int) -> list[NDArray[np.float32]]:
+        """See :class:`hpe_edge.backends.base.Context`.
+
+        Raises:
+            BackendError: OpenVINO failed.
+        """
+        batch = self._fixed_batch or count
+        self._rows.keep(count)
+        try:
+            if batch != self._bound:
+                self._bind(batch)
+            self._request.infer(share_outputs=True)  # else it would copy the outputs for its answer, which is not used
+        except Exception as error:  # OpenVINO's errors share no base class
+            raise BackendError(f"OpenVINO failed on a batch of {batch}: {said(error)}") from None
+        return self._rows.first(count)[1]
+
+    def estimate(self, crop: Crop, requests: Sequence[Request], found: Sequence[Poses], decode: DecodeHeads) -> None:
+        """Not called, see :class:`hpe_edge.backends.base.Context`: no GPU crops for it."""
+        raise NotImplementedError
+
+    def _bind(self, batch: int) -> None:
+        tensors = self._tensors.get(batch)
+        if tensors is None:
+            rows, outputs = self._rows.first(batch)
+            arrays = {self._spec.input.name: rows, **dict(zip(self._spec.outputs, outputs, strict=True))}
+            tensors = {name: self._ov.Tensor(array, shared_memory=True) for name, array in arrays.items()}
+            self._tensors[batch] = tensors
+        self._bound = 0  # until all are set
+        for name, tensor in tensors.items():
+            self._request.set_tensor(name, tensor)
+        self._bound = batch

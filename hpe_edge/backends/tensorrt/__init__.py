@@ -1,0 +1,1 @@
+"""TensorRT backend, imported only when asked for."""

@@ -1,0 +1,125 @@
+"""A plan in TensorRT's runtime: loaded, held against its description, and what execution contexts are made from."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hpe_edge.backends.tensorrt.load_tensorrt import Messages
+from hpe_edge.backends.tensorrt.plan_file import EngineInfo
+from hpe_edge.cuda.device import Device
+from hpe_edge.errors import BackendError, ModelError
+from hpe_edge.ops.ops import head_columns
+
+
+class Loaded:
+    """A plan that TensorRT has loaded and that is what its description says.
+
+    Attributes:
+        trt: the tensorrt package.
+        gpu: where it is loaded.
+        info: its description.
+        engine: TensorRT's object; None once it is closed.
+        shapes: each output's shape after the batch, in the spec's order.
+        messages: what TensorRT says.
+        making: held while an execution context is made.
+    """
+
+    def __init__(self, trt: Any, gpu: Device, path: Path, plan: bytes, info: EngineInfo) -> None:
+        """
+        Args:
+            trt, gpu, info: see the attributes; the GPU is entered.
+            path: names the plan in messages.
+            plan: its bytes.
+        """
+        self.trt, self.gpu, self.info = trt, gpu, info
+        self.messages = Messages(trt)
+        self.making = threading.Lock()
+        try:
+            self._runtime = trt.Runtime(self.messages.logger)
+        except TypeError:  # what the binding makes of a library that does not start
+            raise BackendError(f"TensorRT's runtime does not start: {self.messages.take()}") from None
+        if info.version_compatible:
+            self._runtime.engine_host_code_allowed = True  # such a plan brings the runtime that it needs
+        if info.dla_core is not None:
+            self._runtime.DLA_core = info.dla_core
+        self.engine: Any = self._runtime.deserialize_cuda_engine(plan)
+        if self.engine is None:
+            raise BackendError(
+                f"TensorRT cannot load {path}: {self.messages.take()}; if the GPU has memory left, build it again "
+                f"here: {info.rebuild}"
+            )
+        self.shapes = _check_tensors(trt, self.engine, info, path)
+
+    def between_bytes(self) -> int:
+        """How much device memory an execution context needs between the layers."""
+        name = "device_memory_size_v2" if hasattr(self.engine, "device_memory_size_v2") else "device_memory_size"
+        return int(getattr(self.engine, name))
+
+    def execution(self, between: int, between_bytes: int) -> Any:
+        """An execution context that keeps what is between the layers in the given device memory.
+
+        Raises:
+            BackendError: out of memory.
+        """
+        with self.making:
+            if hasattr(self.trt, "ExecutionContextAllocationStrategy"):  # from TensorRT 10 on
+                strategy = self.trt.ExecutionContextAllocationStrategy.USER_MANAGED
+                execution = self.engine.create_execution_context(strategy)
+            else:
+                execution = self.engine.create_execution_context_without_device_memory()
+        if execution is None:
+            raise BackendError(
+                f"TensorRT has no room for another batch size on {self.gpu.name}: {self.messages.take()}; close other "
+                "programs on the GPU"
+            )
+        if hasattr(execution, "set_device_memory"):  # from TensorRT 10.1 on
+            execution.set_device_memory(between, between_bytes)
+        else:
+            execution.device_memory = between
+        return execution
+
+    def close(self) -> None:
+        """Free the plan; the GPU must be entered, and the engine goes before its runtime."""
+        self.engine = None
+        self._runtime = None
+
+
+def _check_tensors(trt: Any, engine: Any, info: EngineInfo, path: Path) -> dict[str, tuple[int, ...]]:
+    """Each output's shape after the batch, in the spec's order; ModelError where plan and description disagree."""
+    spec, (least, _, most) = info.spec, info.profile
+    modes = {name: engine.get_tensor_mode(name) for name in map(engine.get_tensor_name, range(engine.num_io_tensors))}
+    inputs = [name for name, mode in modes.items() if mode == trt.TensorIOMode.INPUT]
+    if inputs != [spec.input.name]:
+        raise _contradiction(path, f"the input {spec.input.name!r}", inputs)
+    shape = tuple(engine.get_tensor_shape(spec.input.name))
+    sides = (3, spec.input.size, spec.input.size)
+    if shape[1:] != sides:
+        raise _contradiction(path, f"an input [N, {', '.join(map(str, sides))}]", shape)
+    kinds = {"float32": trt.DataType.FLOAT, "float16": trt.DataType.HALF, "uint8": trt.DataType.UINT8}
+    if (kind := engine.get_tensor_dtype(spec.input.name)) != kinds[spec.input.dtype]:
+        raise _contradiction(path, f"a {spec.input.dtype} input", kind)
+    if shape[0] == -1:
+        rows = [next(iter(dims)) for dims in engine.get_tensor_profile_shape(spec.input.name, 0)]
+    else:
+        rows = [shape[0]] * 3
+    if (rows[0], rows[2]) != (least, most):
+        raise _contradiction(path, f"{least} to {most} faces", f"{rows[0]} to {rows[2]}")
+    if (outputs := sorted(set(modes) - set(inputs))) != sorted(spec.outputs):
+        raise _contradiction(path, f"the outputs {sorted(spec.outputs)}", outputs)
+    columns: dict[str, tuple[int, ...]] = {}
+    for name, needed in head_columns(spec).items():
+        rest = tuple(engine.get_tensor_shape(name))[1:]
+        if engine.get_tensor_dtype(name) != trt.DataType.FLOAT or not rest or -1 in rest or np.prod(rest) < needed:
+            raise _contradiction(path, f"{name!r} as float32 [N, {needed} or more]", rest)
+        columns[name] = rest
+    return columns
+
+
+def _contradiction(path: Path, said: str, got: object) -> ModelError:
+    return ModelError(
+        f"{path} is not what its description says: {said}, got {got}; build it again with python -m export.trt"
+    )

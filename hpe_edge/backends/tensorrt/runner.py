@@ -1,0 +1,235 @@
+"""TensorRT: an engine built by ``python -m export.trt``, on the NVIDIA GPU that it was built for.
+
+Faces of a frame on the host are cropped on the CPU into pinned memory and copied from there; per batch size, that copy,
+the network and the copy back are one CUDA graph, captured when the size first occurs. Faces of a frame on the GPU are
+cropped and decoded there, in one graph with the network, see :mod:`hpe_edge.backends.gpu_path`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.backends.gpu_path import GpuPath
+from hpe_edge.backends.rows import Rows
+from hpe_edge.backends.tensorrt.load_tensorrt import load_tensorrt
+from hpe_edge.backends.tensorrt.plan import Loaded
+from hpe_edge.backends.tensorrt.plan_file import EngineInfo, read_info
+from hpe_edge.cuda.buffers import Buffer
+from hpe_edge.cuda.device import Device, parse_device
+from hpe_edge.errors import BackendError, InputError
+from hpe_edge.ops.ops import DecodeHeads
+from hpe_edge.ops.request import Request
+from hpe_edge.poses import Poses
+from hpe_edge.spec import Crop, ModelSpec
+
+CropSource = Literal["host", "boxes", "warped"]  # how the network's input comes about
+
+
+def load_engine(path: Path, *, device: str = "cuda") -> TensorRTBackend:
+    """Load an engine and what is beside it.
+
+    Args:
+        path: the plan; ``<engine>.json`` stands beside it.
+        device: ``"cuda"`` or ``"cuda:INDEX"``.
+
+    Raises:
+        ModelError: the plan is truncated, the description is missing or contradicts it.
+        BackendError: TensorRT, cuda-bindings or the GPU is missing, or not what the plan was built for.
+    """
+    index = parse_device(device)
+    info = read_info(path)
+    plan = path.read_bytes()
+    info.check_plan(path, plan)
+    return TensorRTBackend(path, plan, info, index)
+
+
+class TensorRTBackend:
+    """A plan in TensorRT's runtime. Implements :class:`hpe_edge.backends.base.Backend`."""
+
+    def __init__(self, path: Path, plan: bytes, info: EngineInfo, index: int = 0) -> None:
+        """
+        Args:
+            path: names the plan in messages.
+            plan: its bytes.
+            info: what it is.
+            index: the GPU, as CUDA counts.
+
+        Raises:
+            ModelError: the plan is not what ``info`` says.
+            BackendError: see :func:`load_engine`.
+        """
+        self.spec: ModelSpec = info.spec
+        self.device = f"cuda:{index}"
+        self.runtime = "TensorRT"
+        self.max_batch = info.profile[2]
+        self.fixed_batch = info.profile[0] == info.profile[2]
+        trt = load_tensorrt()
+        # TensorRT's runtime crashes the process where there is no driver; this looks for one first.
+        gpu = Device(index)
+        self.gpu: Device | None = gpu
+        self._cleanup = contextlib.ExitStack()
+        # Also when the last reference goes, and before Python's modules do at the end.
+        self._finish = weakref.finalize(self, _free, gpu, self._cleanup)
+        try:
+            info.check_machine(path, trt.__version__, gpu.name, gpu.capability)
+            with gpu:
+                self.loaded = Loaded(trt, gpu, path, plan, info)
+        except BaseException:
+            self.close()
+            raise
+        self._cleanup.callback(self.loaded.close)
+
+    def context(self) -> TensorRTContext:
+        """A fresh set of buffers for one caller at a time."""
+        with self.loaded.gpu:
+            context = TensorRTContext(self.loaded)
+        self._cleanup.callback(context.close)
+        return context
+
+    def close(self) -> None:
+        """Free the plan and the buffers of all contexts."""
+        self._finish()
+
+
+def _free(gpu: Device, cleanup: contextlib.ExitStack) -> None:
+    # Where the CUDA context is gone already, all in it is.
+    with contextlib.suppress(BackendError), gpu:
+        cleanup.close()
+    gpu.close()
+
+
+class TensorRTContext:
+    """Buffers of one caller. Implements :class:`hpe_edge.backends.base.Context`.
+
+    A captured graph holds only as long as the execution context that it was captured from is left alone, so that every
+    batch size has one of its own. They run one after the other and share the memory for what is between the layers.
+
+    Attributes:
+        captured: the batch sizes that are CUDA graphs by now, and where their crops come from.
+    """
+
+    def __init__(self, loaded: Loaded) -> None:
+        """
+        Args:
+            loaded: the plan; its GPU is entered.
+
+        Raises:
+            BackendError: out of memory.
+        """
+        self.captured: set[tuple[int, CropSource]] = set()
+        self._loaded, self._gpu, self._spec = loaded, loaded.gpu, loaded.info.spec
+        self._least, _, self._most = loaded.info.profile
+        self._launches: dict[tuple[int, CropSource], Callable[[], None]] = {}
+        self._executions: list[Any] = []
+        self._path: GpuPath | None = None
+        self._cleanup = contextlib.ExitStack()
+        gpu, given = self._gpu, self._spec.input
+        try:
+            self._stream = gpu.stream(self._cleanup)
+            self._input = Buffer(gpu, (self._most, 3, given.size, given.size), given.dtype, self._cleanup)
+            self._outputs = {
+                name: Buffer(gpu, (self._most, *shape), np.float32, self._cleanup)
+                for name, shape in loaded.shapes.items()
+            }
+            self._rows = Rows(self._input.array, [buffer.array for buffer in self._outputs.values()])
+            self._between_bytes = loaded.between_bytes()
+            self._between = gpu.memory(self._between_bytes, self._cleanup)
+        except BaseException:
+            self._cleanup.close()
+            raise
+        self._cleanup.callback(self._executions.clear)
+        self._cleanup.callback(self._launches.clear)
+
+    def input(self, count: int) -> NDArray[Any]:
+        """See :class:`hpe_edge.backends.base.Context`."""
+        return self._rows.first(count)[0]
+
+    def run(self, count: int) -> list[NDArray[np.float32]]:
+        """See :class:`hpe_edge.backends.base.Context`.
+
+        Raises:
+            InputError: more faces than the engine's profile takes.
+            BackendError: TensorRT or CUDA failed.
+        """
+        if not 1 <= count <= self._most:
+            raise InputError(f"the engine takes 1 to {self._most} faces at a time, got {count}; run them in parts")
+        self._rows.keep(count)  # the fewest that the profile takes may be more than there are
+        with self._gpu:
+            self._launch(max(count, self._least), "host")
+        return self._rows.first(count)[1]
+
+    def estimate(self, crop: Crop, requests: Sequence[Request], found: Sequence[Poses], decode: DecodeHeads) -> None:
+        """See :class:`hpe_edge.backends.base.Context`; all of it is one CUDA graph per batch size.
+
+        Raises:
+            BackendError: TensorRT or CUDA failed.
+        """
+        batch = max(sum(request.count for request in requests), self._least)
+        with self._gpu:
+            if self._path is None:
+                self._path = GpuPath(self._gpu, self._spec, crop, self._most, self._stream, self._cleanup)
+            self._path.place(requests, batch)
+            self._launch(batch, "warped" if requests[0].warped else "boxes")
+            self._path.read(batch, found)
+
+    def close(self) -> None:
+        """Free everything; the GPU must be entered."""
+        self._cleanup.close()
+
+    def _launch(self, batch: int, source: CropSource) -> None:
+        """Run ``batch`` faces and wait for them."""
+        launch = self._launches.get((batch, source))
+        if launch is None:
+            launch = self._launches[batch, source] = self._prepare(batch, source)
+        launch()
+        self._gpu.synchronize(self._stream)
+
+    def _prepare(self, batch: int, source: CropSource) -> Callable[[], None]:
+        """What enqueues a run of ``batch`` faces.
+
+        Raises:
+            BackendError: TensorRT or CUDA failed.
+        """
+        execution = self._execution(batch)
+
+        def enqueue() -> None:
+            if self._path is None or source == "host":
+                self._input.send(batch, self._stream)
+            else:
+                self._path.crop(batch, source == "warped", self._input.address)
+            if not execution.execute_async_v3(int(self._stream)):
+                raise BackendError(f"TensorRT failed on a batch of {batch}: {self._loaded.messages.take()}")
+            if self._path is None or source == "host":
+                for buffer in self._outputs.values():
+                    buffer.receive(batch, self._stream)
+            else:
+                self._path.decode(batch, {name: (each.address, each.columns) for name, each in self._outputs.items()})
+
+        # The first run of a shape sets up what is not to be captured.
+        enqueue()
+        self._gpu.synchronize(self._stream)
+        try:
+            launch = self._gpu.capture(enqueue, self._stream, self._cleanup)
+        except BackendError:
+            return enqueue  # a network that cannot be captured gives the same answers launch by launch
+        self.captured.add((batch, source))
+        return launch
+
+    def _execution(self, batch: int) -> Any:
+        """An execution context for one batch size, bound to the buffers."""
+        loaded, given = self._loaded, self._spec.input
+        execution = loaded.execution(self._between, self._between_bytes)
+        self._executions.append(execution)
+        if not execution.set_input_shape(given.name, (batch, 3, given.size, given.size)):
+            raise BackendError(f"the engine refuses a batch of {batch}: {loaded.messages.take()}")
+        for name, buffer in {given.name: self._input, **self._outputs}.items():
+            if not execution.set_tensor_address(name, buffer.address):
+                raise BackendError(f"the engine refuses a buffer for {name!r}: {loaded.messages.take()}")
+        return execution

@@ -1,0 +1,1 @@
+"""Many cameras at one engine: dynamic batches with fair scheduling."""

@@ -1,0 +1,180 @@
+"""DynamicBatcher: one engine for several cameras, whose faces share batches."""
+
+from __future__ import annotations
+
+import atexit
+import math
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from types import TracebackType
+from typing import get_args
+
+from hpe_edge.batching.camera_stream import CameraStream, OnFull
+from hpe_edge.batching.outcome import Outcome
+from hpe_edge.batching.schedule import Entry, Lane, Turns
+from hpe_edge.engine import PoseEngine
+from hpe_edge.errors import BackendError, InputError
+from hpe_edge.poses import Poses
+
+_LONGEST_WAIT_S = 3600.0  # a thread can wait no longer than its clock counts
+
+
+class DynamicBatcher:
+    """Collects the frames of several cameras and runs their faces together.
+
+    >>> with PoseEngine("model.onnx") as engine, DynamicBatcher(engine, max_delay_ms=5) as batcher:
+    ...     stream = batcher.stream(capacity=4, on_full="drop_oldest")
+    ...     stream.submit(frame, boxes, tag="the first")    # from any thread
+    ...     outcome = stream.result()                       # from any thread, in order
+    ...     outcome.tag, outcome.poses
+
+    A batch is begun when ``max_faces`` are there, when the oldest frame has waited ``max_delay_ms``, or when all
+    streams are full. Each stream in turn gives its oldest frame, so none starves, however many frames or faces another
+    has.
+
+    If the engine fails, all frames of that batch get the error as their outcome, and the next batch is tried as if
+    nothing had been. The engine is the caller's: it outlives the batcher, and may be used beside it. If it is closed
+    first, the frames that are left get its BackendError.
+    """
+
+    def __init__(
+        self, engine: PoseEngine, *, max_delay_ms: float = 5.0, max_faces: int | None = None, workers: int = 1
+    ) -> None:
+        """
+        Args:
+            engine: estimates the poses.
+            max_delay_ms: how long a frame waits for others to share its batch, at most. With 0 only those share one
+                that came while another batch was running. It does not bound the wait for an engine that is busy.
+            max_faces: of a batch; frames are not split, so one with more makes a batch by itself. None: as many as the
+                engine takes at once, ``engine.batch``; :meth:`hpe_edge.PoseEngine.warmup` sets that to what is fastest.
+            workers: so many batches may run at the same time. On a CPU several with an engine of ``threads=1`` are
+                faster than one with several threads.
+
+        Raises:
+            InputError: a number out of its range, or no engine.
+        """
+        if not isinstance(engine, PoseEngine):
+            raise InputError(f"a batcher needs a hpe_edge.PoseEngine, got {type(engine).__name__}")
+        if not (isinstance(max_delay_ms, (int, float)) and 0 <= max_delay_ms < math.inf):
+            raise InputError(f"max_delay_ms must be a number of milliseconds from 0 on, got {max_delay_ms!r}")
+        max_faces = engine.batch if max_faces is None else _positive("max_faces", max_faces)
+        workers = _positive("workers", workers)
+        self._engine = engine
+        self._lock = threading.RLock()  # guards what follows, and the lanes
+        self._work = threading.Condition(self._lock)
+        self._turns = Turns(max_faces, max_delay_ms / 1e3)
+        self._open = True
+        # Daemons, so that a batcher that nobody closes keeps no process alive. They must not be in the middle of a
+        # batch when the interpreter goes, though.
+        self._threads = [
+            threading.Thread(target=self._run, name=f"batcher {number}", daemon=True)
+            for number in range(1, workers + 1)
+        ]
+        for thread in self._threads:
+            thread.start()
+        atexit.register(self._close_at_exit)
+
+    def stream(self, *, capacity: int = 2, on_full: OnFull = "block") -> CameraStream:
+        """A further camera, which may come at any time; :meth:`CameraStream.close` when it goes.
+
+        Args:
+            capacity: how many of its frames may wait, and how many of its outcomes; its memory is bounded by that.
+            on_full: what ``submit`` does while as many wait. ``"block"``: wait for room, so that nothing is lost; a
+                thread that both submits and fetches must then fetch in time. ``"drop_oldest"``: the frame that has
+                waited longest gives way, as is best for live cameras. ``"drop_newest"``: the one submitted is dropped.
+
+        Raises:
+            InputError: an argument out of its range.
+            BackendError: the batcher is closed.
+        """
+        if on_full not in get_args(OnFull):
+            raise InputError(f"on_full must be one of {', '.join(get_args(OnFull))}, got {on_full!r}")
+        capacity = _positive("capacity", capacity)
+        with self._lock:
+            if not self._open:
+                raise BackendError("the batcher is closed; make a new DynamicBatcher")
+            lane = Lane(capacity, self._lock)
+            self._turns.add(lane)
+        return CameraStream(self._engine, lane, self._work, on_full)
+
+    def close(self, *, drain: bool = True) -> None:
+        """Close all streams and wait until every frame that was taken has its outcome, which can be fetched later, too.
+
+        Threads that wait in ``submit`` get its BackendError. Closing twice, or from several threads, is harmless. A
+        ``with`` block that is left by an exception closes without draining.
+
+        Args:
+            drain: False drops the frames that wait and lets only running batches end; streams count what was dropped.
+        """
+        with self._lock:
+            self._open = False
+            for lane in self._turns:
+                lane.close(drop=not drain)
+            self._work.notify_all()
+        for thread in self._threads:
+            thread.join()
+        atexit.unregister(self._close_at_exit)
+
+    def __enter__(self) -> DynamicBatcher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(drain=error is None)
+
+    def _close_at_exit(self) -> None:
+        self.close(drain=False)
+
+    def _run(self) -> None:
+        while True:
+            batch = self._next_batch()
+            if not batch:
+                return
+            self._estimate(batch)
+            del batch  # or this thread would hold the tags, which may be pictures, while it waits
+
+    def _next_batch(self) -> list[Entry]:
+        """Waits until one is due; empty when there will be none."""
+        with self._lock:
+            while True:
+                due_in_s = self._turns.due_in_s(time.monotonic())
+                if due_in_s == 0:
+                    batch = self._turns.take()
+                    self._work.notify()  # what was left may be due as well, for another worker
+                    return batch
+                if not self._open:  # closed lanes have nothing that is not due
+                    return []
+                self._work.wait(None if due_in_s is None else min(due_in_s, _LONGEST_WAIT_S))
+
+    def _estimate(self, batch: Sequence[Entry]) -> None:
+        requests = [entry.request for entry in batch if entry.request is not None]
+        found: Sequence[Poses | None]
+        cause: BaseException | None = None
+        try:
+            found = self._engine.many(requests)
+        except BaseException as error:  # whatever it is, somebody waits for these frames
+            # Its trace holds the variables of all its calls, and so the pictures.
+            traceback.clear_frames(error.__traceback__)
+            found, cause = [None] * len(batch), error
+        del requests
+        with self._lock:
+            for entry, poses in zip(batch, found, strict=True):
+                entry.request = None
+                entry.outcome = Outcome(entry.number, entry.tag, None if cause is None else _failed(cause), poses)
+                entry.lane.changed.notify_all()
+
+
+def _failed(cause: BaseException) -> BackendError:
+    """An error of its own for each frame: one that several threads raise collects the traces of all."""
+    error = BackendError(str(cause) or type(cause).__name__)
+    error.__cause__ = cause
+    return error
+
+
+def _positive(name: str, value: int) -> int:
+    if type(value) is not int or value < 1:
+        raise InputError(f"{name} must be a whole number from 1 on, got {value!r}")
+    return value

@@ -1,0 +1,1 @@
+"""The command hpe-edge. argparse ends here."""

@@ -1,0 +1,128 @@
+"""A model's spec in words."""
+
+from __future__ import annotations
+
+from hpe_edge.backends.tensorrt.plan_file import EngineInfo
+from hpe_edge.spec import (
+    AngleHead,
+    AnglesDecode,
+    BinHead,
+    BinsDecode,
+    Crop,
+    GateResult,
+    Input,
+    ModelSpec,
+    Reduction,
+    Square,
+)
+
+SQUARE_IN_WORDS: dict[Square, str] = {
+    "extend": "extended to a square",
+    "shrink": "cut to a square about its centre",
+    "none": "not squared",
+}
+
+
+def describe(spec: ModelSpec) -> str:
+    """The spec as aligned lines, for people; programs read ``spec.to_json()``."""
+    facts = [
+        ("architecture", spec.architecture),
+        ("input", _input(spec.input)),
+        ("normalisation", _normalisation(spec.input)),
+        ("crop", _crop(spec.crop)),
+        ("outputs", ", ".join(spec.outputs)),
+        *_decode(spec),
+        ("made from", f"{spec.origin.checkpoint}, sha256 {spec.origin.sha256}"),
+        ("made with", ", ".join(f"{name} {version}" for name, version in spec.origin.tools.items()) or "not recorded"),
+        *(("reduced", _reduction(step)) for step in spec.reductions),
+        ("gate", _gate(spec.gate)),
+    ]
+    return _aligned(facts)
+
+
+def describe_engine(info: EngineInfo) -> str:
+    """An engine as aligned lines: what it is, then the model in it."""
+    least, best, most = info.profile
+    where = {
+        "same-gpu": "GPUs of that name",
+        "same-capability": f"all GPUs of compute capability {info.compute_capability}",
+        "ampere-plus": "all GPUs from Ampere (8.0) on",
+    }[info.hardware]
+    facts = [
+        ("engine", f"{info.precision}, {info.plan_bytes / 1e6:.1f} MB, sha256 {info.plan_sha256}"),
+        ("faces a run", f"{least} to {most}, tuned for {best}"),
+        ("TensorRT", f"{info.tensorrt}{' or newer' if info.version_compatible else ''}"),
+        ("built on", f"{info.gpu}, compute capability {info.compute_capability}; runs on {where}"),
+        *([("DLA", f"core {info.dla_core}, the GPU where it cannot")] if info.dla_core is not None else []),
+        ("built with", ", ".join(f"{name} {version}" for name, version in info.tools.items()) or "not recorded"),
+        ("built by", info.rebuild),
+        ("its gate", _gate(info.gate)),
+    ]
+    return f"{_aligned(facts)}\n\n{describe(info.spec)}"
+
+
+def _aligned(facts: list[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in facts)
+    return "\n".join(f"{name:{width}}  {value}" for name, value in facts)
+
+
+def _input(said: Input) -> str:
+    return f"{said.name!r}, N x 3 x {said.size} x {said.size}, {said.color}, {said.dtype}"
+
+
+def _normalisation(said: Input) -> str:
+    if said.dtype == "uint8":
+        return "none, levels 0..255 as they are"
+    level = "level" if said.scale == 1 else f"level / {1 / said.scale:g}"
+    return f"({level} - mean) / std; mean {_numbers(said.mean)}, std {_numbers(said.std)}"
+
+
+def _crop(crop: Crop) -> str:
+    left, top, right, bottom = (f"{100 * margin:+.4g}%" for margin in crop.margins)
+    return (
+        f"box grown by {left} left, {top} top, {right} right, {bottom} bottom; "
+        f"{SQUARE_IN_WORDS[crop.square]}, {'clipped to the frame' if crop.clip else 'not clipped'}, "
+        f"fill {_numbers(crop.fill)}, {crop.resampling}"
+    )
+
+
+def _decode(spec: ModelSpec) -> list[tuple[str, str]]:
+    decode = spec.decode
+    if isinstance(decode, (BinsDecode, AnglesDecode)):
+        heads = (("yaw", decode.yaw), ("pitch", decode.pitch), ("roll", decode.roll))
+        return [(name, _head(head)) for name, head in heads]
+    flipped = [name for name, sign in zip(("yaw", "pitch", "roll"), decode.signs, strict=True) if sign < 0]
+    said = f"{decode.kind} from {decode.output}, column {decode.column} on"
+    return [("rotation", f"{said}; the signs of {' and '.join(flipped)} are flipped" if flipped else said)]
+
+
+def _head(head: BinHead | AngleHead) -> str:
+    if isinstance(head, AngleHead):
+        return f"{head.output}[{head.column}] * {head.factor:g}"
+    last = head.first_deg + (head.count - 1) * head.step_deg
+    round_ = ", full circle" if head.circular else ""
+    return (
+        f"{head.count} bins from {head.first_deg:g} to {last:g} degrees{round_}, "
+        f"{head.output}[{head.column}:{head.column + head.count}]"
+    )
+
+
+def _gate(gate: GateResult | None) -> str:
+    if gate is None:
+        return "not run"
+    limits = ", ".join(f"{name.removesuffix('_deg')} {value:g}" for name, value in gate.limits.items())
+    return (
+        f"{gate.compared} on {gate.faces} faces of {gate.source}: mean {gate.mean_deg:.4g}, p99 {gate.p99_deg:.4g}, "
+        f"worst {gate.worst_deg:.4g} degrees" + (f" (limits: {limits})" if limits else "")
+    )
+
+
+def _reduction(step: Reduction) -> str:
+    said = f"to {step.numbers} from {step.source}, sha256 {step.sha256}"
+    if step.ranges:
+        said += f"; {step.ranges}"
+    return f"{said}; kept in float32: {', '.join(step.kept)}" if step.kept else said
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:g}" for value in values)

@@ -1,0 +1,1 @@
+"""The CUDA driver through cuda-bindings: devices, buffers, launches, transfers."""

@@ -1,0 +1,251 @@
+"""What is asked of CUDA: one device, its streams, memory and graphs, through cuda-bindings.
+
+A context that is current belongs to someone else, such as PyCUDA, torch or CuPy: it is pushed aside for the length of a
+call and stands there again afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import math
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from hpe_edge.cuda.calls import checked, load
+from hpe_edge.errors import BackendError, InputError
+
+
+class Device:
+    """One NVIDIA GPU and the context in which the work on it is done.
+
+    That context is the one current where the device is made, if it is on this GPU, so that arrays and streams of
+    PyCUDA's own context can be used; else the GPU's primary context, which torch and CuPy share.
+
+    Attributes:
+        index: as CUDA counts.
+        name: such as ``"NVIDIA GeForce RTX 4090"``; on a Jetson ``"Orin"``.
+        capability: the compute capability, such as ``"8.7"``.
+        driver, runtime: cuda-bindings' modules.
+        integrated: it shares the host's memory, as a Jetson's does.
+    """
+
+    def __init__(self, index: int = 0) -> None:
+        """Start CUDA.
+
+        Raises:
+            BackendError: no cuda-bindings, no driver or no GPU.
+            InputError: there are GPUs, but not so many.
+        """
+        driver = self.driver = load("driver")
+        self.runtime = load("runtime")
+        try:
+            checked("starting CUDA", driver.cuInit(0))
+            count = checked("counting the GPUs", driver.cuDeviceGetCount())
+        except Exception as error:  # without libcuda cuda-bindings raises; its releases differ in what
+            raise BackendError(
+                f"there is no working NVIDIA GPU here ({error}); `hpe-edge doctor` says what is missing, and the ONNX "
+                "file runs on the CPU"
+            ) from None
+        if index >= count:
+            raise InputError(f"there is no GPU {index}, CUDA sees {count}: the first is cuda:0")
+        self._handle = checked("opening the GPU", driver.cuDeviceGet(index))
+        self.index = index
+        self.name = checked("asking the GPU's name", driver.cuDeviceGetName(128, self._handle)).rstrip(b"\0").decode()
+        major, minor = (self._attribute(f"COMPUTE_CAPABILITY_{part}") for part in ("MAJOR", "MINOR"))
+        self.capability = f"{major}.{minor}"
+        self.integrated = bool(self._attribute("INTEGRATED"))
+        self._context = self._borrow_context()
+        self._owned = self._context is None
+        if self._context is None:
+            self._context = checked("making a CUDA context", driver.cuDevicePrimaryCtxRetain(self._handle))
+
+    def __enter__(self) -> Device:
+        """Within the block, calls of this thread go to this device; whatever was current is so again afterwards."""
+        checked("entering the CUDA context", self.driver.cuCtxPushCurrent(self._context))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.driver.cuCtxPopCurrent()
+
+    def close(self) -> None:
+        """Give up the primary context; harmless twice."""
+        if self._owned:
+            self._owned = False
+            self.driver.cuDevicePrimaryCtxRelease(self._handle)
+
+    def driver_version(self) -> str:
+        """The newest CUDA that the driver supports, such as ``"12.4"``."""
+        version = int(checked("asking the driver's version", self.driver.cuDriverGetVersion()))
+        return f"{version // 1000}.{version % 1000 // 10}"
+
+    def stream(self, cleanup: contextlib.ExitStack) -> Any:
+        """A stream of its own, which the default stream does not wait for; ``cleanup`` destroys it."""
+        rt = self.runtime
+        stream = checked("making a stream", rt.cudaStreamCreateWithFlags(rt.cudaStreamNonBlocking))
+        cleanup.callback(rt.cudaStreamDestroy, stream)
+        return stream
+
+    def memory(self, size_bytes: int, cleanup: contextlib.ExitStack) -> int:
+        """The address of device memory, aligned to 256 bytes; ``cleanup`` frees it.
+
+        Raises:
+            BackendError: the GPU has not so much left.
+        """
+        rt = self.runtime
+        address = int(checked(self._allocating(size_bytes, "memory"), rt.cudaMalloc(max(size_bytes, 1))))
+        cleanup.callback(rt.cudaFree, address)
+        return address
+
+    def pinned(self, shape: tuple[int, ...], dtype: DTypeLike, cleanup: contextlib.ExitStack) -> NDArray[Any]:
+        """A zeroed array in page-locked host memory, which the GPU copies from and to by itself; ``cleanup`` frees it.
+
+        An integrated GPU also reads and writes it in place, at :meth:`address_of`.
+
+        Raises:
+            BackendError: there is not so much left.
+        """
+        block, array = self._pinned(shape, np.dtype(dtype))
+        cleanup.callback(self.runtime.cudaFreeHost, ctypes.addressof(block))
+        return array
+
+    def pinned_for_long(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """Like :meth:`pinned`, freed when nobody holds the array or a view of it any more.
+
+        Raises:
+            BackendError: there is not so much left.
+        """
+        block, array = self._pinned(shape, np.dtype(dtype))
+        weakref.finalize(block, self._free_pinned, ctypes.addressof(block))
+        return array
+
+    def _free_pinned(self, address: int) -> None:
+        with contextlib.suppress(BackendError), self:  # where the CUDA context is gone already, all in it is
+            self.runtime.cudaFreeHost(address)
+
+    def _pinned(self, shape: tuple[int, ...], kind: np.dtype[Any]) -> tuple[ctypes.Array[ctypes.c_byte], NDArray[Any]]:
+        """The memory, which the array and all its views hold, and the array."""
+        rt = self.runtime
+        size_bytes = math.prod(shape) * kind.itemsize
+        flags = rt.cudaHostAllocMapped if self.integrated else rt.cudaHostAllocDefault
+        address = int(checked(self._allocating(size_bytes, "pinned memory"), rt.cudaHostAlloc(size_bytes, flags)))
+        block = (ctypes.c_byte * size_bytes).from_address(address)
+        array = np.ctypeslib.as_array(block)
+        array[...] = 0
+        return block, array.view(kind).reshape(shape)
+
+    def address_of(self, address: int) -> int | None:
+        """Where this GPU sees memory that CUDA knows, the host's page-locked one included; None where it does not."""
+        which = self.driver.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_POINTER
+        status, seen = self.driver.cuPointerGetAttribute(which, address)
+        return int(seen) if int(status) == 0 else None
+
+    def owns(self, address: int) -> bool:
+        """Whether the memory there is this GPU's and belongs to the context in which the work is done, or to none."""
+        which = self.driver.CUpointer_attribute
+        answers = [
+            self.driver.cuPointerGetAttribute(kind, address)
+            for kind in (which.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, which.CU_POINTER_ATTRIBUTE_CONTEXT)
+        ]
+        if any(int(status) != 0 for status, _ in answers):
+            return False
+        (_, ordinal), (_, context) = answers
+        return int(ordinal) == self.index and int(context) in (0, int(self._context))
+
+    def event(self, cleanup: contextlib.ExitStack) -> Any:
+        """What one stream waits for on another, see :meth:`wait_for`; ``cleanup`` destroys it."""
+        rt = self.runtime
+        event = checked("making an event", rt.cudaEventCreateWithFlags(rt.cudaEventDisableTiming))
+        cleanup.callback(rt.cudaEventDestroy, event)
+        return event
+
+    def wait_for(self, other: Any, event: Any, stream: Any) -> None:
+        """Let a stream wait for the work that is on another one by now."""
+        rt = self.runtime
+        checked("marking the frame's stream", rt.cudaEventRecord(event, other))
+        checked("waiting for the frame's stream", rt.cudaStreamWaitEvent(stream, event, 0))
+
+    def copy_in(self, to: int, array: NDArray[Any], stream: Any) -> None:
+        """Enqueue a copy of a pinned array to the device."""
+        rt = self.runtime
+        kind = rt.cudaMemcpyKind.cudaMemcpyHostToDevice
+        checked("copying to the GPU", rt.cudaMemcpyAsync(to, array.ctypes.data, array.nbytes, kind, stream))
+
+    def copy_out(self, array: NDArray[Any], source: int, stream: Any) -> None:
+        """Enqueue a copy from the device into a pinned array."""
+        rt = self.runtime
+        kind = rt.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        checked("copying from the GPU", rt.cudaMemcpyAsync(array.ctypes.data, source, array.nbytes, kind, stream))
+
+    def synchronize(self, stream: Any) -> None:
+        """Wait until the stream has done all its work.
+
+        Raises:
+            BackendError: some of it failed.
+        """
+        checked("running on the GPU", self.runtime.cudaStreamSynchronize(stream))
+
+    def capture(self, work: Callable[[], None], stream: Any, cleanup: contextlib.ExitStack) -> Callable[[], None]:
+        """Record what ``work`` enqueues on the stream, without running it, as a CUDA graph.
+
+        Args:
+            work: enqueues on ``stream`` and nowhere else, the same addresses every time.
+            stream: idle.
+            cleanup: destroys the graph.
+
+        Returns:
+            A call that enqueues the whole graph on the stream.
+
+        Raises:
+            BackendError: the work cannot be captured.
+        """
+        rt = self.runtime
+        # Thread-local: what other threads do meanwhile, such as allocating, does not spoil the capture.
+        mode = rt.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        checked("beginning a CUDA graph", rt.cudaStreamBeginCapture(stream, mode))
+        try:
+            work()
+        except BaseException:
+            rt.cudaStreamEndCapture(stream)  # else the stream stays unusable
+            raise
+        graph = checked("capturing a CUDA graph", rt.cudaStreamEndCapture(stream))
+        try:
+            ready = checked("preparing a CUDA graph", rt.cudaGraphInstantiateWithFlags(graph, 0))
+        finally:
+            rt.cudaGraphDestroy(graph)  # the executable graph needs it no more
+        cleanup.callback(rt.cudaGraphExecDestroy, ready)
+        return lambda: checked("launching a CUDA graph", rt.cudaGraphLaunch(ready, stream))
+
+    def _attribute(self, which: str) -> int:
+        kind = getattr(self.driver.CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_{which}")
+        return int(checked("asking what the GPU can do", self.driver.cuDeviceGetAttribute(kind, self._handle)))
+
+    def _borrow_context(self) -> Any:
+        """The current context, if it is on this GPU, else None."""
+        context = checked("asking for the current context", self.driver.cuCtxGetCurrent())
+        if not int(context):
+            return None
+        at = checked("asking for the current GPU", self.driver.cuCtxGetDevice())
+        return context if int(at) == int(self._handle) else None
+
+    def _allocating(self, size_bytes: int, what: str) -> str:
+        return f"allocating {size_bytes / 1e6:.1f} MB of {what} on {self.name}"
+
+
+def parse_device(device: str) -> int:
+    """The index in ``"cuda"`` or ``"cuda:INDEX"``.
+
+    Raises:
+        InputError: it is something else.
+    """
+    kind, colon, index = device.partition(":") if isinstance(device, str) else ("", "", "")
+    if kind != "cuda" or (colon and not (index.isascii() and index.isdecimal())):
+        raise InputError(f"a TensorRT engine runs on a GPU: device must be 'cuda' or 'cuda:INDEX', got {device!r}")
+    return int(index or 0)

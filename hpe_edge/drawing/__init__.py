@@ -1,0 +1,1 @@
+"""Drawing poses, labels and angle plots into images."""

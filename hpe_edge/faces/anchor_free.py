@@ -1,0 +1,176 @@
+"""What SCRFD and YuNet share: every cell of three grids over the picture says whether a face is there, and where."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.errors import BackendError, InputError, ModelError
+from hpe_edge.faces.haar import Detections, LandmarkFit
+from hpe_edge.faces.letterbox import letterbox
+from hpe_edge.faces.nms import nms
+from hpe_edge.ops.ops import MAX_COORDINATE, check_frame
+from hpe_edge.spec import Input
+
+Array = NDArray[np.float32]
+
+STRIDES = (8, 16, 32)  # sides of a cell in input pixels, one grid each
+
+
+class GridDetector:
+    """An ONNX face detector in an ONNX Runtime session. Implements :class:`hpe_edge.faces.haar.Detector`.
+
+    A kind of detector says below what its graph gives, and how the numbers of a cell become a box.
+    """
+
+    SCORE: ClassVar[float]  # what a box must reach, unless told otherwise
+    NMS_IOU: ClassVar[float]
+    LONGEST_SIDE: ClassVar[int]  # of the input, where the graph leaves the size open
+    ENLARGES: ClassVar[bool]  # whether smaller frames are brought to that size too
+    BOXES_PER_CELL: ClassVar[int]
+    # Columns of the outputs of one grid: scores, which multiply, then box, then key points.
+    OUTPUTS: ClassVar[tuple[tuple[int, ...], ...]]
+    INPUT: ClassVar[Input]
+    FIT: ClassVar[LandmarkFit]
+
+    @classmethod
+    def recognises(cls, session: Any) -> bool:
+        """Whether the graph's input and outputs are those of this kind."""
+        inputs = session.get_inputs()
+        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
+            return False
+        if inputs[0].shape[1] != 3:
+            return False
+        # The rows are not looked at: files whose size is open still state those of the size they were exported with.
+        found = Counter(output.shape[-1] for output in session.get_outputs() if output.shape)
+        return any(found == Counter(columns * len(STRIDES)) for columns in cls.OUTPUTS)
+
+    def __init__(self, session: Any, path: Path, score: float | None = None) -> None:
+        """
+        Args:
+            session: an ONNX Runtime session of a graph that this kind recognises.
+            path: its file, for messages.
+            score: what a box must reach, 0..1; None takes the kind's own.
+
+        Raises:
+            InputError: the score is no number from 0 to 1.
+            ModelError: the graph does not give what this kind gives.
+        """
+        self.score = self.SCORE if score is None else score
+        if not 0 <= self.score <= 1:
+            raise InputError(f"score must be from 0 to 1, got {score!r}")
+        self._session = session
+        self._path = path
+        (given,) = session.get_inputs()
+        self._input = given.name
+        height, width = given.shape[2:]
+        self._fixed = (width, height) if isinstance(width, int) and isinstance(height, int) else None
+        if self._fixed is not None and (width % STRIDES[-1] or height % STRIDES[-1]):
+            raise ModelError(f"{path}: its input is {width} x {height}, a multiple of {STRIDES[-1]} each is needed")
+        self._names = self._try_out()
+        self._has_keypoints = len(self._names[0]) == max(map(len, self.OUTPUTS))  # they come last
+
+    def __call__(self, frame_bgr: NDArray[np.uint8]) -> Detections:
+        """Find faces, see :class:`hpe_edge.faces.haar.Detector`."""
+        height, width = check_frame(frame_bgr).shape[:2]
+        (in_width, in_height), scale = self._canvas(width, height)
+        picture = letterbox(frame_bgr, in_width, in_height, scale, self.INPUT)
+        grids = self._run(picture, self._names)
+        found = [self._find(stride, grid, in_width) for stride, grid in zip(STRIDES, grids, strict=True)]
+        scores, boxes, keypoints = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        # A cell may say anything where no face is; the engine takes only boxes that have an area.
+        with np.errstate(invalid="ignore"):
+            sound = (boxes[:, :2] < boxes[:, 2:]).all(axis=1) & (np.abs(boxes * scale) <= MAX_COORDINATE).all(axis=1)
+        scores, boxes, keypoints = scores[sound], boxes[sound], keypoints[sound]
+        kept = nms(boxes, scores, self.NMS_IOU)
+        kept = kept[np.argsort(boxes[kept, 0], kind="stable")]
+        factor = np.float32(scale)
+        return Detections(boxes[kept] * factor, scores[kept], keypoints[kept] * factor if self._has_keypoints else None)
+
+    def landmark_boxes(self, detections: Detections) -> Array:
+        """See :class:`hpe_edge.faces.haar.Detector`."""
+        return self.FIT(detections.boxes)
+
+    @staticmethod
+    def _boxes(cells: Array, stride: int, numbers: Array) -> Array:
+        """Boxes ``[N, 4]`` in input pixels of cells ``[N, 2]`` (column, row) from the graph's numbers ``[N, 4]``."""
+        raise NotImplementedError
+
+    def _find(self, stride: int, outputs: list[Array], width: int) -> tuple[Array, Array, Array]:
+        """Scores ``[N]``, boxes ``[N, 4]`` and key points ``[N, 5, 2]`` (or ``[N, 0, 2]``) of one grid."""
+        scores = self._scores(outputs)
+        index = np.flatnonzero(scores >= self.score)
+        cell = index // self.BOXES_PER_CELL
+        columns = width // stride
+        cells = np.stack([cell % columns, cell // columns], axis=1).astype(np.float32)
+        numbers = [output[index] for output in outputs if output.shape[1] > 1]
+        boxes = self._boxes(cells, stride, numbers[0])
+        if not self._has_keypoints:
+            return scores[index], boxes, np.empty((len(index), 0, 2), np.float32)
+        return scores[index], boxes, (cells[:, None] + numbers[1].reshape(-1, 5, 2)) * np.float32(stride)
+
+    @staticmethod
+    def _scores(outputs: list[Array]) -> Array:
+        """``[rows]``: the geometric mean of the outputs that hold one column."""
+        single = [output[:, 0] for output in outputs if output.shape[1] == 1]
+        return single[0] if len(single) == 1 else np.sqrt(single[0] * single[1])
+
+    def _canvas(self, width: int, height: int) -> tuple[tuple[int, int], float]:
+        """Width and height of the input for a frame, and frame pixels per input pixel."""
+        if self._fixed is not None:
+            return self._fixed, max(width / self._fixed[0], height / self._fixed[1])
+        scale = max(width, height) / self.LONGEST_SIDE
+        if not self.ENLARGES:
+            scale = max(scale, 1.0)
+        last = STRIDES[-1]
+        # A hair less before rounding up, so that 1280.0000001 stays 1280.
+        in_width, in_height = (int(-(-(side / scale - 1e-6) // last)) * last for side in (width, height))
+        return (in_width, in_height), scale
+
+    def _run(self, picture: Array, names: list[list[str]]) -> list[list[Array]]:
+        """The outputs ``[rows, columns]`` grid by grid."""
+        flat = [name for grid in names for name in grid]
+        try:
+            found = self._session.run(flat, {self._input: picture})
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            raise BackendError(f"ONNX Runtime failed on {self._path}: {error}") from None
+        arrays = iter(found)
+        return [[_rows(next(arrays)) for _ in grid] for grid in names]
+
+    def _try_out(self) -> list[list[str]]:
+        """The outputs' names grid by grid, score first, from a run on an empty picture.
+
+        Names differ from export to export, and the shapes that a graph states need not be those that it gives.
+        """
+        width, height = self._fixed or (2 * STRIDES[-1], STRIDES[-1])
+        blank = np.zeros((1, 3, height, width), np.float32)
+        names = [output.name for output in self._session.get_outputs()]
+        (outputs,) = self._run(blank, [names])
+        grids: list[list[str]] = []
+        for stride in STRIDES:
+            rows = (width // stride) * (height // stride) * self.BOXES_PER_CELL
+            mine = [(array.shape[1], name) for name, array in zip(names, outputs, strict=True) if len(array) == rows]
+            mine.sort(key=lambda output: output[0])
+            if tuple(columns for columns, _ in mine) not in self.OUTPUTS:
+                shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(names, outputs, strict=True))
+                raise ModelError(
+                    f"{self._path}: a picture of {width} x {height} should give {rows} rows at stride {stride}, "
+                    f"{self.BOXES_PER_CELL} per cell; the graph gives {shapes}"
+                )
+            grids.append([name for _, name in mine])
+        for name, array in zip(names, outputs, strict=True):
+            if array.shape[1] == 1 and not (array.min() >= 0 and array.max() <= 1):
+                raise ModelError(
+                    f"{self._path}: its scores {name!r} are {array.min():.3g} to {array.max():.3g}, not within 0..1; "
+                    "export it with the sigmoid in the graph"
+                )
+        return grids
+
+
+def _rows(array: NDArray[Any]) -> Array:
+    """Exports give ``[1, rows, columns]`` or ``[rows, columns]``."""
+    return np.asarray(array, np.float32).reshape(-1, array.shape[-1])

@@ -1,0 +1,44 @@
+"""SCRFD: sample and computation redistribution for face detection (Guo et al., 2021, arXiv:2105.04714)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.faces.anchor_free import GridDetector
+from hpe_edge.faces.haar import LandmarkFit
+from hpe_edge.spec import Input
+
+
+class ScrfdDetector(GridDetector):
+    """SCRFD of any size, with or without key points; scores must have gone through the sigmoid.
+
+    The frame is brought to the size of the graph. Where that is open, the longer side becomes 640 and the shorter one a
+    multiple of 32, which for a 16:9 frame is 0.6 of the work that a file with a fixed 640 x 640 does.
+
+    Measured on 195 labelled AFLW2000 photos, |yaw| up to 90 degrees: the 2.5 GFLOPs network finds 192, the 0.5 GFLOPs
+    one 194. A 720p frame takes 50 and 13 ms on one core of an x86 server, all but 1 ms of it in the network; OpenCV's
+    dnn module takes 55 and 31 ms.
+    """
+
+    # Medians over the photos where both boxes overlap (IoU > 0.4), of the two networks, which agree within 0.005;
+    # quartiles: width 0.99..1.07, height 0.70..0.77, centre down 0.11..0.14. Left-right it is 0 within 0.03. The
+    # conversion lifts the median IoU with the landmark box from 0.68 to 0.87. The lightweight network with its own crop
+    # then errs by 3.88 and 3.93 degrees (mean of the three angles), with the boxes as they are by 4.33 and 4.28, with
+    # the landmark boxes by 3.92 and 3.91.
+    FIT = LandmarkFit(width=1.031, height=0.734, down=0.125)
+
+    SCORE = 0.5
+    NMS_IOU = 0.4
+    LONGEST_SIDE = 640
+    ENLARGES = True
+    BOXES_PER_CELL = 2
+    OUTPUTS = ((1, 4), (1, 4, 10))
+    INPUT = Input(size=640, color="RGB", scale=1.0, mean=(127.5,) * 3, std=(128.0,) * 3)
+
+    @staticmethod
+    def _boxes(cells: NDArray[np.float32], stride: int, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The numbers are the distances from the cell's corner to left, top, right and bottom, in strides."""
+        boxes = np.concatenate([cells - numbers[:, :2], cells + numbers[:, 2:]], axis=1)
+        boxes *= stride
+        return boxes

@@ -1,0 +1,262 @@
+"""Identities of faces over time, from their boxes alone.
+
+A detection goes to the face whose predicted box is nearest to it in place and size. Nothing is looked at but boxes, so
+two people who pass close by each other at the same size may swap identities, and who comes back after ``survive_s``
+is somebody new. All limits are in seconds and in sizes of the face, so they hold for any frame rate and resolution.
+
+The motion of centre, width and height is a Kalman filter's: velocities that fade within a second unless they are seen
+to go on (an integrated Ornstein-Uhlenbeck process), so that a face that is hidden for long does not fly off.
+
+Source: Kalman filter and best pairs as in Bewley et al., Simple Online and Realtime Tracking, 2016; doubtful detections
+in a second round as in Zhang et al., ByteTrack, 2022, arXiv:2110.06864. The motion and the distance are ours.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hpe_edge.errors import InputError
+from hpe_edge.faces.assignment import assign
+from hpe_edge.ops.ops import check_boxes
+
+Float64Array = NDArray[np.float64]
+
+NO_ID = -1
+
+# In sizes of the face, the root of its box's area. Fitted to the seven faces of a 720p classroom video with YuNet's
+# boxes, by the likelihood of the next box 1, 5 and 10 frames ahead: the best were 0.015, 0.4 and 0.8. Detectors are
+# often noisier and people faster than there.
+_NOISE = 0.02  # standard deviation of a detected centre, width or height
+_SPEED = 0.6  # standard deviation of their velocities, per second
+_FADE_S = 0.8  # time in which a velocity is forgotten to 1/e
+
+# How far a detection may be from the prediction, again in sizes: half a size is an IoU of 1/3 for equal boxes. It
+# grows with the prediction's uncertainty up to one size, where neighbours begin.
+_REACH, _REACH_PER_SIGMA, _FARTHEST = 0.5, 2.0, 1.0
+
+_ROUNDING_S = 1e-6  # times of frames are sums of fractions
+
+_FACE = np.dtype(
+    [
+        ("id", np.int64),
+        ("first_s", np.float64),
+        ("seen_s", np.float64),
+        ("place", np.float64, 4),  # centre x, centre y, width, height in pixels
+        ("speed", np.float64, 4),  # of these, per second
+        # Variance of the place, covariance, variance of the speed, in squared sizes. They are the same for all four.
+        ("spread", np.float64, 3),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Faces at one time.
+
+    Attributes:
+        ids: int64 ``[N]``, from 0; -1 for a face that has no identity, or not yet.
+        boxes: float32 ``[N, 4]``: x1 y1 x2 y2 in pixels.
+    """
+
+    ids: NDArray[np.int64]
+    boxes: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Tracker:
+    """Follows faces from frame to frame; one for each video or camera.
+
+    >>> tracker = Tracker()
+    >>> tracks = tracker.update(frame.time_s, boxes)
+    >>> tracks = tracker.predict(next_frame.time_s)   # for a frame in which no faces were looked for
+
+    A new face gets its identity once it was seen for ``confirm_s``, which keeps single false detections out; those of
+    the very first frame get theirs at once. Identities count up from 0 and are never given twice.
+
+    Time may stand still or jump ahead. A step back is a new start, as when a file is played in a loop: all faces are
+    forgotten.
+    """
+
+    def __init__(self, *, survive_s: float = 1.0, confirm_s: float = 0.1, high_score: float = 0.6) -> None:
+        """
+        Args:
+            survive_s: how long a face may be hidden and keep its identity. No less than the time between two updates.
+            confirm_s: how long a new face must have been seen until it gets its identity; 0: at once.
+            high_score: detections below it are doubtful: they may continue a face that the last update saw and that
+                no other detection continues, but they start none.
+
+        Raises:
+            InputError: a time that is negative or not finite, or a score that is no number.
+        """
+        for name, value in (("survive_s", survive_s), ("confirm_s", confirm_s)):
+            if not (math.isfinite(value) and value >= 0):
+                raise InputError(f"{name} must be 0 or more seconds, got {value!r}")
+        if math.isnan(high_score):
+            raise InputError("high_score must be a number, got nan")
+        self._survive_s, self._confirm_s, self._high_score = survive_s, confirm_s, high_score
+        self._faces = np.zeros(0, _FACE)
+        self._time_s: float | None = None
+        self._next_id = 0
+
+    def update(self, time_s: float, boxes: ArrayLike, scores: ArrayLike | None = None) -> Tracks:
+        """Take in the detections of a frame.
+
+        Args:
+            time_s: of the frame, in seconds from any start.
+            boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels. N may be 0.
+            scores: ``[N]``, the detector's; NaN counts as no score, and a detection without a score is not doubtful.
+
+        Returns:
+            A row for each given box, in their order: its identity, and the box as the filter now sees it, which
+            jitters less. A doubtful box that continues no face has the identity -1 and stays as it is.
+
+        Raises:
+            InputError: a time that is not finite, boxes as in :func:`hpe_edge.ops.ops.check_boxes`, or scores that are
+            not
+                ``[N]``.
+        """
+        given, now = check_boxes(boxes), _checked_time(time_s)
+        doubtful = self._doubtful(scores, len(given))
+        faces, last_s = self._faces_at(now), self._time_s
+        detected = _places(given)
+
+        similarity = _similarity(faces, detected)
+        face_of = np.full(len(given), -1)
+        rows, columns = assign(np.where(doubtful, 0, similarity))
+        face_of[columns] = rows
+        waiting = (faces["seen_s"] == last_s) & (faces["id"] >= 0)
+        waiting[rows] = False
+        rows, columns = assign(np.where(doubtful & waiting[:, None], similarity, 0))
+        face_of[columns] = rows
+
+        found, new = face_of >= 0, (face_of < 0) & ~doubtful
+        _correct(faces, face_of[found], detected[found])
+        faces["seen_s"][face_of[found]] = now
+        face_of[new] = len(faces) + np.arange(np.count_nonzero(new))
+        faces = np.concatenate([faces, _newly_seen(detected[new], now, known=last_s is None or now < last_s)])
+        self._give_ids(faces, now)
+
+        named = face_of >= 0
+        ids, shown = np.full(len(given), NO_ID), given.copy()
+        ids[named], shown[named] = faces["id"][face_of[named]], _boxes(faces["place"][face_of[named]])
+        false_alarm = (faces["id"] == NO_ID) & (now - faces["seen_s"] > self._confirm_s)
+        self._faces, self._time_s = faces[~false_alarm], now
+        return Tracks(ids, shown)
+
+    def predict(self, time_s: float) -> Tracks:
+        """Where the faces that the last update saw are at another time; nothing is changed by asking.
+
+        Args:
+            time_s: of the frame. Before the last update, or more than ``survive_s`` after it, nothing is known.
+
+        Returns:
+            A row for each face, those that have no identity yet included.
+
+        Raises:
+            InputError: a time that is not finite.
+        """
+        faces = self._faces_at(_checked_time(time_s))
+        faces = faces[faces["seen_s"] == self._time_s]
+        return Tracks(faces["id"].copy(), _boxes(faces["place"]))
+
+    def _faces_at(self, now: float) -> NDArray[np.void]:
+        """Those that are not forgotten by then, moved to where they should be."""
+        if self._time_s is None or now < self._time_s:
+            return np.zeros(0, _FACE)
+        faces = self._faces[now - self._faces["seen_s"] <= self._survive_s + _ROUNDING_S]
+        _move(faces, now - self._time_s)
+        return faces
+
+    def _give_ids(self, faces: NDArray[np.void], now: float) -> None:
+        ripe = (faces["id"] == NO_ID) & (faces["seen_s"] == now) & (now - faces["first_s"] >= self._confirm_s)
+        count = np.count_nonzero(ripe)
+        faces["id"][ripe] = self._next_id + np.arange(count)
+        self._next_id += count
+
+    def _doubtful(self, scores: ArrayLike | None, count: int) -> NDArray[np.bool_]:
+        if scores is None:
+            return np.zeros(count, np.bool_)
+        numbers = np.asarray(scores, np.float64)
+        if numbers.shape != (count,):
+            raise InputError(f"there must be one score per box, got shape {numbers.shape} for {count} boxes")
+        doubtful: NDArray[np.bool_] = numbers < self._high_score
+        return doubtful
+
+
+def _newly_seen(places: Float64Array, now: float, known: bool) -> NDArray[np.void]:
+    """Faces that stand still as far as one knows; ``known``: no need to wait and see."""
+    faces = np.zeros(len(places), _FACE)
+    faces["id"] = NO_ID
+    faces["first_s"] = -math.inf if known else now
+    faces["seen_s"] = now
+    faces["place"] = places
+    faces["spread"] = _NOISE**2, 0.0, _SPEED**2
+    return faces
+
+
+def _move(faces: NDArray[np.void], seconds: float) -> None:
+    """Predict: velocities v fade as exp(-t / T), driven by noise that keeps their standard deviation at _SPEED.
+
+    x(t) = x + v T (1 - exp(-t / T)), and the noise adds to the covariance of x and v what its integral gives.
+    """
+    left = math.exp(-seconds / _FADE_S)
+    way = _FADE_S * (1 - left)
+    faces["place"] += way * faces["speed"]
+    faces["place"][:, 2:] = np.maximum(faces["place"][:, 2:], 1.0)
+    faces["speed"] *= left
+    place, both, speed = faces["spread"].T
+    noise = _SPEED**2 * np.array(
+        [_FADE_S * (2 * seconds - _FADE_S * (3 - 4 * left + left**2)), _FADE_S * (1 - left) ** 2, 1 - left**2]
+    )
+    moved = [place + 2 * way * both + way**2 * speed, left * (both + way * speed), left**2 * speed]
+    faces["spread"] = np.stack(moved, axis=1) + noise
+
+
+def _correct(faces: NDArray[np.void], rows: NDArray[np.intp], seen: Float64Array) -> None:
+    """The Kalman filter's other half."""
+    place, both, speed = faces["spread"][rows].T
+    place_gain, speed_gain = place / (place + _NOISE**2), both / (place + _NOISE**2)
+    off = seen - faces["place"][rows]
+    faces["place"][rows] += place_gain[:, None] * off
+    faces["speed"][rows] += speed_gain[:, None] * off
+    faces["spread"][rows] = np.stack(
+        [(1 - place_gain) * place, (1 - place_gain) * both, speed - speed_gain * both], axis=1
+    )
+
+
+def _similarity(faces: NDArray[np.void], detected: Float64Array) -> Float64Array:
+    """How far within reach of each face each detection is, ``[faces, detections]``, in sizes; 0 beyond."""
+    expected = faces["place"]
+    size = (_size(expected)[:, None] + _size(detected)) / 2
+    distance = np.linalg.norm(expected[:, None] - detected, axis=-1) / size
+    reach = np.minimum(_REACH + _REACH_PER_SIGMA * np.sqrt(faces["spread"][:, 0]), _FARTHEST)
+    within: Float64Array = np.maximum(reach[:, None] - distance, 0)
+    return within
+
+
+def _size(places: Float64Array) -> Float64Array:
+    size: Float64Array = np.sqrt(places[:, 2] * places[:, 3])
+    return size
+
+
+def _places(boxes: NDArray[np.float32]) -> Float64Array:
+    x1, y1, x2, y2 = boxes.astype(np.float64).T
+    return np.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], axis=1)
+
+
+def _boxes(places: Float64Array) -> NDArray[np.float32]:
+    x, y, width, height = places.T
+    corners = np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], axis=1)
+    return corners.astype(np.float32)
+
+
+def _checked_time(time_s: float) -> float:
+    if not math.isfinite(time_s):
+        raise InputError(f"faces are followed over time, so time_s must be finite, got {time_s!r}; pictures have none")
+    return float(time_s)

@@ -1,0 +1,118 @@
+"""Frames that an engine's GPU reads where they lie: those of other libraries there, and page-locked ones of the host
+where the GPU shares its memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.cuda.calls import checked
+from hpe_edge.cuda.device import Device
+from hpe_edge.cuda.fetching import LEGACY_STREAM
+from hpe_edge.errors import HpeEdgeError, InputError
+from hpe_edge.ops.device_frames import DL_CUDA, Layout, cuda_layout, dlpack_layout
+
+Plane = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class GpuFrame:
+    """A frame in memory that a GPU reads.
+
+    Attributes:
+        planes: one array or a pair, as :func:`hpe_edge.ops.ops.frame_planes` takes them. Shapes, strides and addresses
+        are
+            right, but the host must not read them.
+        streams: on which they were written, as :class:`hpe_edge.ops.device_frames.Layout` has it; none for the host's.
+        owners: whatever keeps the memory.
+    """
+
+    planes: Plane | tuple[Plane, Plane]
+    streams: tuple[int | None, ...]
+    owners: tuple[Any, ...]
+
+    def wait(self, gpu: Device, stream: Any, event: Any) -> None:
+        """Let a stream wait for the work that writes the frame; the GPU is entered."""
+        for other in set(self.streams):
+            if other is None:
+                # Nobody says where it was written.
+                checked("waiting for the frame", gpu.driver.cuCtxSynchronize())
+            else:
+                gpu.wait_for(other, event, stream)
+
+
+def find_on_gpu(frame: Any, gpu: Device) -> GpuFrame | None:
+    """The frame where it lies, if this GPU can read it there; None if it must be fetched or sent.
+
+    Args:
+        frame: anything; of a pair of planes both must be there.
+        gpu: the engine's.
+
+    Raises:
+        InputError: an array of another library that is no uint8 ``[H, W]`` or ``[H, W, C]``, or that its library does
+            not give away.
+    """
+    planes = frame if isinstance(frame, (tuple, list)) and len(frame) == 2 else (frame,)
+    found = [_find(plane, gpu) for plane in planes]
+    there = [each for each in found if each is not None]
+    if len(there) < len(found):
+        return None
+    arrays = [np.asarray(_Described(layout)) for layout, _ in there]
+    return GpuFrame(
+        arrays[0] if len(arrays) == 1 else (arrays[0], arrays[1]),
+        tuple(layout.stream for layout, owner in there if not isinstance(owner, np.ndarray)),
+        (frame, *(owner for _, owner in there)),
+    )
+
+
+class _Described:
+    """Gives NumPy shape, strides and address of memory that is not the host's; NumPy reads nothing of it by itself."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.__array_interface__ = {
+            "shape": layout.shape,
+            "typestr": "|u1",
+            "data": (layout.address, True),
+            "strides": layout.strides,
+            "version": 3,
+        }
+
+
+def _find(plane: Any, gpu: Device) -> tuple[Layout, Any] | None:
+    try:
+        if isinstance(plane, np.ndarray):
+            return _shared(plane, gpu)
+        # First, because torch names its stream there alone.
+        if hasattr(plane, "__dlpack__") and hasattr(plane, "__dlpack_device__"):
+            return _lent(plane, gpu)
+        if hasattr(plane, "__cuda_array_interface__"):
+            layout = cuda_layout(plane.__cuda_array_interface__)
+            return (layout, plane) if gpu.owns(layout.address) else None
+    except HpeEdgeError:
+        raise
+    except Exception as error:  # whatever the other library raises
+        raise InputError(
+            f"the frame, a {type(plane).__name__}, cannot be read from its library ({error}); pass a plain array of it"
+        ) from None
+    return None
+
+
+def _shared(plane: Plane, gpu: Device) -> tuple[Layout, Any] | None:
+    """Page-locked memory of the host that an integrated GPU reads in place."""
+    if not gpu.integrated or plane.dtype != np.uint8 or plane.ndim not in (2, 3):
+        return None
+    address = gpu.address_of(plane.ctypes.data)
+    return None if address is None else (Layout(address, plane.shape, plane.strides, None), plane)
+
+
+def _lent(plane: Any, gpu: Device) -> tuple[Layout, Any] | None:
+    if tuple(map(int, plane.__dlpack_device__())) != (DL_CUDA, gpu.index):
+        return None
+    # The owner makes that stream wait for its work. The capsule owns the memory until it goes.
+    capsule = plane.__dlpack__(stream=LEGACY_STREAM)
+    layout = dlpack_layout(capsule, LEGACY_STREAM)
+    return (layout, capsule) if gpu.owns(layout.address) else None

@@ -1,0 +1,1 @@
+"""From a source to results in order: threads, queues, the work on one frame, stage times."""

@@ -1,0 +1,33 @@
+"""What is known about one frame: the faces, who they are, and their poses. What the pipeline hands to its outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.camera import Camera
+from hpe_edge.poses import Poses
+from hpe_edge.sources.open_source import Frame
+
+
+@dataclass(frozen=True)
+class Result:
+    """One frame's N faces, in the order of their boxes.
+
+    Attributes:
+        frame: the picture; outputs that draw do so on a copy, or are the only ones to see it.
+        boxes: float32 ``[N, 4]``, x1 y1 x2 y2 in pixels, chin to eyebrows.
+        poses: of the N faces, smoothed if that was asked for.
+        scores: float32 ``[N]``, the detector's; NaN where it gives none.
+        ids: int64 ``[N]``, identities over time; -1 where faces are not tracked.
+        camera: what the poses were rectified with, if anything.
+    """
+
+    frame: Frame
+    boxes: NDArray[np.float32]
+    poses: Poses
+    scores: NDArray[np.float32]
+    ids: NDArray[np.int64]
+    camera: Camera | None = None

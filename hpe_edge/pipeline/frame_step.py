@@ -1,0 +1,119 @@
+"""What is done with a frame: faces found, followed, their poses estimated and filtered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.camera import Camera
+from hpe_edge.engine import PoseEngine
+from hpe_edge.faces.boxes_csv import BoxesFile
+from hpe_edge.faces.haar import Detector
+from hpe_edge.faces.smoother import PoseSmoother
+from hpe_edge.faces.tracker import NO_ID, Tracker
+from hpe_edge.pipeline.frame_result import Result
+from hpe_edge.pipeline.stopwatch import Stopwatch
+from hpe_edge.sources.frame import Frame
+
+CameraOf = Callable[[int, int], Camera]  # of frames of that width and height
+
+
+@dataclass(frozen=True)
+class Found:
+    """The faces of a frame before they are followed.
+
+    Attributes:
+        boxes: float32 ``[N, 4]``, chin to eyebrows.
+        scores: float32 ``[N]``; NaN where nobody scored them.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+FindFaces = Callable[[Frame], Found]
+
+
+def find_by(detector: Detector) -> FindFaces:
+    """Faces as a detector finds them."""
+
+    def find(frame: Frame) -> Found:
+        detections = detector(frame.image)
+        return Found(detector.landmark_boxes(detections), detections.scores)
+
+    return find
+
+
+def find_in(file: BoxesFile) -> FindFaces:
+    """Faces as a file names them."""
+
+    def find(frame: Frame) -> Found:
+        boxes = file(frame)
+        return Found(boxes, np.full(len(boxes), np.nan, np.float32))
+
+    return find
+
+
+class Analysis:
+    """From a frame and the faces found in it to the result. Frames come in order, from one thread."""
+
+    def __init__(
+        self,
+        engine: PoseEngine,
+        *,
+        tracker: Tracker | None = None,
+        smoother: PoseSmoother | None = None,
+        camera_of: CameraOf | None = None,
+        keep_boxes: bool = False,
+    ) -> None:
+        """
+        Args:
+            engine: estimates the poses.
+            tracker: follows the faces; needed for frames in which none were looked for. None for pictures.
+            smoother: filters the poses of faces that are followed.
+            camera_of: for rectified estimates.
+            keep_boxes: take the boxes as they were found; otherwise as the tracker's filter sees them.
+        """
+        self._engine, self._tracker, self._smoother = engine, tracker, smoother
+        self._camera_of, self._keep_boxes = camera_of, keep_boxes
+        self._cameras: dict[tuple[int, int], Camera] = {}
+
+    def __call__(self, frame: Frame, found: Found | None, watch: Stopwatch) -> Result:
+        """Work on a frame.
+
+        Args:
+            frame: the picture.
+            found: its faces; None where they were not looked for.
+            watch: counts the stages "track", "crop", "infer", "decode" and "filter".
+        """
+        with watch.stage("track", frame.index):
+            boxes, scores, ids = self._followed(frame, found)
+        camera = self._camera(frame)
+        poses = self._engine(frame.image, boxes, camera=camera, timer=lambda name: watch.stage(name, frame.index))
+        if self._smoother is not None:
+            with watch.stage("filter", frame.index):
+                poses = self._smoother(frame.time_s, ids, poses)
+        return Result(frame, boxes, poses, scores, ids, camera)
+
+    def _followed(
+        self, frame: Frame, found: Found | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+        if self._tracker is None:
+            assert found is not None
+            return found.boxes, found.scores, np.full(len(found.boxes), NO_ID, np.int64)
+        if found is None:
+            tracks = self._tracker.predict(frame.time_s)
+            return tracks.boxes, np.full(len(tracks), np.nan, np.float32), tracks.ids
+        tracks = self._tracker.update(frame.time_s, found.boxes, found.scores)
+        return found.boxes if self._keep_boxes else tracks.boxes, found.scores, tracks.ids
+
+    def _camera(self, frame: Frame) -> Camera | None:
+        if self._camera_of is None:
+            return None
+        height, width = frame.image.shape[:2]
+        if (width, height) not in self._cameras:
+            self._cameras[width, height] = self._camera_of(width, height)
+        return self._cameras[width, height]

@@ -1,0 +1,191 @@
+"""From frames to results in threads that read, detect, estimate and write; frames stay in order.
+
+While one frame is encoded, the next is worked on and the one after it decoded. Between the threads lie short queues, so
+the fastest waits for the slowest. Only a live source leaves frames out: the newest takes the place of one that waits.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from signal import Signals
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.pipeline.frame_result import Result
+from hpe_edge.pipeline.frame_step import Analysis, FindFaces, Found
+from hpe_edge.pipeline.stages import Channel, Stage
+from hpe_edge.pipeline.stopwatch import Stopwatch
+from hpe_edge.sources.frame import Frame, Source
+from hpe_edge.util.signals import StopSignals
+
+TakeResult = Callable[[Result, Stopwatch], None]
+
+_QUEUED, _QUEUED_LIVE = 3, 1  # frames in a queue; each one that waits there makes a live picture older
+_TICK_S = 0.05  # how often the calling thread looks after signals, progress and the window
+_HANGING_S = 2.0  # after a second Ctrl-C nobody waits longer for a thread
+
+
+@dataclass
+class Report:
+    """What a run did.
+
+    Attributes:
+        watch: the time that each stage took.
+        frames, faces: how many are done.
+        outside: how many boxes have no pixel in common with their frame.
+        dropped: frames of a live source that were left out.
+        stopped: the signal that ended the run early, if one did.
+        total_s: wall time.
+    """
+
+    watch: Stopwatch
+    frames: int = 0
+    faces: int = 0
+    outside: int = 0
+    dropped: int = 0
+    stopped: Signals | None = None
+    total_s: float = 0.0
+
+
+class Pipeline:
+    """One run over a source."""
+
+    def __init__(
+        self,
+        source: Source,
+        find: FindFaces,
+        analysis: Analysis,
+        take: TakeResult,
+        watch: Stopwatch,
+        *,
+        detect_every: int = 1,
+        detect_workers: int = 1,
+        frame_limit: int | None = None,
+    ) -> None:
+        """
+        Args:
+            source: frames, read once.
+            find: finds the faces of a frame, in a thread of its own.
+            analysis: estimates their poses, in another one.
+            take: gets every result in order, in a third one.
+            watch: counts the time that each stage takes.
+            detect_every: faces are looked for in one frame out of so many, and followed in the others.
+            detect_workers: so many frames are searched for faces at the same time.
+            frame_limit: end after so many frames.
+        """
+        self.report = Report(watch)
+        self._source, self._find, self._analysis, self._take = source, find, analysis, take
+        self._detect_every, self._detect_workers, self._frame_limit = detect_every, detect_workers, frame_limit
+        room = _QUEUED_LIVE if source.live else _QUEUED
+        # Who takes no more says so up the line, past those who wait for something to do, to the source.
+        self._read: Channel[Frame] = Channel(room, newest_wins=source.live, on_close=source.close)
+        self._detected: Channel[tuple[Frame, Found | None]] = Channel(room, on_close=self._read.close)
+        self._estimated: Channel[Result] = Channel(room, on_close=self._detected.close)
+        self._begun = 0  # frames that came to the engine
+        self._error: BaseException | None = None
+        self._guard = threading.Lock()
+
+    def run(self, stop: StopSignals, tick: Callable[[], bool]) -> Report:
+        """Work through the source; the calling thread only looks on.
+
+        Args:
+            stop: after a signal no further frame is begun, and what is finished is written.
+            tick: called several times a second and at the end; true to end the run as if the source had ended.
+
+        Returns:
+            The counts and times.
+
+        Raises:
+            SourceError: the source holds nothing that can be read.
+            OutputError: ``take`` could not write.
+            Exception: whatever else was raised in a thread first. All threads have ended by then.
+            KeyboardInterrupt: Ctrl-C came after another signal.
+        """
+        watch, fail = self.report.watch, self._fail
+
+        def enough() -> bool:
+            return stop.received is not None or self._begun == self._frame_limit
+
+        threads = [
+            threading.Thread(target=self._live_reading, name="read", daemon=True),
+            *Stage(
+                "detect", self._read, self._detect, self._detected, watch, fail, workers=self._detect_workers
+            ).threads,
+            *Stage("pose", self._detected, self._estimate, self._estimated, watch, fail, enough=enough).threads,
+            *Stage("write", self._estimated, self._write, None, watch, fail).threads,
+        ]
+        start_s = watch.now_s()
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in reversed(threads):  # the last in line is the last to have work
+                while thread.is_alive():
+                    thread.join(_TICK_S)
+                    if tick() or stop.received is not None:
+                        self._detected.close()
+        except BaseException:
+            self._estimated.close()
+            for thread in threads:
+                thread.join(_HANGING_S)
+            raise
+        self.report.total_s = watch.now_s() - start_s
+        self.report.dropped = self._read.dropped
+        self.report.stopped = stop.received
+        tick()
+        if self._error is not None:
+            raise self._error
+        return self.report
+
+    def _fail(self, error: BaseException) -> None:
+        with self._guard:
+            self._error = self._error or error
+        self._estimated.close()
+
+    def _live_reading(self) -> None:
+        with self.report.watch.alive():
+            self._read_frames()
+
+    def _read_frames(self) -> None:
+        watch = self.report.watch
+        try:
+            frames = iter(self._source)
+            for number in itertools.count():
+                with watch.stage("read"):
+                    frame = next(frames, None)
+                if frame is None:
+                    break
+                with watch.waiting():
+                    wanted = self._read.put(number, frame)
+                if not wanted:
+                    break
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            self._read.finish()
+
+    def _detect(self, number: int, frame: Frame) -> tuple[Frame, Found | None]:
+        if number % self._detect_every:
+            return frame, None
+        with self.report.watch.stage("detect", frame.index):
+            return frame, self._find(frame)
+
+    def _estimate(self, number: int, item: tuple[Frame, Found | None]) -> Result:
+        self._begun = number + 1
+        result = self._analysis(*item, self.report.watch)
+        self.report.outside += _outside(result.boxes, result.frame.image)
+        return result
+
+    def _write(self, number: int, result: Result) -> None:
+        self._take(result, self.report.watch)
+        self.report.frames += 1
+        self.report.faces += len(result.boxes)
+
+
+def _outside(boxes: NDArray[np.float32], image: NDArray[np.uint8]) -> int:
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = boxes.T
+    return int(np.count_nonzero((x2 <= 0) | (y2 <= 0) | (x1 >= width) | (y1 >= height)))

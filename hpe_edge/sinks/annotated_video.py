@@ -1,0 +1,136 @@
+"""Annotated frames as a video file."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hpe_edge.errors import OutputError
+from hpe_edge.pipeline.frame_result import Result
+from hpe_edge.sinks.sink import Image
+from hpe_edge.sources.frame import opencv_path
+from hpe_edge.util.atomic import Pending
+from hpe_edge.util.console import counted
+
+VIDEO_OUTPUT_SUFFIXES = (".mp4", ".mkv")
+_FOURCC = "mp4v"  # MPEG-4 part 2: the one codec that every build of OpenCV can write into both
+_LONGEST_GAP_S = 1.0
+
+
+class VideoFile:
+    """An annotated video at the source's frame rate, without sound. Implements
+    :class:`hpe_edge.sinks.sink.PictureSink`.
+
+    The codec wants even sides: of an odd one, OpenCV drops the last row or column. All frames of a file have one size,
+    that of the first; should a later one differ, it is made to fit, with black at two sides, and a note says so.
+
+    An .mp4 has its index at the end and cannot be played before it is closed, which a signal leads to but SIGKILL or a
+    power failure does not. An .mkv can be played as far as it was written.
+
+    OpenCV's writer reports nothing, not even a full disk. So before each frame there must be room for it, and in the
+    end the file is opened again: its number of frames must be right and its last frame must decode.
+    """
+
+    def __init__(self, path: Path, fps: float, *, keep_time: bool = False) -> None:
+        """
+        Args:
+            path: where to.
+            fps: frames per second.
+            keep_time: repeat or leave out frames so that time passes as it did, because the source is a live one that
+                gives fewer or more than it says. Gaps of more than a second become a second.
+
+        Raises:
+            InputError: a name that OpenCV cannot open.
+            OutputError: the place cannot be written to.
+        """
+        opencv_path(path.resolve())  # said before there is anything to clean up
+        self._path = path
+        self.pending: Pending | None = Pending(path)
+        self._temp = self.pending.temp
+        self.notes: list[str] = []
+        self._fps = fps
+        self._keep_time = keep_time
+        self._behind_s = 0.0  # by how much gaps were shortened
+        self._writer: cv2.VideoWriter | None = None
+        self._size_wh = (0, 0)
+        self._frames = 0
+
+    def write_picture(self, result: Result, drawn: Image) -> None:
+        """See :class:`hpe_edge.sinks.sink.PictureSink`."""
+        if self._writer is None:
+            self._size_wh = (drawn.shape[1], drawn.shape[0])
+            self._writer = self._open()
+        if shutil.disk_usage(self._temp.parent).free < drawn.nbytes:  # far more than a compressed frame takes
+            raise OutputError(
+                f"cannot write {self._path}: the disk is full after {counted(self._frames, 'frame')}; make room"
+            )
+        if (drawn.shape[1], drawn.shape[0]) != self._size_wh:
+            drawn = self._made_to_fit(drawn)
+        for _ in range(self._due(result.frame.time_s) if self._keep_time else 1):
+            self._writer.write(drawn)
+            self._frames += 1
+
+    def finish(self) -> None:
+        """See :class:`hpe_edge.sinks.sink.Sink`."""
+        self.abort()
+        if self._frames and not _video_is_complete(self._temp, self._frames):
+            raise OutputError(
+                f"cannot write {self._path}: only a part of {counted(self._frames, 'frame')} arrived in the file; "
+                "the disk, a quota or a file-size limit is probably exhausted"
+            )
+
+    def abort(self) -> None:
+        """See :class:`hpe_edge.sinks.sink.Sink`."""
+        if self._writer is not None:
+            self._writer.release()
+
+    def _due(self, time_s: float) -> int:
+        """How many frames are missing until this one has been shown."""
+        missing = math.floor((time_s - self._behind_s) * self._fps + 0.5) + 1 - self._frames
+        most = max(1, round(_LONGEST_GAP_S * self._fps))
+        if missing > most:
+            self._behind_s += (missing - most) / self._fps
+            return most
+        return max(0, missing)
+
+    def _made_to_fit(self, image: Image) -> Image:
+        width, height = self._size_wh
+        given_height, given_width = image.shape[:2]
+        if not self.notes:
+            self.notes.append(
+                f"the frames become {given_width} x {given_height} pixels; in {self._path} they are made to fit the "
+                f"{width} x {height} of the first, and boxes stay in pixels of each frame"
+            )
+        scale = min(width / given_width, height / given_height)
+        inner = max(1, round(given_width * scale)), max(1, round(given_height * scale))
+        left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+        fitted = np.zeros((height, width, 3), np.uint8)
+        fitted[top : top + inner[1], left : left + inner[0]] = cv2.resize(image, inner, interpolation=cv2.INTER_AREA)
+        return fitted
+
+    def _open(self) -> cv2.VideoWriter:
+        name, fourcc = str(self._temp), cv2.VideoWriter.fourcc(*_FOURCC)
+        # MPEG-4 counts time in 16 bits, so three digits of a high rate such as 120.123 are more than it can hold.
+        for fps in (self._fps, round(self._fps, 2), math.ceil(self._fps)):
+            writer = cv2.VideoWriter(name, fourcc, fps, self._size_wh)
+            if writer.isOpened():
+                return writer
+        raise OutputError(
+            f"OpenCV {cv2.__version__} cannot write {self._path} ({_FOURCC}, {self._size_wh[0]} x {self._size_wh[1]} "
+            f"at {self._fps:g} frames per second); use --csv or --jsonl, or an opencv-python wheel, which has FFmpeg"
+        )
+
+
+def _video_is_complete(path: Path, frames: int) -> bool:
+    capture = cv2.VideoCapture(str(path))
+    try:
+        if not capture.isOpened() or round(capture.get(cv2.CAP_PROP_FRAME_COUNT)) != frames:
+            return False
+        capture.set(cv2.CAP_PROP_POS_FRAMES, frames - 1)
+        return bool(capture.grab())
+    finally:
+        capture.release()

@@ -1,0 +1,104 @@
+"""One head's pose over UDP, as OpenTrack's input "UDP over network" takes it.
+
+A datagram is six float64, little endian: x, y, z in centimetres, then yaw, pitch, roll in degrees. OpenTrack turns the
+head by yaw about the vertical first, then by pitch, then by roll, seen as its own tracker for webcams sees it:
+x > 0: to the right in the picture; y > 0: up; z > 0: away from the camera; yaw > 0: the face turns to the left of the
+picture; pitch > 0: it looks up; roll > 0: it tilts clockwise in the picture. These are our signs, but another order of
+turns, so the angles differ where a face is turned in two ways. OpenTrack subtracts a centre pose of the user's choice.
+
+Source: tracker-udp, tracker-neuralnet and compat/euler.cpp of github.com/opentrack/opentrack.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import socket
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.camera import Camera
+from hpe_edge.errors import InputError
+from hpe_edge.faces.tracker import NO_ID
+from hpe_edge.pipeline.frame_result import Result
+from hpe_edge.util.atomic import Pending
+
+# From chin to eyebrows, of an adult: a rough figure of ours. It scales x, y and z, no more.
+_FACE_HEIGHT_CM = 12.5
+
+
+class OpenTrackUdp:
+    """Sends the pose of one face per frame. Implements :class:`hpe_edge.sinks.sink.Sink`.
+
+    That is the face which was sent last, by its identity, as long as it is seen; else the largest one. Without a face,
+    or with one whose pose is NaN, nothing is sent, and OpenTrack keeps the last pose. Where the camera is not known,
+    x, y and z are 0.
+    """
+
+    pending: Pending | None = None
+
+    def __init__(self, address: str) -> None:
+        """
+        Args:
+            address: ``HOST:PORT``, such as 127.0.0.1:4242; an IPv6 host in brackets.
+
+        Raises:
+            InputError: not of that form, or a host that has no address.
+        """
+        match = re.fullmatch(r"(?:\[([^\]]+)\]|([^:\[\]]+)):([0-9]{1,5})", address, re.ASCII)
+        if match is None or not 0 < int(match[3]) < 65536:
+            raise InputError(f"the address to send to must be HOST:PORT, such as 127.0.0.1:4242, got {address!r}")
+        try:
+            found = socket.getaddrinfo(match[1] or match[2], int(match[3]), type=socket.SOCK_DGRAM)
+        except (OSError, UnicodeError) as error:
+            raise InputError(f"cannot send to {address}: {error}") from None
+        self._to = found[0][4]
+        self._socket = socket.socket(found[0][0], socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._track = NO_ID
+
+    def write(self, result: Result) -> None:
+        """See :class:`hpe_edge.sinks.sink.Sink`. A datagram that cannot be sent is lost, as it may be on the way."""
+        face = self._chosen(result)
+        if face is None or not np.isfinite(result.poses.rotation[face]).all():
+            return
+        place = (0.0, 0.0, 0.0) if result.camera is None else _place_cm(result.boxes[face], result.camera)
+        try:
+            self._socket.sendto(struct.pack("<6d", *place, *opentrack_angles(result.poses.rotation[face])), self._to)
+        except OSError:  # no network at the moment, or a full buffer
+            return
+
+    def finish(self) -> None:
+        """See :class:`hpe_edge.sinks.sink.Sink`."""
+        self._socket.close()
+
+    def abort(self) -> None:
+        """See :class:`hpe_edge.sinks.sink.Sink`."""
+        self._socket.close()
+
+    def _chosen(self, result: Result) -> int | None:
+        if len(result.boxes) == 0:
+            return None
+        same = np.flatnonzero(result.ids == self._track) if self._track != NO_ID else np.zeros(0, np.intp)
+        if len(same) == 0:
+            sides = result.boxes[:, 2:] - result.boxes[:, :2]
+            same = np.argmax(sides[:, 0] * sides[:, 1], keepdims=True)
+        self._track = int(result.ids[same[0]])
+        return int(same[0])
+
+
+def opentrack_angles(rotation: NDArray[np.floating]) -> tuple[float, float, float]:
+    """Yaw, pitch, roll in degrees, R = Ry(yaw) Rx(-pitch) Rz(roll) in the camera's frame, of ``[3, 3]``."""
+    r = np.asarray(rotation, np.float64)
+    yaw = math.atan2(r[0, 2], r[2, 2])
+    pitch = math.atan2(r[1, 2], math.hypot(r[0, 2], r[2, 2]))
+    roll = math.atan2(r[1, 0], r[1, 1])
+    return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
+
+
+def _place_cm(box: NDArray[np.float32], camera: Camera) -> tuple[float, float, float]:
+    x1, y1, x2, y2 = box.tolist()
+    z = camera.fy * _FACE_HEIGHT_CM / (y2 - y1)
+    return ((x1 + x2) / 2 - camera.cx) / camera.fx * z, -((y1 + y2) / 2 - camera.cy) / camera.fy * z, z

@@ -1,0 +1,149 @@
+"""One record per face and frame, as CSV or JSON Lines.
+
+Both hold the same fields and digits. What does not exist (the time of a picture, the identity of a face that is not
+followed, the sigma of a model without distributions, a pose that is NaN) is an empty field in CSV and null in JSON.
+
+The records of a frame reach the file together and at once, so even where the process is killed, the temporary file
+holds whole lines, up to the last frame.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from hpe_edge.faces.tracker import NO_ID
+from hpe_edge.pipeline.frame_result import Result
+from hpe_edge.util.atomic import Pending, output_error
+
+# Column -> digits after the point; 0 for names and counts.
+COLUMNS = {
+    **dict.fromkeys(("file", "frame"), 0),
+    "time_s": 3,
+    **dict.fromkeys(("face", "track"), 0),
+    **dict.fromkeys(("x1", "y1", "x2", "y2"), 2),
+    "score": 3,
+    **dict.fromkeys(("yaw_deg", "pitch_deg", "roll_deg"), 3),
+    **dict.fromkeys(("yaw_sigma_deg", "pitch_sigma_deg", "roll_sigma_deg"), 3),
+    **dict.fromkeys(("qw", "qx", "qy", "qz"), 6),
+}
+Field = str | int | float | None
+Row = dict[str, Field]
+
+
+def rows(result: Result) -> Iterator[Row]:
+    """The records of one frame, in the order of COLUMNS."""
+    frame, poses = result.frame, result.poses
+    numbers = np.concatenate(
+        [result.boxes, result.scores[:, None], poses.angles, poses.sigma, poses.quaternion], axis=1
+    )
+    for face, (track, values) in enumerate(zip(result.ids.tolist(), numbers.tolist(), strict=True)):
+        known = None if track == NO_ID else track
+        yield dict(zip(COLUMNS, [frame.name, frame.index, frame.time_s, face, known, *values], strict=True))
+
+
+class RecordFile(ABC):
+    """A file of records in the making. Implements :class:`hpe_edge.sinks.sink.Sink`."""
+
+    def __init__(self, path: Path) -> None:
+        """
+        Args:
+            path: where to; a device or pipe, such as /dev/stdout, is written to directly.
+
+        Raises:
+            OutputError: the place cannot be written to.
+        """
+        self.path = path
+        direct = path.exists() and not path.is_file() and not path.is_dir()
+        self.pending = None if direct else Pending(path)
+        to = self.pending.temp if self.pending else path
+        try:
+            self._file = to.open("wb")
+            self._append(self._header())
+        except OSError as error:
+            if self.pending is not None:
+                self.pending.discard()
+            raise output_error(path, error) from None
+
+    def write(self, result: Result) -> None:
+        """Append the frame's records.
+
+        Raises:
+            OutputError: the disk is full, or the like.
+        """
+        try:
+            self._append("".join(self._line(row) for row in rows(result)))
+        except OSError as error:
+            raise output_error(self.path, error) from None
+
+    def finish(self) -> None:
+        """Close.
+
+        Raises:
+            OutputError: the disk is full, or the like.
+        """
+        try:
+            self._file.close()
+        except OSError as error:
+            raise output_error(self.path, error) from None
+
+    def abort(self) -> None:
+        """Close without asking whether that works."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    @abstractmethod
+    def _line(self, row: Row) -> str:
+        """One record, with its newline."""
+
+    def _header(self) -> str:
+        return ""
+
+    def _append(self, text: str) -> None:
+        # File names that are no UTF-8 pass through as the bytes they are.
+        self._file.write(text.encode("utf-8", "surrogateescape"))
+        self._file.flush()
+
+
+class CsvFile(RecordFile):
+    """Records as CSV with a header; lines end in a newline alone."""
+
+    def _header(self) -> str:
+        return _csv_line(list(COLUMNS))
+
+    def _line(self, row: Row) -> str:
+        return _csv_line([_csv_field(row[name], digits) for name, digits in COLUMNS.items()])
+
+
+class JsonLinesFile(RecordFile):
+    """Records as one JSON object per line."""
+
+    def _line(self, row: Row) -> str:
+        plain = {name: _json_value(row[name], digits) for name, digits in COLUMNS.items()}
+        return json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _csv_line(fields: list[str | int]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerow(fields)
+    return text.getvalue()
+
+
+def _csv_field(value: Field, digits: int) -> str | int:
+    if isinstance(value, float):
+        return f"{value:.{digits}f}" if math.isfinite(value) else ""
+    return "" if value is None else value
+
+
+def _json_value(value: Field, digits: int) -> Field:
+    if not isinstance(value, float):
+        return value
+    return round(value, digits) if math.isfinite(value) else None

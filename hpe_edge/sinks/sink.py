@@ -1,0 +1,149 @@
+"""What every output has in common, and all outputs of a run handled as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.drawing.draw_poses import Style, draw_poses
+from hpe_edge.errors import OutputError
+from hpe_edge.pipeline.frame_result import Result
+from hpe_edge.pipeline.stopwatch import Stopwatch
+from hpe_edge.util.atomic import Pending
+
+Image = NDArray[np.uint8]
+
+
+class Sink(Protocol):
+    """One output. After ``finish`` (all went well) or ``abort``, its pending file is committed, kept or discarded.
+
+    Attributes:
+        pending: None where the output is no file, so that nothing is renamed.
+    """
+
+    pending: Pending | None
+
+    def write(self, result: Result) -> None:
+        """Take the results of one frame."""
+
+    def finish(self) -> None:
+        """Close, and raise OutputError unless everything is there."""
+
+    def abort(self) -> None:
+        """Close; never raises."""
+
+
+class PictureSink(Protocol):
+    """One output of annotated pictures; otherwise as :class:`Sink`.
+
+    Attributes:
+        pending: as there.
+        notes: what the user should know; grows while pictures are written.
+    """
+
+    pending: Pending | None
+    notes: list[str]
+
+    def write_picture(self, result: Result, drawn: Image) -> None:
+        """Take one frame. ``drawn`` is shared with other outputs: do not change it."""
+
+    def finish(self) -> None:
+        """See :class:`Sink`."""
+
+    def abort(self) -> None:
+        """See :class:`Sink`."""
+
+
+class Outputs:
+    """All sinks of a run: no file gets its name before all of them are complete."""
+
+    def __init__(self, style: Style = "axes") -> None:
+        """
+        Args:
+            style: how poses are drawn, see :func:`hpe_edge.drawing.draw_poses.draw_poses`.
+        """
+        self._style: Style = style
+        self._sinks: list[Sink] = []
+        self._picture_sinks: list[PictureSink] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._sinks or self._picture_sinks)
+
+    @property
+    def notes(self) -> list[list[str]]:
+        """What the user should know, a list for each sink that may speak; they grow."""
+        return [sink.notes for sink in self._picture_sinks]
+
+    def add(self, sink: Sink) -> None:
+        """Take one more sink."""
+        self._sinks.append(sink)
+
+    def add_picture(self, sink: PictureSink) -> None:
+        """Take one more sink for annotated pictures."""
+        self._picture_sinks.append(sink)
+
+    def write(self, result: Result, watch: Stopwatch) -> None:
+        """Pass the results of one frame to every sink; counts the stages "draw" and "write"."""
+        index = result.frame.index
+        if self._picture_sinks:
+            with watch.stage("draw", index):
+                drawn = result.frame.image.copy()  # other outputs may keep the frame
+                draw_poses(drawn, result.boxes, result.poses, style=self._style, ids=result.ids, camera=result.camera)
+        with watch.stage("write", index):
+            for picture_sink in self._picture_sinks:
+                picture_sink.write_picture(result, drawn)
+            for sink in self._sinks:
+                sink.write(result)
+
+    def commit(self) -> list[Path]:
+        """Close everything, then give every file its name.
+
+        Returns:
+            What was written.
+
+        Raises:
+            OutputError: something is incomplete, then nothing was renamed; or a file cannot be given its name, which
+                the message says, and which were renamed before it.
+        """
+        self._finish()
+        written: list[Path] = []
+        for pending in self._pending():
+            try:
+                pending.commit()
+            except OutputError as error:
+                before = f"; written before that: {', '.join(map(str, written))}" if written else ""
+                raise OutputError(f"{error}{before}") from None
+            written.append(pending.path)
+        return written
+
+    def keep_partial(self) -> list[Path]:
+        """Close everything and keep it as NAME.partial.EXT.
+
+        Returns:
+            The names.
+
+        Raises:
+            OutputError: something is damaged; then nothing was renamed.
+        """
+        self._finish()
+        return [pending.keep_partial() for pending in self._pending()]
+
+    def discard(self) -> None:
+        """Remove everything that was not committed or kept."""
+        for sink in self._all():
+            sink.abort()
+        for pending in self._pending():
+            pending.discard()
+
+    def _finish(self) -> None:
+        for sink in self._all():
+            sink.finish()
+
+    def _all(self) -> list[Sink | PictureSink]:
+        return [*self._picture_sinks, *self._sinks]
+
+    def _pending(self) -> list[Pending]:
+        return [sink.pending for sink in self._all() if sink.pending is not None]

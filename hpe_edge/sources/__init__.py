@@ -1,0 +1,1 @@
+"""Frames from images, folders, video files, cameras, streams and standard input."""

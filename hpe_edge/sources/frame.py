@@ -1,0 +1,86 @@
+"""Frames, and what every source of frames has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.errors import InputError, SourceError
+from hpe_edge.ops.ops import MAX_FRAME_SIDE
+
+DEFAULT_FPS = 25.0  # where nobody says
+
+Kind = Literal["picture", "folder", "video"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture or one frame of a video.
+
+    Attributes:
+        name: file name of the picture or of the video; what was opened, for a camera or stream.
+        index: position in the source, from 0.
+        time_s: presentation time in seconds from the video's start, or since a camera's first frame; NaN for pictures.
+        image: uint8 ``[H, W, 3]``, BGR. Its own memory, which no later frame overwrites.
+    """
+
+    name: str
+    index: int
+    time_s: float
+    image: NDArray[np.uint8]
+
+
+class Source(Protocol):
+    """Frames in order, to be read once.
+
+    Attributes:
+        kind: what was opened; cameras, streams and raw frames are videos as well.
+        name: as it was given, for messages; without a URL's password.
+        live: frames come whether they are taken or not, so that only the newest is of use. Otherwise none is left out.
+        count: how many frames are expected; None where nobody says.
+        fps: frames per second of a video; NaN for pictures.
+        notes: what the user should know; grows while frames are read.
+    """
+
+    kind: Kind
+    name: str
+    live: bool
+    count: int | None
+    fps: float
+    notes: list[str]
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames; SourceError where there is not a single one."""
+
+    def close(self) -> None:
+        """Wait for no further frame. May be called from any thread, while another one waits for a frame, and twice."""
+
+
+def checked_sides(name: str, image: NDArray[Any]) -> NDArray[np.uint8]:
+    """The image, if it is not too large to be worked on.
+
+    Raises:
+        SourceError: it is.
+    """
+    height, width = image.shape[:2]
+    if max(height, width) > MAX_FRAME_SIDE:
+        raise SourceError(f"{name} has {width} x {height} pixels, but at most {MAX_FRAME_SIDE} a side can be worked on")
+    return np.asarray(image, np.uint8)
+
+
+def opencv_path(path: Path) -> str:
+    """A path as OpenCV takes it.
+
+    Raises:
+        InputError: it is not UTF-8, which crashes OpenCV.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"OpenCV cannot open the video {str(path)!r}, whose name is not UTF-8; rename it") from None
+    return str(path)

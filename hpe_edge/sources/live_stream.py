@@ -1,0 +1,224 @@
+"""What comes from outside and may break off: cameras, network streams, GStreamer pipelines.
+
+What breaks off is opened again, after pauses that double. Times are those at which frames arrived, on a clock that
+nobody sets, because a device's own times start anew whenever it is opened.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.errors import SourceError
+from hpe_edge.sources.frame import DEFAULT_FPS, Frame, Kind
+from hpe_edge.sources.video_file import Capture, Recording, left_out_notes, read_on
+from hpe_edge.util.console import counted
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+GIVE_UP_S = 300.0  # longer than a network camera takes to start anew
+_TIMEOUT_MS = 5000  # FFmpeg's own is 30 s, and a run that is to end would wait for it
+# A frame that cannot be decoded is no break: reads that fail within so many seconds are repeated, of a live source so
+# often. The seconds are less than any time-out, and enough for the next frame of a camera that gives one per second.
+_LOST_S, _MOST_LOST = 2.0, 10
+_TOO_FAST, _TOO_FAST_S = 2.0, 2.0  # see Stream._is_recording
+
+
+class Clock:
+    """Time as it passes. Tests have one of their own that does not wait."""
+
+    def now(self) -> float:
+        """Seconds from any start, never falling."""
+        return time.monotonic()
+
+    def wait(self, seconds: float, closed: threading.Event) -> None:
+        """Wait, but not after the event was set."""
+        closed.wait(seconds)
+
+
+class Stream:
+    """A camera, stream or pipeline. Implements :class:`hpe_edge.sources.frame.Source`.
+
+    One that announces its length, as a video file behind an http:// address does, is no live one: no frame is left
+    out, and at its end it is not opened again. One that does not, but is found out to be a file when it starts anew,
+    ends there.
+    """
+
+    kind: Kind = "video"
+
+    def __init__(self, name: str, open_capture: Callable[[], Capture], hint: str, clock: Clock | None = None) -> None:
+        """Open it and wait for its first frame.
+
+        Args:
+            name: for messages and records.
+            open_capture: opens it, each time anew.
+            hint: what to do when that fails.
+            clock: tells the time; None takes the real one.
+
+        Raises:
+            SourceError: it cannot be opened, gives no frame, or too large ones.
+        """
+        self.name = name
+        self.notes: list[str] = []
+        self._open_capture = open_capture
+        self._clock = clock or Clock()
+        self._closed = threading.Event()
+        self._capture = open_capture()
+        if not self._capture.isOpened():
+            self._capture.release()
+            raise SourceError(f"{name} cannot be opened; {hint}")
+        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.count: int | None = round(count) if count >= 1 else None
+        self.live = self.count is None
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps = fps if 0 < fps < 1000 else DEFAULT_FPS
+        # Of a live source it reads the first frame only.
+        self._recording = Recording(name, name, self._capture, self.fps, self.count)
+        self._lost = 0  # frames of a live source that could not be decoded
+        first = self._recording.read(self._impatience())
+        if first is None:
+            self._capture.release()
+            raise SourceError(f"{name} can be opened but gives no frame; {hint}")
+        self._first = first
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames, until it is closed, its length is over, or it stays away for good.
+
+        Raises:
+            SourceError: the frames become too large.
+        """
+        try:
+            yield from self._live_frames() if self.live else self._recorded_frames()
+        finally:
+            self._capture.release()
+            self.notes += left_out_notes(self.name, self._lost) if self.live else self._recording.left_out()
+        if not self.live and not self._closed.is_set():
+            self.notes += self._recording.cut_short()
+
+    def close(self) -> None:
+        """See :class:`hpe_edge.sources.frame.Source`. A device that hangs in a read is waited for, some seconds."""
+        self._closed.set()
+
+    def _recorded_frames(self) -> Iterator[Frame]:
+        frame: Frame | None = self._first
+        while frame is not None:
+            yield frame
+            frame = None if self._closed.is_set() else self._recording.read(self._impatience())
+
+    def _live_frames(self) -> Iterator[Frame]:
+        started_s = self._opened_s = self._clock.now()
+        index = self._given = 0
+        image: NDArray[np.uint8] | None = self._first.image
+        while image is not None:
+            yield Frame(self.name, index, self._clock.now() - started_s, image)
+            index += 1
+            self._given += 1
+            image = None if self._closed.is_set() else self._read_on()
+            if image is None:
+                image = self._reopened()
+
+    def _reopened(self) -> NDArray[np.uint8] | None:
+        """The first frame after a break; None when it was closed or stays away."""
+        if self._closed.is_set():
+            return None
+        self.notes.append(f"{self.name} broke off; trying to open it again")
+        lost_s, pause_s, tries = self._clock.now(), FIRST_PAUSE_S, 0
+        while self._clock.now() - lost_s < GIVE_UP_S:
+            self._capture.release()
+            self._clock.wait(pause_s, self._closed)
+            if self._closed.is_set():
+                return None
+            tries += 1
+            self._capture = self._open_capture()
+            image = self._read_on() if self._capture.isOpened() else None
+            if image is not None:
+                if self._is_recording(image, lost_s):
+                    self.notes.append(
+                        f"{self.name} starts anew from its first frame and is faster than what it shows: it is a file "
+                        "that does not say its length, and over; download it to have every frame"
+                    )
+                    return None
+                self._opened_s, self._given = self._clock.now(), 0
+                gone_s = self._clock.now() - lost_s
+                tried = counted(tries, "try", "tries")
+                self.notes.append(f"{self.name} is back after {gone_s:.1f} s and {tried}")
+                return image
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        self.notes.append(f"{self.name} did not come back within {GIVE_UP_S:.0f} s; that is the end")
+        return None
+
+    def _is_recording(self, image: NDArray[np.uint8], lost_s: float) -> bool:
+        """Whether what broke off and is back with this image is a file, which would be played for ever.
+
+        A file's frames come as fast as they can be decoded, and it starts anew with the very first one. Neither alone
+        is a sign: a live stream may start with the frames of some seconds, and not every camera knows its frame rate;
+        a test picture and darkness are alike each time.
+        """
+        if self._given < _TOO_FAST_S * self.fps or self._given <= _TOO_FAST * self.fps * (lost_s - self._opened_s):
+            return False
+        return np.array_equal(image, self._first.image)
+
+    def _read_on(self) -> NDArray[np.uint8] | None:
+        image, lost = read_on(self.name, self._capture, _MOST_LOST, self._impatience())
+        self._lost += lost
+        return image
+
+    def _impatience(self) -> Callable[[], bool]:
+        """Tells, from now on, whether a read that failed is not to be repeated."""
+        begun_s = self._clock.now()
+        return lambda: self._closed.is_set() or self._clock.now() - begun_s > _LOST_S
+
+
+def open_camera(device: int | str) -> Stream:
+    """A camera by its number or its device file, such as /dev/video0.
+
+    Raises:
+        SourceError: there is none, or it is in use.
+    """
+    hint = "is it there (on Linux: ls /dev/video*), and does no other program use it?"
+    return Stream(f"camera {device}", lambda: cv2.VideoCapture(device), hint)
+
+
+def open_url(url: str) -> Stream:
+    """A stream by its address: rtsp://, http:// and what else FFmpeg reads.
+
+    Raises:
+        SourceError: it cannot be reached or played.
+    """
+    settings = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
+    return Stream(
+        without_password(url),
+        lambda: cv2.VideoCapture(url, cv2.CAP_FFMPEG, settings),
+        f"does a player such as ffplay or VLC show it? No answer within {_TIMEOUT_MS // 1000} s counts as none",
+    )
+
+
+def open_pipeline(description: str) -> Stream:
+    """A GStreamer pipeline that ends in an appsink, as gst-launch-1.0 takes it.
+
+    Raises:
+        SourceError: OpenCV was built without GStreamer, or the pipeline does not play.
+    """
+    if not re.search(r"GStreamer:\s+YES", cv2.getBuildInformation()):
+        raise SourceError(
+            f"OpenCV {cv2.__version__} was built without GStreamer, as the wheels of opencv-python are, so it cannot "
+            f"play the pipeline {description!r}; install one that was built with it (JetPack's, Debian's "
+            "python3-opencv), or let gst-launch-1.0 write raw frames to standard input: SOURCE - and --raw"
+        )
+    return Stream(
+        description,
+        lambda: cv2.VideoCapture(description, cv2.CAP_GSTREAMER),
+        "it must end in `videoconvert ! video/x-raw,format=BGR ! appsink`; try it with gst-launch-1.0",
+    )
+
+
+def without_password(url: str) -> str:
+    """The address as it may be shown."""
+    user, at, _ = urlsplit(url).netloc.rpartition("@")
+    return url.replace(user + at, "", 1) if at else url

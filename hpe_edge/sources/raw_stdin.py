@@ -1,0 +1,149 @@
+"""Raw frames on standard input, as ``ffmpeg -f rawvideo`` or gst-launch-1.0 with fdsink write them."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.errors import InputError, SourceError
+from hpe_edge.ops.ops import MAX_FRAME_SIDE
+from hpe_edge.sources.frame import DEFAULT_FPS, Frame, Kind
+
+PixelFormat = Literal["bgr24", "rgb24", "gray8", "nv12"]  # FFmpeg's names, but for its gray
+PIXEL_FORMATS: tuple[PixelFormat, ...] = ("bgr24", "rgb24", "gray8", "nv12")
+_TO_BGR = {"rgb24": cv2.COLOR_RGB2BGR, "gray8": cv2.COLOR_GRAY2BGR, "nv12": cv2.COLOR_YUV2BGR_NV12}
+_POLL_MS = 100  # how long a run that is to end waits for a pipe in which nothing comes
+
+
+@dataclass(frozen=True)
+class RawFormat:
+    """What the bytes mean.
+
+    Attributes:
+        width, height: in pixels.
+        fps: frames per second, by which frames get their times.
+        pixels: the layout of a frame; rows follow each other without gaps.
+    """
+
+    width: int
+    height: int
+    fps: float = DEFAULT_FPS
+    pixels: PixelFormat = "bgr24"
+
+    def __post_init__(self) -> None:
+        if self.pixels not in PIXEL_FORMATS:
+            raise InputError(f"the pixel format must be one of {' '.join(PIXEL_FORMATS)}, got {self.pixels!r}")
+        if not (0 < self.width <= MAX_FRAME_SIDE and 0 < self.height <= MAX_FRAME_SIDE):
+            raise InputError(f"raw frames must be 1 to {MAX_FRAME_SIDE} pixels a side, got {self.width}x{self.height}")
+        if not 0 < self.fps < 1000:
+            raise InputError(f"the frame rate must be above 0 and below 1000, got {self.fps}")
+        if self.pixels == "nv12" and (self.width % 2 or self.height % 2):
+            raise InputError(f"nv12 needs an even width and height, got {self.width}x{self.height}")
+
+    @classmethod
+    def parse(cls, text: str, pixels: PixelFormat) -> RawFormat:
+        """The format that ``WxH`` or ``WxH@FPS`` says.
+
+        Raises:
+            InputError: neither form, or numbers out of range.
+        """
+        match = re.fullmatch(r"([0-9]{1,6})x([0-9]{1,6})(?:@([0-9]{1,4}(?:\.[0-9]{1,6})?))?", text, re.ASCII)
+        if match is None:
+            raise InputError(f"raw frames are described as WxH or WxH@FPS, such as 1280x720@30, got {text!r}")
+        width, height, fps = match.groups()
+        return cls(int(width), int(height), float(fps) if fps else DEFAULT_FPS, pixels)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the array that holds a frame's bytes."""
+        if self.pixels == "nv12":
+            return self.height * 3 // 2, self.width
+        return (self.height, self.width) if self.pixels == "gray8" else (self.height, self.width, 3)
+
+
+class RawFrames:
+    """Frames from a pipe. Implements :class:`hpe_edge.sources.frame.Source`.
+
+    No frame is left out: who writes into the pipe waits. For a camera's newest frame, let the writer drop.
+    """
+
+    kind: Kind = "video"
+    live = False
+    name = "standard input"
+    count: int | None = None
+
+    def __init__(self, form: RawFormat, descriptor: int | None = None) -> None:
+        """
+        Args:
+            form: what the bytes mean.
+            descriptor: what to read; None takes standard input.
+
+        Raises:
+            SourceError: standard input is closed.
+        """
+        if descriptor is None and sys.stdin is None:
+            raise SourceError("standard input is closed; pipe raw frames into it")
+        self._descriptor = sys.stdin.fileno() if descriptor is None else descriptor
+        self._form = form
+        self.fps = form.fps
+        self.notes: list[str] = []
+        self._closed = threading.Event()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames until the pipe ends; a note says where it ends within one.
+
+        Raises:
+            SourceError: not one whole frame came, or the pipe cannot be read.
+        """
+        index = 0
+        while True:
+            data = np.empty(self._form.shape, np.uint8)
+            got = self._fill(data)
+            if got < data.nbytes:
+                break
+            yield Frame(self.name, index, index / self.fps, self._bgr(data))
+            index += 1
+        if self._closed.is_set():
+            return
+        wanted = f"{data.nbytes} bytes ({self._form.width}x{self._form.height} {self._form.pixels})"
+        if index == 0:
+            raise SourceError(f"standard input ended after {got} bytes, before the first frame of {wanted}")
+        if got:
+            self.notes.append(
+                f"standard input ended {got} bytes into a frame of {wanted}; are size and pixel format right?"
+            )
+
+    def close(self) -> None:
+        """See :class:`hpe_edge.sources.frame.Source`."""
+        self._closed.set()
+
+    def _fill(self, data: NDArray[np.uint8]) -> int:
+        """How many bytes came before the end."""
+        room, got = data.data.cast("B"), 0
+        ready = select.poll()
+        ready.register(self._descriptor, select.POLLIN)
+        while got < len(room) and not self._closed.is_set():
+            if not ready.poll(_POLL_MS):
+                continue
+            try:
+                more = os.readv(self._descriptor, [room[got:]])
+            except OSError as error:
+                raise SourceError(f"cannot read standard input: {error.strerror}") from None
+            if more == 0:
+                break
+            got += more
+        return got
+
+    def _bgr(self, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        code = _TO_BGR.get(self._form.pixels)
+        return data if code is None else np.asarray(cv2.cvtColor(data, code), np.uint8)

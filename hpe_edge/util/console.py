@@ -1,0 +1,53 @@
+"""Standard output and standard error of the commands: whatever they are, there is no traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+
+
+def prepare() -> None:
+    """Make both streams usable: one may be closed, or be unable to show every file name."""
+    # A closed stream is None. Its stand-in takes its number, so that no result is opened under it and then hit by what
+    # a C library prints. Written to, standard output then fails as a closed one should, while messages go nowhere.
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def show(text: str = "") -> None:
+    """Print lines to standard output; without text, flush it.
+
+    Raises:
+        BrokenPipeError: whoever reads it has had enough.
+        OutputError: it is closed, on a full disk, or the like.
+    """
+    try:
+        print(text, end="\n" if text else "", flush=True)
+    except OSError as error:
+        # Python must not try to flush it again on the way out.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        from hpe_edge.util.atomic import output_error
+
+        raise output_error("standard output", error) from None
+
+
+def drop_unsaid() -> None:
+    """Give up on messages that standard error does not take: Python would fail over them on its way out."""
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number with its noun: 1 frame, 2 frames; ``many`` where the plural is not ``one`` with an s."""
+    return f"{count} {one if count == 1 else many or one + 's'}"

@@ -1,0 +1,367 @@
+"""ONNX Runtime's CUDA and TensorRT providers: what they are told, and that nothing takes their place silently.
+
+Neither can start here. What reaches ONNX Runtime is looked at, and the way of a GPU is walked with its session replaced
+by one on the CPU that claims to be on a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+from onnxruntime.transformers.float16 import convert_float_to_float16
+from tiny_model import write_tiny_model
+
+import hpe_edge.cuda.device as cuda_module
+from hpe_edge import BackendError, InputError, ModelError, OutputError, PoseEngine
+from hpe_edge.backends.onnx import providers as onnx_providers
+from hpe_edge.backends.onnx.precision import graph_precision
+from hpe_edge.backends.onnx.providers import Provider
+from hpe_edge.backends.onnx.session import open_session
+
+BOXES = [[10, 10, 50, 60], [60, 20, 90, 45]]
+CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
+# As they stand in libonnxruntime_providers_tensorrt.so of onnxruntime-gpu 1.31.1. Of the CUDA provider's, device_id and
+# use_tf32 went through that version's own parser, which refuses what it does not know.
+TENSORRT_OPTIONS = {
+    "device_id",
+    "trt_engine_cache_enable",
+    "trt_engine_cache_path",
+    "trt_fp16_enable",
+    "trt_int8_enable",
+    "trt_profile_max_shapes",
+    "trt_profile_min_shapes",
+    "trt_profile_opt_shapes",
+    "trt_timing_cache_enable",
+    "trt_timing_cache_path",
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("providers") / "tiny.onnx")
+
+
+@pytest.fixture
+def frame(rng: np.random.Generator) -> np.ndarray:
+    return np.kron(rng.integers(0, 256, (8, 10, 3)), np.ones((10, 10, 1))).astype(np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def built_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ONNX Runtime that was built for GPUs."""
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [TENSORRT, CUDA, "CPUExecutionProvider"])
+
+
+class Session:
+    """A session on the CPU that says it is elsewhere."""
+
+    def __init__(self, real: Any, says: list[str]) -> None:
+        self._real, self._says = real, says
+
+    def get_providers(self) -> list[str]:
+        return self._says
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+def no_driver(index: int) -> None:
+    """In place of :class:`hpe_edge.cuda.device.Device`: cuda-bindings without a driver that suits it."""
+    raise BackendError("there is no working NVIDIA GPU here")
+
+
+@pytest.fixture
+def asked(built_in: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, dict[str, str]]]]:
+    """What sessions are asked for on GPUs, all of which start; GPU memory is the host's."""
+    requests: list[tuple[str, dict[str, str]]] = []
+    monkeypatch.setattr(cuda_module, "Device", no_driver)
+    real, allocate = onnxruntime.InferenceSession, onnxruntime.OrtValue.ortvalue_from_shape_and_type
+
+    def session(graph: Any, options: Any, providers: list[tuple[str, dict[str, str]]], enable_fallback: int) -> Any:
+        assert enable_fallback == 0
+        ((name, settings),) = providers
+        if name == "CPUExecutionProvider":
+            return real(graph, options, providers=providers)
+        requests.append((name, settings))
+        whole = options.get_session_config_entry("session.disable_cpu_ep_fallback") if name == TENSORRT else "0"
+        assert whole == ("1" if name == TENSORRT else "0")
+        return Session(real(graph, providers=["CPUExecutionProvider"]), [name, "CPUExecutionProvider"])
+
+    def value(shape: list[int], dtype: Any, device: str, index: int) -> Any:
+        assert device == "cuda"
+        return allocate(shape, dtype, "cpu", 0)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    monkeypatch.setattr(onnxruntime.OrtValue, "ortvalue_from_shape_and_type", staticmethod(value))
+    yield requests
+
+
+@pytest.mark.parametrize(
+    ("arguments", "provider", "index"),
+    [
+        ({"device": "cuda"}, CUDA, "0"),
+        ({"device": "cuda:2", "backend": "onnxruntime"}, CUDA, "2"),
+        ({"backend": "onnxruntime-tensorrt"}, TENSORRT, "0"),
+        ({"device": "cuda:1", "backend": "onnxruntime-tensorrt"}, TENSORRT, "1"),
+    ],
+)
+def test_the_whole_way_of_a_gpu(
+    model: Path,
+    frame: np.ndarray,
+    asked: list[tuple[str, dict[str, str]]],
+    arguments: dict[str, str],
+    provider: str,
+    index: str,
+) -> None:
+    expected = PoseEngine(model)
+    with PoseEngine(model, **arguments) as engine:
+        for picture in (frame, 255 - frame):
+            np.testing.assert_allclose(engine(picture, BOXES).angles, expected(picture, BOXES).angles, atol=1e-4)
+        assert engine.device.startswith("cuda")
+    ((name, options),) = asked
+    assert name == provider and options["device_id"] == index
+
+
+def test_float32_is_not_rounded_on_the_way(model: Path, asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    PoseEngine(model, device="cuda").close()
+    monkeypatch.setattr(onnxruntime, "__version__", "1.17.3")  # which refuses the option
+    PoseEngine(model, device="cuda").close()
+    assert [options for _, options in asked] == [{"device_id": "0", "use_tf32": "0"}, {"device_id": "0"}]
+
+
+def test_what_tensorrt_is_told(model: Path, asked: list[Any], cache: Path) -> None:
+    PoseEngine(model, backend="onnxruntime-tensorrt").close()
+    ((_, options),) = asked
+    assert set(options) == TENSORRT_OPTIONS
+    folder = Path(options["trt_engine_cache_path"])
+    assert folder.is_dir() and folder.parent == cache / "hpe_edge" / "onnxruntime-tensorrt"
+    assert options["trt_timing_cache_path"] == str(folder)
+    assert options["trt_fp16_enable"] == options["trt_int8_enable"] == "False"
+    shapes = [options[f"trt_profile_{which}_shapes"] for which in ("min", "opt", "max")]
+    assert shapes == ["image:1x3x64x64", "image:4x3x64x64", "image:8x3x64x64"]
+
+
+def test_a_version_that_cannot_say_where_timings_lie_keeps_none(
+    model: Path, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnxruntime, "__version__", "1.16.3")  # it refuses the option
+    PoseEngine(model, backend="onnxruntime-tensorrt").close()
+    assert not [name for name in asked[0][1] if "timing" in name]
+
+
+def test_engines_of_different_weights_lie_apart(
+    tmp_path: Path, model: Path, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime names an engine by the graph's names and shapes: a twin's would be taken for this one's."""
+    network = onnx.load(str(model))
+    weight = network.graph.initializer[0]
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * 2, weight.name))
+    onnx.save(network, str(tmp_path / "twin.onnx"))
+    for path in (model, tmp_path / "twin.onnx", model):
+        PoseEngine(path, backend="onnxruntime-tensorrt").close()
+    monkeypatch.setattr(onnxruntime, "__version__", "1.99.0")
+    PoseEngine(model, backend="onnxruntime-tensorrt").close()
+    folders = [options["trt_engine_cache_path"] for _, options in asked]
+    assert folders[0] == folders[2] and len(set(folders)) == 3
+
+
+def test_a_fixed_batch_has_no_range(tmp_path: Path, asked: list[Any]) -> None:
+    PoseEngine(write_tiny_model(tmp_path / "m.onnx", batch=4), backend="onnxruntime-tensorrt").close()
+    assert not [name for name in asked[0][1] if "profile" in name]
+
+
+def test_half_precision_where_the_graph_has_it(tmp_path: Path, asked: list[Any]) -> None:
+    path = write_tiny_model(tmp_path / "m.onnx")
+    onnx.save(convert_float_to_float16(onnx.load(str(path)), keep_io_types=True), str(path))
+    PoseEngine(path, backend="onnxruntime-tensorrt").close()
+    assert asked[0][1]["trt_fp16_enable"] == "True" and asked[0][1]["trt_int8_enable"] == "False"
+
+
+class Crops(CalibrationDataReader):
+    def __init__(self) -> None:
+        self._left = [{"x": np.random.default_rng(i).normal(0, 1, (1, 3, 8, 8)).astype(np.float32)} for i in range(3)]
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return self._left.pop() if self._left else None
+
+
+def convolution() -> onnx.ModelProto:
+    weight = np.random.default_rng(0).normal(0, 1, (4, 3, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"]), helper.make_node("Cast", ["y"], ["z"], to=TensorProto.DOUBLE)],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
+        [helper.make_tensor_value_info("z", TensorProto.DOUBLE, None)],
+        [numpy_helper.from_array(weight, "w")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_precision_is_read_from_graphs_that_others_made(tmp_path: Path) -> None:
+    plain, quantised = tmp_path / "plain.onnx", tmp_path / "int8.onnx"
+    onnx.save(convolution(), str(plain))
+    quantize_static(str(plain), str(quantised), Crops(), quant_format=QuantFormat.QDQ)
+    assert graph_precision(plain.read_bytes()) == (False, False)
+    assert graph_precision(quantised.read_bytes()) == (False, True)
+    half = convert_float_to_float16(convolution(), keep_io_types=True)
+    assert graph_precision(half.SerializeToString()) == (True, False)
+    both = convert_float_to_float16(onnx.load(str(quantised)), keep_io_types=True)
+    assert graph_precision(both.SerializeToString()) == (True, True)
+    only_weight = convolution()
+    only_weight.graph.initializer.append(numpy_helper.from_array(np.float16([1]), "h"))
+    assert graph_precision(only_weight.SerializeToString()).half
+    only_cast = convolution()
+    only_cast.graph.node[1].attribute[0].i = TensorProto.FLOAT16
+    assert graph_precision(only_cast.SerializeToString()).half
+
+
+@pytest.mark.parametrize("arguments", [{"device": "cuda"}, {"backend": "onnxruntime-tensorrt"}])
+def test_the_cpu_in_its_place_is_refused(
+    model: Path, built_in: None, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, str]
+) -> None:
+    """What onnxruntime-gpu 1.31 does where CUDA's libraries are missing: a session, but on the CPU."""
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        onnxruntime,
+        "InferenceSession",
+        lambda graph, options, providers, enable_fallback: real(graph, providers=["CPUExecutionProvider"]),
+    )
+    monkeypatch.setattr(
+        onnxruntime, "preload_dlls", lambda: print("Failed to load libcublas.so.13:\nnot found"), raising=False
+    )
+    with pytest.raises(BackendError, match=r"CPUExecutionProvider instead \(Failed to load libcublas.so.13: not"):
+        PoseEngine(model, **arguments)
+
+
+def test_a_provider_that_raises(model: Path, asked: list[Any], cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    working = onnxruntime.InferenceSession
+
+    def failing(graph: Any, options: Any, providers: list[Any], enable_fallback: int) -> Any:
+        if providers[0][0] != "CPUExecutionProvider":
+            raise RuntimeError(
+                "/src/a/provider.cc:12 void f(const A<B>&, int) could not\ndeserialize engine from cache"
+            )
+        return working(graph, options, providers=providers, enable_fallback=enable_fallback)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", failing)
+    with pytest.raises(
+        BackendError, match=r"does not start on cuda:1 \(could not deserialize.*`hpe-edge doctor`"
+    ) as caught:
+        PoseEngine(model, device="cuda:1")
+    assert "delete" not in str(caught.value)
+    with pytest.raises(BackendError, match=f"delete {cache}"):
+        PoseEngine(model, backend="onnxruntime-tensorrt")
+
+
+def test_part_of_a_graph_on_the_cpu_is_refused(model: Path) -> None:
+    """With a provider that the package at hand has and that takes no node of ours."""
+    elsewhere = "AzureExecutionProvider"
+    if elsewhere not in onnxruntime.get_available_providers():
+        pytest.skip(f"this onnxruntime has no {elsewhere}")
+    assert open_session(model, provider=Provider(elsewhere, "azure"))
+    with pytest.raises(BackendError, match="fallback to CPU EP has been explicitly disabled"):
+        open_session(model, provider=Provider(elsewhere, "azure", whole=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [({"device": "cuda"}, "onnxruntime with CUDA"), ({"backend": "onnxruntime-tensorrt"}, "onnxruntime with TensorRT")],
+)
+def test_a_package_without_the_provider(
+    model: Path, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, str], fragment: str
+) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(BackendError, match=rf"{fragment}.*pip install onnxruntime-gpu"):
+        PoseEngine(model, **arguments)
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")  # of a package that has it not
+def test_a_damaged_file_is_said_as_such(tmp_path: Path, model: Path, built_in: None) -> None:
+    (tmp_path / "half.onnx").write_bytes(model.read_bytes()[:500])
+    for arguments in ({"device": "cuda"}, {"backend": "onnxruntime-tensorrt"}):
+        with pytest.raises(ModelError, match="truncated"):
+            PoseEngine(tmp_path / "half.onnx", **arguments)
+
+
+def test_a_cache_that_cannot_be_made(model: Path, built_in: None, cache: Path) -> None:
+    cache.write_text("a file")
+    with pytest.raises(OutputError, match="onnxruntime-tensorrt"):
+        PoseEngine(model, backend="onnxruntime-tensorrt")
+
+
+def test_a_relative_cache_folder_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert onnx_providers.cache_folder("a", "b") == tmp_path / ".cache" / "hpe_edge" / "a" / "b"
+
+
+def test_backends_and_files_that_do_not_go_together(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "m.engine").write_bytes(b"plan")
+    for path, arguments, fragment in (
+        (model, {"backend": "tensorrt"}, r"backend='tensorrt' does not run.*python -m export\.trt"),
+        (tmp_path / "m.engine", {"backend": "onnxruntime"}, "it runs with backend='tensorrt'"),
+        (tmp_path / "m.engine", {"backend": "onnxruntime-tensorrt"}, "it runs with backend='tensorrt'"),
+        (tmp_path / "m.engine", {"backend": "openvino"}, "it runs with backend='tensorrt'"),
+        (model, {"backend": "coreml"}, "one of onnxruntime, onnxruntime-tensorrt, tensorrt, openvino, got 'coreml'"),
+        (model, {"backend": "onnxruntime-tensorrt", "device": "cpu"}, "TensorRT runs on a GPU"),
+    ):
+        with pytest.raises(InputError, match=fragment):
+            PoseEngine(path, **arguments)
+
+
+class PinningDevice:
+    """In place of :class:`hpe_edge.cuda.device.Device`: counts what is taken and given back."""
+
+    def __init__(self, index: int) -> None:
+        self.index, self.entered, self.held, self.closed = index, 0, 0, False
+        devices.append(self)
+
+    def __enter__(self) -> PinningDevice:
+        self.entered += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.entered -= 1
+
+    def pinned(self, shape: tuple[int, ...], dtype: Any, cleanup: Any) -> np.ndarray:
+        assert self.entered
+        self.held += 1
+        cleanup.callback(self._free)
+        return np.zeros(shape, dtype)
+
+    def _free(self) -> None:
+        assert self.entered
+        self.held -= 1
+
+    def close(self) -> None:
+        self.closed = True
+
+
+devices: list[PinningDevice] = []
+
+
+def test_buffers_are_pinned_and_given_back(
+    model: Path, frame: np.ndarray, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices.clear()
+    monkeypatch.setattr(cuda_module, "Device", PinningDevice)
+    engine = PoseEngine(model, device="cuda:3")
+    np.testing.assert_allclose(engine(frame, BOXES).angles, PoseEngine(model)(frame, BOXES).angles, atol=1e-4)
+    (device,) = devices
+    assert device.index == 3 and device.held == 2  # input and output
+    engine.close()
+    assert device.held == 0 and device.closed and not device.entered

@@ -1,0 +1,115 @@
+"""Finding the weights among what was saved with them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch_files import SMALL, saved
+
+from export.checkpoints.load import load_checkpoint
+from hpe_edge.errors import ModelError
+
+OTHER = {"conv.weight": torch.zeros(2, 3)}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "state_dict",
+        "model_state_dict",
+        "model",
+        "net",
+        "fpn_model",
+        "state_dict_ema",
+        "model_ema",
+        "ema",
+    ],
+)
+def test_wrapped_state_dict(tmp_path, key):
+    path = tmp_path / "w.pth"
+    torch.save({"epoch": 3, "optimizer": {"state": {0: {"exp_avg": torch.zeros(3)}}}, key: SMALL}, path)
+    checkpoint = load_checkpoint(path)
+    assert list(checkpoint.state) == list(SMALL)
+    assert checkpoint.notes == (f"the weights stand under {key!r}",)
+
+
+@pytest.mark.parametrize("average", ["state_dict_ema", "model_ema", "ema"])
+def test_of_several_the_plain_weights_are_taken_and_the_others_named(tmp_path, average):
+    path = tmp_path / "w.pth"
+    torch.save({average: OTHER, "model": SMALL}, path)
+    checkpoint = load_checkpoint(path)
+    assert torch.equal(checkpoint.state["conv.weight"], SMALL["conv.weight"])
+    assert checkpoint.notes[0] == "the weights stand under 'model'"
+    assert checkpoint.notes[1].startswith(f"there are others under '{average}', which were not taken")
+
+
+def test_what_lies_deeper_is_named_with_its_path(tmp_path):
+    path = tmp_path / "w.pth"
+    torch.save({"best_states": {"ema": OTHER, "model": SMALL}, "net": {"epoch": 1}, "ema": {"state_dict": OTHER}}, path)
+    checkpoint = load_checkpoint(path)
+    assert torch.equal(checkpoint.state["conv.weight"], SMALL["conv.weight"])
+    assert checkpoint.notes[0] == "the weights stand under 'best_states' -> 'model'"
+    assert "under 'best_states' -> 'ema', 'ema' -> 'state_dict', which were not taken" in checkpoint.notes[1]
+
+
+def in_itself() -> dict[str, object]:
+    value: dict[str, object] = {}
+    value["model"] = value
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({}, "holds no state dict but an empty dictionary"),
+        ({"epoch": 1, "optimizer": {}}, "the keys epoch, optimizer"),
+        ({"model": {"epoch": 1}}, "the keys model, with a dictionary with the keys epoch under 'model'"),
+        ([torch.zeros(2)], "one list"),
+        (torch.zeros(2), "one Tensor"),
+        (in_itself(), "the keys model"),
+    ],
+)
+def test_files_without_weights_are_described(tmp_path, value, message):
+    (tmp_path / "w.pth").write_bytes(saved(value))
+    with pytest.raises(ModelError, match=message):
+        load_checkpoint(tmp_path / "w.pth")
+
+
+def test_what_stands_among_the_weights_is_ignored_and_said(tmp_path):
+    for name, value in {"w.pth": {**SMALL, "epoch": 3}, "deep.pth": {"model": {"epoch": 3, **SMALL}}}.items():
+        (tmp_path / name).write_bytes(saved(value))
+        checkpoint = load_checkpoint(tmp_path / name)
+        assert list(checkpoint.state) == list(SMALL)
+        assert checkpoint.notes[-1] == "what stands among the weights under epoch is no tensor and was ignored"
+
+
+def test_a_wrapper_among_the_weights_comes_first_and_they_are_named(tmp_path):
+    (tmp_path / "w.pth").write_bytes(saved({**SMALL, "ema": OTHER}))
+    checkpoint = load_checkpoint(tmp_path / "w.pth")
+    assert torch.equal(checkpoint.state["conv.weight"], OTHER["conv.weight"])
+    assert checkpoint.notes[0] == "the weights stand under 'ema'"
+    assert checkpoint.notes[1].startswith("there are others under no key, which were not taken")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"conv.weight": torch.ones(2, 3), "epoch": 3},
+        {"loss": torch.ones(1), "steps": torch.ones(1), "epoch": 3},
+    ],
+)
+def test_a_few_tensors_are_no_weights(tmp_path, value):
+    (tmp_path / "w.pth").write_bytes(saved(value))
+    with pytest.raises(ModelError, match="holds no state dict but a dictionary with the keys"):
+        load_checkpoint(tmp_path / "w.pth")
+
+
+def test_a_whole_model_without_weights_is_described(tmp_path):
+    path = tmp_path / "w.pth"
+    for value in (nn.ReLU(), {"model": nn.ReLU()}):
+        path.write_bytes(saved(value))
+        with pytest.raises(ModelError, match=r"holds no state dict but .*a whole model without weights \(ReLU\)"):
+            load_checkpoint(path, trust=True)
+    path.write_bytes(saved({"model": nn.ReLU(), "net": nn.Linear(2, 2)}))
+    assert list(load_checkpoint(path, trust=True).state) == ["weight", "bias"]

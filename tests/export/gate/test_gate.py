@@ -1,0 +1,121 @@
+"""The gate's figures, limits and report."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from export.gate.gate import ONNX_LIMITS, Limits, check_reference, compare, select
+from hpe_edge.errors import ModelError
+from hpe_edge.geometry import rotation_from_euler
+from hpe_edge.poses import Poses
+
+
+def poses(angles_deg):
+    angles = np.asarray(angles_deg, np.float32).reshape(-1, 3)
+    rotation = rotation_from_euler(angles.astype(np.float64)).astype(np.float32)
+    return Poses(angles, np.zeros_like(angles), rotation)
+
+
+def report(reference, candidate, limits=ONNX_LIMITS):
+    return compare(poses(reference), poses(candidate), compared="a with b", source="test", limits=limits)
+
+
+def test_figures_are_geodesic_degrees_and_per_angle():
+    reference = np.zeros((100, 3))
+    candidate = reference.copy()
+    candidate[0, 0] = 2.0  # one face, 2 degrees of yaw
+    found = report(reference, candidate)
+    assert found.rows["all crops"].mean_deg == pytest.approx(0.02, abs=1e-5)
+    assert found.rows["all crops"].worst_deg == pytest.approx(2.0, abs=1e-4)
+    assert found.rows["all crops"].p99_deg == pytest.approx(np.percentile(np.r_[np.zeros(99), 2.0], 99), abs=1e-4)
+    assert found.rows["yaw"].worst_deg == pytest.approx(2.0, abs=1e-5)
+    assert found.rows["pitch"].worst_deg == 0
+    assert found.rows["roll"].worst_deg == 0
+
+
+def test_rotation_decides_and_not_the_three_angles_alone():
+    # 1 degree of each of two angles is more than 1 degree of rotation.
+    found = report([[0, 0, 0]], [[0, 1, 1]])
+    assert found.rows["all crops"].worst_deg == pytest.approx(np.sqrt(2), abs=1e-3)
+
+
+def test_angles_are_compared_across_180_degrees():
+    found = report([[0, 179.99, 0]], [[0, -179.99, 0]], Limits(worst_deg=0.1))
+    assert found.rows["pitch"].worst_deg == pytest.approx(0.02, abs=1e-4)
+    assert found.passed
+
+
+def test_bands_by_the_reference_yaw():
+    yaw = np.array([0, -29.9, 30, -60, 60.1, -80.0])
+    reference = np.stack([yaw, 0 * yaw, 0 * yaw], axis=1)
+    found = report(reference, reference)
+    assert [found.rows[band].crops for band in ("|yaw| < 30", "|yaw| 30..60", "|yaw| > 60")] == [2, 2, 2]
+    frontal = report(reference[:2], reference[:2])
+    assert "|yaw| > 60" not in frontal.rows
+
+
+@pytest.mark.parametrize(
+    ("limits", "passes"),
+    [
+        (Limits(), True),
+        (Limits(worst_deg=0.51), True),
+        (Limits(worst_deg=0.49), False),
+        (Limits(mean_deg=0.06, p99_deg=0.3), False),
+        (Limits(mean_deg=0.04), False),
+        (Limits(mean_deg=0.06), True),
+    ],
+)
+def test_each_limit_fails_by_itself(limits, passes):
+    reference = np.zeros((10, 3))
+    candidate = reference.copy()
+    candidate[3, 1] = 0.5
+    found = report(reference, candidate, limits)
+    assert found.passed is passes
+    assert ("passed" in found.table()) is passes
+    assert ("FAILED" in found.line()) is not passes
+
+
+@pytest.mark.parametrize("broken", ["reference", "candidate"])
+def test_nan_fails_whatever_the_limits(broken):
+    good, bad = np.zeros((4, 3)), np.zeros((4, 3))
+    bad[2] = np.nan
+    pair = (bad, good) if broken == "reference" else (good, bad)
+    found = report(*pair, Limits())
+    assert not found.passed
+    assert f"1 of 4 crops are NaN in the {broken}" in found.failures[0]
+
+
+def test_result_and_table():
+    found = report(np.zeros((3, 3)), np.full((3, 3), 0.005))
+    result = found.result()
+    assert (result.compared, result.source, result.faces) == ("a with b", "test", 3)
+    assert result.worst_deg == found.rows["all crops"].worst_deg
+    assert result.limits == {"worst_deg": 0.01}
+    table = found.table()
+    assert "hundredths of a degree" in table
+    assert "0.500" in table  # 0.005 degrees
+    for text in (table, found.line()):
+        assert "hundredths of a degree" in text
+        assert "(limit: worst 1, that is 0.01 degrees)" in text
+
+
+def test_each_limit_is_said_in_both_units():
+    found = report(np.zeros((3, 3)), np.zeros((3, 3)), Limits(mean_deg=0.05, worst_deg=0.3))
+    assert "(limit: mean 5, that is 0.05 degrees; worst 30, that is 0.3 degrees)" in found.line()
+
+
+def test_a_reference_must_answer_and_not_always_the_same():
+    angles = np.zeros((4, 3))
+    angles[:, 1] = [0, 0.1, 0, 0.1]
+    check_reference(poses(angles), "the file as it was")
+    with pytest.raises(ModelError, match=r"\(the file as it was\) answers the same for every face"):
+        check_reference(poses(angles / 10), "the file as it was")
+    angles[2, 0] = np.nan
+    with pytest.raises(ModelError, match=r"\(the file as it was\) overflows already"):
+        check_reference(poses(angles), "the file as it was")
+
+
+def test_select_takes_rows():
+    some = select(poses([[1, 2, 3], [4, 5, 6], [7, 8, 9]]), np.array([2, 0]))
+    assert some.yaw.tolist() == [7, 1]

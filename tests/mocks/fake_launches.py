@@ -1,0 +1,95 @@
+"""hpe_edge's launches on the double of CUDA: emulated when their stream gets there, on memory of the GPU only."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_cuda import FakeCuda
+
+from hpe_edge.ops.native import native
+
+_BYTES = {native.OutputType.FLOAT32: 4, native.OutputType.FLOAT16: 2, native.OutputType.UINT8: 1}
+
+
+class FakeLaunches:
+    """Takes the place of ``native.CropLaunch``, ``native.DecodeLaunch`` and what CUDA finds.
+
+    Attributes:
+        made: the launches that were enqueued, by name.
+        refusing: what CUDA answers to a launch; empty if it takes it.
+    """
+
+    def __init__(self, cuda: FakeCuda) -> None:
+        self._cuda = cuda
+        self.made: list[str] = []
+        self.refusing = ""
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeLaunches:
+        """Put them where the engine finds them."""
+        crop, decode, fake = native.CropLaunch, native.DecodeLaunch, self
+
+        class CropLaunch:
+            def __init__(self, *, emulated: bool, **arguments: Any) -> None:
+                assert not emulated
+                self._real = crop(emulated=True, **arguments)
+                self._face_bytes = 3 * arguments["size"] ** 2 * _BYTES[arguments["output"]]
+
+            def boxes(self, faces: int, count: int, out: int, stream: int) -> None:
+                self._launch("boxes", self._real.boxes, native.BOX_FACE.itemsize, faces, count, out, stream)
+
+            def warp(self, faces: int, count: int, out: int, stream: int) -> None:
+                self._launch("warp", self._real.warp, native.WARP_FACE.itemsize, faces, count, out, stream)
+
+            def _launch(
+                self, name: str, run: Any, record_bytes: int, faces: int, count: int, out: int, stream: int
+            ) -> None:
+                def work() -> None:
+                    fake.check_frames(faces, count, record_bytes)
+                    run(faces, count, out, stream)
+
+                fake.take(name, stream, work)
+                fake._cuda.check_range(faces, count * record_bytes, True)
+                fake._cuda.check_range(out, count * self._face_bytes, True)
+
+        class DecodeLaunch:
+            def __init__(self, *, emulated: bool, **arguments: Any) -> None:
+                assert not emulated
+                self._real = decode(emulated=True, **arguments)
+
+            def run(
+                self, heads: list[tuple[int, int]], count: int, angles: int, sigma: int, rotation: int, stream: int
+            ) -> None:
+                for address, row_floats in heads:
+                    fake._cuda.check_range(address, 4 * ((count - 1) * row_floats + 1), True)
+                for address, floats in ((angles, 3), (sigma, 3), (rotation, 9)):
+                    fake._cuda.check_range(address, 4 * floats * count, True)
+                fake.take("decode", stream, lambda: self._real.run(heads, count, angles, sigma, rotation, stream))
+
+        class Probe:
+            devices = ("Fake GPU",)
+            reason = ""
+
+        monkeypatch.setattr(native, "CropLaunch", CropLaunch)
+        monkeypatch.setattr(native, "DecodeLaunch", DecodeLaunch)
+        monkeypatch.setattr(native, "probe_cuda", Probe)
+        return self
+
+    def check_frames(self, faces: int, count: int, record_bytes: int) -> None:
+        """Fail where a face's frame is not in memory that is still the GPU's."""
+        kind = native.BOX_FACE if record_bytes == native.BOX_FACE.itemsize else native.WARP_FACE
+        content = (ctypes.c_ubyte * (count * record_bytes)).from_address(faces)
+        for frame in np.frombuffer(content, kind)["frame"]:
+            row = int(frame["width"]) * (3 if frame["format"] == native.PixelFormat.COLOR.value else 1)
+            assert row, "a face without a frame"
+            reach = (int(frame["height"]) - 1) * int(frame["row_stride_bytes"])
+            self._cuda.check_range(int(frame["data"]) + min(0, reach), abs(reach) + row, True)
+
+    def take(self, name: str, stream: int, run: Any) -> None:
+        """Put a launch on a stream."""
+        if self.refusing:
+            raise RuntimeError(self.refusing)
+        self.made.append(name)
+        self._cuda.enqueue(stream, run)

@@ -1,0 +1,122 @@
+"""Channels and stages: order, room, and how they end."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+import pytest
+
+from hpe_edge.pipeline.stages import Channel, Stage
+from hpe_edge.pipeline.stopwatch import Stopwatch
+
+WAIT_S = 30  # for what happens at once; only a failure takes so long
+
+
+def in_thread(work: object) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_items_come_out_in_order_and_end() -> None:
+    channel: Channel[str] = Channel(3)
+    assert all(channel.put(number, item) for number, item in enumerate("abc"))
+    channel.finish()
+    assert [channel.get() for _ in range(4)] == [(0, "a"), (1, "b"), (2, "c"), None]
+
+
+def test_who_puts_waits_for_room() -> None:
+    channel: Channel[int] = Channel(2)
+    done: list[int] = []
+    thread = in_thread(lambda: [done.append(n) for n in range(5) if channel.put(n, n)])
+    for expected in range(5):
+        assert channel.get() == (expected, expected)
+        assert len(done) <= expected + 3
+    thread.join(WAIT_S)
+    assert done == list(range(5)) and channel.dropped == 0
+
+
+def test_the_newest_wins() -> None:
+    channel: Channel[str] = Channel(1, newest_wins=True)
+    for number, item in enumerate("abc"):
+        assert channel.put(number, item)
+    assert channel.get() == (0, "c") and channel.dropped == 2  # what is taken is numbered anew
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_closing_wakes_both_ends(full: bool) -> None:
+    closed: list[bool] = []
+    channel: Channel[int] = Channel(1, on_close=lambda: closed.append(True))
+    results: list[object] = []
+    if full:
+        channel.put(0, 0)
+    thread = in_thread(lambda: results.append(channel.put(1, 1) if full else channel.get()))
+    channel.close()
+    channel.close()
+    thread.join(WAIT_S)
+    assert results == [False if full else None] and closed == [True]
+    assert channel.get() is None and not channel.put(0, 0)
+
+
+def test_turns_are_kept() -> None:
+    """Workers finish in any order; what they put comes out in the order in which they took."""
+    inbox: Channel[int] = Channel(4)
+    outbox: Channel[int] = Channel(2)
+    rng = random.Random(0)
+    pauses = [rng.random() / 500 for _ in range(200)]
+
+    def work(number: int, item: int) -> int:
+        time.sleep(pauses[number])
+        return item * item
+
+    errors: list[BaseException] = []
+    stage = Stage("square", inbox, work, outbox, Stopwatch(), errors.append, workers=3)
+    assert [thread.name for thread in stage.threads] == ["square 1", "square 2", "square 3"]
+    for thread in stage.threads:
+        thread.start()
+    in_thread(lambda: ([inbox.put(n, n) for n in range(200)], inbox.finish()))
+    got = [taken[1] for taken in iter(outbox.get, None)]
+    for thread in stage.threads:
+        thread.join(WAIT_S)
+    assert got == [n * n for n in range(200)] and errors == []
+
+
+def test_an_error_ends_the_stage_and_its_neighbours() -> None:
+    inbox: Channel[int] = Channel(1)
+    outbox: Channel[int] = Channel(1)
+    errors: list[BaseException] = []
+
+    def fail(error: BaseException) -> None:
+        errors.append(error)
+        inbox.close()
+        outbox.close()
+
+    def work(number: int, item: int) -> int:
+        if number == 3:
+            raise ValueError("bad luck")
+        return item
+
+    stage = Stage("unlucky", inbox, work, outbox, Stopwatch(), fail, workers=2)
+    for thread in stage.threads:
+        thread.start()
+    putting = in_thread(lambda: [inbox.put(n, n) for n in range(50)])
+    taking = in_thread(lambda: list(iter(outbox.get, None)))
+    for thread in (*stage.threads, putting, taking):
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
+    assert [str(error) for error in errors] == ["bad luck"]
+
+
+def test_enough_is_enough() -> None:
+    inbox: Channel[int] = Channel(9)
+    done: list[int] = []
+    for number in range(9):
+        inbox.put(number, number)
+    stage = Stage(
+        "few", inbox, lambda number, item: done.append(item), None, Stopwatch(), print, enough=lambda: len(done) == 4
+    )
+    stage.threads[0].start()
+    stage.threads[0].join(WAIT_S)
+    assert done == [0, 1, 2, 3] and not inbox.put(9, 9)

@@ -1,0 +1,104 @@
+"""Records: columns, digits, what does not exist, and full disks."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpe_edge.errors import OutputError
+from hpe_edge.geometry import rotation_from_euler
+from hpe_edge.pipeline.frame_result import Result
+from hpe_edge.poses import Poses
+from hpe_edge.sinks.records import CsvFile, JsonLinesFile, RecordFile
+from hpe_edge.sources.open_source import Frame
+
+HEADER = (
+    "file,frame,time_s,face,track,x1,y1,x2,y2,score,yaw_deg,pitch_deg,roll_deg,"
+    "yaw_sigma_deg,pitch_sigma_deg,roll_sigma_deg,qw,qx,qy,qz"
+)
+BOXES = np.float32([[1, 2, 30.5, 40.126], [-5, 0, 10, 10]])
+
+
+def frame(name: str = "v.mp4", time_s: float = 0.28) -> Frame:
+    return Frame(name, 7, time_s, np.zeros((4, 4, 3), np.uint8))
+
+
+def two_poses() -> Poses:
+    """The first turned by a yaw of 90 degrees, the second NaN."""
+    angles = np.float32([[90, 0, 0], [np.nan, np.nan, np.nan]])
+    sigma = np.float32([[1.23456, 2, 3], [np.nan, np.nan, np.nan]])
+    return Poses(angles, sigma, rotation_from_euler(angles).astype(np.float32))
+
+
+def result_of(one: Frame) -> Result:
+    """The first face has the identity 3 and a score, the second neither."""
+    return Result(one, BOXES, two_poses(), np.float32([0.87654, np.nan]), np.array([3, -1]))
+
+
+def written(sink: RecordFile, *frames: Frame) -> str:
+    for one in frames:
+        sink.write(result_of(one))
+    sink.finish()
+    sink.pending.commit()
+    return sink.path.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def test_csv(tmp_path: Path) -> None:
+    half = "0.707107"
+    assert written(CsvFile(tmp_path / "a.csv"), frame()) == (
+        f"{HEADER}\n"
+        f"v.mp4,7,0.280,0,3,1.00,2.00,30.50,40.13,0.877,90.000,0.000,0.000,1.235,2.000,3.000,{half},0.000000,{half},0.000000\n"
+        "v.mp4,7,0.280,1,,-5.00,0.00,10.00,10.00,,,,,,,,,,,\n"
+    )
+
+
+def test_json_lines_hold_the_same(tmp_path: Path) -> None:
+    lines = written(JsonLinesFile(tmp_path / "a.jsonl"), frame()).splitlines()
+    rows = list(csv.DictReader(written(CsvFile(tmp_path / "a.csv"), frame()).splitlines()))
+    assert len(lines) == len(rows) == 2
+    for line, row in zip(lines, rows, strict=True):
+        plain = json.loads(line)
+        assert ",".join(plain) == HEADER
+        for name, value in plain.items():
+            expected = row[name] if name == "file" else float(row[name]) if row[name] else None
+            assert value == expected, name
+
+
+def test_pictures_have_no_time(tmp_path: Path) -> None:
+    row = next(csv.DictReader(written(CsvFile(tmp_path / "a.csv"), frame(time_s=math.nan)).splitlines()))
+    assert row["time_s"] == ""
+    assert json.loads(written(JsonLinesFile(tmp_path / "a"), frame(time_s=math.nan)).splitlines()[0])["time_s"] is None
+
+
+def test_any_file_name_passes(tmp_path: Path) -> None:
+    name = 'Zoë, "1"\udcff.jpg'  # a comma, quotes, beyond ASCII, and a byte that is no UTF-8
+    assert next(csv.DictReader(written(CsvFile(tmp_path / "a.csv"), frame(name)).splitlines()))["file"] == name
+    assert json.loads(written(JsonLinesFile(tmp_path / "a"), frame(name)).splitlines()[0])["file"] == name
+
+
+@pytest.mark.parametrize("kind", [CsvFile, JsonLinesFile])
+@pytest.mark.parametrize("frames", [1, 2000])
+def test_full_disk(kind: type[RecordFile], frames: int) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with pytest.raises(OutputError, match="cannot write /dev/full: No space left on device; make room"):
+        sink = kind(Path("/dev/full"))
+        for _ in range(frames):
+            sink.write(result_of(frame()))
+        sink.finish()
+    assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.parametrize("kind", [CsvFile, JsonLinesFile])
+def test_what_was_written_lies_in_the_file_at_once(tmp_path: Path, kind: type[RecordFile]) -> None:
+    """So it is there even when the process is killed."""
+    sink = kind(tmp_path / "a")
+    for number in (1, 2):
+        sink.write(result_of(frame()))
+        text = sink.pending.temp.read_text()
+        assert text.endswith("\n") and text.count("v.mp4") == 2 * number

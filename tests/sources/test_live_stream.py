@@ -1,0 +1,261 @@
+"""Cameras and streams: what breaks off is opened again, and nothing waits in these tests."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+import pytest
+from media import noise, write_video
+
+from hpe_edge.errors import SourceError
+from hpe_edge.sources.live_stream import GIVE_UP_S, Stream, open_camera, open_pipeline, open_url, without_password
+from hpe_edge.sources.open_source import open_source
+
+
+class FakeClock:
+    """Moves only when somebody waits, or when told to."""
+
+    def __init__(self) -> None:
+        self.time_s = 100.0
+        self.waits: list[float] = []
+
+    def now(self) -> float:
+        return self.time_s
+
+    def wait(self, seconds: float, closed: threading.Event) -> None:
+        self.waits.append(seconds)
+        self.time_s += seconds
+
+
+class FakeDevice:
+    """Gives so many frames each time it is opened, then none; with 0 it cannot be opened.
+
+    A text has a dot for each frame and an x for each that cannot be decoded.
+    """
+
+    def __init__(
+        self,
+        runs: Iterable[int | str],
+        clock: FakeClock,
+        count: float = -1.0,
+        fps: float = 20.0,
+        read_s: float = 0.0625,
+        alike: bool = False,
+    ) -> None:
+        """``alike``: it gives the same frames each time it is opened, as a file does."""
+        self._runs, self._clock = iter(runs), clock
+        self._properties = {cv2.CAP_PROP_FRAME_COUNT: count, cv2.CAP_PROP_FPS: fps}
+        self._read_s = read_s
+        self._seeds = None if alike else itertools.count()
+        self.open_now = 0
+
+    def __call__(self) -> FakeCapture:
+        run = next(self._runs, 0)
+        return FakeCapture(self, run if isinstance(run, str) else "." * run)
+
+
+class FakeCapture:
+    def __init__(self, device: FakeDevice, run: str) -> None:
+        self._device, self._left, self._open = device, iter(run), bool(run)
+        self._seeds = device._seeds or itertools.count()
+        device.open_now += self._open
+
+    def isOpened(self) -> bool:
+        return self._open
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        self._device._clock.time_s += self._device._read_s
+        return (True, noise(seed=next(self._seeds))) if next(self._left, "x") == "." else (False, None)
+
+    def get(self, property_id: int) -> float:
+        return self._device._properties.get(property_id, 0.0)
+
+    def release(self) -> None:
+        self._device.open_now -= self._open
+        self._open = False
+
+
+def stream_of(*runs: int | str, **properties: float) -> tuple[Stream, FakeClock, FakeDevice]:
+    clock = FakeClock()
+    device = FakeDevice(runs, clock, **properties)
+    return Stream("camera 0", device, "plug it in", clock), clock, device
+
+
+def test_frames_have_the_times_of_their_arrival() -> None:
+    stream, _, _ = stream_of(4)
+    frames = list(itertools.islice(stream, 4))
+    assert (stream.kind, stream.live, stream.count, stream.fps) == ("video", True, None, 20.0)
+    assert [frame.index for frame in frames] == [0, 1, 2, 3] and {frame.name for frame in frames} == {"camera 0"}
+    np.testing.assert_allclose([frame.time_s for frame in frames], [0, 0.0625, 0.125, 0.1875])
+
+
+def test_what_breaks_off_is_opened_again_after_longer_and_longer_pauses() -> None:
+    stream, clock, device = stream_of(3, 0, 0, 2, 1)
+    running = iter(stream)
+    frames = list(itertools.islice(running, 6))
+    assert [frame.index for frame in frames] == list(range(6))
+    assert clock.waits == [0.5, 1.0, 2.0, 0.5]
+    assert stream.notes == [
+        "camera 0 broke off; trying to open it again",
+        "camera 0 is back after 3.6 s and 3 tries",
+        "camera 0 broke off; trying to open it again",
+        "camera 0 is back after 0.6 s and 1 try",
+    ]
+    assert all(a.time_s < b.time_s for a, b in itertools.pairwise(frames))
+    assert device.open_now == 1
+
+
+def test_what_stays_away_is_the_end() -> None:
+    stream, clock, device = stream_of(2)
+    assert len(list(stream)) == 2
+    assert max(clock.waits) == 10.0 and GIVE_UP_S <= sum(clock.waits) < GIVE_UP_S + 11
+    assert stream.notes[-1] == "camera 0 did not come back within 300 s; that is the end"
+    assert device.open_now == 0
+
+
+def test_closing_ends_it_within_a_frame_and_within_a_pause() -> None:
+    stream, clock, device = stream_of(5)
+    frames = iter(stream)
+    next(frames)
+    stream.close()
+    assert list(frames) == [] and clock.waits == [] and device.open_now == 0
+    stream, clock, device = stream_of(1)
+    clock.wait = lambda seconds, closed: stream.close()
+    assert len(list(stream)) == 1 and device.open_now == 0
+
+
+def test_what_announces_its_length_is_no_live_source() -> None:
+    stream, clock, _ = stream_of(3, 3, count=3)
+    frames = list(stream)
+    assert (stream.live, stream.count, len(frames), clock.waits) == (False, 3, 3, [])
+    np.testing.assert_allclose([frame.time_s for frame in frames], [0, 0.05, 0.1])
+
+
+def test_frames_that_cannot_be_decoded_are_no_break() -> None:
+    stream, clock, _ = stream_of("x..x.xxxxxxxxx." + "." * 9)
+    running = iter(stream)
+    frames = list(itertools.islice(running, 5))
+    assert [frame.index for frame in frames] == list(range(5))
+    np.testing.assert_allclose(np.diff([frame.time_s for frame in frames]), [0.0625, 0.125, 0.625, 0.0625])
+    assert (stream.notes, clock.waits) == ([], [])
+    stream.close()
+    assert list(running) == []
+    assert stream.notes == ["10 frames of camera 0 could not be decoded and were left out"]
+
+
+@pytest.mark.parametrize(("run", "read_s"), [("." + 10 * "x" + ".", 0.0625), (".x.", 2.5)])
+def test_failures_that_are_a_break(run: str, read_s: float) -> None:
+    """Ten in a row, and one that was long in coming, as after a time-out."""
+    stream, clock, _ = stream_of(run, 9, read_s=read_s)
+    assert len(list(itertools.islice(stream, 2))) == 2
+    assert clock.waits == [0.5] and stream.notes[0] == "camera 0 broke off; trying to open it again"
+
+
+def test_what_announces_its_length_goes_on_after_frames_that_cannot_be_decoded() -> None:
+    stream, _, _ = stream_of("..x..", count=5)
+    frames = list(stream)
+    assert [frame.index for frame in frames] == [0, 1, 3, 4]
+    np.testing.assert_allclose([frame.time_s for frame in frames], [0, 0.05, 0.15, 0.2])
+    assert stream.notes == ["1 frame of camera 0 could not be decoded and was left out"]
+
+
+def test_what_ends_before_its_announced_length_is_said_to() -> None:
+    stream, _, _ = stream_of(3, count=40)
+    assert len(list(stream)) == 3
+    assert stream.notes == ["camera 0 announces 40 frames, only 3 can be decoded; it may be damaged or cut short"]
+    stream, _, _ = stream_of(3, count=40)
+    frames = iter(stream)
+    next(frames)
+    stream.close()
+    assert list(frames) == [] and stream.notes == []
+
+
+def test_what_announces_its_length_and_hangs_is_not_waited_for_long() -> None:
+    stream, clock, _ = stream_of(3, count=400, read_s=1.5)
+    assert len(list(stream)) == 3
+    assert clock.time_s == 100 + 5 * 1.5  # two reads after the last frame
+
+
+def test_a_file_that_does_not_say_its_length_is_not_played_for_ever() -> None:
+    stream, clock, device = stream_of(60, 60, alike=True, read_s=0.01)
+    assert len(list(stream)) == 60
+    assert clock.waits == [0.5] and device.open_now == 0
+    assert stream.notes == [
+        "camera 0 broke off; trying to open it again",
+        "camera 0 starts anew from its first frame and is faster than what it shows: it is a file that does not say "
+        "its length, and over; download it to have every frame",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("frames", "alike", "read_s"),
+    [
+        (60, False, 0.01),  # seconds at once, or a wrong frame rate
+        (60, True, 0.0625),  # a test picture
+        (30, True, 0.01),  # a short burst of darkness
+    ],
+)
+def test_live_sources_that_resemble_a_file(frames: int, alike: bool, read_s: float) -> None:
+    stream, _, _ = stream_of(frames, frames, 1, alike=alike, read_s=read_s)
+    assert len(list(itertools.islice(stream, 2 * frames + 1))) == 2 * frames + 1
+    assert [note.split(" after")[0] for note in stream.notes[1::2]] == ["camera 0 is back"] * 2
+
+
+@pytest.mark.parametrize("fps", [0.0, -1.0, 90000.0, np.nan])
+def test_rates_that_cannot_be(fps: float) -> None:
+    assert stream_of(1, fps=fps)[0].fps == 25.0
+
+
+def test_what_cannot_be_opened_is_an_error_at_once() -> None:
+    with pytest.raises(SourceError, match="camera 0 cannot be opened; plug it in"):
+        stream_of(0)
+    clock = FakeClock()
+    device = FakeDevice(["x"], clock)
+    capture = device()
+    with pytest.raises(SourceError, match="camera 0 can be opened but gives no frame; plug it in"):
+        Stream("camera 0", lambda: capture, "plug it in", clock)
+    assert device.open_now == 0
+
+
+def test_a_camera_that_is_not_there() -> None:
+    with pytest.raises(SourceError, match="camera 99 cannot be opened; is it there"):
+        open_camera(99)
+    with pytest.raises(SourceError, match="camera /dev/video99 cannot be opened"):
+        open_source("/dev/video99")
+
+
+def test_an_address_where_nobody_answers_is_shown_without_its_password() -> None:
+    with pytest.raises(SourceError, match=r"^http://127\.0\.0\.1:1/live cannot be opened; does a player") as caught:
+        open_url("http://me:secret@127.0.0.1:1/live")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://host/live", "rtsp://host/live"),
+        ("rtsp://me:a@b@host:554/live?x=@y", "rtsp://host:554/live?x=@y"),
+        ("http://me@host/", "http://host/"),
+    ],
+)
+def test_passwords_are_not_shown(url: str, shown: str) -> None:
+    assert without_password(url) == shown
+
+
+def test_pipelines_need_an_opencv_with_gstreamer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "  GStreamer:                   NO\n")
+    with pytest.raises(SourceError, match="was built without GStreamer, as the wheels of opencv-python are"):
+        open_source("videotestsrc ! appsink")
+
+
+def test_pipelines_go_to_gstreamer(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[tuple[object, ...]] = []
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "  GStreamer:                   YES (1.20.3)\n")
+    real = cv2.VideoCapture(str(write_video(tmp_path / "v.mp4")))
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *given: opened.append(given) or real)
+    assert len(list(open_pipeline("videotestsrc ! appsink"))) == 12
+    assert opened == [("videotestsrc ! appsink", cv2.CAP_GSTREAMER)]
