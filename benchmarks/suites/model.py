@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from benchmarks.hardware.graph_cost import GraphCost, read_cost
 from benchmarks.hardware.peaks import NUMBERS, Peaks
 from benchmarks.hardware.roofline import bound, cost_figures, roofline_figures
-from benchmarks.harness.power import PowerMeter, power_meter
 from benchmarks.harness.steady import Load, WarmUp, measure_load, warm_up
 from benchmarks.harness.suite import BudgetLine, Suite
 from benchmarks.harness.timing import Effort, Result, WrongAnswerError
@@ -42,6 +41,7 @@ from export.gate.gate import backend_runner, compare, poses_of
 from hpe_edge import Poses
 from hpe_edge.backends.base import Backend
 from hpe_edge.backends.tensorrt.plan_file import SUFFIXES
+from hpe_edge.bench.power import PowerMeter, power_meter
 from hpe_edge.errors import BackendError
 from hpe_edge.spec import ModelSpec
 

@@ -1,1 +1,3 @@
 """The shell that the export commands share."""
+
+__all__ = ["command", "list_families", "output_path", "packages", "report"]

@@ -122,3 +122,6 @@ def recognise(state: Mapping[str, Tensor]) -> Family:
         "the weights are of no known family; the nearest are "
         + " | ".join(f"{family.name} ({family.difference(state)})" for family in nearest)
     )
+
+
+__all__ = ["bins", "ensemble", "family"]

@@ -1,1 +1,3 @@
 """Many cameras at one engine: dynamic batches with fair scheduling."""
+
+__all__ = ["batcher", "camera_stream"]

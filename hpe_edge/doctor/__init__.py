@@ -3,3 +3,5 @@
 ``machine`` asks, the ``probe_*`` functions look at one thing each and answer with a ``Finding``, ``abilities`` draws
 the conclusions and ``report`` says them. What can crash a process, CUDA above all, is tried in another one: ``trials``.
 """
+
+__all__ = ["finding", "gpu", "jetson", "machine", "nvidia", "report"]

@@ -1,1 +1,3 @@
 """Drawing poses, labels and angle plots into images."""
+
+__all__ = ["angle_plot", "draw_poses", "strokes"]

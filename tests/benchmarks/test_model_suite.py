@@ -16,7 +16,6 @@ import benchmarks.suites.footprint
 import benchmarks.suites.model
 from benchmarks.__main__ import main
 from benchmarks.hardware.peaks import Peaks
-from benchmarks.harness.power import Energy
 from benchmarks.harness.steady import Load
 from benchmarks.harness.timing import Result
 from benchmarks.inputs.face_scene import bundled_scene
@@ -26,6 +25,7 @@ from benchmarks.suites.model import SUITE
 from hpe_edge import ModelError, PoseEngine
 from hpe_edge.backends.onnx.context import OnnxRuntimeContext
 from hpe_edge.backends.openvino.compiled_model import OpenVinoContext
+from hpe_edge.bench.power import Energy
 from hpe_edge.ops.ops import DecodeHeads
 
 

@@ -30,8 +30,9 @@ from hpe_edge.cli.main import main
 from hpe_edge.drawing.draw_poses import Style, draw_poses, identity_color
 from hpe_edge.errors import BackendError, InputError, OutputError
 from hpe_edge.geometry import rotation_from_euler
-from hpe_edge.live import LivePage, address, app, feed
+from hpe_edge.live import address, app, feed
 from hpe_edge.live.access import Access
+from hpe_edge.live.server import LivePage
 from hpe_edge.pipeline.frame_result import Result
 from hpe_edge.poses import Poses
 from hpe_edge.sources.open_source import Frame
@@ -570,7 +571,7 @@ def test_garbage_harms_nobody(page: LivePage) -> None:
 def test_garbage_is_not_for_the_terminal(start: str, garbage: Sequence[bytes]) -> None:
     """In a program of its own: under pytest, logging has another end."""
     show = "with LivePage() as page: print(page.url, flush=True); input()"
-    program = f"{start}\nfrom hpe_edge.live import LivePage\n{show}"
+    program = f"{start}\nfrom hpe_edge.live.server import LivePage\n{show}"
     with subprocess.Popen(
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

@@ -19,7 +19,7 @@ from chromium import PROGRAM, Browser
 from test_live import TOKEN, result_of
 
 from hpe_edge.geometry import rotation_from_euler
-from hpe_edge.live import LivePage
+from hpe_edge.live.server import LivePage
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs a browser: apt-get install chromium")
 

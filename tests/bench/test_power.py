@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.integrate import trapezoid
 
-from benchmarks.harness.power import joules_between, power_meter, total_rails
+from hpe_edge.bench.power import joules_between, power_meter, total_rails
 
 HWMON = "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3"
 IIO = "sys/bus/i2c/drivers/ina3221x/6-0040/iio:device0"

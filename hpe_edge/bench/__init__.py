@@ -1,0 +1,3 @@
+"""`hpe-edge bench MODEL`: a short stage-by-stage benchmark that every installation has."""
+
+__all__ = ["power"]
