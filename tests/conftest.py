@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,17 @@ import pytest
 from loading import Load
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count skipped tests by reason: a line per reason instead of one per test."""
+    reasons = Counter(
+        str(report.longrepr[2]).removeprefix("Skipped: ").partition(" (")[0]
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    )
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"skipped {count}: {reason}")
 
 
 @pytest.fixture(scope="session", autouse=True)
