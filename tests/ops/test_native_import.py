@@ -39,6 +39,21 @@ def test_an_incomplete_installation_is_named(tmp_path: Path) -> None:
 
 
 def test_importing_the_runtime_imports_nothing_heavy(tmp_path: Path) -> None:
-    heavy = ("torch", "onnx", "tensorrt", "onnxruntime", "cv2", "export", "benchmarks")
+    heavy = ("numpy", "cv2", "torch", "onnx", "tensorrt", "onnxruntime", "openvino", "aiohttp", "export", "benchmarks")
     result = run(f"import sys, hpe_edge; print([m for m in {heavy!r} if m in sys.modules])", tmp_path)
     assert result.stdout.strip() == "[]", result.stdout + result.stderr
+
+
+def test_public_names_are_listed_and_found(tmp_path: Path) -> None:
+    """In a fresh interpreter, where nothing has been imported on demand yet."""
+    result = run(
+        "import hpe_edge; assert dir(hpe_edge) == sorted(hpe_edge.__all__); from hpe_edge import *;"
+        "print([name for name in hpe_edge.__all__ if name not in globals()], PoseEngine.__name__)",
+        tmp_path,
+    )
+    assert result.stdout.strip() == "[] PoseEngine", result.stdout + result.stderr
+
+
+def test_an_unknown_name_is_no_attribute(tmp_path: Path) -> None:
+    result = run("import hpe_edge; print(hasattr(hpe_edge, 'PoseEngines'))", tmp_path)
+    assert result.stdout.strip() == "False", result.stdout + result.stderr
