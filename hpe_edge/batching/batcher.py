@@ -12,8 +12,7 @@ from types import TracebackType
 from typing import get_args
 
 from hpe_edge.batching.camera_stream import CameraStream, OnFull
-from hpe_edge.batching.outcome import Outcome
-from hpe_edge.batching.schedule import Entry, Lane, Turns
+from hpe_edge.batching.schedule import Entry, Lane, Outcome, Turns
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import BackendError, InputError
 from hpe_edge.poses import Poses

@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from hpe_edge.batching.outcome import Outcome
-from hpe_edge.batching.schedule import Lane
+from hpe_edge.batching.schedule import Lane, Outcome
 from hpe_edge.camera import Camera
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import BackendError
@@ -27,7 +26,7 @@ class CameraStream:
     estimated or lie as outcomes that nobody has fetched yet. So whoever does not fetch is soon not served any more, and
     then meets the stream's own ``on_full``; other cameras do not notice.
 
-    Iterating gives every :class:`hpe_edge.batching.outcome.Outcome` and ends when the stream, or its batcher, is
+    Iterating gives every :class:`hpe_edge.batching.schedule.Outcome` and ends when the stream, or its batcher, is
     closed and all of them were fetched.
     """
 

@@ -10,10 +10,41 @@ import math
 import threading
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from hpe_edge.batching.outcome import Outcome
+from hpe_edge.errors import BackendError
 from hpe_edge.ops.request import Request
+from hpe_edge.poses import Poses
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """The poses of one frame, or the error in their place.
+
+    Attributes:
+        number: how many frames were submitted to the stream before this one. A gap between two outcomes is as many
+            dropped frames.
+        tag: what was given to ``submit`` with the frame.
+        error: why there are no poses; None where there are.
+    """
+
+    number: int
+    tag: Any
+    error: BackendError | None
+    _poses: Poses | None
+
+    @property
+    def poses(self) -> Poses:
+        """Poses of the frame's faces, in the order of its boxes.
+
+        Raises:
+            BackendError: ``error``, where there is one.
+        """
+        if self._poses is None:
+            assert self.error is not None
+            raise self.error
+        return self._poses
 
 
 class Entry:
@@ -21,7 +52,7 @@ class Entry:
 
     Attributes:
         lane: where it is.
-        number, tag: see :class:`hpe_edge.batching.outcome.Outcome`.
+        number, tag: see :class:`Outcome`.
         request: what is to be run; None when that is done, so that a result that waits holds no frame.
         accepted_s: when it was taken, in seconds of the caller's clock.
         outcome: what came of it; None until then.

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpe_edge.batching.outcome import Outcome
-from hpe_edge.batching.schedule import Entry, Lane, Turns
+from hpe_edge.batching.schedule import Entry, Lane, Outcome, Turns
 
 LOCK = threading.RLock()
 

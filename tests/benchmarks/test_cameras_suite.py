@@ -20,7 +20,7 @@ from benchmarks.harness.timing import QUICK, Result, WrongAnswerError
 from benchmarks.suites import cameras
 from hpe_edge import BackendError, PoseEngine, Poses, SourceError
 from hpe_edge.batching.camera_stream import CameraStream
-from hpe_edge.batching.outcome import Outcome
+from hpe_edge.batching.schedule import Outcome
 from hpe_edge.ops.request import Request
 
 
