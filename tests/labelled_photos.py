@@ -12,7 +12,7 @@ from tiny_model import write_tiny_model
 
 from benchmarks.datasets.labels_csv import COLUMNS
 from hpe_edge import PoseEngine
-from hpe_edge.faces.haar import Detections
+from hpe_edge.faces.detector import Detections
 
 BOX = [20.0, 30.0, 90.0, 100.0]
 OFF = [1.0, -2.0, 3.0]
@@ -37,7 +37,7 @@ def write_labelled_photos(folder: Path, rng: np.random.Generator) -> Path:
 
 def detections(*boxes: Sequence[float]) -> Detections:
     """These boxes, all alike sure."""
-    return Detections(np.array(boxes, np.float32).reshape(-1, 4), np.ones(len(boxes), np.float32), None)
+    return Detections.from_boxes(np.array(boxes, np.float32).reshape(-1, 4), np.ones(len(boxes), np.float32))
 
 
 class Finder:
@@ -50,6 +50,3 @@ class Finder:
         boxes = [[[0, 0, 8, 8], BOX], [[0, 0, 8, 8]], []][self.calls % 3]
         self.calls += 1
         return detections(*boxes)
-
-    def landmark_boxes(self, found: Detections) -> np.ndarray:
-        return found.boxes

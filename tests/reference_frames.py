@@ -48,8 +48,8 @@ def compare(data: Path, detector: Any, reference: str, scale: int = 1) -> tuple[
         frame = frames(data)[entry["frame"]]
         found = detector(frame if scale == 1 else cv2.resize(frame, None, fx=scale, fy=scale))
         assert len(found) == len(faces)
-        assert (np.diff(found.boxes[:, 0]) >= 0).all()
-        table = pairs(np.array([face["box"] for face in faces]), found.boxes / scale)
+        assert (np.diff(found.drawn[:, 0]) >= 0).all()
+        table = pairs(np.array([face["box"] for face in faces]), found.drawn / scale)
         best = table.argmax(axis=1)
         ious.append(table.max(axis=1))
         scores.append(found.scores[best] - [face["score"] for face in faces])

@@ -5,44 +5,41 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.faces.haar import Detections, Detector
+from hpe_edge.faces.detector import Detections
 
 LEAST_IOU = 0.4
 # A head's centre lies behind the face, so that in profile it is beside the middle of a box, and a little above it.
 NEAR = 1.0  # how far from the box's middle it may be, as a fraction of the box's sides
 
 
-def overlapping_box(detector: Detector, detections: Detections, box: NDArray[np.float32]) -> NDArray[np.float32] | None:
+def overlapping_box(detections: Detections, box: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """The box ``[4]`` that overlaps the label's most, brought to the landmarks' extent; None where none does by enough.
 
     Args:
-        detector: whose boxes they are.
         detections: all of the photo.
         box: ``[4]``, tight round the label's landmarks.
     """
     if not len(detections):
         return None
-    boxes = detector.landmark_boxes(detections)
-    overlaps = iou(boxes, box)
+    overlaps = iou(detections.boxes, box)
     best = int(np.argmax(overlaps))
-    return boxes[best] if overlaps[best] >= LEAST_IOU else None
+    return detections.boxes[best] if overlaps[best] >= LEAST_IOU else None
 
 
-def nearest_box(detector: Detector, detections: Detections, center: NDArray[np.float64]) -> NDArray[np.float32] | None:
+def nearest_box(detections: Detections, center: NDArray[np.float64]) -> NDArray[np.float32] | None:
     """The box ``[4]`` nearest to a head, brought to the landmarks' extent; None where none is near.
 
     Args:
-        detector: whose boxes they are.
         detections: all of the photo.
         center: ``[2]``, the head's in pixels.
     """
     if not len(detections):
         return None
-    drawn = detections.boxes
+    drawn = detections.drawn
     away = np.abs((drawn[:, :2] + drawn[:, 2:]) / 2 - center)
     best = int(np.argmin(np.linalg.norm(away, axis=1)))
     is_near = bool((away[best] <= NEAR * (drawn[best, 2:] - drawn[best, :2])).all())
-    return detector.landmark_boxes(detections)[best] if is_near else None
+    return detections.boxes[best] if is_near else None
 
 
 def iou(boxes: NDArray[np.float32], box: NDArray[np.float32]) -> NDArray[np.float64]:

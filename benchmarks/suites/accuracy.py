@@ -32,7 +32,9 @@ from benchmarks.inputs.found_faces import nearest_box, overlapping_box
 from benchmarks.inputs.windows import OWN, SYNTAX, CropRule, crop_rule
 from benchmarks.suites.published import published_results
 from hpe_edge import InputError
-from hpe_edge.faces.haar import Detector, HaarDetector, open_detector
+from hpe_edge.faces.detector import Detector
+from hpe_edge.faces.haar import HaarDetector
+from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.geometry import geodesic_deg, rotation_from_euler, wrap_deg
 
 DATASETS: tuple[Dataset, ...] = (LABELS_CSV, AFLW2000, W300_LP, BIWI, POINTING04)
@@ -191,9 +193,9 @@ def _answers(
 def _found(detector: Detector, photo: NDArray[np.uint8], face: Face) -> Box | None:
     detections = detector(photo)
     if face.box is not None:
-        return overlapping_box(detector, detections, face.box)
+        return overlapping_box(detections, face.box)
     assert face.center is not None  # a face has one of the two
-    return nearest_box(detector, detections, face.center)
+    return nearest_box(detections, face.center)
 
 
 def _results(

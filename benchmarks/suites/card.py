@@ -24,7 +24,8 @@ from benchmarks.inputs.found_faces import overlapping_box
 from benchmarks.inputs.models import default_or
 from hpe_edge import PoseEngine
 from hpe_edge.drawing.angle_plot import save_png
-from hpe_edge.faces.haar import HaarDetector, open_detector
+from hpe_edge.faces.haar import HaarDetector
+from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.geometry import geodesic_deg, rotation_from_euler, wrap_deg
 
 HAAR = "haar"
@@ -101,7 +102,7 @@ def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
     for name in args.detectors:
         detector = HaarDetector() if name == HAAR else open_detector(name, threads=1)
         found[Path(name).stem] = [
-            overlapping_box(detector, detector(photo), box) for photo, box in zip(photos, boxes, strict=True)
+            overlapping_box(detector(photo), box) for photo, box in zip(photos, boxes, strict=True)
         ]
     models = [default_or(path) for path in args.models or [None]]
     said: dict[Path, Said] = {}

@@ -23,10 +23,11 @@ from benchmarks.harness.suite import BudgetLine, Suite
 from benchmarks.harness.timing import Effort, Result
 from benchmarks.inputs.models import add_model_option, default_or
 from hpe_edge import PoseEngine
+from hpe_edge.faces.detector import Detections
 from hpe_edge.faces.smoother import PoseSmoother
 from hpe_edge.faces.tracker import Tracker
 from hpe_edge.pipeline.frame_result import Result as Poses
-from hpe_edge.pipeline.frame_step import Analysis, Found
+from hpe_edge.pipeline.frame_step import Analysis
 from hpe_edge.pipeline.pipeline import Pipeline
 from hpe_edge.pipeline.stopwatch import Stopwatch
 from hpe_edge.sinks.annotated_video import VideoFile
@@ -114,7 +115,7 @@ def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
 
         pipeline = Pipeline(
             source,
-            lambda frame: Found(BOXES, np.ones(len(BOXES), np.float32)),
+            lambda frame: Detections.from_boxes(BOXES, np.ones(len(BOXES), np.float32)),
             Analysis(engine, tracker=Tracker(), smoother=PoseSmoother()),
             take,
             Stopwatch(),

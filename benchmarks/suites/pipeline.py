@@ -46,7 +46,7 @@ from hpe_edge import DynamicBatcher, InputError, PoseEngine, Poses
 from hpe_edge.backends.names import Precision
 from hpe_edge.batching.camera_stream import CameraStream
 from hpe_edge.errors import BackendError
-from hpe_edge.faces.haar import open_detector
+from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.faces.smoother import PoseSmoother
 from hpe_edge.pipeline.frame_step import find_by
 from hpe_edge.sources.frame import Frame

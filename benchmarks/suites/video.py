@@ -22,7 +22,8 @@ from benchmarks.harness.timing import Alternative, Answer, Case, Effort, Result,
 from benchmarks.inputs.models import add_model_option, default_or
 from hpe_edge import PoseEngine
 from hpe_edge.drawing.draw_poses import draw_poses
-from hpe_edge.faces.haar import Detector, open_detector
+from hpe_edge.faces.detector import Detector
+from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.faces.tracker import NO_ID
 from hpe_edge.pipeline.core_budget import WARMUP_FACES, share_cores
 from hpe_edge.pipeline.frame_result import Result as FrameResult
@@ -88,7 +89,7 @@ class Job:
         out = VideoFile(self._out, source.fps)
         for frame in source:
             detections = self._loop_detector(frame.image)
-            boxes = self._loop_detector.landmark_boxes(detections)
+            boxes = detections.boxes
             poses = self._loop_engine(frame.image, boxes)
             result = FrameResult(frame, boxes, poses, detections.scores, np.full(len(boxes), NO_ID))
             drawn = frame.image.copy()

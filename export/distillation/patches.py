@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.boxes_csv import BoxesFile
-from hpe_edge.faces.haar import HaarDetector, LandmarkFit
+from hpe_edge.faces.detector import LandmarkFit
+from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.faces.scrfd import ScrfdDetector
 from hpe_edge.faces.yunet import YunetDetector
 from hpe_edge.sources.open_source import open_source
@@ -95,7 +96,7 @@ def read_patches(path: Path, boxes: Path | None, boxes_from: str) -> Patches:
             found = BOXES_FROM[boxes_from](file(frame))
         else:
             assert detector is not None
-            found = detector.landmark_boxes(detector(frame.image))
+            found = detector(frame.image).boxes
         for box in found:
             image, place = cut_patch(frame.image, box)
             images.append(image)

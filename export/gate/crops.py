@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.boxes_csv import BoxesFile
-from hpe_edge.faces.haar import HaarDetector, open_detector
+from hpe_edge.faces.haar import HaarDetector
+from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.ops.ops import CropNormalize
 from hpe_edge.samples import BOXES, FOLDER
 from hpe_edge.sources.images import Pictures
@@ -130,7 +131,7 @@ def _collect(
 
 def _detector(path: Path | None) -> Callable[[Frame], Boxes]:
     detector = HaarDetector() if path is None else open_detector(path)
-    return lambda frame: detector.landmark_boxes(detector(frame.image))
+    return lambda frame: detector(frame.image).boxes
 
 
 def _thin(source: Source, most: int) -> str:

@@ -88,8 +88,7 @@ def _read_photo() -> NDArray[np.uint8]:
 
 def _find_face(photo: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The landmark box of the largest face, ``[1, 4]``."""
-    detector = HaarDetector()
-    boxes = detector.landmark_boxes(detector(photo))
+    boxes = HaarDetector()(photo).boxes
     if not len(boxes):
         raise SourceError(f"OpenCV {cv2.__version__} finds no face in {PHOTO}; please report this")
     largest = int(np.argmax(boxes[:, 2] - boxes[:, 0]))

@@ -19,7 +19,8 @@ from hpe_edge.cli.summary import summary
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError, SourceError
 from hpe_edge.faces.boxes_csv import BoxesFile
-from hpe_edge.faces.haar import HaarDetector, open_detector
+from hpe_edge.faces.haar import HaarDetector
+from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.faces.smoother import PoseSmoother
 from hpe_edge.faces.tracker import Tracker
 from hpe_edge.models import DEFAULT_NAME

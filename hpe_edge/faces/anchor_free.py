@@ -1,8 +1,9 @@
-"""What SCRFD and YuNet share: every cell of three grids over the picture says whether a face is there, and where."""
+"""Anchor-free face detectors on three grids of cells: what SCRFD and YuNet share, with letterbox and NMS."""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,19 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import BackendError, InputError, ModelError
-from hpe_edge.faces.haar import Detections, LandmarkFit
-from hpe_edge.faces.letterbox import letterbox
-from hpe_edge.faces.nms import nms
-from hpe_edge.ops.ops import MAX_COORDINATE, check_frame
-from hpe_edge.spec import Input
+from hpe_edge.faces.detector import Detections, LandmarkFit
+from hpe_edge.ops.ops import MAX_COORDINATE, check_frame, crop_normalize
+from hpe_edge.spec import Crop, Input
 
 Array = NDArray[np.float32]
 
 STRIDES = (8, 16, 32)  # sides of a cell in input pixels, one grid each
+_WHOLE = Crop(square="none")  # fill 0, before normalisation
 
 
 class GridDetector:
-    """An ONNX face detector in an ONNX Runtime session. Implements :class:`hpe_edge.faces.haar.Detector`.
+    """An ONNX face detector in an ONNX Runtime session. Implements :class:`hpe_edge.faces.detector.Detector`.
 
     A kind of detector says below what its graph gives, and how the numbers of a cell become a box.
     """
@@ -75,7 +75,7 @@ class GridDetector:
         self._has_keypoints = len(self._names[0]) == max(map(len, self.OUTPUTS))  # they come last
 
     def __call__(self, frame_bgr: NDArray[np.uint8]) -> Detections:
-        """Find faces, see :class:`hpe_edge.faces.haar.Detector`."""
+        """Find faces, see :class:`hpe_edge.faces.detector.Detector`."""
         height, width = check_frame(frame_bgr).shape[:2]
         (in_width, in_height), scale = self._canvas(width, height)
         picture = letterbox(frame_bgr, in_width, in_height, scale, self.INPUT)
@@ -89,11 +89,9 @@ class GridDetector:
         kept = nms(boxes, scores, self.NMS_IOU)
         kept = kept[np.argsort(boxes[kept, 0], kind="stable")]
         factor = np.float32(scale)
-        return Detections(boxes[kept] * factor, scores[kept], keypoints[kept] * factor if self._has_keypoints else None)
-
-    def landmark_boxes(self, detections: Detections) -> Array:
-        """See :class:`hpe_edge.faces.haar.Detector`."""
-        return self.FIT(detections.boxes)
+        drawn = boxes[kept] * factor
+        points = keypoints[kept] * factor if self._has_keypoints else None
+        return Detections(self.FIT(drawn), drawn, scores[kept], points)
 
     @staticmethod
     def _boxes(cells: Array, stride: int, numbers: Array) -> Array:
@@ -174,3 +172,52 @@ class GridDetector:
 def _rows(array: NDArray[Any]) -> Array:
     """Exports give ``[1, rows, columns]`` or ``[rows, columns]``."""
     return np.asarray(array, np.float32).reshape(-1, array.shape[-1])
+
+
+def letterbox(frame_bgr: NDArray[np.uint8], width: int, height: int, scale: float, input: Input) -> NDArray[np.float32]:
+    """Resize, place at the top left, pad with black and normalise, in one pass.
+
+    Args:
+        frame_bgr: uint8 ``[H, W, 3]``.
+        width, height: of the result.
+        scale: frame pixels per pixel of the result; the frame must fit: ``W <= width * scale``, and H likewise. A point
+            of the result times ``scale`` is the point of the frame.
+        input: colour order and normalisation; its size plays no part.
+
+    Returns:
+        float32 ``[1, 3, height, width]``, C-contiguous.
+
+    Raises:
+        InputError: the frame does not have the form above.
+    """
+    side = max(width, height)
+    reach = side * scale
+    square = crop_normalize(frame_bgr, [[0.0, 0.0, reach, reach]], _WHOLE, replace(input, size=side))
+    return np.ascontiguousarray(square[:, :, :height, :width])
+
+
+def nms(boxes: NDArray[np.float32], scores: NDArray[np.float32], iou: float) -> NDArray[np.intp]:
+    """Greedy suppression, best score first; of equal scores the earlier box counts as the better.
+
+    Args:
+        boxes: ``[N, 4]``, x1 y1 x2 y2 with x1 < x2 and y1 < y2.
+        scores: ``[N]``.
+        iou: a box goes if its intersection over union with one that stays is larger.
+
+    Returns:
+        Indices of the boxes that stay, best score first.
+    """
+    order = np.argsort(-scores, kind="stable")
+    boxes = boxes[order]
+    corners, ends = boxes[:, :2], boxes[:, 2:]
+    areas = (ends - corners).prod(axis=1)
+    kept = []
+    left = np.arange(len(order))
+    # One turn per box that stays, over those not yet decided: faces are few, while candidates are many per face.
+    while left.size:
+        best, left = left[0], left[1:]
+        kept.append(best)
+        sides = np.minimum(ends[left], ends[best]) - np.maximum(corners[left], corners[best])
+        shared = np.maximum(sides, 0).prod(axis=1)
+        left = left[shared <= iou * (areas[left] + areas[best] - shared)]
+    return order[np.array(kept, np.intp)]

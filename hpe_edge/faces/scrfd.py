@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.faces.anchor_free import GridDetector
-from hpe_edge.faces.haar import LandmarkFit
+from hpe_edge.faces.detector import LandmarkFit
 from hpe_edge.spec import Input
 
 

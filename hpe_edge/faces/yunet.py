@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.backends.onnx.dynamic_size import free_size
-from hpe_edge.backends.onnx.session import open_session
 from hpe_edge.faces.anchor_free import GridDetector
-from hpe_edge.faces.haar import LandmarkFit
+from hpe_edge.faces.detector import LandmarkFit
 from hpe_edge.spec import Input
 
 
@@ -47,9 +42,3 @@ class YunetDetector(GridDetector):
         boxes = np.concatenate([center - half, center + half], axis=1)
         boxes *= stride
         return boxes
-
-
-def freed_session(session: Any, path: Path, threads: int | None) -> Any:
-    """A session of the same YuNet that takes any size: files state 320 or 640, but nothing in the graph needs it."""
-    (given,) = session.get_inputs()
-    return open_session(path, threads=threads, graph=free_size(path.read_bytes(), given.name))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from hpe_edge.camera import Camera
 from hpe_edge.engine import PoseEngine
 from hpe_edge.faces.boxes_csv import BoxesFile
-from hpe_edge.faces.haar import Detector
+from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.faces.smoother import PoseSmoother
 from hpe_edge.faces.tracker import NO_ID, Tracker
 from hpe_edge.pipeline.frame_result import Result
@@ -21,40 +20,17 @@ from hpe_edge.sources.frame import Frame
 CameraOf = Callable[[int, int], Camera]  # of frames of that width and height
 
 
-@dataclass(frozen=True)
-class Found:
-    """The faces of a frame before they are followed.
-
-    Attributes:
-        boxes: float32 ``[N, 4]``, chin to eyebrows.
-        scores: float32 ``[N]``; NaN where nobody scored them.
-    """
-
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float32]
-
-
-FindFaces = Callable[[Frame], Found]
+FindFaces = Callable[[Frame], Detections]
 
 
 def find_by(detector: Detector) -> FindFaces:
-    """Faces as a detector finds them."""
-
-    def find(frame: Frame) -> Found:
-        detections = detector(frame.image)
-        return Found(detector.landmark_boxes(detections), detections.scores)
-
-    return find
+    """Faces from a detector."""
+    return lambda frame: detector(frame.image)
 
 
 def find_in(file: BoxesFile) -> FindFaces:
-    """Faces as a file names them."""
-
-    def find(frame: Frame) -> Found:
-        boxes = file(frame)
-        return Found(boxes, np.full(len(boxes), np.nan, np.float32))
-
-    return find
+    """Faces from a boxes file."""
+    return lambda frame: Detections.from_boxes(file(frame))
 
 
 class Analysis:
@@ -81,7 +57,7 @@ class Analysis:
         self._camera_of, self._keep_boxes = camera_of, keep_boxes
         self._cameras: dict[tuple[int, int], Camera] = {}
 
-    def __call__(self, frame: Frame, found: Found | None, watch: Stopwatch) -> Result:
+    def __call__(self, frame: Frame, found: Detections | None, watch: Stopwatch) -> Result:
         """Work on a frame.
 
         Args:
@@ -99,7 +75,7 @@ class Analysis:
         return Result(frame, boxes, poses, scores, ids, camera)
 
     def _followed(
-        self, frame: Frame, found: Found | None
+        self, frame: Frame, found: Detections | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
         if self._tracker is None:
             assert found is not None

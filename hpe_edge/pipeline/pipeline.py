@@ -15,8 +15,9 @@ from signal import Signals
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.faces.detector import Detections
 from hpe_edge.pipeline.frame_result import Result
-from hpe_edge.pipeline.frame_step import Analysis, FindFaces, Found
+from hpe_edge.pipeline.frame_step import Analysis, FindFaces
 from hpe_edge.pipeline.stages import Channel, Stage
 from hpe_edge.pipeline.stopwatch import Stopwatch
 from hpe_edge.sources.frame import Frame, Source
@@ -83,7 +84,7 @@ class Pipeline:
         room = _QUEUED_LIVE if source.live else _QUEUED
         # Who takes no more says so up the line, past those who wait for something to do, to the source.
         self._read: Channel[Frame] = Channel(room, newest_wins=source.live, on_close=source.close)
-        self._detected: Channel[tuple[Frame, Found | None]] = Channel(room, on_close=self._read.close)
+        self._detected: Channel[tuple[Frame, Detections | None]] = Channel(room, on_close=self._read.close)
         self._estimated: Channel[Result] = Channel(room, on_close=self._detected.close)
         self._begun = 0  # frames that came to the engine
         self._error: BaseException | None = None
@@ -167,13 +168,13 @@ class Pipeline:
         finally:
             self._read.finish()
 
-    def _detect(self, number: int, frame: Frame) -> tuple[Frame, Found | None]:
+    def _detect(self, number: int, frame: Frame) -> tuple[Frame, Detections | None]:
         if number % self._detect_every:
             return frame, None
         with self.report.watch.stage("detect", frame.index):
             return frame, self._find(frame)
 
-    def _estimate(self, number: int, item: tuple[Frame, Found | None]) -> Result:
+    def _estimate(self, number: int, item: tuple[Frame, Detections | None]) -> Result:
         self._begun = number + 1
         result = self._analysis(*item, self.report.watch)
         self.report.outside += _outside(result.boxes, result.frame.image)

@@ -165,12 +165,12 @@ def test_no_face_is_found(labels: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_which_box_is_the_face() -> None:
-    finder, found = Finder(), detections([0, 0, 10, 10], [100, 100, 140, 160])
-    assert overlapping_box(finder, found, np.array([102, 100, 140, 158], np.float32)).tolist() == [100, 100, 140, 160]
-    assert overlapping_box(finder, found, np.array([120, 100, 180, 160], np.float32)) is None
-    assert nearest_box(finder, found, np.array([120.0, 105.0])).tolist() == [100, 100, 140, 160]
-    assert nearest_box(finder, found, np.array([161.0, 130.0])) is None  # 41 beside the middle, of 40
-    assert nearest_box(finder, detections(), np.zeros(2)) is None
+    found = detections([0, 0, 10, 10], [100, 100, 140, 160])
+    assert overlapping_box(found, np.array([102, 100, 140, 158], np.float32)).tolist() == [100, 100, 140, 160]
+    assert overlapping_box(found, np.array([120, 100, 180, 160], np.float32)) is None
+    assert nearest_box(found, np.array([120.0, 105.0])).tolist() == [100, 100, 140, 160]
+    assert nearest_box(found, np.array([161.0, 130.0])) is None  # 41 beside the middle, of 40
+    assert nearest_box(detections(), np.zeros(2)) is None
 
 
 def test_published_figures_stand_beside_measured_ones(labels: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tiny_model import tiny_spec, write_tiny_model
 import hpe_edge
 from hpe_edge import PoseEngine
 from hpe_edge.cli.main import main
-from hpe_edge.pipeline.frame_step import Found
+from hpe_edge.faces.detector import Detections
 from hpe_edge.sinks.annotated_images import PictureFolder
 from hpe_edge.sources.frame import Frame
 from hpe_edge.sources.images import Pictures
@@ -737,7 +737,9 @@ def test_seldom_searched_faces_keep_their_identities(
     """Of a video with 10 frames a second, one frame out of 15 is searched."""
     video = write_video(tmp_path / "long.mp4", frames=60)
     face = np.float32([[30, 20, 60, 50]])
-    monkeypatch.setattr("hpe_edge.cli.run.find_by", lambda detector: lambda frame: Found(face, np.float32([0.9])))
+    monkeypatch.setattr(
+        "hpe_edge.cli.run.find_by", lambda detector: lambda frame: Detections.from_boxes(face, np.float32([0.9]))
+    )
     assert main(command("run", video, "--model", model, "--detect-every", 15, "--smooth", "--csv", "o.csv")) == 0
     rows = rows_of(tmp_path / "o.csv")
     assert [row["frame"] for row in rows] == [str(frame) for frame in range(60)]

@@ -15,7 +15,10 @@ from tiny_model import write_tiny_model
 
 import hpe_edge
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
-from hpe_edge.faces.haar import Detections, Detector, HaarDetector, LandmarkFit, open_detector
+from hpe_edge.faces.anchor_free import GridDetector
+from hpe_edge.faces.detector import Detector, LandmarkFit
+from hpe_edge.faces.haar import HaarDetector
+from hpe_edge.faces.open_detector import open_detector
 
 SAMPLES = Path(hpe_edge.__file__).parent / "samples"
 
@@ -34,7 +37,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def find(detector: Detector, frame: np.ndarray) -> np.ndarray:
-    return detector.landmark_boxes(detector(frame))
+    return detector(frame).boxes
 
 
 def labelled(folder: Path, limit: int) -> list[tuple[Path, np.ndarray]]:
@@ -76,9 +79,8 @@ def test_conversion_moves_the_box_down_and_shrinks_it() -> None:
     assert fit(boxes).dtype == np.float32
 
 
-def test_landmark_boxes_are_lower_and_less_tall_than_the_detectors(detector: Detector) -> None:
-    boxes = np.array([[100, 200, 150, 260]], np.float32)
-    ((_, top, _, bottom),) = detector.landmark_boxes(Detections(boxes, np.ones(1, np.float32), None))
+def test_boxes_are_lower_and_less_tall_than_drawn(detector: HaarDetector | GridDetector) -> None:
+    ((_, top, _, bottom),) = detector.FIT(np.array([[100, 200, 150, 260]], np.float32))
     assert 210 < top < 225 and 255 < bottom < 266
 
 
@@ -86,7 +88,7 @@ def test_enlarged_frames_give_enlarged_boxes() -> None:
     photo = cv2.imread(str(SAMPLES / "astronaut.jpg"))
     scale = HaarDetector.LONGEST_SIDE / max(photo.shape)  # to the size at which frames begin to be shrunk
     photo = cv2.resize(photo, None, fx=scale, fy=scale)
-    small, large = HaarDetector()(photo).boxes, HaarDetector()(cv2.resize(photo, None, fx=2, fy=2)).boxes
+    small, large = HaarDetector()(photo).drawn, HaarDetector()(cv2.resize(photo, None, fx=2, fy=2)).drawn
     assert iou(2 * small[0], large[0]) > 0.85
 
 
@@ -108,7 +110,7 @@ def test_nothing_found_is_empty(detector: Detector, size: tuple[int, int]) -> No
         assert found.keypoints is not None and found.keypoints.shape == (0, 5, 2)
     assert found.boxes.shape == (0, 4) and found.scores.shape == (0,) and len(found) == 0
     assert found.boxes.dtype == found.scores.dtype == np.float32
-    assert detector.landmark_boxes(found).shape == (0, 4)
+    assert found.drawn.shape == (0, 4)
 
 
 @pytest.mark.parametrize(
@@ -139,6 +141,7 @@ def test_one_detector_serves_many_threads(detector: Detector) -> None:
     with ThreadPoolExecutor(4) as pool:
         for i, found in enumerate(pool.map(lambda i: detector(frames[i % 4]), range(16))):
             np.testing.assert_array_equal(found.boxes, expected[i % 4].boxes)
+            np.testing.assert_array_equal(found.boxes, detector.FIT(found.drawn))
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

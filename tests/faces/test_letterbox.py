@@ -8,7 +8,7 @@ import pytest
 from media import noise
 
 from hpe_edge.errors import InputError
-from hpe_edge.faces.letterbox import letterbox
+from hpe_edge.faces.anchor_free import letterbox
 from hpe_edge.spec import Input
 
 INPUT = Input(size=1, color="RGB", scale=1.0, mean=(127.5, 100.0, 90.0), std=(128.0, 64.0, 32.0))

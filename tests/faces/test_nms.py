@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from grid_model import plain_iou
 
-from hpe_edge.faces.nms import nms
+from hpe_edge.faces.anchor_free import nms
 
 
 def plain(boxes: np.ndarray, scores: np.ndarray, iou: float) -> list[int]:

@@ -14,7 +14,7 @@ from reference_frames import compare, frames
 
 from hpe_edge.backends.onnx.dynamic_size import free_size
 from hpe_edge.errors import ModelError
-from hpe_edge.faces.haar import open_detector
+from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.faces.scrfd import ScrfdDetector
 
 NETWORKS = [
@@ -49,7 +49,7 @@ def check(detector: ScrfdDetector, frame: np.ndarray, expected: list[Face], scal
     found = detector(frame)
     assert len(found) == len(expected) > 5
     assert found.boxes.dtype == found.scores.dtype == np.float32
-    np.testing.assert_allclose(found.boxes, np.array([box for _, box, _ in expected]) * scale, atol=2e-3 * scale)
+    np.testing.assert_allclose(found.drawn, np.array([box for _, box, _ in expected]) * scale, atol=2e-3 * scale)
     np.testing.assert_allclose(found.scores, [score for score, _, _ in expected], atol=1e-5)
     if expected[0][2]:
         assert found.keypoints is not None and found.keypoints.dtype == np.float32

@@ -11,7 +11,7 @@ from grid_model import STRIDES, Face, grid_numbers, plain_nms, sigmoid, write_gr
 from media import noise
 from reference_frames import compare, frames
 
-from hpe_edge.faces.haar import open_detector
+from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.faces.yunet import YunetDetector
 
 FILES = ["yunet_n_320_320.onnx", "yunet_n_640_640.onnx"]
@@ -49,7 +49,7 @@ def test_decode_equals_the_oracle(tmp_path: Path, score: float, size_hw: tuple[i
     canvas[:130, :200] = frame
     found, expected = detector(frame), oracle(canvas, score)
     assert len(found) == len(expected) > 5
-    np.testing.assert_allclose(found.boxes, [box for _, box, _ in expected], rtol=1e-5, atol=5e-3)
+    np.testing.assert_allclose(found.drawn, [box for _, box, _ in expected], rtol=1e-5, atol=5e-3)
     np.testing.assert_allclose(found.scores, [score for score, _, _ in expected], atol=1e-5)
     assert found.keypoints is not None
     np.testing.assert_allclose(found.keypoints, [points for _, _, points in expected], atol=5e-3)
@@ -61,7 +61,7 @@ def test_frames_above_the_limit_are_shrunk(tmp_path: Path) -> None:
     expected = detector(blocks)
     found = detector(blocks.repeat(2, axis=0).repeat(2, axis=1))
     assert len(found) == len(expected) > 100
-    np.testing.assert_allclose(found.boxes, 2 * expected.boxes, rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(found.drawn, 2 * expected.drawn, rtol=1e-4, atol=1e-2)
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -81,7 +81,7 @@ def test_equals_opencv_on_other_sizes_and_thresholds(data: Path) -> None:
         faces = faces[np.argsort(faces[:, 0])]
         ours = detector(frame)
         boxes = np.concatenate([faces[:, :2], faces[:, :2] + faces[:, 2:4]], axis=1)
-        np.testing.assert_allclose(ours.boxes, boxes, atol=0.05)
+        np.testing.assert_allclose(ours.drawn, boxes, atol=0.05)
         assert ours.keypoints is not None
         np.testing.assert_allclose(ours.keypoints.reshape(-1, 10), faces[:, 4:14], atol=0.05)
         np.testing.assert_allclose(ours.scores, faces[:, 14], atol=1e-3)

@@ -16,10 +16,11 @@ from tiny_model import write_tiny_model
 from hpe_edge import PoseEngine
 from hpe_edge.camera import Camera
 from hpe_edge.errors import OutputError, SourceError
+from hpe_edge.faces.detector import Detections
 from hpe_edge.faces.smoother import PoseSmoother
 from hpe_edge.faces.tracker import Tracker
 from hpe_edge.pipeline.frame_result import Result
-from hpe_edge.pipeline.frame_step import Analysis, Found
+from hpe_edge.pipeline.frame_step import Analysis
 from hpe_edge.pipeline.pipeline import Pipeline, Report
 from hpe_edge.pipeline.stopwatch import Stopwatch
 from hpe_edge.sources.frame import Frame
@@ -63,8 +64,8 @@ def no_thread_is_left() -> Iterator[None]:
     assert set(threading.enumerate()) == before
 
 
-def found(frame: Frame) -> Found:
-    return Found(BOX, np.float32([0.9]))
+def found(frame: Frame) -> Detections:
+    return Detections.from_boxes(BOX, np.float32([0.9]))
 
 
 class Taken:
@@ -85,7 +86,7 @@ def run(
     engine: PoseEngine,
     take: Callable[[Result, Stopwatch], None],
     *,
-    find: Callable[[Frame], Found] = found,
+    find: Callable[[Frame], Detections] = found,
     stop: StopSignals | None = None,
     tick: Callable[[], bool] = lambda: False,
     analysis: Callable[..., Result] | None = None,
@@ -99,7 +100,7 @@ def run(
 def test_every_frame_once_and_in_order(engine: PoseEngine, workers: int) -> None:
     pauses = np.random.default_rng(0).random(300) / 1000
 
-    def find(frame: Frame) -> Found:
+    def find(frame: Frame) -> Detections:
         time.sleep(pauses[frame.index])
         return found(frame)
 
@@ -125,7 +126,7 @@ def test_a_live_source_is_not_waited_for(engine: PoseEngine) -> None:
     """It gives 200 frames as fast as it can; of those that come meanwhile the newest is taken."""
     taken = Taken()
 
-    def find(frame: Frame) -> Found:
+    def find(frame: Frame) -> Detections:
         time.sleep(0.005)
         return found(frame)
 
@@ -198,11 +199,11 @@ def test_an_error_anywhere_surfaces_once(engine: PoseEngine, where: str) -> None
         if place == where and index == 20:
             raise OutputError(f"bad luck in {place}")
 
-    def find(frame: Frame) -> Found:
+    def find(frame: Frame) -> Detections:
         check("detect", frame.index)
         return found(frame)
 
-    def estimate(frame: Frame, faces: Found | None, watch: Stopwatch) -> Result:
+    def estimate(frame: Frame, faces: Detections | None, watch: Stopwatch) -> Result:
         check("pose", frame.index)
         return analysis(frame, faces, watch)
 
@@ -247,9 +248,9 @@ def test_detect_every_and_follow_in_between(engine: PoseEngine) -> None:
     """A face that moves by 2 pixels a frame is looked for in one frame out of four."""
     looked: list[int] = []
 
-    def find(frame: Frame) -> Found:
+    def find(frame: Frame) -> Detections:
         looked.append(frame.index)
-        return Found(BOX + 2 * np.float32(frame.index), np.float32([0.9]))
+        return Detections.from_boxes(BOX + 2 * np.float32(frame.index), np.float32([0.9]))
 
     taken = Taken()
     run(FakeSource(40), engine, taken, find=find, analysis=Analysis(engine, tracker=Tracker()), detect_every=4)
@@ -265,7 +266,7 @@ def test_given_boxes_are_kept_and_found_ones_steadied(engine: PoseEngine, rng: n
     for keep in (True, False):
         taken = Taken()
         analysis = Analysis(engine, tracker=Tracker(), keep_boxes=keep)
-        find = lambda frame: Found(trembling[frame.index], np.float32([0.9]))  # noqa: E731
+        find = lambda frame: Detections.from_boxes(trembling[frame.index], np.float32([0.9]))  # noqa: E731
         run(FakeSource(60), engine, taken, find=find, analysis=analysis)
         boxes = np.stack([result.boxes for result in taken.results])
         if keep:
@@ -300,8 +301,8 @@ def test_200_faces_and_none(engine: PoseEngine) -> None:
     boxes = np.float32([[x, y, x + 4, y + 4] for x in range(0, 80, 4) for y in range(0, 40, 4)])
     counts = {0: boxes[:0], 1: boxes, 2: boxes[:1]}
 
-    def find(frame: Frame) -> Found:
-        return Found(counts[frame.index], np.full(len(counts[frame.index]), 0.9, np.float32))
+    def find(frame: Frame) -> Detections:
+        return Detections.from_boxes(counts[frame.index], np.full(len(counts[frame.index]), 0.9, np.float32))
 
     taken = Taken()
     analysis = Analysis(engine, tracker=Tracker(), smoother=PoseSmoother())
