@@ -270,7 +270,7 @@ int first_bad_box(const py::array& boxes, float limit) {
 
 PYBIND11_MODULE(_native, m) {
     using namespace hpe;
-    m.doc() = "Fused crop and decode of hpe_edge. Arguments are checked by hpe_edge.ops.ops; call that instead.";
+    m.doc() = "Fused crop and decode of hpe_edge. Arguments are checked by hpe_edge.ops.crop; call that instead.";
 
     py::native_enum<PixelFormat>(m, "PixelFormat", "enum.Enum")
         .value("COLOR", PixelFormat::kColor)

@@ -23,8 +23,8 @@ from hpe_edge.camera import Camera
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.models import DEFAULT
 from hpe_edge.ops.arguments import FrameColor
+from hpe_edge.ops.crop import AnyFrame, CropNormalize, DecodeHeads
 from hpe_edge.ops.native import native
-from hpe_edge.ops.ops import AnyFrame, CropNormalize, DecodeHeads
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec
@@ -127,7 +127,7 @@ class PoseEngine:
 
         Args:
             frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W]`` grey or NV12, see
-                :func:`hpe_edge.ops.ops.crop_normalize`. An array of PyCUDA, CuPy, torch or Numba on the engine's GPU
+                :func:`hpe_edge.ops.crop.crop_normalize`. An array of PyCUDA, CuPy, torch or Numba on the engine's GPU
                 and a DLPack tensor on the CPU are taken where they lie; what lies on another GPU, in another CUDA
                 context, or on a GPU while the engine crops on the CPU is copied to the host first.
             boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.

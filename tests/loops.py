@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from gpu_loop import GpuLoop, require_gpu
 
-from hpe_edge.ops import ops
+from hpe_edge.ops import crop
 from hpe_edge.ops.native import native
 
 ON_GPU = "cuda"
-LOOPS = [*ops.isa_names(), native.EMULATED, ON_GPU]
+LOOPS = [*crop.isa_names(), native.EMULATED, ON_GPU]
 
 
 @pytest.fixture(scope="module", params=LOOPS, autouse=True)
@@ -37,8 +37,8 @@ def install(name: str, patch: pytest.MonkeyPatch, cleanup: contextlib.ExitStack)
         makers = {kind: _told(getattr(native, kind), name) for kind in ("CropNormalize", "Decode")}
     for kind, maker in makers.items():
         patch.setattr(native, kind, maker)
-    ops._cached_crop.cache_clear()
-    cleanup.callback(ops._cached_crop.cache_clear)
+    crop._cached_crop.cache_clear()
+    cleanup.callback(crop._cached_crop.cache_clear)
 
 
 def _told(kind: Any, name: str) -> Any:

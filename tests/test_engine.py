@@ -26,7 +26,7 @@ from hpe_edge import BackendError, InputError, ModelError, ModelNotFoundError, P
 from hpe_edge.backends.base import Context
 from hpe_edge.backends.onnx.context import OnnxRuntimeContext
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
-from hpe_edge.ops.ops import crop_normalize
+from hpe_edge.ops.crop import crop_normalize
 from hpe_edge.spec import Crop
 
 BOXES = np.float32([[10, 10, 50, 60], [-20, 5, 40, 70], [60, 20, 90, 45]])

@@ -18,8 +18,8 @@ from benchmarks.inputs import scene
 from benchmarks.inputs.scene import Window, imagenet_input
 from hpe_edge.backends.gpu_path import BOX_FACE
 from hpe_edge.ops.arguments import FORMATS, crop_arguments, swaps_colors
+from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.native import native
-from hpe_edge.ops.ops import CropNormalize
 from hpe_edge.spec import Crop, Input
 
 FRAMES = {"1080p": (1920, 1080), "4K": (3840, 2160)}

@@ -21,7 +21,7 @@ from hpe_edge.doctor.gpu import probe_gpu
 from hpe_edge.doctor.jetson import probe_jetson
 from hpe_edge.doctor.machine import Machine, ThisMachine
 from hpe_edge.doctor.nvidia import probe_cuda, probe_tensorrt
-from hpe_edge.ops.ops import isa_names
+from hpe_edge.ops.crop import isa_names
 
 _ROOT = Path(__file__).resolve().parents[2]
 

@@ -15,7 +15,7 @@ from hpe_edge.errors import SourceError
 from hpe_edge.faces.boxes_csv import BoxesFile
 from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.faces.open_detector import open_detector
-from hpe_edge.ops.ops import CropNormalize
+from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.samples import BOXES, FOLDER
 from hpe_edge.sources.images import Pictures
 from hpe_edge.sources.open_source import Frame, Source, open_source

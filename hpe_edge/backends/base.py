@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import InputError
-from hpe_edge.ops.ops import DecodeHeads
+from hpe_edge.ops.crop import DecodeHeads
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec

@@ -14,7 +14,7 @@ from hpe_edge.camera import Camera
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import BackendError
 from hpe_edge.ops.arguments import FrameColor
-from hpe_edge.ops.ops import AnyFrame
+from hpe_edge.ops.crop import AnyFrame
 
 OnFull = Literal["block", "drop_oldest", "drop_newest"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import SourceError
-from hpe_edge.ops.ops import MAX_COORDINATE
+from hpe_edge.ops.crop import MAX_COORDINATE
 from hpe_edge.sources.open_source import Frame
 
 _BOX = ("x1", "y1", "x2", "y2")

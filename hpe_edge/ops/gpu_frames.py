@@ -14,7 +14,7 @@ from hpe_edge.cuda.calls import checked
 from hpe_edge.cuda.device import Device
 from hpe_edge.cuda.fetching import LEGACY_STREAM
 from hpe_edge.errors import HpeEdgeError, InputError
-from hpe_edge.ops.device_frames import DL_CUDA, Layout, cuda_layout, dlpack_layout
+from hpe_edge.ops.frames import DL_CUDA, Layout, cuda_layout, dlpack_layout
 
 Plane = NDArray[np.uint8]
 
@@ -24,10 +24,10 @@ class GpuFrame:
     """A frame in memory that a GPU reads.
 
     Attributes:
-        planes: one array or a pair, as :func:`hpe_edge.ops.ops.frame_planes` takes them. Shapes, strides and addresses
+        planes: one array or a pair, as :func:`hpe_edge.ops.crop.frame_planes` takes them. Shapes, strides and addresses
         are
             right, but the host must not read them.
-        streams: on which they were written, as :class:`hpe_edge.ops.device_frames.Layout` has it; none for the host's.
+        streams: on which they were written, as :class:`hpe_edge.ops.frames.Layout` has it; none for the host's.
         owners: whatever keeps the memory.
     """
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError
 from hpe_edge.ops.arguments import FrameColor
-from hpe_edge.ops.ops import AnyFrame, CropNormalize, check_boxes, check_homographies, frame_planes
+from hpe_edge.ops.crop import AnyFrame, CropNormalize, check_boxes, check_homographies, frame_planes
 from hpe_edge.ops.rectify import Views, look_at
 from hpe_edge.poses import Poses
 
@@ -25,7 +25,7 @@ class Request:
 
     Attributes:
         count: the number of faces.
-        planes: the frame, as :func:`hpe_edge.ops.ops.frame_planes` has it.
+        planes: the frame, as :func:`hpe_edge.ops.crop.frame_planes` has it.
         color: what it holds.
         on_gpu: where it lies on the engine's GPU; the host must not read ``planes`` then. None for the host's memory.
     """

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import InputError, SourceError
-from hpe_edge.ops.ops import MAX_FRAME_SIDE
+from hpe_edge.ops.crop import MAX_FRAME_SIDE
 
 DEFAULT_FPS = 25.0  # where nobody says
 

@@ -11,7 +11,7 @@ from tiny_model import tiny_spec
 
 from benchmarks.inputs.windows import AS_CUT, crop_rule, hopenet, square
 from hpe_edge import Crop
-from hpe_edge.ops.ops import crop_normalize
+from hpe_edge.ops.crop import crop_normalize
 
 
 @pytest.fixture(scope="module")

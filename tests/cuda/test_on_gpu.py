@@ -23,8 +23,8 @@ from tiny_model import tiny_spec, write_tiny_model
 from hpe_edge import PoseEngine
 from hpe_edge.backends.gpu_path import BOX_FACE, WARP_FACE
 from hpe_edge.ops.arguments import FORMATS, FrameColor, crop_arguments, decode_arguments, swaps_colors
+from hpe_edge.ops.crop import CropNormalize, DecodeHeads
 from hpe_edge.ops.native import native
-from hpe_edge.ops.ops import CropNormalize, DecodeHeads
 from hpe_edge.spec import Crop
 
 BOXES = np.float32([[10, 10, 50, 60], [-20, 5, 40, 70], [60, 20, 90, 45]])

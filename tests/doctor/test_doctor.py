@@ -284,7 +284,7 @@ def test_text_and_json_say_the_same(make: Callable[[], MadeUpMachine]) -> None:
 def test_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
     import onnxruntime
 
-    from hpe_edge.ops.ops import isa_names
+    from hpe_edge.ops.crop import isa_names
 
     assert main(["doctor", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)

@@ -12,7 +12,7 @@ from loops import every_loop  # noqa: F401
 from PIL import Image
 
 from hpe_edge import InputError
-from hpe_edge.ops.ops import CropNormalize, crop_normalize
+from hpe_edge.ops.crop import CropNormalize, crop_normalize
 from hpe_edge.spec import Crop, Input
 
 LEVELS = Input(size=16, color="BGR", scale=1.0, mean=(0, 0, 0), std=(1, 1, 1))

@@ -17,7 +17,7 @@ from tiny_model import tiny_spec, tiny_weights, write_tiny_model
 
 from hpe_edge import Camera, InputError, PoseEngine, Poses
 from hpe_edge.geometry import difference_deg, geodesic_deg, rotation_from_euler
-from hpe_edge.ops.ops import CropNormalize
+from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.rectify import Views, look_at, view_rotation
 from hpe_edge.spec import Crop, Input
 

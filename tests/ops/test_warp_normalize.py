@@ -9,7 +9,7 @@ import reference
 from loops import every_loop  # noqa: F401
 
 from hpe_edge import InputError
-from hpe_edge.ops.ops import CropNormalize, crop_normalize, warp_normalize
+from hpe_edge.ops.crop import CropNormalize, crop_normalize, warp_normalize
 from hpe_edge.spec import Crop, Input
 
 LEVELS = Input(size=20, color="BGR", scale=1.0, mean=(0, 0, 0), std=(1, 1, 1))

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from hpe_edge.backends.rows import Rows
 from hpe_edge.errors import BackendError
-from hpe_edge.ops.ops import DecodeHeads
+from hpe_edge.ops.crop import DecodeHeads
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec

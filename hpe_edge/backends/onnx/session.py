@@ -17,7 +17,7 @@ from hpe_edge.backends.onnx.merge_groups import merged_groups
 from hpe_edge.backends.onnx.preload_nvidia import preload
 from hpe_edge.backends.onnx.providers import CPU, Provider, cuda, parse_device, tensorrt
 from hpe_edge.errors import BackendError, InputError, ModelError
-from hpe_edge.ops.ops import isa_names
+from hpe_edge.ops.crop import isa_names
 from hpe_edge.spec import METADATA_KEY, ModelSpec
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from hpe_edge.backends.openvino.hard_swish import use_hard_swish
 from hpe_edge.backends.openvino.load_openvino import load_openvino, said, shared_core
 from hpe_edge.backends.rows import Rows
 from hpe_edge.errors import BackendError, InputError, ModelError
-from hpe_edge.ops.ops import DecodeHeads
+from hpe_edge.ops.crop import DecodeHeads
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.spec import METADATA_KEY, Crop, ModelSpec

@@ -24,7 +24,7 @@ from hpe_edge.backends.tensorrt.plan_file import EngineInfo, read_info
 from hpe_edge.cuda.buffers import Buffer
 from hpe_edge.cuda.device import Device, parse_device
 from hpe_edge.errors import BackendError, InputError
-from hpe_edge.ops.ops import DecodeHeads
+from hpe_edge.ops.crop import DecodeHeads
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec

@@ -18,7 +18,7 @@ from export.checkpoints.load import load_checkpoint
 from export.graph import trace as graph
 from export.zoo.ensemble import average
 from hpe_edge.errors import ModelError
-from hpe_edge.ops.ops import crop_normalize
+from hpe_edge.ops.crop import crop_normalize
 from hpe_edge.spec import Crop
 
 GOLDENS = [

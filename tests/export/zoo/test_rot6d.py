@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from export import zoo
-from hpe_edge.ops.ops import crop_normalize
+from hpe_edge.ops.crop import crop_normalize
 from hpe_edge.spec import Rot6dDecode
 
 NAMES = [

@@ -20,7 +20,7 @@ from hpe_edge.ops.arguments import (
     input_dtype,
     swaps_colors,
 )
-from hpe_edge.ops.device_frames import CudaArray, DlpackArray, host_frame
+from hpe_edge.ops.frames import CudaArray, DlpackArray, host_frame
 from hpe_edge.ops.native import native
 from hpe_edge.poses import Poses
 from hpe_edge.spec import AngleHead, BinHead, Crop, Input, ModelSpec, RotationDecode
@@ -31,7 +31,7 @@ Planes = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 # A frame that was found to be in order: its only plane and None, or Y and UV, both [.., W] with packed rows.
 CheckedPlanes = tuple[NDArray[np.uint8], NDArray[np.uint8] | None]
 
-# What is taken for a frame, or for one of two planes; see hpe_edge.ops.device_frames for those that are not NumPy's.
+# What is taken for a frame, or for one of two planes; see hpe_edge.ops.frames for those that are not NumPy's.
 AnyPlane = NDArray[np.uint8] | CudaArray | DlpackArray
 AnyFrame = AnyPlane | tuple[AnyPlane, AnyPlane]
 
@@ -149,7 +149,7 @@ def crop_normalize(
         frame: uint8 ``[H, W, 3]`` (BGR or RGB), ``[H, W]`` (GRAY8), or NV12 as ``[H * 3 / 2, W]`` or as a pair of
             planes Y ``[H, W]`` and UV ``[H / 2, W / 2, 2]``, each with its own row stride. Rows may be padded or
             bottom-up; pixels within a row must be packed. An array on a GPU or a DLPack tensor serves, too, and the
-            former is copied to the host; see :mod:`hpe_edge.ops.device_frames`.
+            former is copied to the host; see :mod:`hpe_edge.ops.frames`.
         boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
         crop: what is cut out.
         input: size, colour order and normalisation of the result.
