@@ -1,4 +1,4 @@
-// The only file that knows Python. Arguments were checked in hpe_edge/ops/ops.py; here arrays become views, the
+// The only file that knows Python. Arguments were checked in hpe_edge/ops; here arrays become views, the
 // interpreter lock is released and C++ loops.
 #include <pybind11/native_enum.h>
 #include <pybind11/numpy.h>
@@ -270,7 +270,7 @@ int first_bad_box(const py::array& boxes, float limit) {
 
 PYBIND11_MODULE(_native, m) {
     using namespace hpe;
-    m.doc() = "Fused crop and decode of hpe_edge. Arguments are checked by hpe_edge.ops.crop; call that instead.";
+    m.doc() = "Fused crop and decode of hpe_edge. Arguments are checked by hpe_edge.ops; call that instead.";
 
     py::native_enum<PixelFormat>(m, "PixelFormat", "enum.Enum")
         .value("COLOR", PixelFormat::kColor)

@@ -11,19 +11,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.backends.base import Backend, Context
-from hpe_edge.backends.names import BackendName, Precision
+from hpe_edge.backends.options import BackendName, CropDevice, Precision, check_choice
 from hpe_edge.backends.tensorrt.plan_file import SUFFIXES
 from hpe_edge.camera import Camera
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.models import DEFAULT
-from hpe_edge.ops.arguments import FrameColor
-from hpe_edge.ops.crop import AnyFrame, CropNormalize, DecodeHeads
+from hpe_edge.ops.crop import CropNormalize
+from hpe_edge.ops.decode import DecodeHeads
+from hpe_edge.ops.frames import AnyFrame, FrameColor
 from hpe_edge.ops.native import native
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
@@ -32,7 +33,6 @@ from hpe_edge.spec import Crop, ModelSpec
 if TYPE_CHECKING:
     from hpe_edge.cuda.device import Device
 
-CropDevice = Literal["cpu", "cuda"]
 Timer = Callable[[str], AbstractContextManager[object]]
 
 _Part = tuple[Request, Poses]  # some faces of a frame, and the room for their poses
@@ -93,8 +93,7 @@ class PoseEngine:
         """
         if crop is not None and not isinstance(crop, Crop):
             raise InputError(f"crop must be a hpe_edge.Crop, got {type(crop).__name__}")
-        if crop_on not in (None, *get_args(CropDevice)):
-            raise InputError(f"crop_on must be one of {', '.join(get_args(CropDevice))}, got {crop_on!r}")
+        check_choice("crop_on", crop_on, CropDevice)
         self._backend = _load(_model_path(model), device, backend, threads, precision)
         self.spec: ModelSpec = self._backend.spec
         self.crop: Crop = crop or self.spec.crop
@@ -390,13 +389,11 @@ def _load(
     path: Path, device: str | None, backend: BackendName | None, threads: int | None, precision: Precision | None
 ) -> Backend:
     engine = path.suffix.lower() in SUFFIXES
-    if backend not in (None, *get_args(BackendName)):
-        raise InputError(f"backend must be one of {', '.join(get_args(BackendName))}, got {backend!r}")
+    check_choice("backend", backend, BackendName)
     if backend is not None and engine != (backend == "tensorrt"):
         remedy = "it runs with backend='tensorrt'" if engine else f"build an engine: python -m export.trt {path}"
         raise InputError(f"backend={backend!r} does not run {path}; {remedy}")
-    if precision not in (None, *get_args(Precision)):
-        raise InputError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}")
+    check_choice("precision", precision, Precision)
     if backend == "openvino":
         from hpe_edge.backends.openvino.compiled_model import OpenVinoBackend
 

@@ -12,8 +12,8 @@ import pytest
 
 from hpe_edge import HpeEdgeError
 from hpe_edge.backends.gpu_path import BOX_FACE, WARP_FACE, FrameRooms
-from hpe_edge.cuda.buffers import Buffer
 from hpe_edge.cuda.device import Device
+from hpe_edge.cuda.memory import Buffer
 from hpe_edge.ops.native import native
 
 

@@ -376,19 +376,8 @@ def test_onnxruntime_is_told_not_to_report(tmp_path: Path, model: Path) -> None:
 
 
 def test_public_names() -> None:
-    assert set(hpe_edge.__all__) == {
-        "BackendError",
-        "Camera",
-        "Crop",
-        "DynamicBatcher",
-        "HpeEdgeError",
-        "InputError",
-        "ModelError",
-        "ModelNotFoundError",
-        "ModelSpec",
-        "OutputError",
-        "PoseEngine",
-        "Poses",
-        "SourceError",
-        "__version__",
-    }
+    expected = "PoseEngine Poses Crop Camera ModelSpec DynamicBatcher Detections Detector HaarDetector open_detector"
+    expected += " Tracker PoseSmoother draw_poses open_source __version__ HpeEdgeError InputError ModelError"
+    expected += " ModelNotFoundError BackendError SourceError OutputError"
+    assert sorted(hpe_edge.__all__) == sorted(expected.split())
+    assert dir(hpe_edge) == sorted(hpe_edge.__all__)

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness.timing import Clock
-from hpe_edge.cuda.calls import checked
-from hpe_edge.cuda.device import Device
+from hpe_edge.cuda.device import Device, checked
 from hpe_edge.errors import BackendError
 from hpe_edge.ops.native import native
 

@@ -17,8 +17,7 @@ from benchmarks.hardware.gpu import Gpu, Lent
 from benchmarks.inputs import scene
 from benchmarks.inputs.scene import Window, imagenet_input
 from hpe_edge.backends.gpu_path import BOX_FACE
-from hpe_edge.ops.arguments import FORMATS, crop_arguments, swaps_colors
-from hpe_edge.ops.crop import CropNormalize
+from hpe_edge.ops.crop import FORMATS, CropNormalize, crop_arguments, swaps_colors
 from hpe_edge.ops.native import native
 from hpe_edge.spec import Crop, Input
 

@@ -27,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness.timing import WrongAnswerError
-from hpe_edge.backends.names import Precision
-from hpe_edge.backends.onnx.session import open_session
+from hpe_edge.backends.onnx.open_session import open_session
 from hpe_edge.backends.openvino.load_openvino import load_openvino, shared_core
+from hpe_edge.backends.options import Precision
 from hpe_edge.errors import BackendError
 
 Numbers = Literal["fp32", "bf16", "fp16", "int8"]

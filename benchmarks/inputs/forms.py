@@ -13,7 +13,7 @@ from typing import get_args
 from benchmarks.inputs.models import default_or
 from benchmarks.inputs.windows import AS_CUT
 from hpe_edge import InputError, PoseEngine
-from hpe_edge.backends.names import BackendName, Precision
+from hpe_edge.backends.options import BackendName, Precision
 from hpe_edge.spec import ModelSpec
 
 

@@ -28,8 +28,7 @@ from benchmarks.harness.suite import BudgetLine, Suite
 from benchmarks.harness.timing import Alternative, Answer, Case, Effort, Result, compare, measure
 from benchmarks.inputs.scene import STD, imagenet_input
 from benchmarks.suites.ops import ANGLES, BINS, POSES, SAME_FORMULA, read_poses
-from hpe_edge.ops.arguments import decode_arguments
-from hpe_edge.ops.crop import DecodeHeads
+from hpe_edge.ops.decode import DecodeHeads, decode_arguments
 from hpe_edge.ops.native import native
 from hpe_edge.spec import BinHead, BinsDecode, Crop, ModelSpec, Origin
 

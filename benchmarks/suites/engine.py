@@ -24,7 +24,8 @@ from benchmarks.inputs.tiny import write_tiny_model
 from benchmarks.suites.ops import POSES, read_poses
 from hpe_edge import PoseEngine
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
-from hpe_edge.ops.crop import CropNormalize, DecodeHeads
+from hpe_edge.ops.crop import CropNormalize
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.poses import Poses
 from hpe_edge.spec import BinsDecode
 

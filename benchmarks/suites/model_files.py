@@ -14,7 +14,7 @@ from benchmarks.baselines.chains import rotations
 from benchmarks.baselines.plain_pipelines import PlainDecode, plain_bins
 from export.gate.gate import poses_of
 from hpe_edge import InputError, PoseEngine, Poses
-from hpe_edge.backends.onnx.session import open_session
+from hpe_edge.backends.onnx.open_session import open_session
 from hpe_edge.backends.tensorrt.plan_file import SUFFIXES
 from hpe_edge.spec import ModelSpec
 

@@ -13,7 +13,8 @@ from benchmarks.baselines.chains import Chain, NumPy, NumPyAngles, NumPyDecode, 
 from benchmarks.harness.suite import BudgetLine, Suite
 from benchmarks.harness.timing import Alternative, Answer, Case, Effort, Result, measure
 from benchmarks.inputs.scene import HEIGHT, STD, Window, crowd, frame, imagenet_input, square
-from hpe_edge.ops.crop import CropNormalize, DecodeHeads, isa_names
+from hpe_edge.ops.crop import CropNormalize, isa_names
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.poses import Poses
 from hpe_edge.spec import BinHead, BinsDecode, Crop, ModelSpec, Origin
 

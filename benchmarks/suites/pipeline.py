@@ -43,7 +43,7 @@ from benchmarks.inputs.models import add_model_option, default_or
 from benchmarks.inputs.ways import Way, usable_cores, ways
 from benchmarks.suites.model_files import find_models
 from hpe_edge import DynamicBatcher, InputError, PoseEngine, Poses
-from hpe_edge.backends.names import Precision
+from hpe_edge.backends.options import Precision
 from hpe_edge.batching.camera_stream import CameraStream
 from hpe_edge.errors import BackendError
 from hpe_edge.faces.open_detector import open_detector

@@ -24,7 +24,7 @@ from benchmarks.datasets.labels_csv import COLUMNS, read_labels
 from benchmarks.harness.suite import BudgetLine, Suite
 from benchmarks.harness.timing import Alternative, Case, Effort, Result, measure
 from hpe_edge import InputError, PoseEngine, Poses
-from hpe_edge.backends.names import Precision
+from hpe_edge.backends.options import Precision
 from hpe_edge.geometry import geodesic_deg, wrap_deg
 
 LARGEST_ERROR_GROWTH_DEG = 0.10

@@ -22,7 +22,8 @@ from export.distillation.scenes import Scenes
 from export.gate.gate import Runner, backend_runner
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.errors import ModelError, ModelNotFoundError
-from hpe_edge.ops.crop import CropNormalize, DecodeHeads
+from hpe_edge.ops.crop import CropNormalize
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.spec import BinHead, BinsDecode, ModelSpec
 from hpe_edge.util.atomic import Pending, output_error
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hpe_edge.backends.base import Backend
 from hpe_edge.errors import HpeEdgeError, ModelError
 from hpe_edge.geometry import geodesic_deg, wrap_deg
-from hpe_edge.ops.crop import DecodeHeads
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.poses import Poses
 from hpe_edge.spec import GateResult, ModelSpec
 

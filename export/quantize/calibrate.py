@@ -15,7 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
-from hpe_edge.backends.onnx.session import open_session
+from hpe_edge.backends.onnx.open_session import open_session
 from hpe_edge.errors import ModelError
 
 Method = Literal["minmax", "entropy", "percentile"]

@@ -16,7 +16,7 @@ from export.gate.gate import Runner, poses_of
 from export.graph.match_heads import Outputs, Reading, describe, read_outputs, refuse_probabilities
 from export.graph.onnx_file import Picture, fix_picture, open_unchanged, read_onnx, run_random, session_runner
 from hpe_edge.errors import ModelError
-from hpe_edge.ops.crop import head_columns
+from hpe_edge.ops.decode import head_columns
 from hpe_edge.poses import Poses
 from hpe_edge.spec import METADATA_KEY, ModelSpec, Origin
 

@@ -20,7 +20,7 @@ from export.graph import trace as graph
 from export.graph.onnx_file import open_unchanged, read_onnx, session_runner
 from export.quantize.fp16_emulation import rounding
 from export.steps.verify import prove
-from hpe_edge.backends.onnx.session import open_session
+from hpe_edge.backends.onnx.open_session import open_session
 from hpe_edge.errors import ModelError, ModelNotFoundError
 from hpe_edge.poses import Poses
 from hpe_edge.spec import METADATA_KEY, ModelSpec, Reduction

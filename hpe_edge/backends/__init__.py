@@ -6,4 +6,4 @@ import os
 # has set stays.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__all__ = ["base", "gpu_path", "names"]
+__all__ = ["base", "gpu_path", "options"]

@@ -1,4 +1,4 @@
-"""The protocol between the engine and what runs the network."""
+"""Protocol between the engine and the libraries that run the network, and the buffers of a caller."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.errors import InputError
-from hpe_edge.ops.crop import DecodeHeads
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec
@@ -55,11 +54,32 @@ class Backend(Protocol):
         """Free the model; contexts must not run any more."""
 
 
-def check_threads(threads: int | None) -> None:
-    """Refuse a number of threads that is none.
+class Rows:
+    """The network's input and outputs in the host's memory, of which a run uses the first rows.
 
-    Raises:
-        InputError: it is below 1, or no whole number.
+    Attributes:
+        input: ``[most, 3, size, size]``.
+        outputs: ``[most, ...]`` each, in the spec's order.
     """
-    if threads is not None and (type(threads) is not int or threads < 1):
-        raise InputError(f"threads must be a whole number from 1 on, got {threads!r}")
+
+    def __init__(self, input: NDArray[Any], outputs: Sequence[NDArray[np.float32]]) -> None:
+        self.input, self.outputs = input, outputs
+        self._filled = 0
+        self._views: dict[int, tuple[NDArray[Any], list[NDArray[np.float32]]]] = {}
+
+    def first(self, count: int) -> tuple[NDArray[Any], list[NDArray[np.float32]]]:
+        """The first ``count`` rows of the input and of each output; made once per count."""
+        views = self._views.get(count)
+        if views is None:
+            views = self._views[count] = (self.input[:count], [array[:count] for array in self.outputs])
+        return views
+
+    def keep(self, count: int) -> None:
+        """Before a run on ``count`` faces: make zero what an earlier one filled beyond them.
+
+        A network that takes no fewer runs on these rows, too, and one that looks at the whole batch would let the faces
+        of an earlier call into this one.
+        """
+        if count < self._filled:
+            self.input[count : self._filled] = 0
+        self._filled = count

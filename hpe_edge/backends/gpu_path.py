@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.cuda.buffers import Buffer
 from hpe_edge.cuda.device import Device
+from hpe_edge.cuda.memory import Buffer
 from hpe_edge.errors import BackendError
-from hpe_edge.ops.arguments import FORMATS, crop_arguments, decode_arguments, head_places, swaps_colors
+from hpe_edge.ops.crop import FORMATS, crop_arguments, swaps_colors
+from hpe_edge.ops.decode import decode_arguments, head_places
 from hpe_edge.ops.native import native
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses

@@ -96,7 +96,7 @@ class DynamicBatcher:
                 raise BackendError("the batcher is closed; make a new DynamicBatcher")
             lane = Lane(capacity, self._lock)
             self._turns.add(lane)
-        return CameraStream(self._engine, lane, self._work, on_full)
+        return CameraStream(self._engine.request, lane, self._work, on_full)
 
     def close(self, *, drain: bool = True) -> None:
         """Close all streams and wait until every frame that was taken has its outcome, which can be fetched later, too.

@@ -5,18 +5,25 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from numpy.typing import ArrayLike
 
 from hpe_edge.batching.schedule import Lane, Outcome
 from hpe_edge.camera import Camera
-from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import BackendError
-from hpe_edge.ops.arguments import FrameColor
-from hpe_edge.ops.crop import AnyFrame
+from hpe_edge.ops.frames import AnyFrame, FrameColor
+from hpe_edge.ops.request import Request
 
 OnFull = Literal["block", "drop_oldest", "drop_newest"]
+
+
+class MakeRequest(Protocol):
+    """:meth:`hpe_edge.PoseEngine.request`."""
+
+    def __call__(
+        self, frame: AnyFrame, boxes: ArrayLike, *, color: FrameColor = "BGR", camera: Camera | None = None
+    ) -> Request: ...
 
 
 class CameraStream:
@@ -30,15 +37,15 @@ class CameraStream:
     closed and all of them were fetched.
     """
 
-    def __init__(self, engine: PoseEngine, lane: Lane, work: threading.Condition, on_full: OnFull) -> None:
+    def __init__(self, make_request: MakeRequest, lane: Lane, work: threading.Condition, on_full: OnFull) -> None:
         """
         Args:
-            engine: checks the frames.
+            make_request: checks a frame and its boxes; of the engine.
             lane: holds them.
             work: of the same lock as the lane's; notified when there may be work.
             on_full: see :meth:`hpe_edge.DynamicBatcher.stream`.
         """
-        self._engine, self._lane, self._work, self._on_full = engine, lane, work, on_full
+        self._make_request, self._lane, self._work, self._on_full = make_request, lane, work, on_full
 
     def submit(
         self,
@@ -65,7 +72,7 @@ class CameraStream:
         """
         # In the caller's thread: what is wrong with a frame is said to whoever brings it, and what is expensive
         # (rectification, fetching it from a GPU) keeps nobody else waiting.
-        request = self._engine.request(frame, boxes, color=color, camera=camera)
+        request = self._make_request(frame, boxes, color=color, camera=camera)
         lane = self._lane
         with self._work:
             while lane.open and lane.full and self._on_full == "block":

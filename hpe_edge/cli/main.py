@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from hpe_edge.backends.names import BackendName, Precision
+from hpe_edge.backends.options import BackendName, Precision
 from hpe_edge.errors import BackendError, HpeEdgeError, InputError
 from hpe_edge.util.console import drop_unsaid, prepare, show
 from hpe_edge.version import __version__

@@ -25,20 +25,19 @@ from hpe_edge.faces.smoother import PoseSmoother
 from hpe_edge.faces.tracker import Tracker
 from hpe_edge.models import DEFAULT_NAME
 from hpe_edge.pipeline.core_budget import WARMUP_FACES, share_cores
-from hpe_edge.pipeline.frame_step import Analysis, CameraOf, FindFaces, find_by, find_in
+from hpe_edge.pipeline.frame_result import FindFaces
+from hpe_edge.pipeline.frame_step import Analysis, CameraOf, find_by, find_in
 from hpe_edge.pipeline.pipeline import Pipeline, Report
 from hpe_edge.pipeline.stopwatch import Stopwatch
 from hpe_edge.sinks.annotated_images import open_picture_sink
 from hpe_edge.sinks.opentrack import OpenTrackUdp
-from hpe_edge.sinks.records import CsvFile, JsonLinesFile
+from hpe_edge.sinks.records import CsvFile, JsonLinesFile, Table
 from hpe_edge.sinks.sink import Outputs
-from hpe_edge.sinks.table import Table
 from hpe_edge.sinks.trace import TimelineFile
 from hpe_edge.sinks.window import Window
-from hpe_edge.sources.frame import Source
+from hpe_edge.sources.frame import Realtime, Source
 from hpe_edge.sources.open_source import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_file_name, open_source
 from hpe_edge.sources.raw_stdin import RawFormat, RawFrames
-from hpe_edge.sources.realtime import Paced
 from hpe_edge.util.console import counted
 from hpe_edge.util.signals import StopSignals
 
@@ -110,7 +109,7 @@ def _as_a_camera(source: Source) -> Source:
     if source.kind != "video":
         source.close()
         raise InputError(f"serve shows a video, a camera or a stream; for pictures as {source.name} take hpe-edge run")
-    return source if source.live or isinstance(source, RawFrames) else Paced(source)
+    return source if source.live or isinstance(source, RawFrames) else Realtime(source)
 
 
 def _open_outputs(outputs: Outputs, args: argparse.Namespace, source: Source, watch: Stopwatch) -> Window | None:
@@ -126,8 +125,7 @@ def _open_outputs(outputs: Outputs, args: argparse.Namespace, source: Source, wa
     if window is not None:
         outputs.add_picture(window)
     if args.command == "serve":
-        from hpe_edge.live.output import LiveOutput
-        from hpe_edge.live.server import LivePage
+        from hpe_edge.live.server import LiveOutput, LivePage
 
         page = LivePage(args.host, args.port, args.token, style=args.draw)
         outputs.add(LiveOutput(page))

@@ -1,3 +1,3 @@
 """The CUDA driver through cuda-bindings: devices, buffers, launches, transfers."""
 
-__all__ = ["buffers", "calls", "device", "fetching"]
+__all__ = ["device", "memory"]

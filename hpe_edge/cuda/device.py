@@ -1,4 +1,4 @@
-"""What is asked of CUDA: one device, its streams, memory and graphs, through cuda-bindings.
+"""One CUDA device, its streams, memory and graphs, through cuda-bindings, which is imported only here, on demand.
 
 A context that is current belongs to someone else, such as PyCUDA, torch or CuPy: it is pushed aside for the length of a
 call and stands there again afterwards.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import math
 import weakref
 from collections.abc import Callable
@@ -17,8 +18,46 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from hpe_edge.cuda.calls import checked, load
 from hpe_edge.errors import BackendError, InputError
+
+_MEMORY = ("CUDA_ERROR_OUT_OF_MEMORY", "cudaErrorMemoryAllocation")
+LEGACY_STREAM = 1  # the default stream, which waits for all streams that do not opt out of it
+
+
+def load(part: str) -> Any:
+    """``cuda.bindings.driver`` or ``cuda.bindings.runtime``.
+
+    Raises:
+        BackendError: it is not installed; the message says how to get it.
+    """
+    try:
+        return importlib.import_module(f"cuda.bindings.{part}")
+    except (ImportError, OSError) as error:
+        raise BackendError(
+            f"running on an NVIDIA GPU needs cuda-bindings, which cannot be imported here ({error}): run `pip install "
+            "'cuda-bindings==12.*'`, with the CUDA version that nvidia-smi shows in place of 12"
+        ) from None
+
+
+def checked(doing: str, result: tuple[Any, ...]) -> Any:
+    """The value in what a call gives.
+
+    Args:
+        doing: what the call was for, for messages.
+        result: the status, and values.
+
+    Raises:
+        BackendError: the status is not good.
+    """
+    status, *values = result
+    if int(status) == 0:
+        return values[0] if values else None
+    if status.name in _MEMORY:
+        raise BackendError(
+            f"{doing} failed, it has no more ({status.name}); close other programs on the GPU, or build the engine for "
+            "smaller batches"
+        )
+    raise BackendError(f"{doing} failed with {status.name}")
 
 
 class Device:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from hpe_edge.errors import BackendError, InputError, ModelError
 from hpe_edge.faces.detector import Detections, LandmarkFit
-from hpe_edge.ops.crop import MAX_COORDINATE, check_frame, crop_normalize
+from hpe_edge.ops.crop import crop_normalize
+from hpe_edge.ops.frames import MAX_COORDINATE, check_frame
 from hpe_edge.spec import Crop, Input
 
 Array = NDArray[np.float32]

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import SourceError
-from hpe_edge.ops.crop import MAX_COORDINATE
-from hpe_edge.sources.open_source import Frame
+from hpe_edge.ops.frames import MAX_COORDINATE
+from hpe_edge.sources.frame import Frame
 
 _BOX = ("x1", "y1", "x2", "y2")
 _Key = tuple[str | None, int | None]
@@ -32,7 +32,7 @@ class BoxesFile:
 
         Args:
             path: the CSV file, UTF-8.
-            kind: what the boxes are for, see :class:`hpe_edge.sources.open_source.Source`.
+            kind: what the boxes are for, see :class:`hpe_edge.sources.frame.Source`.
 
         Raises:
             SourceError: it cannot be read, or a line is wrong; the message has the line number.

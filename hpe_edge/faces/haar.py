@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hpe_edge.errors import BackendError
 from hpe_edge.faces.detector import Detections, LandmarkFit
-from hpe_edge.ops.crop import check_frame
+from hpe_edge.ops.frames import check_frame
 
 _CASCADE = "haarcascade_frontalface_alt2.xml"
 

@@ -27,7 +27,7 @@ def open_detector(path: str | os.PathLike[str], *, score: float | None = None, t
     """
     # Imported when asked for: ONNX Runtime takes a while to load, and the Haar detector does without.
     from hpe_edge.backends.onnx.dynamic_size import free_size
-    from hpe_edge.backends.onnx.session import open_session
+    from hpe_edge.backends.onnx.open_session import open_session
 
     file = Path(path)
     if not file.is_file():

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.errors import InputError
 from hpe_edge.faces.assignment import assign
-from hpe_edge.ops.crop import check_boxes
+from hpe_edge.ops.frames import check_boxes
 
 Float64Array = NDArray[np.float64]
 
@@ -117,9 +117,8 @@ class Tracker:
             jitters less. A doubtful box that continues no face has the identity -1 and stays as it is.
 
         Raises:
-            InputError: a time that is not finite, boxes as in :func:`hpe_edge.ops.crop.check_boxes`, or scores that are
-            not
-                ``[N]``.
+            InputError: a time that is not finite, boxes as in :func:`hpe_edge.ops.frames.check_boxes`, or scores that
+                are not ``[N]``.
         """
         given, now = check_boxes(boxes), _checked_time(time_s)
         doubtful = self._doubtful(scores, len(given))

@@ -1,3 +1,3 @@
 """The live page: the annotated stream, a 3D head and the angles over time in a browser."""
 
-__all__ = ["output", "server"]
+__all__ = ["server"]

@@ -1,4 +1,4 @@
-"""LivePage: the page's server, in a thread of its own beside the pipeline."""
+"""Server of the live page, in a thread of its own beside the pipeline, and the sink that feeds it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hpe_edge.live.access import Access
 from hpe_edge.live.address import is_loopback, listen, url_of
 from hpe_edge.live.feed import Feed
 from hpe_edge.pipeline.frame_result import Result
+from hpe_edge.util.atomic import Pending
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -110,3 +111,28 @@ class LivePage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class LiveOutput:
+    """Shows every result. Implements :class:`hpe_edge.sinks.sink.Sink`."""
+
+    pending: Pending | None = None
+
+    def __init__(self, page: LivePage) -> None:
+        """
+        Args:
+            page: closed with this output.
+        """
+        self._page = page
+
+    def write(self, result: Result) -> None:
+        """See :class:`hpe_edge.sinks.sink.Sink`."""
+        self._page.publish(result)
+
+    def finish(self) -> None:
+        """See :class:`hpe_edge.sinks.sink.Sink`."""
+        self._page.close()
+
+    def abort(self) -> None:
+        """See :class:`hpe_edge.sinks.sink.Sink`."""
+        self._page.close()

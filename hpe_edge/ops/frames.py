@@ -1,9 +1,9 @@
-"""Frames of other libraries: arrays on a GPU (PyCUDA, CuPy, torch, Numba) and DLPack tensors of any library.
+"""Frames and boxes as the native operations take them: checked here, once per call of a public function.
 
-Where the crop runs on the CPU, a frame on a GPU is copied to the host here, as it is: see
-:func:`hpe_edge.cuda.fetching.fetch` for the order in which that happens. An engine on the same GPU reads it where
-it lies: :mod:`hpe_edge.ops.gpu_frames`. DLPack tensors on the CPU are taken
-where they lie.
+Frames may also come from other libraries: arrays on a GPU (PyCUDA, CuPy, torch, Numba) and DLPack tensors of any
+library. Where the crop runs on the CPU, a frame on a GPU is copied to the host here, as it is: see
+:func:`hpe_edge.cuda.memory.fetch` for the order in which that happens. An engine on the same GPU reads it in place:
+:mod:`hpe_edge.ops.gpu_frames`. DLPack tensors on the CPU are read in place.
 
 Sources: CUDA array interface, version 3 (Numba's manual); DLPack's Python specification (Python array API standard)
 and dlpack.h.
@@ -13,12 +13,20 @@ from __future__ import annotations
 
 import ctypes
 import math
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.errors import HpeEdgeError, InputError
+from hpe_edge.ops.native import native
+
+FrameColor = Literal["BGR", "RGB", "GRAY8", "NV12"]
+
+MAX_COORDINATE = 1e6  # pixels; a box beyond it is a mistake, and sampling a window that wide would take seconds
+MAX_FRAME_SIDE = 1 << 16
+
+_UINT8 = np.dtype(np.uint8)
 
 # DLDeviceType in dlpack.h. Pinned memory is the host's, but its owner may still be writing it on a stream.
 _DL_CPU = 1
@@ -40,6 +48,139 @@ class DlpackArray(Protocol):
     def __dlpack__(self, *, stream: Any = ...) -> Any: ...
 
     def __dlpack_device__(self) -> tuple[int, int]: ...
+
+
+# An NV12 frame as two planes: Y [H, W] and interleaved UV [H/2, W/2, 2].
+Planes = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+# A frame that was found to be in order: its only plane and None, or Y and UV, both [.., W] with packed rows.
+CheckedPlanes = tuple[NDArray[np.uint8], NDArray[np.uint8] | None]
+
+# Accepted as a frame, or as one of two planes.
+AnyPlane = NDArray[np.uint8] | CudaArray | DlpackArray
+AnyFrame = AnyPlane | tuple[AnyPlane, AnyPlane]
+
+
+def check_frame(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The frame, if it is uint8 ``[H, W, 3]`` with packed rows.
+
+    Raises:
+        InputError: it is not; the message names what is wrong.
+    """
+    return frame_planes(frame, "BGR")[0]
+
+
+def check_boxes(boxes: ArrayLike) -> NDArray[np.float32]:
+    """Boxes as float32 ``[N, 4]``, C-contiguous; an empty list is N = 0.
+
+    Raises:
+        InputError: not ``[N, 4]`` numbers, or a box that is not finite, has no area or lies beyond a million pixels.
+    """
+    try:
+        array = np.ascontiguousarray(boxes, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"boxes must be [N, 4] numbers x1 y1 x2 y2 in pixels, got {brief(boxes)} ({error})") from None
+    if array.ndim == 1 and array.size == 0:
+        return array.reshape(0, 4)
+    if not array.flags.aligned:  # a field of a packed record
+        array = array.copy()
+    if array.ndim != 2 or array.shape[1] != 4:
+        hint = "; put a single box into a list" if array.shape == (4,) else ""
+        raise InputError(f"boxes must be [N, 4] numbers x1 y1 x2 y2 in pixels, got shape {array.shape}{hint}")
+    bad = native.first_bad_box(array, MAX_COORDINATE)
+    if bad >= 0:
+        raise InputError(
+            f"box {bad} must be finite, within {MAX_COORDINATE:.0f} pixels and have x1 < x2 and y1 < y2 "
+            f"(x1 y1 x2 y2, not x y width height), got {array[bad].tolist()}"
+        )
+    return array
+
+
+def frame_planes(given: AnyFrame, color: FrameColor) -> CheckedPlanes:
+    """The frame as the native operations read it: one array, or two for NV12; on the host.
+
+    Raises:
+        InputError: a frame of the wrong form, or an unknown ``color``; the message names it.
+        BackendError: it is on a GPU and cannot be fetched.
+    """
+    frame: Any = host_frame(given)
+    if color in ("BGR", "RGB"):
+        if not isinstance(frame, np.ndarray) or frame.dtype != _UINT8 or frame.ndim != 3 or frame.shape[2] != 3:
+            raise InputError(_frame_message(frame, f"uint8 [H, W, 3] for color={color!r}"))
+        _check_sides(frame)
+        if frame.strides[1:] != (3, 1) and not _is_packed(frame):
+            raise InputError("the frame's pixels must be packed within a row; pass np.ascontiguousarray(frame)")
+        return frame, None
+    if color == "GRAY8":
+        return _check_plane(frame, "uint8 [H, W] for color='GRAY8'"), None
+    if color == "NV12":
+        return _nv12_planes(frame)
+    raise InputError(f"color must be BGR, RGB, GRAY8 or NV12, got {color!r}")
+
+
+def _nv12_planes(frame: NDArray[np.uint8] | Planes) -> Planes:
+    if isinstance(frame, (tuple, list)):
+        if len(frame) != 2:
+            raise InputError(f"an NV12 frame in planes is a pair (Y, UV), got {len(frame)} planes")
+        luma, chroma = frame
+    else:
+        whole = _check_plane(frame, "uint8 [H * 3 / 2, W] or a pair of planes (Y, UV) for color='NV12'")
+        if whole.shape[0] % 3:
+            raise InputError(f"an NV12 frame has H * 3 / 2 rows, got {whole.shape[0]}, which is not a multiple of 3")
+        height = whole.shape[0] // 3 * 2
+        luma, chroma = whole[:height], whole[height:]
+    _check_plane(luma, "a Y plane uint8 [H, W] for color='NV12'")
+    height, width = luma.shape
+    if height % 2 or width % 2:
+        raise InputError(f"an NV12 frame has even sides, got {width} x {height}")
+    if isinstance(chroma, np.ndarray) and chroma.ndim == 3 and chroma.shape[2:] == (2,) and chroma.size:
+        if not _is_packed(chroma):
+            raise InputError("the UV plane's samples must be packed within a row; pass np.ascontiguousarray of it")
+        chroma = np.lib.stride_tricks.as_strided(
+            chroma, (chroma.shape[0], 2 * chroma.shape[1]), (chroma.strides[0], 1), writeable=False
+        )
+    _check_plane(chroma, "a UV plane uint8 [H / 2, W / 2, 2] for color='NV12'")
+    if chroma.shape != (height // 2, width):
+        raise InputError(
+            f"the UV plane must be [{height // 2}, {width // 2}, 2], got {chroma.shape} (U and V in a row)"
+        )
+    return luma, chroma
+
+
+def _check_plane(plane: Any, what: str) -> NDArray[np.uint8]:
+    if not isinstance(plane, np.ndarray) or plane.dtype != _UINT8 or plane.ndim != 2:
+        raise InputError(_frame_message(plane, what))
+    if plane.size and plane.strides[1] != 1 and not _is_packed(plane):
+        raise InputError("the frame's pixels must be packed within a row; pass np.ascontiguousarray(frame)")
+    _check_sides(plane)
+    return plane
+
+
+def _is_packed(rows: NDArray[np.uint8]) -> bool:
+    """Whether the values of each row lie side by side; the stride of an axis of length 1 means nothing."""
+    return bool(rows[0].flags.c_contiguous)
+
+
+def _check_sides(frame: NDArray[np.uint8]) -> None:
+    if not (0 < frame.shape[0] <= MAX_FRAME_SIDE and 0 < frame.shape[1] <= MAX_FRAME_SIDE):
+        raise InputError(f"the frame must be 1..{MAX_FRAME_SIDE} pixels on each side, got shape {frame.shape}")
+
+
+def _frame_message(frame: Any, what: str) -> str:
+    hint = ""
+    if isinstance(frame, np.ndarray) and frame.dtype != _UINT8:
+        hint = "; pass the camera frame before normalising"
+    elif isinstance(frame, np.ndarray) and frame.ndim == 2:
+        hint = "; a grey frame needs color='GRAY8'"
+    elif frame is None:
+        hint = "; the picture could not be read, or the camera gave no frame"
+    return f"the frame must be {what}, got {brief(frame)}{hint}"
+
+
+def brief(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape}"
+    return type(value).__name__
 
 
 class Layout(NamedTuple):
@@ -103,7 +244,7 @@ def _from_dlpack(frame: Any) -> NDArray[np.uint8]:
     if kind not in _DL_OF_CUDA:
         known = ", ".join(_DL_OF_CUDA.values())
         raise InputError(f"the frame is on a device of DLPack's kind {kind}; the CPU, {known} can be read")
-    from hpe_edge.cuda.fetching import LEGACY_STREAM
+    from hpe_edge.cuda.device import LEGACY_STREAM
 
     # The owner makes that stream wait for its work. The capsule owns the memory until the copy is done.
     capsule = frame.__dlpack__(stream=LEGACY_STREAM)
@@ -154,7 +295,7 @@ def _fetched(layout: Layout) -> NDArray[np.uint8]:
     """The array on the host: the memory that it spans is copied in one piece, whatever its strides."""
     if 0 in layout.shape:
         return np.empty(layout.shape, np.uint8)
-    from hpe_edge.cuda.fetching import fetch
+    from hpe_edge.cuda.memory import fetch
 
     reach = [(side - 1) * stride for side, stride in zip(layout.shape, layout.strides, strict=True)]
     before, after = -sum(min(0, step) for step in reach), sum(max(0, step) for step in reach)

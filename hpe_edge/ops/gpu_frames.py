@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.cuda.calls import checked
-from hpe_edge.cuda.device import Device
-from hpe_edge.cuda.fetching import LEGACY_STREAM
+from hpe_edge.cuda.device import LEGACY_STREAM, Device, checked
 from hpe_edge.errors import HpeEdgeError, InputError
 from hpe_edge.ops.frames import DL_CUDA, Layout, cuda_layout, dlpack_layout
 
@@ -24,9 +22,8 @@ class GpuFrame:
     """A frame in memory that a GPU reads.
 
     Attributes:
-        planes: one array or a pair, as :func:`hpe_edge.ops.crop.frame_planes` takes them. Shapes, strides and addresses
-        are
-            right, but the host must not read them.
+        planes: one array or a pair, as :func:`hpe_edge.ops.frames.frame_planes` takes them. Shapes, strides and
+            addresses are right, but the host must not read them.
         streams: on which they were written, as :class:`hpe_edge.ops.frames.Layout` has it; none for the host's.
         owners: whatever keeps the memory.
     """

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError
 from hpe_edge.geometry import euler_near
-from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, Square
 
 Float64Array = NDArray[np.float64]
@@ -41,15 +40,19 @@ class Views:
     rotations: Float64Array
     homographies: Float64Array
 
-    def turn_back(self, poses: Poses) -> None:
+    def turn_back(self, angles_deg: NDArray[np.float32], rotations: NDArray[np.float32]) -> None:
         """Bring estimates of the crops to the camera's frame, in place.
 
-        Sigma is left: it belongs to the angles that the network saw. Of a rotation's two Euler triples the one nearer
-        to the network's is taken, so that a yaw beyond 90 degrees stays one.
+        Of a rotation's two Euler triples the one nearer to the network's is taken, so that a yaw beyond 90 degrees
+        stays one.
+
+        Args:
+            angles_deg: ``[N, 3]`` yaw, pitch, roll.
+            rotations: ``[N, 3, 3]``.
         """
-        rotations = self.rotations @ poses.rotation
-        poses.angles[...] = euler_near(rotations, poses.angles)
-        poses.rotation[...] = rotations
+        turned = self.rotations @ rotations
+        angles_deg[...] = euler_near(turned, angles_deg)
+        rotations[...] = turned
 
 
 def view_rotation(rays: Float64Array) -> Float64Array:

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError
-from hpe_edge.ops.arguments import FrameColor
-from hpe_edge.ops.crop import AnyFrame, CropNormalize, check_boxes, check_homographies, frame_planes
+from hpe_edge.ops.crop import CropNormalize, check_homographies
+from hpe_edge.ops.frames import AnyFrame, FrameColor, check_boxes, frame_planes
 from hpe_edge.ops.rectify import Views, look_at
 from hpe_edge.poses import Poses
 
@@ -25,7 +25,7 @@ class Request:
 
     Attributes:
         count: the number of faces.
-        planes: the frame, as :func:`hpe_edge.ops.crop.frame_planes` has it.
+        planes: the frame, as :func:`hpe_edge.ops.frames.frame_planes` has it.
         color: what it holds.
         on_gpu: where it lies on the engine's GPU; the host must not read ``planes`` then. None for the host's memory.
     """
@@ -97,6 +97,6 @@ class Request:
             self._crop.warp_checked(self.planes, self._views.homographies, out, self.color)
 
     def finish(self, poses: Poses) -> None:
-        """Bring what the network said of the crops to the frame's camera, in place."""
+        """Bring estimates of the crops to the frame's camera, in place; sigma stays that of the network's angles."""
         if self._views is not None:
-            self._views.turn_back(poses)
+            self._views.turn_back(poses.angles, poses.rotation)

@@ -1,15 +1,18 @@
-"""What is known about one frame: the faces, who they are, and their poses. What the pipeline hands to its outputs."""
+"""Result of one frame, which the pipeline hands to its outputs, and the types of the steps that lead to it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.camera import Camera
+from hpe_edge.faces.detector import Detections
+from hpe_edge.pipeline.stopwatch import Stopwatch
 from hpe_edge.poses import Poses
-from hpe_edge.sources.open_source import Frame
+from hpe_edge.sources.frame import Frame
 
 
 @dataclass(frozen=True)
@@ -31,3 +34,7 @@ class Result:
     scores: NDArray[np.float32]
     ids: NDArray[np.int64]
     camera: Camera | None = None
+
+
+FindFaces = Callable[[Frame], Detections]
+EstimatePoses = Callable[[Frame, Detections | None, Stopwatch], Result]  # without detections where none were looked for

@@ -13,14 +13,11 @@ from hpe_edge.faces.boxes_csv import BoxesFile
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.faces.smoother import PoseSmoother
 from hpe_edge.faces.tracker import NO_ID, Tracker
-from hpe_edge.pipeline.frame_result import Result
+from hpe_edge.pipeline.frame_result import FindFaces, Result
 from hpe_edge.pipeline.stopwatch import Stopwatch
 from hpe_edge.sources.frame import Frame
 
 CameraOf = Callable[[int, int], Camera]  # of frames of that width and height
-
-
-FindFaces = Callable[[Frame], Detections]
 
 
 def find_by(detector: Detector) -> FindFaces:

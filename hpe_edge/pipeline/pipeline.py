@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.faces.detector import Detections
-from hpe_edge.pipeline.frame_result import Result
-from hpe_edge.pipeline.frame_step import Analysis, FindFaces
+from hpe_edge.pipeline.frame_result import EstimatePoses, FindFaces, Result
 from hpe_edge.pipeline.stages import Channel, Stage
 from hpe_edge.pipeline.stopwatch import Stopwatch
 from hpe_edge.sources.frame import Frame, Source
@@ -59,7 +58,7 @@ class Pipeline:
         self,
         source: Source,
         find: FindFaces,
-        analysis: Analysis,
+        estimate: EstimatePoses,
         take: TakeResult,
         watch: Stopwatch,
         *,
@@ -71,7 +70,7 @@ class Pipeline:
         Args:
             source: frames, read once.
             find: finds the faces of a frame, in a thread of its own.
-            analysis: estimates their poses, in another one.
+            estimate: estimates their poses, in another one.
             take: gets every result in order, in a third one.
             watch: counts the time that each stage takes.
             detect_every: faces are looked for in one frame out of so many, and followed in the others.
@@ -79,7 +78,7 @@ class Pipeline:
             frame_limit: end after so many frames.
         """
         self.report = Report(watch)
-        self._source, self._find, self._analysis, self._take = source, find, analysis, take
+        self._source, self._find, self._estimate_poses, self._take = source, find, estimate, take
         self._detect_every, self._detect_workers, self._frame_limit = detect_every, detect_workers, frame_limit
         room = _QUEUED_LIVE if source.live else _QUEUED
         # Who takes no more says so up the line, past those who wait for something to do, to the source.
@@ -176,7 +175,7 @@ class Pipeline:
 
     def _estimate(self, number: int, item: tuple[Frame, Detections | None]) -> Result:
         self._begun = number + 1
-        result = self._analysis(*item, self.report.watch)
+        result = self._estimate_poses(*item, self.report.watch)
         self.report.outside += _outside(result.boxes, result.frame.image)
         return result
 

@@ -1,13 +1,3 @@
 """Outputs of a run: records, annotated images and videos, window, table, OpenTrack, trace."""
 
-__all__ = [
-    "annotated_images",
-    "annotated_video",
-    "opentrack",
-    "read_records",
-    "records",
-    "sink",
-    "table",
-    "trace",
-    "window",
-]
+__all__ = ["annotated_images", "annotated_video", "opentrack", "read_records", "records", "sink", "trace", "window"]

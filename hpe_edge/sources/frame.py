@@ -1,7 +1,9 @@
-"""Frames, and what every source of frames has in common."""
+"""Frames, the protocol of their sources, and playback of a file in real time."""
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import InputError, SourceError
-from hpe_edge.ops.crop import MAX_FRAME_SIDE
+from hpe_edge.ops.frames import MAX_FRAME_SIDE
 
 DEFAULT_FPS = 25.0  # where nobody says
+_LONGEST_WAIT_S = 1.0  # where times jump
 
 Kind = Literal["picture", "folder", "video"]
 
@@ -84,3 +87,39 @@ def opencv_path(path: Path) -> str:
     except UnicodeEncodeError:
         raise InputError(f"OpenCV cannot open the video {str(path)!r}, whose name is not UTF-8; rename it") from None
     return str(path)
+
+
+class Realtime:
+    """A video file played in real time: its frames come at their own times. Implements :class:`Source`.
+
+    It counts as live: where the work takes longer than the time between two frames, the newest is of use.
+    """
+
+    live = True
+
+    def __init__(self, source: Source) -> None:
+        """
+        Args:
+            source: a video that is not live.
+        """
+        self._source = source
+        self.kind: Kind = source.kind
+        self.name, self.count, self.fps, self.notes = source.name, source.count, source.fps, source.notes
+        self._closed = threading.Event()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames, each not before its time has come since the first."""
+        behind_s = time.monotonic()  # when the video's second 0 was
+        for frame in self._source:
+            early_s = behind_s + frame.time_s - time.monotonic()
+            if early_s > _LONGEST_WAIT_S:
+                behind_s -= early_s - _LONGEST_WAIT_S
+                early_s = _LONGEST_WAIT_S
+            if early_s > 0 and self._closed.wait(early_s):
+                return
+            yield frame
+
+    def close(self) -> None:
+        """See :class:`Source`."""
+        self._closed.set()
+        self._source.close()

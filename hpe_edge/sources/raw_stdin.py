@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import InputError, SourceError
-from hpe_edge.ops.crop import MAX_FRAME_SIDE
+from hpe_edge.ops.frames import MAX_FRAME_SIDE
 from hpe_edge.sources.frame import DEFAULT_FPS, Frame, Kind
 
 PixelFormat = Literal["bgr24", "rgb24", "gray8", "nv12"]  # FFmpeg's names, but for its gray

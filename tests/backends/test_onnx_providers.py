@@ -21,10 +21,9 @@ from tiny_model import write_tiny_model
 
 import hpe_edge.cuda.device as cuda_module
 from hpe_edge import BackendError, InputError, ModelError, OutputError, PoseEngine
-from hpe_edge.backends.onnx import providers as onnx_providers
+from hpe_edge.backends.onnx.open_session import Provider, open_session
 from hpe_edge.backends.onnx.precision import graph_precision
-from hpe_edge.backends.onnx.providers import Provider
-from hpe_edge.backends.onnx.session import open_session
+from hpe_edge.util.cache_folder import cache_folder
 
 BOXES = [[10, 10, 50, 60], [60, 20, 90, 45]]
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -306,7 +305,7 @@ def test_a_cache_that_cannot_be_made(model: Path, built_in: None, cache: Path) -
 def test_a_relative_cache_folder_is_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "cache")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert onnx_providers.cache_folder("a", "b") == tmp_path / ".cache" / "hpe_edge" / "a" / "b"
+    assert cache_folder("a", "b") == tmp_path / ".cache" / "hpe_edge" / "a" / "b"
 
 
 def test_backends_and_files_that_do_not_go_together(tmp_path: Path, model: Path) -> None:

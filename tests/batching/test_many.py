@@ -11,7 +11,7 @@ import pytest
 from tiny_model import write_tiny_model
 
 from hpe_edge import BackendError, Camera, Crop, InputError, PoseEngine
-from hpe_edge.backends.onnx.session import OnnxRuntimeContext
+from hpe_edge.backends.onnx.context import OnnxRuntimeContext
 from hpe_edge.samples import FOLDER
 
 # The network adds up a batch of another size in another order.

@@ -22,7 +22,8 @@ from benchmarks.harness.timing import Result
 from benchmarks.inputs.scene import HEIGHT, WIDTH, crowd, frame
 from benchmarks.report.screen import table
 from hpe_edge import PoseEngine
-from hpe_edge.ops.crop import CropNormalize, DecodeHeads, isa_names
+from hpe_edge.ops.crop import CropNormalize, isa_names
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.spec import AngleHead, AnglesDecode
 
 SUITES = ("ops", "engine")

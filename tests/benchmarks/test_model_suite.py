@@ -26,7 +26,7 @@ from hpe_edge import ModelError, PoseEngine
 from hpe_edge.backends.onnx.context import OnnxRuntimeContext
 from hpe_edge.backends.openvino.compiled_model import OpenVinoContext
 from hpe_edge.bench.power import Energy
-from hpe_edge.ops.crop import DecodeHeads
+from hpe_edge.ops.decode import DecodeHeads
 
 
 class KnownPeaks(Peaks):

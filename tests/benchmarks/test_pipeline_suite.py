@@ -22,7 +22,8 @@ from benchmarks.harness.timing import Result, Row, Spread
 from benchmarks.inputs.face_scene import bundled_scene, video_scene
 from benchmarks.suites.pipeline import SUITE
 from hpe_edge import Crop, InputError, PoseEngine, SourceError
-from hpe_edge.ops.crop import CropNormalize, DecodeHeads
+from hpe_edge.ops.crop import CropNormalize
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.ops.request import Request
 from hpe_edge.spec import AngleHead, AnglesDecode
 

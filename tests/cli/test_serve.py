@@ -18,8 +18,8 @@ from websocket_client import WebSocketClient
 
 from hpe_edge.cli import run
 from hpe_edge.cli.main import main
+from hpe_edge.sources.frame import Realtime
 from hpe_edge.sources.open_source import open_source
-from hpe_edge.sources.realtime import Paced
 from hpe_edge.util.signals import StopSignals
 
 
@@ -104,7 +104,7 @@ def test_the_files_of_a_live_source_are_complete_after_a_signal(
     stops: list[StopSignals] = []
     monkeypatch.setattr(run, "StopSignals", Noted)
     monkeypatch.setattr(run.Outputs, "write", stop_at_five)
-    monkeypatch.setattr(run, "open_source", lambda given, raw: Paced(open_source(given, raw)))
+    monkeypatch.setattr(run, "open_source", lambda given, raw: Realtime(open_source(given, raw)))
     assert main(["run", str(clip), "--model", str(model), "--boxes", "boxes.csv", "--csv", "o.csv"]) == 0
     said = capsys.readouterr().err
     assert "wrote" in said and "partial" not in said

@@ -13,8 +13,8 @@ from fake_cuda import FakeCuda
 
 from benchmarks.hardware import gpu
 from hpe_edge import BackendError
-from hpe_edge.cuda import calls as cuda_calls
 from hpe_edge.cuda import device as cuda
+from hpe_edge.cuda import device as cuda_device
 
 driver = pytest.importorskip("cuda.bindings.driver", reason="needs cuda-bindings")
 runtime = pytest.importorskip("cuda.bindings.runtime", reason="needs cuda-bindings")
@@ -43,8 +43,8 @@ def test_every_name_that_is_used_is_real() -> None:
             owner = getattr(owner, name)
     for name in ("MAJOR", "MINOR"):
         assert hasattr(driver.CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_{name}")
-    assert driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY.name in cuda_calls._MEMORY
-    assert runtime.cudaError_t.cudaErrorMemoryAllocation.name in cuda_calls._MEMORY
+    assert driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY.name in cuda_device._MEMORY
+    assert runtime.cudaError_t.cudaErrorMemoryAllocation.name in cuda_device._MEMORY
     assert int(driver.CUcontext(0)) == 0 and int(driver.CUresult.CUDA_SUCCESS) == 0
 
 

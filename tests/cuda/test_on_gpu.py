@@ -22,8 +22,9 @@ from tiny_model import tiny_spec, write_tiny_model
 
 from hpe_edge import PoseEngine
 from hpe_edge.backends.gpu_path import BOX_FACE, WARP_FACE
-from hpe_edge.ops.arguments import FORMATS, FrameColor, crop_arguments, decode_arguments, swaps_colors
-from hpe_edge.ops.crop import CropNormalize, DecodeHeads
+from hpe_edge.ops.crop import FORMATS, CropNormalize, crop_arguments, swaps_colors
+from hpe_edge.ops.decode import DecodeHeads, decode_arguments
+from hpe_edge.ops.frames import FrameColor
 from hpe_edge.ops.native import native
 from hpe_edge.spec import Crop
 

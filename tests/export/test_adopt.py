@@ -20,7 +20,7 @@ from export.graph.onnx_file import read_onnx
 from export.onnx import main
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.geometry import wrap_deg
-from hpe_edge.ops.crop import DecodeHeads
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.spec import BinsDecode, MatrixDecode, ModelSpec
 
 

@@ -13,7 +13,7 @@ from reference_frames import pairs
 from hpe_edge import PoseEngine
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.faces.open_detector import open_detector
-from hpe_edge.ops.crop import DecodeHeads
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.sources.open_source import open_source
 from hpe_edge.spec import Crop
 

@@ -13,7 +13,7 @@ from loops import every_loop  # noqa: F401
 
 from hpe_edge import InputError, ModelError, ModelSpec
 from hpe_edge.geometry import geodesic_deg
-from hpe_edge.ops.crop import DecodeHeads
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.ops.native import native
 from hpe_edge.poses import Poses
 from hpe_edge.spec import (

@@ -21,8 +21,7 @@ from fake_cuda_frames import CudaArray, DeviceTensor, FrameCuda, Result
 from tiny_model import write_tiny_model
 
 from hpe_edge import BackendError, InputError, PoseEngine
-from hpe_edge.ops.crop import check_frame
-from hpe_edge.ops.frames import dlpack_layout, host_frame
+from hpe_edge.ops.frames import check_frame, dlpack_layout, host_frame
 
 BOXES = [[10, 10, 50, 60], [60, 20, 90, 45]]
 

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from hpe_edge.sources import realtime as paced
-from hpe_edge.sources.frame import Frame
-from hpe_edge.sources.realtime import Paced
+from hpe_edge.sources import frame as frame_module
+from hpe_edge.sources.frame import Frame, Realtime
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
@@ -34,7 +33,7 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_s = 50.0
         self.waits: list[float] = []
-        monkeypatch.setattr(paced.time, "monotonic", lambda: self.now_s)
+        monkeypatch.setattr(frame_module.time, "monotonic", lambda: self.now_s)
         monkeypatch.setattr(threading.Event, "wait", self.wait)
 
     def wait(self, seconds: float) -> bool:
@@ -42,7 +41,7 @@ class Clock:
         self.now_s += seconds
         return False
 
-    def arrivals(self, source: Paced, work_s: float) -> list[float]:
+    def arrivals(self, source: Realtime, work_s: float) -> list[float]:
         times = []
         for _ in source:
             times.append(round(self.now_s - 50, 6))
@@ -56,22 +55,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_frames_come_at_their_times(clock: Clock) -> None:
-    assert clock.arrivals(Paced(File(0.0, 0.1, 0.2, 0.5)), 0.03) == [0.0, 0.1, 0.2, 0.5]
+    assert clock.arrivals(Realtime(File(0.0, 0.1, 0.2, 0.5)), 0.03) == [0.0, 0.1, 0.2, 0.5]
     assert clock.waits == [0.07, 0.07, 0.27]
 
 
 def test_who_takes_too_long_is_not_made_to_wait(clock: Clock) -> None:
-    assert clock.arrivals(Paced(File(0.0, 0.1, 0.2, 0.3)), 0.15) == [0.0, 0.15, 0.3, 0.45]
+    assert clock.arrivals(Realtime(File(0.0, 0.1, 0.2, 0.3)), 0.15) == [0.0, 0.15, 0.3, 0.45]
     assert clock.waits == []
 
 
 def test_no_wait_is_longer_than_a_second(clock: Clock) -> None:
-    assert clock.arrivals(Paced(File(0.0, 3600.0, 3600.1)), 0.0) == [0.0, 1.0, 1.1]
+    assert clock.arrivals(Realtime(File(0.0, 3600.0, 3600.1)), 0.0) == [0.0, 1.0, 1.1]
 
 
 def test_it_counts_as_live_and_can_be_closed() -> None:
     file = File(0.0, 0.5, 1.0)
-    source = Paced(file)
+    source = Realtime(file)
     assert (source.live, source.kind, source.name, source.count, source.fps) == (True, "video", "clip.mp4", 4, 10.0)
     frames = iter(source)
     next(frames)

@@ -14,7 +14,7 @@ from media import noise, write_picture, write_video
 from PIL import Image
 
 from hpe_edge.errors import InputError, SourceError
-from hpe_edge.ops.crop import MAX_FRAME_SIDE
+from hpe_edge.ops.frames import MAX_FRAME_SIDE
 from hpe_edge.sources.open_source import open_source
 from hpe_edge.sources.video_file import Recording
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hpe_edge.errors import ModelError
-from hpe_edge.ops.crop import head_columns
+from hpe_edge.ops.decode import head_columns
 from hpe_edge.spec import ModelSpec
 
 DYNAMIC_MAX_BATCH = 8  # bounds the buffers where the graph takes any batch; larger calls are split

@@ -10,9 +10,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import DTypeLike, NDArray
 
-from hpe_edge.backends.rows import Rows
+from hpe_edge.backends.base import Rows
 from hpe_edge.errors import BackendError
-from hpe_edge.ops.crop import DecodeHeads
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnxruntime
 
-from hpe_edge.backends.base import check_threads
 from hpe_edge.backends.onnx.check_graph import DYNAMIC_MAX_BATCH, GraphTensor, check_graph, read_spec
 from hpe_edge.backends.onnx.context import OnnxRuntimeContext
 from hpe_edge.backends.onnx.merge_groups import merged_groups
-from hpe_edge.backends.onnx.preload_nvidia import preload
-from hpe_edge.backends.onnx.providers import CPU, Provider, cuda, parse_device, tensorrt
-from hpe_edge.errors import BackendError, InputError, ModelError
+from hpe_edge.backends.onnx.open_session import CPU, Provider, cuda, open_session, parse_device, tensorrt
+from hpe_edge.errors import BackendError, InputError
 from hpe_edge.ops.crop import isa_names
 from hpe_edge.spec import METADATA_KEY, ModelSpec
 
@@ -128,63 +125,3 @@ def _free(gpu: Device | None, cleanup: contextlib.ExitStack) -> None:
     with contextlib.suppress(BackendError), gpu:  # where the CUDA context is gone already, all in it is
         cleanup.close()
     gpu.close()
-
-
-def open_session(
-    path: Path, threads: int | None = None, graph: bytes | None = None, *, provider: Provider = CPU
-) -> onnxruntime.InferenceSession:
-    """A session that runs where it was asked to, or an error.
-
-    Args:
-        path: the ONNX file.
-        threads: threads that one run may use; None leaves it to ONNX Runtime (all cores).
-        graph: the file's content, edited; None reads the file.
-        provider: what it runs on.
-
-    Raises:
-        InputError: the name or ``threads`` cannot be used.
-        ModelError: not an ONNX file, or truncated.
-        BackendError: the provider does not start, or cannot run all of the graph.
-    """
-    check_threads(threads)
-    try:
-        name = str(path)
-        name.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"ONNX Runtime opens only names in UTF-8; rename {path!r}") from None
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # its warnings go to standard error unasked; errors are raised anyway
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    if provider.whole:
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    complaint = "" if provider is CPU else preload(onnxruntime, tensorrt=provider.name.startswith("Tensorrt"))
-    try:
-        # Without enable_fallback=0 a device that does not start is replaced by the CPU, with a print and no error.
-        session = onnxruntime.InferenceSession(
-            graph or name, options, providers=[(provider.name, provider.options)], enable_fallback=0
-        )
-    except Exception as error:  # ONNX Runtime's errors share no base class
-        if provider is CPU:
-            raise ModelError(
-                f"{path} cannot be loaded as an ONNX model; it may be truncated or of another kind ({error})"
-            ) from None
-        open_session(path, threads, graph)  # a damaged file is said as such
-        raise _not_started(provider, f"{path} does not start on {provider.where} ({_said(error)})", complaint) from None
-    if provider.name not in session.get_providers():
-        instead = ", ".join(session.get_providers())
-        raise _not_started(provider, f"{provider.name} did not start, ONNX Runtime offers {instead} instead", complaint)
-    return session
-
-
-def _not_started(provider: Provider, what: str, complaint: str) -> BackendError:
-    said = f" ({' '.join(complaint.split())})" if complaint else ""
-    return BackendError(
-        f"{what}{said}: `hpe-edge doctor` says what is missing of driver, CUDA, cuDNN and TensorRT; or use "
-        f"device='cpu'{provider.hint}"
-    )
-
-
-def _said(error: Exception) -> str:
-    """The error in a line, without the place in ONNX Runtime's source and the signature that may stand before it."""
-    return re.sub(r"^/\S+:\d+ .*?\) ", "", " ".join(str(error).split()))

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.backends.base import check_threads
-from hpe_edge.backends.names import Precision
+from hpe_edge.backends.base import Rows
 from hpe_edge.backends.onnx.check_graph import DYNAMIC_MAX_BATCH, GraphTensor, check_graph, read_spec
 from hpe_edge.backends.openvino.hard_swish import use_hard_swish
 from hpe_edge.backends.openvino.load_openvino import load_openvino, said, shared_core
-from hpe_edge.backends.rows import Rows
+from hpe_edge.backends.options import Precision, check_threads
 from hpe_edge.errors import BackendError, InputError, ModelError
-from hpe_edge.ops.crop import DecodeHeads
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.spec import METADATA_KEY, Crop, ModelSpec

@@ -12,7 +12,7 @@ from hpe_edge.backends.tensorrt.load_tensorrt import Messages
 from hpe_edge.backends.tensorrt.plan_file import EngineInfo
 from hpe_edge.cuda.device import Device
 from hpe_edge.errors import BackendError, ModelError
-from hpe_edge.ops.crop import head_columns
+from hpe_edge.ops.decode import head_columns
 
 
 class Loaded:

@@ -16,15 +16,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.backends.base import Rows
 from hpe_edge.backends.gpu_path import GpuPath
-from hpe_edge.backends.rows import Rows
 from hpe_edge.backends.tensorrt.load_tensorrt import load_tensorrt
 from hpe_edge.backends.tensorrt.plan import Loaded
 from hpe_edge.backends.tensorrt.plan_file import EngineInfo, read_info
-from hpe_edge.cuda.buffers import Buffer
 from hpe_edge.cuda.device import Device, parse_device
+from hpe_edge.cuda.memory import Buffer
 from hpe_edge.errors import BackendError, InputError
-from hpe_edge.ops.crop import DecodeHeads
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec

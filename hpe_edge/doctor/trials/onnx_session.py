@@ -13,7 +13,7 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[3])  # where hpe_edge lies, in place of this folder
 
-from hpe_edge.backends.onnx.preload_nvidia import preload  # noqa: E402
+from hpe_edge.backends.onnx.open_session import preload  # noqa: E402
 from hpe_edge.doctor.trials.relu import RELU  # noqa: E402
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[3])  # where hpe_edge lies, in place of this folder
 
-from hpe_edge.backends.names import Precision  # noqa: E402
 from hpe_edge.backends.openvino.load_openvino import load_openvino, said  # noqa: E402
+from hpe_edge.backends.options import Precision  # noqa: E402
 from hpe_edge.doctor.trials.relu import RELU  # noqa: E402
 from hpe_edge.errors import BackendError  # noqa: E402
 

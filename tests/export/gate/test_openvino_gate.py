@@ -25,10 +25,10 @@ from export.gate.gate import (
 )
 from export.steps.reduced import poses_as_written
 from export.steps.verify import prove_backend
-from hpe_edge.backends.names import Precision
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.backends.openvino.compiled_model import OpenVinoBackend
 from hpe_edge.backends.openvino.load_openvino import shared_core
+from hpe_edge.backends.options import Precision
 from hpe_edge.poses import Poses
 from hpe_edge.samples import BOXES, FOLDER
 

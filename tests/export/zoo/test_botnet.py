@@ -9,7 +9,7 @@ from rule_weights import rule_state
 
 from export import zoo
 from export.graph.trace import simplify, trace
-from hpe_edge.ops.crop import DecodeHeads
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.spec import Origin
 
 # Keeps activations near 1 and gives the positions a say.

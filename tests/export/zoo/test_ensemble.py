@@ -14,7 +14,7 @@ from export.zoo.ensemble import average, check_members
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.errors import InputError
 from hpe_edge.geometry import wrap_deg
-from hpe_edge.ops.crop import DecodeHeads
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.spec import Origin
 
 

@@ -13,7 +13,7 @@ from reference import rx, ry, rz
 
 from export import zoo
 from export.graph.trace import simplify, trace
-from hpe_edge.ops.crop import DecodeHeads
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.spec import Origin
 
 # The original itself differs by 3e-6 of its largest number between float32 and float64.

@@ -19,7 +19,7 @@ from export.checkpoints.load import load_checkpoint
 from export.graph.trace import simplify, trace
 from export.zoo.whenet import state_from_keras
 from hpe_edge.errors import ModelError
-from hpe_edge.ops.crop import DecodeHeads
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.spec import Origin
 
 # The original itself differs by 2e-5 in its logits and 3e-4 degrees between float32 and float64.

@@ -17,7 +17,8 @@ from export.zoo.bins import fuse_heads
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.errors import ModelError
 from hpe_edge.geometry import wrap_deg
-from hpe_edge.ops.crop import DecodeHeads, crop_normalize
+from hpe_edge.ops.crop import crop_normalize
+from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.spec import BinsDecode, Input, Origin
 
 # Golden data -> the family that its weights are exported as.

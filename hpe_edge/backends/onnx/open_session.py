@@ -1,15 +1,21 @@
-"""The providers of ONNX Runtime that hpe_edge uses, and the options that it gives them."""
+"""Sessions of ONNX Runtime: providers with their options, NVIDIA's libraries loaded, and no silent fallback."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
+import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
 
 from hpe_edge.backends.onnx.precision import graph_precision
-from hpe_edge.errors import BackendError, InputError
+from hpe_edge.backends.options import check_threads
+from hpe_edge.errors import BackendError, InputError, ModelError
 from hpe_edge.util.atomic import output_error
 from hpe_edge.util.cache_folder import cache_folder
 
@@ -128,3 +134,88 @@ def _check_built_in(provider: str, asked: str, otherwise: str) -> None:
 
 def _version() -> tuple[int, ...]:
     return tuple(int(number) for number in onnxruntime.__version__.split(".")[:2])
+
+
+def preload(onnxruntime: Any, *, tensorrt: bool) -> str:
+    """Load CUDA, cuDNN and, where asked for, TensorRT from pip's packages, if they are installed there.
+
+    The loader does not look into Python's packages by itself. Libraries of the system are found without this.
+
+    Args:
+        onnxruntime: the module.
+        tensorrt: load TensorRT as well.
+
+    Returns:
+        What could not be loaded, in ONNX Runtime's words; empty when all went well. Not an error yet: a library may lie
+        where only the provider finds it.
+    """
+    heard = io.StringIO()
+    if hasattr(onnxruntime, "preload_dlls"):  # from 1.21 on
+        with contextlib.redirect_stdout(heard):  # its way of complaining
+            onnxruntime.preload_dlls()
+    if tensorrt and "tensorrt" not in sys.modules:  # which has loaded its own
+        with contextlib.suppress(ImportError, OSError):
+            __import__("tensorrt_libs")  # loads its libraries when it is imported
+    return heard.getvalue().strip()
+
+
+def open_session(
+    path: Path, threads: int | None = None, graph: bytes | None = None, *, provider: Provider = CPU
+) -> onnxruntime.InferenceSession:
+    """A session that runs where it was asked to, or an error.
+
+    Args:
+        path: the ONNX file.
+        threads: threads that one run may use; None leaves it to ONNX Runtime (all cores).
+        graph: the file's content, edited; None reads the file.
+        provider: what it runs on.
+
+    Raises:
+        InputError: the name or ``threads`` cannot be used.
+        ModelError: not an ONNX file, or truncated.
+        BackendError: the provider does not start, or cannot run all of the graph.
+    """
+    check_threads(threads)
+    try:
+        name = str(path)
+        name.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"ONNX Runtime opens only names in UTF-8; rename {path!r}") from None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # its warnings go to standard error unasked; errors are raised anyway
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    if provider.whole:
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    complaint = "" if provider is CPU else preload(onnxruntime, tensorrt=provider.name.startswith("Tensorrt"))
+    try:
+        # Without enable_fallback=0 a device that does not start is replaced by the CPU, with a print and no error.
+        session = onnxruntime.InferenceSession(
+            graph or name, options, providers=[(provider.name, provider.options)], enable_fallback=0
+        )
+    except Exception as error:  # ONNX Runtime's errors share no base class
+        if provider is CPU:
+            raise ModelError(
+                f"{path} cannot be loaded as an ONNX model; it may be truncated or of another kind ({error})"
+            ) from None
+        open_session(path, threads, graph)  # a damaged file is said as such
+        raise _not_started(
+            provider, f"{path} does not start on {provider.where} ({short_error(error)})", complaint
+        ) from None
+    if provider.name not in session.get_providers():
+        instead = ", ".join(session.get_providers())
+        raise _not_started(provider, f"{provider.name} did not start, ONNX Runtime offers {instead} instead", complaint)
+    return session
+
+
+def _not_started(provider: Provider, what: str, complaint: str) -> BackendError:
+    said = f" ({' '.join(complaint.split())})" if complaint else ""
+    return BackendError(
+        f"{what}{said}: `hpe-edge doctor` says what is missing of driver, CUDA, cuDNN and TensorRT; or use "
+        f"device='cpu'{provider.hint}"
+    )
+
+
+def short_error(error: Exception) -> str:
+    """The error in a line, without the place in ONNX Runtime's source and the signature that may stand before it."""
+    return re.sub(r"^/\S+:\d+ .*?\) ", "", " ".join(str(error).split()))

@@ -1,0 +1,125 @@
+"""Decode head outputs to poses: the checked front of the native operation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.errors import InputError
+from hpe_edge.ops.native import native
+from hpe_edge.poses import Poses
+from hpe_edge.spec import (
+    AngleHead,
+    AnglesDecode,
+    BinHead,
+    BinsDecode,
+    MatrixDecode,
+    ModelSpec,
+    QuaternionDecode,
+    Rot6dDecode,
+    RotationDecode,
+)
+
+_ROTATIONS: dict[type[RotationDecode], native.DecodeKind] = {
+    Rot6dDecode: native.DecodeKind.ROT6D,
+    MatrixDecode: native.DecodeKind.MATRIX,
+    QuaternionDecode: native.DecodeKind.QUATERNION,
+}
+
+_FLOAT32 = np.dtype(np.float32)
+
+
+class DecodeArguments(TypedDict):
+    """Of ``native.Decode`` and ``native.DecodeLaunch``."""
+
+    kind: native.DecodeKind
+    grids: list[tuple[float, float, int, bool]]
+    factors: list[float]
+
+
+def decode_arguments(spec: ModelSpec) -> DecodeArguments:
+    """What the heads' values mean."""
+    decode = spec.decode
+    if isinstance(decode, BinsDecode):
+        grids = [(h.first_deg, h.step_deg, h.count, h.circular) for h in (decode.yaw, decode.pitch, decode.roll)]
+        return {"kind": native.DecodeKind.BINS, "grids": grids, "factors": []}
+    if isinstance(decode, AnglesDecode):
+        factors = [h.factor for h in (decode.yaw, decode.pitch, decode.roll)]
+        return {"kind": native.DecodeKind.ANGLES, "grids": [], "factors": factors}
+    return {"kind": _ROTATIONS[type(decode)], "grids": [], "factors": list(decode.signs)}
+
+
+def head_places(spec: ModelSpec) -> list[tuple[int, int]]:
+    """Of each head, the index of its output and its first column."""
+    return [(spec.outputs.index(head.output), head.column) for head in spec.heads()]
+
+
+class DecodeHeads:
+    """decode with its parameters fixed: what the engine keeps.
+
+    Head outputs become angles in degrees, their standard deviations and rotations. Bins are decoded by a numerically
+    stable softmax and its expectation (circular heads: the circular mean); 6D vectors, matrices and quaternions by the
+    label triple that they encode. A row that holds NaN decodes to NaN throughout.
+    """
+
+    def __init__(self, spec: ModelSpec, isa: str = "") -> None:
+        self.outputs = spec.outputs
+        self._needed_columns = head_columns(spec)
+        self._op = native.Decode(**decode_arguments(spec), places=head_places(spec), isa=isa)
+
+    def __call__(self, outputs: Sequence[NDArray[np.float32]], out: Poses | None = None) -> Poses:
+        """Decode N faces.
+
+        Args:
+            outputs: float32 ``[N, columns]``, one array per name of ``self.outputs``; rows may be padded. ``[N, 3, 3]``
+                is taken for a matrix head.
+            out: Poses to fill; allocated if None.
+
+        Returns:
+            Poses of N faces; ``out`` when given. N may be 0.
+
+        Raises:
+            InputError: an output of the wrong number, dtype or shape.
+        """
+        if len(outputs) != len(self.outputs):
+            raise InputError(f"decode needs {len(self.outputs)} arrays {self.outputs}, got {len(outputs)}")
+        flat = list(map(self._check, self.outputs, outputs))
+        count = len(flat[0])
+        if len(flat) > 1 and any(len(array) != count for array in flat):
+            raise InputError(f"outputs must agree in N, got {[array.shape for array in outputs]}")
+        poses = Poses.empty(count) if out is None else out
+        if len(poses) != count:
+            raise InputError(f"out must hold {count} faces, got {len(poses)}")
+        self._op.run(flat, poses.angles, poses.sigma, poses.rotation)
+        return poses
+
+    def _check(self, name: str, array: NDArray[np.float32]) -> NDArray[np.float32]:
+        if array.ndim > 2:
+            array = array.reshape(len(array), math.prod(array.shape[1:]))
+        columns = self._needed_columns[name]
+        if array.dtype != _FLOAT32 or array.ndim != 2 or array.shape[1] < columns:
+            raise InputError(
+                f"output {name!r} must be float32 [N, {columns}] or wider, got {array.dtype} {array.shape}"
+            )
+        row_stride, column_stride = array.strides
+        if (column_stride != 4 or row_stride % 4 or not array.flags.aligned) and array.size:
+            raise InputError(f"output {name!r} must have packed, aligned columns; pass a copy of it")
+        return array
+
+
+def head_columns(spec: ModelSpec) -> dict[str, int]:
+    """How many columns the decode reads of each output, by the output's name."""
+    needed = dict.fromkeys(spec.outputs, 0)
+    for head in spec.heads():
+        needed[head.output] = max(needed[head.output], head.column + _head_width(head))
+    return needed
+
+
+def _head_width(head: BinHead | AngleHead | RotationDecode) -> int:
+    if isinstance(head, BinHead):
+        return head.count
+    return head.width if isinstance(head, RotationDecode) else 1
