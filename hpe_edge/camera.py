@@ -1,4 +1,4 @@
-"""Camera: focal lengths and principal point, for estimates that are right away from the picture's centre."""
+"""Camera intrinsics, for estimates that are right away from the image centre."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 Timer = Callable[[str], AbstractContextManager[object]]
 
-_Part = tuple[Request, Poses]  # some faces of a frame, and the room for their poses
+_Part = tuple[Request, Poses]  # some faces of a frame, and the arrays for their poses
 
 _UNTIMED = nullcontext()
 _WARMUP_ROUNDS = 3  # the fastest counts; the first may still allocate
@@ -47,8 +47,8 @@ class PoseEngine:
     >>> engine = PoseEngine()
     >>> poses = engine(frame, [[120, 80, 260, 250]])
 
-    Calls are stateless and safe from many threads at once. After the first call with a given number of faces the engine
-    reuses its buffers. Nothing is chosen silently: what is asked for and missing raises.
+    Calls are stateless and thread-safe. After the first call with a given number of faces the engine reuses its
+    buffers. Device, backend and precision are never switched silently: a missing one raises.
     """
 
     def __init__(
@@ -69,26 +69,26 @@ class PoseEngine:
                 None: the embedded one, a small network whose card is ``hpe_edge/models/README.md``.
             device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; with OpenVINO one of its own, in any case, such as
                 ``"gpu"``, ``"gpu.1"`` or ``"npu"``. None: the first GPU where TensorRT runs it, else the CPU.
-            backend: what runs it: ``"onnxruntime"`` or ``"onnxruntime-tensorrt"`` an ONNX file, the latter on a GPU by
-                TensorRT, which builds an engine the first time (minutes; kept in the user's cache folder);
-                ``"openvino"`` an ONNX file; ``"tensorrt"`` an engine. None: ONNX Runtime or TensorRT, as the file's
-                extension says.
-            crop: what is cut out around a box, in place of the model's own. The best margins also depend on how tightly
-                the detector's boxes fit.
+            backend: runs the model: ``"onnxruntime"`` or ``"onnxruntime-tensorrt"`` an ONNX file, the latter on a GPU
+                by TensorRT, which builds an engine the first time (minutes; kept in the user's cache folder);
+                ``"openvino"`` an ONNX file; ``"tensorrt"`` an engine. None: ONNX Runtime or TensorRT, by the file's
+                extension.
+            crop: replaces the model's own crop around a box. The best margins also depend on how tightly the detector's
+                boxes fit.
             threads: CPU threads that one call may use; None leaves it to the backend (all cores). An engine uses none.
-            crop_on: where faces are cut out if the network runs on a GPU. ``"cpu"``: there, and only the crops are
-                copied. ``"cuda"``: on the GPU, to which a frame of the host is copied first, as pays for many faces in
-                a frame. None: on the GPU if the frame is in its memory, which on a Jetson includes
+            crop_on: device that crops the faces if the network runs on a GPU. ``"cpu"``: only the crops are copied to
+                the GPU. ``"cuda"``: on the GPU, to which a frame of the host is copied first, which pays for many faces
+                in a frame. None: on the GPU if the frame is in its memory, which on a Jetson includes
                 :meth:`frame_buffer`, else on the CPU. A build without CUDA then fetches frames; ``hpe-edge doctor``
-                says which build this is.
-            precision: what OpenVINO computes floating point in: ``"fp32"``, which None means, too, ``"bf16"`` or
-                ``"fp16"``, where the device has it. Elsewhere the file says it, see ``export.fp16``; INT8 is the file's
-                to say everywhere.
+                shows which build this is.
+            precision: floating-point precision of OpenVINO: ``"fp32"`` (the default), ``"bf16"`` or ``"fp16"``, where
+                the device supports it. With other backends the file defines the precision, see ``export.fp16``. INT8
+                always comes from the file.
 
         Raises:
             ModelNotFoundError: no such file.
             ModelError: the file is not a model, has no spec or a newer one, or spec and graph disagree.
-            BackendError: the device, backend or precision is not to be had here; the message says what to install.
+            BackendError: the device, backend or precision is not available; the message names what to install.
             InputError: arguments that do not go together.
         """
         if crop is not None and not isinstance(crop, Crop):
@@ -130,7 +130,7 @@ class PoseEngine:
                 and a DLPack tensor on the CPU are taken where they lie; what lies on another GPU, in another CUDA
                 context, or on a GPU while the engine crops on the CPU is copied to the host first.
             boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
-            color: what the frame holds: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
+            color: pixel format of the frame: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
             camera: the frame's, for rectified estimates.
             timer: called with ``"crop"``, ``"infer"`` and ``"decode"`` for each batch; the stage then runs within the
                 context manager that it returns. Faces that are cut out on a GPU are one stage, ``"infer"``.
@@ -139,7 +139,7 @@ class PoseEngine:
             Poses of the N faces, in the order of the boxes.
 
         Raises:
-            InputError: a frame, box or camera of the wrong form; with a camera, a box whose crop reaches 90 degrees
+            InputError: an invalid frame, box or camera; with a camera, a box whose crop reaches 90 degrees
                 from its axis.
             BackendError: the backend failed, or the engine is closed.
         """
@@ -173,11 +173,11 @@ class PoseEngine:
             timer: see :meth:`__call__`.
 
         Returns:
-            The poses of each request, in their order: those that separate calls would give. A network adds up in
-            another order in batches of another size, so the last digits may differ.
+            The poses of each request, in their order, as separate calls would give them. In batches of another size a
+            network sums in another order, so the last digits may differ.
 
         Raises:
-            InputError: a request that is none, or is another engine's; nothing was run.
+            InputError: not a request of this engine; nothing was run.
             BackendError: the backend failed, or the engine is closed.
         """
         for request in requests:
@@ -218,7 +218,7 @@ class PoseEngine:
                 request.finish(poses)
 
     def _by_crop(self, parts: list[_Part]) -> Iterator[tuple[bool, list[_Part]]]:
-        """What can share a batch: whether it is cropped on the GPU, and the frames."""
+        """Split the frames into groups that can share a batch; True for those cropped on the GPU."""
         if self._gpu is None:
             yield False, parts
             return
@@ -250,15 +250,15 @@ class PoseEngine:
 
     @property
     def batch(self) -> int:
-        """How many faces go through the network at once: what the model takes, or what :meth:`warmup` found fastest."""
+        """Largest batch of faces in one run: the model's limit, or the fastest batch that :meth:`warmup` measured."""
         return self._batch
 
     def warmup(self, faces: int = 1) -> None:
-        """Run on ``faces`` empty faces, so that the first real call finds everything allocated.
+        """Run on ``faces`` empty faces, so that everything is allocated before the first real call.
 
         With several faces, the fastest batch is found by measuring and used from then on: on a CPU, large batches can
-        be slower than small ones, because what lies between two layers no longer fits the cache. That takes a few times
-        as long as the faces do.
+        be slower than small ones, because intermediate tensors no longer fit the cache. The measurement takes a few
+        times as long as one run on the faces.
 
         Raises:
             InputError: ``faces`` is below 1.
@@ -282,13 +282,13 @@ class PoseEngine:
         self._batch = min(times_s, key=times_s.__getitem__)
 
     def frame_buffer(self, height: int, width: int) -> NDArray[np.uint8]:
-        """Room for a frame, ``[height, width, 3]``, in page-locked memory, which a GPU copies from at full speed.
+        """Allocate a frame ``[height, width, 3]`` in page-locked memory, from which a GPU copies at full speed.
 
-        A Jetson's GPU reads faces right out of it, so frames that a camera writes there are never copied. It lives as
-        long as the array.
+        A Jetson's GPU reads faces directly from it, so frames that a camera writes there are never copied. The memory
+        lives as long as the array.
 
         Raises:
-            BackendError: the engine runs on the CPU, or there is not so much memory left.
+            BackendError: the engine runs on the CPU, or memory is exhausted.
         """
         gpu = self._backend.gpu
         if gpu is None:
@@ -299,7 +299,7 @@ class PoseEngine:
             return gpu.pinned_for_long((height, width, 3), np.uint8)
 
     def close(self) -> None:
-        """Free the model, once the calls that are running have ended.
+        """Free the model after running calls have ended.
 
         A later call raises BackendError; closing twice is harmless.
         """
@@ -325,7 +325,7 @@ class PoseEngine:
 
 
 def _batches(parts: Sequence[_Part], most: int) -> Iterator[list[_Part]]:
-    """All faces in batches of ``most``, whichever frames they are of, each with the room for its poses."""
+    """Split all faces, across frames, into batches of ``most``, each with the arrays for its poses."""
     batch: list[_Part] = []
     free = most
     for request, poses in parts:
@@ -360,26 +360,26 @@ def _model_path(model: str | os.PathLike[str] | None) -> Path:
 
 
 def _cropping_gpu(backend: Backend, crop_on: CropDevice | None) -> Device | None:
-    """The GPU on which faces may be cut out; None leaves all to the CPU.
+    """The GPU that may crop faces; None leaves cropping to the CPU.
 
     Raises:
-        InputError: it was asked for, but the network runs on the CPU.
-        BackendError: it was asked for, but this build or this machine cannot.
+        InputError: it was requested, but the network runs on the CPU.
+        BackendError: it was requested, but this build or this machine does not support it.
     """
     if crop_on == "cpu" or (backend.gpu is None and crop_on is None):
         return None
     if backend.gpu is None:
         if not backend.device.startswith("cuda"):
-            raise InputError("crop_on='cuda' needs the network on an NVIDIA GPU, too: give device='cuda'")
+            raise InputError("crop_on='cuda' needs the network on an NVIDIA GPU as well: pass device='cuda'")
         raise BackendError(
-            "crop_on='cuda' needs cuda-bindings that suit the driver; `hpe-edge doctor` says what is missing"
+            "crop_on='cuda' needs cuda-bindings that match the driver; `hpe-edge doctor` shows what is missing"
         )
     probe = native.probe_cuda()
     if probe.devices:
         return backend.gpu
     if crop_on == "cuda":
         raise BackendError(
-            f"crop_on='cuda' is not to be had ({probe.reason}); install hpe_edge from source where nvcc is, or "
+            f"crop_on='cuda' is not available ({probe.reason}); install hpe_edge from source where nvcc is, or "
             "leave it out"
         )
     return None
@@ -402,8 +402,8 @@ def _load(
         )
     if precision is not None:
         raise InputError(
-            f"precision={precision!r} is for backend='openvino'; the others compute in what the file has, which "
-            "python -m export.fp16 and export.int8 change"
+            f"precision={precision!r} is for backend='openvino'; with other backends the file defines the precision: "
+            "see python -m export.fp16 and export.int8"
         )
     if engine:
         from hpe_edge.backends.tensorrt.runner import load_engine

@@ -1,10 +1,10 @@
-"""The errors: few kinds, each also the standard type that a caller would catch."""
+"""Error classes, each also the standard type that a caller would catch."""
 
 from __future__ import annotations
 
 
 class HpeEdgeError(Exception):
-    """Base of all errors of hpe_edge. The message says what was wrong, what was got and what to do.
+    """Base of all errors of hpe_edge. The message names what was wrong, what was got and what to do.
 
     Attributes:
         exit_status: of a command that ends with this error.
@@ -14,21 +14,21 @@ class HpeEdgeError(Exception):
 
 
 class InputError(HpeEdgeError, ValueError):
-    """A frame, boxes or another argument does not have the form that the call needs."""
+    """A frame, boxes or another argument has the wrong type, shape or value."""
 
     exit_status = 2
 
 
 class ModelNotFoundError(HpeEdgeError, FileNotFoundError):
-    """There is no model where one was asked for."""
+    """The model file does not exist."""
 
 
 class ModelError(HpeEdgeError, ValueError):
-    """A model file is damaged, of a foreign kind, without a spec, or its spec does not fit its graph."""
+    """A model file is damaged, of another type, without a spec, or its spec does not fit its graph."""
 
 
 class BackendError(HpeEdgeError, RuntimeError):
-    """The device or the library that was asked for is missing here, or it failed while running."""
+    """The requested device or library is not available, or it failed at run time."""
 
 
 class SourceError(HpeEdgeError, OSError):

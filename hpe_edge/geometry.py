@@ -46,8 +46,8 @@ def rotation_from_euler(angles_deg: ArrayLike) -> FloatArray:
 def euler_from_rotation(rotation: ArrayLike) -> FloatArray:
     """Euler angles of rotations, yaw within [-90, 90].
 
-    A head turned past 90 degrees is said by pitch and roll near 180, which is the same rotation; :func:`euler_near`
-    chooses. At the gimbal (see :func:`near_gimbal`) only pitch and roll together are known; there roll is 0.
+    A head turned past 90 degrees is expressed by pitch and roll near 180, which is the same rotation; see
+    :func:`euler_near`. At the gimbal (see :func:`near_gimbal`) only pitch and roll together are known; there roll is 0.
 
     Roll is read off Rx(pitch) R = Ry(yaw) Rz(roll), so that it makes up for a pitch that is badly known near the
     gimbal: the three angles together give R again, everywhere.
@@ -72,7 +72,7 @@ def euler_from_rotation(rotation: ArrayLike) -> FloatArray:
 
 
 def euler_near(rotation: ArrayLike, angles_deg: ArrayLike) -> FloatArray:
-    """Euler angles of rotations, of the two triples that each has the one nearer to ``angles_deg``.
+    """Euler angles of rotations; of each rotation's two triples, the one nearer to ``angles_deg``.
 
     (yaw, pitch, roll) and (180 - yaw, pitch + 180, roll + 180) are one rotation. Where a rotation came from angles by a
     small turn, this keeps a head turned past 90 degrees of yaw at pitch and roll near 0.
@@ -91,14 +91,14 @@ def euler_near(rotation: ArrayLike, angles_deg: ArrayLike) -> FloatArray:
 
 
 def near_gimbal(angles_deg: ArrayLike) -> NDArray[np.bool_]:
-    """Whether pitch and roll are not unique, ``[...]`` for angles ``[..., 3]``: |yaw| within 1e-3 rad of 90 degrees."""
+    """Mask ``[...]`` of angles ``[..., 3]`` with |yaw| within 1e-3 rad of 90 degrees: pitch and roll are not unique."""
     yaw = np.abs(_floating(angles_deg)[..., 0])
     near: NDArray[np.bool_] = np.abs(np.mod(yaw, 180.0) - 90.0) <= np.rad2deg(GIMBAL_RAD)
     return near
 
 
 def matrix_from_labels(angles_deg: ArrayLike, order: LabelOrder) -> FloatArray:
-    """The matrix in which another family writes the label triple; it is not R.
+    """Rotation matrix in which another family encodes the label triple; it is not R.
 
     Args:
         angles_deg: ``[..., 3]`` yaw, pitch, roll in degrees.
@@ -189,7 +189,7 @@ def rotvec_from_quaternion(quaternion: ArrayLike) -> FloatArray:
     """Rotation vectors ``[..., 3]`` of quaternions w x y z ``[..., 4]``, which are normalised first.
 
     By the arc tangent of both parts, which keeps its digits near 0 and near 180 degrees. At 180 degrees an axis and its
-    opposite are the same rotation; which of the two comes out is not said.
+    opposite are the same rotation; either may come out.
     """
     q = _floating(quaternion)
     q = np.where(q[..., :1] < 0, -q, q) / np.linalg.norm(q, axis=-1, keepdims=True)
@@ -200,7 +200,7 @@ def rotvec_from_quaternion(quaternion: ArrayLike) -> FloatArray:
 
 
 def rotation_from_rotvec(rotvec_rad: ArrayLike) -> FloatArray:
-    """Rotations ``[..., 3, 3]`` of rotation vectors ``[..., 3]``; what ``cv2.Rodrigues`` gives for one."""
+    """Rotations ``[..., 3, 3]`` of rotation vectors ``[..., 3]``; equals ``cv2.Rodrigues`` for one."""
     return rotation_from_quaternion(quaternion_from_rotvec(rotvec_rad))
 
 

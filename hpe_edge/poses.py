@@ -1,4 +1,4 @@
-"""Poses: what the engine says about N faces, as a struct of arrays."""
+"""Poses of N faces as a struct of arrays."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Poses:
             head has no distribution.
         rotation: float32 ``[N, 3, 3]``: head to OpenCV's camera frame, R = Rx(-pitch) Ry(yaw) Rz(roll).
 
-    The arrays belong to this object alone. A face that the model answers with NaN is NaN throughout; its neighbours are
-    not touched.
+    The arrays belong to this object alone. A face whose output is NaN is NaN throughout; the other faces are not
+    affected.
     """
 
-    # Checked once, here: decode writes into these arrays without looking again.
+    # Checked once, here: decode writes into these arrays without another check.
     __slots__ = ("_angles", "_rotation", "_sigma")
 
     def __init__(self, angles: Float32Array, sigma: Float32Array, rotation: Float32Array) -> None:
@@ -41,7 +41,7 @@ class Poses:
 
     @classmethod
     def empty(cls, count: int) -> Poses:
-        """Room for ``count`` faces, not yet filled."""
+        """Uninitialised poses of ``count`` faces."""
         poses = cls.__new__(cls)
         poses._angles = np.empty((count, 3), np.float32)
         poses._sigma = np.empty((count, 3), np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hpe_edge import HpeEdgeError
-from hpe_edge.backends.gpu_path import BOX_FACE, WARP_FACE, FrameRooms
+from hpe_edge.backends.gpu_path import BOX_FACE, WARP_FACE, FrameSlots
 from hpe_edge.cuda.device import Device
 from hpe_edge.cuda.memory import Buffer
 from hpe_edge.ops.native import native
@@ -68,8 +68,8 @@ class GpuLoop:
     def decode(self, *, places: Sequence[tuple[int, int]], isa: str, **arguments: Any) -> _Decode:
         return _Decode(self, native.DecodeLaunch(**arguments, emulated=False), places)
 
-    def rooms(self, cleanup: contextlib.ExitStack) -> FrameRooms:
-        return FrameRooms(self.gpu, self.stream, cleanup)
+    def rooms(self, cleanup: contextlib.ExitStack) -> FrameSlots:
+        return FrameSlots(self.gpu, self.stream, cleanup)
 
     def buffer(self, rows: int, dtype: Any, cleanup: contextlib.ExitStack, *columns: int) -> Buffer:
         return Buffer(self.gpu, (rows, *columns), dtype, cleanup)

@@ -37,8 +37,8 @@ def install(name: str, patch: pytest.MonkeyPatch, cleanup: contextlib.ExitStack)
         makers = {kind: _told(getattr(native, kind), name) for kind in ("CropNormalize", "Decode")}
     for kind, maker in makers.items():
         patch.setattr(native, kind, maker)
-    crop._cached_crop.cache_clear()
-    cleanup.callback(crop._cached_crop.cache_clear)
+    crop.cached_crop.cache_clear()
+    cleanup.callback(crop.cached_crop.cache_clear)
 
 
 def _told(kind: Any, name: str) -> Any:

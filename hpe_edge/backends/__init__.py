@@ -1,9 +1,8 @@
-"""What runs the network: one file per library, each imported only when it is asked for."""
+"""Backends that run the network: one folder per library, imported on demand."""
 
 import os
 
-# Some builds of ONNX Runtime report usage to their maker unless told otherwise before they are imported. What the user
-# has set stays.
+# Some builds of ONNX Runtime send telemetry unless this is set before they are imported. A value set by the user stays.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = ["base", "gpu_path", "options"]

@@ -30,9 +30,9 @@ class Context(Protocol):
         """Crop, network and decode where the crop runs on a GPU; only called if the backend has one.
 
         Args:
-            crop: what is cut out around a box; the same in all calls.
+            crop: window around a box; the same in all calls.
             requests: all warped or all not, with at least one face, at most ``max_batch`` together.
-            found: room for the poses of each.
+            found: poses to fill, one per request.
             decode: for outputs that come to the host.
         """
 
@@ -42,10 +42,10 @@ class Backend(Protocol):
 
     spec: ModelSpec
     device: str  # as asked for: "cpu", "cuda", "cuda:1", OpenVINO's "gpu.0"
-    runtime: str  # the library, for people, with what it computes in where that is a choice
+    runtime: str  # name of the library, with its precision where that is a choice
     max_batch: int  # the most faces that one ``run`` takes
     fixed_batch: bool  # fewer take as long
-    gpu: Device | None  # where crops can be made for it; None on the CPU, or without cuda-bindings
+    gpu: Device | None  # can crop for it; None on the CPU, or without cuda-bindings
 
     def context(self) -> Context:
         """A fresh set of buffers."""
@@ -55,7 +55,7 @@ class Backend(Protocol):
 
 
 class Rows:
-    """The network's input and outputs in the host's memory, of which a run uses the first rows.
+    """Input and output arrays of one caller in host memory, of which a run uses the first rows.
 
     Attributes:
         input: ``[most, 3, size, size]``.
@@ -75,10 +75,10 @@ class Rows:
         return views
 
     def keep(self, count: int) -> None:
-        """Before a run on ``count`` faces: make zero what an earlier one filled beyond them.
+        """Before a run on ``count`` faces: zero the rows that an earlier run filled beyond them.
 
-        A network that takes no fewer runs on these rows, too, and one that looks at the whole batch would let the faces
-        of an earlier call into this one.
+        A network of fixed batch runs on these rows as well, and one that mixes the batch would let faces of an earlier
+        call affect this one.
         """
         if count < self._filled:
             self.input[count : self._filled] = 0

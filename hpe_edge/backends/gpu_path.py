@@ -1,7 +1,7 @@
-"""From frames in a GPU's memory to the network's input, and from its outputs to poses, without the host between.
+"""Crop and decode on the GPU: from frames to the network's input, and from its outputs to poses.
 
-Nothing here allocates or waits after it is made, and every launch takes its addresses from the same places: a CUDA
-graph may hold them, and frames, their sizes and formats, and boxes change without a new capture.
+Nothing here allocates or waits after construction, and every launch reads its addresses from the same places: a CUDA
+graph may hold them while frames, their sizes and formats, and boxes change without a new capture.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _POSE_FLOATS = 15  # angles, sigmas, rotation
 
 
 class GpuPath:
-    """Crops and decodes up to so many faces of any frames at once, on a stream of one caller.
+    """Crop and decode of up to ``most`` faces of any frames at once, on a stream of one caller.
 
     Args of the methods: ``batch`` is the number of faces that a launch is made for, ``warped`` whether they are cut out
     by homographies. The GPU must be entered.
@@ -45,13 +45,13 @@ class GpuPath:
         Args:
             gpu: entered.
             spec: the model's.
-            crop: what is cut out around a box.
-            most: faces.
-            stream: on which everything is done.
+            crop: window around a box.
+            most: largest batch.
+            stream: of all work.
             cleanup: frees everything.
 
         Raises:
-            BackendError: the GPU has not so much memory left.
+            BackendError: out of GPU memory.
         """
         self._gpu, self._stream, self._input = gpu, stream, spec.input
         self._crop = native.CropLaunch(**crop_arguments(crop, spec.input), emulated=False)
@@ -60,19 +60,19 @@ class GpuPath:
         self._faces = {False: Buffer(gpu, (most,), BOX_FACE, cleanup), True: Buffer(gpu, (most,), WARP_FACE, cleanup)}
         self._poses = Buffer(gpu, (most, _POSE_FLOATS), np.float32, cleanup)
         self._event = gpu.event(cleanup)
-        self._rooms = FrameRooms(gpu, stream, cleanup)
+        self._slots = FrameSlots(gpu, stream, cleanup)
 
     def place(self, requests: Sequence[Request], batch: int) -> None:
-        """Write down where the faces are, and let the stream wait for their frames.
+        """Store the places of the faces, and let the stream wait for their frames.
 
         Args:
             requests: all warped or all not. Frames that are on the host are copied to the GPU.
             batch: faces beyond theirs are the last one again, for a network that takes no fewer.
         """
         faces, start = self._faces[requests[0].warped].array, 0
-        for room, request in enumerate(requests):
+        for slot, request in enumerate(requests):
             stop = start + request.count
-            faces["frame"][start:stop] = self._record(request, room)
+            faces["frame"][start:stop] = self._record(request, slot)
             faces["place"][start:stop] = request.places
             start = stop
             if request.on_gpu is not None:
@@ -106,7 +106,7 @@ class GpuPath:
         self._poses.receive(batch, self._stream)
 
     def read(self, batch: int, found: Sequence[Poses]) -> None:
-        """Hand out the poses that :meth:`decode` has brought, once the stream is done, in the order of the faces."""
+        """Copy the poses that :meth:`decode` has brought, once the stream is done, in the order of the faces."""
         flat = self._poses.array.reshape(-1)
         angles, sigma = flat[: 3 * batch].reshape(batch, 3), flat[3 * batch : 6 * batch].reshape(batch, 3)
         rotation = flat[6 * batch : _POSE_FLOATS * batch].reshape(batch, 3, 3)
@@ -115,11 +115,11 @@ class GpuPath:
             part = slice(start, start := start + len(poses))
             poses.angles[:], poses.sigma[:], poses.rotation[:] = angles[part], sigma[part], rotation[part]
 
-    def _record(self, request: Request, room: int) -> NDArray[Any]:
+    def _record(self, request: Request, slot: int) -> NDArray[Any]:
         plane, chroma = request.planes
         addresses = [each.ctypes.data for each in (plane, chroma) if each is not None]
         if request.on_gpu is None:
-            addresses = self._rooms.send(room, [each for each in (plane, chroma) if each is not None])
+            addresses = self._slots.send(slot, [each for each in (plane, chroma) if each is not None])
         record = np.zeros((), _FRAME)
         record["data"], record["row_stride_bytes"] = addresses[0], plane.strides[0]
         if chroma is not None:
@@ -130,22 +130,22 @@ class GpuPath:
         return record
 
 
-class FrameRooms:
-    """Memory on a GPU for the host's frames: one room for each frame of a batch, which grows to the largest frame."""
+class FrameSlots:
+    """GPU memory for frames of the host: one slot for each frame of a batch, which grows to the largest frame."""
 
     def __init__(self, gpu: Device, stream: Any, cleanup: contextlib.ExitStack) -> None:
         self._gpu, self._stream = gpu, stream
-        self._rooms: dict[int, tuple[int, int, contextlib.ExitStack]] = {}  # address, bytes, what frees it
+        self._slots: dict[int, tuple[int, int, contextlib.ExitStack]] = {}  # address, bytes, what frees it
         cleanup.callback(self._free)
 
-    def send(self, room: int, planes: list[NDArray[np.uint8]]) -> list[int]:
+    def send(self, slot: int, planes: list[NDArray[np.uint8]]) -> list[int]:
         """Enqueue the copy of a frame, padding and all; the addresses of the planes' first pixels.
 
         Raises:
-            BackendError: the GPU has not so much memory left, or the copy failed.
+            BackendError: out of GPU memory, or the copy failed.
         """
         spans = [_span(plane) for plane in planes]
-        address = self._reserve(room, sum(len(span) for span, _ in spans))
+        address = self._reserve(slot, sum(len(span) for span, _ in spans))
         found = []
         for span, before in spans:
             self._gpu.copy_in(address, span, self._stream)
@@ -153,20 +153,20 @@ class FrameRooms:
             address += len(span)
         return found
 
-    def _reserve(self, room: int, size_bytes: int) -> int:
-        address, has, cleanup = self._rooms.get(room, (0, 0, contextlib.ExitStack()))
+    def _reserve(self, slot: int, size_bytes: int) -> int:
+        address, has, cleanup = self._slots.get(slot, (0, 0, contextlib.ExitStack()))
         if has < size_bytes:
             self._gpu.synchronize(self._stream)  # something may still read what is freed
             cleanup.close()
-            self._rooms.pop(room, None)
+            self._slots.pop(slot, None)
             address = self._gpu.memory(size_bytes, cleanup)
-            self._rooms[room] = (address, size_bytes, cleanup)
+            self._slots[slot] = (address, size_bytes, cleanup)
         return address
 
     def _free(self) -> None:
-        for _, _, cleanup in self._rooms.values():
+        for _, _, cleanup in self._slots.values():
             cleanup.close()
-        self._rooms.clear()
+        self._slots.clear()
 
 
 def _span(plane: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
@@ -182,6 +182,6 @@ def _launched(launch: Any, *arguments: Any) -> None:
         launch(*arguments)
     except RuntimeError as error:
         raise BackendError(
-            f"the GPU takes no launch of hpe_edge's kernels ({error}); `hpe-edge doctor` says what is missing, and "
-            "crop_on='cpu' does without them"
+            f"the GPU cannot launch hpe_edge's kernels ({error}); `hpe-edge doctor` shows what is missing, and "
+            "crop_on='cpu' works without them"
         ) from None

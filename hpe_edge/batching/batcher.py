@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import get_args
 
 from hpe_edge.batching.camera_stream import CameraStream, OnFull
-from hpe_edge.batching.schedule import Entry, Lane, Outcome, Turns
+from hpe_edge.batching.schedule import CameraQueue, Entry, Outcome, RoundRobin
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import BackendError, InputError
 from hpe_edge.poses import Poses
@@ -29,13 +29,13 @@ class DynamicBatcher:
     ...     outcome = stream.result()                       # from any thread, in order
     ...     outcome.tag, outcome.poses
 
-    A batch is begun when ``max_faces`` are there, when the oldest frame has waited ``max_delay_ms``, or when all
-    streams are full. Each stream in turn gives its oldest frame, so none starves, however many frames or faces another
-    has.
+    A batch starts when ``max_faces`` are waiting, when the oldest frame has waited ``max_delay_ms``, or when all
+    streams are full. Streams are served round-robin, oldest frame first, so none starves, however many frames or faces
+    another has.
 
-    If the engine fails, all frames of that batch get the error as their outcome, and the next batch is tried as if
-    nothing had been. The engine is the caller's: it outlives the batcher, and may be used beside it. If it is closed
-    first, the frames that are left get its BackendError.
+    If the engine fails, all frames of that batch get the error as their outcome, and the next batch runs normally. The
+    engine is the caller's: it outlives the batcher, and may be used beside it. If it is closed first, the remaining
+    frames get its BackendError.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class DynamicBatcher:
         """
         Args:
             engine: estimates the poses.
-            max_delay_ms: how long a frame waits for others to share its batch, at most. With 0 only those share one
-                that came while another batch was running. It does not bound the wait for an engine that is busy.
-            max_faces: of a batch; frames are not split, so one with more makes a batch by itself. None: as many as the
-                engine takes at once, ``engine.batch``; :meth:`hpe_edge.PoseEngine.warmup` sets that to what is fastest.
-            workers: so many batches may run at the same time. On a CPU several with an engine of ``threads=1`` are
-                faster than one with several threads.
+            max_delay_ms: longest time that a frame waits for others to share its batch. With 0 only frames that came
+                while another batch was running share one. It does not bound the wait for a busy engine.
+            max_faces: batch size; frames are not split, so one with more makes a batch by itself. None: the engine's,
+                ``engine.batch``, which :meth:`hpe_edge.PoseEngine.warmup` sets to the fastest.
+            workers: number of batches that may run at the same time. On a CPU several with an engine of ``threads=1``
+                are faster than one with several threads.
 
         Raises:
             InputError: a number out of its range, or no engine.
@@ -61,12 +61,12 @@ class DynamicBatcher:
         max_faces = engine.batch if max_faces is None else _positive("max_faces", max_faces)
         workers = _positive("workers", workers)
         self._engine = engine
-        self._lock = threading.RLock()  # guards what follows, and the lanes
+        self._lock = threading.RLock()  # guards what follows, and the queues
         self._work = threading.Condition(self._lock)
-        self._turns = Turns(max_faces, max_delay_ms / 1e3)
+        self._schedule = RoundRobin(max_faces, max_delay_ms / 1e3)
         self._open = True
-        # Daemons, so that a batcher that nobody closes keeps no process alive. They must not be in the middle of a
-        # batch when the interpreter goes, though.
+        # Daemons, so that a batcher that is never closed keeps no process alive. At exit they are still joined, so that
+        # none is in the middle of a batch when the interpreter shuts down.
         self._threads = [
             threading.Thread(target=self._run, name=f"batcher {number}", daemon=True)
             for number in range(1, workers + 1)
@@ -76,13 +76,13 @@ class DynamicBatcher:
         atexit.register(self._close_at_exit)
 
     def stream(self, *, capacity: int = 2, on_full: OnFull = "block") -> CameraStream:
-        """A further camera, which may come at any time; :meth:`CameraStream.close` when it goes.
+        """Add a camera, at any time; :meth:`CameraStream.close` removes it.
 
         Args:
-            capacity: how many of its frames may wait, and how many of its outcomes; its memory is bounded by that.
-            on_full: what ``submit`` does while as many wait. ``"block"``: wait for room, so that nothing is lost; a
-                thread that both submits and fetches must then fetch in time. ``"drop_oldest"``: the frame that has
-                waited longest gives way, as is best for live cameras. ``"drop_newest"``: the one submitted is dropped.
+            capacity: the most of its frames that may wait, and of its outcomes; bounds its memory.
+            on_full: behaviour of ``submit`` at capacity. ``"block"``: wait, so that nothing is lost; a thread that both
+                submits and fetches must then fetch in time. ``"drop_oldest"``: drop the frame that has waited longest,
+                best for live cameras. ``"drop_newest"``: drop the submitted frame.
 
         Raises:
             InputError: an argument out of its range.
@@ -94,23 +94,23 @@ class DynamicBatcher:
         with self._lock:
             if not self._open:
                 raise BackendError("the batcher is closed; make a new DynamicBatcher")
-            lane = Lane(capacity, self._lock)
-            self._turns.add(lane)
-        return CameraStream(self._engine.request, lane, self._work, on_full)
+            queue = CameraQueue(capacity, self._lock)
+            self._schedule.add(queue)
+        return CameraStream(self._engine.request, queue, self._work, on_full)
 
     def close(self, *, drain: bool = True) -> None:
-        """Close all streams and wait until every frame that was taken has its outcome, which can be fetched later, too.
+        """Close all streams and wait until every accepted frame has its outcome, which can still be fetched.
 
         Threads that wait in ``submit`` get its BackendError. Closing twice, or from several threads, is harmless. A
         ``with`` block that is left by an exception closes without draining.
 
         Args:
-            drain: False drops the frames that wait and lets only running batches end; streams count what was dropped.
+            drain: False drops waiting frames and finishes only running batches; streams count the dropped frames.
         """
         with self._lock:
             self._open = False
-            for lane in self._turns:
-                lane.close(drop=not drain)
+            for queue in self._schedule:
+                queue.close(drop=not drain)
             self._work.notify_all()
         for thread in self._threads:
             thread.join()
@@ -133,18 +133,18 @@ class DynamicBatcher:
             if not batch:
                 return
             self._estimate(batch)
-            del batch  # or this thread would hold the tags, which may be pictures, while it waits
+            del batch  # else this thread would hold the tags, which may be pictures, while it waits
 
     def _next_batch(self) -> list[Entry]:
-        """Waits until one is due; empty when there will be none."""
+        """Wait until a batch is due; empty after the last one."""
         with self._lock:
             while True:
-                due_in_s = self._turns.due_in_s(time.monotonic())
+                due_in_s = self._schedule.due_in_s(time.monotonic())
                 if due_in_s == 0:
-                    batch = self._turns.take()
-                    self._work.notify()  # what was left may be due as well, for another worker
+                    batch = self._schedule.take()
+                    self._work.notify()  # the remaining frames may be due as well, for another worker
                     return batch
-                if not self._open:  # closed lanes have nothing that is not due
+                if not self._open:  # in closed queues everything is due
                     return []
                 self._work.wait(None if due_in_s is None else min(due_in_s, _LONGEST_WAIT_S))
 
@@ -154,8 +154,8 @@ class DynamicBatcher:
         cause: BaseException | None = None
         try:
             found = self._engine.many(requests)
-        except BaseException as error:  # whatever it is, somebody waits for these frames
-            # Its trace holds the variables of all its calls, and so the pictures.
+        except BaseException as error:  # any error must become an outcome: callers wait for these frames
+            # The traceback's frames hold local variables, and so the pictures.
             traceback.clear_frames(error.__traceback__)
             found, cause = [None] * len(batch), error
         del requests
@@ -163,11 +163,11 @@ class DynamicBatcher:
             for entry, poses in zip(batch, found, strict=True):
                 entry.request = None
                 entry.outcome = Outcome(entry.number, entry.tag, None if cause is None else _failed(cause), poses)
-                entry.lane.changed.notify_all()
+                entry.queue.changed.notify_all()
 
 
 def _failed(cause: BaseException) -> BackendError:
-    """An error of its own for each frame: one that several threads raise collects the traces of all."""
+    """A separate error for each frame: one that several threads raise would collect the tracebacks of all."""
     error = BackendError(str(cause) or type(cause).__name__)
     error.__cause__ = cause
     return error

@@ -1,4 +1,4 @@
-"""One camera's way into a batcher and out of it."""
+"""A camera's stream of frames into a batcher and of poses out of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 
 from numpy.typing import ArrayLike
 
-from hpe_edge.batching.schedule import Lane, Outcome
+from hpe_edge.batching.schedule import CameraQueue, Outcome
 from hpe_edge.camera import Camera
 from hpe_edge.errors import BackendError
 from hpe_edge.ops.frames import AnyFrame, FrameColor
@@ -30,22 +30,24 @@ class CameraStream:
     """Frames in, poses out, in the same order. Made by :meth:`hpe_edge.DynamicBatcher.stream`.
 
     Any number of threads may submit and fetch. At most ``capacity`` frames wait; at most ``capacity`` more are being
-    estimated or lie as outcomes that nobody has fetched yet. So whoever does not fetch is soon not served any more, and
-    then meets the stream's own ``on_full``; other cameras do not notice.
+    estimated or are outcomes not yet fetched. A stream whose outcomes are not fetched fills up and follows its own
+    ``on_full``; other cameras are not affected.
 
     Iterating gives every :class:`hpe_edge.batching.schedule.Outcome` and ends when the stream, or its batcher, is
     closed and all of them were fetched.
     """
 
-    def __init__(self, make_request: MakeRequest, lane: Lane, work: threading.Condition, on_full: OnFull) -> None:
+    def __init__(
+        self, make_request: MakeRequest, queue: CameraQueue, work: threading.Condition, on_full: OnFull
+    ) -> None:
         """
         Args:
             make_request: checks a frame and its boxes; of the engine.
-            lane: holds them.
-            work: of the same lock as the lane's; notified when there may be work.
+            queue: holds them.
+            work: of the same lock as the queue's; notified when there may be work.
             on_full: see :meth:`hpe_edge.DynamicBatcher.stream`.
         """
-        self._make_request, self._lane, self._work, self._on_full = make_request, lane, work, on_full
+        self._make_request, self._queue, self._work, self._on_full = make_request, queue, work, on_full
 
     def submit(
         self,
@@ -56,57 +58,57 @@ class CameraStream:
         camera: Camera | None = None,
         tag: Any = None,
     ) -> bool:
-        """Hand in a frame.
+        """Submit a frame.
 
         Args:
             frame, boxes, color, camera: see :meth:`hpe_edge.PoseEngine.__call__`. N may be 0. The frame is kept by
-                reference, so it must not be overwritten before its outcome is there; the boxes are copied.
+                reference, so it must not be overwritten before its outcome is ready; the boxes are copied.
             tag: anything; comes back in the outcome.
 
         Returns:
-            Whether the frame was taken; false only of a full stream with ``on_full="drop_newest"``.
+            True if the frame was accepted; false only for a full stream with ``on_full="drop_newest"``.
 
         Raises:
-            InputError: an argument of the wrong form. The stream goes on as if the frame had never been.
-            BackendError: the stream is closed, or was while this call waited for room; the frame was not taken.
+            InputError: an invalid argument. The stream is not affected.
+            BackendError: the stream is closed, or was closed while this call waited; the frame was not accepted.
         """
-        # In the caller's thread: what is wrong with a frame is said to whoever brings it, and what is expensive
-        # (rectification, fetching it from a GPU) keeps nobody else waiting.
+        # In the caller's thread, which gets the errors of its own frame; rectification and copies from a GPU then delay
+        # no other camera.
         request = self._make_request(frame, boxes, color=color, camera=camera)
-        lane = self._lane
+        queue = self._queue
         with self._work:
-            while lane.open and lane.full and self._on_full == "block":
-                lane.changed.wait()
-            if not lane.open:
+            while queue.open and queue.full and self._on_full == "block":
+                queue.changed.wait()
+            if not queue.open:
                 raise BackendError("the stream is closed, or its batcher is; make a new one")
-            if lane.full:
+            if queue.full:
                 if self._on_full == "drop_newest":
-                    lane.refuse()
+                    queue.refuse()
                     return False
-                lane.drop_oldest()
-            lane.accept(request, tag, time.monotonic())
+                queue.drop_oldest()
+            queue.accept(request, tag, time.monotonic())
             self._work.notify()
         return True
 
     def result(self, timeout_s: float | None = None) -> Outcome | None:
-        """The next outcome in order, which may have to be waited for.
+        """Wait for the next outcome in order.
 
         Args:
-            timeout_s: for how long at most; None: as long as it takes.
+            timeout_s: longest wait; None waits without limit.
 
         Returns:
-            The outcome; None when there will be none any more.
+            The outcome; None when the stream is closed and all outcomes were fetched.
 
         Raises:
-            TimeoutError: it did not come in time.
+            TimeoutError: no outcome within ``timeout_s``.
         """
-        lane = self._lane
+        queue = self._queue
         with self._work:
-            if not lane.changed.wait_for(lambda: lane.next_is_done() or lane.over, timeout_s):
+            if not queue.changed.wait_for(lambda: queue.next_is_done() or queue.over, timeout_s):
                 raise TimeoutError(f"no outcome came within {timeout_s:g} s")
-            if lane.over:
+            if queue.over:
                 return None
-            outcome = lane.fetch()
+            outcome = queue.fetch()
             self._work.notify()  # there is room for another one
             return outcome
 
@@ -114,20 +116,20 @@ class CameraStream:
         return iter(self.result, None)
 
     def close(self) -> None:
-        """Take no more frames; those that were taken are finished, and their outcomes can be fetched.
+        """Accept no more frames; accepted ones are finished, and their outcomes can be fetched.
 
-        Waits for nothing. Threads that wait in ``submit`` get its BackendError.
+        Does not wait. Threads that wait in ``submit`` get its BackendError.
         """
         with self._work:
-            self._lane.close()
+            self._queue.close()
             self._work.notify()
 
     @property
     def submitted(self) -> int:
-        """How many frames were handed in, dropped ones included."""
-        return self._lane.submitted
+        """Number of submitted frames, dropped ones included."""
+        return self._queue.submitted
 
     @property
     def dropped(self) -> int:
-        """How many of them were dropped; every other one has an outcome in the end."""
-        return self._lane.dropped
+        """Number of dropped frames; every other one gets an outcome."""
+        return self._queue.dropped

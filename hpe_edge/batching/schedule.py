@@ -1,7 +1,4 @@
-"""What waits in a batcher and whose turn it is: plain bookkeeping, without threads and clocks of its own.
-
-Whoever calls holds the batcher's lock.
-"""
+"""Round-robin batch scheduler, without threads and clocks of its own; callers hold the batcher's lock."""
 
 from __future__ import annotations
 
@@ -20,13 +17,12 @@ from hpe_edge.poses import Poses
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """The poses of one frame, or the error in their place.
+    """The poses of one frame of a camera stream, or the error in their place.
 
     Attributes:
-        number: how many frames were submitted to the stream before this one. A gap between two outcomes is as many
-            dropped frames.
-        tag: what was given to ``submit`` with the frame.
-        error: why there are no poses; None where there are.
+        number: index of the frame among all that were submitted. A gap between two outcomes is as many dropped frames.
+        tag: as passed to ``submit`` with the frame.
+        error: of the engine; None where there are poses.
     """
 
     number: int
@@ -48,35 +44,35 @@ class Outcome:
 
 
 class Entry:
-    """A frame on its way.
+    """A submitted frame.
 
     Attributes:
-        lane: where it is.
+        queue: its camera's.
         number, tag: see :class:`Outcome`.
-        request: what is to be run; None when that is done, so that a result that waits holds no frame.
-        accepted_s: when it was taken, in seconds of the caller's clock.
-        outcome: what came of it; None until then.
+        request: to be run; None afterwards, so that a waiting outcome holds no frame.
+        accepted_s: time of submission, in seconds of the caller's clock.
+        outcome: None until the frame was run.
     """
 
-    __slots__ = ("accepted_s", "lane", "number", "outcome", "request", "tag")
+    __slots__ = ("accepted_s", "number", "outcome", "queue", "request", "tag")
 
-    def __init__(self, lane: Lane, number: int, tag: Any, request: Request, accepted_s: float) -> None:
-        self.lane, self.number, self.tag, self.accepted_s = lane, number, tag, accepted_s
+    def __init__(self, queue: CameraQueue, number: int, tag: Any, request: Request, accepted_s: float) -> None:
+        self.queue, self.number, self.tag, self.accepted_s = queue, number, tag, accepted_s
         self.request: Request | None = request
         self.outcome: Outcome | None = None
 
     @property
     def faces(self) -> int:
-        """How many faces are to be run."""
+        """Number of faces to run."""
         return 0 if self.request is None else self.request.count
 
 
-class Lane:
-    """One camera's frames in order: first those that wait, then those begun, until their outcomes are fetched.
+class CameraQueue:
+    """One camera's frames in order: waiting ones, then started ones, until their outcomes are fetched.
 
     Attributes:
-        capacity: so many may wait, and so many be begun and not yet fetched.
-        changed: notified whenever somebody who waits for room, for an outcome or for the end may go on.
+        capacity: the most frames that may wait, and the most that may be started and not yet fetched.
+        changed: notified when a thread that waits for capacity, for an outcome or for the end may continue.
         submitted, dropped: counts of frames.
         open: frames are taken.
     """
@@ -106,11 +102,11 @@ class Lane:
 
     @property
     def over(self) -> bool:
-        """No outcome will come any more."""
+        """No outcome will follow."""
         return self.idle and not self._begun
 
     def accept(self, request: Request, tag: Any, now_s: float) -> None:
-        """Let a frame wait."""
+        """Append a frame."""
         self._waiting.append(Entry(self, self.submitted, tag, request, now_s))
         self.submitted += 1
 
@@ -133,34 +129,34 @@ class Lane:
         self.changed.notify_all()
 
     def startable(self) -> Iterator[Entry]:
-        """The frames that may be begun now, oldest first.
+        """The frames that may be started now, oldest first.
 
-        A consumer that fetches nothing holds its own camera up. Of a closed lane everything is begun, for what is in it
-        is bounded by then, and whoever closes it may be the very consumer.
+        A consumer that fetches nothing stalls its own camera only. In a closed queue everything may start: its content
+        is bounded by then, and the thread that closes it may be the consumer itself.
         """
         room = self.capacity - len(self._begun) if self.open else len(self._waiting)
         return itertools.islice(self._waiting, max(0, room))
 
     def begin(self) -> Entry:
-        """Take the frame that has waited longest to be run."""
+        """Start the frame that has waited longest."""
         entry = self._waiting.popleft()
         self._begun.append(entry)
         self.changed.notify_all()
         return entry
 
     def next_is_done(self) -> bool:
-        """Whether the outcome that is next in order is there."""
+        """True if the next outcome in order is ready."""
         return bool(self._begun) and self._begun[0].outcome is not None
 
     def fetch(self) -> Outcome:
-        """Take the next outcome, which must be there."""
+        """Take the next outcome, which must be ready."""
         outcome = self._begun.popleft().outcome
         assert outcome is not None
         return outcome
 
 
-class Turns:
-    """Forms batches: each lane in turn gives its oldest frame, so that none waits for more than one of every other."""
+class RoundRobin:
+    """Forms batches: each queue in turn gives its oldest frame, so that none waits for more than one of every other."""
 
     def __init__(self, max_faces: int, max_delay_s: float) -> None:
         """
@@ -170,27 +166,27 @@ class Turns:
         """
         self._max_faces = max_faces
         self._max_delay_s = max_delay_s
-        self._lanes: list[Lane] = []  # whose last turn is longest ago first
+        self._queues: list[CameraQueue] = []  # least recently served first
 
-    def __iter__(self) -> Iterator[Lane]:
-        return iter(self._lanes)
+    def __iter__(self) -> Iterator[CameraQueue]:
+        return iter(self._queues)
 
-    def add(self, lane: Lane) -> None:
-        """A further camera; those that are through are forgotten."""
-        self._lanes = [*(known for known in self._lanes if not known.idle), lane]
+    def add(self, queue: CameraQueue) -> None:
+        """Add a camera; finished ones are removed."""
+        self._queues = [*(known for known in self._queues if not known.idle), queue]
 
     def due_in_s(self, now_s: float) -> float | None:
-        """How long to wait before a batch is begun, 0 if no longer; None if there is nothing to begin.
+        """Seconds until a batch is due, 0 if it is due now; None if no frame waits.
 
-        It is due when enough faces are there, when the oldest frame has waited long enough, and when all lanes are full
-        or closed, so that no frame more can come.
+        A batch is due when it has enough faces, when the oldest frame has waited long enough, or when all queues are
+        full or closed, so that no more frames can come.
         """
         faces, oldest_s, more_may_come = 0, math.inf, False
-        for lane in self._lanes:
-            for entry in lane.startable():
+        for queue in self._queues:
+            for entry in queue.startable():
                 faces += entry.faces
                 oldest_s = min(oldest_s, entry.accepted_s)
-            more_may_come |= lane.open and not lane.full
+            more_may_come |= queue.open and not queue.full
         if oldest_s == math.inf:
             return None
         if faces >= self._max_faces or not more_may_come:
@@ -198,15 +194,15 @@ class Turns:
         return max(0.0, oldest_s + self._max_delay_s - now_s)
 
     def take(self) -> list[Entry]:
-        """Begin a batch. What does not fit any more has the first turn next time."""
+        """Start a batch. The first frame that does not fit has the first turn of the next batch."""
         batch: list[Entry] = []
         faces = 0
         while True:
-            ready = ((lane, entry) for lane in self._lanes for entry in itertools.islice(lane.startable(), 1))
-            lane, entry = next(ready, (None, None))
-            if lane is None or entry is None or (batch and faces + entry.faces > self._max_faces):
+            ready = ((queue, entry) for queue in self._queues for entry in itertools.islice(queue.startable(), 1))
+            queue, entry = next(ready, (None, None))
+            if queue is None or entry is None or (batch and faces + entry.faces > self._max_faces):
                 return batch
-            batch.append(lane.begin())
+            batch.append(queue.begin())
             faces += entry.faces
-            self._lanes.remove(lane)
-            self._lanes.append(lane)
+            self._queues.remove(queue)
+            self._queues.append(queue)

@@ -28,7 +28,7 @@ def load(part: str) -> Any:
     """``cuda.bindings.driver`` or ``cuda.bindings.runtime``.
 
     Raises:
-        BackendError: it is not installed; the message says how to get it.
+        BackendError: it is not installed; the message names the package.
     """
     try:
         return importlib.import_module(f"cuda.bindings.{part}")
@@ -54,7 +54,7 @@ def checked(doing: str, result: tuple[Any, ...]) -> Any:
         return values[0] if values else None
     if status.name in _MEMORY:
         raise BackendError(
-            f"{doing} failed, it has no more ({status.name}); close other programs on the GPU, or build the engine for "
+            f"{doing} failed, out of memory ({status.name}); close other programs on the GPU, or build the engine for "
             "smaller batches"
         )
     raise BackendError(f"{doing} failed with {status.name}")
@@ -79,7 +79,7 @@ class Device:
 
         Raises:
             BackendError: no cuda-bindings, no driver or no GPU.
-            InputError: there are GPUs, but not so many.
+            InputError: the index is beyond the number of GPUs.
         """
         driver = self.driver = load("driver")
         self.runtime = load("runtime")
@@ -88,7 +88,7 @@ class Device:
             count = checked("counting the GPUs", driver.cuDeviceGetCount())
         except Exception as error:  # without libcuda cuda-bindings raises; its releases differ in what
             raise BackendError(
-                f"there is no working NVIDIA GPU here ({error}); `hpe-edge doctor` says what is missing, and the ONNX "
+                f"there is no working NVIDIA GPU here ({error}); `hpe-edge doctor` shows what is missing, and the ONNX "
                 "file runs on the CPU"
             ) from None
         if index >= count:
@@ -136,7 +136,7 @@ class Device:
         """The address of device memory, aligned to 256 bytes; ``cleanup`` frees it.
 
         Raises:
-            BackendError: the GPU has not so much left.
+            BackendError: out of GPU memory.
         """
         rt = self.runtime
         address = int(checked(self._allocating(size_bytes, "memory"), rt.cudaMalloc(max(size_bytes, 1))))
@@ -149,17 +149,17 @@ class Device:
         An integrated GPU also reads and writes it in place, at :meth:`address_of`.
 
         Raises:
-            BackendError: there is not so much left.
+            BackendError: out of page-locked memory.
         """
         block, array = self._pinned(shape, np.dtype(dtype))
         cleanup.callback(self.runtime.cudaFreeHost, ctypes.addressof(block))
         return array
 
     def pinned_for_long(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """Like :meth:`pinned`, freed when nobody holds the array or a view of it any more.
+        """Like :meth:`pinned`, freed with the last reference to the array or a view of it.
 
         Raises:
-            BackendError: there is not so much left.
+            BackendError: out of page-locked memory.
         """
         block, array = self._pinned(shape, np.dtype(dtype))
         weakref.finalize(block, self._free_pinned, ctypes.addressof(block))
@@ -181,13 +181,13 @@ class Device:
         return block, array.view(kind).reshape(shape)
 
     def address_of(self, address: int) -> int | None:
-        """Where this GPU sees memory that CUDA knows, the host's page-locked one included; None where it does not."""
+        """Device address of memory that CUDA knows, page-locked host memory included; None for other memory."""
         which = self.driver.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_POINTER
         status, seen = self.driver.cuPointerGetAttribute(which, address)
         return int(seen) if int(status) == 0 else None
 
     def owns(self, address: int) -> bool:
-        """Whether the memory there is this GPU's and belongs to the context in which the work is done, or to none."""
+        """True if the memory at an address is this GPU's and of this context, or of none."""
         which = self.driver.CUpointer_attribute
         answers = [
             self.driver.cuPointerGetAttribute(kind, address)
@@ -199,7 +199,7 @@ class Device:
         return int(ordinal) == self.index and int(context) in (0, int(self._context))
 
     def event(self, cleanup: contextlib.ExitStack) -> Any:
-        """What one stream waits for on another, see :meth:`wait_for`; ``cleanup`` destroys it."""
+        """An event to synchronise streams with, see :meth:`wait_for`; ``cleanup`` destroys it."""
         rt = self.runtime
         event = checked("making an event", rt.cudaEventCreateWithFlags(rt.cudaEventDisableTiming))
         cleanup.callback(rt.cudaEventDestroy, event)

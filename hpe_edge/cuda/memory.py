@@ -33,7 +33,7 @@ class Buffer:
             cleanup: frees both.
 
         Raises:
-            BackendError: there is not so much memory left.
+            BackendError: out of memory.
         """
         self._gpu = gpu
         self.array = gpu.pinned(shape, dtype, cleanup)
@@ -60,7 +60,7 @@ def fetch(array: NDArray[np.uint8], address: int, stream: int | None) -> None:
         array: C-contiguous, on the host.
         address: where as many bytes lie on a GPU.
         stream: on which they were written, as CUDA's array interface counts: 1 and 2 for the default streams, else the
-            handle. None where nobody says: then all work in the memory's context is waited for.
+            handle. None where it is not known: all work in the memory's context is waited for.
 
     Raises:
         InputError: CUDA knows of no memory there.
@@ -70,7 +70,7 @@ def fetch(array: NDArray[np.uint8], address: int, stream: int | None) -> None:
     try:
         checked("starting CUDA", driver.cuInit(0))
     except Exception as error:  # without libcuda cuda-bindings raises; its releases differ in what
-        raise BackendError(f"the frame is said to be on a GPU, but CUDA does not start here ({error})") from None
+        raise BackendError(f"the frame claims to be on a GPU, but CUDA does not start here ({error})") from None
     with _entered(driver, address):
         if stream is None:
             checked("waiting for the frame", driver.cuCtxSynchronize())
@@ -81,12 +81,12 @@ def fetch(array: NDArray[np.uint8], address: int, stream: int | None) -> None:
 
 @contextlib.contextmanager
 def _entered(driver: Any, address: int) -> Iterator[None]:
-    """Makes the context that owns the memory current; streams named with it belong there, too."""
+    """Make the context that owns the memory current; the streams named with it belong to it."""
     which = driver.CUpointer_attribute
     status, context = driver.cuPointerGetAttribute(which.CU_POINTER_ATTRIBUTE_CONTEXT, address)
     if int(status) != 0:
         raise InputError(
-            f"the frame is said to be at {address:#x} of a GPU, where CUDA knows of no memory ({status.name}): was it "
+            f"the frame claims to be at {address:#x} of a GPU, where CUDA knows of no memory ({status.name}): was it "
             "freed, or is it another process's?"
         )
     if not int(context):  # memory of a pool belongs to a GPU and to no context

@@ -46,7 +46,7 @@ def draw_poses(
 ) -> None:
     """Draw all poses into the frame, small faces first, since they are further away as a rule.
 
-    A label says the identity, the angles, and their sigma where it is known and the frame is not too small for it.
+    A label shows the identity, the angles, and their sigma where it is known and the frame is large enough.
 
     Args:
         frame_bgr: uint8 ``[H, W, 3]``, drawn on in place.

@@ -21,7 +21,7 @@ _FOREHEAD = 0.25  # of the box's height: what lies above the eyebrows, where box
 
 @dataclass(frozen=True)
 class Label:
-    """What is said about a face.
+    """Label of a face.
 
     Attributes:
         name: of the face, in a field of its own colour; may be empty.
@@ -98,7 +98,7 @@ def draw_labels(frame: Image, boxes: Float64Array, labels: list[Label]) -> None:
 
 
 def _places(faces: Float64Array, labels: list[Label], shape: tuple[int, ...]) -> Float64Array:
-    """Where each label may stand, ``[N, K, 4]``, the usual place first; within the frame if it fits there at all."""
+    """Candidate places of each label, ``[N, K, 4]``, the preferred first; within the frame if the label fits."""
     sizes = np.array([label.size for label in labels], np.float64)
     width, height = sizes.T
     gap = np.array([label.capital / 4 for label in labels])

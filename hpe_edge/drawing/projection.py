@@ -1,4 +1,4 @@
-"""Where the lines of a drawn head come to lie in the picture."""
+"""Projection of a drawn head's lines into the picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What shows a head's rotation: axes, a cube, an arrow. Lengths are in units of the box's longer side.
+"""Shapes that show a head's rotation: axes, a cube, an arrow. Lengths are in units of the box's longer side.
 
 Colours mean the same in all of them: x red, to the right in the image for a face that looks into the camera; y green,
 to its chin; and the nose direction R (0, 0, -1) blue, out of the face. HopeNet's pictures use the same.
@@ -45,7 +45,7 @@ _FRONT_EDGES, _BACK_EDGES, _SIDE_EDGES = slice(0, 4), slice(4, 8), slice(8, 12)
 
 @dataclass(frozen=True)
 class Shape:
-    """What is drawn of a head.
+    """The lines of a shape and the function that draws them.
 
     Attributes:
         lines: ``[K, 2, 3]`` in the head's frame.
@@ -59,7 +59,7 @@ class Shape:
 
 
 def axis_ends(rotation: NDArray[np.floating], length: float) -> Float64Array:
-    """Where the drawn axes end, relative to where they start, seen from far away.
+    """End points of the drawn axes relative to their origin, in orthographic projection.
 
     Args:
         rotation: ``[3, 3]``, head to camera.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hpe_edge.errors import BackendError, InputError, ModelError
 from hpe_edge.faces.detector import Detections, LandmarkFit
-from hpe_edge.ops.crop import crop_normalize
+from hpe_edge.ops.crop import cached_crop
 from hpe_edge.ops.frames import MAX_COORDINATE, check_frame
 from hpe_edge.spec import Crop, Input
 
@@ -25,13 +25,13 @@ _WHOLE = Crop(square="none")  # fill 0, before normalisation
 class GridDetector:
     """An ONNX face detector in an ONNX Runtime session. Implements :class:`hpe_edge.faces.detector.Detector`.
 
-    A kind of detector says below what its graph gives, and how the numbers of a cell become a box.
+    A subclass defines the outputs of its graph, and how the values of a cell become a box.
     """
 
-    SCORE: ClassVar[float]  # what a box must reach, unless told otherwise
+    SCORE: ClassVar[float]  # default score threshold
     NMS_IOU: ClassVar[float]
     LONGEST_SIDE: ClassVar[int]  # of the input, where the graph leaves the size open
-    ENLARGES: ClassVar[bool]  # whether smaller frames are brought to that size too
+    ENLARGES: ClassVar[bool]  # smaller frames are enlarged to that size
     BOXES_PER_CELL: ClassVar[int]
     # Columns of the outputs of one grid: scores, which multiply, then box, then key points.
     OUTPUTS: ClassVar[tuple[tuple[int, ...], ...]]
@@ -40,13 +40,13 @@ class GridDetector:
 
     @classmethod
     def recognises(cls, session: Any) -> bool:
-        """Whether the graph's input and outputs are those of this kind."""
+        """True if the graph's input and outputs are those of this kind."""
         inputs = session.get_inputs()
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
             return False
         if inputs[0].shape[1] != 3:
             return False
-        # The rows are not looked at: files whose size is open still state those of the size they were exported with.
+        # Rows are not compared: files of dynamic size still state those of the size they were exported with.
         found = Counter(output.shape[-1] for output in session.get_outputs() if output.shape)
         return any(found == Counter(columns * len(STRIDES)) for columns in cls.OUTPUTS)
 
@@ -55,11 +55,11 @@ class GridDetector:
         Args:
             session: an ONNX Runtime session of a graph that this kind recognises.
             path: its file, for messages.
-            score: what a box must reach, 0..1; None takes the kind's own.
+            score: threshold, 0..1; None takes the kind's own.
 
         Raises:
-            InputError: the score is no number from 0 to 1.
-            ModelError: the graph does not give what this kind gives.
+            InputError: the score is not from 0 to 1.
+            ModelError: the graph's outputs are not those of this kind.
         """
         self.score = self.SCORE if score is None else score
         if not 0 <= self.score <= 1:
@@ -77,13 +77,13 @@ class GridDetector:
 
     def __call__(self, frame_bgr: NDArray[np.uint8]) -> Detections:
         """Find faces, see :class:`hpe_edge.faces.detector.Detector`."""
-        height, width = check_frame(frame_bgr).shape[:2]
-        (in_width, in_height), scale = self._canvas(width, height)
-        picture = letterbox(frame_bgr, in_width, in_height, scale, self.INPUT)
+        frame = check_frame(frame_bgr)
+        (in_width, in_height), scale = self._canvas(frame.shape[1], frame.shape[0])
+        picture = letterbox(frame, in_width, in_height, scale, self.INPUT)
         grids = self._run(picture, self._names)
         found = [self._find(stride, grid, in_width) for stride, grid in zip(STRIDES, grids, strict=True)]
         scores, boxes, keypoints = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        # A cell may say anything where no face is; the engine takes only boxes that have an area.
+        # A cell may hold any values where no face is; the engine accepts only boxes that have an area.
         with np.errstate(invalid="ignore"):
             sound = (boxes[:, :2] < boxes[:, 2:]).all(axis=1) & (np.abs(boxes * scale) <= MAX_COORDINATE).all(axis=1)
         scores, boxes, keypoints = scores[sound], boxes[sound], keypoints[sound]
@@ -175,11 +175,11 @@ def _rows(array: NDArray[Any]) -> Array:
     return np.asarray(array, np.float32).reshape(-1, array.shape[-1])
 
 
-def letterbox(frame_bgr: NDArray[np.uint8], width: int, height: int, scale: float, input: Input) -> NDArray[np.float32]:
+def letterbox(frame: NDArray[np.uint8], width: int, height: int, scale: float, input: Input) -> NDArray[np.float32]:
     """Resize, place at the top left, pad with black and normalise, in one pass.
 
     Args:
-        frame_bgr: uint8 ``[H, W, 3]``.
+        frame: as :func:`hpe_edge.ops.frames.check_frame` returns it, BGR; it is not checked again.
         width, height: of the result.
         scale: frame pixels per pixel of the result; the frame must fit: ``W <= width * scale``, and H likewise. A point
             of the result times ``scale`` is the point of the frame.
@@ -187,13 +187,11 @@ def letterbox(frame_bgr: NDArray[np.uint8], width: int, height: int, scale: floa
 
     Returns:
         float32 ``[1, 3, height, width]``, C-contiguous.
-
-    Raises:
-        InputError: the frame does not have the form above.
     """
     side = max(width, height)
-    reach = side * scale
-    square = crop_normalize(frame_bgr, [[0.0, 0.0, reach, reach]], _WHOLE, replace(input, size=side))
+    crop = cached_crop(_WHOLE, replace(input, size=side))
+    square = np.empty((1, 3, side, side), np.float32)
+    crop.crop_checked((frame, None), np.array([[0, 0, side * scale, side * scale]], np.float32), square, "BGR")
     return np.ascontiguousarray(square[:, :, :height, :width])
 
 

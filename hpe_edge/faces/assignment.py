@@ -1,4 +1,4 @@
-"""Who belongs to whom: the pairs with the largest total similarity."""
+"""Linear assignment of detections to tracks: the pairs with the largest total similarity."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def assign(similarity: Float64Array) -> tuple[IndexArray, IndexArray]:
     """Choose pairs, each row and column at most once, such that the sum of their similarities is largest.
 
     Args:
-        similarity: ``[R, C]``; 0 or less for pairs that are out of the question.
+        similarity: ``[R, C]``; 0 or less for pairs that must not be chosen.
 
     Returns:
         Rows and columns of the chosen pairs, in the order of the rows.
     """
     possible = similarity > 0
-    # Faces mostly stand apart, and then there is nothing to weigh up.
+    # Faces mostly stand apart, and then no pairs compete.
     if (possible.sum(axis=0) <= 1).all() and (possible.sum(axis=1) <= 1).all():
         rows, columns = np.nonzero(possible)
         return rows, columns
@@ -35,9 +35,9 @@ def assign(similarity: Float64Array) -> tuple[IndexArray, IndexArray]:
 
 
 def _cheapest(cost: Float64Array) -> IndexArray:
-    """A column of its own for each row, ``[R]`` of cost ``[R, C]`` with R <= C, such that the sum is smallest.
+    """A distinct column for each row, ``[R]`` of cost ``[R, C]`` with R <= C, such that the sum is smallest.
 
-    Rows come in one by one; each looks for the shortest way to a free column, along which those before it move over.
+    Shortest augmenting paths: rows are added one by one, each along the shortest path to a free column.
     Source: Jonker and Volgenant, 1987; Crouse, 2016, for the rectangular form.
     """
     count, width = cost.shape

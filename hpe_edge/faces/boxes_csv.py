@@ -1,4 +1,4 @@
-"""Boxes from a CSV file, for those who have a detector of their own."""
+"""Face boxes from a CSV file, such as those of an external detector."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class BoxesFile:
     """The boxes of a CSV file whose first line names the columns x1, y1, x2, y2 and ``file`` or ``frame`` or both.
 
     Pictures are found by their file name, frames of a video by ``frame`` (from 0), and by ``file`` as well if there is
-    such a column. Other columns are ignored, so a file written by ``--csv`` can be read. What has no row has no faces.
+    such a column. Other columns are ignored, so a file written by ``--csv`` can be read. A picture or frame without a
+    row has no faces.
     """
 
     def __init__(self, path: Path, kind: Literal["picture", "folder", "video"]) -> None:
@@ -32,7 +33,7 @@ class BoxesFile:
 
         Args:
             path: the CSV file, UTF-8.
-            kind: what the boxes are for, see :class:`hpe_edge.sources.frame.Source`.
+            kind: of the source that the boxes belong to, see :class:`hpe_edge.sources.frame.Source`.
 
         Raises:
             SourceError: it cannot be read, or a line is wrong; the message has the line number.
@@ -59,7 +60,7 @@ class BoxesFile:
 
     @property
     def unused(self) -> int:
-        """How many boxes belong to no frame that was asked for."""
+        """Number of boxes whose frame was never requested."""
         return sum(len(boxes) for key, boxes in self._boxes.items() if key not in self._used)
 
     def _read(self, text: str, kind: Literal["picture", "folder", "video"]) -> None:

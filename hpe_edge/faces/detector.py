@@ -50,7 +50,7 @@ class Detector(Protocol):
             frame_bgr: uint8 ``[H, W, 3]``.
 
         Raises:
-            InputError: the frame does not have that form.
+            InputError: not such a frame.
         """
 
 

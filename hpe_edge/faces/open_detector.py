@@ -13,16 +13,16 @@ from hpe_edge.spec import METADATA_KEY
 
 
 def open_detector(path: str | os.PathLike[str], *, score: float | None = None, threads: int | None = None) -> Detector:
-    """Open a face detector's ONNX file: SCRFD, with or without key points, or YuNet; which one, its graph tells.
+    """Open a face detector's ONNX file: SCRFD, with or without key points, or YuNet, recognised by its graph.
 
     Args:
         path: the file.
-        score: what a face must reach, 0..1; None takes the usual one, 0.5 for SCRFD and 0.7 for YuNet.
+        score: threshold, 0..1; None takes the usual one, 0.5 for SCRFD and 0.7 for YuNet.
         threads: CPU threads that one call may use; None leaves it to ONNX Runtime (all cores).
 
     Raises:
         ModelNotFoundError: no such file.
-        ModelError: not an ONNX file, truncated, a head-pose model, or a graph that is none of the above.
+        ModelError: not an ONNX file, truncated, a head-pose model, or another graph.
         InputError: ``score`` or ``threads`` out of range.
     """
     # Imported when asked for: ONNX Runtime takes a while to load, and the Haar detector does without.
@@ -47,7 +47,7 @@ def open_detector(path: str | os.PathLike[str], *, score: float | None = None, t
         for values in (session.get_inputs(), session.get_outputs())
     )
     raise ModelError(
-        f"{file} is no face detector that is known here: SCRFD has 3 outputs of 1 column, 3 of 4 and, with key points, "
+        f"{file} is not a supported face detector: SCRFD has 3 outputs of 1 column, 3 of 4 and, with key points, "
         f"3 of 10; YuNet has 6, 3 and 3. This graph takes {inputs} and gives {outputs}; with another detector, bring "
         "its boxes"
     )

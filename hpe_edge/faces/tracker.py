@@ -1,8 +1,9 @@
 """Identities of faces over time, from their boxes alone.
 
-A detection goes to the face whose predicted box is nearest to it in place and size. Nothing is looked at but boxes, so
-two people who pass close by each other at the same size may swap identities, and who comes back after ``survive_s``
-is somebody new. All limits are in seconds and in sizes of the face, so they hold for any frame rate and resolution.
+A detection is assigned to the face whose predicted box is nearest to it in place and size. Only boxes are used, so two
+people who pass close by each other at the same size may swap identities, and a person who comes back after
+``survive_s`` gets a new one. All limits are in seconds and in sizes of the face, so they hold for any frame rate and
+resolution.
 
 The motion of centre, width and height is a Kalman filter's: velocities that fade within a second unless they are seen
 to go on (an integrated Ornstein-Uhlenbeck process), so that a face that is hidden for long does not fly off.
@@ -149,7 +150,7 @@ class Tracker:
         return Tracks(ids, shown)
 
     def predict(self, time_s: float) -> Tracks:
-        """Where the faces that the last update saw are at another time; nothing is changed by asking.
+        """Predict the boxes of the faces of the last update at another time; the tracker does not change.
 
         Args:
             time_s: of the frame. Before the last update, or more than ``survive_s`` after it, nothing is known.
@@ -165,7 +166,7 @@ class Tracker:
         return Tracks(faces["id"].copy(), _boxes(faces["place"]))
 
     def _faces_at(self, now: float) -> NDArray[np.void]:
-        """Those that are not forgotten by then, moved to where they should be."""
+        """The faces that are still alive at a time, moved to their predicted places."""
         if self._time_s is None or now < self._time_s:
             return np.zeros(0, _FACE)
         faces = self._faces[now - self._faces["seen_s"] <= self._survive_s + _ROUNDING_S]
@@ -230,7 +231,7 @@ def _correct(faces: NDArray[np.void], rows: NDArray[np.intp], seen: Float64Array
 
 
 def _similarity(faces: NDArray[np.void], detected: Float64Array) -> Float64Array:
-    """How far within reach of each face each detection is, ``[faces, detections]``, in sizes; 0 beyond."""
+    """Gate radius minus distance of each pair, ``[faces, detections]``, in sizes of the face; 0 beyond the gate."""
     expected = faces["place"]
     size = (_size(expected)[:, None] + _size(detected)) / 2
     distance = np.linalg.norm(expected[:, None] - detected, axis=-1) / size

@@ -1,4 +1,4 @@
-"""Who may see the page.
+"""Access control of the live page.
 
 On loopback every program of this machine may, and the danger is another web site in the same browser: it can point a
 name of its own at 127.0.0.1 (DNS rebinding), so the Host header must be a name of this machine; and it can open a
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Access:
-    """What a request must bring.
+    """Requirements of a request.
 
     Attributes:
         token: the first part of its path; None where there is none.
@@ -27,7 +27,7 @@ class Access:
     local_name: str | None
 
     def refusal(self, path: str, host: str, origin: str | None) -> str | None:
-        """Why a request is refused; None if it is not.
+        """The reason why a request is refused; None if it is accepted.
 
         Args:
             path: of the URL, from its first slash.

@@ -1,4 +1,4 @@
-"""Where the page listens, and the address that a browser is given for it."""
+"""Listening socket of the live page, and its address for a browser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ANYWHERE = {socket.AF_INET: ("192.0.2.1", 9), socket.AF_INET6: ("2001:db8::1", 
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen on the first address of ``host`` that can be had; ``::`` takes in IPv4 where the system can do that.
+    """Listen on the first address of ``host`` that is available; ``::`` includes IPv4 where the system supports it.
 
     Raises:
         InputError: the port is none, or the host is unknown or not this machine.
@@ -38,11 +38,11 @@ def listen(host: str, port: int) -> socket.socket:
         except OSError as error:
             failed = failed or error
     assert failed is not None
-    raise _said(host, port, failed) from None
+    raise _listen_error(host, port, failed) from None
 
 
 def is_loopback(listening: socket.socket) -> bool:
-    """Whether only programs on this machine can connect."""
+    """True if only programs on this machine can connect."""
     return _bound(listening).is_loopback
 
 
@@ -57,7 +57,7 @@ def _bound(listening: socket.socket) -> ipaddress.IPv4Address | ipaddress.IPv6Ad
 
 
 def _families(listening: socket.socket) -> list[socket.AddressFamily]:
-    """What can connect, the address that is easier to type first."""
+    """Address families that can connect, the one that is easier to type first."""
     if listening.family == socket.AF_INET:
         return [socket.AF_INET]
     alone = listening.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
@@ -73,7 +73,7 @@ def _outward_address(families: list[socket.AddressFamily]) -> str:
     return socket.gethostname()
 
 
-def _said(host: str, port: int, error: OSError) -> InputError | OutputError:
+def _listen_error(host: str, port: int, error: OSError) -> InputError | OutputError:
     if error.errno == errno.EADDRINUSE:
         return OutputError(
             f"port {port} of {host} is taken, perhaps by another live page; end that program, or choose another port "

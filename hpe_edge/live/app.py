@@ -115,7 +115,7 @@ class Streams:
 
 
 class _Browser:
-    """What one browser was sent and has answered."""
+    """State of one browser's stream: messages sent and acknowledged."""
 
     def __init__(self, feed: Feed, stream: web.WebSocketResponse) -> None:
         self._feed = feed

@@ -1,6 +1,6 @@
-"""What a browser gets of one frame: facts and the annotated picture in one message, so that they belong together.
+"""Message to the browsers: data and annotated picture of one frame together.
 
-uint32, little-endian: how many bytes of JSON
+uint32, little-endian: number of bytes of JSON
 JSON: see ``_facts``
 JPEG
 """
@@ -29,7 +29,7 @@ _QUALITY = 80
 
 @dataclass(frozen=True)
 class Stamp:
-    """Which result it is.
+    """Identity of a result.
 
     Attributes:
         run: differs between two starts of the program, whose identities have nothing to do with each other.

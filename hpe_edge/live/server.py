@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class LivePage:
     """Shows results in browsers, from construction until ``close``; also a context manager.
 
-    Nothing is encoded while nobody looks. Each browser gets what is newest as fast as it can show it.
+    Nothing is encoded without a connected browser. Each browser gets the newest result as fast as it can show it.
 
     Source of the page: the folder ``page``; everything is local.
     """
@@ -114,7 +114,7 @@ class LivePage:
 
 
 class LiveOutput:
-    """Shows every result. Implements :class:`hpe_edge.sinks.sink.Sink`."""
+    """Sink that shows every result on a live page. Implements :class:`hpe_edge.sinks.sink.Sink`."""
 
     pending: Pending | None = None
 

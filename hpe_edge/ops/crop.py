@@ -49,7 +49,7 @@ class CropArguments(TypedDict):
 
 
 def crop_arguments(crop: Crop, input: Input) -> CropArguments:
-    """How faces are cut out and normalised."""
+    """Native arguments of a crop and its normalisation."""
     return {
         "margins": crop.margins,
         "square": _SQUARE[crop.square],
@@ -64,7 +64,7 @@ def crop_arguments(crop: Crop, input: Input) -> CropArguments:
 
 
 def swaps_colors(color: FrameColor, input: Input) -> bool:
-    """Whether the network's channel order is not the frame's."""
+    """True if the network's channel order is not the frame's."""
     return ("RGB" if color == "RGB" else "BGR") != input.color
 
 
@@ -74,13 +74,13 @@ def isa_names() -> list[str]:
 
 
 class CropNormalize:
-    """crop_normalize with its parameters fixed: what the engine keeps, so that a call checks only what changes."""
+    """crop_normalize with its parameters fixed, as the engine keeps it, so that a call checks only what changes."""
 
     def __init__(self, crop: Crop, input: Input, isa: str = "") -> None:
         """
         Args:
-            crop: what is cut out.
-            input: how the cut is sampled and normalised.
+            crop: window around a box.
+            input: size, colour order and normalisation of the result.
             isa: one of :func:`isa_names`; empty takes the best. For tests and benchmarks.
         """
         self.crop = crop
@@ -125,13 +125,13 @@ class CropNormalize:
     def crop_checked(
         self, planes: CheckedPlanes, boxes: NDArray[np.float32], out: NDArray[Any], color: FrameColor
     ) -> None:
-        """Crop every box, without looking at the arguments again.
+        """Crop every box, without checking the arguments again.
 
         Args:
             planes: of :func:`frame_planes`, for the same ``color``.
             boxes: of :func:`check_boxes`.
             out: ``[N, 3, size, size]`` in the input's dtype, C-contiguous.
-            color: what the frame holds.
+            color: pixel format of the frame.
         """
         self._ops[color].boxes(*planes, boxes, out)
 
@@ -153,7 +153,8 @@ class CropNormalize:
 
 
 @functools.lru_cache(maxsize=32)
-def _cached_crop(crop: Crop, input: Input) -> CropNormalize:
+def cached_crop(crop: Crop, input: Input) -> CropNormalize:
+    """The operation with these parameters, made once."""
     return CropNormalize(crop, input)
 
 
@@ -174,21 +175,21 @@ def crop_normalize(
     Args:
         frame: uint8 ``[H, W, 3]`` (BGR or RGB), ``[H, W]`` (GRAY8), or NV12 as ``[H * 3 / 2, W]`` or as a pair of
             planes Y ``[H, W]`` and UV ``[H / 2, W / 2, 2]``, each with its own row stride. Rows may be padded or
-            bottom-up; pixels within a row must be packed. An array on a GPU or a DLPack tensor serves, too, and the
-            former is copied to the host; see :mod:`hpe_edge.ops.frames`.
+            bottom-up; pixels within a row must be packed. An array on a GPU, which is copied to the host, or a DLPack
+            tensor is accepted as well; see :mod:`hpe_edge.ops.frames`.
         boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
-        crop: what is cut out.
+        crop: window around a box.
         input: size, colour order and normalisation of the result.
         out: array ``[N, 3, size, size]`` of the input's dtype to fill; allocated if None.
-        color: what the frame holds.
+        color: pixel format of the frame.
 
     Returns:
         ``[N, 3, size, size]`` in the input's dtype; ``out`` when given.
 
     Raises:
-        InputError: a frame, box or ``out`` of the wrong form; the message names it.
+        InputError: an invalid frame, box or ``out``; the message names it.
     """
-    return _cached_crop(crop, input)(frame, boxes, out, color=color)
+    return cached_crop(crop, input)(frame, boxes, out, color=color)
 
 
 def warp_normalize(
@@ -209,15 +210,15 @@ def warp_normalize(
         crop: its fill and resampling apply; margins, square and clip play no part.
         input: size, colour order and normalisation of the result.
         out: array ``[N, 3, size, size]`` of the input's dtype to fill; allocated if None.
-        color: what the frame holds.
+        color: pixel format of the frame.
 
     Returns:
         ``[N, 3, size, size]`` in the input's dtype; ``out`` when given.
 
     Raises:
-        InputError: an argument of the wrong form; the message names it.
+        InputError: an invalid argument; the message names it.
     """
-    return _cached_crop(crop, input).warp(frame, homographies, out, color=color)
+    return cached_crop(crop, input).warp(frame, homographies, out, color=color)
 
 
 def check_homographies(homographies: ArrayLike) -> NDArray[np.float64]:
@@ -243,5 +244,5 @@ def check_homographies(homographies: ArrayLike) -> NDArray[np.float64]:
 
 
 def input_dtype(input: Input) -> np.dtype[Any]:
-    """What the network's input is made of."""
+    """NumPy dtype of the network's input."""
     return np.dtype(input.dtype)

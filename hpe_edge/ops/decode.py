@@ -42,7 +42,7 @@ class DecodeArguments(TypedDict):
 
 
 def decode_arguments(spec: ModelSpec) -> DecodeArguments:
-    """What the heads' values mean."""
+    """Native arguments of the decode of a spec's heads."""
     decode = spec.decode
     if isinstance(decode, BinsDecode):
         grids = [(h.first_deg, h.step_deg, h.count, h.circular) for h in (decode.yaw, decode.pitch, decode.roll)]
@@ -54,12 +54,12 @@ def decode_arguments(spec: ModelSpec) -> DecodeArguments:
 
 
 def head_places(spec: ModelSpec) -> list[tuple[int, int]]:
-    """Of each head, the index of its output and its first column."""
+    """Index of the output and first column of each head."""
     return [(spec.outputs.index(head.output), head.column) for head in spec.heads()]
 
 
 class DecodeHeads:
-    """decode with its parameters fixed: what the engine keeps.
+    """The decode with its parameters fixed, as the engine keeps it.
 
     Head outputs become angles in degrees, their standard deviations and rotations. Bins are decoded by a numerically
     stable softmax and its expectation (circular heads: the circular mean); 6D vectors, matrices and quaternions by the
@@ -112,7 +112,7 @@ class DecodeHeads:
 
 
 def head_columns(spec: ModelSpec) -> dict[str, int]:
-    """How many columns the decode reads of each output, by the output's name."""
+    """Number of columns that the decode reads of each output, by the output's name."""
     needed = dict.fromkeys(spec.outputs, 0)
     for head in spec.heads():
         needed[head.output] = max(needed[head.output], head.column + _head_width(head))

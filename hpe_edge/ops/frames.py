@@ -36,14 +36,14 @@ _DL_UNSIGNED_BYTE = (1, 8, 1)  # code, bits, lanes
 
 
 class CudaArray(Protocol):
-    """What exports CUDA's array interface."""
+    """Array that exports CUDA's array interface."""
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]: ...
 
 
 class DlpackArray(Protocol):
-    """What exports DLPack."""
+    """Array that exports DLPack."""
 
     def __dlpack__(self, *, stream: Any = ...) -> Any: ...
 
@@ -97,10 +97,10 @@ def check_boxes(boxes: ArrayLike) -> NDArray[np.float32]:
 
 
 def frame_planes(given: AnyFrame, color: FrameColor) -> CheckedPlanes:
-    """The frame as the native operations read it: one array, or two for NV12; on the host.
+    """Check a frame and return it as the native operations read it: one array, or two for NV12; on the host.
 
     Raises:
-        InputError: a frame of the wrong form, or an unknown ``color``; the message names it.
+        InputError: an invalid frame, or an unknown ``color``; the message names it.
         BackendError: it is on a GPU and cannot be fetched.
     """
     frame: Any = host_frame(given)
@@ -157,7 +157,7 @@ def _check_plane(plane: Any, what: str) -> NDArray[np.uint8]:
 
 
 def _is_packed(rows: NDArray[np.uint8]) -> bool:
-    """Whether the values of each row lie side by side; the stride of an axis of length 1 means nothing."""
+    """True if the values of each row lie side by side; the stride of an axis of length 1 means nothing."""
     return bool(rows[0].flags.c_contiguous)
 
 
@@ -193,14 +193,14 @@ class Layout(NamedTuple):
 
 
 def host_frame(frame: Any) -> Any:
-    """The frame as a NumPy array where it is another library's; else as it was given, for the caller to judge.
+    """Convert a frame of another library to a NumPy array; anything else is returned as it is, for the caller to check.
 
     Args:
-        frame: anything; of a pair of planes each one is looked at.
+        frame: anything; of a pair of planes each one is converted.
 
     Raises:
         InputError: an array of another library that is no uint8 ``[H, W]`` or ``[H, W, C]``, on a device that cannot
-            be read, or that its library does not give away.
+            be read, or one that its library does not export.
         BackendError: it is on a GPU, and cuda-bindings is missing or the copy failed.
     """
     if isinstance(frame, np.ndarray):
@@ -221,18 +221,18 @@ def host_frame(frame: Any) -> Any:
     return frame
 
 
-def cuda_layout(said: dict[str, Any]) -> Layout:
-    shape = tuple(int(side) for side in said["shape"])
-    _check_bytes(np.dtype(said["typestr"]).name, shape)
-    if said.get("mask") is not None:
+def cuda_layout(interface: dict[str, Any]) -> Layout:
+    shape = tuple(int(side) for side in interface["shape"])
+    _check_bytes(np.dtype(interface["typestr"]).name, shape)
+    if interface.get("mask") is not None:
         raise InputError("the frame is masked, and what is under the mask is unknown; pass it without a mask")
-    strides = said.get("strides") or _packed(shape)
-    # Before version 3 nobody says which stream wrote the array. From then on None means that no waiting is needed, but
-    # PyCUDA says None whatever its streams do: so all are waited for.
-    stream = said.get("stream")
+    strides = interface.get("strides") or _packed(shape)
+    # Before version 3 the writing stream is not named. From then on None means that no waiting is needed, but PyCUDA
+    # gives None whatever its streams do: so all streams are waited for.
+    stream = interface.get("stream")
     if stream == 0:
         raise InputError("the frame names stream 0, which CUDA's array interface forbids: 1 or 2 is a default stream")
-    return Layout(int(said["data"][0]), shape, tuple(strides), stream)
+    return Layout(int(interface["data"][0]), shape, tuple(strides), stream)
 
 
 def _from_dlpack(frame: Any) -> NDArray[np.uint8]:

@@ -1,6 +1,4 @@
-"""Frames that an engine's GPU reads where they lie: those of other libraries there, and page-locked ones of the host
-where the GPU shares its memory.
-"""
+"""Zero-copy frames: arrays of other libraries on the engine's GPU, and page-locked host memory of an integrated GPU."""
 
 from __future__ import annotations
 
@@ -36,14 +34,14 @@ class GpuFrame:
         """Let a stream wait for the work that writes the frame; the GPU is entered."""
         for other in set(self.streams):
             if other is None:
-                # Nobody says where it was written.
+                # The writing stream is not known.
                 checked("waiting for the frame", gpu.driver.cuCtxSynchronize())
             else:
                 gpu.wait_for(other, event, stream)
 
 
 def find_on_gpu(frame: Any, gpu: Device) -> GpuFrame | None:
-    """The frame where it lies, if this GPU can read it there; None if it must be fetched or sent.
+    """Describe a frame that this GPU can read in place; None if it must be copied.
 
     Args:
         frame: anything; of a pair of planes both must be there.
@@ -67,7 +65,7 @@ def find_on_gpu(frame: Any, gpu: Device) -> GpuFrame | None:
 
 
 class _Described:
-    """Gives NumPy shape, strides and address of memory that is not the host's; NumPy reads nothing of it by itself."""
+    """NumPy's array interface to memory that is not the host's: shape, strides and address, never read."""
 
     def __init__(self, layout: Layout) -> None:
         self.__array_interface__ = {

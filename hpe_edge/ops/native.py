@@ -1,4 +1,4 @@
-"""Imports the compiled module, or says how to get it."""
+"""Import of the compiled module, with instructions where it is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rectification: each face as a virtual camera sees it that looks straight at the face, and the way back.
+"""Rectification: each face seen by a virtual camera that looks straight at it, and the transform back.
 
 A network is trained on faces near the optical axis. A face at an angle to the axis is seen from the side, so its
 picture shows another rotation than the one it has in the camera's frame, and it is stretched besides. The virtual

@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 
 
 class Request:
-    """What :meth:`hpe_edge.PoseEngine.request` makes of its arguments; :meth:`hpe_edge.PoseEngine.many` runs several.
+    """Checked arguments of one call, made by :meth:`hpe_edge.PoseEngine.request`; :meth:`hpe_edge.PoseEngine.many` runs
+    several.
 
-    Everything that can be wrong with them is found when it is made, so that it does no harm to those that share a batch
-    with it. The frame is kept by reference and must not be overwritten before its poses are there; boxes are copied.
+    All arguments are checked here, so that an invalid one does not fail the others of its batch. The frame is kept by
+    reference and must not be overwritten before its poses are returned; boxes are copied.
 
     Attributes:
         count: the number of faces.
         planes: the frame, as :func:`hpe_edge.ops.frames.frame_planes` has it.
-        color: what it holds.
-        on_gpu: where it lies on the engine's GPU; the host must not read ``planes`` then. None for the host's memory.
+        color: its pixel format.
+        on_gpu: the frame in memory of the engine's GPU; the host must not read ``planes`` then. None for host memory.
     """
 
     __slots__ = ("_boxes", "_crop", "_views", "color", "count", "on_gpu", "planes")
@@ -45,10 +46,10 @@ class Request:
         Args:
             crop: of the engine that the request is for.
             frame, boxes, color, camera: see :meth:`hpe_edge.PoseEngine.__call__`.
-            on_gpu: the frame on the engine's GPU, if it is there.
+            on_gpu: the frame on the engine's GPU, if it lies there.
 
         Raises:
-            InputError: one of them is of the wrong form.
+            InputError: an invalid frame, box or camera.
             BackendError: the frame is on a GPU and cannot be fetched.
         """
         self._boxes = check_boxes(boxes).copy()
@@ -77,16 +78,16 @@ class Request:
 
     @property
     def warped(self) -> bool:
-        """Whether the faces are cut out by homographies."""
+        """True if the faces are cropped by homographies."""
         return self._views is not None
 
     @property
     def places(self) -> NDArray[Any]:
-        """Where the faces are: boxes float32 ``[N, 4]``, or homographies float64 ``[N, 3, 3]`` if they are warped."""
+        """Boxes float32 ``[N, 4]`` of the faces, or homographies float64 ``[N, 3, 3]`` if they are warped."""
         return self._boxes if self._views is None else self._views.homographies
 
     def is_for(self, crop: CropNormalize) -> bool:
-        """Whether it was made for this very crop."""
+        """True if it was made for this very crop object."""
         return self._crop is crop
 
     def crop_into(self, out: NDArray[Any]) -> None:

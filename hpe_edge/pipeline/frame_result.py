@@ -1,4 +1,4 @@
-"""Result of one frame, which the pipeline hands to its outputs, and the types of the steps that lead to it."""
+"""Result of one frame, which the pipeline passes to its sinks, and the types of the steps before."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Result:
     """One frame's N faces, in the order of their boxes.
 
     Attributes:
-        frame: the picture; outputs that draw do so on a copy, or are the only ones to see it.
+        frame: the picture; sinks that draw do so on a copy, or own it.
         boxes: float32 ``[N, 4]``, x1 y1 x2 y2 in pixels, chin to eyebrows.
-        poses: of the N faces, smoothed if that was asked for.
+        poses: of the N faces, smoothed if requested.
         scores: float32 ``[N]``, the detector's; NaN where it gives none.
         ids: int64 ``[N]``, identities over time; -1 where faces are not tracked.
-        camera: what the poses were rectified with, if anything.
+        camera: intrinsics of rectified poses; None otherwise.
     """
 
     frame: Frame
@@ -37,4 +37,4 @@ class Result:
 
 
 FindFaces = Callable[[Frame], Detections]
-EstimatePoses = Callable[[Frame, Detections | None, Stopwatch], Result]  # without detections where none were looked for
+EstimatePoses = Callable[[Frame, Detections | None, Stopwatch], Result]  # None where detection was skipped

@@ -1,4 +1,4 @@
-"""What is done with a frame: faces found, followed, their poses estimated and filtered."""
+"""Per-frame processing: tracking, pose estimation and smoothing of detected faces."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def find_in(file: BoxesFile) -> FindFaces:
 
 
 class Analysis:
-    """From a frame and the faces found in it to the result. Frames come in order, from one thread."""
+    """Computes the result of a frame from its detections. Frames come in order, from one thread."""
 
     def __init__(
         self,
@@ -45,25 +45,25 @@ class Analysis:
         """
         Args:
             engine: estimates the poses.
-            tracker: follows the faces; needed for frames in which none were looked for. None for pictures.
-            smoother: filters the poses of faces that are followed.
-            camera_of: for rectified estimates.
-            keep_boxes: take the boxes as they were found; otherwise as the tracker's filter sees them.
+            tracker: of the faces; needed for frames without detections. None for pictures.
+            smoother: of the poses of tracked faces.
+            camera_of: intrinsics, for rectified estimates.
+            keep_boxes: use the detected boxes; otherwise the tracker's filtered ones.
         """
         self._engine, self._tracker, self._smoother = engine, tracker, smoother
         self._camera_of, self._keep_boxes = camera_of, keep_boxes
         self._cameras: dict[tuple[int, int], Camera] = {}
 
     def __call__(self, frame: Frame, found: Detections | None, watch: Stopwatch) -> Result:
-        """Work on a frame.
+        """Process a frame.
 
         Args:
             frame: the picture.
-            found: its faces; None where they were not looked for.
+            found: its faces; None where detection was skipped.
             watch: counts the stages "track", "crop", "infer", "decode" and "filter".
         """
         with watch.stage("track", frame.index):
-            boxes, scores, ids = self._followed(frame, found)
+            boxes, scores, ids = self._tracked(frame, found)
         camera = self._camera(frame)
         poses = self._engine(frame.image, boxes, camera=camera, timer=lambda name: watch.stage(name, frame.index))
         if self._smoother is not None:
@@ -71,7 +71,7 @@ class Analysis:
                 poses = self._smoother(frame.time_s, ids, poses)
         return Result(frame, boxes, poses, scores, ids, camera)
 
-    def _followed(
+    def _tracked(
         self, frame: Frame, found: Detections | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
         if self._tracker is None:

@@ -1,7 +1,8 @@
-"""From frames to results in threads that read, detect, estimate and write; frames stay in order.
+"""Pipeline of threads that read, detect, estimate and write; frames stay in order.
 
-While one frame is encoded, the next is worked on and the one after it decoded. Between the threads lie short queues, so
-the fastest waits for the slowest. Only a live source leaves frames out: the newest takes the place of one that waits.
+While one frame is encoded, the next is processed and the one after it decoded. The queues between the threads are
+short, so the fastest waits for the slowest. Only frames of a live source are dropped: the newest replaces one that
+waits.
 """
 
 from __future__ import annotations
@@ -17,27 +18,27 @@ from numpy.typing import NDArray
 
 from hpe_edge.faces.detector import Detections
 from hpe_edge.pipeline.frame_result import EstimatePoses, FindFaces, Result
-from hpe_edge.pipeline.stages import Channel, Stage
+from hpe_edge.pipeline.stages import ClosableQueue, Stage
 from hpe_edge.pipeline.stopwatch import Stopwatch
 from hpe_edge.sources.frame import Frame, Source
 from hpe_edge.util.signals import StopSignals
 
 TakeResult = Callable[[Result, Stopwatch], None]
 
-_QUEUED, _QUEUED_LIVE = 3, 1  # frames in a queue; each one that waits there makes a live picture older
-_TICK_S = 0.05  # how often the calling thread looks after signals, progress and the window
-_HANGING_S = 2.0  # after a second Ctrl-C nobody waits longer for a thread
+_QUEUED, _QUEUED_LIVE = 3, 1  # frames in a queue; each waiting one adds to a live picture's latency
+_TICK_S = 0.05  # interval at which the calling thread serves signals, progress and the window
+_HANGING_S = 2.0  # longest wait for a thread after a second Ctrl-C
 
 
 @dataclass
 class Report:
-    """What a run did.
+    """Counts and times of a run.
 
     Attributes:
-        watch: the time that each stage took.
-        frames, faces: how many are done.
-        outside: how many boxes have no pixel in common with their frame.
-        dropped: frames of a live source that were left out.
+        watch: the time of each stage.
+        frames, faces: number processed.
+        outside: number of boxes that have no pixel in common with their frame.
+        dropped: frames of a live source that were dropped.
         stopped: the signal that ended the run early, if one did.
         total_s: wall time.
     """
@@ -81,28 +82,28 @@ class Pipeline:
         self._source, self._find, self._estimate_poses, self._take = source, find, estimate, take
         self._detect_every, self._detect_workers, self._frame_limit = detect_every, detect_workers, frame_limit
         room = _QUEUED_LIVE if source.live else _QUEUED
-        # Who takes no more says so up the line, past those who wait for something to do, to the source.
-        self._read: Channel[Frame] = Channel(room, newest_wins=source.live, on_close=source.close)
-        self._detected: Channel[tuple[Frame, Detections | None]] = Channel(room, on_close=self._read.close)
-        self._estimated: Channel[Result] = Channel(room, on_close=self._detected.close)
-        self._begun = 0  # frames that came to the engine
+        # Closing a queue closes the one before it, up to the source, even while stages in between wait for work.
+        self._read: ClosableQueue[Frame] = ClosableQueue(room, newest_wins=source.live, on_close=source.close)
+        self._detected: ClosableQueue[tuple[Frame, Detections | None]] = ClosableQueue(room, on_close=self._read.close)
+        self._estimated: ClosableQueue[Result] = ClosableQueue(room, on_close=self._detected.close)
+        self._begun = 0  # frames that reached the engine
         self._error: BaseException | None = None
         self._guard = threading.Lock()
 
     def run(self, stop: StopSignals, tick: Callable[[], bool]) -> Report:
-        """Work through the source; the calling thread only looks on.
+        """Process the source; the calling thread only supervises.
 
         Args:
-            stop: after a signal no further frame is begun, and what is finished is written.
-            tick: called several times a second and at the end; true to end the run as if the source had ended.
+            stop: after a signal no further frame is started, and finished ones are written.
+            tick: called several times a second and at the end; true ends the run as the end of the source does.
 
         Returns:
             The counts and times.
 
         Raises:
-            SourceError: the source holds nothing that can be read.
+            SourceError: the source has no readable frame.
             OutputError: ``take`` could not write.
-            Exception: whatever else was raised in a thread first. All threads have ended by then.
+            Exception: the first one raised in a thread. All threads have ended by then.
             KeyboardInterrupt: Ctrl-C came after another signal.
         """
         watch, fail = self.report.watch, self._fail
@@ -122,7 +123,7 @@ class Pipeline:
         for thread in threads:
             thread.start()
         try:
-            for thread in reversed(threads):  # the last in line is the last to have work
+            for thread in reversed(threads):  # the last stage is the last to have work
                 while thread.is_alive():
                     thread.join(_TICK_S)
                     if tick() or stop.received is not None:

@@ -1,6 +1,7 @@
-"""Threads in a line, and what one hands to the next: a short queue that either end can close.
+"""Pipeline stages: threads between short queues that either end can close.
 
-Not queue.Queue, because before Python 3.13 nobody who waits in one learns that the other end has gone.
+Not queue.Queue, because before Python 3.13 it cannot be shut down: a waiting thread would not learn that the other end
+has stopped.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-class Channel(Generic[T]):
-    """Items in order."""
+class ClosableQueue(Generic[T]):
+    """Bounded queue of numbered items, closable from both ends."""
 
     def __init__(self, room: int, *, newest_wins: bool = False, on_close: Callable[[], None] | None = None) -> None:
         """
         Args:
-            room: how many items may lie in it. ``put`` waits while it is full,
+            room: capacity. ``put`` waits while the queue is full,
             newest_wins: or drops the oldest item.
-            on_close: called once when no item is taken any more.
+            on_close: called once when the consumer closes the queue.
         """
         self.dropped = 0
         self._room = room
@@ -38,10 +39,10 @@ class Channel(Generic[T]):
         self._changed = threading.Condition()
 
     def put(self, number: int, item: T) -> bool:
-        """Hand an item on, when it is its turn; false when nobody takes it any more.
+        """Append an item when its number is next; false if the queue is closed.
 
         Args:
-            number: counts what is put, from 0, whichever thread puts it first.
+            number: position in the order, from 0; threads that are ahead wait.
             item: anything but None.
         """
         with self._changed:
@@ -55,7 +56,7 @@ class Channel(Generic[T]):
             return True
 
     def get(self) -> tuple[int, T] | None:
-        """The next item and its number, from 0; None when there is none and there will be none."""
+        """Wait for the next item and its number, from 0; None after the last one."""
         with self._changed:
             while not self._items and not self._finished and not self._closed:
                 self._changed.wait()
@@ -66,13 +67,13 @@ class Channel(Generic[T]):
             return self._taken - 1, self._items.popleft()
 
     def finish(self) -> None:
-        """Nothing more is put; what lies in it can still be taken."""
+        """Put no more items; the rest can still be taken."""
         with self._changed:
             self._finished = True
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Nothing more is taken; what lies in it is gone."""
+        """Take no more items; the rest is discarded."""
         with self._changed:
             first, self._closed = not self._closed, True
             self._items.clear()
@@ -88,17 +89,17 @@ class Channel(Generic[T]):
 
 
 class Stage(Generic[In, Out]):
-    """Threads that work on what comes out of one channel and put what they made into the next, in the same order.
+    """Threads that process the items of one queue and put the results into the next, in the same order.
 
-    When they end, for whatever reason, they close the one and finish the other, so their neighbours end as well.
+    When they end, for any reason, they close the former and finish the latter, so the neighbouring stages end as well.
     """
 
     def __init__(
         self,
         name: str,
-        inbox: Channel[In],
+        inbox: ClosableQueue[In],
         work: Callable[[int, In], Out],
-        outbox: Channel[Out] | None,
+        outbox: ClosableQueue[Out] | None,
         watch: Stopwatch,
         fail: Callable[[BaseException], None],
         *,
@@ -108,20 +109,20 @@ class Stage(Generic[In, Out]):
         """
         Args:
             name: of the threads.
-            inbox: what there is to do.
-            work: does it; gets the item's number and the item.
-            outbox: where the results go; None throws them away.
-            watch: counts the time in which a thread lives, and waits for others.
-            fail: gets the exception that ended a thread, if one did.
-            workers: how many threads.
-            enough: asked before an item is taken; true ends the thread.
+            inbox: items to process.
+            work: called with an item's number and the item.
+            outbox: takes the results; None discards them.
+            watch: counts each thread's life time and waiting time.
+            fail: called with the exception that ended a thread.
+            workers: number of threads.
+            enough: called before each item; true ends the thread.
         """
         self._inbox, self._work, self._outbox = inbox, work, outbox
         self._watch, self._fail, self._enough = watch, fail, enough
         self._running = workers
         self._guard = threading.Lock()
         names = [name] if workers == 1 else [f"{name} {number}" for number in range(1, workers + 1)]
-        # Daemons, so that a device that hangs does not keep a process alive that was told twice to end.
+        # Daemons, so that a hanging device does not keep the process alive after a second Ctrl-C.
         self.threads = [threading.Thread(target=self._live, name=name, daemon=True) for name in names]
 
     def _live(self) -> None:

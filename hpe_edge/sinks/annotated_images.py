@@ -1,4 +1,4 @@
-"""Annotated pictures as files, and which kind of file fits a source."""
+"""Annotated pictures as files, and the choice of the sink that fits a source."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class PictureFolder:
 
 
 def save_picture(to: Path, image: Image, asked: Path) -> None:
-    """Write a picture in the format that the name's extension says.
+    """Write a picture in the format of the name's extension.
 
     Args:
         to: the file.

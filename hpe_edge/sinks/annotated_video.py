@@ -26,7 +26,7 @@ class VideoFile:
     :class:`hpe_edge.sinks.sink.PictureSink`.
 
     The codec wants even sides: of an odd one, OpenCV drops the last row or column. All frames of a file have one size,
-    that of the first; should a later one differ, it is made to fit, with black at two sides, and a note says so.
+    that of the first; should a later one differ, it is scaled to fit, padded with black, and a note tells so.
 
     An .mp4 has its index at the end and cannot be played before it is closed, which a signal leads to but SIGKILL or a
     power failure does not. An .mkv can be played as far as it was written.
@@ -40,14 +40,14 @@ class VideoFile:
         Args:
             path: where to.
             fps: frames per second.
-            keep_time: repeat or leave out frames so that time passes as it did, because the source is a live one that
-                gives fewer or more than it says. Gaps of more than a second become a second.
+            keep_time: repeat or drop frames to keep real time, for a live source whose frame rate is not the announced
+                one. Gaps of more than a second become a second.
 
         Raises:
             InputError: a name that OpenCV cannot open.
             OutputError: the place cannot be written to.
         """
-        opencv_path(path.resolve())  # said before there is anything to clean up
+        opencv_path(path.resolve())  # raises before there is anything to clean up
         self._path = path
         self.pending: Pending | None = Pending(path)
         self._temp = self.pending.temp
@@ -89,7 +89,7 @@ class VideoFile:
             self._writer.release()
 
     def _due(self, time_s: float) -> int:
-        """How many frames are missing until this one has been shown."""
+        """Number of frames to write until this one has been shown."""
         missing = math.floor((time_s - self._behind_s) * self._fps + 0.5) + 1 - self._frames
         most = max(1, round(_LONGEST_GAP_S * self._fps))
         if missing > most:

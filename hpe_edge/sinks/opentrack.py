@@ -45,7 +45,7 @@ class OpenTrackUdp:
             address: ``HOST:PORT``, such as 127.0.0.1:4242; an IPv6 host in brackets.
 
         Raises:
-            InputError: not of that form, or a host that has no address.
+            InputError: another text, or a host that has no address.
         """
         match = re.fullmatch(r"(?:\[([^\]]+)\]|([^:\[\]]+)):([0-9]{1,5})", address, re.ASCII)
         if match is None or not 0 < int(match[3]) < 65536:

@@ -1,4 +1,4 @@
-"""Reading a file of records back, as one series of poses over time for each identity."""
+"""Reading records back, as one series of poses over time for each identity."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Series:
 
 
 def read_series(path: Path) -> list[Series]:
-    """Read what ``hpe-edge run --csv`` or ``--jsonl`` wrote of a video.
+    """Read the records that ``hpe-edge run --csv`` or ``--jsonl`` wrote of a video.
 
     Faces are told apart by the column ``track``; where it is missing or empty throughout, by following their boxes.
     Otherwise faces without an identity are left out.

@@ -1,7 +1,7 @@
-"""One record per face and frame, as CSV or JSON Lines.
+"""One record per face and frame, as CSV, JSON Lines or a table on standard output.
 
-Both hold the same fields and digits. What does not exist (the time of a picture, the identity of a face that is not
-followed, the sigma of a model without distributions, a pose that is NaN) is an empty field in CSV and null in JSON.
+CSV and JSON Lines hold the same fields and digits. A missing value (the time of a picture, the identity of an untracked
+face, the sigma of a model without distributions, a pose that is NaN) is an empty field in CSV and null in JSON.
 
 The records of a frame reach the file together and at once, so even where the process is killed, the temporary file
 holds whole lines, up to the last frame.
@@ -97,7 +97,7 @@ class RecordFile(ABC):
             raise output_error(self.path, error) from None
 
     def abort(self) -> None:
-        """Close without asking whether that works."""
+        """Close, ignoring errors."""
         with contextlib.suppress(OSError):
             self._file.close()
 
@@ -115,7 +115,7 @@ class RecordFile(ABC):
 
 
 class CsvFile(RecordFile):
-    """Records as CSV with a header; lines end in a newline alone."""
+    """Records as CSV with a header; lines end in LF."""
 
     def _header(self) -> str:
         return _csv_line(list(COLUMNS))
@@ -151,7 +151,7 @@ def _json_value(value: Field, digits: int) -> Field:
 
 
 class Table:
-    """One line per face. Implements :class:`hpe_edge.sinks.sink.Sink`."""
+    """One line per face on standard output. Implements :class:`hpe_edge.sinks.sink.Sink`."""
 
     pending: Pending | None = None
 

@@ -1,4 +1,4 @@
-"""What every output has in common, and all outputs of a run handled as one."""
+"""Protocols of sinks, and all sinks of a run handled as one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Sink(Protocol):
     """One output. After ``finish`` (all went well) or ``abort``, its pending file is committed, kept or discarded.
 
     Attributes:
-        pending: None where the output is no file, so that nothing is renamed.
+        pending: the temporary file; None where the output is no file.
     """
 
     pending: Pending | None
@@ -30,7 +30,7 @@ class Sink(Protocol):
         """Take the results of one frame."""
 
     def finish(self) -> None:
-        """Close, and raise OutputError unless everything is there."""
+        """Close, and raise OutputError unless the output is complete."""
 
     def abort(self) -> None:
         """Close; never raises."""
@@ -41,7 +41,7 @@ class PictureSink(Protocol):
 
     Attributes:
         pending: as there.
-        notes: what the user should know; grows while pictures are written.
+        notes: messages for the user; grows while pictures are written.
     """
 
     pending: Pending | None
@@ -74,7 +74,7 @@ class Outputs:
 
     @property
     def notes(self) -> list[list[str]]:
-        """What the user should know, a list for each sink that may speak; they grow."""
+        """Messages for the user, a growing list for each picture sink."""
         return [sink.notes for sink in self._picture_sinks]
 
     def add(self, sink: Sink) -> None:
@@ -102,11 +102,11 @@ class Outputs:
         """Close everything, then give every file its name.
 
         Returns:
-            What was written.
+            The written files.
 
         Raises:
-            OutputError: something is incomplete, then nothing was renamed; or a file cannot be given its name, which
-                the message says, and which were renamed before it.
+            OutputError: something is incomplete, then nothing was renamed; or a file cannot be renamed; the
+                message names it and those renamed before.
         """
         self._finish()
         written: list[Path] = []

@@ -1,4 +1,4 @@
-"""A window with the annotated frames. OpenCV wants it served by the thread that opened it, the main one."""
+"""A window with the annotated frames. OpenCV requires the main thread, which opened it, to serve it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hpe_edge.util.atomic import Pending
 
 _ENDS = (ord("q"), 27)  # 27: Esc
 _TITLE = "hpe-edge"
-# Without a display, Qt does not raise but aborts the process; so another one tries.
+# Without a display, Qt does not raise but aborts the process; so a subprocess tries first.
 _TRIAL = "import cv2; cv2.namedWindow('hpe-edge'); cv2.destroyAllWindows()"
 _TRIAL_S = 30
 
@@ -52,7 +52,7 @@ class Window:
             self._newest = drawn
 
     def serve(self) -> bool:
-        """Show what is new and answer the keyboard; true when q, Esc or the window's button says that it is enough."""
+        """Show the newest frame and handle the keyboard; true after q, Esc or the window's close button."""
         with self._guard:
             image, self._newest = self._newest, None
         if image is not None:
@@ -74,7 +74,7 @@ class Window:
 
 
 def _why_not() -> str | None:
-    """Why no window can be opened; None if one can."""
+    """The reason why no window can be opened; None if one can."""
     try:
         trial = subprocess.run(
             [sys.executable, "-c", _TRIAL], capture_output=True, text=True, errors="replace", timeout=_TRIAL_S

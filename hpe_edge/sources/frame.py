@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hpe_edge.errors import InputError, SourceError
 from hpe_edge.ops.frames import MAX_FRAME_SIDE
 
-DEFAULT_FPS = 25.0  # where nobody says
+DEFAULT_FPS = 25.0  # where the rate is unknown
 _LONGEST_WAIT_S = 1.0  # where times jump
 
 Kind = Literal["picture", "folder", "video"]
@@ -39,15 +39,15 @@ class Frame:
 
 
 class Source(Protocol):
-    """Frames in order, to be read once.
+    """Frames in order, readable once.
 
     Attributes:
         kind: what was opened; cameras, streams and raw frames are videos as well.
         name: as it was given, for messages; without a URL's password.
-        live: frames come whether they are taken or not, so that only the newest is of use. Otherwise none is left out.
-        count: how many frames are expected; None where nobody says.
+        live: frames come whether they are read or not, so only the newest is of use. Otherwise none is dropped.
+        count: how many frames are expected; None where it is unknown.
         fps: frames per second of a video; NaN for pictures.
-        notes: what the user should know; grows while frames are read.
+        notes: messages for the user; grows while frames are read.
     """
 
     kind: Kind
@@ -61,18 +61,18 @@ class Source(Protocol):
         """The frames; SourceError where there is not a single one."""
 
     def close(self) -> None:
-        """Wait for no further frame. May be called from any thread, while another one waits for a frame, and twice."""
+        """Stop reading. May be called from any thread, while another one waits for a frame, and twice."""
 
 
 def checked_sides(name: str, image: NDArray[Any]) -> NDArray[np.uint8]:
-    """The image, if it is not too large to be worked on.
+    """The image, if it is not too large to process.
 
     Raises:
         SourceError: it is.
     """
     height, width = image.shape[:2]
     if max(height, width) > MAX_FRAME_SIDE:
-        raise SourceError(f"{name} has {width} x {height} pixels, but at most {MAX_FRAME_SIDE} a side can be worked on")
+        raise SourceError(f"{name} has {width} x {height} pixels, but at most {MAX_FRAME_SIDE} a side are supported")
     return np.asarray(image, np.uint8)
 
 

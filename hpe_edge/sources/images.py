@@ -104,7 +104,7 @@ class Pictures:
             raise SourceError(f"none of {counted(len(bad), 'picture')} in {self.name} can be read; the first: {bad[0]}")
 
     def close(self) -> None:
-        """See :class:`hpe_edge.sources.frame.Source`; pictures keep nobody waiting."""
+        """See :class:`hpe_edge.sources.frame.Source`; nothing to do for pictures."""
 
     def _note_skipped(self, count: int, of: str) -> None:
         if count:

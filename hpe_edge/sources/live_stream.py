@@ -1,7 +1,7 @@
-"""What comes from outside and may break off: cameras, network streams, GStreamer pipelines.
+"""Cameras, network streams and GStreamer pipelines, with automatic reconnection.
 
-What breaks off is opened again, after pauses that double. Times are those at which frames arrived, on a clock that
-nobody sets, because a device's own times start anew whenever it is opened.
+A lost connection is opened again after exponentially growing pauses. Frame times are arrival times on a monotonic
+clock, because a device's own times restart whenever it is opened.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from hpe_edge.sources.video_file import Capture, Recording, left_out_notes, read
 from hpe_edge.util.console import counted
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
-GIVE_UP_S = 300.0  # longer than a network camera takes to start anew
+GIVE_UP_S = 300.0  # longer than a network camera takes to restart
 _TIMEOUT_MS = 5000  # FFmpeg's own is 30 s, and a run that is to end would wait for it
-# A frame that cannot be decoded is no break: reads that fail within so many seconds are repeated, of a live source so
-# often. The seconds are less than any time-out, and enough for the next frame of a camera that gives one per second.
+# A frame that cannot be decoded is no lost connection: failed reads are repeated within so many seconds, of a live
+# source so often. The seconds are less than any time-out, and enough for the next frame of a camera at 1 fps.
 _LOST_S, _MOST_LOST = 2.0, 10
 _TOO_FAST, _TOO_FAST_S = 2.0, 2.0  # see Stream._is_recording
 
 
 class Clock:
-    """Time as it passes. Tests have one of their own that does not wait."""
+    """The monotonic clock. Tests replace it with one that does not wait."""
 
     def now(self) -> float:
         """Seconds from any start, never falling."""
@@ -45,9 +45,8 @@ class Clock:
 class Stream:
     """A camera, stream or pipeline. Implements :class:`hpe_edge.sources.frame.Source`.
 
-    One that announces its length, as a video file behind an http:// address does, is no live one: no frame is left
-    out, and at its end it is not opened again. One that does not, but is found out to be a file when it starts anew,
-    ends there.
+    One that announces its length, as a video file behind an http:// address does, is not live: no frame is dropped, and
+    at its end it is not opened again. One that does not, but proves to be a file when it restarts, ends there.
     """
 
     kind: Kind = "video"
@@ -81,14 +80,14 @@ class Stream:
         # Of a live source it reads the first frame only.
         self._recording = Recording(name, name, self._capture, self.fps, self.count)
         self._lost = 0  # frames of a live source that could not be decoded
-        first = self._recording.read(self._impatience())
+        first = self._recording.read(self._read_deadline())
         if first is None:
             self._capture.release()
             raise SourceError(f"{name} can be opened but gives no frame; {hint}")
         self._first = first
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames, until it is closed, its length is over, or it stays away for good.
+        """The frames, until it is closed, its length is over, or reconnecting fails.
 
         Raises:
             SourceError: the frames become too large.
@@ -109,7 +108,7 @@ class Stream:
         frame: Frame | None = self._first
         while frame is not None:
             yield frame
-            frame = None if self._closed.is_set() else self._recording.read(self._impatience())
+            frame = None if self._closed.is_set() else self._recording.read(self._read_deadline())
 
     def _live_frames(self) -> Iterator[Frame]:
         started_s = self._opened_s = self._clock.now()
@@ -124,10 +123,10 @@ class Stream:
                 image = self._reopened()
 
     def _reopened(self) -> NDArray[np.uint8] | None:
-        """The first frame after a break; None when it was closed or stays away."""
+        """The first frame after reconnecting; None when it was closed or cannot be reached."""
         if self._closed.is_set():
             return None
-        self.notes.append(f"{self.name} broke off; trying to open it again")
+        self.notes.append(f"{self.name}: connection lost, reconnecting")
         lost_s, pause_s, tries = self._clock.now(), FIRST_PAUSE_S, 0
         while self._clock.now() - lost_s < GIVE_UP_S:
             self._capture.release()
@@ -140,37 +139,37 @@ class Stream:
             if image is not None:
                 if self._is_recording(image, lost_s):
                     self.notes.append(
-                        f"{self.name} starts anew from its first frame and is faster than what it shows: it is a file "
-                        "that does not say its length, and over; download it to have every frame"
+                        f"{self.name} restarts from its first frame and is faster than real time: it is a file of "
+                        "unknown length, and ends here; download it to read every frame"
                     )
                     return None
                 self._opened_s, self._given = self._clock.now(), 0
                 gone_s = self._clock.now() - lost_s
                 tried = counted(tries, "try", "tries")
-                self.notes.append(f"{self.name} is back after {gone_s:.1f} s and {tried}")
+                self.notes.append(f"{self.name}: reconnected after {gone_s:.1f} s and {tried}")
                 return image
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-        self.notes.append(f"{self.name} did not come back within {GIVE_UP_S:.0f} s; that is the end")
+        self.notes.append(f"{self.name}: no connection within {GIVE_UP_S:.0f} s; giving up")
         return None
 
     def _is_recording(self, image: NDArray[np.uint8], lost_s: float) -> bool:
-        """Whether what broke off and is back with this image is a file, which would be played for ever.
+        """True if the reconnected source is a file, which would be played for ever.
 
-        A file's frames come as fast as they can be decoded, and it starts anew with the very first one. Neither alone
-        is a sign: a live stream may start with the frames of some seconds, and not every camera knows its frame rate;
-        a test picture and darkness are alike each time.
+        A file's frames come as fast as they can be decoded, and it restarts with its first frame. Neither alone is
+        enough: a live stream may start with the buffered frames of some seconds, not every camera knows its frame rate,
+        and test pictures and darkness look alike each time.
         """
         if self._given < _TOO_FAST_S * self.fps or self._given <= _TOO_FAST * self.fps * (lost_s - self._opened_s):
             return False
         return np.array_equal(image, self._first.image)
 
     def _read_on(self) -> NDArray[np.uint8] | None:
-        image, lost = read_on(self.name, self._capture, _MOST_LOST, self._impatience())
+        image, lost = read_on(self.name, self._capture, _MOST_LOST, self._read_deadline())
         self._lost += lost
         return image
 
-    def _impatience(self) -> Callable[[], bool]:
-        """Tells, from now on, whether a read that failed is not to be repeated."""
+    def _read_deadline(self) -> Callable[[], bool]:
+        """A function that tells, from now on, when to stop repeating a failed read."""
         begun_s = self._clock.now()
         return lambda: self._closed.is_set() or self._clock.now() - begun_s > _LOST_S
 
@@ -219,6 +218,6 @@ def open_pipeline(description: str) -> Stream:
 
 
 def without_password(url: str) -> str:
-    """The address as it may be shown."""
+    """The address without its password."""
     user, at, _ = urlsplit(url).netloc.rpartition("@")
     return url.replace(user + at, "", 1) if at else url

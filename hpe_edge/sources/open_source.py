@@ -1,4 +1,4 @@
-"""Opening whatever frames can be read from, by how it is named."""
+"""Opening a source of frames by its name: pictures, videos, cameras, streams, standard input."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def open_source(given: Path | str, raw: RawFormat | None = None) -> Source:
         given: a picture, a folder of pictures, a pattern with ``*`` (quoted) or a video file; as text also a camera's
             number or /dev/video file, the address of a stream (rtsp://, http://), a GStreamer pipeline (elements
             joined by ``!``), or ``-`` for raw frames on standard input.
-        raw: what comes on standard input.
+        raw: format of the frames on standard input.
 
     Raises:
-        SourceError: it is missing, of an unknown kind, empty or damaged; the message says which.
+        SourceError: it is missing, of an unknown type, empty or damaged; the message names which.
         InputError: raw frames without their format, or a format without raw frames.
     """
     text = str(given)
@@ -44,14 +44,14 @@ def open_source(given: Path | str, raw: RawFormat | None = None) -> Source:
 
 
 def is_file_name(text: str) -> bool:
-    """Whether a source is one of the file system, so that a result could replace it."""
+    """True if a source is in the file system, so that a result could overwrite it."""
     return text != "-" and not _is_camera(text) and "://" not in text and not _is_pipeline(text)
 
 
 def _from_outside(text: str) -> Source | None:
     if _is_camera(text):
         return open_camera(int(text) if text.isdecimal() else text)
-    # Looked at as it was typed: a Path would make rtsp:/ of rtsp://.
+    # Matched as typed: a Path would make rtsp:/ of rtsp://.
     if "://" in text:
         return open_url(text)
     return open_pipeline(text) if _is_pipeline(text) else None

@@ -27,7 +27,7 @@ _POLL_MS = 100  # how long a run that is to end waits for a pipe in which nothin
 
 @dataclass(frozen=True)
 class RawFormat:
-    """What the bytes mean.
+    """Format of raw frames.
 
     Attributes:
         width, height: in pixels.
@@ -52,10 +52,10 @@ class RawFormat:
 
     @classmethod
     def parse(cls, text: str, pixels: PixelFormat) -> RawFormat:
-        """The format that ``WxH`` or ``WxH@FPS`` says.
+        """Parse ``WxH`` or ``WxH@FPS``.
 
         Raises:
-            InputError: neither form, or numbers out of range.
+            InputError: another text, or numbers out of range.
         """
         match = re.fullmatch(r"([0-9]{1,6})x([0-9]{1,6})(?:@([0-9]{1,4}(?:\.[0-9]{1,6})?))?", text, re.ASCII)
         if match is None:
@@ -74,7 +74,7 @@ class RawFormat:
 class RawFrames:
     """Frames from a pipe. Implements :class:`hpe_edge.sources.frame.Source`.
 
-    No frame is left out: who writes into the pipe waits. For a camera's newest frame, let the writer drop.
+    No frame is dropped: the writer of the pipe waits. For a camera's newest frame, let the writer drop frames.
     """
 
     kind: Kind = "video"
@@ -82,11 +82,11 @@ class RawFrames:
     name = "standard input"
     count: int | None = None
 
-    def __init__(self, form: RawFormat, descriptor: int | None = None) -> None:
+    def __init__(self, format: RawFormat, descriptor: int | None = None) -> None:
         """
         Args:
-            form: what the bytes mean.
-            descriptor: what to read; None takes standard input.
+            format: of the frames.
+            descriptor: file descriptor to read; None takes standard input.
 
         Raises:
             SourceError: standard input is closed.
@@ -94,20 +94,20 @@ class RawFrames:
         if descriptor is None and sys.stdin is None:
             raise SourceError("standard input is closed; pipe raw frames into it")
         self._descriptor = sys.stdin.fileno() if descriptor is None else descriptor
-        self._form = form
-        self.fps = form.fps
+        self._format = format
+        self.fps = format.fps
         self.notes: list[str] = []
         self._closed = threading.Event()
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames until the pipe ends; a note says where it ends within one.
+        """The frames until the pipe ends; a note tells if it ends within one.
 
         Raises:
             SourceError: not one whole frame came, or the pipe cannot be read.
         """
         index = 0
         while True:
-            data = np.empty(self._form.shape, np.uint8)
+            data = np.empty(self._format.shape, np.uint8)
             got = self._fill(data)
             if got < data.nbytes:
                 break
@@ -115,7 +115,7 @@ class RawFrames:
             index += 1
         if self._closed.is_set():
             return
-        wanted = f"{data.nbytes} bytes ({self._form.width}x{self._form.height} {self._form.pixels})"
+        wanted = f"{data.nbytes} bytes ({self._format.width}x{self._format.height} {self._format.pixels})"
         if index == 0:
             raise SourceError(f"standard input ended after {got} bytes, before the first frame of {wanted}")
         if got:
@@ -128,7 +128,7 @@ class RawFrames:
         self._closed.set()
 
     def _fill(self, data: NDArray[np.uint8]) -> int:
-        """How many bytes came before the end."""
+        """Fill the array; the number of bytes read before the end."""
         room, got = data.data.cast("B"), 0
         ready = select.poll()
         ready.register(self._descriptor, select.POLLIN)
@@ -145,5 +145,5 @@ class RawFrames:
         return got
 
     def _bgr(self, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        code = _TO_BGR.get(self._form.pixels)
+        code = _TO_BGR.get(self._format.pixels)
         return data if code is None else np.asarray(cv2.cvtColor(data, code), np.uint8)

@@ -28,7 +28,7 @@ _MOST_LOST = 250  # in a row, ten seconds; at the true end reads fail for ever, 
 
 
 class Capture(Protocol):
-    """What is used of ``cv2.VideoCapture``."""
+    """The used part of ``cv2.VideoCapture``."""
 
     def isOpened(self) -> bool: ...
     def read(self) -> tuple[bool, Any]: ...
@@ -39,16 +39,16 @@ class Capture(Protocol):
 def read_on(
     name: str, capture: Capture, most: int, give_up: Callable[[], bool] = lambda: False
 ) -> tuple[NDArray[np.uint8] | None, int]:
-    """The next frame that can be decoded: at each that cannot, OpenCV's read fails once and then goes on.
+    """Read the next frame that can be decoded: for each that cannot, OpenCV's read fails once and then continues.
 
     Args:
         name: for messages.
-        capture: what to read.
-        most: so many failures in a row are the end.
-        give_up: asked after each failure whether it is the end.
+        capture: to read from.
+        most: number of failures in a row that count as the end.
+        give_up: called after each failure; true counts as the end.
 
     Returns:
-        The frame, None at the end; how many reads failed before it.
+        The frame, None at the end; the number of failed reads before it.
 
     Raises:
         SourceError: the frame is too large.
@@ -63,17 +63,17 @@ def read_on(
 
 
 def left_out_notes(name: str, count: int) -> list[str]:
-    """What is said of frames that :func:`read_on` read past; nothing if there were none."""
+    """Notes on frames that :func:`read_on` skipped; empty if there were none."""
     frames = counted(count, f"frame of {name}", f"frames of {name}")
-    return [f"{frames} could not be decoded and {'was' if count == 1 else 'were'} left out"] if count else []
+    return [f"{frames} could not be decoded and {'was' if count == 1 else 'were'} skipped"] if count else []
 
 
 class Recording:
-    """The frames of a capture that has an end, each at its position; those that cannot be decoded are left out.
+    """The frames of a capture that has an end, each at its position; those that cannot be decoded are skipped.
 
-    A decoder gives frames some frames after it took them, so reads fail earlier than the gap comes. Where the gap is,
-    only the times tell: a position is the one that the time says, as far as reads that failed before explain it. A gap
-    may be a frame longer than reads failed.
+    A decoder outputs frames with a delay, so reads fail before the gap appears. Only timestamps show the gap: a
+    position follows the timestamp as far as earlier failed reads explain it. A gap may be one frame longer than the
+    number of failed reads.
     """
 
     def __init__(self, name: str, frame_name: str, capture: Capture, fps: float, count: int | None) -> None:
@@ -81,9 +81,9 @@ class Recording:
         Args:
             name: for messages.
             frame_name: the name of its frames.
-            capture: what to read, opened.
+            capture: to read from, opened.
             fps: frames per second.
-            count: how many frames it announces.
+            count: number of frames in its header.
         """
         self._name, self._frame_name, self._capture = name, frame_name, capture
         self._fps, self._count = fps, count
@@ -106,8 +106,8 @@ class Recording:
         # Not every container carries times; then the frame rate is the best guess.
         if time_s > 0 or follows == 0:
             index, at_s = self._sure
-            said = index + round((time_s - at_s) * self._fps)
-            self._index = max(follows, min(said, follows + self._lost + 1)) if self._lost else follows
+            by_time = index + round((time_s - at_s) * self._fps)
+            self._index = max(follows, min(by_time, follows + self._lost + 1)) if self._lost else follows
             self._time_s = max(time_s, self._time_s)
         else:
             self._index = follows + self._lost
@@ -118,7 +118,7 @@ class Recording:
         return Frame(self._frame_name, self._index, self._time_s, image)
 
     def left_out(self) -> list[str]:
-        """A note on the frames that were left out up to now; none if there are none."""
+        """A note on the frames skipped so far; empty if there are none."""
         return left_out_notes(self._name, self._index + 1 - self._decoded)
 
     def cut_short(self, tolerance: int = 1, why: str = "it may be damaged or") -> list[str]:
@@ -156,9 +156,9 @@ class Video:
         self.count: int | None = round(count) if count >= 1 else None
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps
-        if not 0 < fps < 1000:  # some containers say 0, NaN or their clock's rate
+        if not 0 < fps < 1000:  # some containers give 0, NaN or their clock's rate
             self.fps = DEFAULT_FPS
-            self.notes.append(f"{path} does not say its frame rate; taking {DEFAULT_FPS:.0f} per second")
+            self.notes.append(f"{path} has no frame rate; assuming {DEFAULT_FPS:.0f} per second")
         self._recording = Recording(self.name, path.name, self._capture, self.fps, self.count)
         first = self._recording.read()
         if first is None:
@@ -166,7 +166,7 @@ class Video:
         self._first = first
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames. Where some cannot be decoded, or there are fewer than the container announces, notes say so.
+        """The frames. Where some cannot be decoded, or there are fewer than the container announces, notes tell.
 
         Raises:
             SourceError: the frames become too large.
@@ -185,4 +185,4 @@ class Video:
             self.notes += self._recording.cut_short()
 
     def close(self) -> None:
-        """See :class:`hpe_edge.sources.frame.Source`; a file keeps nobody waiting."""
+        """See :class:`hpe_edge.sources.frame.Source`; nothing to do for a file."""

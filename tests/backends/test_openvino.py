@@ -23,7 +23,7 @@ from tiny_model import write_tiny_model
 import hpe_edge.backends.openvino.compiled_model as openvino_backend
 from hpe_edge import BackendError, InputError, ModelError, PoseEngine
 from hpe_edge.backends.openvino.compiled_model import OpenVinoBackend, find_device
-from hpe_edge.backends.openvino.load_openvino import said, shared_core
+from hpe_edge.backends.openvino.load_openvino import shared_core, short_error
 from hpe_edge.cli.main import main
 
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
@@ -218,8 +218,8 @@ def test_a_model_that_does_not_start(model: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_errors_of_nothing_but_places_are_kept() -> None:
-    assert said(RuntimeError("Exception from src/core.cpp:1:\n")) == "Exception from src/core.cpp:1:"
-    assert said(RuntimeError("")) == ""
+    assert short_error(RuntimeError("Exception from src/core.cpp:1:\n")) == "Exception from src/core.cpp:1:"
+    assert short_error(RuntimeError("")) == ""
 
 
 @needs_openvino

@@ -100,7 +100,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def waiting(stream: CameraStream) -> Callable[[], bool]:
     """Whether somebody waits in the stream's submit or result."""
-    return lambda: bool(stream._lane.changed._waiters)  # type: ignore[attr-defined]
+    return lambda: bool(stream._queue.changed._waiters)  # type: ignore[attr-defined]
 
 
 class Thread(threading.Thread):
@@ -183,7 +183,7 @@ def test_order_is_kept_where_a_later_batch_ends_first(model: Path) -> None:
         stream = batcher.stream(capacity=2)
         submit(stream, 0, 1)
         assert second_ended.wait(WAIT_S)
-        until(lambda: stream._lane._begun[1].outcome is not None)
+        until(lambda: stream._queue._begun[1].outcome is not None)
         with pytest.raises(TimeoutError, match="within 0 s"):
             stream.result(0)
         first_may_end.set()
@@ -196,7 +196,7 @@ def test_one_worker_calls_another_to_what_it_leaves(engine: GatedEngine) -> None
         until(lambda: len(batcher._work._waiters) == 2)  # type: ignore[attr-defined]
         with batcher._lock:  # both at once, and one worker is told
             for value in range(2):
-                stream._lane.accept(engine.request(picture(value), BOX), value, 0.0)
+                stream._queue.accept(engine.request(picture(value), BOX), value, 0.0)
             batcher._work.notify()
         engine.hold()
         engine.hold()
@@ -287,7 +287,7 @@ def test_blocking_loses_nothing(batcher: DynamicBatcher, engine: GatedEngine) ->
     submit(stream, 0)
     engine.hold()
     submit(stream, 1, 2)
-    assert stream._lane.full
+    assert stream._queue.full
     late = Thread(lambda: submit(stream, 3))
     until(waiting(stream))
     assert stream.submitted == 3
@@ -342,8 +342,8 @@ def test_outcomes_that_nobody_fetches_are_bounded(batcher: DynamicBatcher, engin
         submit(idle, value)
         submit(busy, value)
         assert fetch(busy, 1) == [value]
-    until(lambda: all(entry.outcome for entry in idle._lane._begun))
-    assert len(idle._lane._begun) == 3 and len(idle._lane._waiting) == 3
+    until(lambda: all(entry.outcome for entry in idle._queue._begun))
+    assert len(idle._queue._begun) == 3 and len(idle._queue._waiting) == 3
     assert idle.dropped == 194
     last = [197, 198, 199] if on_full == "drop_oldest" else None
     idle.close()
@@ -489,9 +489,9 @@ def test_cameras_may_come_and_go(engine: GatedEngine) -> None:
             if value % 2:
                 assert fetch(stream, 1) == [value % 256]
             stream.close()
-            until(lambda lane=stream._lane: lane.idle)
-            assert len(batcher._turns._lanes) <= 1
-    assert len(batcher._turns._lanes) <= 1
+            until(lambda queue=stream._queue: queue.idle)
+            assert len(batcher._schedule._queues) <= 1
+    assert len(batcher._schedule._queues) <= 1
 
 
 # The end
@@ -547,7 +547,7 @@ def test_a_consumer_waits_for_what_still_runs(batcher: DynamicBatcher, engine: G
     engine.hold()
     consumers = [Thread(lambda: [outcome.tag for outcome in stream]) for _ in range(3)]
     stream.close()
-    until(lambda: len(stream._lane.changed._waiters) == 3)  # type: ignore[attr-defined]
+    until(lambda: len(stream._queue.changed._waiters) == 3)  # type: ignore[attr-defined]
     engine.let()
     assert sorted(consumer.done() for consumer in consumers) == [[], [], [0]]
 

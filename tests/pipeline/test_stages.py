@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from hpe_edge.pipeline.stages import Channel, Stage
+from hpe_edge.pipeline.stages import ClosableQueue, Stage
 from hpe_edge.pipeline.stopwatch import Stopwatch
 
 WAIT_S = 30  # for what happens at once; only a failure takes so long
@@ -21,49 +21,49 @@ def in_thread(work: object) -> threading.Thread:
 
 
 def test_items_come_out_in_order_and_end() -> None:
-    channel: Channel[str] = Channel(3)
-    assert all(channel.put(number, item) for number, item in enumerate("abc"))
-    channel.finish()
-    assert [channel.get() for _ in range(4)] == [(0, "a"), (1, "b"), (2, "c"), None]
+    queue: ClosableQueue[str] = ClosableQueue(3)
+    assert all(queue.put(number, item) for number, item in enumerate("abc"))
+    queue.finish()
+    assert [queue.get() for _ in range(4)] == [(0, "a"), (1, "b"), (2, "c"), None]
 
 
 def test_who_puts_waits_for_room() -> None:
-    channel: Channel[int] = Channel(2)
+    queue: ClosableQueue[int] = ClosableQueue(2)
     done: list[int] = []
-    thread = in_thread(lambda: [done.append(n) for n in range(5) if channel.put(n, n)])
+    thread = in_thread(lambda: [done.append(n) for n in range(5) if queue.put(n, n)])
     for expected in range(5):
-        assert channel.get() == (expected, expected)
+        assert queue.get() == (expected, expected)
         assert len(done) <= expected + 3
     thread.join(WAIT_S)
-    assert done == list(range(5)) and channel.dropped == 0
+    assert done == list(range(5)) and queue.dropped == 0
 
 
 def test_the_newest_wins() -> None:
-    channel: Channel[str] = Channel(1, newest_wins=True)
+    queue: ClosableQueue[str] = ClosableQueue(1, newest_wins=True)
     for number, item in enumerate("abc"):
-        assert channel.put(number, item)
-    assert channel.get() == (0, "c") and channel.dropped == 2  # what is taken is numbered anew
+        assert queue.put(number, item)
+    assert queue.get() == (0, "c") and queue.dropped == 2  # what is taken is numbered anew
 
 
 @pytest.mark.parametrize("full", [False, True])
 def test_closing_wakes_both_ends(full: bool) -> None:
     closed: list[bool] = []
-    channel: Channel[int] = Channel(1, on_close=lambda: closed.append(True))
+    queue: ClosableQueue[int] = ClosableQueue(1, on_close=lambda: closed.append(True))
     results: list[object] = []
     if full:
-        channel.put(0, 0)
-    thread = in_thread(lambda: results.append(channel.put(1, 1) if full else channel.get()))
-    channel.close()
-    channel.close()
+        queue.put(0, 0)
+    thread = in_thread(lambda: results.append(queue.put(1, 1) if full else queue.get()))
+    queue.close()
+    queue.close()
     thread.join(WAIT_S)
     assert results == [False if full else None] and closed == [True]
-    assert channel.get() is None and not channel.put(0, 0)
+    assert queue.get() is None and not queue.put(0, 0)
 
 
 def test_turns_are_kept() -> None:
     """Workers finish in any order; what they put comes out in the order in which they took."""
-    inbox: Channel[int] = Channel(4)
-    outbox: Channel[int] = Channel(2)
+    inbox: ClosableQueue[int] = ClosableQueue(4)
+    outbox: ClosableQueue[int] = ClosableQueue(2)
     rng = random.Random(0)
     pauses = [rng.random() / 500 for _ in range(200)]
 
@@ -84,8 +84,8 @@ def test_turns_are_kept() -> None:
 
 
 def test_an_error_ends_the_stage_and_its_neighbours() -> None:
-    inbox: Channel[int] = Channel(1)
-    outbox: Channel[int] = Channel(1)
+    inbox: ClosableQueue[int] = ClosableQueue(1)
+    outbox: ClosableQueue[int] = ClosableQueue(1)
     errors: list[BaseException] = []
 
     def fail(error: BaseException) -> None:
@@ -110,7 +110,7 @@ def test_an_error_ends_the_stage_and_its_neighbours() -> None:
 
 
 def test_enough_is_enough() -> None:
-    inbox: Channel[int] = Channel(9)
+    inbox: ClosableQueue[int] = ClosableQueue(9)
     done: list[int] = []
     for number in range(9):
         inbox.put(number, number)

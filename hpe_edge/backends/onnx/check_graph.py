@@ -1,4 +1,4 @@
-"""What a library says of an ONNX model that it has loaded, held against the model's spec."""
+"""Check of a loaded ONNX graph against the model's spec."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_spec(text: str | None, path: Path) -> ModelSpec:
     """The spec in a model's metadata.
 
     Args:
-        text: what the metadata has under :data:`hpe_edge.spec.METADATA_KEY`; None where it has nothing.
+        text: the metadata entry :data:`hpe_edge.spec.METADATA_KEY`; None where it is missing.
         path: names the file in messages.
 
     Raises:
@@ -41,7 +41,7 @@ def read_spec(text: str | None, path: Path) -> ModelSpec:
     """
     if text is None:
         raise ModelError(
-            f"{path} carries no hpe_edge spec, so its crop, normalisation and bins are unknown; export it from its "
+            f"{path} has no hpe_edge spec, so its crop, normalisation and bins are unknown; export it from its "
             f"checkpoint: python -m export.onnx CHECKPOINT -o {path.name}"
         )
     try:
@@ -53,7 +53,7 @@ def read_spec(text: str | None, path: Path) -> ModelSpec:
 def check_graph(
     inputs: Sequence[GraphTensor], outputs: Sequence[GraphTensor], spec: ModelSpec, path: Path
 ) -> tuple[int | None, dict[str, tuple[int, ...]]]:
-    """What the spec leaves to the graph.
+    """Check the graph against its spec and return what the spec leaves to the graph.
 
     Args:
         inputs, outputs: the graph's.

@@ -1,4 +1,4 @@
-"""The buffers of one caller of an ONNX Runtime session."""
+"""Buffers of one caller of an ONNX Runtime session."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class OnnxRuntimeContext:
         batch = self._fixed_batch or count
         binding, staged = self._bound(batch)
         self._rows.keep(count)
-        with _said_for(batch):
+        with _raised_for(batch):
             if staged is not None:
                 staged.update_inplace(self._rows.first(batch)[0])
             self._session.run_with_iobinding(binding)
@@ -102,7 +102,7 @@ class OnnxRuntimeContext:
             self._path.place(requests, batch)
             self._path.crop(batch, requests[0].warped, staged.data_ptr())
             gpu.synchronize(self._stream)
-        with _said_for(batch):
+        with _raised_for(batch):
             self._session.run_with_iobinding(binding)
         outputs, start = self._rows.first(count)[1], 0
         for poses in found:
@@ -131,7 +131,7 @@ class OnnxRuntimeContext:
 
 
 @contextlib.contextmanager
-def _said_for(batch: int) -> Iterator[None]:
+def _raised_for(batch: int) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # ONNX Runtime's errors share no base class

@@ -69,7 +69,7 @@ def cuda(index: int) -> Provider:
     _check_built_in("CUDAExecutionProvider", f"device='cuda:{index}'", "use device='cpu'")
     options = {"device_id": str(index)}
     if _version() >= _TF32_KNOWN_FROM:
-        # Otherwise GPUs from Ampere on round float32 to 10 bits of mantissa, which nobody asked for.
+        # Otherwise GPUs from Ampere on silently round float32 to 10 bits of mantissa.
         options["use_tf32"] = "0"
     return Provider("CUDAExecutionProvider", f"cuda:{index}", options)
 
@@ -77,7 +77,7 @@ def cuda(index: int) -> Provider:
 def tensorrt(
     index: int, path: Path, input_name: str, face: tuple[int, ...], batches: tuple[int, int, int] | None
 ) -> Provider:
-    """TensorRT, which ONNX Runtime makes build an engine of the graph.
+    """TensorRT inside ONNX Runtime, which builds an engine of the graph.
 
     That takes minutes. The engine is kept in the user's cache folder, apart for each content of the file and version of
     ONNX Runtime: its name alone does not tell two checkpoints of one architecture apart.
@@ -137,7 +137,7 @@ def _version() -> tuple[int, ...]:
 
 
 def preload(onnxruntime: Any, *, tensorrt: bool) -> str:
-    """Load CUDA, cuDNN and, where asked for, TensorRT from pip's packages, if they are installed there.
+    """Load CUDA, cuDNN and, where requested, TensorRT from pip's packages, if they are installed there.
 
     The loader does not look into Python's packages by itself. Libraries of the system are found without this.
 
@@ -146,23 +146,23 @@ def preload(onnxruntime: Any, *, tensorrt: bool) -> str:
         tensorrt: load TensorRT as well.
 
     Returns:
-        What could not be loaded, in ONNX Runtime's words; empty when all went well. Not an error yet: a library may lie
-        where only the provider finds it.
+        ONNX Runtime's report of what could not be loaded; empty on success. Not an error yet: a library may lie where
+        only the provider finds it.
     """
-    heard = io.StringIO()
+    printed = io.StringIO()
     if hasattr(onnxruntime, "preload_dlls"):  # from 1.21 on
-        with contextlib.redirect_stdout(heard):  # its way of complaining
+        with contextlib.redirect_stdout(printed):  # it reports failures there
             onnxruntime.preload_dlls()
     if tensorrt and "tensorrt" not in sys.modules:  # which has loaded its own
         with contextlib.suppress(ImportError, OSError):
             __import__("tensorrt_libs")  # loads its libraries when it is imported
-    return heard.getvalue().strip()
+    return printed.getvalue().strip()
 
 
 def open_session(
     path: Path, threads: int | None = None, graph: bytes | None = None, *, provider: Provider = CPU
 ) -> onnxruntime.InferenceSession:
-    """A session that runs where it was asked to, or an error.
+    """Open a session that runs on the given provider, or raise.
 
     Args:
         path: the ONNX file.
@@ -198,7 +198,7 @@ def open_session(
             raise ModelError(
                 f"{path} cannot be loaded as an ONNX model; it may be truncated or of another kind ({error})"
             ) from None
-        open_session(path, threads, graph)  # a damaged file is said as such
+        open_session(path, threads, graph)  # reports a damaged file as such
         raise _not_started(
             provider, f"{path} does not start on {provider.where} ({short_error(error)})", complaint
         ) from None
@@ -209,13 +209,13 @@ def open_session(
 
 
 def _not_started(provider: Provider, what: str, complaint: str) -> BackendError:
-    said = f" ({' '.join(complaint.split())})" if complaint else ""
+    details = f" ({' '.join(complaint.split())})" if complaint else ""
     return BackendError(
-        f"{what}{said}: `hpe-edge doctor` says what is missing of driver, CUDA, cuDNN and TensorRT; or use "
+        f"{what}{details}: `hpe-edge doctor` shows what is missing of driver, CUDA, cuDNN and TensorRT; or use "
         f"device='cpu'{provider.hint}"
     )
 
 
 def short_error(error: Exception) -> str:
-    """The error in a line, without the place in ONNX Runtime's source and the signature that may stand before it."""
+    """The error in one line, without the source location and signature that may precede it."""
     return re.sub(r"^/\S+:\d+ .*?\) ", "", " ".join(str(error).split()))

@@ -1,4 +1,4 @@
-"""ONNX Runtime: any ONNX file with a spec, on the CPU, or on a GPU where the installed package offers it."""
+"""ONNX Runtime backend: any ONNX file with a spec, on the CPU, or on a GPU where the installed package supports it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class OnnxRuntimeBackend:
 
         Raises:
             ModelError: not an ONNX file, truncated, without a spec, or the spec does not fit the graph.
-            BackendError: the device is not to be had with the installed onnxruntime.
+            BackendError: the installed onnxruntime does not support the device.
             InputError: TensorRT is asked for on the CPU.
             OutputError: the folder for TensorRT's engines cannot be made.
         """

@@ -1,4 +1,4 @@
-"""OpenVINO: any ONNX file with a spec, on the CPU, or on Intel's GPUs and NPUs by the names that OpenVINO gives them.
+"""OpenVINO backend: any ONNX file with a spec, on the CPU, or on Intel's GPUs and NPUs by OpenVINO's device names.
 
 The graph is compiled once, for any number of faces where it takes them. Compiled for one number alone it ran no faster,
 with 1 and 8 faces of ResNet-18 and of the lightweight network, in float32 and INT8; each further number would cost
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hpe_edge.backends.base import Rows
 from hpe_edge.backends.onnx.check_graph import DYNAMIC_MAX_BATCH, GraphTensor, check_graph, read_spec
 from hpe_edge.backends.openvino.hard_swish import use_hard_swish
-from hpe_edge.backends.openvino.load_openvino import load_openvino, said, shared_core
+from hpe_edge.backends.openvino.load_openvino import load_openvino, shared_core, short_error
 from hpe_edge.backends.options import Precision, check_threads
 from hpe_edge.errors import BackendError, InputError, ModelError
 from hpe_edge.ops.decode import DecodeHeads
@@ -48,13 +48,13 @@ class OpenVinoBackend:
             device: one of OpenVINO's, in any case: ``"cpu"``, ``"gpu"``, ``"gpu.1"``, ``"npu"``.
             threads: threads of the CPU that one run may use; None leaves it to OpenVINO (all cores), and runs at the
                 same time then take turns.
-            precision: what floating point is computed in. OpenVINO itself would take bfloat16 where the CPU has it and
+            precision: floating-point precision. OpenVINO itself would choose bfloat16 where the CPU has it and
                 float16 on a GPU. What the graph has in INT8 stays INT8.
 
         Raises:
             InputError: the device or ``threads`` cannot be used.
             ModelError: not an ONNX file, truncated, without a spec, or the spec does not fit the graph.
-            BackendError: OpenVINO, the device or the precision is not to be had here.
+            BackendError: OpenVINO, the device or the precision is not available.
         """
         check_threads(threads)
         self._ov = load_openvino()
@@ -103,8 +103,8 @@ class OpenVinoBackend:
             return self._core.compile_model(self._graph, self._name, self._settings)
         except Exception as error:  # OpenVINO's errors share no base class
             raise BackendError(
-                f"{self._path} does not start on OpenVINO's {self._name} ({said(error)}); `hpe-edge doctor` says "
-                "what is missing, and ONNX Runtime may run it: leave out backend='openvino'"
+                f"{self._path} does not start on OpenVINO's {self._name} ({short_error(error)}); `hpe-edge doctor` "
+                "shows what is missing, and ONNX Runtime may run it: leave out backend='openvino'"
             ) from None
 
     def _check_precision(self, precision: Precision) -> None:
@@ -114,7 +114,7 @@ class OpenVinoBackend:
             floats = [name for name in get_args(Precision) if name.upper() in can]
             raise BackendError(
                 f"OpenVINO's {self._name} does not compute in {precision} here, but in {', '.join(floats) or 'none'}: "
-                f"say precision={(floats or ['fp32'])[0]!r}, or take another device"
+                f"pass precision={(floats or ['fp32'])[0]!r}, or use another device"
             )
 
 
@@ -153,7 +153,7 @@ def _read(ov: Any, path: Path) -> Any:
     except Exception as error:  # OpenVINO's errors share no base class
         raise ModelError(
             f"{path} cannot be loaded as an ONNX model by OpenVINO; it may be truncated, of another kind, or hold "
-            f"operators that OpenVINO lacks ({said(error)})"
+            f"operators that OpenVINO lacks ({short_error(error)})"
         ) from None
     if not graph.outputs:  # an empty file is an empty graph
         raise ModelError(f"{path} cannot be loaded as an ONNX model; it is empty, or truncated")
@@ -219,7 +219,7 @@ class OpenVinoContext:
                 self._bind(batch)
             self._request.infer(share_outputs=True)  # else it would copy the outputs for its answer, which is not used
         except Exception as error:  # OpenVINO's errors share no base class
-            raise BackendError(f"OpenVINO failed on a batch of {batch}: {said(error)}") from None
+            raise BackendError(f"OpenVINO failed on a batch of {batch}: {short_error(error)}") from None
         return self._rows.first(count)[1]
 
     def estimate(self, crop: Crop, requests: Sequence[Request], found: Sequence[Poses], decode: DecodeHeads) -> None:

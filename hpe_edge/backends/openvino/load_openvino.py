@@ -1,4 +1,4 @@
-"""The openvino package: imported when it is asked for, without its reports on usage, and one core of it for all."""
+"""Import of the openvino package on demand, without telemetry, and one core shared by all engines."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _cores: list[Any] = []
 def load_openvino() -> Any:
     """The package.
 
-    Its import would send a message to its maker and write a number for this user into the home folder, where nobody has
-    forbidden it by a file there; there is no variable for it. The package that reports is optional for it, so it is
-    made to look absent during the import. A program that imports openvino earlier has had its own import.
+    Its import sends telemetry and writes a user id into the home folder, unless a file there opts out; there is no
+    environment variable for it. The telemetry package is optional, so it is hidden during the import. A program that
+    imported openvino earlier is not affected.
 
     Raises:
         BackendError: it is not installed, or its libraries cannot be loaded.
@@ -59,8 +59,8 @@ def shared_core() -> Any:
         return _cores[0]
 
 
-def said(error: Exception) -> str:
-    """An error of OpenVINO's in a line, without the places in its source."""
+def short_error(error: Exception) -> str:
+    """An error of OpenVINO in one line, without its source locations."""
     lines = [line.strip() for line in str(error).splitlines()]
     kept = [line for line in lines if line and not line.startswith(("Exception from ", "Check '", "FrontEnd API "))]
     return " ".join(kept or lines)

@@ -1,4 +1,4 @@
-"""The tensorrt package: imported when it is asked for, and what it says kept instead of printed."""
+"""Import of the tensorrt package on demand, and its logger."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Messages:
         self._lines, self._lock = lines, lock
 
     def take(self) -> str:
-        """The errors since the last call in one line; a stand-in where there are none."""
+        """The errors since the last call in one line; a placeholder where there are none."""
         with self._lock:
-            said = "; ".join(dict.fromkeys(self._lines))
+            errors = "; ".join(dict.fromkeys(self._lines))
             self._lines.clear()
-        return said or "TensorRT does not say why"
+        return errors or "TensorRT gives no reason"

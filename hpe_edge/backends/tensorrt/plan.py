@@ -1,4 +1,4 @@
-"""A plan in TensorRT's runtime: loaded, held against its description, and what execution contexts are made from."""
+"""A plan loaded into TensorRT's runtime, checked against its description; creates execution contexts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hpe_edge.ops.decode import head_columns
 
 
 class Loaded:
-    """A plan that TensorRT has loaded and that is what its description says.
+    """A plan that TensorRT has loaded and that matches its description.
 
     Attributes:
         trt: the tensorrt package.
@@ -24,7 +24,7 @@ class Loaded:
         info: its description.
         engine: TensorRT's object; None once it is closed.
         shapes: each output's shape after the batch, in the spec's order.
-        messages: what TensorRT says.
+        messages: TensorRT's errors.
         making: held while an execution context is made.
     """
 
@@ -55,7 +55,7 @@ class Loaded:
         self.shapes = _check_tensors(trt, self.engine, info, path)
 
     def between_bytes(self) -> int:
-        """How much device memory an execution context needs between the layers."""
+        """Bytes of device memory that an execution context needs for activations."""
         name = "device_memory_size_v2" if hasattr(self.engine, "device_memory_size_v2") else "device_memory_size"
         return int(getattr(self.engine, name))
 
@@ -119,7 +119,7 @@ def _check_tensors(trt: Any, engine: Any, info: EngineInfo, path: Path) -> dict[
     return columns
 
 
-def _contradiction(path: Path, said: str, got: object) -> ModelError:
+def _contradiction(path: Path, described: str, got: object) -> ModelError:
     return ModelError(
-        f"{path} is not what its description says: {said}, got {got}; build it again with python -m export.trt"
+        f"{path} does not match its description: {described}, got {got}; build it again with python -m export.trt"
     )

@@ -1,7 +1,7 @@
 """A TensorRT engine on disk: the plan, which only TensorRT reads, and beside it ``<engine>.json``, which describes it.
 
-The plan itself stays as TensorRT wrote it, so that ``trtexec`` loads it, too. What the JSON says is checked against the
-plan's bytes first, and against this machine, before TensorRT sees any of it.
+The plan itself stays as TensorRT wrote it, so that ``trtexec`` loads it as well. The JSON is checked against the plan's
+bytes and against this machine before TensorRT reads any of it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Hardware = Literal["same-gpu", "same-capability", "ampere-plus"]
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What is beside a plan.
+    """Description beside a plan.
 
     Attributes:
         spec: the model's, as in its ONNX file.
@@ -62,11 +62,11 @@ class EngineInfo:
             raise ModelError(f"an engine's profile must rise from 1 or more, got {self.profile}")
 
     def to_json(self) -> str:
-        """The JSON form, format number first, for people to read."""
+        """Indented JSON, format number first."""
         return json.dumps({"format": FORMAT, **to_plain(self)}, indent=2) + "\n"
 
     def check_plan(self, path: Path, plan: bytes) -> None:
-        """Hold a plan against what is said of it.
+        """Check a plan against its description.
 
         Raises:
             ModelError: it is shorter, or another one.
@@ -82,7 +82,7 @@ class EngineInfo:
             )
 
     def check_machine(self, path: Path, tensorrt: str, gpu: str, compute_capability: str) -> None:
-        """Hold it against this machine.
+        """Check that the plan runs on this machine.
 
         Raises:
             BackendError: TensorRT or the GPU is another one than the plan was built for.
@@ -111,7 +111,7 @@ class EngineInfo:
 
 
 def sidecar(path: Path) -> Path:
-    """Where an engine's description is."""
+    """Path of an engine's description."""
     return path.with_name(f"{path.name}.json")
 
 
@@ -121,7 +121,7 @@ def digest(plan: bytes) -> str:
 
 
 def read_info(path: Path) -> EngineInfo:
-    """What is beside the plan ``path``; the plan itself is not read.
+    """Read the description beside the plan ``path``; the plan itself is not read.
 
     Raises:
         ModelError: there is nothing, or nothing that can be read.

@@ -29,7 +29,7 @@ from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec
 
-CropSource = Literal["host", "boxes", "warped"]  # how the network's input comes about
+CropSource = Literal["host", "boxes", "warped"]  # origin of the network's input
 
 
 def load_engine(path: Path, *, device: str = "cuda") -> TensorRTBackend:
@@ -62,7 +62,7 @@ class TensorRTBackend:
             index: the GPU, as CUDA counts.
 
         Raises:
-            ModelError: the plan is not what ``info`` says.
+            ModelError: the plan does not match ``info``.
             BackendError: see :func:`load_engine`.
         """
         self.spec: ModelSpec = info.spec
@@ -192,7 +192,7 @@ class TensorRTContext:
         self._gpu.synchronize(self._stream)
 
     def _prepare(self, batch: int, source: CropSource) -> Callable[[], None]:
-        """What enqueues a run of ``batch`` faces.
+        """Create the call that enqueues a run of ``batch`` faces.
 
         Raises:
             BackendError: TensorRT or CUDA failed.

@@ -12,7 +12,7 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[3])  # where hpe_edge lies, in place of this folder
 
-from hpe_edge.backends.openvino.load_openvino import load_openvino, said  # noqa: E402
+from hpe_edge.backends.openvino.load_openvino import load_openvino, short_error  # noqa: E402
 from hpe_edge.backends.options import Precision  # noqa: E402
 from hpe_edge.doctor.trials.relu import RELU  # noqa: E402
 from hpe_edge.errors import BackendError  # noqa: E402
@@ -45,7 +45,7 @@ def _device(ov: Any, core: Any, name: str) -> dict[str, Any]:
         found = core.compile_model(core.read_model(io.BytesIO(RELU)), name)(values)
         right = bool((found[0] == values.clip(0)).all())
     except Exception as error:  # OpenVINO's errors share no base class
-        return {**answer, "problem": said(error) or type(error).__name__}
+        return {**answer, "problem": short_error(error) or type(error).__name__}
     return answer if right else {**answer, "problem": "it computes wrong results"}
 
 
