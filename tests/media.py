@@ -36,3 +36,10 @@ def count_frames(path: Path) -> int:
     while capture.grab():
         count += 1
     return count
+
+
+def assert_notes(notes: list[str], *fragments: str) -> None:
+    """One note per fragment, in order, each with its fragment in it."""
+    assert len(notes) == len(fragments), notes
+    for note, fragment in zip(notes, fragments, strict=True):
+        assert fragment in note

@@ -161,7 +161,7 @@ def test_a_gpu_array_without_cuda_bindings(monkeypatch: pytest.MonkeyPatch, pict
 
 def test_a_gpu_array_without_a_driver(cuda: FrameCuda, picture: np.ndarray) -> None:
     cuda.devices.clear()
-    with pytest.raises(BackendError, match="said to be on a GPU, but CUDA does not start here"):
+    with pytest.raises(BackendError, match="CUDA does not start"):
         host_frame(CudaArray(1, picture))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 import pytest
-from media import noise, write_video
+from media import assert_notes, noise, write_video
 
 from hpe_edge.errors import SourceError
 from hpe_edge.sources.live_stream import GIVE_UP_S, Stream, open_camera, open_pipeline, open_url, without_password
@@ -93,27 +93,22 @@ def test_frames_have_the_times_of_their_arrival() -> None:
     np.testing.assert_allclose([frame.time_s for frame in frames], [0, 0.0625, 0.125, 0.1875])
 
 
-def test_what_breaks_off_is_opened_again_after_longer_and_longer_pauses() -> None:
+def test_a_lost_connection_is_opened_again_after_growing_pauses() -> None:
     stream, clock, device = stream_of(3, 0, 0, 2, 1)
     running = iter(stream)
     frames = list(itertools.islice(running, 6))
     assert [frame.index for frame in frames] == list(range(6))
     assert clock.waits == [0.5, 1.0, 2.0, 0.5]
-    assert stream.notes == [
-        "camera 0 broke off; trying to open it again",
-        "camera 0 is back after 3.6 s and 3 tries",
-        "camera 0 broke off; trying to open it again",
-        "camera 0 is back after 0.6 s and 1 try",
-    ]
+    assert_notes(stream.notes, "camera 0", "3.6 s and 3 tries", "camera 0", "0.6 s and 1 try")
     assert all(a.time_s < b.time_s for a, b in itertools.pairwise(frames))
     assert device.open_now == 1
 
 
-def test_what_stays_away_is_the_end() -> None:
+def test_reconnecting_is_given_up() -> None:
     stream, clock, device = stream_of(2)
     assert len(list(stream)) == 2
     assert max(clock.waits) == 10.0 and GIVE_UP_S <= sum(clock.waits) < GIVE_UP_S + 11
-    assert stream.notes[-1] == "camera 0 did not come back within 300 s; that is the end"
+    assert_notes(stream.notes, "reconnecting", "300 s")
     assert device.open_now == 0
 
 
@@ -135,7 +130,7 @@ def test_what_announces_its_length_is_no_live_source() -> None:
     np.testing.assert_allclose([frame.time_s for frame in frames], [0, 0.05, 0.1])
 
 
-def test_frames_that_cannot_be_decoded_are_no_break() -> None:
+def test_frames_that_cannot_be_decoded_are_no_lost_connection() -> None:
     stream, clock, _ = stream_of("x..x.xxxxxxxxx." + "." * 9)
     running = iter(stream)
     frames = list(itertools.islice(running, 5))
@@ -144,15 +139,15 @@ def test_frames_that_cannot_be_decoded_are_no_break() -> None:
     assert (stream.notes, clock.waits) == ([], [])
     stream.close()
     assert list(running) == []
-    assert stream.notes == ["10 frames of camera 0 could not be decoded and were left out"]
+    assert_notes(stream.notes, "10 frames of camera 0")
 
 
 @pytest.mark.parametrize(("run", "read_s"), [("." + 10 * "x" + ".", 0.0625), (".x.", 2.5)])
-def test_failures_that_are_a_break(run: str, read_s: float) -> None:
+def test_failures_that_are_a_lost_connection(run: str, read_s: float) -> None:
     """Ten in a row, and one that was long in coming, as after a time-out."""
     stream, clock, _ = stream_of(run, 9, read_s=read_s)
     assert len(list(itertools.islice(stream, 2))) == 2
-    assert clock.waits == [0.5] and stream.notes[0] == "camera 0 broke off; trying to open it again"
+    assert clock.waits == [0.5] and "reconnecting" in stream.notes[0]
 
 
 def test_what_announces_its_length_goes_on_after_frames_that_cannot_be_decoded() -> None:
@@ -160,13 +155,13 @@ def test_what_announces_its_length_goes_on_after_frames_that_cannot_be_decoded()
     frames = list(stream)
     assert [frame.index for frame in frames] == [0, 1, 3, 4]
     np.testing.assert_allclose([frame.time_s for frame in frames], [0, 0.05, 0.15, 0.2])
-    assert stream.notes == ["1 frame of camera 0 could not be decoded and was left out"]
+    assert_notes(stream.notes, "1 frame of camera 0")
 
 
 def test_what_ends_before_its_announced_length_is_said_to() -> None:
     stream, _, _ = stream_of(3, count=40)
     assert len(list(stream)) == 3
-    assert stream.notes == ["camera 0 announces 40 frames, only 3 can be decoded; it may be damaged or cut short"]
+    assert_notes(stream.notes, "40 frames, only 3")
     stream, _, _ = stream_of(3, count=40)
     frames = iter(stream)
     next(frames)
@@ -180,15 +175,11 @@ def test_what_announces_its_length_and_hangs_is_not_waited_for_long() -> None:
     assert clock.time_s == 100 + 5 * 1.5  # two reads after the last frame
 
 
-def test_a_file_that_does_not_say_its_length_is_not_played_for_ever() -> None:
+def test_a_file_of_unknown_length_is_not_played_for_ever() -> None:
     stream, clock, device = stream_of(60, 60, alike=True, read_s=0.01)
     assert len(list(stream)) == 60
     assert clock.waits == [0.5] and device.open_now == 0
-    assert stream.notes == [
-        "camera 0 broke off; trying to open it again",
-        "camera 0 starts anew from its first frame and is faster than what it shows: it is a file that does not say "
-        "its length, and over; download it to have every frame",
-    ]
+    assert_notes(stream.notes, "reconnecting", "file of unknown length")
 
 
 @pytest.mark.parametrize(
@@ -202,7 +193,7 @@ def test_a_file_that_does_not_say_its_length_is_not_played_for_ever() -> None:
 def test_live_sources_that_resemble_a_file(frames: int, alike: bool, read_s: float) -> None:
     stream, _, _ = stream_of(frames, frames, 1, alike=alike, read_s=read_s)
     assert len(list(itertools.islice(stream, 2 * frames + 1))) == 2 * frames + 1
-    assert [note.split(" after")[0] for note in stream.notes[1::2]] == ["camera 0 is back"] * 2
+    assert_notes(stream.notes[1::2], "reconnected", "reconnected")
 
 
 @pytest.mark.parametrize("fps", [0.0, -1.0, 90000.0, np.nan])
