@@ -83,7 +83,7 @@ class Browser:
         return wait_until(lambda: self.evaluate(expression), expression)
 
     def pixels(self, canvas: str) -> np.ndarray:
-        """What a canvas of the page holds, uint8 ``[H, W, 4]``, BGR and alpha."""
+        """Pixels of a canvas of the page, uint8 ``[H, W, 4]``, BGR and alpha."""
         url = self.evaluate(f"{canvas}.toDataURL()")
         png = np.frombuffer(base64.b64decode(url.split(",")[1]), np.uint8)
         return cv2.imdecode(png, cv2.IMREAD_UNCHANGED)

@@ -18,7 +18,7 @@ from hpe_edge.ops.native import native
 
 
 def missing_gpu() -> str:
-    """Why nothing can be launched here; empty where it can."""
+    """The reason why kernels cannot be launched; empty where they can."""
     try:
         Device().close()
     except HpeEdgeError as error:
@@ -36,7 +36,7 @@ def require_gpu() -> None:
 
 
 def face_record(addresses: Sequence[int], planes: Sequence[np.ndarray], format: Any, swap_colors: bool) -> np.ndarray:
-    """What a launch is told of a frame whose planes lie at these addresses."""
+    """Native record of a frame whose planes lie at these addresses."""
     record = np.zeros((), BOX_FACE["frame"])
     record["data"], record["row_stride_bytes"] = addresses[0], planes[0].strides[0]
     if len(planes) > 1:

@@ -73,7 +73,7 @@ def write_grid_model(
 
 
 def grid_numbers(picture: np.ndarray, stride: int, columns: int, per_cell: int, which: int) -> np.ndarray:
-    """What the model gives for ``picture`` [3, H, W], already shifted and scaled: [rows, cols, per_cell, columns]."""
+    """The model's output for ``picture`` [3, H, W], already shifted and scaled: [rows, cols, per_cell, columns]."""
     kernel = weights(stride, columns, per_cell, which).astype(np.float64)
     rows, cols = picture.shape[1] // stride, picture.shape[2] // stride
     out = np.empty((rows, cols, per_cell, columns))

@@ -1,4 +1,4 @@
-"""What the fixture ``load`` gives."""
+"""Type of the fixture ``load``."""
 
 from __future__ import annotations
 

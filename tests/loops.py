@@ -1,4 +1,4 @@
-"""What runs the native operations' formulas: the loops of each instruction set, the CUDA launch emulated, a GPU."""
+"""Implementations of the native operations: the loops of each instruction set, the CUDA launch emulated, a GPU."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def write_video(path: Path, frames: int = 12, fps: float = 10.0, width: int = 96
 
 
 def count_frames(path: Path) -> int:
-    """How many frames really decode."""
+    """Number of frames that decode."""
     capture = cv2.VideoCapture(str(path))
     count = 0
     while capture.grab():

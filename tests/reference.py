@@ -19,7 +19,7 @@ def nv12_to_bgr(luma: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> Array:
 
 
 def window(box: Array, crop: Crop, width: int, height: int) -> tuple[Array, Array]:
-    """What is resized to the output, and the cut that it is taken from, which the resize sees."""
+    """The window that is resized to the output, and the cut that it is taken from, which the resize sees."""
     x1, y1, x2, y2 = (float(v) for v in box)
     w, h = x2 - x1, y2 - y1
     left, top, right, bottom = crop.margins

@@ -81,11 +81,11 @@ class Pipeline:
         self.report = Report(watch)
         self._source, self._find, self._estimate_poses, self._take = source, find, estimate, take
         self._detect_every, self._detect_workers, self._frame_limit = detect_every, detect_workers, frame_limit
-        room = _QUEUED_LIVE if source.live else _QUEUED
+        size = _QUEUED_LIVE if source.live else _QUEUED
         # Closing a queue closes the one before it, up to the source, even while stages in between wait for work.
-        self._read: ClosableQueue[Frame] = ClosableQueue(room, newest_wins=source.live, on_close=source.close)
-        self._detected: ClosableQueue[tuple[Frame, Detections | None]] = ClosableQueue(room, on_close=self._read.close)
-        self._estimated: ClosableQueue[Result] = ClosableQueue(room, on_close=self._detected.close)
+        self._read: ClosableQueue[Frame] = ClosableQueue(size, newest_wins=source.live, on_close=source.close)
+        self._detected: ClosableQueue[tuple[Frame, Detections | None]] = ClosableQueue(size, on_close=self._read.close)
+        self._estimated: ClosableQueue[Result] = ClosableQueue(size, on_close=self._detected.close)
         self._begun = 0  # frames that reached the engine
         self._error: BaseException | None = None
         self._guard = threading.Lock()

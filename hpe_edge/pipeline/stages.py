@@ -21,15 +21,15 @@ Out = TypeVar("Out")
 class ClosableQueue(Generic[T]):
     """Bounded queue of numbered items, closable from both ends."""
 
-    def __init__(self, room: int, *, newest_wins: bool = False, on_close: Callable[[], None] | None = None) -> None:
+    def __init__(self, capacity: int, *, newest_wins: bool = False, on_close: Callable[[], None] | None = None) -> None:
         """
         Args:
-            room: capacity. ``put`` waits while the queue is full,
+            capacity: most items. ``put`` waits while the queue is full,
             newest_wins: or drops the oldest item.
             on_close: called once when the consumer closes the queue.
         """
         self.dropped = 0
-        self._room = room
+        self._capacity = capacity
         self._newest_wins = newest_wins
         self._on_close = on_close
         self._items: deque[T] = deque()
@@ -46,7 +46,7 @@ class ClosableQueue(Generic[T]):
             item: anything but None.
         """
         with self._changed:
-            while not self._closed and (number != self._put or not self._has_room()):
+            while not self._closed and (number != self._put or not self._has_space()):
                 self._changed.wait()
             if self._closed:
                 return False
@@ -81,11 +81,11 @@ class ClosableQueue(Generic[T]):
         if first and self._on_close is not None:
             self._on_close()
 
-    def _has_room(self) -> bool:
-        if self._newest_wins and len(self._items) >= self._room:
+    def _has_space(self) -> bool:
+        if self._newest_wins and len(self._items) >= self._capacity:
             self._items.popleft()
             self.dropped += 1
-        return len(self._items) < self._room
+        return len(self._items) < self._capacity
 
 
 class Stage(Generic[In, Out]):

@@ -1,4 +1,4 @@
-"""What is OpenVINO's own: its devices, its precisions, its threads, and its reports, which stay here.
+"""Specifics of OpenVINO: devices, precisions, threads, and telemetry, which is not sent.
 
 That it gives the right answers is tested with the other backend's in test_engine.py, and in degrees in
 export/test_openvino_gate.py.
@@ -82,7 +82,7 @@ def test_a_device_that_is_not_there(asked: str) -> None:
 
 @pytest.mark.parametrize("asked", ["cuda", "cuda:0", "auto", "AUTO", "hetero:CPU", "gpu:0", "gpu.x", "gpu.²", "", 0])
 def test_what_is_no_device_of_openvinos(asked: Any) -> None:
-    with pytest.raises(InputError, match=r"one of OpenVINO's, here CPU, GPU \(in any case\), got"):
+    with pytest.raises(InputError, match=r"here CPU, GPU"):
         find_device(["CPU", "GPU"], asked)
 
 
@@ -158,7 +158,7 @@ def test_what_openvino_is_told(model: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_callers_with_threads_of_their_own_run_at_the_same_time(
     model: Path, monkeypatch: pytest.MonkeyPatch, threads: int | None, compilations: int
 ) -> None:
-    """What is compiled runs one request at a time."""
+    """A compiled model runs one request at a time."""
     backend = OpenVinoBackend(model, threads=threads)
     made = []
     compiling = backend._compile
@@ -213,7 +213,7 @@ def test_a_model_that_does_not_start(model: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Core, "compile_model", fail)
     monkeypatch.setattr(openvino_backend, "shared_core", lambda: Core(NPU=["FP16"]))
-    with pytest.raises(BackendError, match=r"does not start on OpenVINO's NPU \(the shape is dynamic\)"):
+    with pytest.raises(BackendError, match=r"NPU \(the shape is dynamic\)"):
         OpenVinoBackend(model, device="npu", precision="fp16")
 
 
@@ -228,7 +228,7 @@ def test_an_operator_that_openvino_lacks(tmp_path: Path, model: Path) -> None:
     network.graph.node[1].domain, network.graph.node[1].op_type = "somebody.else", "Pool"
     network.opset_import.append(onnx.helper.make_opsetid("somebody.else", 1))
     onnx.save(network, str(tmp_path / "m.onnx"))
-    with pytest.raises(ModelError, match=r"operators that OpenVINO lacks \(.*somebody\.else\.Pool"):
+    with pytest.raises(ModelError, match=r"somebody\.else\.Pool"):
         PoseEngine(tmp_path / "m.onnx", backend="openvino")
 
 

@@ -164,7 +164,7 @@ def test_the_backend(cuda: FakeCuda, trt: MockTensorRT) -> None:
 
 
 def test_the_mocks_have_no_other_names(trt: MockTensorRT) -> None:
-    """What the tests above rest on."""
+    """Foundation of the tests above."""
     with pytest.raises(AttributeError):
         _ = trt.module.CaffeParserOfTheFuture
     with pytest.raises(AttributeError):

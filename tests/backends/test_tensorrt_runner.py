@@ -209,7 +209,7 @@ def test_someone_elses_context_may_end_first(cuda: FakeCuda, trt: FakeTensorRT, 
     engine = PoseEngine(engine_file())
     engine(frame, BOXES)
     cuda.destroy_context(theirs)
-    with pytest.raises(BackendError, match="entering the CUDA context failed with CUDA_ERROR_INVALID_CONTEXT"):
+    with pytest.raises(BackendError, match="CUDA_ERROR_INVALID_CONTEXT"):
         engine(frame, BOXES)
     engine.close()
 
@@ -290,7 +290,7 @@ def test_a_plan_that_is_another_one(trt: FakeTensorRT, engine_file: Write) -> No
     whole = bytearray(path.read_bytes())
     for other in (whole + b"x", whole[:-1] + b"x"):
         path.write_bytes(other)
-        with pytest.raises(ModelError, match=r"is not the engine that tiny\.engine\.json describes"):
+        with pytest.raises(ModelError, match=r"tiny\.engine\.json"):
             PoseEngine(path)
 
 
@@ -365,7 +365,7 @@ def test_what_tensorrt_itself_refuses(cuda: FakeCuda, trt: FakeTensorRT, engine_
     path.write_bytes(plan)
     info = replace(read_info(path), plan_bytes=len(plan), plan_sha256=digest(plan))
     sidecar(path).write_text(info.to_json())
-    with pytest.raises(BackendError, match=r"cannot load .*magicTag failed.*build it again.*export\.trt tiny\.onnx"):
+    with pytest.raises(BackendError, match=r"magicTag failed.*export\.trt tiny\.onnx"):
         PoseEngine(path)
     assert cuda.leaks() == {}
 
@@ -384,7 +384,7 @@ def test_out_of_device_memory(cuda: FakeCuda, trt: FakeTensorRT, engine_file: Wr
 def test_out_of_device_memory_within_tensorrt(trt: FakeTensorRT, engine_file: Write, frame: Any) -> None:
     with PoseEngine(engine_file()) as engine:
         trt.out_of_memory = True
-        with pytest.raises(BackendError, match="no room for another batch size on Fake GPU: Requested amount"):
+        with pytest.raises(BackendError, match="on Fake GPU: Requested amount"):
             engine(frame, BOXES)
         trt.out_of_memory = False
         assert len(engine(frame, BOXES)) == 3, "and once there is room, it goes on"

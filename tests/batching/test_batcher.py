@@ -99,7 +99,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 def waiting(stream: CameraStream) -> Callable[[], bool]:
-    """Whether somebody waits in the stream's submit or result."""
+    """True if a thread waits in the stream's submit or result."""
     return lambda: bool(stream._queue.changed._waiters)  # type: ignore[attr-defined]
 
 

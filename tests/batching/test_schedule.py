@@ -1,4 +1,4 @@
-"""Whose turn it is, when a batch is due and what a queue holds: without threads, on a clock of the test's own."""
+"""Round-robin order, due times and queues: without threads, on the test's own clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOCK = threading.RLock()
 
 @pytest.fixture(autouse=True)
 def held() -> Iterator[None]:
-    """As a batcher does that looks at its queues."""
+    """Hold the lock, as a batcher does."""
     with LOCK:
         yield
 

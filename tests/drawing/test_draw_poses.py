@@ -108,7 +108,7 @@ def test_arrow_and_front_of_the_cube_lie_where_the_nose_points(
 
 
 def bluish(frame: np.ndarray) -> np.ndarray:
-    """Where the grey frame lies below the blue veil."""
+    """Mask of the grey frame below the blue tint."""
     blue, green, red = np.moveaxis(frame.astype(int), 2, 0)
     return (blue > GREY + 20) & (blue < GREY + 40) & (np.abs(green - 118) < 5) & (np.abs(red - 103) < 5)
 
@@ -296,7 +296,7 @@ def test_boxes_and_poses_must_agree() -> None:
 
 def test_style_and_ids_must_be_right() -> None:
     frame, boxes, poses = np.zeros((9, 9, 3), np.uint8), np.float32([[1, 1, 5, 5]]), poses_of((0, 0, 0))
-    with pytest.raises(InputError, match="style must be one of axes, cube, arrow, got 'cone'"):
+    with pytest.raises(InputError, match="axes, cube, arrow, got 'cone'"):
         draw_poses(frame, boxes, poses, style="cone")
-    with pytest.raises(InputError, match=r"one id per box, got 1 boxes and ids of shape \(2,\)"):
+    with pytest.raises(InputError, match=r"ids of shape \(2,\)"):
         draw_poses(frame, boxes, poses, ids=[1, 2])

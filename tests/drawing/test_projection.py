@@ -1,4 +1,4 @@
-"""Where drawn heads come to lie: against OpenCV's projection, and at the limits of what a camera sees."""
+"""Projection of drawn heads: against OpenCV's projection, and at the limits of what a camera sees."""
 
 from __future__ import annotations
 

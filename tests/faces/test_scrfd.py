@@ -127,13 +127,13 @@ def test_huge_frames(data: Path) -> None:
 @pytest.mark.parametrize("score_op", ["Identity", "Tanh", "Exp"])  # beyond 0..1 on both sides, below, above
 def test_scores_that_are_no_probabilities_are_refused(tmp_path: Path, score_op: str) -> None:
     path = write_grid_model(tmp_path / "a.onnx", (1, 4), 2, size_hw=(64, 96), score_op=score_op, offset=1.0)
-    with pytest.raises(ModelError, match=r"scores 'o\d' are .* not within 0..1; export it with the sigmoid"):
+    with pytest.raises(ModelError, match=r"scores 'o\d' are .*sigmoid"):
         open_detector(path)
 
 
 def test_one_anchor_per_cell_is_refused(tmp_path: Path) -> None:
     path = write_grid_model(tmp_path / "a.onnx", (1, 4), 1, size_hw=(64, 96))
-    with pytest.raises(ModelError, match=r"96 x 64 should give 192 rows at stride 8, 2 per cell.*o5 \(96, 1\)"):
+    with pytest.raises(ModelError, match=r"192 rows at stride 8.*o5 \(96, 1\)"):
         open_detector(path)
 
 

@@ -546,7 +546,7 @@ GARBAGE = (
 
 
 def said_to(port: int, garbage: bytes) -> bytes:
-    """What comes back."""
+    """The response."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as raw:
         try:
             raw.sendall(garbage)

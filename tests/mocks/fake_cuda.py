@@ -38,7 +38,7 @@ class cudaError_t(enum.IntEnum):  # as the binding names it
 
 
 class Handle(int):
-    """What a handle is to the caller: only its number counts."""
+    """Opaque handle: only its number counts."""
 
 
 @dataclass
@@ -88,7 +88,7 @@ class FakeCuda:
         return self._local.stack
 
     def capturing(self, stream: int) -> bool:
-        """Whether work put on the stream is recorded instead of done."""
+        """True if work put on the stream is recorded instead of done."""
         return self._streams[int(stream)].captured is not None
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
@@ -100,7 +100,7 @@ class FakeCuda:
         return self
 
     def leaks(self) -> dict[str, int]:
-        """What still exists, by kind; empty when everything was freed."""
+        """Resources not yet freed, by kind; empty when everything was freed."""
         counts = {
             "memory": len(self._blocks),
             "streams": len(self._streams),
@@ -118,7 +118,7 @@ class FakeCuda:
         return context
 
     def destroy_context(self, context: Handle) -> None:
-        """What is in it can't be reached any more."""
+        """Make its memory unreachable."""
         del self._contexts[context]
         self.stack[:] = [each for each in self.stack if each != context]
 
@@ -143,7 +143,7 @@ class FakeCuda:
         self._blocks[address] = ((ctypes.c_ubyte * size_bytes).from_address(address), True)
 
     def knows(self, address: int) -> bool:
-        """Whether an address lies in memory that was allocated here."""
+        """True if an address lies in memory that was allocated here."""
         return any(start <= address < start + ctypes.sizeof(block) for start, (block, _) in self._blocks.items())
 
     def _handle(self) -> Handle:

@@ -105,7 +105,7 @@ class FrameCuda(FakeCuda):
 
 
 class CudaArray:
-    """What any library exports by CUDA's array interface."""
+    """Array with CUDA's array interface, as any library exports it."""
 
     def __init__(self, address: int, like: np.ndarray, **more: Any) -> None:
         self.__cuda_array_interface__ = {

@@ -115,7 +115,7 @@ def fake_plan(
     compatible: bool = False,
     detailed: bool = False,
 ) -> bytes:
-    """What the runtime below takes for a plan."""
+    """Bytes that the runtime below accepts as a plan."""
     header = {"version": version, "profile": list(profile), "compatible": compatible, "detailed": detailed}
     return _MAGIC + json.dumps(header).encode() + b"\n" + model.SerializeToString()
 

@@ -163,7 +163,7 @@ SIGNS = [(1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, -1)]
 
 
 def said_by(decode: RotationDecode, yaw: float, pitch: float, roll: float) -> np.ndarray:
-    """What a network with this head says for a label triple: float32 [width]."""
+    """Output of a network with this head for a label triple: float32 [width]."""
     signed = np.array([yaw, pitch, roll]) * decode.signs
     m, q = reference.label_matrix(*signed), reference.label_quaternion(*signed)
     values = {"rot6d": np.concatenate([m[:, 0], m[:, 1]]), "matrix": m.reshape(9), "quaternion": q}

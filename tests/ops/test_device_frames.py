@@ -88,7 +88,7 @@ def test_the_context_of_the_memory_is_used_and_the_callers_comes_back(
     np.testing.assert_array_equal(host_frame(CudaArray(address, picture)), picture)
     assert cuda.stack == [other]
     cuda.failing = Result.CUDA_ERROR_ILLEGAL_ADDRESS
-    with pytest.raises(BackendError, match="copying the frame failed with CUDA_ERROR_ILLEGAL_ADDRESS"):
+    with pytest.raises(BackendError, match="CUDA_ERROR_ILLEGAL_ADDRESS"):
         host_frame(CudaArray(address, picture))
     assert cuda.stack == [other]
 

@@ -45,7 +45,7 @@ HEAD = np.array(
 
 
 def project(points: np.ndarray) -> np.ndarray:
-    """Where points of the camera's frame lie in the picture."""
+    """Projection of points of the camera's frame."""
     return cv2.projectPoints(points, np.zeros(3), np.zeros(3), K, None)[0][:, 0]
 
 
@@ -173,7 +173,7 @@ def test_a_ball_looks_alike_wherever_it_is(off_axis_deg: float, direction: float
 @pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
 def test_windows_beyond_the_horizon(camera: Camera, box: list[float]) -> None:
     crop = Crop(margins=(5.0, 5.0, 5.0, 5.0))
-    with pytest.raises(InputError, match=r"box 0 .* 90 degrees .* check that the camera's numbers"):
+    with pytest.raises(InputError, match=r"box 0 .* 90 degrees"):
         look_at(camera, np.float32([box]), crop, SIZE)
     if camera.fx > 1:
         with pytest.raises(InputError, match="box 1 "):

@@ -1,4 +1,4 @@
-"""Channels and stages: order, room, and how they end."""
+"""Closable queues and stages: order, capacity, and their end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_items_come_out_in_order_and_end() -> None:
     assert [queue.get() for _ in range(4)] == [(0, "a"), (1, "b"), (2, "c"), None]
 
 
-def test_who_puts_waits_for_room() -> None:
+def test_put_waits_while_the_queue_is_full() -> None:
     queue: ClosableQueue[int] = ClosableQueue(2)
     done: list[int] = []
     thread = in_thread(lambda: [done.append(n) for n in range(5) if queue.put(n, n)])

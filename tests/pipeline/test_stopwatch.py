@@ -61,7 +61,7 @@ def test_memory_does_not_grow_with_the_run() -> None:
 
 
 def colored(image: np.ndarray, row: int, column: float) -> bool:
-    """Whether a bar is there; rows are threads, columns run from 0 to 1 over the time shown."""
+    """True if a bar is there; rows are threads, columns run from 0 to 1 over the time shown."""
     pixel = image[90 + 70 * row + 8, round(110 + column * (1600 - 110 - 30))].astype(int)
     return int(pixel.max() - pixel.min()) > 30
 

@@ -1,4 +1,4 @@
-"""What OpenTrack gets: format, signs, and whose head it is."""
+"""OpenTrack's datagrams: format, signs, and choice of the head."""
 
 from __future__ import annotations
 

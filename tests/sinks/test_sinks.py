@@ -154,7 +154,7 @@ def test_the_frame_itself_is_not_drawn_on(tmp_path: Path) -> None:
 def test_a_name_that_cannot_be_given_in_the_end(tmp_path: Path) -> None:
     outputs = outputs_of(*(CsvFile(tmp_path / f"{name}.csv") for name in "abc"))
     (tmp_path / "b.csv").mkdir()
-    with pytest.raises(OutputError, match=r"cannot write .*b\.csv: .*; written before that: .*/a\.csv$"):
+    with pytest.raises(OutputError, match=r"b\.csv: .*/a\.csv$"):
         outputs.commit()
     outputs.discard()
     assert names(tmp_path) == ["a.csv", "b.csv"]
@@ -165,7 +165,7 @@ def test_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     first, second = frames(2)
     write(outputs, first)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 4096))
-    with pytest.raises(OutputError, match=r"out\.mp4: the disk is full after 1 frame; make room"):
+    with pytest.raises(OutputError, match=r"out\.mp4: the disk is full after 1 frame"):
         write(outputs, second)
     outputs.discard()
     assert names(tmp_path) == []
@@ -204,7 +204,7 @@ def test_file_size_limit_is_noticed(tmp_path: Path) -> None:
 def test_codec_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2.VideoWriter, "isOpened", lambda self: False)
     outputs = outputs_of(VideoFile(tmp_path / "out.mp4", 10.0))
-    with pytest.raises(OutputError, match=r"cannot write .*out\.mp4 \(mp4v, 96 x 64 at 10 frames.*use --csv"):
+    with pytest.raises(OutputError, match=r"out\.mp4 \(mp4v, 96 x 64.*--csv"):
         write(outputs, frames(1)[0])
 
 

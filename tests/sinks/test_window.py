@@ -51,7 +51,7 @@ def test_no_display_is_an_error_and_no_crash(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("DISPLAY", ":4711")
     for name in ("WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(OutputError, match=r"cannot open a window \(.*--show needs a display.*without one use -o"):
+    with pytest.raises(OutputError, match=r"--show needs a display"):
         Window()
 
 

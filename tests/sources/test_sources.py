@@ -55,7 +55,7 @@ def test_one_entry_that_is_no_picture(tmp_path: Path) -> None:
 
 def test_pictures_wider_than_the_engine_takes(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.png", width=MAX_FRAME_SIDE + 1, height=1)
-    with pytest.raises(SourceError, match=r"a\.png has 65537 x 1 pixels, but at most 65536 a side"):
+    with pytest.raises(SourceError, match=r"65537 x 1 pixels.*65536"):
         list(open_source(tmp_path / "a.png"))
     write_picture(tmp_path / "b.png", width=MAX_FRAME_SIDE, height=1)
     source = open_source(tmp_path)
@@ -65,13 +65,13 @@ def test_pictures_wider_than_the_engine_takes(tmp_path: Path) -> None:
 
 def test_video_wider_than_the_engine_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hpe_edge.sources.frame.MAX_FRAME_SIDE", 95)  # no codec here goes beyond the real limit
-    with pytest.raises(SourceError, match=r"v\.mp4 has 96 x 64 pixels, but at most 95 a side"):
+    with pytest.raises(SourceError, match=r"v\.mp4 has 96 x 64 pixels.*95"):
         open_source(write_video(tmp_path / "v.mp4"))
 
 
 def test_pixel_types_that_opencv_does_not_read(tmp_path: Path) -> None:
     Image.new("F", (6, 4)).save(tmp_path / "a.tiff", compression="tiff_lzw")
-    with pytest.raises(SourceError, match="or larger or of another pixel type than OpenCV reads"):
+    with pytest.raises(SourceError, match="pixel type"):
         list(open_source(tmp_path / "a.tiff"))
 
 
@@ -98,9 +98,7 @@ def test_animated_gif(tmp_path: Path, duration_ms: int, read: int) -> None:
 def test_folder_of_damaged_pictures_fails(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(b"damaged")
-    with pytest.raises(
-        SourceError, match=r"none of 2 pictures in .* can be read; the first: .*a\.png cannot be read: damaged"
-    ):
+    with pytest.raises(SourceError, match=r"none of 2 pictures.*a\.png"):
         list(open_source(tmp_path))
 
 
@@ -223,7 +221,7 @@ def test_patterns(tmp_path: Path) -> None:
     assert (source.kind, source.count, [frame.name for frame in source]) == ("folder", 2, ["1.jpg", "2.JPG"])
     assert [frame.name for frame in open_source(f"{tmp_path}/**/?.*")] == ["1.jpg", "2.JPG", "3.png"]
     assert_notes(open_source(f"{tmp_path}/b/*").notes, f"2 entries of {tmp_path}/b/*")
-    with pytest.raises(SourceError, match=r"\*\.gif names no picture; .*a pattern of your shell needs quotes"):
+    with pytest.raises(SourceError, match=r"\*\.gif names no picture; .*quotes"):
         open_source(f"{tmp_path}/*.gif")
 
 
@@ -231,7 +229,7 @@ def test_patterns_with_pictures_of_one_name(tmp_path: Path) -> None:
     for folder in "ab":
         (tmp_path / folder).mkdir()
         write_picture(tmp_path / folder / "1.png")
-    with pytest.raises(SourceError, match=r"names 2 pictures called 1\.png, which results could not tell apart"):
+    with pytest.raises(SourceError, match=r"2 pictures called 1\.png"):
         open_source(f"{tmp_path}/*/1.png")
 
 
