@@ -127,7 +127,7 @@ class PoseEngine:
         Args:
             frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W]`` grey or NV12, see
                 :func:`hpe_edge.ops.crop.crop_normalize`. An array of PyCUDA, CuPy, torch or Numba on the engine's GPU
-                and a DLPack tensor on the CPU are taken where they lie; what lies on another GPU, in another CUDA
+                and a DLPack tensor on the CPU are read in place; a frame on another GPU, in another CUDA
                 context, or on a GPU while the engine crops on the CPU is copied to the host first.
             boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
             color: pixel format of the frame: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.

@@ -102,7 +102,7 @@ def matrix_from_labels(angles_deg: ArrayLike, order: LabelOrder) -> FloatArray:
 
     Args:
         angles_deg: ``[..., 3]`` yaw, pitch, roll in degrees.
-        order: ``"ZYX"``: Rz(roll) Ry(yaw) Rx(pitch), as 6DRepNet and its kin train on (Hempel et al., 2022,
+        order: ``"ZYX"``: Rz(roll) Ry(yaw) Rx(pitch), as 6DRepNet and similar networks train on (Hempel et al., 2022,
             arXiv:2202.12555). ``"XYZ"``: Rx(pitch) Ry(yaw) Rz(roll), intrinsic turns about x, y, z.
 
     Returns:

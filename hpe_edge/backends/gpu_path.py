@@ -156,7 +156,7 @@ class FrameSlots:
     def _reserve(self, slot: int, size_bytes: int) -> int:
         address, has, cleanup = self._slots.get(slot, (0, 0, contextlib.ExitStack()))
         if has < size_bytes:
-            self._gpu.synchronize(self._stream)  # something may still read what is freed
+            self._gpu.synchronize(self._stream)  # earlier work may still read the memory
             cleanup.close()
             self._slots.pop(slot, None)
             address = self._gpu.memory(size_bytes, cleanup)

@@ -1,7 +1,7 @@
 """One CUDA device, its streams, memory and graphs, through cuda-bindings, which is imported only here, on demand.
 
-A context that is current belongs to someone else, such as PyCUDA, torch or CuPy: it is pushed aside for the length of a
-call and stands there again afterwards.
+A current context of another library, such as PyCUDA, torch or CuPy, is replaced for the length of a call and restored
+afterwards.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def load(part: str) -> Any:
 
 
 def checked(doing: str, result: tuple[Any, ...]) -> Any:
-    """The value in what a call gives.
+    """Check the status of a CUDA call and return its value.
 
     Args:
-        doing: what the call was for, for messages.
+        doing: purpose of the call, for messages.
         result: the status, and values.
 
     Raises:
@@ -105,7 +105,7 @@ class Device:
             self._context = checked("making a CUDA context", driver.cuDevicePrimaryCtxRetain(self._handle))
 
     def __enter__(self) -> Device:
-        """Within the block, calls of this thread go to this device; whatever was current is so again afterwards."""
+        """Make this context current for the thread; the previous one is restored on exit."""
         checked("entering the CUDA context", self.driver.cuCtxPushCurrent(self._context))
         return self
 
@@ -144,7 +144,7 @@ class Device:
         return address
 
     def pinned(self, shape: tuple[int, ...], dtype: DTypeLike, cleanup: contextlib.ExitStack) -> NDArray[Any]:
-        """A zeroed array in page-locked host memory, which the GPU copies from and to by itself; ``cleanup`` frees it.
+        """A zeroed array in page-locked host memory, which the GPU copies by DMA; ``cleanup`` frees it.
 
         An integrated GPU also reads and writes it in place, at :meth:`address_of`.
 

@@ -58,7 +58,7 @@ def fetch(array: NDArray[np.uint8], address: int, stream: int | None) -> None:
 
     Args:
         array: C-contiguous, on the host.
-        address: where as many bytes lie on a GPU.
+        address: of as many bytes on a GPU.
         stream: on which they were written, as CUDA's array interface counts: 1 and 2 for the default streams, else the
             handle. None where it is not known: all work in the memory's context is waited for.
 

@@ -16,7 +16,7 @@ Float64Array = NDArray[np.float64]
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_PIXELS = 22.0  # height of one of its capitals at scale 1
 _LUMA = (0.114, 0.587, 0.299)  # of BGR
-_FOREHEAD = 0.25  # of the box's height: what lies above the eyebrows, where boxes end, is a face as well
+_FOREHEAD = 0.25  # of the box's height: boxes end at the eyebrows, faces do not
 
 
 @dataclass(frozen=True)

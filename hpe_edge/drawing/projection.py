@@ -9,7 +9,7 @@ from hpe_edge.camera import Camera
 
 Float64Array = NDArray[np.float64]
 
-_NEAR = 0.1  # of the head's distance: what comes nearer to the camera is cut off, as one cannot see behind oneself
+_NEAR = 0.1  # of the head's distance: the near plane, at which lines are clipped
 
 
 def view_lines(
@@ -62,7 +62,7 @@ def _unit(vectors: Float64Array) -> Float64Array:
 
 
 def _cut(lines: Float64Array, near: Float64Array) -> Float64Array:
-    """Lines ``[N, K, 2, 3]`` without what is nearer than z = ``near`` ``[N]``; NaN where nothing is left."""
+    """Clip lines ``[N, K, 2, 3]`` at the near plane z = ``near`` ``[N]``; NaN where nothing is left."""
     z, plane = lines[..., 2:], near[:, None, None, None]
     behind = z < plane
     if not behind.any():

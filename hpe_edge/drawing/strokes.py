@@ -29,7 +29,7 @@ _TINT = 0.25  # its share of the colour
 def fixed(lines: NDArray[np.float64]) -> Int32Array:
     """Lines ``[..., points, 2]`` in cv2's numbers, which count from the centre of the first pixel.
 
-    A line that goes far out or is NaN somewhere comes to lie where it is not seen.
+    A line that goes far out or is NaN somewhere is moved out of sight.
     """
     seen = (np.abs(lines) < FAR).all(axis=(-2, -1), keepdims=True)
     return np.where(seen, np.rint((lines - 0.5) * ONE_PIXEL), _NOWHERE).astype(np.int32)

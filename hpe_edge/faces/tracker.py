@@ -75,10 +75,10 @@ class Tracker:
 
     >>> tracker = Tracker()
     >>> tracks = tracker.update(frame.time_s, boxes)
-    >>> tracks = tracker.predict(next_frame.time_s)   # for a frame in which no faces were looked for
+    >>> tracks = tracker.predict(next_frame.time_s)   # for a frame without detection
 
     A new face gets its identity once it was seen for ``confirm_s``, which keeps single false detections out; those of
-    the very first frame get theirs at once. Identities count up from 0 and are never given twice.
+    the very first frame get theirs at once. Identities count up from 0 and are never reused.
 
     Time may stand still or jump ahead. A step back is a new start, as when a file is played in a loop: all faces are
     forgotten.

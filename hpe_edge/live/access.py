@@ -18,7 +18,7 @@ class Access:
     """Requirements of a request.
 
     Attributes:
-        token: the first part of its path; None where there is none.
+        token: first part of its path; None if not required.
         local_name: the name of this machine that is allowed beside ``localhost`` and loopback addresses; None where
             any name is, as the names under which others know this machine cannot be listed.
     """

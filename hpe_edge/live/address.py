@@ -17,7 +17,7 @@ def listen(host: str, port: int) -> socket.socket:
     """Listen on the first address of ``host`` that is available; ``::`` includes IPv4 where the system supports it.
 
     Raises:
-        InputError: the port is none, or the host is unknown or not this machine.
+        InputError: an invalid port, or the host is unknown or not this machine.
         OutputError: the port is taken, or not ours to take.
     """
     if not 0 <= port <= 65535:

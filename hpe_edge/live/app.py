@@ -24,9 +24,9 @@ from hpe_edge.live.feed import Feed
 
 _log = logging.getLogger(__name__)
 # What aiohttp logs is about odd requests, from anybody who can connect, which is nothing for the terminal.
-_unheard = logging.getLogger(f"{__name__}.requests")
-_unheard.addHandler(logging.NullHandler())
-_unheard.propagate = False
+_silent_log = logging.getLogger(f"{__name__}.requests")
+_silent_log.addHandler(logging.NullHandler())
+_silent_log.propagate = False
 logging.getLogger("aiohttp.websocket").addHandler(logging.NullHandler())
 
 _FILES = {
@@ -65,7 +65,7 @@ async def serve(
     app.router.add_get(root + "stream", streams.handle, allow_head=False)
     if access.token is not None:
         app.router.add_get(f"/{access.token}", _to_the_page, allow_head=False)
-    runner = web.AppRunner(app, access_log=None, logger=_unheard, handle_signals=False, shutdown_timeout=_GOODBYE_S)
+    runner = web.AppRunner(app, access_log=None, logger=_silent_log, handle_signals=False, shutdown_timeout=_GOODBYE_S)
     await runner.setup()
     try:
         await web.SockSite(runner, listening).start()
@@ -103,7 +103,7 @@ class Streams:
         return stream
 
     async def close(self) -> None:
-        """Tell all browsers that it is over; those that do not listen are left."""
+        """Close all streams; browsers that do not respond are dropped."""
         goodbyes = [
             asyncio.create_task(stream.close(code=WSCloseCode.GOING_AWAY, message=b"the program has ended"))
             for stream in self._open
@@ -125,7 +125,7 @@ class _Browser:
         self._latency_ms = float("nan")
 
     async def send(self) -> None:
-        """Send what is newest whenever there is room."""
+        """Send the newest message whenever the browser can take one."""
         number = 0
         try:
             while True:
@@ -142,7 +142,7 @@ class _Browser:
             await self._stream.close(code=WSCloseCode.INTERNAL_ERROR, message=b"a picture cannot be shown")
 
     def answered(self) -> bool:
-        """Note that the oldest unanswered message is on the screen; false if there is none."""
+        """Record that the oldest unacknowledged message is on the screen; false if there is none."""
         if not self._since_s:
             return False
         self._latency_ms = 1e3 * (time.monotonic() - self._since_s.popleft())
@@ -177,7 +177,7 @@ def _file(name: str, kind: str) -> Handler:
 
 
 async def _to_the_page(request: web.Request) -> web.StreamResponse:
-    # Without the last slash the page's files would be looked for beside the token, not below it.
+    # Without the last slash the page's files would resolve beside the token, not below it.
     raise web.HTTPSeeOther(f"{request.path}/")
 
 

@@ -1,4 +1,4 @@
-"""From the pipeline to the browsers: the newest result, encoded when one of them waits for it.
+"""Feed of the newest result from the pipeline to the browsers, encoded when one of them waits for it.
 
 Nothing is queued. However slow a browser is, there is one result and one message.
 """

@@ -37,7 +37,7 @@ class LivePage:
         Args:
             host: name or address of this machine to listen on.
             port: 0 takes any free one, which ``url`` then names.
-            token: what the address must hold. If None, there is none on loopback, and a random one elsewhere.
+            token: required in the address. None: no token on loopback, a random one elsewhere.
             style: of the poses in the picture.
 
         Raises:

@@ -214,7 +214,7 @@ def host_frame(frame: Any) -> Any:
             return _from_dlpack(frame)
     except HpeEdgeError:
         raise
-    except Exception as error:  # whatever the other library raises
+    except Exception as error:  # the other library may raise anything
         raise InputError(
             f"the frame, a {type(frame).__name__}, cannot be read from its library ({error}); pass a plain array of it"
         ) from None
@@ -225,10 +225,10 @@ def cuda_layout(interface: dict[str, Any]) -> Layout:
     shape = tuple(int(side) for side in interface["shape"])
     _check_bytes(np.dtype(interface["typestr"]).name, shape)
     if interface.get("mask") is not None:
-        raise InputError("the frame is masked, and what is under the mask is unknown; pass it without a mask")
+        raise InputError("the frame is masked, and its masked pixels are unknown; pass it without a mask")
     strides = interface.get("strides") or _packed(shape)
     # Before version 3 the writing stream is not named. From then on None means that no waiting is needed, but PyCUDA
-    # gives None whatever its streams do: so all streams are waited for.
+    # always gives None: so all streams are waited for.
     stream = interface.get("stream")
     if stream == 0:
         raise InputError("the frame names stream 0, which CUDA's array interface forbids: 1 or 2 is a default stream")
@@ -292,7 +292,7 @@ def _packed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _fetched(layout: Layout) -> NDArray[np.uint8]:
-    """The array on the host: the memory that it spans is copied in one piece, whatever its strides."""
+    """Copy an array to the host: the memory that it spans in one piece, for any strides."""
     if 0 in layout.shape:
         return np.empty(layout.shape, np.uint8)
     from hpe_edge.cuda.memory import fetch

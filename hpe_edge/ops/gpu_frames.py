@@ -23,7 +23,7 @@ class GpuFrame:
         planes: one array or a pair, as :func:`hpe_edge.ops.frames.frame_planes` takes them. Shapes, strides and
             addresses are right, but the host must not read them.
         streams: on which they were written, as :class:`hpe_edge.ops.frames.Layout` has it; none for the host's.
-        owners: whatever keeps the memory.
+        owners: objects that keep the memory alive.
     """
 
     planes: Plane | tuple[Plane, Plane]
@@ -89,7 +89,7 @@ def _find(plane: Any, gpu: Device) -> tuple[Layout, Any] | None:
             return (layout, plane) if gpu.owns(layout.address) else None
     except HpeEdgeError:
         raise
-    except Exception as error:  # whatever the other library raises
+    except Exception as error:  # the other library may raise anything
         raise InputError(
             f"the frame, a {type(plane).__name__}, cannot be read from its library ({error}); pass a plain array of it"
         ) from None

@@ -10,7 +10,7 @@ axis (0, 0, 1) to the face's ray d:
     p_frame ~ K R_view K^-1 p_view                          for any scene: a turn moves no point of view
 
 Source: Li, Zhang, Li and Lee, Accurate Head Pose Estimation Using Image Rectification and a Lightweight Convolutional
-Neural Network, IEEE Transactions on Multimedia, 2023. What is looked at and how the crop is cut there is ours.
+Neural Network, IEEE Transactions on Multimedia, 2023. The viewing direction and the crop in the view are ours.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def look_at(camera: Camera, boxes: NDArray[np.float32], crop: Crop, size: int) -
     the picture is stretched outwards, and the centre of a wide box is not that of the face. (A ball that spans 22
     degrees, 25 degrees off the axis, is missed by 1 degree so; this way by 0.01.) The four middles are taken to the
     view, and what they span is the box there, which is cut by the crop's rules. For a box whose centre is on the
-    optical axis all this is the plain crop. ``crop.clip`` plays no part: what lies outside the frame is fill.
+    optical axis all this is the plain crop. ``crop.clip`` has no effect: pixels outside the frame are fill.
 
     Args:
         camera: of the frame.

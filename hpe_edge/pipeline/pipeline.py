@@ -74,9 +74,9 @@ class Pipeline:
             estimate: estimates their poses, in another one.
             take: gets every result in order, in a third one.
             watch: counts the time that each stage takes.
-            detect_every: faces are looked for in one frame out of so many, and followed in the others.
-            detect_workers: so many frames are searched for faces at the same time.
-            frame_limit: end after so many frames.
+            detect_every: interval of detection in frames; faces are tracked in the others.
+            detect_workers: number of frames in detection at the same time.
+            frame_limit: number of frames to process; None for all.
         """
         self.report = Report(watch)
         self._source, self._find, self._estimate_poses, self._take = source, find, estimate, take

@@ -49,7 +49,7 @@ class Series:
 def read_series(path: Path) -> list[Series]:
     """Read the records that ``hpe-edge run --csv`` or ``--jsonl`` wrote of a video.
 
-    Faces are told apart by the column ``track``; where it is missing or empty throughout, by following their boxes.
+    Faces are identified by the column ``track``; where it is missing or empty throughout, by tracking their boxes.
     Otherwise faces without an identity are left out.
 
     Args:

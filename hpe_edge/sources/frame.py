@@ -26,7 +26,7 @@ class Frame:
     """One picture or one frame of a video.
 
     Attributes:
-        name: file name of the picture or of the video; what was opened, for a camera or stream.
+        name: file name of the picture or of the video; the source's name for a camera or stream.
         index: position in the source, from 0.
         time_s: presentation time in seconds from the video's start, or since a camera's first frame; NaN for pictures.
         image: uint8 ``[H, W, 3]``, BGR. Its own memory, which no later frame overwrites.
@@ -42,9 +42,9 @@ class Source(Protocol):
     """Frames in order, readable once.
 
     Attributes:
-        kind: what was opened; cameras, streams and raw frames are videos as well.
+        kind: of the source; cameras, streams and raw frames are videos as well.
         name: as it was given, for messages; without a URL's password.
-        live: frames come whether they are read or not, so only the newest is of use. Otherwise none is dropped.
+        live: frames come whether they are read or not, so older ones are dropped. Otherwise none is dropped.
         count: how many frames are expected; None where it is unknown.
         fps: frames per second of a video; NaN for pictures.
         notes: messages for the user; grows while frames are read.
@@ -92,7 +92,7 @@ def opencv_path(path: Path) -> str:
 class Realtime:
     """A video file played in real time: its frames come at their own times. Implements :class:`Source`.
 
-    It counts as live: where the work takes longer than the time between two frames, the newest is of use.
+    It counts as live: where processing is slower than the frame rate, only the newest frame is used.
     """
 
     live = True

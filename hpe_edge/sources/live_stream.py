@@ -23,7 +23,7 @@ from hpe_edge.util.console import counted
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 GIVE_UP_S = 300.0  # longer than a network camera takes to restart
-_TIMEOUT_MS = 5000  # FFmpeg's own is 30 s, and a run that is to end would wait for it
+_TIMEOUT_MS = 5000  # FFmpeg's default is 30 s, which would delay the end of a run
 # A frame that cannot be decoded is no lost connection: failed reads are repeated within so many seconds, of a live
 # source so often. The seconds are less than any time-out, and enough for the next frame of a camera at 1 fps.
 _LOST_S, _MOST_LOST = 2.0, 10

@@ -44,7 +44,7 @@ class OnnxRuntimeContext:
             fixed: the graph takes exactly ``max_batch`` rows.
             memory: device and index where the session wants its input; None for the host's memory.
             gpu: the one that the session is on, entered; None on the CPU, or where only ONNX Runtime reaches it.
-            cleanup: frees what is made for that GPU.
+            cleanup: frees the memory of that GPU.
         """
         self._session, self._spec, self._gpu = session, spec, gpu
         self._most = max_batch

@@ -139,7 +139,7 @@ def _version() -> tuple[int, ...]:
 def preload(onnxruntime: Any, *, tensorrt: bool) -> str:
     """Load CUDA, cuDNN and, where requested, TensorRT from pip's packages, if they are installed there.
 
-    The loader does not look into Python's packages by itself. Libraries of the system are found without this.
+    The dynamic loader does not search Python's packages. System libraries are found without this.
 
     Args:
         onnxruntime: the module.
@@ -168,7 +168,7 @@ def open_session(
         path: the ONNX file.
         threads: threads that one run may use; None leaves it to ONNX Runtime (all cores).
         graph: the file's content, edited; None reads the file.
-        provider: what it runs on.
+        provider: to run on.
 
     Raises:
         InputError: the name or ``threads`` cannot be used.

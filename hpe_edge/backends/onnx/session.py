@@ -20,7 +20,7 @@ from hpe_edge.spec import METADATA_KEY, ModelSpec
 if TYPE_CHECKING:
     from hpe_edge.cuda.device import Device
 
-_TUNED_BATCH = 4  # of a range, what TensorRT is told to expect
+_TUNED_BATCH = 4  # batch size that TensorRT optimises for
 _DTYPES = {"tensor(float)": "float32"}  # the others have NumPy's names in the brackets
 
 
@@ -86,7 +86,7 @@ class OnnxRuntimeBackend:
 
 
 def _tensorrt_for(path: Path, index: int, threads: int | None) -> Provider:
-    """TensorRT is told shapes before the graph is loaded on it, so the CPU reads them first."""
+    """TensorRT's provider, whose options need the input's shape: a session on the CPU reads it first."""
     spec, fixed_batch, _ = _examined(open_session(path, threads), path)
     batches = (1, _TUNED_BATCH, DYNAMIC_MAX_BATCH) if fixed_batch is None else None
     return tensorrt(index, path, spec.input.name, (3, spec.input.size, spec.input.size), batches)

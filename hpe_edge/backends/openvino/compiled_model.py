@@ -29,7 +29,7 @@ from hpe_edge.spec import METADATA_KEY, Crop, ModelSpec
 if TYPE_CHECKING:
     from hpe_edge.cuda.device import Device
 
-_KINDS = ("CPU", "GPU", "NPU")  # what it may have; AUTO and its kin choose by themselves
+_KINDS = ("CPU", "GPU", "NPU")  # device types; AUTO and others choose by themselves
 _HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
@@ -108,7 +108,7 @@ class OpenVinoBackend:
             ) from None
 
     def _check_precision(self, precision: Precision) -> None:
-        """Refuse what the device does not compute in, for OpenVINO would take something else."""
+        """Refuse a precision that the device lacks: OpenVINO would use another one."""
         can = [str(each) for each in self._core.get_property(self._name, "OPTIMIZATION_CAPABILITIES")]
         if precision.upper() not in can:
             floats = [name for name in get_args(Precision) if name.upper() in can]
@@ -126,7 +126,7 @@ def find_device(there: Sequence[str], device: str) -> str:
         device: one of these in any case. Of several the first may be called without its number, and an only one with 0.
 
     Raises:
-        InputError: the name is none of a device.
+        InputError: not the name of a device.
         BackendError: it is not there.
     """
     name = device.upper() if isinstance(device, str) else ""
@@ -223,7 +223,7 @@ class OpenVinoContext:
         return self._rows.first(count)[1]
 
     def estimate(self, crop: Crop, requests: Sequence[Request], found: Sequence[Poses], decode: DecodeHeads) -> None:
-        """Not called, see :class:`hpe_edge.backends.base.Context`: no GPU crops for it."""
+        """Never called: this backend has no GPU that crops; see :class:`hpe_edge.backends.base.Context`."""
         raise NotImplementedError
 
     def _bind(self, batch: int) -> None:

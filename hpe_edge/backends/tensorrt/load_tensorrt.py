@@ -29,7 +29,7 @@ class Messages:
     """TensorRT's logger: errors are kept to be raised, the rest is dropped.
 
     Attributes:
-        logger: what TensorRT's calls take; it must live as long as what was made with it.
+        logger: the ILogger for TensorRT's calls; must outlive the objects created with it.
     """
 
     def __init__(self, trt: Any) -> None:

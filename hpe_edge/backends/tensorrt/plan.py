@@ -40,7 +40,7 @@ class Loaded:
         self.making = threading.Lock()
         try:
             self._runtime = trt.Runtime(self.messages.logger)
-        except TypeError:  # what the binding makes of a library that does not start
+        except TypeError:  # the binding's error if the library does not start
             raise BackendError(f"TensorRT's runtime does not start: {self.messages.take()}") from None
         if info.version_compatible:
             self._runtime.engine_host_code_allowed = True  # such a plan brings the runtime that it needs
@@ -60,7 +60,7 @@ class Loaded:
         return int(getattr(self.engine, name))
 
     def execution(self, between: int, between_bytes: int) -> Any:
-        """An execution context that keeps what is between the layers in the given device memory.
+        """Create an execution context with its activations in the given device memory.
 
         Raises:
             BackendError: out of memory.

@@ -29,8 +29,8 @@ class EngineInfo:
     Attributes:
         spec: the model's, as in its ONNX file.
         tensorrt: the version that built the plan.
-        gpu, compute_capability: what it was built on, such as ``"Orin"`` and ``"8.7"``.
-        precision: what it was built for.
+        gpu, compute_capability: of the GPU that it was built on, such as ``"Orin"`` and ``"8.7"``.
+        precision: of the build.
         profile: the fewest faces that one run takes, those it is tuned for, and the most.
         plan_bytes, plan_sha256: the plan's size and the SHA-256 of its bytes.
         rebuild: the command that makes it again.

@@ -33,15 +33,15 @@ CropSource = Literal["host", "boxes", "warped"]  # origin of the network's input
 
 
 def load_engine(path: Path, *, device: str = "cuda") -> TensorRTBackend:
-    """Load an engine and what is beside it.
+    """Load an engine and its description.
 
     Args:
-        path: the plan; ``<engine>.json`` stands beside it.
+        path: the plan; its description is ``<engine>.json`` beside it.
         device: ``"cuda"`` or ``"cuda:INDEX"``.
 
     Raises:
         ModelError: the plan is truncated, the description is missing or contradicts it.
-        BackendError: TensorRT, cuda-bindings or the GPU is missing, or not what the plan was built for.
+        BackendError: TensorRT, cuda-bindings or the GPU is missing, or does not match the plan.
     """
     index = parse_device(device)
     info = read_info(path)
@@ -58,7 +58,7 @@ class TensorRTBackend:
         Args:
             path: names the plan in messages.
             plan: its bytes.
-            info: what it is.
+            info: its description.
             index: the GPU, as CUDA counts.
 
         Raises:
@@ -109,7 +109,7 @@ class TensorRTContext:
     """Buffers of one caller. Implements :class:`hpe_edge.backends.base.Context`.
 
     A captured graph holds only as long as the execution context that it was captured from is left alone, so that every
-    batch size has one of its own. They run one after the other and share the memory for what is between the layers.
+    batch size has one of its own. They run one after the other and share the memory for activations.
 
     Attributes:
         captured: the batch sizes that are CUDA graphs by now, and where their crops come from.
@@ -212,7 +212,7 @@ class TensorRTContext:
             else:
                 self._path.decode(batch, {name: (each.address, each.columns) for name, each in self._outputs.items()})
 
-        # The first run of a shape sets up what is not to be captured.
+        # The first run of a shape allocates lazily, which must not be captured.
         enqueue()
         self._gpu.synchronize(self._stream)
         try:
