@@ -1,17 +1,17 @@
-"""The model that is used where none is named; its card, README.md, says how good it is and what it learned from."""
+"""The embedded default model; README.md is its card, with accuracy and training data."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-"""Holds the model."""
+"""Folder of the model."""
 
 DEFAULT = FOLDER / "student-dense.onnx"
-"""What ``PoseEngine()`` loads."""
+"""Model of ``PoseEngine()``."""
 
 WEIGHTS = FOLDER / "student-dense.pth"
-"""The trained weights that ``python -m export.onnx`` made it from."""
+"""Trained weights from which ``python -m export.onnx`` made it."""
 
 DEFAULT_NAME = f"the embedded default, {DEFAULT.stem}"
-"""What a command says when it takes it."""
+"""Its name in messages."""

@@ -1,3 +1,3 @@
-"""From a source to results in order: threads, queues, the work on one frame, stage times."""
+"""Threaded pipeline from a source to results in order: queues, per-frame processing, stage times."""
 
 __all__ = ["core_budget", "frame_result", "frame_step", "pipeline", "stopwatch"]

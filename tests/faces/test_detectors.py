@@ -16,7 +16,7 @@ from tiny_model import write_tiny_model
 import hpe_edge
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.faces.anchor_free import GridDetector
-from hpe_edge.faces.detector import Detector, LandmarkFit
+from hpe_edge.faces.detector import Detections, Detector, LandmarkFit
 from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.faces.open_detector import open_detector
 
@@ -77,6 +77,14 @@ def test_conversion_moves_the_box_down_and_shrinks_it() -> None:
     fit = LandmarkFit(width=0.8, height=0.6, down=0.1)
     np.testing.assert_allclose(fit(boxes), [[105, 215, 145, 245], [2, 12, 18, 36]], rtol=1e-6)
     assert fit(boxes).dtype == np.float32
+
+
+def test_boxes_of_ones_own_are_used_as_they_are() -> None:
+    boxes = np.float32([[100, 200, 150, 260], [0, 0, 9, 9]])
+    found = Detections.from_boxes(boxes)
+    assert found.boxes is boxes and found.drawn is boxes and found.keypoints is None and len(found) == 2
+    assert np.isnan(found.scores).tolist() == [True, True] and found.scores.dtype == np.float32
+    assert Detections.from_boxes(boxes, np.float32([0.5, 1])).scores.tolist() == [0.5, 1]
 
 
 def test_boxes_are_lower_and_less_tall_than_drawn(detector: HaarDetector | GridDetector) -> None:
