@@ -1,8 +1,15 @@
-"""A model's spec in words."""
+"""The command info: a model's spec as text or JSON."""
 
 from __future__ import annotations
 
-from hpe_edge.backends.tensorrt.plan_file import EngineInfo
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpe_edge.backends.tensorrt.plan_file import SUFFIXES, EngineInfo, read_info
+from hpe_edge.engine import PoseEngine
+from hpe_edge.models import DEFAULT_NAME
 from hpe_edge.spec import (
     AngleHead,
     AnglesDecode,
@@ -15,12 +22,52 @@ from hpe_edge.spec import (
     Reduction,
     Square,
 )
+from hpe_edge.util.console import show
+from hpe_edge.util.shell import CommandParser
 
 SQUARE_IN_WORDS: dict[Square, str] = {
     "extend": "extended to a square",
     "shrink": "cut to a square about its centre",
     "none": "not squared",
 }
+
+
+@dataclass(frozen=True)
+class InfoOptions:
+    """Arguments of ``hpe-edge info``.
+
+    Attributes:
+        model: an ONNX model or TensorRT engine; None for the embedded model.
+        json: print JSON instead of text.
+    """
+
+    model: Path | None
+    json: bool
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run ``hpe-edge info``; returns the exit status."""
+    parser = CommandParser(
+        prog="hpe-edge info", description="Describe a model: its input, crop, outputs, origin and gate."
+    )
+    parser.add_argument(
+        "model", type=Path, nargs="?", metavar="MODEL", help="made by hpe-edge export; default: the embedded model"
+    )
+    parser.add_argument("--json", action="store_true", help="print the spec as JSON")
+    info(InfoOptions(**vars(parser.parse_args(argv))))
+    return 0
+
+
+def info(options: InfoOptions) -> None:
+    """Print what a model is. An engine is described from its spec file, also where it cannot run."""
+    if options.model is None:
+        print(f"hpe-edge: model: {DEFAULT_NAME}", file=sys.stderr)
+    elif options.model.suffix.lower() in SUFFIXES and options.model.is_file():
+        engine_info = read_info(options.model)
+        show(engine_info.to_json().rstrip() if options.json else describe_engine(engine_info))
+        return
+    with PoseEngine(options.model) as engine:
+        show(engine.spec.to_json(indent=2) if options.json else describe(engine.spec))
 
 
 def describe(spec: ModelSpec) -> str:

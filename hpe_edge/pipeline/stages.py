@@ -80,6 +80,9 @@ class Channel(Generic[T]):
         if first and self._on_close is not None:
             self._on_close()
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def _has_room(self) -> bool:
         if self._newest_wins and len(self._items) >= self._room:
             self._items.popleft()
@@ -116,7 +119,7 @@ class Stage(Generic[In, Out]):
             workers: how many threads.
             enough: asked before an item is taken; true ends the thread.
         """
-        self._inbox, self._work, self._outbox = inbox, work, outbox
+        self._name, self._inbox, self._work, self._outbox = name, inbox, work, outbox
         self._watch, self._fail, self._enough = watch, fail, enough
         self._running = workers
         self._guard = threading.Lock()
@@ -135,6 +138,7 @@ class Stage(Generic[In, Out]):
                     taken = self._inbox.get()
                 if taken is None:
                     break
+                self._watch.depth(self._name, len(self._inbox))
                 made = self._work(*taken)
                 if self._outbox is not None:
                     with self._watch.waiting():
