@@ -1,4 +1,4 @@
-"""The command hpe-edge: the table of its subcommands. Each is a module with ``main(argv) -> int``, imported when asked for."""
+"""The command hpe-edge: the table of its subcommands, modules with ``main(argv) -> int`` imported when asked for."""
 
 from __future__ import annotations
 

@@ -32,22 +32,22 @@ examples:
   ffmpeg -i clip.mp4 -f rawvideo -pix_fmt bgr24 - | hpe-edge run - --raw 1280x720@25 --csv poses.csv
 
 sources:
-  A picture, a folder of pictures, a quoted pattern ('photos/*.jpg', ** for any folders), a video file, a camera's number
-  or /dev/video file, the URL of a stream (rtsp://, http:// ...), a GStreamer pipeline ending in an appsink (OpenCV must
-  be built with GStreamer), or - for raw frames on standard input, described by --raw.
+  A picture, a folder of pictures, a quoted pattern ('photos/*.jpg', ** for any folders), a video file, a camera's
+  number or /dev/video file, the URL of a stream (rtsp://, http:// ...), a GStreamer pipeline ending in an appsink
+  (OpenCV must be built with GStreamer), or - for raw frames on standard input, described by --raw.
   Every frame of a file is processed. A camera or stream does not wait: only the newest frame is kept while one is
   processed, and the summary counts the dropped frames. A lost connection is reconnected for up to five minutes, then
   the run ends. Ctrl-C and --frames end it as well; its files are then complete.
 
 faces:
-  The default detector is OpenCV's Haar cascade, which finds upright, roughly frontal faces. For profiles give a SCRFD or
-  YuNet model (--detector), or the boxes of another detector (--boxes), which should reach from chin to eyebrows because
-  models crop relative to that. Faces in videos are tracked and numbered (track). If there is no face in the whole input,
-  nothing is written and the exit status is 1.
+  The default detector is OpenCV's Haar cascade, which finds upright, roughly frontal faces. For profiles give a SCRFD
+  or YuNet model (--detector), or the boxes of another detector (--boxes), which should reach from chin to eyebrows
+  because models crop relative to that. Faces in videos are tracked and numbered (track). If there is no face in the
+  whole input, nothing is written and the exit status is 1.
 
 files:
-  Results appear under their names when complete; existing files are replaced. Where a source has an end, Ctrl-C, SIGTERM
-  and SIGHUP keep what is finished as NAME.partial.EXT, and a second Ctrl-C, more than a second later, keeps nothing.
+  Results appear under their names when complete; existing files are replaced. Where a source has an end, Ctrl-C,
+  SIGTERM and SIGHUP keep what is finished as NAME.partial.EXT, and a second Ctrl-C, over a second later, keeps nothing.
   After an error no unfinished file is left. An annotated video (.mp4 or .mkv, MPEG-4 part 2) has the source's frame
   rate, the size of its first frame, and no sound. After SIGKILL or a power failure hidden files .NAME.*.tmp.EXT are
   left: records in them are whole up to the last frame, an .mkv plays as far as it was written, an .mp4 does not play.
@@ -103,8 +103,8 @@ def add_engine_arguments(group: argparse._ActionsContainer) -> None:
     """Add the arguments that say where and in which precision a model runs."""
     group.add_argument(
         "--device",
-        help="cpu, cuda or cuda:INDEX; with --backend openvino also gpu, gpu.INDEX or npu; default: cpu for .onnx, cuda "
-        "for .engine",
+        help="cpu, cuda or cuda:INDEX; with --backend openvino also gpu, gpu.INDEX or npu; default: cpu for .onnx, "
+        "cuda for .engine",
     )
     group.add_argument(
         "--backend",

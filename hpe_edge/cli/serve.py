@@ -20,8 +20,9 @@ examples:
   hpe-edge serve rtsp://host/live --model model.onnx --host 0.0.0.0 --port 9000
 
 access:
-  On 127.0.0.1, the default, only this machine can see the page. With another --host, everyone who can reach it and knows
-  the printed URL, which holds a token; the connection is not encrypted. Over ssh, -L 8765:127.0.0.1:8765 needs neither.
+  On 127.0.0.1, the default, only this machine can see the page. With another --host, everyone who can reach it and
+  knows the printed URL, which holds a token; the connection is not encrypted. Over ssh, -L 8765:127.0.0.1:8765 needs
+  neither.
 
 Ctrl-C ends it: the exit status is 0, and files are complete up to there. SOURCE and the other options are those of
 hpe-edge run.

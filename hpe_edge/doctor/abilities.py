@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hpe_edge.doctor.finding import Finding
-from hpe_edge.doctor.look import Findings
+from hpe_edge.doctor.machine import Finding
+
+Findings = dict[str, Finding]
 
 _SYSTEM_PACKAGES = "make the environment with `python3 -m venv --system-site-packages`, so that it sees the system's"
 _EXTRAS = "pip install -c constraints.txt '.[export]' in a clone of hpe_edge"
