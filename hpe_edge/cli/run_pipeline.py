@@ -37,7 +37,7 @@ from hpe_edge.sinks.trace import TraceFile
 from hpe_edge.sinks.window import Window
 from hpe_edge.sources.frame import Source
 from hpe_edge.sources.open_source import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_file_name, open_source
-from hpe_edge.sources.raw_stdin import RawFormat, RawFrames
+from hpe_edge.sources.raw_stdin import PixelFormat, RawFormat, RawFrames
 from hpe_edge.sources.realtime import Paced
 from hpe_edge.util.console import counted
 from hpe_edge.util.signals import StopSignals
@@ -75,7 +75,7 @@ class RunOptions:
     intrinsics: str | None = None
     frames: int | None = None
     raw: str | None = None
-    pixels: str | None = None
+    pixels: PixelFormat | None = None
     device: str | None = None
     backend: BackendName | None = None
     precision: Precision | None = None

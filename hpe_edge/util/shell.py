@@ -38,7 +38,7 @@ class CommandParser(argparse.ArgumentParser):
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return parsed
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as argparse does; the words are kept for suggestions."""
         self._words = list(sys.argv[1:] if args is None else args)
         return super().parse_known_args(self._words, namespace)
