@@ -4,4 +4,4 @@
 conclusions and ``report`` joins both. What can crash a process, CUDA above all, runs in another one: ``trials``.
 """
 
-__all__ = ["machine"]
+__all__ = ["host", "machine", "nvidia", "report"]

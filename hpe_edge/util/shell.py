@@ -163,13 +163,14 @@ def _print(message: str) -> None:
 
 
 def _flushed(program: str, status: int) -> int:
-    """Flush standard output; a status of 0 becomes 1 where that fails."""
+    """Flush standard output; a status of 0 becomes 1 where that fails. One error is reported, the first."""
     try:
         show()
     except BrokenPipeError:
         return status or 1
     except HpeEdgeError as error:
-        _report(program, str(error))
+        if status == 0:
+            _report(program, str(error))
         return status or 1
     return status
 
