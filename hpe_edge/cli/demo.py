@@ -130,6 +130,11 @@ def _print(name: str, text: str) -> None:
     show(f"{name:<12}{text}")
 
 
+def _print_stage(stage: str, lines: Sequence[str]) -> None:
+    for k, line in enumerate(lines):
+        _print("" if k else stage, line)
+
+
 def _read_photo() -> NDArray[np.uint8]:
     photo = cv2.imread(str(PHOTO))
     if photo is None:
@@ -166,7 +171,7 @@ def _export_again(photo: NDArray[np.uint8], box: NDArray[np.float32], poses: Pos
     _print("once more", f"hpe-edge export onnx {WEIGHTS}")
     export = load_step("onnx").export
     with tempfile.TemporaryDirectory(prefix="hpe_edge-") as folder:
-        exported = export(WEIGHTS, output=Path(folder) / DEFAULT.name, report=show)
+        exported = export(WEIGHTS, output=Path(folder) / DEFAULT.name, report=_print_stage)
         with PoseEngine(exported.path, threads=1) as engine:
             again = engine(photo, box)
     apart_deg = float(geodesic_deg(poses.rotation, again.rotation)[0])
