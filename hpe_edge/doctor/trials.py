@@ -238,8 +238,10 @@ _TRIALS = {
 
 def main() -> None:
     """Print the answer of the trial that the arguments name."""
-    # In place of this folder: where hpe_edge lies, whatever the current folder holds.
     sys.path[0] = str(Path(__file__).resolve().parents[2])
+    import hpe_edge  # noqa: F401  # this one, whatever else the path holds
+
+    del sys.path[0]  # OpenCV does not load where a folder is in the path twice
     name, *arguments = sys.argv[1:]
     print(json.dumps(_TRIALS[name](*arguments)))
 

@@ -294,6 +294,7 @@ def test_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
             openvino["version"] in metadata.version("openvino") and "fp32" in openvino["devices"]["CPU"]["precisions"]
         )
         assert said["can"][1]["able"] and said["can"][1]["name"] == OPENVINO
+    assert said["has"]["opencv"]["status"] == "found"
     assert said["can"][0]["able"] and said["hpe_edge"] == hpe_edge.__version__
     assert main(["doctor"]) == 0
     assert "  yes  run models on the CPU" in capsys.readouterr().out
