@@ -6,13 +6,10 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from hpe_edge.backends.names import BackendName, Precision
 from hpe_edge.util.shell import CommandParser, need_opencv, whole_number
-
-if TYPE_CHECKING:
-    from hpe_edge.cli.run_pipeline import RunOptions
 
 _DESCRIPTION = """\
 Estimate the pose of every face in pictures, a video, a camera or a stream. Without -o, --csv, --jsonl, --udp and --show
@@ -62,22 +59,15 @@ def main(argv: Sequence[str]) -> int:
     """Run ``hpe-edge run``; returns the exit status."""
     parser = CommandParser(prog="hpe-edge run", description=_DESCRIPTION, epilog=_EPILOG)
     add_run_arguments(parser)
-    args = parser.parse_args(argv)
+    given = vars(parser.parse_args(argv))
     need_opencv()
-    from hpe_edge.cli.run_pipeline import run_pipeline
+    from hpe_edge.cli.run_pipeline import RunOptions, run_pipeline
 
-    return run_pipeline(run_options(args))
-
-
-def run_options(args: argparse.Namespace) -> RunOptions:
-    """Make the options from parsed arguments of :func:`add_run_arguments`."""
-    from hpe_edge.cli.run_pipeline import RunOptions
-
-    return RunOptions(**{name: getattr(args, name) for name in RunOptions.__dataclass_fields__})
+    return run_pipeline(RunOptions(**given))
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that run and serve share."""
+    """Add the arguments that run and serve share: the fields of :class:`hpe_edge.cli.run_pipeline.RunOptions`."""
     parser.add_argument(
         "source", metavar="SOURCE", help="picture, folder, pattern, video, camera, stream or -, see below"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hpe_edge.cli.run import add_run_arguments, run_options
+from hpe_edge.cli.run import add_run_arguments
 from hpe_edge.util.shell import CommandParser, need_opencv, whole_number
 
 _PORT = 8765
@@ -37,8 +37,9 @@ def main(argv: Sequence[str]) -> int:
     page.add_argument("--port", type=whole_number(0, 65535), default=_PORT, help=f"default: {_PORT}; 0: any free port")
     page.add_argument("--token", help="part of the URL when --host is not this machine; default: a random one")
     add_run_arguments(parser)
-    args = parser.parse_args(argv)
+    given = vars(parser.parse_args(argv))
     need_opencv()
-    from hpe_edge.cli.run_pipeline import PageOptions, run_pipeline
+    from hpe_edge.cli.run_pipeline import PageOptions, RunOptions, run_pipeline
 
-    return run_pipeline(run_options(args), PageOptions(host=args.host, port=args.port, token=args.token))
+    page_options = PageOptions(**{name: given.pop(name) for name in ("host", "port", "token")})
+    return run_pipeline(RunOptions(**given), page_options)
