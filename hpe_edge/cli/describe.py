@@ -71,7 +71,7 @@ def info(options: InfoOptions) -> None:
 
 
 def describe(spec: ModelSpec) -> str:
-    """The spec as aligned lines, for people; programs read ``spec.to_json()``."""
+    """Return the spec as aligned lines; programs read ``spec.to_json()``."""
     facts = [
         ("architecture", spec.architecture),
         ("input", _input(spec.input)),
@@ -88,7 +88,7 @@ def describe(spec: ModelSpec) -> str:
 
 
 def describe_engine(info: EngineInfo) -> str:
-    """An engine as aligned lines: what it is, then the model in it."""
+    """Return an engine as aligned lines, and the model in it."""
     least, best, most = info.profile
     where = {
         "same-gpu": "GPUs of that name",
@@ -97,7 +97,7 @@ def describe_engine(info: EngineInfo) -> str:
     }[info.hardware]
     facts = [
         ("engine", f"{info.precision}, {info.plan_bytes / 1e6:.1f} MB, sha256 {info.plan_sha256}"),
-        ("faces a run", f"{least} to {most}, tuned for {best}"),
+        ("batch size", f"{least} to {most}, tuned for {best}"),
         ("TensorRT", f"{info.tensorrt}{' or newer' if info.version_compatible else ''}"),
         ("built on", f"{info.gpu}, compute capability {info.compute_capability}; runs on {where}"),
         *([("DLA", f"core {info.dla_core}, the GPU where it cannot")] if info.dla_core is not None else []),

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-import hpe_edge
 from hpe_edge.errors import BackendError
 from hpe_edge.util.shell import CommandParser
 
@@ -71,7 +70,7 @@ def load_step(step: str) -> ModuleType:
 
 def _load_package() -> None:
     """Put the installed ``export`` package into ``sys.modules``, from where its own modules import it, too."""
-    folder = Path(hpe_edge.__file__).resolve().parents[1] / "export"
+    folder = Path(__file__).resolve().parents[2] / "export"
     loaded = sys.modules.get("export")
     if loaded is not None and Path(loaded.__file__ or "").parent == folder:
         return

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from hpe_edge.errors import BackendError, HpeEdgeError
-from hpe_edge.util.console import drop_unsaid, prepare, show
+from hpe_edge.util.console import flush_messages, prepare, show
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -115,7 +115,7 @@ def run_in_shell(program: str, command: Callable[[], int | None], *, interrupted
         _print(f"{program}: stopped by {name}; {interrupted}")
         return 128 + number
     finally:
-        drop_unsaid()
+        flush_messages()
         if threading.current_thread() is threading.main_thread():
             for each, handler in handlers.items():
                 if handler is not None:  # one that was not installed from Python stays
