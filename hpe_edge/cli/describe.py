@@ -113,15 +113,15 @@ def _aligned(facts: list[tuple[str, str]]) -> str:
     return "\n".join(f"{name:{width}}  {value}" for name, value in facts)
 
 
-def _input(said: Input) -> str:
-    return f"{said.name!r}, N x 3 x {said.size} x {said.size}, {said.color}, {said.dtype}"
+def _input(model_input: Input) -> str:
+    return f"{model_input.name!r}, N x 3 x {model_input.size} x {model_input.size}, {model_input.color}, {model_input.dtype}"
 
 
-def _normalisation(said: Input) -> str:
-    if said.dtype == "uint8":
+def _normalisation(model_input: Input) -> str:
+    if model_input.dtype == "uint8":
         return "none, levels 0..255 as they are"
-    level = "level" if said.scale == 1 else f"level / {1 / said.scale:g}"
-    return f"({level} - mean) / std; mean {_numbers(said.mean)}, std {_numbers(said.std)}"
+    level = "level" if model_input.scale == 1 else f"level / {1 / model_input.scale:g}"
+    return f"({level} - mean) / std; mean {_numbers(model_input.mean)}, std {_numbers(model_input.std)}"
 
 
 def _crop(crop: Crop) -> str:
@@ -139,8 +139,8 @@ def _decode(spec: ModelSpec) -> list[tuple[str, str]]:
         heads = (("yaw", decode.yaw), ("pitch", decode.pitch), ("roll", decode.roll))
         return [(name, _head(head)) for name, head in heads]
     flipped = [name for name, sign in zip(("yaw", "pitch", "roll"), decode.signs, strict=True) if sign < 0]
-    said = f"{decode.kind} from {decode.output}, column {decode.column} on"
-    return [("rotation", f"{said}; the signs of {' and '.join(flipped)} are flipped" if flipped else said)]
+    text = f"{decode.kind} from {decode.output}, column {decode.column} on"
+    return [("rotation", f"{text}; the signs of {' and '.join(flipped)} are flipped" if flipped else text)]
 
 
 def _head(head: BinHead | AngleHead) -> str:
@@ -165,10 +165,10 @@ def _gate(gate: GateResult | None) -> str:
 
 
 def _reduction(step: Reduction) -> str:
-    said = f"to {step.numbers} from {step.source}, sha256 {step.sha256}"
+    text = f"to {step.numbers} from {step.source}, sha256 {step.sha256}"
     if step.ranges:
-        said += f"; {step.ranges}"
-    return f"{said}; kept in float32: {', '.join(step.kept)}" if step.kept else said
+        text += f"; {step.ranges}"
+    return f"{text}; kept in float32: {', '.join(step.kept)}" if step.kept else text
 
 
 def _numbers(values: tuple[float, ...]) -> str:

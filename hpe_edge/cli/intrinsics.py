@@ -60,8 +60,8 @@ def _from_file(path: Path) -> Callable[[int, int], Camera]:
         scale = width / size[0]
         if abs(height - scale * size[1]) > 1:
             raise InputError(
-                f"the intrinsics {path} are for {size[0]} x {size[1]} pixels; frames of {width} x {height} have another "
-                "aspect ratio"
+                f"the intrinsics {path} are for {size[0]} x {size[1]} pixels; frames of {width} x {height} have "
+                "another aspect ratio"
             )
         return Camera(camera.fx * scale, camera.fy * scale, camera.cx * scale, camera.cy * scale)
 

@@ -84,7 +84,7 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class PageOptions:
-    """Where ``hpe-edge serve`` shows its page; see :class:`hpe_edge.live.server.LivePage`."""
+    """Address of the page of ``hpe-edge serve``; see :class:`hpe_edge.live.server.LivePage`."""
 
     host: str
     port: int
@@ -203,7 +203,7 @@ def _open_outputs(
 
 
 def _memory_s(source: Source, detect_every: int) -> float:
-    """How long a face may be out of sight: through two searches that miss it, and a second at least."""
+    """Return how long a face may be out of sight: two detections that miss it, and at least a second."""
     if source.kind != "video":
         return _MEMORY_S
     # Of a live source frames are left out, so fewer are worked on than it says.

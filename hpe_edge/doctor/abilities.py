@@ -1,4 +1,4 @@
-"""What hpe_edge can do on a machine, and what it takes for the rest."""
+"""Abilities of hpe_edge on a machine, and what is missing for the rest."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Ability:
 
     @property
     def able(self) -> bool:
-        """Whether it works here, as far as was looked."""
+        """True where nothing is known to be missing."""
         return not self.lacks
 
 
@@ -217,7 +217,7 @@ def _uninstall(onnx_runtime: Finding) -> tuple[str, ...]:
 
 
 def _kernels(has: Findings) -> list[Lack]:
-    """What keeps hpe_edge's own CUDA kernels from running."""
+    """Reasons why hpe_edge's own CUDA kernels do not run."""
     native = has["native"]
     if not native.found:
         return _native(has)

@@ -41,7 +41,7 @@ def probe_display(machine: Machine) -> Finding:
 
 
 def probe_jetson(machine: Machine) -> Finding:
-    """Whether this is a Jetson, and how it is set up.
+    """Module, JetPack and power mode of a Jetson.
 
     Facts: ``model``, ``l4t`` (36.4.3), ``jetpack`` (6.2.1+b38, or only its first number where the package
     nvidia-jetpack is not installed), ``power_mode``; empty where unknown.
@@ -53,12 +53,12 @@ def probe_jetson(machine: Machine) -> Finding:
     found = re.search(r"R(\d+) \(release\), REVISION: ([\d.]+)", release)
     l4t = f"{found.group(1)}.{found.group(2)}" if found else ""
     jetpack = debian_version(machine, "nvidia-jetpack")
-    said = f"JetPack {jetpack}"
+    jetpack_text = f"JetPack {jetpack}"
     if not jetpack:
         jetpack = _JETPACK_OF_L4T.get(found.group(1), "") if found else ""
-        said = f"JetPack {jetpack}, going by L4T" if jetpack else "JetPack unknown"
+        jetpack_text = f"JetPack {jetpack}, going by L4T" if jetpack else "JetPack unknown"
     mode = _power_mode(machine)
-    parts = [model or "Jetson", said, f"L4T {l4t}" if l4t else "L4T unknown"]
+    parts = [model or "Jetson", jetpack_text, f"L4T {l4t}" if l4t else "L4T unknown"]
     parts.append(f"power mode {mode} (others: nvpmodel -p --verbose)" if mode else "power mode unknown")
     return Finding("found", ", ".join(parts), {"model": model, "l4t": l4t, "jetpack": jetpack, "power_mode": mode})
 

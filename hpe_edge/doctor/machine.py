@@ -23,7 +23,7 @@ _TRIAL_S = 120  # the first TensorRT session on a Jetson reads a gigabyte of lib
 
 @dataclass(frozen=True)
 class Finding:
-    """What is known about one thing on a machine.
+    """Result of one probe.
 
     Attributes:
         status: ``"found"``: there, and as far as was tried it works; ``"missing"``: not there; ``"broken"``: there, but
@@ -38,7 +38,7 @@ class Finding:
 
     @property
     def found(self) -> bool:
-        """Whether it is there and works."""
+        """True where it is there and works."""
         return self.status == "found"
 
 
@@ -52,7 +52,7 @@ def guarded(probe: Callable[..., Finding], *arguments: object) -> Finding:
 
 @dataclass(frozen=True)
 class Output:
-    """What a command gave.
+    """Result of a command.
 
     Attributes:
         status: its exit status.
@@ -145,7 +145,7 @@ class ThisMachine:
 
 
 def parse_trial(status: int, printed: str, stderr: str) -> dict[str, Any]:
-    """What a trial found: the JSON object in its last line of output, or the problem that kept it from printing one."""
+    """Return the JSON object in a trial's last line of output, or the problem that kept it from printing one."""
     last_lines = "\n".join(stderr.strip().splitlines()[-40:])
     answer: Any = None
     for line in reversed(printed.splitlines()):  # libraries print, too

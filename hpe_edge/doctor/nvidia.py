@@ -66,8 +66,8 @@ def _is_display(line: str) -> bool:
 
 
 def _driver_version(machine: Machine) -> str:
-    said = machine.read("/proc/driver/nvidia/version") or ""
-    found = re.search(r"Kernel Module(?: for \S+)?\s+(\d[\d.]*)", said)
+    version = machine.read("/proc/driver/nvidia/version") or ""
+    found = re.search(r"Kernel Module(?: for \S+)?\s+(\d[\d.]*)", version)
     if found:
         return found.group(1)
     answer = machine.run("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
@@ -115,7 +115,7 @@ def probe_tensorrt(machine: Machine) -> Finding:
     # The wheel tensorrt has no version of its own where only its parts are installed.
     version = next((python[name] for name in python if not name.endswith("-libs")), "")
     majors = library_majors(machine, "libnvinfer")
-    debian = next((said for major in majors if (said := debian_version(machine, f"libnvinfer{major}"))), "")
+    debian = next((found for major in majors if (found := debian_version(machine, f"libnvinfer{major}"))), "")
     facts = {"python": python, "version": version, "libraries": majors, "debian": debian}
     if version:
         tried = machine.trial("tensorrt_import")

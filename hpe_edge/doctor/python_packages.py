@@ -53,7 +53,7 @@ def _attempt(machine: Machine, provider: str, built_in: list[str]) -> dict[str, 
 
 
 def _problem_of(tried: dict[str, Any]) -> str:
-    """Why a trial failed, in a line. The useful word is often only in what the libraries printed."""
+    """Return the reason of a failed trial in a line; the useful part is often only in what the libraries printed."""
     stderr = tried.get("stderr", "")
     lost = list(dict.fromkeys(re.findall(r"(lib[\w.+-]+): cannot open shared object file", stderr)))
     needs = re.search(r"Require (cuDNN [\w.*]+ and CUDA [\w.]*[\w*])", stderr)
@@ -77,13 +77,13 @@ def probe_openvino(machine: Machine) -> Finding:
     cpu = devices.get("CPU", {"problem": _problem_of(tried)})
     if cpu["problem"]:
         return Finding("broken", f"{listed(packages) or 'openvino'} does not run: {cpu['problem']}", facts)
-    said = [
+    devices_text = [
         f"{device} does not work: {each['problem']}"
         if each["problem"]
         else f"{device} ({', '.join(each['precisions'])})"
         for device, each in devices.items()
     ]
-    return Finding("found", f"{listed(packages) or facts['version']}, on {'; '.join(said)}", facts)
+    return Finding("found", f"{listed(packages) or facts['version']}, on {'; '.join(devices_text)}", facts)
 
 
 def probe_export(machine: Machine) -> Finding:
