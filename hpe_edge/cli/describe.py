@@ -113,15 +113,15 @@ def _aligned(facts: list[tuple[str, str]]) -> str:
     return "\n".join(f"{name:{width}}  {value}" for name, value in facts)
 
 
-def _input(model_input: Input) -> str:
-    return f"{model_input.name!r}, N x 3 x {model_input.size} x {model_input.size}, {model_input.color}, {model_input.dtype}"
+def _input(given: Input) -> str:
+    return f"{given.name!r}, N x 3 x {given.size} x {given.size}, {given.color}, {given.dtype}"
 
 
-def _normalisation(model_input: Input) -> str:
-    if model_input.dtype == "uint8":
+def _normalisation(given: Input) -> str:
+    if given.dtype == "uint8":
         return "none, levels 0..255 as they are"
-    level = "level" if model_input.scale == 1 else f"level / {1 / model_input.scale:g}"
-    return f"({level} - mean) / std; mean {_numbers(model_input.mean)}, std {_numbers(model_input.std)}"
+    level = "level" if given.scale == 1 else f"level / {1 / given.scale:g}"
+    return f"({level} - mean) / std; mean {_numbers(given.mean)}, std {_numbers(given.std)}"
 
 
 def _crop(crop: Crop) -> str:
