@@ -16,11 +16,9 @@ import numpy as np
 import onnxruntime
 
 from hpe_edge import __version__
-from hpe_edge.doctor.finding import guarded
-from hpe_edge.doctor.gpu import probe_gpu
-from hpe_edge.doctor.jetson import probe_jetson
-from hpe_edge.doctor.machine import Machine, ThisMachine
-from hpe_edge.doctor.nvidia import probe_cuda, probe_tensorrt
+from hpe_edge.doctor.host import probe_jetson
+from hpe_edge.doctor.machine import Machine, ThisMachine, guarded
+from hpe_edge.doctor.nvidia import probe_cuda, probe_gpu, probe_tensorrt
 from hpe_edge.ops.crop import isa_names
 
 _ROOT = Path(__file__).resolve().parents[2]

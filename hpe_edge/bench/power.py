@@ -46,7 +46,7 @@ class Sensor:
 
 @dataclass(frozen=True)
 class Energy:
-    """What a call took.
+    """Energy of a call.
 
     Attributes:
         seconds: how long it ran.
@@ -146,7 +146,7 @@ def joules_between(
 
 
 def total_rails(rails: Sequence[str] | Mapping[str, float]) -> tuple[str, ...]:
-    """Which of these rails together are the total; empty where it is not known."""
+    """Return the rails that together are the total; empty where it is not known."""
     packages = tuple(rail for rail in rails if rail.startswith("package-"))
     return next((total for total in TOTALS if all(rail in rails for rail in total)), packages)
 

@@ -1,11 +1,13 @@
-"""The command demo: one face in a bundled photo from the picture to its pose, and the model's export once more."""
+"""The command demo: the pose of a face in a bundled photo, and the export of the embedded model once more."""
 
 from __future__ import annotations
 
-import subprocess
+import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.cli.export import load_step
 from hpe_edge.drawing.draw_poses import draw_poses
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError, SourceError
@@ -25,6 +28,7 @@ from hpe_edge.sinks.annotated_images import save_picture
 from hpe_edge.sources.images import PICTURE_SUFFIXES
 from hpe_edge.util.atomic import Pending
 from hpe_edge.util.console import show
+from hpe_edge.util.shell import CommandParser
 
 PHOTO = SAMPLES / "astronaut.jpg"
 CALLS = 200  # whose median is the time of one
@@ -36,14 +40,65 @@ _SIGNS = (
 )
 
 
-def demo_command(output: Path) -> int:
-    """Do what ``hpe-edge demo`` was asked for; returns the exit status.
+_DESCRIPTION = """\
+Find the face in the bundled photo, print its angles with their uncertainty and the time they took, and write the
+annotated picture. Then export the embedded model from its trained weights once more, print the report of the accuracy
+gate, and compare the new file's angles with the embedded model's. Nothing is downloaded.
+
+The second half needs the packages of pip install '.[demo]' and is left out without it.
+"""
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """Arguments of ``hpe-edge demo``.
+
+    Attributes:
+        output: the annotated picture.
+    """
+
+    output: Path
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run ``hpe-edge demo``; returns the exit status."""
+    parser = CommandParser(prog="hpe-edge demo", description=_DESCRIPTION)
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("demo.jpg"),
+        metavar="OUT.jpg",
+        help="the annotated picture; an existing file is replaced, default: demo.jpg",
+    )
+    return demo(DemoOptions(**vars(parser.parse_args(argv))))
+
+
+def demo(options: DemoOptions) -> int:
+    """Estimate the pose and export the model again.
+
+    Returns:
+        0, or 128 + N where signal N ended the export.
 
     Raises:
-        HpeEdgeError: the picture cannot be written, or OpenCV has no face detector.
+        HpeEdgeError: the picture cannot be written, OpenCV has no face detector, or the export failed; GateFailed
+            where the exported model's angles differ.
     """
+    output = options.output
     if output.suffix.lower() not in PICTURE_SUFFIXES:
         raise InputError(f"an annotated picture needs one of {' '.join(sorted(PICTURE_SUFFIXES))}, got {output}")
+    photo, box, poses = _estimate(output)
+    try:
+        _export_again(photo, box, poses)
+    except KeyboardInterrupt as stop:
+        number = signal.Signals(stop.args[0] if stop.args else signal.SIGINT)
+        print(f"hpe-edge: the export was stopped by {number.name}; {output} is complete", file=sys.stderr)
+        return 128 + number
+    return 0
+
+
+def _estimate(output: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32], Poses]:
+    """Print the pose and write the picture; returns photo, box and poses."""
     pending = Pending(output)  # which shows that it can be written
     try:
         photo = _read_photo()
@@ -51,15 +106,15 @@ def demo_command(output: Path) -> int:
         with PoseEngine(threads=1) as engine:
             poses = engine(photo, box)
             call_ms = _call_ms(engine, photo, box)
-        _tell("model", f"{DEFAULT_NAME}; its card is {FOLDER / 'README.md'}")
-        _tell("photo", f"{PHOTO}: Eileen Collins, NASA")
+        _print("model", f"{DEFAULT_NAME}; its card is {FOLDER / 'README.md'}")
+        _print("photo", f"{PHOTO}: Eileen Collins, NASA")
         x1, y1, x2, y2 = box[0].tolist()
-        _tell("face", f"({x1:.0f}, {y1:.0f}) to ({x2:.0f}, {y2:.0f}), found by OpenCV's Haar cascade")
+        _print("face", f"({x1:.0f}, {y1:.0f}) to ({x2:.0f}, {y2:.0f}), found by OpenCV's Haar cascade")
         for name, angle, sigma, sign in zip(
             ("yaw", "pitch", "roll"), poses.angles[0].tolist(), poses.sigma[0].tolist(), _SIGNS, strict=True
         ):
-            _tell(name, f"{angle:6.1f} degrees, sigma {sigma:.1f}    {sign}")
-        _tell("time", f"{call_ms:.2f} ms from picture and box to pose; median of {CALLS} calls, 1 thread")
+            _print(name, f"{angle:6.1f} degrees, sigma {sigma:.1f}    {sign}")
+        _print("time", f"{call_ms:.2f} ms from picture and box to pose; median of {CALLS} calls, 1 thread")
         drawn = photo.copy()
         draw_poses(drawn, box, poses)
         save_picture(pending.temp, drawn, output)
@@ -67,16 +122,17 @@ def demo_command(output: Path) -> int:
         pending.commit()
     finally:
         pending.discard()
-    _tell("written", f"{output}{', in place of the file that was there' * replaced}\n")
-    try:
-        return _export_again(photo, box, poses)
-    except KeyboardInterrupt:
-        print(f"hpe-edge: stopped by Ctrl-C; {output} is complete", file=sys.stderr)
-        return 130
+    _print("written", f"{output}{', in place of the file that was there' * replaced}\n")
+    return photo, box, poses
 
 
-def _tell(what: str, text: str) -> None:
-    show(f"{what:<12}{text}")
+def _print(name: str, text: str) -> None:
+    show(f"{name:<12}{text}")
+
+
+def _print_stage(stage: str, lines: Sequence[str]) -> None:
+    for k, line in enumerate(lines):
+        _print("" if k else stage, line)
 
 
 def _read_photo() -> NDArray[np.uint8]:
@@ -104,26 +160,18 @@ def _call_ms(engine: PoseEngine, photo: NDArray[np.uint8], box: NDArray[np.float
     return 1e3 * float(np.median(times_s))
 
 
-def _export_again(photo: NDArray[np.uint8], box: NDArray[np.float32], poses: Poses) -> int:
-    """Let ``python -m export.onnx`` make the model from its weights, as a user would; nothing is kept."""
+def _export_again(photo: NDArray[np.uint8], box: NDArray[np.float32], poses: Poses) -> None:
+    """Export the embedded model from its weights into a temporary folder and compare the angles."""
     missing = [name for name in _EXPORT_PACKAGES if find_spec(name) is None]
     if missing:
-        _tell("not run", f"the model's export from its trained weights: it needs {', '.join(missing)};")
-        _tell("", "run, in the checkout: pip install -c constraints.txt '.[demo]'")
-        return 0
-    _tell("once more", f"python -m export.onnx {WEIGHTS}")
-    with tempfile.TemporaryDirectory(prefix="hpe_edge-") as name:
-        # Started there, it finds the installed packages, whatever lies in the user's folder.
-        command = [sys.executable, "-m", "export.onnx", str(WEIGHTS), "-o", DEFAULT.name]
-        with subprocess.Popen(command, cwd=name, stdout=subprocess.PIPE, text=True, errors="replace") as export:
-            assert export.stdout is not None
-            for line in export.stdout:
-                if not line.startswith(("written ", "next ")):  # they are about a file that is not kept
-                    show(line.rstrip("\n"))
-        if export.returncode:
-            return export.returncode if export.returncode > 0 else 1
-        with PoseEngine(Path(name) / DEFAULT.name, threads=1) as engine:
+        _print("left out", f"the export of the model from its weights, which needs {', '.join(missing)}:")
+        _print("", "run, in the checkout: pip install -c constraints.txt '.[demo]'")
+        return
+    _print("once more", f"hpe-edge export onnx {WEIGHTS}")
+    export = load_step("onnx").export
+    with tempfile.TemporaryDirectory(prefix="hpe_edge-") as folder:
+        exported = export(WEIGHTS, output=Path(folder) / DEFAULT.name, report=_print_stage)
+        with PoseEngine(exported.path, threads=1) as engine:
             again = engine(photo, box)
     apart_deg = float(geodesic_deg(poses.rotation, again.rotation)[0])
-    _tell("the same", f"on the face above, this file and the embedded one differ by {apart_deg:.5f} degrees")
-    return 0
+    _print("compared", f"on the face above, this file and the embedded one differ by {apart_deg:.5f} degrees")

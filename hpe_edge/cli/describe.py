@@ -1,8 +1,15 @@
-"""A model's spec in words."""
+"""The command info: a model's spec as text or JSON."""
 
 from __future__ import annotations
 
-from hpe_edge.backends.tensorrt.plan_file import EngineInfo
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpe_edge.backends.tensorrt.plan_file import SUFFIXES, EngineInfo, read_info
+from hpe_edge.engine import PoseEngine
+from hpe_edge.models import DEFAULT_NAME
 from hpe_edge.spec import (
     AngleHead,
     AnglesDecode,
@@ -15,6 +22,8 @@ from hpe_edge.spec import (
     Reduction,
     Square,
 )
+from hpe_edge.util.console import show
+from hpe_edge.util.shell import CommandParser
 
 SQUARE_IN_WORDS: dict[Square, str] = {
     "extend": "extended to a square",
@@ -23,8 +32,46 @@ SQUARE_IN_WORDS: dict[Square, str] = {
 }
 
 
+@dataclass(frozen=True)
+class InfoOptions:
+    """Arguments of ``hpe-edge info``.
+
+    Attributes:
+        model: an ONNX model or TensorRT engine; None for the embedded model.
+        json: print JSON instead of text.
+    """
+
+    model: Path | None
+    json: bool
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run ``hpe-edge info``; returns the exit status."""
+    parser = CommandParser(
+        prog="hpe-edge info", description="Describe a model: its input, crop, outputs, origin and gate."
+    )
+    parser.add_argument(
+        "model", type=Path, nargs="?", metavar="MODEL", help="made by hpe-edge export; default: the embedded model"
+    )
+    parser.add_argument("--json", action="store_true", help="print the spec as JSON")
+    info(InfoOptions(**vars(parser.parse_args(argv))))
+    return 0
+
+
+def info(options: InfoOptions) -> None:
+    """Print what a model is. An engine is described from its spec file, also where it cannot run."""
+    if options.model is None:
+        print(f"hpe-edge: model: {DEFAULT_NAME}", file=sys.stderr)
+    elif options.model.suffix.lower() in SUFFIXES and options.model.is_file():
+        engine_info = read_info(options.model)
+        show(engine_info.to_json().rstrip() if options.json else describe_engine(engine_info))
+        return
+    with PoseEngine(options.model) as engine:
+        show(engine.spec.to_json(indent=2) if options.json else describe(engine.spec))
+
+
 def describe(spec: ModelSpec) -> str:
-    """The spec as aligned lines, for people; programs read ``spec.to_json()``."""
+    """Return the spec as aligned lines; programs read ``spec.to_json()``."""
     facts = [
         ("architecture", spec.architecture),
         ("input", _input(spec.input)),
@@ -41,7 +88,7 @@ def describe(spec: ModelSpec) -> str:
 
 
 def describe_engine(info: EngineInfo) -> str:
-    """An engine as aligned lines: what it is, then the model in it."""
+    """Return an engine as aligned lines, and the model in it."""
     least, best, most = info.profile
     where = {
         "same-gpu": "GPUs of that name",
@@ -50,7 +97,7 @@ def describe_engine(info: EngineInfo) -> str:
     }[info.hardware]
     facts = [
         ("engine", f"{info.precision}, {info.plan_bytes / 1e6:.1f} MB, sha256 {info.plan_sha256}"),
-        ("faces a run", f"{least} to {most}, tuned for {best}"),
+        ("batch size", f"{least} to {most}, tuned for {best}"),
         ("TensorRT", f"{info.tensorrt}{' or newer' if info.version_compatible else ''}"),
         ("built on", f"{info.gpu}, compute capability {info.compute_capability}; runs on {where}"),
         *([("DLA", f"core {info.dla_core}, the GPU where it cannot")] if info.dla_core is not None else []),
@@ -66,15 +113,15 @@ def _aligned(facts: list[tuple[str, str]]) -> str:
     return "\n".join(f"{name:{width}}  {value}" for name, value in facts)
 
 
-def _input(said: Input) -> str:
-    return f"{said.name!r}, N x 3 x {said.size} x {said.size}, {said.color}, {said.dtype}"
+def _input(given: Input) -> str:
+    return f"{given.name!r}, N x 3 x {given.size} x {given.size}, {given.color}, {given.dtype}"
 
 
-def _normalisation(said: Input) -> str:
-    if said.dtype == "uint8":
+def _normalisation(given: Input) -> str:
+    if given.dtype == "uint8":
         return "none, levels 0..255 as they are"
-    level = "level" if said.scale == 1 else f"level / {1 / said.scale:g}"
-    return f"({level} - mean) / std; mean {_numbers(said.mean)}, std {_numbers(said.std)}"
+    level = "level" if given.scale == 1 else f"level / {1 / given.scale:g}"
+    return f"({level} - mean) / std; mean {_numbers(given.mean)}, std {_numbers(given.std)}"
 
 
 def _crop(crop: Crop) -> str:
@@ -92,8 +139,8 @@ def _decode(spec: ModelSpec) -> list[tuple[str, str]]:
         heads = (("yaw", decode.yaw), ("pitch", decode.pitch), ("roll", decode.roll))
         return [(name, _head(head)) for name, head in heads]
     flipped = [name for name, sign in zip(("yaw", "pitch", "roll"), decode.signs, strict=True) if sign < 0]
-    said = f"{decode.kind} from {decode.output}, column {decode.column} on"
-    return [("rotation", f"{said}; the signs of {' and '.join(flipped)} are flipped" if flipped else said)]
+    text = f"{decode.kind} from {decode.output}, column {decode.column} on"
+    return [("rotation", f"{text}; the signs of {' and '.join(flipped)} are flipped" if flipped else text)]
 
 
 def _head(head: BinHead | AngleHead) -> str:
@@ -118,10 +165,10 @@ def _gate(gate: GateResult | None) -> str:
 
 
 def _reduction(step: Reduction) -> str:
-    said = f"to {step.numbers} from {step.source}, sha256 {step.sha256}"
+    text = f"to {step.numbers} from {step.source}, sha256 {step.sha256}"
     if step.ranges:
-        said += f"; {step.ranges}"
-    return f"{said}; kept in float32: {', '.join(step.kept)}" if step.kept else said
+        text += f"; {step.ranges}"
+    return f"{text}; kept in float32: {', '.join(step.kept)}" if step.kept else text
 
 
 def _numbers(values: tuple[float, ...]) -> str:

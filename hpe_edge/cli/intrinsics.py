@@ -1,4 +1,4 @@
-"""Camera intrinsics as the command line takes them: four numbers, or a file that OpenCV's calibration wrote."""
+"""Camera intrinsics from the command line: four numbers, or a file of OpenCV's calibration."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _FILE = "a file of cv2.FileStorage (.yml, .json, .xml) with a 3x3 camera_matrix,
 
 
 def read_intrinsics(text: str) -> Callable[[int, int], Camera]:
-    """The camera for frames of a width and height.
+    """Return a function that makes the camera for frames of a width and height.
 
-    Numbers count as OpenCV's do, from the centre of the top-left pixel. Where the file says for which size of picture
-    it holds, frames must have that size or be scaled from it.
+    The principal point counts as OpenCV's does, from the centre of the top-left pixel. Where the file holds the size of
+    the calibration images, frames must have that size or be scaled from it.
 
     Args:
         text: ``fx,fy,cx,cy`` in pixels, or a file's name.
 
     Raises:
-        InputError: neither; also from what is returned, for frames that do not fit.
+        InputError: neither; the returned function raises it for frames with another aspect ratio.
         SourceError: a file that cannot be read.
     """
     parts = text.split(",")
@@ -60,8 +60,8 @@ def _from_file(path: Path) -> Callable[[int, int], Camera]:
         scale = width / size[0]
         if abs(height - scale * size[1]) > 1:
             raise InputError(
-                f"the intrinsics {path} hold for {size[0]} x {size[1]} pixels, of which frames of {width} x {height} "
-                "are no enlargement"
+                f"the intrinsics {path} are for {size[0]} x {size[1]} pixels; frames of {width} x {height} have "
+                "another aspect ratio"
             )
         return Camera(camera.fx * scale, camera.fy * scale, camera.cx * scale, camera.cy * scale)
 

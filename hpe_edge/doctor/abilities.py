@@ -1,12 +1,13 @@
-"""What hpe_edge can do on a machine, and what it takes for the rest."""
+"""Abilities of hpe_edge on a machine, and what is missing for the rest."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from hpe_edge.doctor.finding import Finding
-from hpe_edge.doctor.look import Findings
+from hpe_edge.doctor.machine import Finding
+
+Findings = dict[str, Finding]
 
 _SYSTEM_PACKAGES = "make the environment with `python3 -m venv --system-site-packages`, so that it sees the system's"
 _EXTRAS = "pip install -c constraints.txt '.[export]' in a clone of hpe_edge"
@@ -43,7 +44,7 @@ class Ability:
 
     @property
     def able(self) -> bool:
-        """Whether it works here, as far as was looked."""
+        """True where nothing is known to be missing."""
         return not self.lacks
 
 
@@ -216,7 +217,7 @@ def _uninstall(onnx_runtime: Finding) -> tuple[str, ...]:
 
 
 def _kernels(has: Findings) -> list[Lack]:
-    """What keeps hpe_edge's own CUDA kernels from running."""
+    """Reasons why hpe_edge's own CUDA kernels do not run."""
     native = has["native"]
     if not native.found:
         return _native(has)

@@ -1,4 +1,4 @@
-"""The few ways in which the probes ask a machine, so that a test can put a made-up machine in its place."""
+"""Access to a machine for the probes, behind a protocol that tests can mock, and the finding that a probe returns."""
 
 from __future__ import annotations
 
@@ -8,19 +8,51 @@ import platform
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-_TRIALS = Path(__file__).resolve().parent / "trials"
+Status = Literal["found", "missing", "broken"]
+
+_TRIALS = Path(__file__).resolve().with_name("trials.py")
 _COMMAND_S = 20
 _TRIAL_S = 120  # the first TensorRT session on a Jetson reads a gigabyte of libraries
 
 
 @dataclass(frozen=True)
+class Finding:
+    """Result of one probe.
+
+    Attributes:
+        status: ``"found"``: there, and as far as was tried it works; ``"missing"``: not there; ``"broken"``: there, but
+            it does not work, or it could not be looked at.
+        text: in one line, for people.
+        facts: the same and more, for programs; plain JSON values.
+    """
+
+    status: Status
+    text: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def found(self) -> bool:
+        """True where it is there and works."""
+        return self.status == "found"
+
+
+def guarded(probe: Callable[..., Finding], *arguments: object) -> Finding:
+    """The probe's answer; where it fails, a finding that says so. One odd machine must not hide all the rest."""
+    try:
+        return probe(*arguments)
+    except Exception as error:  # whatever a machine can do to a probe
+        return Finding("broken", f"could not be looked at ({type(error).__name__}: {error})")
+
+
+@dataclass(frozen=True)
 class Output:
-    """What a command gave.
+    """Result of a command.
 
     Attributes:
         status: its exit status.
@@ -44,7 +76,7 @@ class Machine(Protocol):
         """Run a command; None where there is no such program, or it hangs."""
 
     def trial(self, name: str, *arguments: str) -> dict[str, Any]:
-        """Run a file of ``trials`` in a Python of its own and return the JSON object that it prints.
+        """Run a function of :mod:`hpe_edge.doctor.trials` in a process of its own and return the JSON object it prints.
 
         ``stderr`` holds its last lines of standard error. Where it crashes or hangs, ``problem`` says so.
         """
@@ -89,7 +121,7 @@ class ThisMachine:
     def trial(self, name: str, *arguments: str) -> dict[str, Any]:
         """See :class:`Machine`."""
         # Run as a file: a module would be looked for in the current folder first, and there what it imports.
-        command = [sys.executable, str(_TRIALS / f"{name}.py"), *arguments]
+        command = [sys.executable, str(_TRIALS), name, *arguments]
         try:
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_TRIAL_S
@@ -113,7 +145,7 @@ class ThisMachine:
 
 
 def parse_trial(status: int, printed: str, stderr: str) -> dict[str, Any]:
-    """What a trial found: the JSON object in its last line of output, or the problem that kept it from printing one."""
+    """Return the JSON object in a trial's last line of output, or the problem that kept it from printing one."""
     last_lines = "\n".join(stderr.strip().splitlines()[-40:])
     answer: Any = None
     for line in reversed(printed.splitlines()):  # libraries print, too
@@ -126,3 +158,27 @@ def parse_trial(status: int, printed: str, stderr: str) -> dict[str, Any]:
     why = f"it was ended by signal {-status}" if status < 0 else f"exit status {status}"
     last = last_lines.splitlines()[-1] if last_lines else "it said nothing"
     return {"problem": f"{why}: {last}", "stderr": last_lines}
+
+
+def debian_version(machine: Machine, package: str) -> str:
+    """The version of an installed Debian package; empty where it is not installed."""
+    answer = machine.run("dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", package)
+    state, _, version = answer.text.partition(" ") if answer and answer.status == 0 else ("", "", "")
+    return version.strip() if state == "installed" else ""
+
+
+def library_majors(machine: Machine, name: str) -> list[int]:
+    """The first version numbers under which the loader knows a library: [8] for libcudnn.so.8."""
+    answer = machine.run("ldconfig", "-p") or machine.run("/sbin/ldconfig", "-p")  # sbin is not in every PATH
+    listed = answer.text if answer else ""
+    return sorted({int(major) for major in re.findall(rf"^\s*{re.escape(name)}\.so\.(\d+)\b", listed, re.MULTILINE)})
+
+
+def named(packages: dict[str, str], pattern: str) -> dict[str, str]:
+    """Python packages whose whole name matches."""
+    return {name: version for name, version in sorted(packages.items()) if re.fullmatch(pattern, name)}
+
+
+def listed(packages: dict[str, str]) -> str:
+    """Packages with their versions, in words."""
+    return ", ".join(f"{name} {version}" for name, version in packages.items())

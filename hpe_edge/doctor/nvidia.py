@@ -1,12 +1,83 @@
-"""Probes of what NVIDIA's software builds on a driver: CUDA, cuDNN, TensorRT, cuda-python."""
+"""Probes of NVIDIA's GPU, driver and software: CUDA, cuDNN, TensorRT, cuda-python."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from hpe_edge.doctor.finding import Finding
-from hpe_edge.doctor.machine import Machine
-from hpe_edge.doctor.system_packages import debian_version, library_majors, listed, named
+from hpe_edge.doctor.machine import Finding, Machine, debian_version, library_majors, listed, named
+
+_NO_DEVICE = "CUDA_ERROR_NO_DEVICE"
+_FIRST_AID = {
+    "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH": "the driver was updated, or a container brings another one: restart the "
+    "machine, or the container with the host's driver",
+    "CUDA_ERROR_STUB_LIBRARY": "the toolkit's stub stands in front of the driver's libcuda.so.1: take the folder that "
+    "ends in stubs out of LD_LIBRARY_PATH",
+    "CUDA_ERROR_SYSTEM_NOT_READY": "start NVIDIA's services (on machines with NVSwitch: nvidia-fabricmanager)",
+    "CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE": "a compatibility package of CUDA stands in front of the driver: take "
+    "its folder (compat) out of LD_LIBRARY_PATH, or update the driver",
+    "CUDA_ERROR_OPERATING_SYSTEM": "look whether you may read /dev/nvidia* (Jetson: be in the group video) and whether "
+    "`sudo nvidia-modprobe -u` helps",
+}
+_OTHER_AID = "restart the machine; if that does not help, install the driver again"
+_INSTALL_DRIVER = "install NVIDIA's driver (Ubuntu: `sudo ubuntu-drivers install`), then restart"
+_CONTAINER = "in a container: start it with --gpus all (or --runtime nvidia on a Jetson)"
+
+
+def probe_gpu(machine: Machine) -> Finding:
+    """NVIDIA's GPUs, asked of the driver itself.
+
+    Facts: ``driver``, its version; ``devices`` and ``cuda`` as the trial cuda_driver gives them; where something is
+    wrong, ``todo``: what may help.
+    """
+    driver = _driver_version(machine)
+    tried = machine.trial("cuda_driver")
+    if "absent" in tried:
+        return _without_library(machine, driver)
+    facts: dict[str, Any] = {"driver": driver, "devices": tried.get("devices", []), "cuda": tried.get("cuda", "")}
+    named = f"driver {driver}" if driver else "the driver"
+    if "problem" in tried and tried.get("name") != _NO_DEVICE:
+        aid = _FIRST_AID.get(tried.get("name", ""), _OTHER_AID)
+        return Finding("broken", f"{named} does not start: {tried['problem']}", {**facts, "todo": [aid]})
+    if not facts["devices"]:
+        hidden = machine.variable("CUDA_VISIBLE_DEVICES")
+        why = f"; CUDA_VISIBLE_DEVICES is {hidden!r}" if hidden else ""
+        todo = ["unset CUDA_VISIBLE_DEVICES" if hidden else _CONTAINER]
+        return Finding("missing", f"{named} lists no GPU{why}", {**facts, "todo": todo})
+    devices = ", ".join(_in_words(device) for device in facts["devices"])
+    return Finding("found", f"{devices}; {named}, which serves CUDA up to {facts['cuda']}", facts)
+
+
+def _without_library(machine: Machine, driver: str) -> Finding:
+    if driver:
+        text = f"driver {driver} runs, but its library libcuda.so.1 is not to be found"
+        return Finding("broken", text, {"driver": driver, "devices": [], "todo": [_CONTAINER, _INSTALL_DRIVER]})
+    pci = machine.run("lspci")
+    cards = [line for line in (pci.text if pci else "").splitlines() if "NVIDIA" in line and _is_display(line)]
+    if cards:
+        card = cards[0].partition(": ")[2]
+        text = f"{card} is built in, but there is no driver"
+        return Finding("broken", text, {"driver": "", "devices": [], "todo": [_INSTALL_DRIVER]})
+    return Finding("missing", "no NVIDIA GPU, or no driver for it", {"driver": "", "devices": [], "todo": []})
+
+
+def _is_display(line: str) -> bool:
+    return any(kind in line for kind in ("VGA compatible", "3D controller", "Display controller"))
+
+
+def _driver_version(machine: Machine) -> str:
+    version = machine.read("/proc/driver/nvidia/version") or ""
+    found = re.search(r"Kernel Module(?: for \S+)?\s+(\d[\d.]*)", version)
+    if found:
+        return found.group(1)
+    answer = machine.run("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    first = answer.text.strip().splitlines()[:1] if answer and answer.status == 0 else []
+    return first[0].strip() if first and re.fullmatch(r"\d[\d.]*", first[0].strip()) else ""
+
+
+def _in_words(device: dict[str, Any]) -> str:
+    memory = "shares the host's memory" if device["integrated"] else f"{device['memory_mb'] / 1024:.0f} GB"
+    return f"{device['name']} (compute capability {device['capability']}, {memory})"
 
 
 def probe_cuda(machine: Machine) -> Finding:
@@ -44,7 +115,7 @@ def probe_tensorrt(machine: Machine) -> Finding:
     # The wheel tensorrt has no version of its own where only its parts are installed.
     version = next((python[name] for name in python if not name.endswith("-libs")), "")
     majors = library_majors(machine, "libnvinfer")
-    debian = next((said for major in majors if (said := debian_version(machine, f"libnvinfer{major}"))), "")
+    debian = next((found for major in majors if (found := debian_version(machine, f"libnvinfer{major}"))), "")
     facts = {"python": python, "version": version, "libraries": majors, "debian": debian}
     if version:
         tried = machine.trial("tensorrt_import")

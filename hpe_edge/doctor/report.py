@@ -1,16 +1,17 @@
-"""The command doctor: looks at the machine and says what was found, for people or as JSON."""
+"""Examination of a machine: all probes, what follows from them, and both as text or JSON."""
 
 from __future__ import annotations
 
 import json
 import textwrap
+from dataclasses import dataclass
 from typing import Any
 
-from hpe_edge.doctor.abilities import Ability, Lack, abilities
-from hpe_edge.doctor.finding import Finding
-from hpe_edge.doctor.look import Findings, look
-from hpe_edge.doctor.machine import Machine, ThisMachine
-from hpe_edge.util.console import show
+from hpe_edge.doctor.abilities import Ability, Findings, Lack, abilities
+from hpe_edge.doctor.host import probe_display, probe_jetson, probe_native, probe_processor
+from hpe_edge.doctor.machine import Finding, Machine, ThisMachine, guarded
+from hpe_edge.doctor.nvidia import probe_cuda, probe_cuda_python, probe_cudnn, probe_gpu, probe_tensorrt
+from hpe_edge.doctor.python_packages import probe_export, probe_onnx_runtime, probe_opencv, probe_openvino, probe_web
 from hpe_edge.version import __version__
 
 FORMAT = 1  # of the JSON; rises when a field changes its meaning or goes
@@ -33,57 +34,92 @@ _LABELS = {
 }
 
 
-def doctor_command(as_json: bool) -> int:
-    """Run the command; the exit status is 0 whatever was found."""
-    machine = ThisMachine()
-    has = look(machine)
-    can = abilities(has)
-    show(json.dumps(document(machine, has, can), indent=2) if as_json else describe(machine, has, can))
-    return 0
+@dataclass(frozen=True)
+class Examination:
+    """A machine, examined.
 
+    Attributes:
+        system: see :meth:`hpe_edge.doctor.machine.Machine.system`.
+        has: the findings by name.
+        can: what hpe_edge can do there.
+    """
 
-def document(machine: Machine, has: Findings, can: list[Ability]) -> dict[str, Any]:
-    """All of it for programs.
+    system: dict[str, Any]
+    has: Findings
+    can: list[Ability]
 
-    Returns:
+    def to_json(self) -> str:
+        """Return the examination for programs.
+
         ``format``; ``hpe_edge``, ``python``, ``system``, ``machine``; ``has``: by name ``status`` (found, missing or
         broken), ``text`` and ``facts``; ``can``: ``name``, ``use``, ``able`` and ``lacks`` with ``why`` and ``todo``.
+        """
+        document = {
+            "format": FORMAT,
+            "hpe_edge": __version__,
+            **{name: self.system[name] for name in ("python", "system", "machine")},
+            "has": {name: {"status": f.status, "text": f.text, "facts": f.facts} for name, f in self.has.items()},
+            "can": [
+                {
+                    "name": ability.name,
+                    "use": ability.use,
+                    "able": ability.able,
+                    "lacks": [{"why": lack.why, "todo": list(lack.todo)} for lack in ability.lacks],
+                }
+                for ability in self.can
+            ],
+        }
+        return json.dumps(document, indent=2)
+
+    def to_text(self) -> str:
+        """Return the examination for people."""
+        system = self.system
+        lines = [f"hpe_edge {__version__}, Python {system['python']}, {system['system']} {system['machine']}", ""]
+        lines.append("this machine has")
+        for name, label in _LABELS.items():
+            lines += _wrapped(f"  {label:<14}", _in_words(self.has[name]))
+        lines += ["", "hpe_edge can"]
+        printed: set[Lack] = set()
+        for ability in self.can:
+            lines += _wrapped("  yes  " if ability.able else "  no   ", f"{ability.name}: {ability.use}")
+            for lack in ability.lacks:
+                lines += _wrapped("         because ", lack.why)
+                for step in ("as above",) if lack in printed and lack.todo else lack.todo:
+                    lines += _wrapped("         do:     ", step)
+                printed.add(lack)
+        return "\n".join(lines)
+
+
+def examine(machine: Machine | None = None) -> Examination:
+    """Run all probes.
+
+    Args:
+        machine: None for the one on which the program runs.
     """
-    system = machine.system()
+    machine = machine or ThisMachine()
+    has = look(machine)
+    return Examination(machine.system(), has, abilities(has))
+
+
+def look(machine: Machine) -> Findings:
+    """Return all findings by name, in the order of the report."""
+    gpu = guarded(probe_gpu, machine)
     return {
-        "format": FORMAT,
-        "hpe_edge": __version__,
-        **{name: system[name] for name in ("python", "system", "machine")},
-        "has": {name: {"status": f.status, "text": f.text, "facts": f.facts} for name, f in has.items()},
-        "can": [
-            {
-                "name": ability.name,
-                "use": ability.use,
-                "able": ability.able,
-                "lacks": [{"why": lack.why, "todo": list(lack.todo)} for lack in ability.lacks],
-            }
-            for ability in can
-        ],
+        "processor": guarded(probe_processor, machine),
+        "native": guarded(probe_native, machine),
+        "jetson": guarded(probe_jetson, machine),
+        "gpu": gpu,
+        "cuda": guarded(probe_cuda, machine),
+        "cudnn": guarded(probe_cudnn, machine),
+        "tensorrt": guarded(probe_tensorrt, machine),
+        "cuda_python": guarded(probe_cuda_python, machine),
+        "onnxruntime": guarded(probe_onnx_runtime, machine, gpu),
+        "openvino": guarded(probe_openvino, machine),
+        "opencv": guarded(probe_opencv, machine),
+        "display": guarded(probe_display, machine),
+        "export": guarded(probe_export, machine),
+        "web": guarded(probe_web, machine),
     }
-
-
-def describe(machine: Machine, has: Findings, can: list[Ability]) -> str:
-    """All of it for people."""
-    system = machine.system()
-    lines = [f"hpe_edge {__version__}, Python {system['python']}, {system['system']} {system['machine']}", ""]
-    lines.append("this machine has")
-    for name, label in _LABELS.items():
-        lines += _wrapped(f"  {label:<14}", _in_words(has[name]))
-    lines += ["", "hpe_edge can"]
-    said: set[Lack] = set()
-    for ability in can:
-        lines += _wrapped("  yes  " if ability.able else "  no   ", f"{ability.name}: {ability.use}")
-        for lack in ability.lacks:
-            lines += _wrapped("         because ", lack.why)
-            for step in ("as above",) if lack in said and lack.todo else lack.todo:
-                lines += _wrapped("         do:     ", step)
-            said.add(lack)
-    return "\n".join(lines)
 
 
 def _in_words(finding: Finding) -> str:

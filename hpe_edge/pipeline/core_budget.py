@@ -1,4 +1,4 @@
-"""How the threads of a run share the processor."""
+"""Processor cores shared among the threads of a run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MOST_DETECT_WORKERS = 4  # each holds a frame
 
 @dataclass(frozen=True)
 class CoreShare:
-    """Who gets how much.
+    """Cores by task.
 
     Attributes:
         detect_workers: so many frames are searched for faces at the same time.

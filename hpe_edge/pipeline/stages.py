@@ -81,6 +81,9 @@ class ClosableQueue(Generic[T]):
         if first and self._on_close is not None:
             self._on_close()
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def _has_space(self) -> bool:
         if self._newest_wins and len(self._items) >= self._capacity:
             self._items.popleft()
@@ -117,7 +120,7 @@ class Stage(Generic[In, Out]):
             workers: number of threads.
             enough: called before each item; true ends the thread.
         """
-        self._inbox, self._work, self._outbox = inbox, work, outbox
+        self._name, self._inbox, self._work, self._outbox = name, inbox, work, outbox
         self._watch, self._fail, self._enough = watch, fail, enough
         self._running = workers
         self._guard = threading.Lock()
@@ -136,6 +139,7 @@ class Stage(Generic[In, Out]):
                     taken = self._inbox.get()
                 if taken is None:
                     break
+                self._watch.depth(self._name, len(self._inbox))
                 made = self._work(*taken)
                 if self._outbox is not None:
                     with self._watch.waiting():

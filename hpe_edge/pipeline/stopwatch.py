@@ -1,4 +1,4 @@
-"""How long each stage of a run takes: totals and percentiles in memory that does not grow with the run."""
+"""Durations of the stages of a run: totals and percentiles in constant memory, and events for a trace."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import numpy as np
 _SHORTEST_S, _LONGEST_S = 1e-6, 1e4  # what is shorter or longer counts as that
 _PER_STEP = 0.01  # durations are told apart to 1 %
 _BINS = math.ceil(math.log(_LONGEST_S / _SHORTEST_S) / _PER_STEP) + 1
-_SPANS = 4000  # kept for the timeline: at 7 stages the last 500 frames or so
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,21 @@ class Span:
     start_s: float
     end_s: float
     frame: int
+
+
+@dataclass(frozen=True)
+class QueueDepth:
+    """Items that waited in a queue.
+
+    Attributes:
+        queue: name of the queue.
+        time_s: since the run began.
+        items: how many waited.
+    """
+
+    queue: str
+    time_s: float
+    items: int
 
 
 class StageTimes:
@@ -72,13 +86,18 @@ class Stopwatch:
     Each thread counts for itself: a lock that all take several times a frame would cost some of them a millisecond.
 
     Attributes:
-        spans: the latest pieces of work.
+        events: pieces of work and queue depths, in the order in which they ended; whoever writes the trace takes them
+            out. None where no trace is wanted.
         busy_s, waited_s: thread -> time in which it worked, and in which it waited for another one.
         alive_s: thread -> time from its start to its end, for those that have ended.
     """
 
-    def __init__(self) -> None:
-        self.spans: deque[Span] = deque(maxlen=_SPANS)
+    def __init__(self, *, trace: bool = False) -> None:
+        """
+        Args:
+            trace: collect ``events``.
+        """
+        self.events: deque[Span | QueueDepth] | None = deque() if trace else None
         self.busy_s: dict[str, float] = defaultdict(float)
         self.waited_s: dict[str, float] = defaultdict(float)
         self.alive_s: dict[str, float] = {}
@@ -114,7 +133,13 @@ class Stopwatch:
                 own[name] = StageTimes()
             own[name].add(end_s - start_s)
             self.busy_s[thread] += end_s - start_s
-            self.spans.append(Span(name, thread, start_s, end_s, frame))
+            if self.events is not None:
+                self.events.append(Span(name, thread, start_s, end_s, frame))
+
+    def depth(self, queue: str, items: int) -> None:
+        """Record for the trace how many items wait in a queue."""
+        if self.events is not None:
+            self.events.append(QueueDepth(queue, self.now_s(), items))
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:

@@ -1,3 +1,3 @@
 """Small helpers without a subject of their own: atomic files, console, cache folder, signals."""
 
-__all__ = ["atomic", "cache_folder", "console", "signals"]
+__all__ = ["atomic", "cache_folder", "console", "shell", "signals"]

@@ -1,7 +1,7 @@
-"""Results are written beside their final place and renamed when they are complete.
+"""Atomic output: results are written beside their final path and renamed when complete.
 
-So the asked name never holds half a result, even where the process is killed. The rule for all kinds of output: done,
-it is renamed; stopped by the user, what is finished is kept as NAME.partial.EXT; failed, nothing is left.
+The final path never holds half a result, even where the process is killed. The rule for all outputs: done, it is
+renamed; stopped by the user, what is finished is kept as NAME.partial.EXT; failed, nothing is left.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where what is costly to make is kept between runs: the user's cache folder, which may be emptied at any time."""
+"""The user's cache folder, which may be emptied at any time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def cache_folder(*parts: str) -> Path:
-    """``$XDG_CACHE_HOME/hpe_edge``, or ``~/.cache/hpe_edge``, and in it ``parts``. It need not exist yet."""
+    """Return ``$XDG_CACHE_HOME/hpe_edge``, or ``~/.cache/hpe_edge``, and in it ``parts``. It need not exist yet."""
     given = os.environ.get("XDG_CACHE_HOME", "")
-    root = Path(given) if Path(given).is_absolute() else Path.home() / ".cache"  # a relative one is to be ignored
+    root = Path(given) if Path(given).is_absolute() else Path.home() / ".cache"  # the XDG rules ignore a relative one
     return root.joinpath("hpe_edge", *parts)

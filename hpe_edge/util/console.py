@@ -1,4 +1,4 @@
-"""Standard output and standard error of the commands: whatever they are, there is no traceback."""
+"""Standard output and standard error of the commands, also where they are closed, full or limited to ASCII."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 
 def prepare() -> None:
-    """Make both streams usable: one may be closed, or be unable to show every file name."""
+    """Replace closed streams, and escape characters that standard output cannot encode."""
     # A closed stream is None. Its stand-in takes its number, so that no result is opened under it and then hit by what
     # a C library prints. Written to, standard output then fails as a closed one should, while messages go nowhere.
     if sys.stdout is None:
@@ -23,7 +23,7 @@ def show(text: str = "") -> None:
     """Print lines to standard output; without text, flush it.
 
     Raises:
-        BrokenPipeError: whoever reads it has had enough.
+        BrokenPipeError: the reader has gone.
         OutputError: it is closed, on a full disk, or the like.
     """
     try:
@@ -39,8 +39,8 @@ def show(text: str = "") -> None:
         raise output_error("standard output", error) from None
 
 
-def drop_unsaid() -> None:
-    """Give up on messages that standard error does not take: Python would fail over them on its way out."""
+def flush_messages() -> None:
+    """Flush standard error; drop what it does not take, over which Python would fail at exit."""
     try:
         sys.stderr.flush()
     except (OSError, ValueError):

@@ -6,15 +6,18 @@ Exit statuses: 0 done, 1 a failure, 2 wrong usage, 3 the accuracy gate failed, 1
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
+import re
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
-from hpe_edge.errors import HpeEdgeError
-from hpe_edge.util.console import drop_unsaid, prepare, show
+from hpe_edge.errors import BackendError, HpeEdgeError
+from hpe_edge.util.console import flush_messages, prepare, show
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -26,14 +29,26 @@ class CommandParser(argparse.ArgumentParser):
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         options.setdefault("allow_abbrev", False)
         super().__init__(*args, **options)
+        self._words: list[str] = []
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """As argparse, with a suggestion where an option is unknown."""
+        """Parse the arguments as argparse does."""
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            close = _closest(unknown[0].partition("=")[0], self._options_in(parsed))
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{close}")
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return parsed
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse as argparse does; the words are kept for suggestions."""
+        self._words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(self._words, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Report wrong usage; a misspelt option may be the reason even where argparse misses another one."""
+        known = self._options()
+        misspelt = (word.partition("=")[0] for word in self._words if word.startswith("-"))
+        close = (_closest(word, known) for word in misspelt if word not in known)
+        super().error(message + next(filter(None, close), ""))
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         choices = action.choices
@@ -43,18 +58,27 @@ class CommandParser(argparse.ArgumentParser):
                 action, f"invalid choice: {value!r} (choose from {', '.join(known)}){_closest(str(value), known)}"
             )
 
-    def _options_in(self, parsed: argparse.Namespace) -> list[str]:
-        """The option strings of this parser and of the subcommands that were chosen."""
+    def _options(self) -> list[str]:
+        """The option strings of this parser and of the subcommands among the words."""
         parsers: list[argparse.ArgumentParser] = [self]
         options: list[str] = []
         while parsers:
-            parser = parsers.pop()
-            for action in parser._actions:
+            for action in parsers.pop()._actions:
                 options += action.option_strings
                 if isinstance(action, argparse._SubParsersAction):
-                    chosen = getattr(parsed, action.dest, None)
-                    parsers += [each for name, each in action.choices.items() if chosen in (None, name)]
+                    parsers += [each for name, each in action.choices.items() if name in self._words]
         return options
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Make an argument type that takes whole numbers from ``least`` to ``most``, written in plain digits."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}, got {text!r}")
+        return int(text)
+
+    return parse
 
 
 def run_in_shell(program: str, command: Callable[[], int | None], *, interrupted: str = "nothing was written") -> int:
@@ -69,10 +93,14 @@ def run_in_shell(program: str, command: Callable[[], int | None], *, interrupted
         The exit status, see the module.
     """
     prepare()
+    handlers = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
     try:
         return _flushed(program, command() or 0)
     except SystemExit as wanted:  # argparse ends the process after --help, --version and wrong usage
-        return _flushed(program, int(wanted.code or 0))
+        if isinstance(wanted.code, str):
+            _report(program, wanted.code)
+            return _flushed(program, 1)
+        return _flushed(program, wanted.code or 0)
     except (HpeEdgeError, ImportError) as error:  # the latter: an installed package that does not work
         _report(program, str(error))
         return _flushed(program, error.exit_status if isinstance(error, HpeEdgeError) else 1)
@@ -80,14 +108,18 @@ def run_in_shell(program: str, command: Callable[[], int | None], *, interrupted
         return 1
     except (OSError, MemoryError) as error:  # such as a file name that is too long
         _report(program, str(error) or "not enough memory")
-        return 1
+        return _flushed(program, 1)
     except KeyboardInterrupt as stop:
         number = signal.Signals(stop.args[0] if stop.args else signal.SIGINT)
         name = "Ctrl-C" if number is signal.SIGINT else number.name
-        print(f"{program}: stopped by {name}; {interrupted}", file=sys.stderr)
+        _print(f"{program}: stopped by {name}; {interrupted}")
         return 128 + number
     finally:
-        drop_unsaid()
+        flush_messages()
+        if threading.current_thread() is threading.main_thread():
+            for each, handler in handlers.items():
+                if handler is not None:  # one that was not installed from Python stays
+                    signal.signal(each, handler)
 
 
 def interrupt_on_signals() -> None:
@@ -106,18 +138,39 @@ def interrupt_on_signals() -> None:
             signal.signal(each, interrupt)
 
 
+def need_opencv() -> None:
+    """Import OpenCV.
+
+    Raises:
+        BackendError: it does not load; the message says what to install.
+    """
+    try:
+        import cv2  # noqa: F401
+    except ImportError as error:
+        raise BackendError(
+            f"cannot import cv2 ({error}): on a server without a display install Debian's libgl1, or "
+            "opencv-python-headless in place of opencv-python"
+        ) from None
+
+
 def _report(program: str, message: str) -> None:
-    print(f"{program}: error: {message}", file=sys.stderr)
+    _print(f"{program}: error: {message}")
+
+
+def _print(message: str) -> None:
+    with contextlib.suppress(OSError):  # standard error may be a terminal that has gone
+        print(message, file=sys.stderr)
 
 
 def _flushed(program: str, status: int) -> int:
-    """Flush standard output; a status of 0 becomes 1 where that fails."""
+    """Flush standard output; a status of 0 becomes 1 where that fails. One error is reported, the first."""
     try:
         show()
     except BrokenPipeError:
         return status or 1
     except HpeEdgeError as error:
-        _report(program, str(error))
+        if status == 0:
+            _report(program, str(error))
         return status or 1
     return status
 

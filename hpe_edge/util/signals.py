@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin, noted instead of obeyed at once."""
+"""Deferred SIGINT, SIGTERM and SIGHUP handling."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _TWICE_S = 1.0
 
 
 class StopSignals:
-    """Within the block, the first Ctrl-C, SIGTERM or SIGHUP is only noted; a Ctrl-C after it raises KeyboardInterrupt.
+    """Record the first Ctrl-C, SIGTERM or SIGHUP within the block; a Ctrl-C after it raises KeyboardInterrupt.
 
-    Only Ctrl-C says that it is urgent: a terminal that closes may well send SIGHUP twice. And only when a second has
-    passed since an earlier Ctrl-C, because where a wrapper passes signals on, one of them arrives twice.
+    Only Ctrl-C interrupts: a terminal that closes may send SIGHUP twice. And only a second after an earlier Ctrl-C,
+    because a wrapper that forwards signals delivers one of them twice.
 
     Attributes:
         received: the signal that came first; None before.

@@ -41,13 +41,13 @@ def test_frames_that_were_scaled(tmp_path: Path) -> None:
     camera_of = read_intrinsics(written(tmp_path / "a.yml", size=(640, 480)))
     assert camera_of(640, 480) == Camera(800, 810, 320, 240)
     assert camera_of(320, 240) == Camera(400, 405, 160, 120)
-    with pytest.raises(InputError, match="hold for 640 x 480 pixels, of which frames of 640 x 360 are no enlargement"):
+    with pytest.raises(InputError, match=r"640 x 480 .*640 x 360"):
         camera_of(640, 360)
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "1,2,3,4,5", "a,b,c,d", "gone.yml", ""])
 def test_what_is_neither(text: str) -> None:
-    with pytest.raises(InputError, match="intrinsics must be fx,fy,cx,cy in pixels, or a file"):
+    with pytest.raises(InputError, match="fx,fy,cx,cy"):
         read_intrinsics(text)
 
 
@@ -60,16 +60,14 @@ def test_numbers_that_cannot_be(text: str) -> None:
 @pytest.mark.parametrize("content", ["", "no such thing", "%YAML:1.0\n---\ncamera_matrix: 5\n", "\xff\xfe", "{}"])
 def test_files_that_hold_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.yml").write_bytes(content.encode("latin-1"))
-    with pytest.raises(
-        SourceError, match=r"the intrinsics .*a\.yml.* needed is a file of cv2\.FileStorage|camera_matrix"
-    ):
+    with pytest.raises(SourceError, match=r"a\.yml.*(cv2\.FileStorage|camera_matrix)"):
         read_intrinsics(str(tmp_path / "a.yml"))
 
 
 def test_other_matrices(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="hold no 3x3 camera_matrix"):
+    with pytest.raises(SourceError, match="3x3 camera_matrix"):
         read_intrinsics(written(tmp_path / "a.yml", np.eye(2)))
-    with pytest.raises(SourceError, match="hold no 3x3 camera_matrix"):
+    with pytest.raises(SourceError, match="3x3 camera_matrix"):
         read_intrinsics(written(tmp_path / "b.yml", None, (640, 480)))
 
 
@@ -77,5 +75,5 @@ def test_other_matrices(tmp_path: Path) -> None:
 def test_sizes_that_cannot_be(tmp_path: Path, width: str) -> None:
     name = written(tmp_path / "a.yml", size=(4711, 480))
     Path(name).write_text(Path(name).read_text().replace("4711", width))
-    with pytest.raises((InputError, SourceError), match="the intrinsics"):
+    with pytest.raises((InputError, SourceError), match=r"a\.yml"):
         read_intrinsics(name)(640, 480)

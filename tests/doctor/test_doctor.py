@@ -19,13 +19,12 @@ from made_up_machine import MadeUpMachine
 
 import hpe_edge
 from hpe_edge.cli.main import main
-from hpe_edge.doctor.abilities import Ability, abilities
-from hpe_edge.doctor.look import Findings, look
+from hpe_edge.doctor.abilities import Ability, Findings, abilities
 from hpe_edge.doctor.machine import ThisMachine, parse_trial
-from hpe_edge.doctor.report import describe, document
-from hpe_edge.doctor.trials.opencv_build import describe as describe_opencv
+from hpe_edge.doctor.report import Examination, examine, look
+from hpe_edge.doctor.trials import describe_opencv
 
-TRIALS = Path(hpe_edge.__file__).parent / "doctor" / "trials"
+TRIALS = Path(hpe_edge.__file__).parent / "doctor" / "trials.py"
 ALL = [
     made_up.bare_server,
     made_up.desktop,
@@ -260,19 +259,17 @@ def test_nothing_a_machine_does_brings_it_down() -> None:
 def test_any_one_thing_may_fail_to_be_found_out(make: Callable[[], MadeUpMachine], name: str) -> None:
     has = look(make())
     has[name] = look(Hostile())[name]
-    can = abilities(has)
-    assert "PROBLEM: could not be looked at" in describe(make(), has, can)
-    json.dumps(document(make(), has, can))
+    examination = Examination(make().system(), has, abilities(has))
+    assert "PROBLEM: could not be looked at" in examination.to_text()
+    assert json.loads(examination.to_json())["has"][name]["status"] == "broken"
 
 
 @pytest.mark.parametrize("make", ALL)
 def test_text_and_json_say_the_same(make: Callable[[], MadeUpMachine]) -> None:
-    machine = make()
-    has = look(machine)
-    can = abilities(has)
-    plain = json.loads(json.dumps(document(machine, has, can)))
+    examination = examine(make())
+    plain = json.loads(examination.to_json())
     assert next(iter(plain)) == "format" and plain["format"] == 1
-    flat = " ".join(describe(machine, has, can).split())
+    flat = " ".join(examination.to_text().split())
     for finding in plain["has"].values():
         assert finding["text"] in flat
     for ability in plain["can"]:
@@ -297,6 +294,7 @@ def test_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
             openvino["version"] in metadata.version("openvino") and "fp32" in openvino["devices"]["CPU"]["precisions"]
         )
         assert said["can"][1]["able"] and said["can"][1]["name"] == OPENVINO
+    assert said["has"]["opencv"]["status"] == "found"
     assert said["can"][0]["able"] and said["hpe_edge"] == hpe_edge.__version__
     assert main(["doctor"]) == 0
     assert "  yes  run models on the CPU" in capsys.readouterr().out
@@ -391,7 +389,7 @@ def test_the_drivers_library_is_asked_rightly(tmp_path: Path, status: int) -> No
     )
     environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, TRIALS / "cuda_driver.py"], check=True, capture_output=True, text=True, env=environment
+        [sys.executable, TRIALS, "cuda_driver"], check=True, capture_output=True, text=True, env=environment
     )
     answer = json.loads(done.stdout)
     if status:

@@ -1,0 +1,106 @@
+"""The short benchmark: what it reports, and that wrong answers stop it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_model import write_tiny_model
+
+from hpe_edge import BackendError, InputError, PoseEngine, Poses
+from hpe_edge.bench import measure
+from hpe_edge.bench.bench_report import Latency, machine_state
+from hpe_edge.bench.measure import StageClock, bench_model
+from hpe_edge.bench.power import PowerMeter, Sensor
+from hpe_edge.cli.main import main
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_tiny_model(tmp_path / "tiny.onnx")
+
+
+def test_report_and_its_json(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = ["bench", model, "--batch", "1,3", "--seconds", "0.05", "--threads", "1", "--json", tmp_path / "b.json"]
+    assert main(list(map(str, parts))) == 0
+    report = json.loads((tmp_path / "b.json").read_text())
+    assert next(iter(report)) == "format" and report["model"] == str(model) and report["threads"] == 1
+    assert [batch["faces"] for batch in report["batches"]] == [1, 3]
+    for batch in report["batches"]:
+        assert list(batch["stages"]) == ["crop", "infer", "decode", "total"] and batch["calls"] >= 10
+        for stage in batch["stages"].values():
+            assert 0 < stage["p50_ms"] <= stage["p90_ms"] <= stage["p99_ms"]
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("crop", "infer", "decode", "total", "p50", "p90", "p99", "faces/s"))
+
+
+def test_the_embedded_model_is_the_default() -> None:
+    report = bench_model(batches=[1], seconds=0.0)
+    assert "student-dense" in report.model and report.detector is report.detect is None
+
+
+def test_a_detector_is_measured_too(data: Path, model: Path) -> None:
+    detector = data / "detectors" / "yunet_n_320_320.onnx"
+    report = bench_model(model, detector=detector, batches=[2], seconds=0.0, threads=1)
+    assert report.detect is not None and report.detect.p50_ms > 0 and "detect" in report.to_text()
+
+
+def test_percentiles_are_numpys(rng: np.random.Generator) -> None:
+    seconds = rng.lognormal(-7, 1, 1000)
+    latency = Latency.of(list(seconds))
+    expected = [1e3 * np.quantile(seconds, q) for q in (0.5, 0.9, 0.99)]
+    np.testing.assert_allclose([latency.p50_ms, latency.p90_ms, latency.p99_ms], expected)
+
+
+def test_stages_are_summed_within_a_call() -> None:
+    """An engine that splits a call into batches runs each stage several times."""
+    clock = StageClock()
+    for times in (1, 3):
+        for _ in range(times):
+            with clock("infer"):
+                pass
+        clock.end_call()
+    assert len(clock.calls["infer"]) == 2
+
+
+def test_answers_that_change_stop_it(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    call, drift = PoseEngine.many, iter(range(1000))
+
+    def drifting(self: PoseEngine, *given: object, **named: object) -> list[Poses]:
+        answers = call(self, *given, **named)
+        answers[0].angles[:] += 0.1 * next(drift)
+        return answers
+
+    monkeypatch.setattr(PoseEngine, "many", drifting)
+    with pytest.raises(BackendError, match="different poses"):
+        bench_model(model, batches=[1], seconds=0.0)
+    assert main(["bench", str(model), "--json", str(tmp_path / "b.json")]) == 1
+    assert not (tmp_path / "b.json").exists()
+
+
+def test_power_is_divided_among_the_faces(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A board that takes 10 W throughout."""
+    monkeypatch.setattr(measure, "power_meter", lambda: PowerMeter([Sensor("VDD_IN", lambda: 10.0)], "made up"))
+    (batch,) = bench_model(model, batches=[4], seconds=0.0, threads=1).batches
+    assert batch.power is not None and batch.power.mean_watts == pytest.approx(10.0)
+    assert 0 < batch.power.millijoules_per_face < 10_000
+
+
+@pytest.mark.parametrize("arguments", [["--batch", "0"], ["--batch", "1,x"], ["--seconds", "-1"], ["--json", "."]])
+def test_wrong_usage(model: Path, arguments: list[str]) -> None:
+    assert main(["bench", str(model), *arguments]) in (1, 2)
+
+
+def test_no_batch_at_all(model: Path) -> None:
+    with pytest.raises(InputError):
+        bench_model(model, batches=[])
+
+
+def test_the_machine_of_a_jetson() -> None:
+    from made_up_machine import desktop, jetson_orin
+
+    assert "25W" in machine_state("cuda:0", jetson_orin())["board"]
+    assert "RTX 4090" in machine_state("cuda:0", desktop())["gpu"]
+    assert machine_state("cpu", desktop())["gpu"] is None

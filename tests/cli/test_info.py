@@ -1,0 +1,33 @@
+"""hpe-edge info."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_helpers import command
+from tiny_model import tiny_spec
+
+from hpe_edge.cli.main import main
+from hpe_edge.models import DEFAULT_NAME
+
+
+def test_info(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command("info", model)) == 0
+    said = capsys.readouterr().out
+    for fragment in ("tiny", "64 x 64", "RGB", "66 bins", "-99", "96", "logits[66:132]", "+10%"):
+        assert fragment in said, fragment
+    assert main(command("info", model, "--json")) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(tiny_spec().to_json())
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_info_of_the_embedded_model(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", *options]) == 0
+    said = capsys.readouterr()
+    assert DEFAULT_NAME in said.err
+    if options:
+        assert json.loads(said.out)["architecture"] == "student-dense"
+    else:
+        assert "student-dense" in said.out
