@@ -165,7 +165,7 @@ def cameras_live() -> str:
         max(value for name, value in by.items() if name.endswith(f"_p{percent}_ms")) for percent in (50, 90, 99)
     ]
     lines = [
-        ("frames answered per camera", f"{by['answered_least']} to {by['answered_most']}"),
+        ("frames answered per camera", f"{by['answered_least']:.0f} to {by['answered_most']:.0f}"),
         ("lost, out of order, failed, wrong", ", ".join(str(by[k]) for k in ("lost", "out_of_order", "failed", "wrong"))),
         ("latency of the slowest camera, p50, p90, p99", f"{latency[0]:.1f}, {latency[1]:.0f}, {latency[2]:.0f} ms"),
         ("growth of resident memory, first to last quarter", f"{by['growth_kb']:.0f} KB"),
