@@ -1,0 +1,27 @@
+"""Griffe extension: turn the markup of docstrings into Markdown.
+
+``:class:`name``` becomes code, and lines that begin with ``>>>`` a code block; Markdown would make a quotation of them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from griffe import Extension, Object
+
+_ROLE = re.compile(r":(?:class|func|meth|mod|attr|data|exc):`~?([^`]+)`")
+_SESSION = re.compile(r"((?:^ *(?:>>>|\.\.\.) .*\n?)+)", re.MULTILINE)
+
+
+def to_markdown(text: str) -> str:
+    """Convert one docstring."""
+    return _SESSION.sub(r"\n```pycon\n\1\n```\n", _ROLE.sub(r"`\1`", text))
+
+
+class DocstringMarkup(Extension):
+    """Applied to every object that the API pages show."""
+
+    def on_object(self, *, obj: Object, **_: Any) -> None:
+        if obj.docstring is not None:
+            obj.docstring.value = to_markdown(obj.docstring.value)
