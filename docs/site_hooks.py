@@ -64,7 +64,7 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
 
     def turned(match: re.Match[str]) -> str:
         target = _target(match[2], own)
-        if target is None or target.startswith("docs/") and own.startswith("docs/"):
+        if target is None or (target.startswith("docs/") and own.startswith("docs/")):
             return match[0]
         if (ROOT / target).is_dir():  # a folder has no page: show its name
             return match[0] if (ROOT / target / "README.md").exists() else f"{match[1]}#"

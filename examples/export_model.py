@@ -15,7 +15,8 @@ def main(checkpoint: str, images: str) -> None:
     fp32 = export(checkpoint, output="model.onnx")
     int8 = quantize(fp32.path, output="int8.onnx", calibration_images=images)
     for report in (fp32, int8):
-        print(report.path, f"{report.size_bytes / 1e3:.0f} kB", f"worst change {report.gate.overall.worst_deg:.3f} degrees")
+        print(report.path, report.size_bytes, "bytes; accuracy gate in degrees:")
+        print(report.gate.summary())
 
 
 if __name__ == "__main__":

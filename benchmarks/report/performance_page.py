@@ -84,7 +84,9 @@ def _readme_tables(part: Part) -> Iterator[Table]:
     elif part.suite == "pipeline":
         for table in pipeline_tables(part):
             if "plain" in table.columns:
-                rows = [row for row in table.rows if row[0].startswith(_README_PIPELINE) and row[0].endswith("1 thread")]
+                rows = [
+                    row for row in table.rows if row[0].startswith(_README_PIPELINE) and row[0].endswith("1 thread")
+                ]
                 yield Table(table.title, table.columns, rows)
 
 

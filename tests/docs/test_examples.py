@@ -148,7 +148,9 @@ def test_several_cameras(video: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     other = shutil.copy(video, video.with_name("other.mp4"))
     run("several_cameras.py", video, other, monkeypatch=monkeypatch)
     lines = capsys.readouterr().out.splitlines()
-    first, second = ([line[len(f"{path} ") :] for line in lines if line.startswith(f"{path} ")] for path in (video, other))
+    first, second = (
+        [line.removeprefix(f"{path} ") for line in lines if line.startswith(f"{path} ")] for path in (video, other)
+    )
     assert first == second and [line.split()[0] for line in first] == ["0", "1", "2"]
 
 
