@@ -3,8 +3,8 @@
     python docs/figures.py            after a new run
     python docs/figures.py --check    exit status 1 where a page is out of date
 
-A table stands between two comments that name it; the text around it can be edited freely. docs/performance.md has a writer
-of its own among the benchmarks, and the tables of the families come from family_table.py.
+A table stands between two comments that name it; the text around it can be edited freely. docs/performance.md has its own
+writer among the benchmarks, and the tables of the families come from family_table.py.
 """
 
 from __future__ import annotations
@@ -165,10 +165,7 @@ def cameras_live() -> str:
     latency = [max(value for name, value in by.items() if name.endswith(f"_p{percent}_ms")) for percent in (50, 90, 99)]
     lines = [
         ("frames answered per camera", f"{by['answered_least']:.0f} to {by['answered_most']:.0f}"),
-        (
-            "lost, out of order, failed, wrong",
-            ", ".join(str(by[k]) for k in ("lost", "out_of_order", "failed", "wrong")),
-        ),
+        ("lost, out of order, failed, wrong", ", ".join(map(str, faults))),
         ("latency of the slowest camera, p50, p90, p99", f"{latency[0]:.1f}, {latency[1]:.0f}, {latency[2]:.0f} ms"),
         ("growth of resident memory, first to last quarter", f"{by['growth_kb']:.0f} KB"),
     ]

@@ -1,6 +1,6 @@
 """Write the poses of all faces in a folder of photos into a CSV file.
 
-python examples/folder_to_csv.py photos/ poses.csv
+Usage: python examples/folder_to_csv.py photos/ poses.csv
 """
 
 import csv

@@ -1,7 +1,6 @@
 """Track, smooth and draw the faces of a camera or a video file.
 
-python examples/webcam.py 0                        in a window; q ends it
-python examples/webcam.py clip.mp4 annotated.mp4
+Usage: python examples/webcam.py 0, in a window that q ends; or clip.mp4 annotated.mp4.
 """
 
 import sys
