@@ -3,8 +3,8 @@
     python docs/figures.py            after a new run
     python docs/figures.py --check    exit status 1 where a page is out of date
 
-A table stands between two comments that name it; the text around it can be edited freely. docs/performance.md has its own
-writer among the benchmarks, and the tables of the families come from family_table.py.
+A table stands between two comments that name it; the text around it can be edited freely. docs/performance.md
+has its own writer among the benchmarks, and the tables of the families come from family_table.py.
 """
 
 from __future__ import annotations
