@@ -69,16 +69,17 @@ def embedded_errors() -> dict[tuple[str, str], dict[str, float]]:
 def models() -> str:
     """README: the embedded model in three precisions, beside its teachers."""
     errors = embedded_errors()
-    lines = [
+    forms = {r["parameters"]["file"]: r["figures"] for r in results("card-precision", "precision")}
+    own, *teachers = (
         [model, *degrees([by["mean_mae_deg"]]), *degrees([by["mean_mae_deg_yaw_60_to_180"]], 1), "", ""]
         for model, by in ((model, errors[model, "landmarks"]) for model in (EMBEDDED, *TEACHERS))
-    ]
-    forms = {r["parameters"]["file"]: r["figures"] for r in results("card-precision", "precision")}
-    lines[0][-1] = kilobytes(forms[EMBEDDED])
-    for suffix in ("fp16", "int8"):
-        by = forms[f"{EMBEDDED}-{suffix}"]
-        lines.append([f"{EMBEDDED}-{suffix}", *degrees([by["mean_mae_deg"]]), "", changes(by)[0], kilobytes(by)])
-    return table(("model", "MAE", "yaw > 60°", "change from FP32", "file"), lines)
+    )
+    own[-1] = kilobytes(forms[EMBEDDED])
+    lines = [own]
+    for name in (f"{EMBEDDED}-fp16", f"{EMBEDDED}-int8"):
+        by = forms[name]
+        lines.append([name, *degrees([by["mean_mae_deg"]]), "", changes(by)[0], kilobytes(by)])
+    return table(("model", "MAE", "yaw > 60°", "change from FP32", "file"), [*lines, *teachers])
 
 
 def costs() -> str:
@@ -88,7 +89,7 @@ def costs() -> str:
     (memory,) = results("engine", "memory")
     by = smoothing_figures()["known turns", "as it is"]
     lines = [
-        ("embedded model, one face, one thread", f"{network['session.run']['time_us']['median'] / 1e3:.2f} ms"),
+        ("network, one face, one thread", f"{network['session.run']['time_us']['median'] / 1e3:.2f} ms"),
         ("added by PoseEngine, 112²", f"{engine['backend']['first_minus_this_us']['median']:.0f} µs"),
         (
             f"memory growth over {memory['parameters']['calls']:,} calls",
@@ -96,7 +97,7 @@ def costs() -> str:
         ),
         ("jitter removed by `--smooth`", f"{by['cut_percent']:.0f} %, lag {by['mean_lag_frames']:.1f} frames"),
     ]
-    return table(("", ""), lines)
+    return table(("embedded model, CPU", "measured"), lines)
 
 
 def rectification() -> str:

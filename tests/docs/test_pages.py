@@ -7,7 +7,6 @@ import json
 import re
 import shlex
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -195,12 +194,3 @@ def test_cameras_page(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         exec(compile(second, "docs/cameras.md", "exec"), names)
         one, two = capsys.readouterr().out.splitlines()
     assert sorted(printed) == [f"door 0 {one}", f"door 1 {two}", f"hall 0 {one}"]
-
-
-@pytest.mark.skipif(find_spec("mkdocs") is None, reason="mkdocs is not installed")
-def test_site_links_follow_the_checkouts() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "docs")
-        hooks = importlib.import_module("site_hooks")
-    for path in ("README.md", "docs/guides/int8.md", "benchmarks/results/amd-epyc-ops.json"):
-        assert hooks.repository_path(hooks.site_path(path)) == path
