@@ -89,7 +89,7 @@ def costs() -> str:
     (memory,) = results("engine", "memory")
     by = smoothing_figures()["known turns", "as it is"]
     lines = [
-        ("network, one face, one thread", f"{network['session.run']['time_us']['median'] / 1e3:.2f} ms"),
+        ("embedded network, one face, one thread", f"{network['session.run']['time_us']['median'] / 1e3:.2f} ms"),
         ("added by PoseEngine, 112²", f"{engine['backend']['first_minus_this_us']['median']:.0f} µs"),
         (
             f"memory growth over {memory['parameters']['calls']:,} calls",
@@ -97,7 +97,7 @@ def costs() -> str:
         ),
         ("jitter removed by `--smooth`", f"{by['cut_percent']:.0f} %, lag {by['mean_lag_frames']:.1f} frames"),
     ]
-    return table(("embedded model, CPU", "measured"), lines)
+    return table(("on a CPU", "measured"), lines)
 
 
 def rectification() -> str:
