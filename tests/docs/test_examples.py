@@ -167,8 +167,5 @@ def test_export_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_example_is_run() -> None:
     assert sorted(path.name for path in EXAMPLES.glob("*.py")) == sorted([*CPU, *GPU])
-    for name in CPU:
-        code = (EXAMPLES / name).read_text(encoding="utf-8").partition('"""\n\n')[2]
-        assert len(code.splitlines()) <= 30
     for name in GPU:
         assert f"python examples/{name} model.onnx" in (EXAMPLES / name).read_text(encoding="utf-8")
