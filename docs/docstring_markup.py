@@ -1,6 +1,7 @@
 """Griffe extension: turn the markup of docstrings into Markdown.
 
-``:class:`name``` becomes code, and lines that begin with ``>>>`` a code block; Markdown would make a quotation of them.
+``:class:`name``` becomes code, and lines that begin with ``>>>`` a code block; Markdown would make a quotation of them. A
+colon in a section "Returns" is escaped, because griffe takes what stands before it for a type.
 """
 
 from __future__ import annotations
@@ -14,8 +15,17 @@ _ROLE = re.compile(r":(?:class|func|meth|mod|attr|data|exc):`~?([^`]+)`")
 _SESSION = re.compile(r"((?:^ *(?:>>>|\.\.\.) .*\n?)+)", re.MULTILINE)
 
 
+_RETURNS = re.compile(r"(?<=^Returns:\n)(?:(?: .*)?\n?)+", re.MULTILINE)
+_COLON = re.compile(r"(`[^`]*`)|:(?= |$)", re.MULTILINE)
+
+
+def _escaped(section: re.Match[str]) -> str:
+    return _COLON.sub(lambda found: found[1] or "&#58;", section[0])
+
+
 def to_markdown(text: str) -> str:
     """Convert one docstring."""
+    text = _RETURNS.sub(_escaped, text)
     return _SESSION.sub(r"\n```pycon\n\1\n```\n", _ROLE.sub(r"`\1`", text))
 
 
