@@ -1,6 +1,6 @@
 """Griffe extension: turn the markup of docstrings into Markdown.
 
-``:class:`name``` becomes code, and lines that begin with ``>>>`` a code block; Markdown would make a quotation of them. A
+``:class:`name``` becomes code, and lines that begin with ``>>>`` a code block; Markdown would make them a quotation. A
 colon in a section "Returns" is escaped, because griffe takes what stands before it for a type.
 """
 
