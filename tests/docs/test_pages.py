@@ -11,10 +11,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from tiny_model import write_tiny_model
 
 from hpe_edge import PoseEngine
+from hpe_edge.faces.yunet import YunetDetector
 from hpe_edge.models import FOLDER as MODELS
 from hpe_edge.samples import FOLDER as SAMPLES
 
@@ -155,8 +158,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_face_video(path: Path, frames: int = 3) -> None:
-    import cv2
-
     photo = cv2.imread(str(SAMPLES / "astronaut.jpg"))
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, photo.shape[1::-1])
     for _ in range(frames):
@@ -174,6 +175,17 @@ def test_code_blocks_run(page: Path, here: Path) -> None:
         exec(compile(block, str(page), "exec"), names)
 
 
+def test_the_guides_conversion_is_that_of_the_detectors() -> None:
+    names: dict[str, Any] = {}
+    for block in blocks(ROOT / "docs" / "guides" / "detector.md", "python"):
+        exec(compile(block, "detector.md", "exec"), names)
+    theirs = np.array([[10, 20, 110, 170], [-5, 0, 60, 80], [300, 200, 340, 260]], np.float64)
+    landmark = YunetDetector.FIT(theirs)
+    found = names["fit"](theirs, landmark)
+    np.testing.assert_allclose(found, [YunetDetector.FIT.width, YunetDetector.FIT.height, YunetDetector.FIT.down])
+    np.testing.assert_allclose(names["convert"](theirs, *found), landmark)
+
+
 @pages
 def test_code_blocks_for_a_gpu_compile(page: Path) -> None:
     for block in re.findall(r"```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE):
@@ -182,8 +194,6 @@ def test_code_blocks_for_a_gpu_compile(page: Path) -> None:
 
 def test_cameras_page(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its code runs; no frame is dropped of cameras that bring less than a stream holds."""
-    import numpy as np
-
     pictures = np.random.default_rng(0).integers(0, 256, (4, 90, 120, 3), dtype=np.uint8)
     frames = [(picture, [[10, 10, 60, 60]] * count) for count, picture in enumerate(pictures[:2], 1)]
     names: dict[str, Any] = {"cameras": {"door": frames, "hall": frames[:1]}, "frames": frames}
