@@ -10,12 +10,12 @@ import hpe_edge
 
 
 def follow(batcher: hpe_edge.DynamicBatcher, source: str) -> None:
+    detector, frames = hpe_edge.HaarDetector(), hpe_edge.open_source(source)
     stream = batcher.stream(on_full="block")  # "drop_oldest" for live cameras
 
     def submit() -> None:
-        detector = hpe_edge.HaarDetector()
         try:
-            for frame in hpe_edge.open_source(source):
+            for frame in frames:
                 stream.submit(frame.image, detector(frame.image).boxes, tag=frame.index)
         finally:
             stream.close()
