@@ -4,7 +4,7 @@
 
 CuPy names its current stream, and only the work on that one is waited for: call the engine where the stream is current.
 An engine on the same GPU cuts faces out there; for one on the CPU the frame is copied to the host. Needs cupy and
-cuda-bindings. Not run on a GPU here.
+cuda-bindings. GPU: tested against mocks, not on a device.
 """
 
 import sys

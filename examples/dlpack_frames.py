@@ -3,7 +3,7 @@
     python examples/dlpack_frames.py model.onnx
 
 The memory is taken where it lies, on the CPU and on the engine's GPU, there once its library has made CUDA's default
-stream wait for the work on it, for which cuda-bindings is needed. Not run on a GPU here.
+stream wait for the work on it, for which cuda-bindings is needed. GPU: tested against mocks, not on a device.
 """
 
 import sys

@@ -5,7 +5,7 @@
 
 PyCUDA does not say which stream wrote an array, so all work in the array's context is waited for. An engine that was
 made in that context cuts faces out there; others copy the frame to the host. The context that is current stays so.
-Needs pycuda and cuda-bindings. Not run on a GPU here.
+Needs pycuda and cuda-bindings. GPU: tested against mocks, not on a device.
 """
 
 import sys

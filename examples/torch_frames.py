@@ -4,7 +4,7 @@
 
 A tensor is taken where it lies: on the GPU by an engine there, once torch's current stream has written it, and on the
 CPU. For an engine on the CPU a CUDA tensor is copied to the host. Needs torch, and cuda-bindings for the GPU.
-Not run on a GPU here.
+GPU: tested against mocks, not on a device.
 """
 
 import sys

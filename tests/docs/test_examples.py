@@ -1,13 +1,16 @@
-"""The examples run and print the poses of the same picture held by NumPy.
+"""The examples run: those for a CPU on small inputs, those for a GPU against mocks.
 
-torch and DLPack are real, on the CPU. CuPy and PyCUDA are doubles with the calls that the examples make, over the
-double of the driver: they show that the examples hang together, not that they run on a GPU.
+The GPU examples print the poses of the same picture held by NumPy. torch and DLPack are real, on the CPU. CuPy and
+PyCUDA are mocks with the calls that the examples make, over the mock of the driver: they show that the examples hang
+together, not that they run on a GPU.
 """
 
 from __future__ import annotations
 
 import contextlib
+import csv
 import runpy
+import shutil
 import sys
 import types
 from collections.abc import Iterator
@@ -21,10 +24,12 @@ from test_device_frames import CudaArray, FrameCuda
 from tiny_model import write_tiny_model
 
 from hpe_edge import PoseEngine
+from hpe_edge.models import DEFAULT
 from hpe_edge.samples import FOLDER
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-NAMES = ["cupy_frames.py", "dlpack_frames.py", "pycuda_frames.py", "torch_frames.py"]
+GPU = ["cupy_frames.py", "dlpack_frames.py", "pycuda_frames.py", "torch_frames.py"]
+CPU = ["export_model.py", "folder_to_csv.py", "several_cameras.py", "webcam.py"]
 
 
 @pytest.fixture
@@ -83,8 +88,8 @@ def pycuda(cuda: FrameCuda, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("cupy", "pycuda")
-@pytest.mark.parametrize("name", NAMES)
-def test_example(
+@pytest.mark.parametrize("name", GPU)
+def test_gpu_example(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     model = write_tiny_model(tmp_path / "model.onnx")
@@ -98,8 +103,69 @@ def test_example(
     assert capsys.readouterr().out == f"{PoseEngine(model)(picture, [box])}\n"
 
 
-def test_every_example_is_run_and_says_what_it_was_run_on() -> None:
-    assert sorted(path.name for path in EXAMPLES.iterdir() if path.suffix == ".py") == NAMES
-    for name in NAMES:
-        text = (EXAMPLES / name).read_text(encoding="utf-8")
-        assert "Not run on a GPU here." in text and f"python examples/{name} model.onnx" in text
+def run(name: str, *arguments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """Three frames of the bundled photo."""
+    photo = cv2.imread(str(FOLDER / "astronaut.jpg"))
+    path = tmp_path / "clip.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, photo.shape[1::-1])
+    for _ in range(3):
+        writer.write(photo)
+    writer.release()
+    return path
+
+
+def test_webcam(tmp_path: Path, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It draws on the face and writes as many frames as it read."""
+    run("webcam.py", video, tmp_path / "annotated.mp4", monkeypatch=monkeypatch)
+    before, after = cv2.VideoCapture(str(video)), cv2.VideoCapture(str(tmp_path / "annotated.mp4"))
+    for _ in range(3):
+        changed = cv2.absdiff(before.read()[1], after.read()[1]).max(axis=2) > 80
+        assert changed[88:178, 181:269].any() and not changed[300:].any()
+    assert not after.read()[0]
+
+
+def test_folder_to_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("astronaut.jpg", "grace_hopper.jpg"):
+        shutil.copy(FOLDER / name, photos)
+    run("folder_to_csv.py", photos, tmp_path / "poses.csv", monkeypatch=monkeypatch)
+    with (tmp_path / "poses.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == ["astronaut.jpg", "grace_hopper.jpg"]
+    assert all(abs(float(row[f"{angle}_deg"])) < 40 for row in rows for angle in ("yaw", "pitch", "roll"))
+    assert 150 < float(rows[0]["x1"]) < float(rows[0]["x2"]) < 300
+
+
+def test_several_cameras(video: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both cameras bring the same frames, so they print the same poses, in order."""
+    other = shutil.copy(video, video.with_name("other.mp4"))
+    run("several_cameras.py", video, other, monkeypatch=monkeypatch)
+    lines = capsys.readouterr().out.splitlines()
+    first, second = (
+        [line.removeprefix(f"{path} ") for line in lines if line.startswith(f"{path} ")] for path in (video, other)
+    )
+    assert first == second and [line.split()[0] for line in first] == ["0", "1", "2"]
+
+
+def test_export_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("torch", "onnx", "onnxsim"):
+        pytest.importorskip(name)
+    monkeypatch.chdir(tmp_path)
+    run("export_model.py", DEFAULT.with_suffix(".pth"), FOLDER, monkeypatch=monkeypatch)
+    photo, box = cv2.imread(str(FOLDER / "astronaut.jpg")), [[181, 88, 269, 178]]
+    exact, int8 = (PoseEngine(tmp_path / name)(photo, box).angles for name in ("model.onnx", "int8.onnx"))
+    np.testing.assert_allclose(exact, PoseEngine()(photo, box).angles, atol=0.01)
+    assert 0 < np.abs(int8 - exact).max() < 3  # the gate's limit of the 99th percentile
+
+
+def test_every_example_is_run() -> None:
+    assert sorted(path.name for path in EXAMPLES.glob("*.py")) == sorted([*CPU, *GPU])
+    for name in GPU:
+        assert f"python examples/{name} model.onnx" in (EXAMPLES / name).read_text(encoding="utf-8")

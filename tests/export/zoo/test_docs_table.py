@@ -21,7 +21,6 @@ from hpe_edge.spec import METADATA_KEY
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 PAGE = (DOCS / "conventions.md").read_text(encoding="utf-8")
-PROSE = " ".join(PAGE.split())  # wherever its lines break
 
 Array = np.ndarray
 
@@ -101,10 +100,8 @@ def test_what_the_traps_cost(
 
     engine = PoseEngine(published)
     right = estimate(engine)
-    yaw, pitch, roll, mean = (*np.abs(right - labels).mean(axis=0), np.abs(right - labels).mean())
-    assert f"is {mean:.2f}° (yaw {yaw:.2f}°, pitch {pitch:.2f}°, roll {roll:.2f}°)" in PROSE
-    assert f"passes {np.ceil(np.abs(right - labels).max()):.0f}°" in PROSE
     costs = {
+        "None": right,
         "Bins off by half a step": right - 1.5,
         "Red and blue swapped": estimate(engine, "RGB"),
         "Mean and std left out": normalised(1 / 255, 0.0),

@@ -1,4 +1,4 @@
-"""docs/: the code on the pages runs and agrees with others', the picture is the script's, links lead somewhere."""
+"""docs/conventions.md: its code agrees with OpenCV, SciPy and the oracle; its pictures are the scripts'."""
 
 from __future__ import annotations
 
@@ -122,6 +122,18 @@ def test_camera_of_the_page(run: dict[str, Any]) -> None:
     assert not np.allclose(run["apparent"].rotation, run["actual"].rotation, atol=0.05)
 
 
+def test_turning_head_is_the_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    monkeypatch.syspath_prepend(DOCS)
+    script = importlib.import_module("draw_turning_head")
+    assert script.PICTURE.stat().st_size < 500_000
+    with pillow.open(script.PICTURE) as kept:
+        assert kept.n_frames == script.FRAMES
+        first = np.asarray(kept.convert("RGB"), int)[..., ::-1]
+    drawn = np.hstack([script.tile(script.angles(0), style) for style in script.STYLES])
+    assert np.abs(first - drawn).mean() < 4  # of 255; a palette of few colours
+
+
 def test_picture_is_the_scripts(draw: ModuleType) -> None:
     kept = DOCS / "images" / "conventions.png"
     assert kept.stat().st_size < 250_000
@@ -158,27 +170,3 @@ def pupils(draw: ModuleType, angles: tuple[float, float, float]) -> Array:
     count, _, _, centers = cv2.connectedComponentsWithStats(bluish)
     assert count == 3
     return centers[1:][np.argsort(centers[1:, 0])]
-
-
-def test_cameras_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its code runs; nothing is dropped of cameras that bring less than a stream holds."""
-    write_tiny_model(tmp_path / "model.onnx")
-    monkeypatch.chdir(tmp_path)
-    pictures = np.random.default_rng(0).integers(0, 256, (4, 90, 120, 3), dtype=np.uint8)
-    frames = [(picture, [[10, 10, 60, 60]] * count) for count, picture in enumerate(pictures[:2], 1)]
-    names: dict[str, Any] = {"cameras": {"door": frames, "hall": frames[:1]}, "frames": frames}
-    first, second = re.findall(
-        r"^```python\n(.*?)^```$", (DOCS / "cameras.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
-    exec(compile(first, "docs/cameras.md", "exec"), names)
-    said = capsys.readouterr().out.splitlines()
-    with PoseEngine("model.onnx") as names["engine"]:
-        exec(compile(second, "docs/cameras.md", "exec"), names)
-        one, two = capsys.readouterr().out.splitlines()
-    assert sorted(said) == [f"door 0 {one}", f"door 1 {two}", f"hall 0 {one}"]
-
-
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
-        assert target.startswith("https://") or (page.parent / target).exists(), target

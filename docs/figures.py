@@ -1,0 +1,376 @@
+"""Write the tables of figures in README.md, docs/ and the model card from the runs in benchmarks/results.
+
+    python docs/figures.py            after a new run
+    python docs/figures.py --check    exit status 1 where a page is out of date
+
+A table stands between two comments that name it; the text around it can be edited freely. docs/performance.md
+has its own writer among the benchmarks, and the tables of the families come from family_table.py.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+ANGLES = ("yaw", "pitch", "roll")
+EMBEDDED = "student-dense"
+TEACHERS = ("lightweight", "fsanet")
+PUBLISHED = ("lightweight", "fsanet-1x1", "fsanet-var")
+BOXES = {"landmarks": "landmarks", "haar": "Haar", "yunet_n_640_640": "YuNet"}
+
+Result = dict[str, Any]
+
+
+def results(suite: str, name: str) -> list[Result]:
+    """Read the results called ``name`` of a committed run."""
+    document = json.loads((RESULTS / f"amd-epyc-{suite}.json").read_text(encoding="utf-8"))
+    return [result for result in document["results"] if result["name"] == name]
+
+
+def rows(result: Result) -> dict[str, dict[str, Any]]:
+    """Timed rows of a result by their names."""
+    return {row["name"]: row for row in result["rows"]}
+
+
+def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Format a Markdown table."""
+    head, *body = (f"| {' | '.join(line)} |\n" for line in (header, *lines))
+    return "".join([head, "|---" * len(header), "|\n", *body])
+
+
+def degrees(values: Iterable[float], digits: int = 2) -> list[str]:
+    return [f"{value:.{digits}f}°" for value in values]
+
+
+def mean_and_95(figures: dict[str, float], name: str) -> str:
+    return f"{figures[f'{name}_mean_deg']:.2f} / {figures[f'{name}_p95_deg']:.2f}"
+
+
+def kilobytes(figures: dict[str, float]) -> str:
+    return f"{figures['bytes'] / 1e3:.0f} kB"
+
+
+def changes(figures: dict[str, float]) -> list[str]:
+    """Mean, 99th percentile and worst rotation from the FP32 file's result."""
+    return degrees(figures[f"change_{what}_deg"] for what in ("mean", "p99", "worst"))
+
+
+def embedded_errors() -> dict[tuple[str, str], dict[str, float]]:
+    """(model, boxes) -> figures, of the embedded model and its teachers."""
+    return {(r["parameters"]["model"], r["parameters"]["boxes"]): r["figures"] for r in results("card", "error")}
+
+
+def models() -> str:
+    """README: the embedded model in three precisions, beside its teachers."""
+    errors = embedded_errors()
+    forms = {r["parameters"]["file"]: r["figures"] for r in results("card-precision", "precision")}
+    own, *teachers = (
+        [model, *degrees([by["mean_mae_deg"]]), *degrees([by["mean_mae_deg_yaw_60_to_180"]], 1), "", ""]
+        for model, by in ((model, errors[model, "landmarks"]) for model in (EMBEDDED, *TEACHERS))
+    )
+    own[-1] = kilobytes(forms[EMBEDDED])
+    lines = [own]
+    for name in (f"{EMBEDDED}-fp16", f"{EMBEDDED}-int8"):
+        by = forms[name]
+        lines.append([name, *degrees([by["mean_mae_deg"]]), "", changes(by)[0], kilobytes(by)])
+    return table(("model", "MAE", "yaw > 60°", "change from FP32", "file"), [*lines, *teachers])
+
+
+def costs() -> str:
+    """README: times, memory and jitter."""
+    (network,) = (rows(r) for r in results("card-engine", "engine") if r["parameters"]["faces"] == 1)
+    (engine,) = (rows(r) for r in results("engine", "engine") if r["parameters"]["faces"] == 1)
+    (memory,) = results("engine", "memory")
+    by = smoothing_figures()["known turns", "as it is"]
+    lines = [
+        ("embedded network, one face, one thread", f"{network['session.run']['time_us']['median'] / 1e3:.2f} ms"),
+        ("added by PoseEngine, 112²", f"{engine['backend']['first_minus_this_us']['median']:.0f} µs"),
+        (
+            f"memory growth over {memory['parameters']['calls']:,} calls",
+            f"{memory['figures']['growth_kb']:.0f} KB",
+        ),
+        ("jitter removed by `--smooth`", f"{by['cut_percent']:.0f} %, lag {by['mean_lag_frames']:.1f} frames"),
+    ]
+    return table(("on a CPU", "measured"), lines)
+
+
+def rectification() -> str:
+    """conventions.md: error of faces away from the optical axis."""
+    figures = {
+        (p["outline"], p["frame"].split()[0], p["off_axis_deg"]): r["figures"]
+        for r in results("rectification", "rectification")
+        for p in [r["parameters"]]
+    }
+    lines = []
+    for off_axis in (0, 5, 10, 15, 20, 25):
+        far, near = (figures["68 landmarks", frame, off_axis] for frame in ("1920", "640"))
+        without, corrected = (mean_and_95(far, f"{what}_camera") for what in ("without", "with"))
+        lines.append([f"{off_axis}°", without, corrected, mean_and_95(near, "with_camera")])
+    return table(("off the axis", "without camera", "with camera", "near, with camera"), lines)
+
+
+def smoothing_figures() -> dict[tuple[str, str], dict[str, float]]:
+    return {
+        (r["parameters"]["what"], r["parameters"]["setting"]): r["figures"] for r in results("smoothing", "smoothing")
+    }
+
+
+def smoothing() -> str:
+    """video.md: jitter and lag of the filter."""
+    figures = smoothing_figures()
+    lines = []
+    for title, what, setting, has_lag in (
+        ("the video, seven faces", "the video", "as it is", False),
+        ("known turns with the video's noise", "known turns", "as it is", True),
+        ("known rest with the video's noise", "known rest", "as it is", False),
+        ("known turns, sigma ignored", "known turns", "sigma ignored", True),
+    ):
+        by = figures[what, setting]
+        jitter = f"{by['jitter_before_deg']:.2f}° to {by['jitter_after_deg']:.2f}°, {by['cut_percent']:.0f} % less"
+        lines.append([title, jitter, f"{by['mean_lag_frames']:.2f} frames" if has_lag else ""])
+    return table(("", "jitter", "lag"), lines)
+
+
+def pipeline() -> str:
+    """video.md: the pipeline beside a plain loop, and its endurance."""
+    (timed,), (stages,), (endurance,) = (
+        results("video", "video"),
+        results("video", "stages"),
+        results("endurance", "endurance"),
+    )
+    ratio, long = rows(timed)["loop"]["ratio"], endurance["figures"]
+    least = min(value for name, value in stages["figures"].items() if name.endswith("_accounted_percent"))
+    lines = [
+        ("time of a plain loop", f"{ratio['median']:.2f} times ({ratio['p10']:.2f} to {ratio['p90']:.2f})"),
+        ("part of a thread's life that no stage accounts for", f"at most {100 - least:.1f} %"),
+        (
+            f"growth of resident memory in {long['frames']:,} frames, first to last quarter",
+            f"{long['growth_kb']:+.0f} KB",
+        ),
+        ("threads and files left open after that", f"{long['threads_left']} and {long['files_left']}"),
+    ]
+    return table(("", ""), lines)
+
+
+def cameras_live() -> str:
+    """cameras.md: eight cameras in real time."""
+    (result,) = results("cameras", "live")
+    by = result["figures"]
+    faults = (by[name] for name in ("lost", "out_of_order", "failed", "wrong"))
+    latency = [max(value for name, value in by.items() if name.endswith(f"_p{percent}_ms")) for percent in (50, 90, 99)]
+    lines = [
+        ("frames answered per camera", f"{by['answered_least']:.0f} to {by['answered_most']:.0f}"),
+        ("lost, out of order, failed, wrong", ", ".join(map(str, faults))),
+        ("latency of the slowest camera, p50, p90, p99", f"{latency[0]:.1f}, {latency[1]:.0f}, {latency[2]:.0f} ms"),
+        ("growth of resident memory, first to last quarter", f"{by['growth_kb']:.0f} KB"),
+    ]
+    return table(("", ""), lines)
+
+
+def cameras_throughput() -> str:
+    """cameras.md: the batcher beside plain calls."""
+    (result,) = results("cameras", "throughput")
+    by = rows(result)
+    lines = [
+        (title, f"{by[name]['ratio']['median']:.2f}")
+        for name, title in (
+            ("one at a time", "one frame at a time, one thread"),
+            ("one at a time, all cores", "one frame at a time, the network on all cores"),
+            ("a thread per camera", "a thread per camera at one engine of one thread"),
+        )
+    ]
+    return table(("", "times as long as the batcher"), lines)
+
+
+def precision_figures() -> dict[str, Result]:
+    return {r["parameters"]["file"]: r for r in results("precision", "precision")}
+
+
+def precision() -> str:
+    """precision.md: FP16 and INT8 beside FP32."""
+    forms = precision_figures()
+    times = {name: row["ratio"]["median"] for r in results("precision", "network") for name, row in rows(r).items()}
+    lines = []
+    for name in [f"{network}{suffix}" for network in PUBLISHED for suffix in ("", "-fp16", "-int8")]:
+        by = forms[name]["figures"]
+        changed = ["", "", ""] if name in PUBLISHED else changes(by)
+        title = f"{name}, `--auto`" if name == "fsanet-var-int8" else name
+        time = "1" if name in PUBLISHED else f"{times[name]:.1f}"
+        lines.append([title, *degrees([by["mean_mae_deg"]]), *changed, kilobytes(by), time])
+    return table(("file", "MAE", "change, mean", "p99", "worst", "size", "time"), lines)
+
+
+def fp16_gate() -> str:
+    """precision.md: FP16 with every intermediate result rounded."""
+    forms = precision_figures()
+    by_name = {f"{network}-fp16": forms[f"{network}-fp16"]["figures"] for network in PUBLISHED}
+    lines = [
+        [name, *degrees(by[f"gate_{what}_deg"] for what in ("mean", "p99", "worst"))] for name, by in by_name.items()
+    ]
+    return table(("file", "mean", "p99", "worst"), lines)
+
+
+def calibration() -> str:
+    """precision.md: the methods that find the ranges of activations."""
+    forms = precision_figures()
+    lines = []
+    for method, suffix, clips in (
+        ("`percentile` (default)", "int8", "one magnitude in 100,000"),
+        ("`minmax`", "minmax", "nothing"),
+        ("`entropy`", "entropy", "where the distribution changes least"),
+    ):
+        figures = [forms[f"{network}-{suffix}"]["figures"] for network in ("lightweight", "fsanet-1x1")]
+        found = [[by[f"{what}_deg"] for what in ("mean_mae", "change_mean", "gate_p99")] for by in figures]
+        lines.append([method, clips, *(", ".join(degrees(values)) for values in found)])
+    columns = (f"{network}: MAE, change, gate's p99" for network in ("lightweight", "fsanet-1x1"))
+    return table(("method", "clips", *columns), lines)
+
+
+def card_facts() -> str:
+    """Model card: size and time."""
+    (size,) = (r["figures"] for r in results("card-precision", "precision") if r["parameters"]["file"] == EMBEDDED)
+    (times,) = (rows(r) for r in results("card-engine", "engine") if r["parameters"]["faces"] == 1)
+    network, whole = (f"{times[name]['time_us']['median'] / 1e3:.2f} ms" for name in ("session.run", "engine"))
+    lines = [
+        ("file", kilobytes(size)),
+        ("network, one face, one thread of an AMD EPYC", network),
+        ("from image and box to pose", whole),
+    ]
+    return table(("", ""), lines)
+
+
+def card_errors() -> str:
+    """Model card: errors by box and by band of yaw."""
+    lines = []
+    for boxes in ("landmarks", "yunet_n_640_640", "haar"):
+        for model in (EMBEDDED, *TEACHERS):
+            by = embedded_errors()[model, boxes]
+            errors = degrees(by[f"{name}_mae_deg"] for name in (*ANGLES, "mean"))
+            bands = degrees((by[f"mean_mae_deg_yaw_{band}"] for band in ("0_to_30", "30_to_60", "60_to_180")), 1)
+            rotations = degrees((by["rotation_deg"], by["rotation_deg_yaw_60_to_180"]), 1)
+            lines.append([model, BOXES[boxes], f"{by['faces']}", *errors, *bands, *rotations])
+    bands = (r"\|yaw\| < 30°", "30–60°", "> 60°", "rotation", "> 60°")
+    return table(("model", "boxes", "faces", *ANGLES, "mean", *bands), lines)
+
+
+def card_targets() -> str:
+    """Model card: targets, and what was reached."""
+    errors = embedded_errors()
+    (own, *teachers) = (errors[model, "landmarks"] for model in (EMBEDDED, *TEACHERS))
+    worse = [
+        by["mean_mae_deg"] - by["mean_mae_deg_of_these_with_landmarks"]
+        for by in (errors[EMBEDDED, boxes] for boxes in ("yunet_n_640_640", "haar"))
+    ]
+    lines = []
+    for title, limit, name, digits in (
+        ("MAE, landmark boxes", 3.9, "mean_mae_deg", 2),
+        ("MAE beyond 60° of yaw, landmark boxes", 10, "mean_mae_deg_yaw_60_to_180", 1),
+    ):
+        found, *others = degrees((by[name] for by in (own, *teachers)), digits)
+        lines.append([title, f"at most {limit}°", found, ", ".join(others)])
+    added = ", ".join(f"{value:+.2f}°" for value in worse)
+    lines.append(["MAE added by YuNet's boxes, by Haar's, on the same faces", "at most 0.4°", added, ""])
+    return table(("", "target", "found", "teachers"), lines)
+
+
+def card_sigma() -> str:
+    """Model card: sigma beside the error."""
+    everything, *angles = (r for r in results("card", "sigma") if r["parameters"]["model"] == EMBEDDED)
+    lines = []
+    for result in angles:
+        by = result["figures"]
+        within = [f"{by[f'within_{k}_sigma_percent']:.0f} %" for k in (1, 2)]
+        sizes = degrees((by["rms_error_deg"], by["rms_sigma_deg"]), 1)
+        lines.append([result["parameters"]["of"], f"{by['spearman']:.2f}", *sizes, *within])
+    lines.append(["mean of the three", f"{everything['figures']['spearman']:.2f}", "", "", "", ""])
+    header = ("", "rank correlation", "error, RMS", "sigma, RMS", "within 1 sigma", "within 2 sigma")
+    return table(header, lines)
+
+
+def card_sixths() -> str:
+    """Model card: error of the yaw in sixths of the faces by sigma."""
+    found = [r["figures"] for r in results("card", "calibration")][:6]
+    return table(
+        ("sixth of the faces, by sigma of the yaw", *map(str, range(1, 7))),
+        [["error of the yaw, RMS", *degrees((by["rms_error_deg"] for by in found), 1)]],
+    )
+
+
+def card_precision() -> str:
+    """Model card: FP16 and INT8."""
+    lines = [
+        [r["parameters"]["file"], *degrees([by["mean_mae_deg"]]), *changes(by), kilobytes(by)]
+        for r in results("card-precision", "precision")
+        for by in [r["figures"]]
+    ]
+    return table(("file", "MAE", "change, mean", "p99", "worst", "size"), lines)
+
+
+def card_training() -> str:
+    """Model card: the run that made the weights."""
+    log = (ROOT / "docs" / "distillation" / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    steps = [json.loads(line) for line in log]
+    lines = [
+        ("views", f"{steps[-1]['views']:,}"),
+        ("time", f"{sum(step['seconds'] for step in steps) / 60:.0f} minutes"),
+        ("mean difference from the teachers, 477 held-out faces", f"{steps[-1]['kept_error_deg']:.2f}°"),
+    ]
+    return table(("", ""), lines)
+
+
+PAGES: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {"models": models, "costs": costs},
+    "docs/conventions.md": {"rectification": rectification},
+    "docs/video.md": {"pipeline": pipeline, "smoothing": smoothing},
+    "docs/cameras.md": {"live": cameras_live, "throughput": cameras_throughput},
+    "docs/precision.md": {"precision": precision, "fp16 gate": fp16_gate, "calibration": calibration},
+    "hpe_edge/models/README.md": {
+        "facts": card_facts,
+        "errors": card_errors,
+        "targets": card_targets,
+        "sigma": card_sigma,
+        "sixths": card_sixths,
+        "precision": card_precision,
+        "training": card_training,
+    },
+}
+
+
+def filled(page: str, tables: dict[str, Callable[[], str]]) -> str:
+    """Replace the tables of a page.
+
+    Raises:
+        ValueError: a table's two comments do not stand in the page once.
+    """
+    for name, write in tables.items():
+        begin, end = f"<!-- {name}, written by docs/figures.py -->\n", f"<!-- end of {name} -->"
+        if page.count(begin) != 1 or page.count(end) != 1:
+            raise ValueError(f"{begin.strip()} and {end} must stand in the page once each")
+        page = page[: page.index(begin) + len(begin)] + write() + page[page.index(end) :]
+    return page
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the pages, or check them; returns the exit status."""
+    check = list(sys.argv[1:] if argv is None else argv) == ["--check"]
+    stale = False
+    for name, tables in PAGES.items():
+        path = ROOT / name
+        before = path.read_text(encoding="utf-8")
+        after = filled(before, tables)
+        if after != before:
+            stale = True
+            print(f"{name}: {'out of date' if check else 'written'}")
+            if not check:
+                path.write_text(after, encoding="utf-8")
+    return int(check and stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
