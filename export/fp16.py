@@ -1,8 +1,7 @@
-"""Make an ONNX model compute in FP16: ``python -m export.fp16 IN.onnx -o OUT.onnx``.
+"""Convert an ONNX model to FP16: ``python -m export.fp16 IN.onnx -o OUT.onnx``, or :func:`convert`.
 
-Inputs, outputs and the head that says the angles stay float32. The result is held against its original on real faces
-before it appears under its name. This module holds the command line and the work, :mod:`export.quantize.fp16_graph`
-the graph.
+Inputs, outputs and the head stay float32. The result is compared with its original on real faces before it appears
+under its name.
 """
 
 from __future__ import annotations
@@ -10,79 +9,118 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from export.cli.command import (
-    add_faces_options,
-    add_limit_options,
-    answered,
-    interrupt_on_signals,
-    limits_of,
-    take_default,
+from export.cli import add_gate_options, add_limit_options, limits_of, print_quantized, print_report, step_parser
+from export.step import (
+    ExportReport,
+    Notes,
+    PathLike,
+    Reporter,
+    byte_size,
+    check_boxes,
+    check_output,
+    need,
+    optional_path,
+    quiet,
 )
+from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
 
-_EPILOG = (
-    "Exit status: 0 done, 1 a failure, 2 wrong usage, 3 the angles changed by more than the limit, 128 + n stopped "
-)
+if TYPE_CHECKING:
+    from export.gate.gate import Limits
+
 _ADVICE = (
-    "FP16 ends at 65504 and has 11 bits: a network whose numbers leave that must stay in float32 (or use export.int8); "
-    "--mean-deg and --worst-deg set other limits"
+    "FP16 ends at 65504 and has 11 bits: a network whose activations exceed that must stay in float32 (or use "
+    "export.int8); --mean-deg and --worst-deg set other limits"
 )
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command.
+def convert(
+    model: PathLike | None = None,
+    *,
+    output: PathLike,
+    images: PathLike | None = None,
+    boxes: PathLike | None = None,
+    limits: Limits | None = None,
+    report: Reporter = quiet,
+) -> ExportReport:
+    """Convert an ONNX model to FP16 and verify its angles.
+
+    Args:
+        model: an ONNX file of ``export.onnx`` or ``export.int8``; None takes the embedded model.
+        output: the ONNX file to write; an existing one is replaced.
+        images: picture, folder of pictures or video whose faces the accuracy gate runs on; None takes two bundled
+            photos.
+        boxes: CSV of the face boxes in ``images``; None detects the faces.
+        limits: limits of the accuracy gate in degrees, over the defaults: mean 0.05, worst 0.3; INT8's for an INT8
+            model.
+        report: takes each stage's name and lines.
 
     Returns:
-        The exit status: 0 done, 1 a failure, 2 wrong usage, 3 the gate failed, 128 + n stopped by signal n.
+        The file, its spec and the gate's figures.
+
+    Raises:
+        GateFailed: the angles differ by more than the limits; nothing was written.
+        HpeEdgeError: the model, the images or the output cannot be used; nothing was written.
     """
-    return answered(lambda: _parse(argv), _make, _ADVICE)
-
-
-def _make(args: argparse.Namespace) -> None:
-    from export.cli.packages import need
-
     need("onnx", "converting a model")
-    from export.cli.output_path import check_output
-    from export.cli.report import say, size
     from export.gate.crops import gate_faces
-    from export.gate.gate import FP16_LIMITS, INT8_LIMITS
+    from export.gate.gate import FP16_LIMITS, INT8_LIMITS, Limits
+    from export.gate.verify import Check
     from export.graph.trace import opset
     from export.graph.weighted_layers import head_nodes
+    from export.quantize import quantized_model
     from export.quantize.fp16_graph import losses, to_half
-    from export.steps.reduced import commit, prove_reduced, read_original, reduced
-    from hpe_edge.spec import Numbers, Reduction
+    from hpe_edge.spec import Precision, Quantization
     from hpe_edge.util.atomic import Pending
 
-    take_default(args)
-    check_output(args.output, [("IN", args.model), ("--faces", args.faces), ("--boxes", args.boxes)])
-    original = read_original(args.model)
-    pending = Pending(args.output)
+    notes = Notes(report)
+    path = quantized_model.model_or_default(model, notes)
+    out, seen, csv = Path(output), optional_path(images), optional_path(boxes)
+    check_boxes(seen, csv)
+    check_output(out, (".onnx",), [("the model", path), ("--images", seen), ("--boxes", csv)])
+    original = quantized_model.read_original(path, notes)
+    pending = Pending(out)
     try:
         half = to_half(original.model)
-        lost = losses(original.model, half)
         kept = [node.name for node in head_nodes(half)]
-        numbers: Numbers = "int8+fp16" if original.spec.numbers == "int8" else "fp16"
-        spec = reduced(original, Reduction(numbers, "", "", tuple(kept)), half)
-        say("graph", f"opset {opset(half)}, {size(half.ByteSize())}; the last {len(kept)} nodes are in float32")
-        if lost:
-            say("rounded", *map(str, lost))
-        faces = gate_faces(spec.crop, spec.input, args.faces, args.boxes)
-        say("faces", faces.source, *faces.notes)
-        compared = f"{numbers} with {original.spec.numbers}"
-        # What FP16 rounds differently may fall on another of INT8's levels: as far from its original as INT8 itself is.
-        limits = limits_of(args, FP16_LIMITS if numbers == "fp16" else INT8_LIMITS)
-        prove_reduced(original.poses(faces.crops), compared, half, spec, faces, limits, pending)
-        commit(args.output, [pending], "--int8" if numbers == "int8+fp16" else "--fp16")
+        was_int8 = original.spec.precision == "int8"
+        precision: Precision = "int8+fp16" if was_int8 else "fp16"
+        spec = quantized_model.quantized_spec(original, Quantization(precision, "", "", tuple(kept)), half)
+        notes("graph", [f"opset {opset(half)}, {byte_size(half.ByteSize())}; the last {len(kept)} nodes are in float32"])
+        notes("rounded", [str(loss) for loss in losses(original.model, half)])
+        faces = gate_faces(spec.crop, spec.input, seen, csv)
+        notes("faces", [faces.source, *faces.notes])
+        # FP16's rounding may move a value to another of INT8's levels: as far from its original as INT8 itself is.
+        allowed = (limits or Limits()).over(INT8_LIMITS if was_int8 else FP16_LIMITS)
+        check = Check(f"{precision} with {original.spec.precision}", faces, allowed, _ADVICE, notes)
+        spec, comparisons = quantized_model.write_verified(original.poses(faces.crops), half, spec, check, pending)
+        return quantized_model.commit(out, [pending], spec, comparisons[0], notes)
     finally:
         pending.discard()
 
 
-def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m export.fp16",
-        description="Make an ONNX model compute in FP16, and prove on real faces that the angles did not change.",
-        epilog="Exit status: 0 done, 1 a failure, 2 wrong usage, 3 the angles changed by more than the limit, 128 + n "
-        "stopped by signal n.",
+def main(argv: list[str] | None = None, program: str = "python -m export.fp16") -> int:
+    """Run the command; returns the exit status, see :mod:`hpe_edge.util.shell`."""
+
+    def command() -> None:
+        args = _parse(argv, program)
+        written = convert(
+            args.model,
+            output=args.output,
+            images=args.images,
+            boxes=args.boxes,
+            limits=limits_of(args),
+            report=print_report,
+        )
+        print_quantized(written)
+
+    return run_in_shell(program, command)
+
+
+def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
+    parser = step_parser(
+        program, "Convert an ONNX model to FP16, and verify on real faces that the angles did not change."
     )
     parser.add_argument(
         "model",
@@ -94,14 +132,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT.onnx", required=True, help="the file to write; one there is replaced"
     )
-    add_faces_options(parser)
+    add_gate_options(parser)
     add_limit_options(parser)
-    args = parser.parse_args(argv)
-    if args.boxes is not None and args.faces is None:
-        parser.error("--boxes says where the faces are in --faces; name those pictures, too")
-    if args.output.suffix != ".onnx":
-        parser.error(f"-o must name a file that ends in .onnx, got {args.output}")
-    return args
+    return parser.parse_args(argv)  # type: ignore[no-any-return]
 
 
 if __name__ == "__main__":

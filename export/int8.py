@@ -1,8 +1,7 @@
-"""Make an ONNX model compute in INT8: ``python -m export.int8 IN.onnx --faces FOLDER -o OUT.onnx``.
+"""Quantize an ONNX model to INT8: ``python -m export.int8 IN.onnx --calibration-images FOLDER -o OUT.onnx``.
 
-The ranges of the activations are found on real faces, Q/DQ pairs are put where TensorRT wants them, and the result is
-held against its original on other faces before it appears under its name. This module holds the command line, and
-:mod:`export.steps.to_int8` the work.
+The ranges of the activations are calibrated on real faces, Q/DQ pairs are put where TensorRT wants them, and the result
+is compared with its original on other faces before it appears under its name. In Python: :func:`quantize`.
 """
 
 from __future__ import annotations
@@ -10,43 +9,108 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from export.cli.command import add_limit_options, answered, interrupt_on_signals, take_default
-
-_ADVICE = (
-    "--auto keeps the layers that cost most in float32; another --method may do, or more faces, and of more kinds; "
-    "--mean-deg and --p99-deg set other limits; export.fp16 costs next to nothing"
+from export.cli import (
+    add_images_option,
+    add_limit_options,
+    limits_of,
+    print_quantized,
+    print_report,
+    step_parser,
 )
+from export.step import ExportReport, Notes, PathLike, Reporter, check_output, need, optional_path, quiet
+from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
+
+if TYPE_CHECKING:
+    from export.gate.gate import Limits
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command.
+def quantize(
+    model: PathLike | None = None,
+    *,
+    output: PathLike,
+    calibration_images: PathLike,
+    boxes: PathLike | None = None,
+    detector: PathLike | None = None,
+    method: Literal["minmax", "entropy", "percentile"] | None = None,
+    calibration: PathLike | None = None,
+    auto: bool = False,
+    limits: Limits | None = None,
+    report: Reporter = quiet,
+) -> ExportReport:
+    """Quantize an ONNX model to INT8 by TensorRT's rules and verify its angles.
+
+    Args:
+        model: a float32 ONNX file of ``export.onnx``; None takes the embedded model.
+        output: the ONNX file to write; an existing one is replaced.
+        calibration_images: picture, folder of pictures or video of faces like those of the application. Every other
+            face is for calibration, those between are for the accuracy gate; fewer than 128 are used for both.
+        boxes: CSV of the face boxes in ``calibration_images``; None detects the faces.
+        detector: a face detector's ONNX file, SCRFD or YuNet; None takes OpenCV's Haar cascade. Not with ``boxes``.
+        method: of finding the ranges, see :func:`export.quantize.calibrate.find_ranges`; None is ``"percentile"``, or
+            that of an existing calibration.
+        calibration: JSON file of the ranges. An existing one is used, else it is written.
+        auto: keep the most sensitive layers in float32, as few as the gate needs.
+        limits: limits of the accuracy gate in degrees, over the defaults: mean 1, 99th percentile 3.
+        report: takes each stage's name and lines.
 
     Returns:
-        The exit status: 0 done, 1 a failure, 2 wrong usage, 3 the gate failed, 128 + n stopped by signal n.
+        The file, its spec and the gate's figures.
+
+    Raises:
+        GateFailed: the angles differ by more than the limits; nothing was written.
+        HpeEdgeError: the model, the images or the output cannot be used; nothing was written.
+
+    Source of the rules: :mod:`export.quantize.qdq_rules`.
     """
-    return answered(lambda: _parse(argv), _make, _ADVICE)
-
-
-def _make(args: argparse.Namespace) -> None:
-    from export.cli.packages import need
-
     need("onnx", "quantising a model")
-    from export.steps.to_int8 import make
+    from export.gate.gate import Limits
+    from export.quantize.quantized_model import model_or_default
+    from export.quantize.to_int8 import CalibrationImages, quantize_file
+    from hpe_edge.errors import InputError
 
-    take_default(args)
-    make(args)
+    if boxes is not None and detector is not None:
+        raise InputError("boxes and detector both tell where the faces are; give one of them")
+    notes = Notes(report)
+    path, out = model_or_default(model, notes), Path(output)
+    given = CalibrationImages(Path(calibration_images), optional_path(boxes), optional_path(detector))
+    ranges = optional_path(calibration)
+    inputs = [("the model", path), ("--calibration-images", given.images), ("--boxes", given.boxes)]
+    check_output(out, (".onnx",), [*inputs, ("--detector", given.detector), ("--calibration", ranges)])
+    if ranges is not None and ranges.suffix != ".json":
+        raise InputError(f"--calibration must name a file that ends in .json, got {ranges}")
+    return quantize_file(
+        path, out, given, method=method, calibration=ranges, auto=auto, limits=limits or Limits(), notes=notes
+    )
 
 
-def _parse(argv: list[str] | None) -> argparse.Namespace:
-    from export.quantize.calibrate import METHODS
+def main(argv: list[str] | None = None, program: str = "python -m export.int8") -> int:
+    """Run the command; returns the exit status, see :mod:`hpe_edge.util.shell`."""
 
-    parser = argparse.ArgumentParser(
-        prog="python -m export.int8",
-        description="Make an ONNX model compute in INT8, by TensorRT's rules, and prove on real faces how little the "
-        "angles change.",
-        epilog="Exit status: 0 done, 1 a failure, 2 wrong usage, 3 the angles changed by more than the limit, 128 + n "
-        "stopped by signal n.",
+    def command() -> None:
+        args = _parse(argv, program)
+        written = quantize(
+            args.model,
+            output=args.output,
+            calibration_images=args.calibration_images,
+            boxes=args.boxes,
+            detector=args.detector,
+            method=args.method,
+            calibration=args.calibration,
+            auto=args.auto,
+            limits=limits_of(args),
+            report=print_report,
+        )
+        print_quantized(written)
+
+    return run_in_shell(program, command)
+
+
+def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
+    parser = step_parser(
+        program,
+        "Quantize an ONNX model to INT8 by TensorRT's rules, and verify on real faces how little the angles change.",
     )
     parser.add_argument(
         "model",
@@ -55,17 +119,19 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         metavar="IN.onnx",
         help="made by export.onnx, in float32 (default: the embedded model)",
     )
-    parser.add_argument(
-        "--faces",
-        type=Path,
-        metavar="PATH",
+    add_images_option(
+        parser,
+        "--calibration-images",
         required=True,
-        help="picture, folder of pictures, or video with faces like those it will see: every other one finds "
-        "the ranges, the rest is for the check",
+        help="picture, folder of pictures, or video with faces like those of the application: every other face is for "
+        "calibration, the others are for the accuracy gate",
     )
     boxes = parser.add_mutually_exclusive_group()
     boxes.add_argument(
-        "--boxes", type=Path, metavar="CSV", help="face boxes for --faces: x1,y1,x2,y2 in pixels, and file or frame"
+        "--boxes",
+        type=Path,
+        metavar="CSV",
+        help="face boxes for --calibration-images: x1,y1,x2,y2 in pixels, and file or frame",
     )
     boxes.add_argument(
         "--detector",
@@ -77,24 +143,23 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         "-o", "--output", type=Path, metavar="OUT.onnx", required=True, help="the file to write; one there is replaced"
     )
     parser.add_argument(
-        "--method", choices=METHODS, help="how the ranges are found (default: percentile; see docs/precision.md)"
+        "--method",
+        choices=("minmax", "entropy", "percentile"),
+        help="how the ranges are found (default: percentile; see docs/precision.md)",
     )
     parser.add_argument(
         "--calibration",
         type=Path,
         metavar="FILE",
-        help="keep the ranges in this JSON file; where it is there already, take them from it",
+        help="JSON file of the ranges: an existing one is used, else it is written",
     )
     parser.add_argument(
         "--auto",
         action="store_true",
-        help="measure what each layer costs, and keep the worst ones in float32 until the check passes",
+        help="measure the sensitivity to each layer, and keep the most sensitive ones in float32 until the check passes",
     )
     add_limit_options(parser)
-    args = parser.parse_args(argv)
-    if args.output.suffix != ".onnx":
-        parser.error(f"-o must name a file that ends in .onnx, got {args.output}")
-    return args
+    return parser.parse_args(argv)  # type: ignore[no-any-return]
 
 
 if __name__ == "__main__":

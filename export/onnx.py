@@ -1,10 +1,9 @@
-"""Export a head-pose checkpoint to ONNX: ``python -m export.onnx CHECKPOINT``.
+"""Export a head-pose checkpoint to ONNX: ``python -m export.onnx CHECKPOINT``, or :func:`export` and :func:`adopt`.
 
-Reads the weights safely, recognises the family, exports and simplifies the graph, writes the spec into it, and proves
-on real faces that the angles are PyTorch's before the file appears under its name.
+The weights are read safely, the family is recognised, the graph is exported and simplified, the spec is stored in it,
+and the angles are compared with PyTorch's on real faces before the file appears under its name.
 
-This module holds the command line and the exit statuses, :mod:`export.steps.to_onnx` the work. What takes seconds to
-import is imported within ``main``, where Ctrl-C is already answered in one line.
+Imports that take seconds stand within functions, so that Ctrl-C is answered in one line from the start.
 """
 
 from __future__ import annotations
@@ -12,59 +11,240 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from export.cli.command import add_faces_options, answered, interrupt_on_signals, positive
+from export.cli import add_gate_options, positive, print_model, print_report, step_parser
+from export.step import (
+    ExportReport,
+    Notes,
+    PathLike,
+    Reporter,
+    check_boxes,
+    check_output,
+    need,
+    optional_path,
+    quiet,
+)
+from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
+
+if TYPE_CHECKING:
+    from export.gate.gate import Limits
+    from export.graph.write_onnx import Exportable
+    from hpe_edge.spec import Crop
 
 _PACKAGES = ("torch", "onnx", "onnxsim")
+_SQUARE = {"extend": "extended to a square", "shrink": "cut to a square about its centre", "none": "not squared"}
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command.
+def export(
+    checkpoint: PathLike | Sequence[PathLike],
+    *,
+    output: PathLike | None = None,
+    arch: str | Sequence[str] = (),
+    batch: int | None = None,
+    trust: bool = False,
+    images: PathLike | None = None,
+    boxes: PathLike | None = None,
+    limits: Limits | None = None,
+    report: Reporter = quiet,
+) -> ExportReport:
+    """Export a checkpoint to ONNX and verify its angles.
+
+    Args:
+        checkpoint: trained weights: .pth, .pt, .pkl, .tar, .chkpt, .safetensors, or Keras .h5. Several become an
+            ensemble that averages their outputs.
+        output: the ONNX file to write; an existing one is replaced. None: the architecture's name with .onnx, in the
+            current folder.
+        arch: the architecture, see :func:`export.zoo.names`; one for all checkpoints or one for each. Recognised from
+            the weights where it is left out.
+        batch: a fixed batch size from 1 to 1024; None for any.
+        trust: run code that a checkpoint holds, where reading needs it; only for files from someone you trust.
+        images: picture, folder of pictures or video whose faces the accuracy gate runs on; None takes two bundled
+            photos.
+        boxes: CSV of the face boxes in ``images``; None detects the faces.
+        limits: limits of the accuracy gate in degrees, over the default: worst 0.01.
+        report: takes each stage's name and lines.
 
     Returns:
-        The exit status: 0 done, 1 a failure, 2 wrong usage, 3 the gate failed, 128 + n stopped by signal n.
+        The file, its spec and the gate's figures.
+
+    Raises:
+        GateFailed: the angles differ by more than the limits; nothing was written.
+        HpeEdgeError: the checkpoint, the images or the output cannot be used; nothing was written.
     """
-    advice = "Please report the family and these figures; --worst-deg sets another limit"
-    return answered(lambda: _parse(argv), _command, advice)
-
-
-def _command(args: argparse.Namespace) -> None:
     _need_packages()
+    from export.checkpoints.network import load_network
+    from hpe_edge.errors import InputError
+
+    paths = [Path(checkpoint)] if isinstance(checkpoint, str | Path) else [Path(path) for path in checkpoint]
+    archs = [arch] if isinstance(arch, str) else [*arch]
+    if not paths:
+        raise InputError("name the checkpoint to convert; --list shows the known architectures")
+    if len(archs) not in (0, 1, len(paths)):
+        raise InputError(
+            f"{len(archs)} --arch for {len(paths)} checkpoints: give one for each, in their order, or one for all"
+        )
+    if batch is not None and not 1 <= batch <= 1024:
+        raise InputError(f"the batch size must be from 1 to 1024, got {batch}")
+    notes = Notes(report)
+    network = load_network(paths, archs, trust=trust, report=notes)
+    inputs = [("CHECKPOINT", path) for path in paths]
+    return _write(network, inputs, optional_path(output), batch, images, boxes, limits, notes)
+
+
+def adopt(
+    model: PathLike,
+    *,
+    arch: str,
+    checkpoint: PathLike | None = None,
+    output: PathLike | None = None,
+    trust: bool = False,
+    images: PathLike | None = None,
+    boxes: PathLike | None = None,
+    limits: Limits | None = None,
+    report: Reporter = quiet,
+) -> ExportReport:
+    """Adopt an ONNX file that was exported elsewhere: match its outputs to a family, and store the spec in a copy.
+
+    Args:
+        model: the ONNX file.
+        arch: its architecture, see :func:`export.zoo.names`; nothing in an ONNX file tells it.
+        checkpoint: the weights that it was made from; the accuracy gate then compares with them, else with the file as
+            it was.
+        output, trust, images, boxes, limits, report: see :func:`export`.
+
+    Returns:
+        The file, its spec and the gate's figures.
+
+    Raises:
+        GateFailed: the angles differ by more than the limits; nothing was written.
+        HpeEdgeError: the model, the checkpoint, the images or the output cannot be used; nothing was written.
+    """
+    _need_packages()
+    from export.checkpoints import adopt as adoption
+    from export.checkpoints.network import load_network
+
+    notes = Notes(report)
+    weights = optional_path(checkpoint)
+    network = None if weights is None else load_network([weights], [arch], trust=trust, report=notes)
+    adopted = adoption.adopt(Path(model), arch, network, notes)
+    inputs = [("CHECKPOINT", weights), ("--adopt", Path(model))]
+    return _write(adopted, inputs, optional_path(output), None, images, boxes, limits, notes)
+
+
+def _write(
+    source: Exportable,
+    inputs: Sequence[tuple[str, Path | None]],
+    output: Path | None,
+    batch: int | None,
+    images: PathLike | None,
+    boxes: PathLike | None,
+    limits: Limits | None,
+    notes: Notes,
+) -> ExportReport:
+    from export.gate.gate import ONNX_LIMITS, Limits
+    from export.gate.verify import report_passed
+    from export.graph.write_onnx import write_verified
+    from hpe_edge.util.atomic import Pending
+
+    out = output or Path(f"{source.spec.architecture.replace(' ', '')}.onnx")
+    seen, csv = optional_path(images), optional_path(boxes)
+    check_boxes(seen, csv)
+    check_output(out, (".onnx",), [*inputs, ("--images", seen), ("--boxes", csv)])
+    pending = Pending(out)
+    try:
+        allowed = (limits or Limits()).over(ONNX_LIMITS)
+        spec, comparisons = write_verified(
+            source, pending, batch=batch, images=seen, boxes=csv, limits=allowed, report=notes
+        )
+        report_passed(comparisons, notes)
+        notes("crop", [*_describe_crop(spec.crop), source.crop_note])
+        replaced = out.exists()
+        pending.commit()
+    finally:
+        pending.discard()
+    return ExportReport(out, spec, comparisons[0], out.stat().st_size, replaced, notes.lines)
+
+
+def _describe_crop(crop: Crop) -> list[str]:
+    """A crop in words, in two lines."""
+    sides = ", ".join(f"{side} {m:g}" for side, m in zip(("left", "top", "right", "bottom"), crop.margins, strict=True))
+    steps = [_SQUARE[crop.square]] + ["cut at the frame's edges"] * crop.clip + [crop.resampling]
+    return [f"a tight face box, grown by {sides} of its size;", ", ".join(steps)]
+
+
+def _need_packages() -> None:
+    for name in _PACKAGES:
+        need(name, "exporting")
+
+
+def main(argv: list[str] | None = None, program: str = "python -m export.onnx") -> int:
+    """Run the command; returns the exit status, see :mod:`hpe_edge.util.shell`."""
+    return run_in_shell(program, lambda: _command(argv, program))
+
+
+def _command(argv: list[str] | None, program: str) -> None:
+    from export.gate.gate import Limits
+
+    args = _parse(argv, program)
     if args.list:
-        from export.cli.list_families import listing
+        _need_packages()
+        from export.zoo import listing
         from hpe_edge.util.console import show
 
         show(listing())
         return
-    from export.steps.to_onnx import convert
+    limits = Limits(worst_deg=args.worst_deg)
+    if args.adopt is None:
+        written = export(
+            args.checkpoint,
+            output=args.output,
+            arch=args.arch,
+            batch=args.batch or None,
+            trust=args.trust,
+            images=args.images,
+            boxes=args.boxes,
+            limits=limits,
+            report=print_report,
+        )
+    else:
+        written = adopt(
+            args.adopt,
+            arch=args.arch[0],
+            checkpoint=args.checkpoint[0] if args.checkpoint else None,
+            output=args.output,
+            trust=args.trust,
+            images=args.images,
+            boxes=args.boxes,
+            limits=limits,
+            report=print_report,
+        )
+    print_model(written)
 
-    convert(args)
 
-
-def _parse(argv: list[str] | None) -> argparse.Namespace:
+def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     from export import zoo
     from export.gate.gate import ONNX_LIMITS
 
-    parser = argparse.ArgumentParser(
-        prog="python -m export.onnx",
-        description="Convert a head-pose checkpoint to an ONNX model that hpe-edge runs, and prove on real faces that "
-        "the angles did not change.",
-        epilog="Exit status: 0 done, 1 a failure, 2 wrong usage, 3 the angles changed by more than the limit, 128 + n "
-        "stopped by signal n.",
+    parser = step_parser(
+        program,
+        "Convert a head-pose checkpoint to an ONNX model that hpe-edge runs, and verify on real faces that the angles "
+        "did not change.",
     )
     parser.add_argument(
         "checkpoint",
         type=Path,
         nargs="*",
         metavar="CHECKPOINT",
-        help="trained weights: .pth, .pt, .pkl, .tar, .chkpt, .safetensors, or Keras .h5 (WHENet); several become one "
-        "model that averages what they say",
+        help="trained weights: .pth, .pt, .pkl, .tar, .chkpt, .safetensors, or Keras .h5 (WHENet); several become an "
+        "ensemble that averages their outputs",
     )
     parser.add_argument(
         "--list",
         action="store_true",
-        help="list the known architectures: input, heads, parameters, reported accuracy and whose it is",
+        help="list the known architectures: input, heads, parameters, reported accuracy and source",
     )
     parser.add_argument(
         "--arch",
@@ -99,9 +279,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         "--batch",
         type=_batch,
         metavar="N",
-        help="faces per run: 'dynamic' for any number (default), or a fixed number, which some accelerators need",
+        help="batch size: 'dynamic' for any (default), or a fixed number, which some accelerators need",
     )
-    add_faces_options(parser)
+    add_gate_options(parser)
     parser.add_argument(
         "--worst-deg",
         type=positive,
@@ -109,13 +289,13 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         metavar="DEG",
         help="largest difference that passes, in degrees (default: %(default)s)",
     )
-    args = parser.parse_args(argv)
+    args: argparse.Namespace = parser.parse_args(argv)
     _check(parser, args)
     return args
 
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """What argparse cannot say by itself."""
+    """Refuse combinations of options that make no sense."""
     if args.list:
         if args.checkpoint or args.adopt or args.arch or args.output:
             parser.error("--list only lists; leave the other options out")
@@ -128,14 +308,6 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error("--adopt needs one --arch, for an ONNX file does not tell its family; and one CHECKPOINT at most")
     if args.adopt is not None and args.batch is not None:
         parser.error("--batch belongs to an export; an adopted file keeps its own")
-    if len(args.arch) not in (0, 1, len(args.checkpoint)):
-        parser.error(
-            f"{len(args.arch)} --arch for {len(args.checkpoint)} checkpoints: give one for each, in their order, or one"
-        )
-    if args.boxes is not None and args.faces is None:
-        parser.error("--boxes says where the faces are in --faces; name those pictures, too")
-    if args.output is not None and args.output.suffix != ".onnx":
-        parser.error(f"-o must name a file that ends in .onnx, got {args.output}")
 
 
 def _batch(text: str) -> int:
@@ -145,13 +317,6 @@ def _batch(text: str) -> int:
     if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= 1024:
         raise argparse.ArgumentTypeError(f"must be 'dynamic' or a number from 1 to 1024, got {text!r}")
     return int(text)
-
-
-def _need_packages() -> None:
-    from export.cli.packages import need
-
-    for name in _PACKAGES:
-        need(name, "exporting")
 
 
 if __name__ == "__main__":

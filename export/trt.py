@@ -1,9 +1,7 @@
-"""Build a TensorRT engine: ``python -m export.trt MODEL.onnx``, or of the embedded model.
+"""Build a TensorRT engine: ``python -m export.trt MODEL.onnx``, or :func:`build`.
 
-Builds for the GPU and with the TensorRT that are here, and proves on real faces that the engine's angles are ONNX
-Runtime's before it appears under its name.
-
-This module holds the command line and the exit statuses, :mod:`export.tensorrt.make` the work.
+The engine is built for the GPU and with the TensorRT of this machine, and its angles are compared with ONNX Runtime's
+on real faces before it appears under its name.
 """
 
 from __future__ import annotations
@@ -14,63 +12,155 @@ import re
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from export.cli.command import add_faces_options, add_limit_options, answered, interrupt_on_signals, take_default
+from export.cli import add_gate_options, add_limit_options, limits_of, print_model, print_report, step_parser
+from export.step import ExportReport, Notes, PathLike, Reporter, check_boxes, need, optional_path, quiet
+from hpe_edge.errors import InputError
+from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
+
+if TYPE_CHECKING:
+    from export.gate.gate import Limits
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command.
+def build(
+    model: PathLike | None = None,
+    *,
+    output: PathLike | None = None,
+    precision: Literal["fp32", "fp16", "int8"] = "fp32",
+    batch: int | tuple[int, int, int] | None = None,
+    device: str = "cuda",
+    layers: bool = False,
+    workspace_mb: int | None = None,
+    level: int | None = None,
+    version_compatible: bool = False,
+    hardware: Literal["same-gpu", "same-capability", "ampere-plus"] = "same-gpu",
+    dla_core: int | None = None,
+    arch: str | None = None,
+    trust: bool = False,
+    images: PathLike | None = None,
+    boxes: PathLike | None = None,
+    limits: Limits | None = None,
+    report: Reporter = quiet,
+) -> ExportReport:
+    """Build a TensorRT engine for this machine's GPU and verify its angles.
+
+    Args:
+        model: an ONNX file of ``export.onnx``, ``export.fp16`` or ``export.int8``; or a checkpoint, which is exported
+            first; None takes the embedded model.
+        output: the engine to write, and its description beside it; existing ones are replaced. None: the model's name
+            with .engine, in the current folder.
+        precision: ``"fp16"`` allows FP16 kernels, the outputs stay FP32; ``"int8"`` needs a file of ``export.int8``.
+        batch: least, optimal and largest batch size, from 1 to 1024; one number stands for all three; None is
+            1, 4, 16, or the ONNX file's fixed batch.
+        device: ``"cuda"`` or ``"cuda:INDEX"``.
+        layers: report the engine's layers, their types and kernels; the plan grows by it.
+        workspace_mb: memory that a layer may use; None for all.
+        level: builder optimization level, 0 to 5; None is TensorRT's default.
+        version_compatible: newer versions of TensorRT run the engine, too.
+        hardware: GPUs that run the engine: of the same name, of the same compute capability, or all from Ampere on.
+        dla_core: the DLA core for layers that can use one, the GPU for the others; needs ``precision="fp16"``.
+        arch, trust: of a checkpoint, see :func:`export.onnx.export`.
+        images, boxes: see :func:`export.onnx.export`.
+        limits: limits of the accuracy gate in degrees, over the defaults of the precision.
+        report: takes each stage's name and lines.
 
     Returns:
-        The exit status: 0 done, 1 a failure, 2 wrong usage, 3 the gate failed, 128 + n stopped by signal n.
+        The engine, its spec and the gate's figures.
+
+    Raises:
+        GateFailed: the angles differ by more than the limits; nothing was written.
+        HpeEdgeError: the model, the machine, the images or the output cannot be used; nothing was written.
+        KeyboardInterrupt: stopped; nothing was written. Before TensorRT 10 the build goes on in its thread.
     """
-    advice = (
-        "FP16 loses less than INT8, and FP32 than FP16; python -m export.int8 --auto finds the layers that lose most "
-        "and keeps them out of INT8; --mean-deg, --p99-deg and --worst-deg set other limits"
-    )
-    return answered(lambda: _parse(argv), _make, advice)
-
-
-def _make(args: argparse.Namespace) -> None:
-    from export.cli.packages import need
-
     need("onnx", "building an engine")
-    from export.tensorrt.make import make_engine
+    from export.gate.gate import Limits
+    from export.quantize.quantized_model import model_or_default
+    from export.tensorrt.make_engine import Request, make_engine
     from export.tensorrt.settings import Settings
 
-    take_default(args)
+    if dla_core is not None and precision != "fp16":
+        raise InputError("--dla needs --fp16: a DLA computes neither in FP32 nor from QuantizeLinear nodes")
+    check_boxes(optional_path(images), optional_path(boxes))
     settings = Settings(
-        precision=args.precision,
-        profile=args.batch,
-        workspace_mb=args.workspace,
-        level=args.level,
-        version_compatible=args.version_compatible,
-        hardware=args.hardware,
-        dla_core=args.dla,
+        precision=precision,
+        profile=(batch, batch, batch) if isinstance(batch, int) else batch,
+        workspace_mb=workspace_mb,
+        level=level,
+        version_compatible=version_compatible,
+        hardware=hardware,
+        dla_core=dla_core,
     )
-    make_engine(args, settings)
+    request = Request(
+        model=optional_path(model),
+        output=optional_path(output),
+        device=device,
+        layers=layers,
+        arch=arch,
+        trust=trust,
+        images=optional_path(images),
+        boxes=optional_path(boxes),
+        limits=limits or Limits(),
+    )
+    notes = Notes(report)
+    return make_engine(model_or_default(model, notes), request, settings, notes)
 
 
-def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m export.trt",
-        description="Build a TensorRT engine for the GPU of this machine, and prove on real faces that the angles are "
-        "those of the ONNX file.",
-        epilog="Exit status: 0 done, 1 a failure, 2 wrong usage, 3 the angles changed by more than the limit, 128 + n "
-        "stopped by signal n.",
+def main(argv: list[str] | None = None, program: str = "python -m export.trt") -> int:
+    """Run the command; returns the exit status, see :mod:`hpe_edge.util.shell`."""
+
+    def command() -> None:
+        args = _parse(argv, program)
+        written = build(
+            args.model,
+            output=args.output,
+            precision=args.precision,
+            batch=args.batch,
+            device=args.device,
+            layers=args.layers,
+            workspace_mb=args.workspace,
+            level=args.level,
+            version_compatible=args.version_compatible,
+            hardware=args.hardware,
+            dla_core=args.dla,
+            arch=args.arch,
+            trust=args.trust,
+            images=args.images,
+            boxes=args.boxes,
+            limits=limits_of(args),
+            report=print_report,
+        )
+        print_model(written)
+
+    return _leave(run_in_shell(program, command))
+
+
+def _leave(status: int) -> int:
+    """The status; the process ends at once where a build that TensorRT cannot stop is still running."""
+    if any(thread.name == "build" for thread in threading.enumerate()):
+        sys.stderr.flush()
+        os._exit(status)  # else libraries are unloaded under it
+    return status
+
+
+def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
+    parser = step_parser(
+        program,
+        "Build a TensorRT engine for the GPU of this machine, and verify on real faces that the angles are those of "
+        "the ONNX file.",
     )
     parser.add_argument(
         "model",
         type=Path,
         nargs="?",
         metavar="MODEL",
-        help="an ONNX file of python -m export.onnx, export.fp16 or export.int8; or a checkpoint, which is converted "
-        "first (default: the embedded model)",
+        help="an ONNX file of export.onnx, export.fp16 or export.int8; or a checkpoint, which is converted first "
+        "(default: the embedded model)",
     )
     precision = parser.add_mutually_exclusive_group()
     for name, what in (
-        ("fp16", "run in FP16 what may; the decode's outputs stay FP32"),
-        ("int8", "run in INT8 what the ONNX file of python -m export.int8 says"),
+        ("fp16", "allow FP16 kernels; the outputs stay FP32"),
+        ("int8", "build the Q/DQ graph of export.int8 in INT8"),
     ):
         precision.add_argument(f"--{name}", dest="precision", action="store_const", const=name, help=what)
     parser.set_defaults(precision="fp32")
@@ -86,14 +176,26 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         "--batch",
         type=_batch,
         metavar="MIN,OPT,MAX",
-        help="faces per run: the fewest, those to tune for, the most; or one number (default: 1,4,16, or the ONNX "
-        "file's fixed number). Other numbers of faces are padded or split",
+        help="least, optimal and largest batch size, or one number (default: 1,4,16, or the ONNX file's fixed batch). "
+        "Smaller batches are padded, larger ones split",
     )
     parser.add_argument("--device", default="cuda", help="cuda (default) or cuda:INDEX")
     parser.add_argument(
         "--layers", action="store_true", help="print the engine's layers, their types and kernels; the plan grows by it"
     )
-    build = parser.add_argument_group("the build")
+    _add_build_options(parser.add_argument_group("the build"))
+    checkpoint = parser.add_argument_group("a checkpoint in place of an ONNX file")
+    checkpoint.add_argument("--arch", metavar="NAME", help="its architecture, see python -m export.onnx --list")
+    checkpoint.add_argument(
+        "--trust", action="store_true", help="run the code that it holds, where reading needs it; see export.onnx"
+    )
+    check = parser.add_argument_group("the accuracy gate")
+    add_gate_options(check)
+    add_limit_options(check)
+    return parser.parse_args(argv)  # type: ignore[no-any-return]
+
+
+def _add_build_options(build: argparse._ActionsContainer) -> None:
     build.add_argument(
         "--workspace", type=_megabytes, metavar="MB", help="memory that a layer may use (default: all there is)"
     )
@@ -102,7 +204,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         type=int,
         choices=range(6),
         metavar="0-5",
-        help="how long to look for faster kernels: 0 builds fastest, 5 runs fastest (default: TensorRT's own, 3)",
+        help="builder optimization level: 0 builds fastest, 5 runs fastest (default: TensorRT's own, 3)",
     )
     build.add_argument(
         "--version-compatible",
@@ -119,21 +221,6 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     build.add_argument(
         "--dla", type=_core, metavar="CORE", help="use this DLA core where a layer can, the GPU elsewhere; needs --fp16"
     )
-    checkpoint = parser.add_argument_group("a checkpoint in place of an ONNX file")
-    checkpoint.add_argument("--arch", metavar="NAME", help="its architecture, see python -m export.onnx --list")
-    checkpoint.add_argument(
-        "--trust", action="store_true", help="run the code that it holds, where reading needs it; see export.onnx"
-    )
-    check = parser.add_argument_group("the check")
-    add_faces_options(check)
-    add_limit_options(check)
-    args = parser.parse_args(argv)
-    args.given = sys.argv[1:] if argv is None else argv
-    if args.dla is not None and args.precision != "fp16":
-        parser.error("--dla needs --fp16: a DLA computes neither in FP32 nor from QuantizeLinear nodes")
-    if args.boxes is not None and args.faces is None:
-        parser.error("--boxes says where the faces are in --faces; name those pictures, too")
-    return args
 
 
 def _batch(text: str) -> tuple[int, int, int]:
@@ -158,14 +245,6 @@ def _core(text: str) -> int:
     return int(text)
 
 
-def leave(status: int) -> None:
-    """End the process; at once where a build that TensorRT cannot stop is still running."""
-    if any(thread.name == "build" for thread in threading.enumerate()):
-        sys.stderr.flush()
-        os._exit(status)  # else libraries are unloaded under it
-    sys.exit(status)
-
-
 if __name__ == "__main__":
     interrupt_on_signals()
-    leave(main())
+    sys.exit(main())

@@ -22,12 +22,12 @@ MAX_MARGIN = 100.0  # a hundred boxes to each side; beyond that, a slip of the d
 
 Triple = tuple[float, float, float]
 Square = Literal["extend", "shrink", "none"]
-Numbers = Literal["fp32", "fp16", "int8", "int8+fp16"]
+Precision = Literal["fp32", "fp16", "int8", "int8+fp16"]
 
 
 @dataclass(frozen=True)
 class Crop:
-    """What is cut out of the frame around a box, in the order in which it is done.
+    """Region of the frame around a box that becomes the input, by steps in this order.
 
     Attributes:
         margins: left, top, right, bottom; how far each side moves out, as a fraction of the box's width (left, right)
@@ -219,22 +219,25 @@ _DECODES: dict[str, type[Decode]] = {cls.kind: cls for cls in get_args(Decode)}
 
 @dataclass(frozen=True)
 class Origin:
-    """What the model was made from.
+    """Source of a model.
 
     Attributes:
         checkpoint: file name of the checkpoint; an ensemble's members are joined by " + ".
         sha256: of its bytes, in hexadecimal; joined alike.
         tools: name -> version of what made the file.
+        merged: convolutions whose groups were merged at export, by their names in the graph. They give the same sums
+            in fewer groups, which ONNX Runtime runs faster.
     """
 
     checkpoint: str
     sha256: str
     tools: dict[str, str] = field(default_factory=dict)
+    merged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class GateResult:
-    """What the last export step moved, in degrees, on ``faces`` crops of ``source``.
+    """Differences that the last export step made, in degrees, on ``faces`` crops of ``source``.
 
     Attributes:
         compared: what was compared, such as ``"onnx with pytorch"``.
@@ -252,20 +255,21 @@ class GateResult:
 
 
 @dataclass(frozen=True)
-class Reduction:
-    """A step after the export that made the network's numbers shorter.
+class Quantization:
+    """A step after the export that lowered the network's precision.
 
     Attributes:
-        numbers: what the network computes with after it; ``"int8+fp16"``: FP16 where it is not INT8.
+        precision: of the network after it; ``"int8+fp16"``: FP16 where it is not INT8.
         source: file name of the model it was made from.
         sha256: of that file's bytes, in hexadecimal.
         kept: layers that stayed in float32, by their names in the graph.
-        ranges: how the ranges of the activations were found, for people; empty where none are needed.
+        ranges: how the ranges of the activations were found, in words; empty where none are needed.
         tools: name -> version of what made the file.
         gate: the source's own gate, which this step's result took the place of.
     """
 
-    numbers: Numbers
+    renamed: ClassVar[dict[str, str]] = {"numbers": "precision"}
+    precision: Precision
     source: str
     sha256: str
     kept: tuple[str, ...] = ()
@@ -286,8 +290,11 @@ class ModelSpec:
         decode: how the outputs become angles.
         origin: what the model was made from.
         gate: the gate's last result, once there is one.
-        reductions: the steps after the export that made its numbers shorter, in their order.
+        quantizations: the steps after the export that lowered the precision, in their order.
+        exported_precision: of the graph as it was exported or adopted; see :attr:`precision`.
     """
+
+    renamed: ClassVar[dict[str, str]] = {"reductions": "quantizations"}
 
     architecture: str
     input: Input
@@ -296,7 +303,8 @@ class ModelSpec:
     decode: Decode
     origin: Origin
     gate: GateResult | None = None
-    reductions: tuple[Reduction, ...] = ()
+    quantizations: tuple[Quantization, ...] = ()
+    exported_precision: Precision = "fp32"
 
     def __post_init__(self) -> None:
         if len(set(self.outputs)) != len(self.outputs):
@@ -306,9 +314,9 @@ class ModelSpec:
                 raise ModelError(f"the decode reads output {head.output!r}, but the outputs are {self.outputs}")
 
     @property
-    def numbers(self) -> Numbers:
-        """What the network computes with."""
-        return self.reductions[-1].numbers if self.reductions else "fp32"
+    def precision(self) -> Precision:
+        """The precision of the network's layers; ``"int8+fp16"``: FP16 where it is not INT8."""
+        return self.quantizations[-1].precision if self.quantizations else self.exported_precision
 
     def heads(self) -> tuple[BinHead | AngleHead | RotationDecode, ...]:
         """The places that the decode reads: yaw, pitch and roll, or the one rotation head."""
@@ -439,6 +447,8 @@ def _tuple_from_plain(kinds: tuple[Any, ...], plain: Any, where: str) -> tuple[A
 
 def _dataclass_from_plain(cls: Any, plain: Any, where: str) -> Any:
     _expect(isinstance(plain, dict), where, "an object", plain)
+    renamed = getattr(cls, "renamed", {})  # the field's name in files of earlier versions
+    plain = {renamed.get(name, name): value for name, value in plain.items()}
     hints = get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls)}
     unknown = sorted(set(plain) - set(fields))

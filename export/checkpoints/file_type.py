@@ -1,4 +1,4 @@
-"""Files that are taken for checkpoints by mistake: named for what they are, with what to do about it."""
+"""Recognition of files that are no checkpoints: pictures, archives, ONNX models, text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TAR = slice(257, 262)
 _ONNX_START = re.compile(rb"\x08[\x01-\x20]\x12.(pytorch|[ -~]{3,})", re.DOTALL)  # ir_version, then producer_name
 
 
-def refuse_foreign(path: Path, data: bytes) -> None:
+def refuse_other_files(path: Path, data: bytes) -> None:
     """Look at the first bytes.
 
     Raises:

@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from export.checkpoints.hdf5_heaps import heaps_are_sound
-from export.cli.packages import need
+from export.step import need
 from hpe_edge.errors import ModelError
 
 _MARK = b"\x89HDF"
@@ -27,6 +26,8 @@ _WHOLE = "model_weights"
 _LOOSE = "top_level_model_weights"  # a group of weights that belong to no layer, which is in no list
 _KERAS_3 = ("layers", "_layer_checkpoint_dependencies")
 _SHOWN = 5
+_HEAP = b"GCOL\x01\0\0\0"
+_HEAP_HEADER = 16  # of a heap and of each object: mark or index, and the size in the last 8 bytes
 
 
 class _Damaged(Exception):
@@ -47,7 +48,7 @@ def read_keras(path: Path, data: bytes) -> tuple[dict[str, Tensor], list[str]]:
     """
     h5py = _h5py()
     try:
-        if not heaps_are_sound(data):
+        if not _heaps_are_sound(data):
             raise _Damaged("the table of names is broken")
         with h5py.File(io.BytesIO(data), "r") as file:
             group = _weights_group(path, file)
@@ -140,3 +141,32 @@ def _tensor(path: Path, key: str, dataset: Any) -> Tensor:
     if dataset.nbytes > dataset.id.get_storage_size():
         raise _Damaged(f"{key} is incomplete, or compressed, which Keras never does")
     return torch.from_numpy(dataset[...].astype(dataset.dtype.newbyteorder("=")))
+
+
+def _heaps_are_sound(data: bytes) -> bool:
+    """Check that the objects of each global heap lead to its end.
+
+    Texts of free length, as Keras 3 writes names, stand in global heaps: runs of objects, each with its size before it.
+    At an object of size 0 the HDF5 library (2.0.0) loops for ever, and neither Ctrl-C nor SIGTERM gets through to it.
+    """
+    start = data.find(_HEAP)
+    while start >= 0:
+        end = start + _size_at(data, start)
+        if end > len(data):
+            return False
+        at = start + _HEAP_HEADER
+        while end - at >= _HEAP_HEADER:
+            size = _size_at(data, at)
+            is_free = data[at : at + 2] == b"\0\0"  # what is left of the heap; its size counts the header
+            step = size if is_free else _HEAP_HEADER + -(-size // 8) * 8
+            if step < _HEAP_HEADER:
+                return False
+            at += step
+        if at > end:
+            return False
+        start = data.find(_HEAP, start + 1)
+    return True
+
+
+def _size_at(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at + 8 : at + _HEAP_HEADER], "little")

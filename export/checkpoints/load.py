@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,13 +11,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from export.checkpoints.contained import contained
-from export.checkpoints.file_type import refuse_foreign
+from export.checkpoints.file_type import refuse_other_files
 from export.checkpoints.keras import is_hdf5, read_keras
-from export.checkpoints.memory import in_memory
 from export.checkpoints.safetensors_file import is_safetensors, read_safetensors
 from export.checkpoints.state_dict import find_state
 from export.checkpoints.unpickle import unpickle
+from export.step import Reporter, quiet
 from hpe_edge.errors import ModelError, ModelNotFoundError
 
 _STARTS = (b"PK\x03\x04", b"\x80", b"\x89HDF\r\n\x1a\n")  # zip and pickle, as PyTorch writes them; HDF5
@@ -33,8 +31,8 @@ class Checkpoint:
         path: the file.
         sha256: of its bytes, in hexadecimal.
         state: key -> tensor; all are float32 but BatchNorm's step counters.
-        notes: what was done to get there, for people.
-        layout: how ``state`` is to be understood. ``"torch"``: a state dict, identified by its keys. ``"keras"``:
+        notes: how the weights were found.
+        layout: form of ``state``. ``"torch"``: a state dict, identified by its keys. ``"keras"``:
             weights by position; the order is the file's, the keys are ``layer name/weight name``, and the tensors have
             Keras' own axis order.
     """
@@ -46,26 +44,28 @@ class Checkpoint:
     layout: Literal["torch", "keras"] = "torch"
 
 
-def load_checkpoint(path: Path, *, trust: bool = False) -> Checkpoint:
+def load_checkpoint(path: Path, *, trust: bool = False, report: Reporter = quiet) -> Checkpoint:
     """Read PyTorch, safetensors or Keras weights; the content says which, the file's name does not matter.
 
     Args:
         path: ``.pth``, ``.pt``, ``.pkl``, ``.ckpt``, ``.chkpt``, ``.tar``, ``.safetensors``, ``.h5`` or ``.hdf5``.
         trust: read a file that holds code or whole objects by running that code. The safe way is tried first, and the
-            notes say which it was; before anything is run, standard output says so.
+            notes say which it was.
+        report: takes the line that code is about to be run.
 
     Raises:
         ModelNotFoundError: there is no such file.
         ModelError: no regular file, empty, truncated, damaged, of another kind, too large, holding code or whole
             objects in place of tensors, or weights that are not finite; the message says which, and what to do.
         BackendError: the package that reads this kind of file is missing.
-        OutputError: code would be run, and standard output cannot be written to.
     """
-    with in_memory(path):
-        return _load(path, trust)
+    try:
+        return _load(path, trust, report)
+    except MemoryError:
+        raise ModelError(f"{path} does not fit into memory; close other programs or use a larger machine") from None
 
 
-def _load(path: Path, trust: bool) -> Checkpoint:
+def _load(path: Path, trust: bool, report: Reporter) -> Checkpoint:
     data = _read(path)
     layout: Literal["torch", "keras"] = "torch"
     notes: list[str] = []
@@ -75,10 +75,9 @@ def _load(path: Path, trust: bool) -> Checkpoint:
         state, notes = read_keras(path, data)
         layout = "keras"
     else:
-        refuse_foreign(path, data)
-        with contained(path) if trust else nullcontext():  # objects that code made can run more of it when looked at
-            plain, notes = unpickle(path, data, trust)
-            state, places = find_state(path, plain)
+        refuse_other_files(path, data)
+        plain, notes = unpickle(path, data, trust, report)
+        state, places = find_state(path, plain)
         notes += places
     return Checkpoint(
         path=path,

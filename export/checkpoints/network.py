@@ -1,4 +1,4 @@
-"""From checkpoints to what is exported: one checkpoint's network, or the average of several."""
+"""The network of a checkpoint, or the average of several."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from export import zoo
 from export.checkpoints.load import Checkpoint, load_checkpoint
-from export.cli.report import say
 from export.gate.crops import Faces
 from export.gate.gate import poses_of
 from export.graph import trace as graph
+from export.step import Reporter
 from export.zoo.ensemble import average, check_members
 from export.zoo.family import Family
 from hpe_edge.errors import ModelError
@@ -30,7 +30,7 @@ _BATCH = 8  # faces that PyTorch takes at once
 
 @dataclass(frozen=True)
 class Network:
-    """A network with its weights. Implements :class:`export.steps.to_onnx.Exportable`.
+    """A network with its weights. Implements :class:`export.graph.write_onnx.Exportable`.
 
     Attributes:
         net: as published; what the gate compares with.
@@ -51,14 +51,14 @@ class Network:
         return graph.trace(self.export_form, self.spec.input, self.spec.outputs, batch)
 
     def reference(self, faces: Faces) -> Poses:
-        """What the torch module says of the faces."""
+        """Poses of the faces by the torch module."""
         return poses_of(self.run, self.spec, faces.crops, _BATCH)
 
     def run(self, crops: NDArray[Any]) -> list[NDArray[np.float32]]:
-        """What the torch module gives for crops, one array per name of the spec's outputs."""
+        """Outputs of the torch module for crops, one array per name of the spec's outputs."""
         with torch.inference_mode():
-            said = self.net(torch.from_numpy(crops.astype(np.float32, copy=False)))
-        return [output.numpy() for output in (said if isinstance(said, tuple) else (said,))]
+            outputs = self.net(torch.from_numpy(crops.astype(np.float32, copy=False)))
+        return [output.numpy() for output in (outputs if isinstance(outputs, tuple) else (outputs,))]
 
 
 @dataclass(frozen=True)
@@ -68,39 +68,42 @@ class _Member:
     origin: Origin
 
 
-def load_network(paths: Sequence[Path], archs: Sequence[str], *, trust: bool) -> Network:
-    """Read the checkpoints and say what was found; several become an ensemble with equal weights.
+def load_network(paths: Sequence[Path], archs: Sequence[str], *, trust: bool, report: Reporter) -> Network:
+    """Read checkpoints; several become an ensemble with equal weights.
 
     Args:
         paths: the checkpoints, at least one.
         archs: the family's name for each, one name for all, or none: each is recognised.
         trust: run the code that a checkpoint may hold.
+        report: takes the stages.
 
     Raises:
         HpeEdgeError: whatever is wrong with a checkpoint, or with the members as an ensemble.
     """
     asked: list[str | None] = [*archs] if len(archs) == len(paths) else [archs[0] if archs else None] * len(paths)
-    members = [_load(path, arch, trust) for path, arch in zip(paths, asked, strict=True)]
-    return _single(members[0]) if len(members) == 1 else _ensemble(members)
+    members = [_load(path, arch, trust, report) for path, arch in zip(paths, asked, strict=True)]
+    return _single(members[0]) if len(members) == 1 else _ensemble(members, report)
 
 
-def _load(path: Path, asked: str | None, trust: bool) -> _Member:
-    checkpoint = load_checkpoint(path, trust=trust)
+def _load(path: Path, asked: str | None, trust: bool, report: Reporter) -> _Member:
+    checkpoint = load_checkpoint(path, trust=trust, report=report)
     if checkpoint.layout == "torch":
         prefix, state = zoo.strip_prefix(checkpoint.state)
         if prefix:
             note = f"the prefix {prefix!r} is taken off every key"
             checkpoint = replace(checkpoint, state=state, notes=(*checkpoint.notes, note))
-    say("checkpoint", f"{checkpoint.path}, sha256 {checkpoint.sha256[:12]}...", *checkpoint.notes)
+    report("checkpoint", [f"{checkpoint.path}, sha256 {checkpoint.sha256[:12]}...", *checkpoint.notes])
     family, weights, why = _find_family(checkpoint, asked)
-    say(
+    report(
         "family",
-        f"{family.name} ({why})",
-        family.title,
-        family.source,
-        f"reported: {family.published}",
-        *(f"left out: {drop.why}" for drop in family.dropped(weights)),
-        *(f"left out: {what}" for what in family.unexported),
+        [
+            f"{family.name} ({why})",
+            family.title,
+            family.source,
+            f"reported: {family.published}",
+            *(f"left out: {drop.why}" for drop in family.dropped(weights)),
+            *(f"left out: {what}" for what in family.unexported),
+        ],
     )
     return _Member(family, family.load(weights), Origin(checkpoint=checkpoint.path.name, sha256=checkpoint.sha256))
 
@@ -127,7 +130,7 @@ def _find_family(checkpoint: Checkpoint, asked: str | None) -> tuple[Family, Map
 
 
 def _check_fit(checkpoint: Checkpoint, family: Family) -> None:
-    """Say what the weights are, where they are not what was asked for."""
+    """Refuse weights of another family than the one asked for, with the names of those they fit."""
     difference = family.difference(checkpoint.state)
     if difference.count:
         fitting = ", ".join(other.name for other in zoo.fitting(checkpoint.state))
@@ -140,7 +143,7 @@ def _single(member: _Member) -> Network:
     return Network(member.net, family.export_form(member.net).eval(), family.spec(member.origin), family.crop_note)
 
 
-def _ensemble(members: list[_Member]) -> Network:
+def _ensemble(members: list[_Member], report: Reporter) -> Network:
     families = [member.family for member in members]
     check_members(families)
     first = families[0]
@@ -150,15 +153,13 @@ def _ensemble(members: list[_Member]) -> Network:
         crop_note = f"{first.name}'s, as it was named first; {', '.join(sorted(others))} would be cut otherwise"
     hashes = [member.origin.sha256 for member in members]
     unread = sorted({name for family in families for name in family.outputs[1:]})
-    say(
+    report(
         "ensemble",
-        f"{len(members)} networks; what they say is averaged with equal weights",
-        *(
-            ["the same checkpoint is there more than once, and weighs as much more"]
-            if len(set(hashes)) < len(hashes)
-            else []
-        ),
-        *(f"left out: the output {name}, which is not averaged" for name in unread),
+        [
+            f"{len(members)} networks; their outputs are averaged with equal weights",
+            *(["the same checkpoint is there more than once, and weighs as much more"] * (len(set(hashes)) < len(hashes))),
+            *(f"left out: the output {name}, which is not averaged" for name in unread),
+        ],
     )
     origin = Origin(
         checkpoint=" + ".join(member.origin.checkpoint for member in members),

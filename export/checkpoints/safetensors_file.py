@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from export.cli.packages import need
+from export.step import need
 from hpe_edge.errors import ModelError
 
 _LARGEST_HEADER = 100_000_000  # the format's own limit

@@ -99,7 +99,9 @@ def _state_of(path: Path, module: nn.Module) -> dict[str, Tensor]:
     """The weights of a whole model, which only a trusted file gives: its class may be of other code's making."""
     try:
         state = module.state_dict()
-    except Exception as error:
+    except KeyboardInterrupt:  # Ctrl-C
+        raise
+    except BaseException as error:  # the file's own code can raise anything, SystemExit too
         raise ModelError(
             f"{path} holds a whole model whose weights cannot be taken ({type(error).__name__}); {SAVE}"
         ) from None

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from export.checkpoints.placeholders import PLACEHOLDERS
-from export.cli.report import say
+from export.step import Reporter
 from hpe_edge.errors import ModelError
 
 SAVE = "save the weights alone where its code is at hand: torch.save(model.state_dict(), 'weights.pth')"
@@ -29,22 +29,20 @@ class _Refused(ModelError):
     """The file may be sound, but only running code would tell."""
 
 
-def unpickle(path: Path, data: bytes, trust: bool) -> tuple[Any, list[str]]:
-    """What the file holds, and notes for people.
+def unpickle(path: Path, data: bytes, trust: bool, report: Reporter) -> tuple[Any, list[str]]:
+    """The file's content, and notes.
 
-    With ``trust``, a file that the safe reader refuses is read by running the code in it. Standard output says so
-    before, for whatever that code does, and whether or not the file is of use then.
+    With ``trust``, a file that the safe reader refuses is read by running the code in it. That is reported before.
 
     Raises:
-        ModelError: truncated, damaged, of another kind, or refused.
-        OutputError: code would be run, and standard output cannot be written to.
+        ModelError: truncated, damaged, of another kind, or refused; or its own code failed or tried to end the process.
     """
     try:
         plain = _safely(path, data)
     except _Refused:
         if not trust:
             raise
-        say("trusted", f"--trust: the code in {path} is now run")
+        report("trusted", [f"--trust: the code in {path} is now run"])
         return _trusting(path, data), ["--trust: the file was refused at first, and the code in it was run"]
     return plain, ["--trust was not needed: nothing in the file was run"] * trust
 
@@ -82,14 +80,16 @@ def _trusting(path: Path, data: bytes) -> Any:
             f"{path} needs code that is not here ({_first_line(error)}); name the folder of that code in PYTHONPATH, "
             f"or {SAVE}"
         ) from None
-    except Exception as error:  # the file's own code can raise anything
+    except KeyboardInterrupt:  # Ctrl-C
+        raise
+    except BaseException as error:  # the file's own code can raise anything, SystemExit too
         raise ModelError(
             f"{path} cannot be read, not even by running the code in it ({type(error).__name__}: "
             f"{_first_line(error)}); fetch it again, or {SAVE}"
         ) from None
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).partition("\n")[0]
 
 

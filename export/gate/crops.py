@@ -1,4 +1,4 @@
-"""The face crops that the gate compares on: a user's pictures or video or the bundled sample, cut as inference cuts."""
+"""Face crops for the accuracy gate and for calibration: from images, a video or the bundled photos, cut as in inference."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Faces:
     """Crops ready for the network.
 
     Attributes:
-        source: where they are from, and of how many faces they are, for the report.
+        source: where they are from and the number of faces, for the report.
         crops: ``[N, 3, size, size]`` in the input's dtype.
-        notes: what could not be read or was not used, and how many crops are varied copies.
+        notes: unreadable or unused images, and the number of varied copies.
     """
 
     source: str
@@ -56,14 +56,14 @@ def gate_faces(
     detector: Path | None = None,
     most: int = MAX_CROPS,
 ) -> Faces:
-    """Crops of real faces, made by the same operation and the same crop as inference makes them.
+    """Crops of real faces, by the operation and the crop of inference.
 
     Fewer than 64 faces are made up to 64 by shifting, scaling, mirroring, turning, and lighting them differently; the
     draws are the same every time.
 
     Args:
-        crop: what is cut out around a box.
-        input: how the cut is sampled and normalised.
+        crop: the model's.
+        input: the model's input.
         path: a picture, a folder of pictures, or a video, of which frames are sampled; None takes the bundled sample.
         boxes: see :class:`hpe_edge.faces.boxes_csv.BoxesFile`; None lets a detector find the faces.
         detector: a face detector's ONNX file; None takes the Haar detector.
@@ -135,7 +135,7 @@ def _detector(path: Path | None) -> Callable[[Frame], Boxes]:
 
 
 def _thin(source: Source, most: int) -> str:
-    """Keep every n-th picture of a folder that has many, as its first ones may all be of one person; what was done."""
+    """Keep every n-th picture of a large folder, whose first ones may all be of one person; a note, if so."""
     if not isinstance(source, Pictures) or len(source.files) < 2 * most:
         return ""
     count, step = len(source.files), len(source.files) // most
@@ -144,14 +144,14 @@ def _thin(source: Source, most: int) -> str:
 
 
 def _step(source: Source) -> int:
-    """Every how manieth frame is searched. Pictures are all searched."""
+    """The step between the frames that are searched; every picture is."""
     if source.kind != "video":
         return 1
     return max(1, _searched(source) // _VIDEO_FRAMES)
 
 
 def _searched(video: Source) -> int:
-    """How many frames of a video are passed over in the search."""
+    """The number of a video's frames within which the search stays."""
     return min(video.count or _VIDEO_REACH, _VIDEO_REACH)
 
 

@@ -1,9 +1,9 @@
-"""The gate: two forms of a model compared on the same crops, in degrees, against stated limits."""
+"""The accuracy gate: poses of two variants of a model compared on the same crops, in degrees, against limits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,13 +25,23 @@ _ANGLES = ("yaw", "pitch", "roll")
 
 
 class GateFailed(HpeEdgeError):
-    """The two forms differ by more than the limits allow. ``report`` has the figures."""
+    """The angles differ by more than the limits allow; nothing was written.
+
+    Attributes:
+        comparison: the figures.
+    """
 
     exit_status = 3
 
-    def __init__(self, report: Report) -> None:
-        super().__init__(f"the gate failed ({report.compared}): {'; '.join(report.failures)}")
-        self.report = report
+    def __init__(self, comparison: Comparison, advice: str) -> None:
+        """
+        Args:
+            comparison: that failed.
+            advice: a sentence on what to try, the end of the message.
+        """
+        failures = "; ".join(comparison.failures)
+        super().__init__(f"the gate failed ({comparison.compared}): {failures}; nothing was written. {advice}")
+        self.comparison = comparison
 
 
 @dataclass(frozen=True)
@@ -43,9 +53,13 @@ class Limits:
     worst_deg: float | None = None
 
     def as_dict(self) -> dict[str, float]:
-        """The limits that apply, by name."""
+        """The limits that are set, by name."""
         named = {"mean_deg": self.mean_deg, "p99_deg": self.p99_deg, "worst_deg": self.worst_deg}
         return {name: limit for name, limit in named.items() if limit is not None}
+
+    def over(self, defaults: Limits) -> Limits:
+        """These limits, completed by the defaults."""
+        return replace(defaults, **self.as_dict())
 
 
 ONNX_LIMITS = Limits(worst_deg=0.01)  # ONNX Runtime sums in another order than PyTorch, and that is all
@@ -76,11 +90,11 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What a comparison found.
+class Comparison:
+    """Figures of a comparison.
 
     Attributes:
-        compared: the two forms, such as ``"onnx with pytorch"``.
+        compared: the two variants, such as ``"onnx with pytorch"``.
         source: where the crops are from.
         rows: label -> figures: all crops (geodesic), each band of |yaw| that has crops (geodesic), each angle.
         limits: what applied.
@@ -95,7 +109,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether every figure is finite and within its limit."""
+        """True where every figure is finite and within its limit."""
         return not self.failures
 
     def result(self) -> GateResult:
@@ -112,7 +126,7 @@ class Report:
         )
 
     def table(self) -> str:
-        """The figures for people, in hundredths of a degree."""
+        """The figures as a table, in hundredths of a degree."""
         lines = [
             f"{self.compared}, on {self.source}; hundredths of a degree",
             f"  {'':<14}{'crops':>6}{'mean':>9}{'p99':>9}{'worst':>9}",
@@ -124,13 +138,13 @@ class Report:
         return "\n".join([*lines, f"  {self._verdict()}"])
 
     def line(self) -> str:
-        """The same in one line, for a comparison that only has to hold."""
+        """The worst figure in one line."""
         whole = self.rows[_ALL]
         worst = f"worst {100 * whole.worst_deg:.3f} hundredths of a degree"
         return f"{self.compared}, {whole.crops} crops: {worst}; {self._verdict()}"
 
     def summary(self) -> str:
-        """The figures alone, for one of several trials."""
+        """The figures of all crops in one line."""
         whole = self.rows[_ALL]
         figures = f"mean {whole.mean_deg:.3f}, p99 {whole.p99_deg:.3f}, worst {whole.worst_deg:.3f} degrees"
         return f"{figures}: {'passed' if self.passed else 'failed'}"
@@ -144,15 +158,15 @@ class Report:
         return f"{result} (limit: {allowed or 'none'})"
 
 
-def compare(reference: Poses, candidate: Poses, *, compared: str, source: str, limits: Limits) -> Report:
+def compare(reference: Poses, candidate: Poses, *, compared: str, source: str, limits: Limits) -> Comparison:
     """Compare two sets of poses of the same faces.
 
     Args:
-        reference: what the candidate is held against; its yaw decides a face's band.
-        candidate: the poses of the other form, in the same order.
-        compared: names both forms in the report.
+        reference: the original's poses; their yaw decides a face's band.
+        candidate: the poses of the other variant, in the same order.
+        compared: names both in the report.
         source: where the crops are from.
-        limits: what passes. A NaN in either form fails whatever the limits are.
+        limits: the largest differences that pass. A NaN in either fails at any limit.
     """
     distance = geodesic_deg(reference.rotation, candidate.rotation)
     apart = np.abs(wrap_deg(candidate.angles.astype(np.float64) - reference.angles.astype(np.float64)))
@@ -162,8 +176,8 @@ def compare(reference: Poses, candidate: Poses, *, compared: str, source: str, l
     rows |= {label: Figures.of(distance[band == i]) for i, label in enumerate(_BANDS) if (band == i).any()}
     rows |= {label: Figures.of(apart[:, i]) for i, label in enumerate(_ANGLES)}
     failures = [
-        f"{int(bad.sum())} of {len(bad)} crops are NaN in the {form}: the network overflows or its weights are damaged"
-        for form, bad in (("reference", _nan_rows(reference)), ("candidate", _nan_rows(candidate)))
+        f"{int(bad.sum())} of {len(bad)} crops are NaN in the {which}: the network overflows or its weights are damaged"
+        for which, bad in (("reference", _nan_rows(reference)), ("candidate", _nan_rows(candidate)))
         if bad.any()
     ]
     whole = rows[_ALL]
@@ -172,11 +186,11 @@ def compare(reference: Poses, candidate: Poses, *, compared: str, source: str, l
         for name, limit in limits.as_dict().items()
         if getattr(whole, name) > limit
     ]
-    return Report(compared, source, rows, limits, tuple(failures))
+    return Comparison(compared, source, rows, limits, tuple(failures))
 
 
 def check_reference(poses: Poses, name: str) -> None:
-    """Refuse a network that is not worth comparing with, because any copy of it would pass.
+    """Refuse a reference whose answers are NaN or all alike: any copy of it would pass.
 
     Args:
         poses: the network's own, of crops that differ.

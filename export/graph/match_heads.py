@@ -1,4 +1,4 @@
-"""Which outputs of someone else's ONNX file are a family's heads, and in which order they stand."""
+"""Matching the outputs of an ONNX file from elsewhere to a family's heads, by width, name and order."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _SUM_TOLERANCE = 1e-2  # what float16 leaves of a softmax's sum; logits never co
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How a file is read.
+class HeadMatch:
+    """Heads of a family found in a file.
 
     Attributes:
         decode: the family's, reading from this file's outputs.
         outputs: those that are kept: the decode's, and others that the family has, too.
-        how: where the columns' order is from, for people.
+        how: where the columns' order is from.
     """
 
     decode: Decode
@@ -48,7 +48,7 @@ class Reading:
     how: str
 
 
-def read_outputs(path: Path, family: Family, said: Outputs) -> Reading:
+def match_outputs(path: Path, family: Family, outputs: Outputs) -> HeadMatch:
     """Find the family's heads among the outputs, by their width and names.
 
     Three angles in one output stand in the order in which the original's code returns them.
@@ -56,23 +56,23 @@ def read_outputs(path: Path, family: Family, said: Outputs) -> Reading:
     Raises:
         ModelError: they are not what the family gives, or more than one may be.
     """
-    columns = {name: int(np.prod(array.shape[1:])) for name, array in said.items() if array.dtype == np.float32}
+    columns = {name: int(np.prod(array.shape[1:])) for name, array in outputs.items() if array.dtype == np.float32}
     if isinstance(family.decode, BinsDecode | AnglesDecode):
-        decode, how = _angles(path, family, said, columns)
+        decode, how = _angles(path, family, outputs, columns)
     else:
-        decode, how = _rotation(path, family, said, columns), "found by its width"
+        decode, how = _rotation(path, family, outputs, columns), "found by its width"
     heads = tuple(dict.fromkeys(head.output for head in heads_of(decode)))
-    return Reading(decode, heads + _extras(family, columns, heads), how)
+    return HeadMatch(decode, heads + _extras(family, columns, heads), how)
 
 
-def refuse_probabilities(path: Path, decode: Decode, said: Outputs) -> None:
+def refuse_probabilities(path: Path, decode: Decode, outputs: Outputs) -> None:
     """The decode does the softmax, and a second one pulls every angle to the middle.
 
     Raises:
         ModelError: a bins head's rows are probabilities.
     """
     for head in heads_of(decode):
-        rows = said[head.output].reshape(len(said[head.output]), -1)
+        rows = outputs[head.output].reshape(len(outputs[head.output]), -1)
         if isinstance(head, BinHead) and any(
             (part >= 0).all() and (abs(part.sum(axis=1, dtype=np.float64) - 1) < _SUM_TOLERANCE).all()
             for part in (rows, rows[:, head.column : head.column + head.count])
@@ -98,7 +98,7 @@ def describe(decode: Decode) -> str:
     return f"{decode.kind} from {decode.output!r} {decode.column}:{decode.column + decode.width}"
 
 
-def _angles(path: Path, family: Family, said: Outputs, columns: dict[str, int]) -> tuple[Decode, str]:
+def _angles(path: Path, family: Family, outputs: Outputs, columns: dict[str, int]) -> tuple[Decode, str]:
     decode = family.decode
     assert isinstance(decode, BinsDecode | AnglesDecode)
     counts = {angle: _count(getattr(decode, angle)) for angle in _ANGLES}
@@ -117,33 +117,33 @@ def _angles(path: Path, family: Family, said: Outputs, columns: dict[str, int]) 
     elif len(fitting) == len(_ANGLES):
         chosen, how = dict(zip(family.original_order, fitting, strict=True)), _ASSUMED
     else:
-        raise _misfit(path, family, said)
+        raise _misfit(path, family, outputs)
     if len(set(chosen.values())) != len(_ANGLES) or any(columns[chosen[angle]] != counts[angle] for angle in _ANGLES):
-        raise _misfit(path, family, said)
+        raise _misfit(path, family, outputs)
     for angle, output in chosen.items():
         heads[angle] = replace(getattr(decode, angle), output=output, column=0)
     return replace(decode, **heads), how
 
 
-def _rotation(path: Path, family: Family, said: Outputs, columns: dict[str, int]) -> Decode:
+def _rotation(path: Path, family: Family, outputs: Outputs, columns: dict[str, int]) -> Decode:
     decode = family.decode
     assert isinstance(decode, RotationDecode)
     fitting = [name for name, count in columns.items() if count == decode.width]
     if isinstance(decode, Rot6dDecode):
-        fitting += [name for name, count in columns.items() if count == MatrixDecode.width and _is_rotation(said[name])]
+        fitting += [name for name, count in columns.items() if count == MatrixDecode.width and _is_rotation(outputs[name])]
     if len(fitting) > 1:
         raise ModelError(
-            f"{path}: more than one output may be {family.name}'s rotation: {_describe(said, fitting)}; leave one of "
+            f"{path}: more than one output may be {family.name}'s rotation: {_describe(outputs, fitting)}; leave one of "
             "them in the graph"
         )
     if not fitting:
-        raise _misfit(path, family, said)
-    output, shape = fitting[0], said[fitting[0]].shape[1:]
+        raise _misfit(path, family, outputs)
+    output, shape = fitting[0], outputs[fitting[0]].shape[1:]
     if columns[output] == MatrixDecode.width and decode.width != MatrixDecode.width:
         return MatrixDecode(output=output, signs=decode.signs)
     if max(shape) != decode.width:
         raise ModelError(
-            f"{path}: the output {_describe(said, fitting)} does not tell which of its axes counts the vectors; "
+            f"{path}: the output {_describe(outputs, fitting)} does not tell which of its axes counts the vectors; "
             f"reshape it in the graph to [N, {decode.width}], one vector after the other"
         )
     return replace(decode, output=output)
@@ -172,7 +172,7 @@ def _extras(family: Family, columns: dict[str, int], heads: tuple[str, ...]) -> 
     return tuple(found)
 
 
-def _misfit(path: Path, family: Family, said: Outputs) -> ModelError:
+def _misfit(path: Path, family: Family, outputs: Outputs) -> ModelError:
     heads = heads_of(family.decode)
     if isinstance(family.decode, BinsDecode):
         wanted = f"{', '.join(str(_count(head)) for head in heads)} bins"
@@ -181,18 +181,18 @@ def _misfit(path: Path, family: Family, said: Outputs) -> ModelError:
     else:
         wanted = "4 numbers" if isinstance(family.decode, QuaternionDecode) else "3 angles"
     message = f"{path} does not give what {family.name} does, {wanted} a face; its outputs are "
-    message += _describe(said, list(said)) or "none with a row for each face"
-    if isinstance(family.decode, Rot6dDecode) and any(array[0].size == MatrixDecode.width for array in said.values()):
+    message += _describe(outputs, list(outputs)) or "none with a row for each face"
+    if isinstance(family.decode, Rot6dDecode) and any(array[0].size == MatrixDecode.width for array in outputs.values()):
         message += "; 9 numbers are a rotation matrix only if its rows are of length 1 and at right angles"
-    if others := [name for name, array in said.items() if array.dtype != np.float32]:
+    if others := [name for name, array in outputs.items() if array.dtype != np.float32]:
         message += f"; only float32 is read: add a Cast to float32 at the end of the graph for {', '.join(others)}"
     return ModelError(message)
 
 
-def _describe(said: Outputs, names: list[str]) -> str:
+def _describe(outputs: Outputs, names: list[str]) -> str:
     """Names, dtypes and shapes."""
     return ", ".join(
-        f"{name!r} {said[name].dtype} [{', '.join(['N', *map(str, said[name].shape[1:])])}]" for name in names
+        f"{name!r} {outputs[name].dtype} [{', '.join(['N', *map(str, outputs[name].shape[1:])])}]" for name in names
     )
 
 

@@ -1,4 +1,4 @@
-"""An ONNX file from anywhere: read with all its weights, its one picture input, and what it gives when it runs."""
+"""ONNX files from anywhere: reading with all weights, the image input, running in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from onnx import GraphProto, ModelProto, NodeProto
 
 from export.gate.gate import Runner
 from hpe_edge.errors import ModelError, ModelNotFoundError
-from hpe_edge.spec import ModelSpec
+from hpe_edge.spec import ModelSpec, Precision
 
 DTYPES: dict[int, Literal["float32", "float16"]] = {
     onnx.TensorProto.FLOAT: "float32",
@@ -28,7 +28,7 @@ _PICTURES = 5  # random pictures that tell what an output holds; hardly an axis 
 
 
 @dataclass(frozen=True)
-class Picture:
+class ImageInput:
     """The one input: its name, dtype and shape ``[batch, 3, size, size]``; a batch of None takes any number."""
 
     name: str
@@ -69,7 +69,7 @@ def read_onnx(path: Path) -> tuple[ModelProto, str]:
     return model, hashlib.sha256(data if whole == alone else whole).hexdigest()
 
 
-def fix_picture(path: Path, model: ModelProto, size: int) -> Picture:
+def fix_image_input(path: Path, model: ModelProto, size: int) -> ImageInput:
     """The picture input; in the model, an open height and width are fixed and an open batch gets a name.
 
     Raises:
@@ -96,7 +96,7 @@ def fix_picture(path: Path, model: ModelProto, size: int) -> Picture:
         dim.dim_value = side
     if shape[0] is None:
         dims[0].dim_param = dims[0].dim_param or "N"
-    return Picture(name, DTYPES[kind.elem_type], shape[0], size)
+    return ImageInput(name, DTYPES[kind.elem_type], shape[0], size)
 
 
 def open_unchanged(path: Path, model: ModelProto) -> onnxruntime.InferenceSession:
@@ -114,25 +114,25 @@ def open_unchanged(path: Path, model: ModelProto) -> onnxruntime.InferenceSessio
         raise ModelError(f"{path} does not run in ONNX Runtime ({error})") from None
 
 
-def run_random(path: Path, session: onnxruntime.InferenceSession, picture: Picture) -> dict[str, NDArray[Any]]:
-    """What the outputs that have a row for each picture give for a few random ones, by name.
+def run_random(path: Path, session: onnxruntime.InferenceSession, image: ImageInput) -> dict[str, NDArray[Any]]:
+    """Values of the outputs with a row for each image, for a few random ones, by name.
 
     Raises:
         ModelError: it does not run.
     """
-    batch = picture.batch or _PICTURES
+    batch = image.batch or _PICTURES
     rng = np.random.default_rng(0)
     names = [output.name for output in session.get_outputs()]
-    said: list[list[Any]] = []
+    results: list[list[Any]] = []
     try:
         for _ in range(0, _PICTURES, batch):
-            noise = rng.standard_normal((batch, 3, picture.size, picture.size), np.float32)
-            said.append(session.run(names, {picture.name: noise.astype(picture.dtype, copy=False)}))
+            noise = rng.standard_normal((batch, 3, image.size, image.size), np.float32)
+            results.append(session.run(names, {image.name: noise.astype(image.dtype, copy=False)}))
     except Exception as error:  # ONNX Runtime's errors share no base class
-        raise ModelError(f"{path} does not run on {batch} picture(s) of {picture.size} pixels ({error})") from None
+        raise ModelError(f"{path} does not run on {batch} picture(s) of {image.size} pixels ({error})") from None
     return {
         name: np.concatenate(arrays)
-        for name, arrays in zip(names, zip(*said, strict=True), strict=True)
+        for name, arrays in zip(names, zip(*results, strict=True), strict=True)
         if all(isinstance(array, np.ndarray) and array.ndim >= 2 and len(array) == batch for array in arrays)
     }
 
@@ -141,14 +141,32 @@ def session_runner(session: onnxruntime.InferenceSession, spec: ModelSpec, batch
     """Runs crops ``batch`` at a time; what is missing from the last batch is empty faces."""
 
     def run(crops: NDArray[Any]) -> list[NDArray[np.float32]]:
-        said: list[list[NDArray[np.float32]]] = []
+        parts: list[list[NDArray[np.float32]]] = []
         for at in range(0, len(crops), batch):
             rows = crops[at : at + batch]
             padded = np.concatenate([rows, np.zeros_like(rows[:1]).repeat(batch - len(rows), axis=0)])
-            said.append([out[: len(rows)] for out in session.run(list(spec.outputs), {spec.input.name: padded})])
-        return [np.concatenate(column) for column in zip(*said, strict=True)]
+            parts.append([out[: len(rows)] for out in session.run(list(spec.outputs), {spec.input.name: padded})])
+        return [np.concatenate(column) for column in zip(*parts, strict=True)]
 
     return run
+
+
+def graph_precision(model: ModelProto) -> Precision:
+    """The precision of a graph.
+
+    FP16 comes into a graph as a Cast, a weight or its input, INT8 with DequantizeLinear.
+    """
+    graph = model.graph
+    int8 = any(node.op_type == "DequantizeLinear" for node in graph.node)
+    half = any(each.data_type == onnx.TensorProto.FLOAT16 for each in graph.initializer)
+    half |= any(each.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16 for each in graph.input)
+    half |= any(
+        node.op_type == "Cast" and onnx.helper.get_node_attr_value(node, "to") == onnx.TensorProto.FLOAT16
+        for node in graph.node
+    )
+    if int8:
+        return "int8+fp16" if half else "int8"
+    return "fp16" if half else "fp32"
 
 
 def sort_nodes(graph: GraphProto) -> None:

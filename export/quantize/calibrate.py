@@ -1,4 +1,4 @@
-"""The ranges of activations: what they are on real faces, and where each is best clipped for INT8.
+"""Calibration: the ranges of activations on real faces, and where each is best clipped for INT8.
 
 ONNX Runtime's own calibrators keep every activation of every picture in memory before they count; these count batch by
 batch, in magnitudes only, as TensorRT's INT8 is symmetric.
@@ -30,7 +30,7 @@ _BATCH = 8
 def find_ranges(
     path: Path, model: ModelProto, tensors: list[str], crops: NDArray[Any], method: Method
 ) -> dict[str, float]:
-    """Run the crops and say where to clip each tensor.
+    """Run the crops and find the clipping range of each tensor.
 
     Args:
         path: names the model in messages.
@@ -87,7 +87,7 @@ def _run(
 
 
 def _percentile(counts: NDArray[np.int64]) -> float:
-    """How many bins from 0 hold that part of the values."""
+    """The number of bins from 0 that hold that part of the values."""
     total = counts.sum()
     if total == 0:
         return 0.0
@@ -95,7 +95,7 @@ def _percentile(counts: NDArray[np.int64]) -> float:
 
 
 def _entropy(counts: NDArray[np.int64]) -> float:
-    """How many bins from 0 to keep, so that what INT8 makes of them is nearest to them.
+    """The number of bins from 0 to keep, so that what INT8 makes of them is nearest to them.
 
     For each number of bins: p is the counts with all that lies beyond added to the last that is not empty; q is the
     counts without that, spread evenly over the bins of a level that are not empty. Taken is the smallest

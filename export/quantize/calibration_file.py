@@ -21,8 +21,8 @@ class Calibration:
     Attributes:
         model: SHA-256 of the ONNX file that was run, in hexadecimal.
         method: see :func:`export.quantize.calibrate.find_ranges`.
-        crops: how many faces were run.
-        source: where they are from, and how many.
+        crops: number of faces that were run.
+        source: where they are from, and their number.
         ranges: tensor -> the largest magnitude that INT8 holds.
     """
 
@@ -38,11 +38,11 @@ class Calibration:
                 raise ModelError(f"the range of {name} must be 0 or more, got {value}")
 
     def in_words(self) -> str:
-        """How the ranges were found."""
+        """Method and source of the ranges."""
         return f"ranges by {self.method} on {self.source}"
 
     def table(self) -> list[str]:
-        """The ranges for people, one line each."""
+        """The ranges as lines of a table."""
         width = max(map(len, self.ranges), default=0)
         return [f"{'':{width}} {'range':>10} {'step':>10}"] + [
             f"{name:{width}} {value:>10.4g} {value / 127:>10.4g}" for name, value in self.ranges.items()

@@ -1,4 +1,4 @@
-"""What each layer's INT8 costs, in degrees, and which layers to keep in float32 so that the gate passes."""
+"""Sensitivity of the angles to each layer's INT8, and the layers to keep in float32 so that the gate passes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hpe_edge.poses import Poses
 
 @dataclass(frozen=True)
 class Cost:
-    """How far the angles move when one layer alone is INT8, on some faces, in degrees."""
+    """Change of the angles where one layer alone is INT8, on some faces, in degrees."""
 
     layer: str
     mean_deg: float
@@ -31,14 +31,14 @@ def costs(
     reference: Poses,
     poses: Callable[[ModelProto], Poses],
 ) -> list[Cost]:
-    """Quantise one layer at a time; the dearest first.
+    """Quantise one layer at a time; the most sensitive first.
 
     Args:
         model: float32.
         layers: those that may be INT8.
         ranges: see :func:`export.quantize.insert_qdq.quantize`.
-        reference: what the model says of some faces, as many as ``poses`` gives.
-        poses: what another graph says of the same faces.
+        reference: the model's poses of some faces, as many as ``poses`` gives.
+        poses: gives another graph's poses of the same faces.
     """
     found = []
     for layer in tqdm(layers, "layers", unit="layer", leave=False, disable=None):
@@ -48,7 +48,7 @@ def costs(
 
 
 def table(found: Sequence[Cost], kept: Sequence[str]) -> list[str]:
-    """The costs for people, and what was done about each."""
+    """The costs as lines of a table, with the layers that are kept."""
     width = max(len(cost.layer) for cost in found)
     lines = [f"{'alone in INT8, degrees':{width}} {'mean':>8} {'worst':>8}"]
     return lines + [
@@ -58,11 +58,11 @@ def table(found: Sequence[Cost], kept: Sequence[str]) -> list[str]:
 
 
 def fewest_kept(found: Sequence[Cost], passes: Callable[[Sequence[str]], bool]) -> list[str] | None:
-    """The dearest layers to keep, as few as the gate needs; None where it fails with all but the cheapest kept.
+    """The most sensitive layers to keep, as few as the gate needs; None where it fails with all but the least sensitive kept.
 
     Args:
-        found: the dearest first.
-        passes: whether the gate passes when these layers stay in float32.
+        found: the most sensitive first.
+        passes: tells if the gate passes where these layers stay in float32.
     """
     names = [cost.layer for cost in found]
     most = len(names) - 1

@@ -1,4 +1,4 @@
-"""From a graph to a plan: every call to TensorRT's parser and builder."""
+"""Building a plan from a graph: all calls to TensorRT's parser and builder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from onnx import ModelProto
 
-from export.cli.report import say
+from export.step import Reporter
 from export.tensorrt import timing_cache
 from export.tensorrt.progress import Watch
 from export.tensorrt.settings import Settings, Version
@@ -25,17 +25,19 @@ def build_plan(
     cache: Path,
     *,
     detailed: bool,
+    report: Reporter,
 ) -> bytes:
-    """Build.
+    """Build the plan.
 
     Args:
         trt: the tensorrt package.
         gpu: the GPU to build on and for.
-        model: see :func:`export.tensorrt.graph_for.graph_for`.
-        settings: what is asked for.
+        model: see :func:`export.tensorrt.prepare_graph.prepare_graph`.
+        settings: as asked for.
         profile: the batch sizes.
         cache: see :mod:`export.tensorrt.timing_cache`.
-        detailed: keep in the plan what the table of layers shows.
+        detailed: keep the layers' types and kernels in the plan.
+        report: takes the stages.
 
     Raises:
         ModelError: the parser does not take the graph; the message names the node.
@@ -45,11 +47,11 @@ def build_plan(
     """
     watch, messages = Watch(trt), Messages(trt)
     if watch.monitor is None:
-        say("build", f"TensorRT {trt.__version__} does not say how far it is; a few minutes are usual")
+        report("build", [f"TensorRT {trt.__version__} reports no progress; a few minutes are usual"])
 
     def build() -> bytes:
         with gpu:
-            return _build(trt, messages, model, settings, profile, cache, watch.monitor, detailed)
+            return _build(trt, messages, model, settings, profile, cache, watch.monitor, detailed, report)
 
     return watch.run(build)
 
@@ -63,6 +65,7 @@ def _build(
     cache: Path,
     monitor: Any,
     detailed: bool,
+    report: Reporter,
 ) -> bytes:
     version = Version.of(trt.__version__)
     try:
@@ -83,13 +86,13 @@ def _build(
         config.progress_monitor = monitor
     if detailed:
         config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
-    say("timings", timing_cache.attach(config, cache))
+    report("timings", [timing_cache.attach(config, cache)])
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise BackendError(f"TensorRT cannot build the engine: {messages.take()}")
     problem = timing_cache.keep(config, cache)
     if problem:
-        say("timings", problem)
+        report("timings", [problem])
     return bytes(plan)
 
 
@@ -103,13 +106,13 @@ def _network_flags(trt: Any, version: Version) -> int:
 
 
 def _parser_errors(parser: Any, model: ModelProto) -> str:
-    """What the parser found wrong, with the node's name."""
-    said = []
+    """The parser's errors, with the nodes' names."""
+    messages = []
     for error in (parser.get_error(i) for i in range(parser.num_errors)):
         node = model.graph.node[error.node()] if 0 <= error.node() < len(model.graph.node) else None
         where = f"node {node.name or node.output[0]!r} ({node.op_type}): " if node is not None else ""
-        said.append(f"{where}{error.desc()}")
-    return "; ".join(said)
+        messages.append(f"{where}{error.desc()}")
+    return "; ".join(messages)
 
 
 def _configure(trt: Any, builder: Any, config: Any, settings: Settings, version: Version) -> None:

@@ -18,11 +18,11 @@ def layer_table(trt: Any, engine: Any) -> list[str]:
         engine: built with detailed profiling verbosity.
 
     Raises:
-        BackendError: the inspector says nothing that can be read.
+        BackendError: the inspector's answer cannot be read.
     """
-    said = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
+    text = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
     try:
-        layers = json.loads(said)["Layers"]
+        layers = json.loads(text)["Layers"]
     except (ValueError, KeyError, TypeError) as error:
         raise BackendError(f"TensorRT's engine inspector gives no layers ({error}); leave --layers out") from None
     rows = [_row(layer) for layer in layers]

@@ -1,4 +1,4 @@
-"""What an engine is built for, and what each version of TensorRT needs for that.
+"""Build settings of an engine, and the requirements of each version of TensorRT.
 
 TensorRT renumbers its enumerations between versions, so that members are taken by name everywhere. Which names a
 version has decides less than it seems: some stay after they stop working, so that versions are compared as well.
@@ -20,11 +20,11 @@ _TYPED = (10, 12)  # the precision is taken from the graph; the flags are on the
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line asks for.
+    """Settings of a build.
 
     Attributes:
         precision: of the layers that may have it.
-        profile: the fewest faces of a run, those to tune for, and the most; None takes what suits the graph.
+        profile: least, optimal and largest batch size; None takes what suits the graph.
         workspace_mb: memory that a layer may use while it runs; None leaves it to TensorRT, which takes all there is.
         level: how long TensorRT looks for faster kernels, 0 to 5; None leaves it to TensorRT.
         version_compatible: newer versions of TensorRT run the plan, too.
@@ -43,7 +43,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Version:
-    """The installed TensorRT's version, and what follows from it."""
+    """Version of the installed TensorRT, and its abilities."""
 
     text: str
     numbers: tuple[int, ...]
@@ -79,11 +79,11 @@ class Version:
         """The batch sizes to build for.
 
         Args:
-            settings: what is asked for.
+            settings: as asked for.
             fixed: the graph's batch, if it takes no other.
 
         Raises:
-            InputError: the graph or this version cannot have what is asked for.
+            InputError: the graph or this version does not support the request.
         """
         if fixed is not None:
             if settings.profile not in (None, (fixed,) * 3):

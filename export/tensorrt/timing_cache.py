@@ -1,4 +1,4 @@
-"""How long each kernel took here, kept between builds in the user's cache folder: the next build is faster.
+"""TensorRT's timing cache, kept between builds in the user's cache folder: the next build is faster.
 
 One file per version of TensorRT and GPU, for the times of one say nothing about another.
 """
@@ -15,7 +15,7 @@ from hpe_edge.util.cache_folder import cache_folder
 
 
 def cache_file(tensorrt: str, gpu: str, compute_capability: str) -> Path:
-    """Where the times are."""
+    """Path of the cache."""
     name = re.sub("[^A-Za-z0-9.]+", "-", f"timing {tensorrt} {gpu} {compute_capability}")
     return cache_folder("tensorrt") / f"{name}.cache"
 
@@ -24,7 +24,7 @@ def attach(config: Any, path: Path) -> str:
     """Give the build the times of earlier ones.
 
     Returns:
-        What became of them, for people.
+        A line for the report.
     """
     try:
         kept = path.read_bytes()
@@ -42,7 +42,7 @@ def keep(config: Any, path: Path) -> str | None:
     """Store the times for the next build.
 
     Returns:
-        Why that was not possible, which spoils nothing; None if it was.
+        The problem, which does not affect the engine; None if there was none.
     """
     cache = config.get_timing_cache()
     if cache is None:

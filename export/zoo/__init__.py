@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hpe_edge.errors import ModelError
+from hpe_edge.spec import AnglesDecode, BinsDecode, Decode, QuaternionDecode
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -122,6 +123,33 @@ def recognise(state: Mapping[str, Tensor]) -> Family:
         "the weights are of no known family; the nearest are "
         + " | ".join(f"{family.name} ({family.difference(state)})" for family in nearest)
     )
+
+
+def listing() -> str:
+    """All families: name, input, heads and millions of parameters in a row, then title, source and accuracy."""
+    families = [get(name) for name in names()]
+    width = max(len(family.name) for family in families)
+    lines = [f"{'--arch':<{width}}  {'input':<8}  {'heads':<14}  parameters"]
+    for family in families:
+        size, color = family.input.size, family.input.color
+        row = f"{family.name:<{width}}  {size:>3} {color}   {describe_heads(family.decode):<14}  "
+        lines += [
+            f"{row}{family.parameters / 1e6:>8.2f} M",
+            f"    {family.title}",
+            f"    {family.source}",
+            f"    reported: {family.published}",
+        ]
+    return "\n".join(lines)
+
+
+def describe_heads(decode: Decode) -> str:
+    """The heads of a network in a word or two."""
+    if isinstance(decode, BinsDecode):
+        counts = [head.count for head in (decode.yaw, decode.pitch, decode.roll)]
+        return f"3 x {counts[0]} bins" if len(set(counts)) == 1 else f"{'/'.join(map(str, counts))} bins"
+    if isinstance(decode, AnglesDecode):
+        return "3 angles"
+    return "quaternion" if isinstance(decode, QuaternionDecode) else "6D rotation"
 
 
 __all__ = ["bins", "ensemble", "family"]

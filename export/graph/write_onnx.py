@@ -1,0 +1,103 @@
+"""Writing a verified ONNX file: trace, simplify, merge groups, store the spec, run the accuracy gate."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from onnx import ModelProto
+
+from export.gate.crops import Faces, gate_faces
+from export.gate.gate import Comparison, Limits
+from export.gate.verify import Check, verify
+from export.graph import trace as graph
+from export.graph.merge_groups import merge_groups
+from export.step import Reporter, byte_size
+from hpe_edge.poses import Poses
+from hpe_edge.spec import ModelSpec
+from hpe_edge.util.atomic import Pending
+from hpe_edge.version import __version__
+
+_TOOLS = ("torch", "onnx", "onnxsim", "onnxruntime")
+_ADVICE = "Please report the family and these figures; --worst-deg sets another limit"
+
+
+class Exportable(Protocol):
+    """Source of an ONNX file: a checkpoint's network, an ensemble, or an ONNX file from elsewhere."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The spec, still without tools and the gate's result."""
+
+    @property
+    def crop_note(self) -> str:
+        """How well the crop is known."""
+
+    @property
+    def compared(self) -> str:
+        """Names of the variants that the gate compares, such as ``"onnx with pytorch"``."""
+
+    def to_onnx(self, batch: int | None) -> ModelProto:
+        """The graph, not yet simplified, for a fixed batch or, None, any."""
+
+    def reference(self, faces: Faces) -> Poses:
+        """Poses of the faces by the original."""
+
+
+def write_verified(
+    source: Exportable,
+    pending: Pending,
+    *,
+    batch: int | None,
+    images: Path | None,
+    boxes: Path | None,
+    limits: Limits,
+    report: Reporter,
+) -> tuple[ModelSpec, list[Comparison]]:
+    """Write the finished model, not yet under its name.
+
+    Args:
+        source: the original.
+        pending: the file.
+        batch: a fixed batch; None for any.
+        images, boxes: see :func:`export.gate.crops.gate_faces`.
+        limits: the largest differences that pass.
+        report: takes the stages.
+
+    Returns:
+        The spec as written, and the comparisons; the first is with the original.
+
+    Raises:
+        HpeEdgeError: the graph cannot be written, or there are no faces.
+        GateFailed: the angles differ from the original's.
+    """
+    raw = source.to_onnx(batch)
+    model = graph.simplify(raw)
+    merged = merge_groups(model)
+    report(
+        "graph",
+        [
+            f"opset {graph.opset(model)}, batch {graph.batch(model) or 'dynamic'}; simplified from "
+            f"{len(raw.graph.node)} nodes ({byte_size(raw.ByteSize())}) to {len(model.graph.node)} "
+            f"({byte_size(model.ByteSize())})",
+            *([f"{len(merged)} pointwise convolutions have fewer, larger groups, the sums are the same"] * bool(merged)),
+        ],
+    )
+    origin = replace(source.spec.origin, tools=_tools(model), merged=tuple(merged))
+    spec = replace(source.spec, origin=origin)
+    graph.save(model, spec, pending)
+    faces = gate_faces(spec.crop, spec.input, images, boxes)
+    report("faces", [faces.source, *faces.notes])
+    check = Check(source.compared, faces, limits, _ADVICE, report)
+    comparisons = verify(source.reference(faces), pending.temp, spec, check)
+    spec = replace(spec, gate=comparisons[0].result())
+    graph.save(model, spec, pending)
+    return spec, comparisons
+
+
+def _tools(model: ModelProto) -> dict[str, str]:
+    versions = {name: str(importlib.import_module(name).__version__) for name in _TOOLS}
+    producer = f"{model.producer_name} {model.producer_version}".strip()
+    return {"hpe_edge": __version__, **versions, "producer": producer, "opset": str(graph.opset(model))}

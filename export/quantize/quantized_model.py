@@ -1,0 +1,149 @@
+"""Common parts of FP16 and INT8: the model they start from, verification, the finished file."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from export.gate.gate import Comparison, poses_of
+from export.gate.verify import Check, report_passed, verify
+from export.graph import trace as graph
+from export.graph.onnx_file import graph_precision, open_unchanged, read_onnx, session_runner
+from export.quantize.fp16_graph import rounding
+from export.step import ExportReport, Notes, Reporter, byte_size
+from hpe_edge.backends.onnx.session import open_session
+from hpe_edge.errors import ModelError, ModelNotFoundError
+from hpe_edge.models import DEFAULT, DEFAULT_NAME
+from hpe_edge.poses import Poses
+from hpe_edge.spec import METADATA_KEY, ModelSpec, Quantization
+from hpe_edge.util.atomic import Pending
+from hpe_edge.version import __version__
+
+_TOOLS = ("onnx", "onnxruntime")
+_BATCH = 8
+_REARRANGED = ", as ONNX Runtime rearranges it"
+
+
+@dataclass(frozen=True)
+class Original:
+    """An ONNX file with its spec, to be quantized."""
+
+    path: Path
+    model: ModelProto
+    spec: ModelSpec
+    sha256: str
+
+    def poses(self, crops: NDArray[Any]) -> Poses:
+        """Poses of crops by the graph as it is written."""
+        return poses_as_written(self.path, self.model, self.spec, crops)
+
+
+def model_or_default(model: str | Path | None, report: Reporter) -> Path:
+    """The path of a model; None stands for the embedded one, which is reported."""
+    if model is None:
+        report("model", [f"none was named: {DEFAULT_NAME}"])
+        return DEFAULT
+    return Path(model)
+
+
+def read_original(path: Path, report: Reporter) -> Original:
+    """Read the model to start from, in float32 or INT8.
+
+    Raises:
+        ModelNotFoundError: there is no such file.
+        ModelError: it is no ONNX model, has no spec, or is in FP16 already.
+    """
+    if not path.is_file():
+        raise ModelNotFoundError(f"there is no model {path}; make one with python -m export.onnx CHECKPOINT -o {path}")
+    model, sha256 = read_onnx(path)
+    text = next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), None)
+    if text is None:
+        raise ModelError(
+            f"{path} carries no hpe_edge spec, so its crop, normalisation and bins are unknown; export it from its "
+            f"checkpoint: python -m export.onnx CHECKPOINT -o {path.name}; or adopt it with --adopt"
+        )
+    try:
+        spec = ModelSpec.from_json(text)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+    if "fp16" in graph_precision(model):
+        source = f" ({spec.quantizations[-1].source})" if spec.quantizations else ""
+        raise ModelError(f"{path} is in FP16 already; start from the file that it was made from{source}")
+    facts = f"{spec.architecture}, {spec.precision}, {byte_size(model.ByteSize())}"
+    report("model", [f"{path}, sha256 {sha256[:12]}..., {facts}"])
+    return Original(path, model, spec, sha256)
+
+
+def quantized_spec(original: Original, step: Quantization, model: ModelProto) -> ModelSpec:
+    """The spec of a quantized model, before the gate."""
+    tools = {name: str(importlib.import_module(name).__version__) for name in _TOOLS}
+    tools = {"hpe_edge": __version__, **tools, "opset": str(graph.opset(model))}
+    step = replace(step, source=original.path.name, sha256=original.sha256, tools=tools, gate=original.spec.gate)
+    return replace(original.spec, gate=None, quantizations=(*original.spec.quantizations, step))
+
+
+def poses_as_written(path: Path, model: ModelProto, spec: ModelSpec, crops: NDArray[Any]) -> Poses:
+    """Poses of crops by the graph as TensorRT takes it.
+
+    ONNX Runtime does not rearrange it, for it would move Q/DQ pairs, which changes the rounding; FP16 tensors are
+    rounded to FP16.
+    """
+    runner = session_runner(open_unchanged(path, rounding(model)), spec, graph.batch(model) or _BATCH)
+    return poses_of(runner, spec, crops, len(crops))
+
+
+def write_verified(
+    reference: Poses, model: ModelProto, spec: ModelSpec, check: Check, pending: Pending
+) -> tuple[ModelSpec, list[Comparison]]:
+    """Write a quantized model, not yet under its name, and compare it with its original.
+
+    Args:
+        reference: the original's poses of the faces.
+        model, spec: the result.
+        check: crops, limits and names.
+        pending: the file.
+
+    Returns:
+        The spec with the gate's result, as it was written, and the comparisons.
+
+    Raises:
+        ModelError: the original's answers are NaN, or all the same.
+        GateFailed: the angles differ, by the graph as it is written or as this machine runs it.
+    """
+    written = as_written(reference, pending.path, model, spec, check)
+    check.require(written)
+    graph.save(model, spec, pending)
+    rearranged = replace(check, compared=f"{check.compared}{_REARRANGED}")
+    comparisons = [written, *verify(reference, pending.temp, spec, rearranged)]
+    report_passed(comparisons, check.report)
+    spec = replace(spec, gate=written.result())
+    graph.save(model, spec, pending)
+    return spec, comparisons
+
+
+def as_written(reference: Poses, path: Path, model: ModelProto, spec: ModelSpec, check: Check) -> Comparison:
+    """Compare a graph, not rearranged, with the original."""
+    check.check_reference(reference)
+    return check.compare(reference, poses_as_written(path, model, spec, check.faces.crops))
+
+
+def as_rearranged(reference: Poses, path: Path, model: ModelProto, spec: ModelSpec, check: Check) -> Comparison:
+    """Compare a graph as ONNX Runtime rearranges it for this machine; see :func:`as_written`."""
+    session = open_session(path, graph=model.SerializeToString())
+    crops = check.faces.crops
+    poses = poses_of(session_runner(session, spec, graph.batch(model) or _BATCH), spec, crops, len(crops))
+    return check.compare(reference, poses, _REARRANGED)
+
+
+def commit(out: Path, pendings: Sequence[Pending], spec: ModelSpec, gate: Comparison, notes: Notes) -> ExportReport:
+    """Give the finished files their names, the model last."""
+    replaced = out.exists()
+    for pending in reversed(pendings):
+        pending.commit()
+    return ExportReport(out, spec, gate, out.stat().st_size, replaced, notes.lines)

@@ -1,0 +1,135 @@
+"""Common parts of the export steps: progress reports, results, output paths and optional packages."""
+
+from __future__ import annotations
+
+import importlib
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from hpe_edge.errors import BackendError, InputError
+
+if TYPE_CHECKING:
+    from export.gate.gate import Comparison
+    from hpe_edge.spec import ModelSpec
+
+Reporter: TypeAlias = Callable[[str, Sequence[str]], None]
+"""Takes the name of a stage and its lines, as they come."""
+
+PathLike: TypeAlias = str | Path
+
+
+def quiet(stage: str, lines: Sequence[str]) -> None:
+    """Report nothing."""
+
+
+class Notes:
+    """A reporter that keeps every line and passes it on."""
+
+    def __init__(self, report: Reporter) -> None:
+        self._report = report
+        self._lines: list[str] = []
+
+    def __call__(self, stage: str, lines: Sequence[str]) -> None:
+        """See :data:`Reporter`."""
+        self._lines += [f"{stage}: {line}" for line in lines]
+        self._report(stage, lines)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All lines so far, each with its stage in front."""
+        return tuple(self._lines)
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """Result of an export step.
+
+    Attributes:
+        path: the file that was written.
+        spec: as stored in the file or, of an engine, beside it.
+        gate: the accuracy gate's comparison with the original.
+        size_bytes: of the file.
+        replaced: another file stood under that name before.
+        notes: all that was reported on the way, ``"stage: line"``.
+    """
+
+    path: Path
+    spec: ModelSpec
+    gate: Comparison
+    size_bytes: int
+    replaced: bool
+    notes: tuple[str, ...] = ()
+
+
+def optional_path(path: PathLike | None) -> Path | None:
+    """A path, where one is given."""
+    return None if path is None else Path(path)
+
+
+def need(name: str, purpose: str) -> Any:
+    """Import an optional package.
+
+    Raises:
+        BackendError: the package is missing here, or broken; the message says how to install it.
+    """
+    try:
+        return importlib.import_module(name)
+    except (ImportError, OSError) as error:  # OSError: a library that the package loads is missing
+        raise BackendError(
+            f"{purpose} needs {name.partition('.')[0]}, which cannot be imported here ({error}); run, in the checkout: "
+            "pip install -c constraints.txt '.[export]'"
+        ) from None
+
+
+def check_output(out: Path, suffixes: Sequence[str], inputs: Iterable[tuple[str, Path | None]]) -> None:
+    """Refuse an output that would replace one of the inputs, or whose name cannot be used.
+
+    Args:
+        out: the file to write.
+        suffixes: what its name may end in.
+        inputs: names of arguments and the files that they hold, if any.
+
+    Raises:
+        InputError: it is one of the inputs, has another suffix, or its name is not UTF-8.
+    """
+    try:
+        str(out).encode()
+    except UnicodeEncodeError:
+        raise InputError(
+            f"ONNX Runtime opens only names in UTF-8, got {str(out)!r}; name another output with -o"
+        ) from None
+    if out.suffix.lower() not in suffixes:
+        raise InputError(f"the output (-o) must name a file that ends in {' or '.join(suffixes)}, got {out}")
+    for name, path in inputs:
+        if path is not None and _same(out, path):
+            raise InputError(f"the output and {name} are the same file {path}; name another output with -o")
+
+
+def check_boxes(images: Path | None, boxes: Path | None, option: str = "--images") -> None:
+    """Refuse boxes without the images that they belong to.
+
+    Raises:
+        InputError: only the boxes are named.
+    """
+    if boxes is not None and images is None:
+        raise InputError(f"--boxes gives the faces in {option}; name those images, too")
+
+
+def shell_path(path: Path) -> str:
+    """A path quoted for the shell; one with a leading dash is not taken for an option."""
+    return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
+
+
+def byte_size(count: int) -> str:
+    """A number of bytes in kB or MB."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
+def _same(a: Path, b: Path) -> bool:
+    try:
+        return a.samefile(b)  # links are followed
+    except OSError:  # one of them is not there
+        return False

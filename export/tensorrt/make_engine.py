@@ -1,0 +1,218 @@
+"""An engine with its description: the ONNX file, the build, the accuracy gate, the finished files."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import onnx
+import onnxruntime
+from onnx import ModelProto
+
+from export.gate.crops import gate_faces
+from export.gate.gate import FP16_LIMITS, INT8_LIMITS, ONNX_LIMITS, Comparison, Limits, poses_of
+from export.gate.verify import Check, report_passed, verify_backend
+from export.graph.onnx_file import open_unchanged, read_onnx, session_runner
+from export.graph.trace import batch
+from export.step import ExportReport, Notes, byte_size, check_output
+from export.tensorrt.build import build_plan
+from export.tensorrt.layer_table import layer_table
+from export.tensorrt.prepare_graph import check_precision, prepare_graph
+from export.tensorrt.settings import Settings, Version
+from export.tensorrt.timing_cache import cache_file
+from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
+from hpe_edge.backends.tensorrt.load_tensorrt import load_tensorrt
+from hpe_edge.backends.tensorrt.plan_file import SUFFIXES, EngineInfo, digest, sidecar
+from hpe_edge.backends.tensorrt.runner import TensorRTBackend
+from hpe_edge.cuda.device import Device, parse_device
+from hpe_edge.errors import InputError, ModelNotFoundError
+from hpe_edge.util.atomic import Pending, output_error
+from hpe_edge.version import __version__
+
+_LIMITS = {"fp32": ONNX_LIMITS, "fp16": FP16_LIMITS, "int8": INT8_LIMITS}
+_REFERENCE_BATCH = 16
+_ADVICE = (
+    "FP16 loses less than INT8, and FP32 than FP16; python -m export.int8 --auto finds the most sensitive layers and "
+    "keeps them out of INT8; --mean-deg, --p99-deg and --worst-deg set other limits"
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Files, device and gate of a build; see :func:`export.trt.build`. ``model`` is None for the embedded one."""
+
+    model: Path | None
+    output: Path | None
+    device: str
+    layers: bool
+    arch: str | None
+    trust: bool
+    images: Path | None
+    boxes: Path | None
+    limits: Limits
+
+
+def make_engine(source: Path, request: Request, settings: Settings, notes: Notes) -> ExportReport:
+    """Build and verify an engine. See :func:`export.trt.build`.
+
+    Args:
+        source: the ONNX file or checkpoint.
+        request, settings: as asked for.
+        notes: takes the stages.
+    """
+    trt = load_tensorrt()
+    version = Version.of(trt.__version__)
+    gpu = Device(parse_device(request.device))  # kept until the process ends, as a stopped build may still use it
+    notes("machine", [f"TensorRT {version.text}, {gpu.name}, compute capability {gpu.capability}"])
+    with _onnx_file(source, request, settings, notes) as path:
+        spec = OnnxRuntimeBackend(path).spec  # which checks the file
+        out = request.output or Path(f"{source.stem if path == source else spec.architecture}.engine")
+        for file, suffixes in ((out, SUFFIXES), (sidecar(out), (".json",))):
+            check_output(
+                file, suffixes, [("the model", source), ("--images", request.images), ("--boxes", request.boxes)]
+            )
+        model, _ = read_onnx(path)
+        check_precision(source, model, settings.precision, version)
+        profile = version.profile(settings, batch(model))
+        ready = prepare_graph(model, spec, settings.precision, version, profile, notes)
+        pendings = [Pending(out), Pending(sidecar(out))]
+        try:
+            cache = cache_file(version.text, gpu.name, gpu.capability)
+            plan = build_plan(trt, gpu, ready, settings, profile, cache, detailed=request.layers, report=notes)
+            batches = f"batches of {profile[0]} to {profile[2]}, tuned for {profile[1]}"
+            notes("engine", [f"{settings.precision}, {batches}, {byte_size(len(plan))}"])
+            info = EngineInfo(
+                spec=spec,
+                tensorrt=version.text,
+                gpu=gpu.name,
+                compute_capability=gpu.capability,
+                precision=settings.precision,
+                profile=profile,
+                plan_bytes=len(plan),
+                plan_sha256=digest(plan),
+                rebuild=_command(request, settings, out),
+                version_compatible=settings.version_compatible,
+                hardware=settings.hardware,
+                dla_core=settings.dla_core,
+                tools=_tools(gpu),
+            )
+            comparison = _verify(request, path, model, plan, info, gpu, notes)
+            info = replace(info, gate=comparison.result())
+            for pending, content in zip(pendings, (plan, info.to_json().encode()), strict=True):
+                _write(pending, content)
+            replaced = out.exists()
+            for pending in reversed(pendings):  # an engine without its description would be refused
+                pending.commit()
+        finally:
+            for pending in pendings:
+                pending.discard()
+    return ExportReport(out, spec, comparison, len(plan), replaced, notes.lines)
+
+
+@contextlib.contextmanager
+def _onnx_file(source: Path, request: Request, settings: Settings, notes: Notes) -> Iterator[Path]:
+    """The ONNX file to build from: the one named, or a checkpoint's in a temporary folder."""
+    if not source.is_file():
+        raise ModelNotFoundError(f"there is no model {source}; name an ONNX file or a checkpoint")
+    if source.suffix.lower() in SUFFIXES:
+        raise InputError(f"{source} is an engine already; name the ONNX file that it was built from")
+    if source.suffix.lower() == ".onnx":
+        if request.arch or request.trust:
+            raise InputError("--arch and --trust are about a checkpoint; an ONNX file holds its architecture")
+        yield source
+        return
+    from export.checkpoints.network import load_network
+    from export.graph.write_onnx import write_verified
+
+    if settings.precision == "int8":
+        raise InputError(
+            f"INT8 needs calibration: python -m export.onnx {source} -o model.onnx, python -m export.int8 "
+            "model.onnx, and then this command with the file that it writes"
+        )
+    network = load_network([source], [request.arch] if request.arch else [], trust=request.trust, report=notes)
+    with tempfile.TemporaryDirectory(prefix="hpe_edge-") as folder:
+        pending = Pending(Path(folder) / "model.onnx")
+        _, comparisons = write_verified(
+            network,
+            pending,
+            batch=None,
+            images=request.images,
+            boxes=request.boxes,
+            limits=ONNX_LIMITS,
+            report=notes,
+        )
+        report_passed(comparisons, notes)
+        pending.commit()
+        yield pending.path
+
+
+def _verify(
+    request: Request, path: Path, model: ModelProto, plan: bytes, info: EngineInfo, gpu: Device, notes: Notes
+) -> Comparison:
+    """Compare the engine with ONNX Runtime on faces, and report the figures; the layers, too, if asked for."""
+    spec = info.spec
+    faces = gate_faces(spec.crop, spec.input, request.images, request.boxes)
+    notes("faces", [faces.source, *faces.notes])
+    rows = batch(model) or _REFERENCE_BATCH
+    session = open_unchanged(path, model)
+    reference = poses_of(session_runner(session, spec, rows), spec, faces.crops, rows)
+    backend = TensorRTBackend(path, plan, info, gpu.index)
+    try:
+        if request.layers:
+            notes("layers", layer_table(backend.loaded.trt, backend.loaded.engine))
+        check = Check("engine with onnx", faces, request.limits.over(_LIMITS[info.precision]), _ADVICE, notes)
+        comparisons = verify_backend(reference, backend, spec, check)
+    finally:
+        backend.close()
+    report_passed(comparisons, notes)
+    return comparisons[0]
+
+
+def _write(pending: Pending, content: bytes) -> None:
+    try:
+        pending.temp.write_bytes(content)
+    except OSError as error:
+        raise output_error(pending.path, error) from None
+
+
+def _command(request: Request, settings: Settings, out: Path) -> str:
+    """The command that builds the engine again."""
+    profile = settings.profile
+    options: dict[str, object] = {
+        "--batch": None if profile is None else ",".join(map(str, profile)),
+        "--device": None if request.device == "cuda" else request.device,
+        "--layers": request.layers,
+        "--workspace": settings.workspace_mb,
+        "--level": settings.level,
+        "--version-compatible": settings.version_compatible,
+        "--hardware": None if settings.hardware == "same-gpu" else settings.hardware,
+        "--dla": settings.dla_core,
+        "--arch": request.arch,
+        "--trust": request.trust,
+        "--images": request.images,
+        "--boxes": request.boxes,
+        "--mean-deg": request.limits.mean_deg,
+        "--p99-deg": request.limits.p99_deg,
+        "--worst-deg": request.limits.worst_deg,
+        "-o": out,
+    }
+    words = ["python", "-m", "export.trt"]
+    words += [str(request.model)] if request.model is not None else []
+    words += [] if settings.precision == "fp32" else [f"--{settings.precision}"]
+    for option, value in options.items():
+        if value is not None and value is not False:
+            words += [option] if value is True else [option, str(value)]
+    return shlex.join(words)
+
+
+def _tools(gpu: Device) -> dict[str, str]:
+    return {
+        "hpe_edge": __version__,
+        "onnx": onnx.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "cuda of the driver": gpu.driver_version(),
+    }
