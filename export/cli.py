@@ -25,9 +25,7 @@ _STATUSES = (
 
 def step_parser(program: str, description: str, epilog: str = _STATUSES) -> CommandParser:
     """The parser of a step."""
-    return CommandParser(
-        prog=program, description=description, epilog=epilog, formatter_class=argparse.HelpFormatter
-    )
+    return CommandParser(prog=program, description=description, epilog=epilog, formatter_class=argparse.HelpFormatter)
 
 
 def print_report(stage: str, lines: Sequence[str]) -> None:

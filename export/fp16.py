@@ -87,7 +87,9 @@ def convert(
         was_int8 = original.spec.precision == "int8"
         precision: Precision = "int8+fp16" if was_int8 else "fp16"
         spec = quantized_model.quantized_spec(original, Quantization(precision, "", "", tuple(kept)), half)
-        notes("graph", [f"opset {opset(half)}, {byte_size(half.ByteSize())}; the last {len(kept)} nodes are in float32"])
+        notes(
+            "graph", [f"opset {opset(half)}, {byte_size(half.ByteSize())}; the last {len(kept)} nodes are in float32"]
+        )
         notes("rounded", [str(loss) for loss in losses(original.model, half)])
         faces = gate_faces(spec.crop, spec.input, seen, csv)
         notes("faces", [faces.source, *faces.notes])

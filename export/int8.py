@@ -156,7 +156,7 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     parser.add_argument(
         "--auto",
         action="store_true",
-        help="measure the sensitivity to each layer, and keep the most sensitive ones in float32 until the check passes",
+        help="measure the sensitivity to each layer, and keep the most sensitive in float32 until the gate passes",
     )
     add_limit_options(parser)
     return parser.parse_args(argv)  # type: ignore[no-any-return]

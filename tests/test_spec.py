@@ -19,15 +19,15 @@ from hpe_edge.spec import (
     Input,
     MatrixDecode,
     QuaternionDecode,
-    Reduction,
+    Quantization,
     Rot6dDecode,
 )
 
 SPEC = tiny_spec()
 GATE = GateResult("onnx with pytorch", "sample", 64, 1e-6, 2e-6, 3e-6, {"worst_deg": 0.01})
 REDUCED = (
-    Reduction("int8", "a.onnx", "0" * 64, ("/head/Gemm",), "entropy", {"onnx": "1.2"}, GATE),
-    Reduction("int8+fp16", "b.onnx", "1" * 64),
+    Quantization("int8", "a.onnx", "0" * 64, ("/head/Gemm",), "entropy", {"onnx": "1.2"}, GATE),
+    Quantization("int8+fp16", "b.onnx", "1" * 64),
 )
 
 
@@ -36,7 +36,7 @@ REDUCED = (
     [
         SPEC,
         replace(SPEC, gate=GATE),
-        replace(SPEC, reductions=REDUCED),
+        replace(SPEC, quantizations=REDUCED),
         replace(SPEC, decode=Rot6dDecode("logits"), crop=Crop(resampling="antialias", fill=(1, 2, 3), clip=True)),
         replace(SPEC, decode=MatrixDecode("logits", 3), crop=Crop(square="shrink")),
         replace(SPEC, decode=QuaternionDecode("logits", 3, (1, -1, -1)), crop=Crop(square="none")),
@@ -50,14 +50,14 @@ def test_json_round_trip(spec: ModelSpec) -> None:
     assert next(iter(json.loads(spec.to_json()))) == "format"
 
 
-def test_numbers_are_those_of_the_last_step() -> None:
-    assert SPEC.numbers == "fp32"
-    assert replace(SPEC, reductions=REDUCED[:1]).numbers == "int8"
-    assert replace(SPEC, reductions=REDUCED).numbers == "int8+fp16"
+def test_precision_is_that_of_the_last_step() -> None:
+    assert SPEC.precision == "fp32"
+    assert replace(SPEC, quantizations=REDUCED[:1]).precision == "int8"
+    assert replace(SPEC, quantizations=REDUCED).precision == "int8+fp16"
 
 
 def test_info_says_what_it_was_made_from_and_what_stayed() -> None:
-    said = describe(replace(SPEC, reductions=REDUCED))
+    said = describe(replace(SPEC, quantizations=REDUCED))
     assert f"to int8 from a.onnx, sha256 {'0' * 64}; entropy; kept in float32: /head/Gemm" in said
     assert f"to int8+fp16 from b.onnx, sha256 {'1' * 64}" in said
 

@@ -45,7 +45,16 @@ def make_int8(path: Path) -> Path:
         ModelError: it cannot be made; the message is the export's own.
     """
     out = path.with_name(f"{path.stem}-int8.onnx")
-    command = [sys.executable, "-m", "export.int8", str(path), "--faces", str(FOLDER), "--boxes", str(BOXES)]
+    command = [
+        sys.executable,
+        "-m",
+        "export.int8",
+        str(path),
+        "--calibration-images",
+        str(FOLDER),
+        "--boxes",
+        str(BOXES),
+    ]
     done = subprocess.run([*command, "-o", str(out)], capture_output=True, text=True)
     if done.returncode != 0:
         said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]

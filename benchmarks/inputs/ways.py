@@ -64,8 +64,8 @@ class Way:
 
     def numbers(self, spec: ModelSpec) -> str:
         """What a model computes in this way: where OpenVINO shortens floating point, that, else the file's numbers."""
-        if self.precision in (None, "fp32") or spec.numbers != "fp32":
-            return spec.numbers
+        if self.precision in (None, "fp32") or spec.precision != "fp32":
+            return spec.precision
         assert self.precision is not None
         return self.precision
 
@@ -73,7 +73,7 @@ class Way:
         """What floating point is computed in. On a CPU ONNX Runtime computes float16 in float32."""
         if self.precision is not None:
             return self.precision
-        return "fp16" if "fp16" in spec.numbers and not self.on_cpu else "fp32"
+        return "fp16" if "fp16" in spec.precision and not self.on_cpu else "fp32"
 
     def limits(self, spec: ModelSpec) -> Limits:
         """How far its answers may be from the float32 file's, run by ONNX Runtime: the export gate's limits."""

@@ -214,7 +214,7 @@ def _results(
             **where,
             "model": form.spec.architecture,
             "form": form.label,
-            "numbers": form.spec.numbers,
+            "numbers": form.spec.precision,
         }
         yield Result("accuracy", parameters, figures={**counts, **whole_figures(said, groups)})
         for kind, angle_deg in by.items():

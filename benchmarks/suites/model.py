@@ -221,7 +221,7 @@ class _Subject:
             "size": spec.input.size,
             "backend": self.way.backend,
             "device": self.way.device,
-            "numbers": spec.numbers,
+            "numbers": spec.precision,
             "floats": self.way.floats(spec),
             "threads": self.threads or "all",
             "callers": self.callers,

@@ -49,12 +49,12 @@ def find_models(paths: Sequence[Path]) -> list[Model]:
             other
             for other, its in specs.items()
             if other.suffix.lower() not in SUFFIXES
-            and its.numbers == "fp32"
+            and its.precision == "fp32"
             and (its.architecture, its.origin.sha256) == (spec.architecture, spec.origin.sha256)
         ]
         if not alike:
             raise InputError(
-                f"{path} computes in {spec.numbers}, and its answers are held against the float32 ONNX file of the "
+                f"{path} computes in {spec.precision}, and its answers are held against the float32 ONNX file of the "
                 f"same weights ({spec.origin.checkpoint}); name that one with --model, too"
             )
         models.append(Model(path, spec, path if path in alike else alike[0]))

@@ -101,15 +101,15 @@ def _network(
                 **timed.parameters,
                 "file": form.path.stem,
                 "form": form.label,
-                "numbers": spec.numbers,
+                "numbers": spec.precision,
                 "photos": len(photos),
             }
-            if spec.reductions:
-                step = spec.reductions[-1]
+            if spec.quantizations:
+                step = spec.quantizations[-1]
                 parameters |= {"ranges": step.ranges, "layers in float32": len(step.kept)}
             figures = _figures(poses, reference, labels)
             figures["bytes"] = form.path.stat().st_size
-            if spec.reductions and (gate := spec.gate):
+            if spec.quantizations and (gate := spec.gate):
                 figures |= {"gate_faces": gate.faces, "gate_mean_deg": gate.mean_deg, "gate_p99_deg": gate.p99_deg}
                 figures["gate_worst_deg"] = gate.worst_deg
             yield Result("precision", parameters, figures=figures)
@@ -122,10 +122,10 @@ def _network(
 def _check_forms(forms: Sequence[_Form]) -> None:
     first = forms[0]
     sha256 = hashlib.sha256(first.path.read_bytes()).hexdigest()
-    if first.engine.spec.reductions:
+    if first.engine.spec.quantizations:
         raise InputError(f"{first.path} is not float32; name the float32 file first")
     for form in forms[1:]:
-        steps = form.engine.spec.reductions
+        steps = form.engine.spec.quantizations
         if not steps or steps[0].sha256 != sha256:
             raise InputError(
                 f"{form.path} was not made from {first.path}; make it with python -m export.fp16 or export.int8"

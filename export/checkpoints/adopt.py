@@ -67,8 +67,8 @@ def adopt(path: Path, arch: str, network: Network | None, report: Reporter) -> A
     """Read an ONNX file and match it to the family.
 
     The spec's origin names the file, ``"x.onnx"``, and its SHA-256. With a checkpoint, which the gate compares it with,
-    it is ``"x.onnx, verified against model.pkl"`` and both sums joined by ``" + "``. A file that has a spec of ours keeps
-    that, its origin included.
+    it is ``"x.onnx, verified against model.pkl"`` and both sums joined by ``" + "``. A file that has a spec already
+    keeps it, its origin included.
 
     Args:
         path: the file.

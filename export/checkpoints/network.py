@@ -157,7 +157,10 @@ def _ensemble(members: list[_Member], report: Reporter) -> Network:
         "ensemble",
         [
             f"{len(members)} networks; their outputs are averaged with equal weights",
-            *(["the same checkpoint is there more than once, and weighs as much more"] * (len(set(hashes)) < len(hashes))),
+            *(
+                ["the same checkpoint is there more than once, and weighs as much more"]
+                * (len(set(hashes)) < len(hashes))
+            ),
             *(f"left out: the output {name}, which is not averaged" for name in unread),
         ],
     )

@@ -1,3 +1,3 @@
 """The work of ``python -m export.distill``, one step in each module."""
 
-__all__ = ["work"]
+__all__ = ["train_student"]

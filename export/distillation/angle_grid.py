@@ -1,7 +1,7 @@
-"""One distribution per angle, on one grid: how every teacher's belief is written.
+"""The grid of angles on which all teachers' distributions stand.
 
-A belief is ``[..., COUNT]`` probabilities; entry k stands for ``FIRST_DEG + k * STEP_DEG``. The grid is symmetric about
-0, so that a mirrored face has the reversed belief in yaw and in roll, and it is the students' own.
+A distribution is ``[..., COUNT]`` probabilities; entry k stands for ``FIRST_DEG + k * STEP_DEG``. The grid is symmetric
+about 0, so that a mirrored face has the reversed distribution in yaw and in roll, and it is the students' own.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ def narrow(angles_deg: Floats, width_deg: Floats) -> Floats:
     return np.asarray(density / density.sum(axis=-1, keepdims=True))
 
 
-def mirrored(beliefs: Floats) -> Floats:
-    """Beliefs ``[..., 3, COUNT]`` of the mirrored faces: yaw and roll change their sign, pitch does not."""
-    turned = np.array(beliefs)
-    turned[..., 0, :], turned[..., 2, :] = beliefs[..., 0, ::-1], beliefs[..., 2, ::-1]
+def mirrored(distributions: Floats) -> Floats:
+    """Distributions ``[..., 3, COUNT]`` of the mirrored faces: yaw and roll change their sign, pitch does not."""
+    turned = np.array(distributions)
+    turned[..., 0, :], turned[..., 2, :] = distributions[..., 0, ::-1], distributions[..., 2, ::-1]
     return turned
 
 
-def expectation(beliefs: Floats) -> Floats:
+def expectation(distributions: Floats) -> Floats:
     """Means in degrees, ``[...]`` of ``[..., COUNT]``."""
-    return np.asarray(beliefs @ CENTERS_DEG.astype(beliefs.dtype))
+    return np.asarray(distributions @ CENTERS_DEG.astype(distributions.dtype))

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from export.distillation.arrays import FACE, SIDE, Image
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.boxes_csv import BoxesFile
 from hpe_edge.faces.detector import LandmarkFit
@@ -18,10 +19,7 @@ from hpe_edge.faces.scrfd import ScrfdDetector
 from hpe_edge.faces.yunet import YunetDetector
 from hpe_edge.sources.open_source import open_source
 
-SIDE = 192  # pixels of a patch
-FACE = 96  # of them the longer side of the face box: students see 1.25 times that in 112 pixels, so nothing is lost
-
-# Whose boxes a file holds -> how a landmark box lies in them.
+# Source of boxes -> place of a landmark box in them.
 BOXES_FROM = {
     "landmarks": LandmarkFit(width=1.0, height=1.0, down=0.0),
     "yunet": YunetDetector.FIT,
@@ -31,8 +29,6 @@ BOXES_FROM = {
 
 _BLOCK = 1024  # faces are gathered in blocks so large that the allocator gives their memory back
 
-Image = NDArray[np.uint8]
-
 
 @dataclass(frozen=True)
 class Patches:
@@ -41,7 +37,7 @@ class Patches:
     Attributes:
         pictures: uint8 ``[N, SIDE, SIDE, 3]``, BGR; the landmark box is in the middle, its longer side FACE pixels.
         boxes: float32 ``[N, 4]`` x1 y1 x2 y2 of the landmark boxes in the patches.
-        notes: what could not be read or was not used, for people.
+        notes: unreadable images and unused boxes.
         digest: hexadecimal; changes with any pixel.
     """
 
@@ -64,25 +60,13 @@ class Patches:
         return np.asarray(self.pictures[face], np.uint8)
 
 
-def warp(picture: Image, matrix: NDArray[np.float64], size: int) -> Image:
-    """``[size, size, 3]`` of a picture, whose edge is repeated outside it.
-
-    Args:
-        matrix: the homography to the picture, in OpenCV's coordinates.
-    """
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(
-        cv2.warpPerspective(picture, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8
-    )
-
-
 def read_patches(path: Path, boxes: Path | None, boxes_from: str) -> Patches:
     """Every face in a picture, a folder of pictures or a video.
 
     Args:
         path: the pictures.
         boxes: see :class:`hpe_edge.faces.boxes_csv.BoxesFile`; None lets the Haar detector find the faces.
-        boxes_from: whose boxes those are, a key of :data:`BOXES_FROM`.
+        boxes_from: source of those boxes, a key of :data:`BOXES_FROM`.
 
     Raises:
         SourceError: pictures or boxes that are missing or cannot be read, or no face in them.

@@ -16,12 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from export.distillation.bends import draw_bends
-from export.distillation.patches import SIDE, Image, Patches, warp
-from export.distillation.photometric import varied
+from export.distillation.arrays import SEED, SIDE, Image, warp
+from export.distillation.augmentation import draw_warps, varied
+from export.distillation.patches import Patches
 from hpe_edge.geometry import geodesic_deg
-
-SEED = 20231
 
 # Faces to learn from come from few places, and those with rare poses from fewer: a network must not take a wall for a
 # pose. Some scenes get another picture's surroundings.
@@ -58,16 +56,16 @@ class Scenes:
         """
         Args:
             patches: the pictures.
-            faces: the numbers of those that may be shown, as a face or around one.
-            rotations: ``[len(patches), 3, 3]``, roughly; rare poses are shown more often.
+            faces: the numbers of those that may be source, as a face or around one.
+            rotations: ``[len(patches), 3, 3]``, roughly; rare poses are source more often.
             count: how many scenes.
         """
         rng = np.random.default_rng(SEED)
         self._patches = patches
         self.faces = rng.choice(faces, count, p=_shares(rotations[faces]))
         half = (patches.boxes[self.faces, 2:] - patches.boxes[self.faces, :2]).astype(np.float64) / 2
-        bends, half = draw_bends(rng, half)
-        self._warps = _MIDDLE @ bends @ _CENTRED
+        warps, half = draw_warps(rng, half)
+        self._warps = _MIDDLE @ warps @ _CENTRED
         self._ellipses = np.concatenate([SIDE / 2 - half, SIDE / 2 + half], axis=1)
         self.boxes = (_RIM + _redrawn(rng, half)).astype(np.float32)
         self._surrounded = rng.random(count) < _BACKGROUND_SHARE
@@ -77,7 +75,7 @@ class Scenes:
         content = hashlib.sha256(patches.digest.encode())
         for array in (self.faces, self.boxes, self._warps, self._surrounded, self._others, self._shifts, self._reaches):
             content.update(np.ascontiguousarray(array).data)
-        # How scenes are drawn is code, and answers that are kept outlive it: a few pictures tell when it has changed.
+        # Cached predictions outlive the code that draws scenes: a few pictures tell when it has changed.
         for scene in range(min(count, _DIGESTED)):
             content.update(self.image(scene).data)
         self.digest = content.hexdigest()

@@ -1,4 +1,4 @@
-"""What the student is to believe of each face or scene: the teachers' mean distribution and mean angles."""
+"""Training targets of each face: the teachers' weighted mean distribution and mean angles."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from export.distillation import grid
-from export.distillation.teachers import Answers
-from export.distillation.turns import mean_rotation
+from export.distillation import angle_grid
+from export.distillation.arrays import Float64Array, Predictions
 from hpe_edge.errors import InputError
 from hpe_edge.geometry import difference_deg, euler_from_rotation, euler_near, rotation_from_euler
 
-_TRUSTED_DEG = 10.0  # at this distance a teacher counts 1 / e of the first one
+_AGREEMENT_DEG = 10.0  # at this distance a teacher counts 1 / e of the first one
 _DEVIATION = math.sqrt(math.pi / 2)  # of a normal distribution over its mean absolute error, which outliers hardly move
 
 
@@ -29,18 +28,18 @@ class Targets:
         angles: float64 ``[N, 3]``, yaw, pitch, roll in degrees: the weighted mean.
     """
 
-    def __init__(self, answers: Sequence[Answers], widths_deg: Sequence[NDArray[np.float64] | None]) -> None:
+    def __init__(self, predictions: Sequence[Predictions], widths_deg: Sequence[NDArray[np.float64] | None]) -> None:
         """
         Args:
-            answers: of each teacher, the leading one first.
+            predictions: of each teacher, the leading one first.
             widths_deg: of each teacher without a distribution, ``[3]``: the standard deviations of the one that it is
                 given.
         """
-        self._answers, self._widths = answers, widths_deg
-        first = answers[0].angles.astype(np.float64)
+        self._predictions, self._widths = predictions, widths_deg
+        first = predictions[0].angles.astype(np.float64)
         self._apart = [
             difference_deg(euler_near(rotation_from_euler(each.angles), first), first).astype(np.float32)
-            for each in answers
+            for each in predictions
         ]
         weights = [_weights(apart) for apart in self._apart]
         moved = sum(weight * apart for weight, apart in zip(weights, self._apart, strict=True))
@@ -49,60 +48,67 @@ class Targets:
     def __len__(self) -> int:
         return len(self.angles)
 
-    def beliefs(self, faces: NDArray[np.intp]) -> NDArray[np.float32]:
+    def distributions(self, faces: NDArray[np.intp]) -> NDArray[np.float32]:
         """``[B, 3, COUNT]`` about the angles of some of the faces."""
-        total = np.zeros((len(faces), 3, grid.COUNT))
-        for each, width, apart in zip(self._answers, self._widths, self._apart, strict=True):
+        total = np.zeros((len(faces), 3, angle_grid.COUNT))
+        for each, width, apart in zip(self._predictions, self._widths, self._apart, strict=True):
             weight = _weights(apart[faces])[..., None]
-            if each.beliefs is not None:
-                total += weight * each.beliefs[faces]
+            if each.distributions is not None:
+                total += weight * each.distributions[faces]
             else:
                 assert width is not None
-                angles = self._answers[0].angles[faces] + apart[faces]
-                total += weight * grid.narrow(angles, np.broadcast_to(width, angles.shape))
+                angles = self._predictions[0].angles[faces] + apart[faces]
+                total += weight * angle_grid.narrow(angles, np.broadcast_to(width, angles.shape))
         return np.asarray(total / total.sum(axis=-1, keepdims=True), np.float32)
 
     @property
     def digest(self) -> str:
-        """Hexadecimal; changes with any answer."""
+        """Hexadecimal; changes with any predict."""
         content = hashlib.sha256()
-        for each, width in zip(self._answers, self._widths, strict=True):
-            for array in (each.angles, each.beliefs, width):
+        for each, width in zip(self._predictions, self._widths, strict=True):
+            for array in (each.angles, each.distributions, width):
                 if array is not None:
                     content.update(np.ascontiguousarray(array).data)
         return content.hexdigest()
 
 
 def _weights(apart_deg: NDArray[np.float32]) -> NDArray[np.float64]:
-    """How much answers count that are so far from the first teacher's."""
-    return np.exp(-((apart_deg.astype(np.float64) / _TRUSTED_DEG) ** 2))
+    """Weights of predictions so far from the first teacher's."""
+    return np.exp(-((apart_deg.astype(np.float64) / _AGREEMENT_DEG) ** 2))
 
 
-def mean_of(answers: Sequence[Answers]) -> NDArray[np.float64]:
-    """The mean rotation of the teachers' answers, ``[N, 3, 3]``."""
-    return mean_rotation(np.stack([rotation_from_euler(each.angles.astype(np.float64)) for each in answers]))
+def mean_of(predictions: Sequence[Predictions]) -> NDArray[np.float64]:
+    """The mean rotation of the teachers' predictions, ``[N, 3, 3]``."""
+    return mean_rotation(np.stack([rotation_from_euler(each.angles.astype(np.float64)) for each in predictions]))
 
 
-def label_widths(answers: Answers, labels_deg: NDArray[np.float64]) -> NDArray[np.float64]:
+def mean_rotation(rotations: Float64Array) -> Float64Array:
+    """The rotation nearest to several in the chordal distance: ``[..., 3, 3]`` of ``[M, ..., 3, 3]``."""
+    left, _, right = np.linalg.svd(rotations.sum(axis=0))
+    left[..., 2] *= np.linalg.det(left @ right)[..., None]
+    return np.asarray(left @ right)
+
+
+def label_widths(predictions: Predictions, labels_deg: NDArray[np.float64]) -> NDArray[np.float64]:
     """Standard deviations ``[3]`` in degrees of a teacher's error on labelled faces ``[N, 3]``."""
-    return _widths(mean_of([answers]), labels_deg)
+    return _widths(mean_of([predictions]), labels_deg)
 
 
-def disagreement_widths(answers: Sequence[Answers]) -> list[NDArray[np.float64]]:
-    """The same for each teacher where nothing is labelled: how far it is from the mean of the others.
+def disagreement_widths(predictions: Sequence[Predictions]) -> list[NDArray[np.float64]]:
+    """The same for each teacher where nothing is labelled: its distance from the mean of the others.
 
     That distance holds the errors of both, so it is rather too wide than too narrow.
 
     Raises:
         InputError: there is only one teacher.
     """
-    if len(answers) < 2:
+    if len(predictions) < 2:
         raise InputError(
             "a single teacher with plain angles says nothing about its error; give labelled crops with --labels, or "
             "another teacher"
         )
-    others = [euler_from_rotation(mean_of([*answers[:i], *answers[i + 1 :]])) for i in range(len(answers))]
-    return [_widths(mean_of([own]), rest) for own, rest in zip(answers, others, strict=True)]
+    others = [euler_from_rotation(mean_of([*predictions[:i], *predictions[i + 1 :]])) for i in range(len(predictions))]
+    return [_widths(mean_of([own]), rest) for own, rest in zip(predictions, others, strict=True)]
 
 
 def _widths(rotations: NDArray[np.float64], reference_deg: NDArray[np.floating]) -> NDArray[np.float64]:

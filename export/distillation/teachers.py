@@ -1,4 +1,4 @@
-"""Teachers: any exported ONNX model, or a checkpoint of the zoo, and what it says of every face or scene."""
+"""Teacher models: exported ONNX files or checkpoints of the zoo, and their predictions for every face."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from export.checkpoints.network import load_network
-from export.distillation import grid
-from export.distillation.patches import Patches
-from export.distillation.scenes import Scenes
+from export.distillation import angle_grid
+from export.distillation.arrays import FaceSource, Predictions
 from export.gate.gate import Runner, backend_runner
+from export.step import Reporter
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.errors import ModelError, ModelNotFoundError
 from hpe_edge.ops.crop import CropNormalize
@@ -27,35 +26,19 @@ from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.spec import BinHead, BinsDecode, ModelSpec
 from hpe_edge.util.atomic import Pending, output_error
 
-Shown: TypeAlias = Patches | Scenes
-
 _CHUNK = 8  # faces at once
 _CACHE_FORMAT = 2
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What one teacher says of N faces.
-
-    Attributes:
-        angles: float32 ``[N, 3]``, yaw, pitch, roll in degrees.
-        beliefs: float16 ``[N, 3, COUNT]`` on :mod:`export.distillation.grid`; None where the teacher gives plain angles
-            or a rotation.
-    """
-
-    angles: NDArray[np.float32]
-    beliefs: NDArray[np.float16] | None
-
-
-@dataclass(frozen=True)
 class Teacher:
-    """A network that is believed.
+    """A teacher model.
 
     Attributes:
         name: of its file.
         sha256: of the file's bytes, in hexadecimal.
-        spec: how it is fed and read.
-        open: gives the network, one for each thread that runs it.
+        spec: its spec.
+        open: gives a runner of the network, one for each thread.
     """
 
     name: str
@@ -64,16 +47,18 @@ class Teacher:
     open: Callable[[], Runner]
 
 
-def open_teacher(path: Path) -> Teacher:
-    """Load a teacher.
+def open_teacher(path: Path, report: Reporter) -> Teacher:
+    """Load a teacher; what is found in a checkpoint is reported.
 
     Raises:
         ModelNotFoundError: there is no such file.
         ModelError: neither an ONNX model with a spec nor a checkpoint of a family that the zoo recognises.
     """
     if path.suffix != ".onnx":
+        from export.checkpoints.network import load_network
+
         try:
-            network = load_network([path], [], trust=False)
+            network = load_network([path], [], trust=False, report=report)
         except ModelNotFoundError:
             raise
         except ModelError as error:
@@ -83,28 +68,29 @@ def open_teacher(path: Path) -> Teacher:
         raise ModelNotFoundError(f"there is no teacher {path}; check the name")
     backend = OnnxRuntimeBackend(path, threads=1)  # faces, not sums, are shared out over the cores
     if backend.max_batch < _CHUNK:
-        raise ModelError(f"{path} takes {backend.max_batch} faces a run; export it with a dynamic batch to teach")
+        raise ModelError(f"{path} takes batches of {backend.max_batch}; export it with a dynamic batch to teach")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return Teacher(path.name, sha256, backend.spec, lambda: backend_runner(backend))
 
 
-def cached_answers(teacher: Teacher, shown: Shown, cache: Path) -> tuple[Answers, bool]:
-    """The teacher's answers, from the cache folder if they are there, and whether they were.
+def cached_predictions(teacher: Teacher, source: FaceSource, cache: Path) -> tuple[Predictions, bool]:
+    """The teacher's predictions, from the cache folder if they are there, and whether they were.
 
-    A file of the cache belongs to one model file and to what was shown.
+    A file of the cache belongs to one model file and to its faces.
 
     Raises:
-        ModelError: the teacher answers with NaN.
+        ModelError: the teacher predicts NaN.
         OutputError: the cache cannot be written to.
     """
-    content = f"{_CACHE_FORMAT} {teacher.sha256} {shown.digest} {grid.FIRST_DEG} {grid.STEP_DEG} {grid.COUNT}"
+    grid = f"{angle_grid.FIRST_DEG} {angle_grid.STEP_DEG} {angle_grid.COUNT}"
+    content = f"{_CACHE_FORMAT} {teacher.sha256} {source.digest} {grid}"
     path = cache / f"{teacher.name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}.npz"
     if path.is_file():
         with np.load(path) as file:
-            return Answers(file["angles"], file.get("beliefs")), True
-    answers = ask(teacher, shown)
-    arrays: dict[str, Any] = {"angles": answers.angles} | (
-        {} if answers.beliefs is None else {"beliefs": answers.beliefs}
+            return Predictions(file["angles"], file.get("distributions")), True
+    predictions = ask(teacher, source)
+    arrays: dict[str, Any] = {"angles": predictions.angles} | (
+        {} if predictions.distributions is None else {"distributions": predictions.distributions}
     )
     pending = Pending(path)
     try:
@@ -114,47 +100,47 @@ def cached_answers(teacher: Teacher, shown: Shown, cache: Path) -> tuple[Answers
         raise output_error(path, error) from None
     finally:
         pending.discard()
-    return answers, False
+    return predictions, False
 
 
-def ask(teacher: Teacher, shown: Shown) -> Answers:
-    """Run the teacher on all that is shown, on all cores.
+def ask(teacher: Teacher, source: FaceSource) -> Predictions:
+    """Run the teacher on all faces, on all cores.
 
     Raises:
-        ModelError: it answers with NaN.
+        ModelError: it predicts NaN.
     """
-    spec, count = teacher.spec, len(shown)
-    crop, decode, believe = CropNormalize(spec.crop, spec.input), DecodeHeads(spec), _belief_reader(spec)
+    spec, count = teacher.spec, len(source)
+    crop, decode, distributions_of = CropNormalize(spec.crop, spec.input), DecodeHeads(spec), _distribution_reader(spec)
     angles = np.empty((count, 3), np.float32)
-    beliefs = None if believe is None else np.empty((count, 3, grid.COUNT), np.float16)
+    distributions = None if distributions_of is None else np.empty((count, 3, angle_grid.COUNT), np.float16)
     own = threading.local()
 
-    def answer(start: int) -> None:
+    def predict(start: int) -> None:
         if not hasattr(own, "run"):
             own.run = teacher.open()
         part = slice(start, min(start + _CHUNK, count))
-        outputs = own.run(np.concatenate([crop(shown.image(i), shown.boxes[i][None]) for i in range(count)[part]]))
+        outputs = own.run(np.concatenate([crop(source.image(i), source.boxes[i][None]) for i in range(count)[part]]))
         angles[part] = decode(outputs).angles
-        if believe is not None and beliefs is not None:
-            beliefs[part] = believe(outputs)
+        if distributions_of is not None and distributions is not None:
+            distributions[part] = distributions_of(outputs)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         starts = range(0, count, _CHUNK)
         try:
             for _ in tqdm(
-                threads.map(answer, starts), desc=teacher.name, total=len(starts), unit="batch", disable=None
+                threads.map(predict, starts), desc=teacher.name, total=len(starts), unit="batch", disable=None
             ):
                 pass
         except BaseException:
             threads.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest
             raise
     if np.isnan(angles).any():
-        raise ModelError(f"the teacher {teacher.name} answers with NaN; its weights are damaged")
-    return Answers(angles, beliefs)
+        raise ModelError(f"the teacher {teacher.name} predicts NaN; its weights are damaged")
+    return Predictions(angles, distributions)
 
 
-def _belief_reader(spec: ModelSpec) -> Callable[[list[NDArray[np.float32]]], NDArray[np.floating]] | None:
-    """What reads ``[N, 3, COUNT]`` beliefs off the outputs; None where there are none."""
+def _distribution_reader(spec: ModelSpec) -> Callable[[list[NDArray[np.float32]]], NDArray[np.floating]] | None:
+    """Reader of ``[N, 3, COUNT]`` distributions from the outputs; None where there are none."""
     if not isinstance(spec.decode, BinsDecode):
         return None
     heads: list[tuple[int, BinHead]] = [
@@ -162,12 +148,12 @@ def _belief_reader(spec: ModelSpec) -> Callable[[list[NDArray[np.float32]]], NDA
     ]
 
     def read(outputs: list[NDArray[np.float32]]) -> NDArray[np.floating]:
-        said = []
+        read_off = []
         for at, head in heads:
             flat = outputs[at].reshape(len(outputs[at]), -1)
             logits = flat[:, head.column : head.column + head.count].astype(np.float64)
             odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-            said.append(grid.rebinned(odds / odds.sum(axis=1, keepdims=True), head))
-        return np.stack(said, axis=1)
+            read_off.append(angle_grid.rebinned(odds / odds.sum(axis=1, keepdims=True), head))
+        return np.stack(read_off, axis=1)
 
     return read

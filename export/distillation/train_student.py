@@ -1,10 +1,11 @@
-"""The work of ``python -m export.distill``, step by step; each says what it did on standard output."""
+"""Distillation, from the teachers' predictions to the trained student."""
 
 from __future__ import annotations
 
-import argparse
 import csv
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,51 +15,75 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from export import zoo
-from export.cli.report import say, size
-from export.distillation import journal, training
-from export.distillation.batches import BATCH, Batch, Batches
+from export.distillation import training, training_log
+from export.distillation.arrays import BATCH, SEED, Batch, FaceSource, Predictions
+from export.distillation.batches import Batches
 from export.distillation.patches import Patches, cut_patch, read_patches
-from export.distillation.scenes import SEED, Scenes
+from export.distillation.scenes import Scenes
 from export.distillation.targets import Targets, disagreement_widths, label_widths, mean_of
-from export.distillation.teachers import Answers, Shown, Teacher, cached_answers, open_teacher
-from export.zoo.family import Family
+from export.distillation.teachers import Teacher, cached_predictions, open_teacher
+from export.step import Notes, Reporter
 from hpe_edge.errors import InputError, SourceError
 from hpe_edge.util.atomic import output_error
 
 _KEPT_SHARE, _KEPT_MOST = 0.04, 512  # of the faces, to see whether the student knows more than the faces it learned
-_MOST_SCENES = 400_000  # that the teachers are asked about; some milliseconds each
+_MOST_SCENES = 400_000  # that the teachers predict; some milliseconds each
 _SAVE_EVERY = 200  # steps; some ten seconds to minutes
 _LABEL_COLUMNS = ("file", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")
 
 
-def distil(args: argparse.Namespace) -> None:
-    """Do what the command line asks for.
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a run; see :func:`export.distill.train`."""
 
-    Raises:
-        HpeEdgeError: whatever is wrong with the teachers, the faces or the places.
+    teachers: Sequence[Path]
+    images: Path
+    boxes: Path | None
+    boxes_from: str
+    labels: Path | None
+    student: str
+    views: int
+
+
+def train_student(settings: Settings, out: Path, notes: Notes) -> tuple[Path, float]:
+    """Train a student and write its weights. See :func:`export.distill.train`.
+
+    Returns:
+        The run's folder, and the student's mean error on the faces that were kept back, in degrees.
     """
-    out: Path = args.output or Path(f"{args.student}.pth")
     run, cache = out.with_suffix(".run"), out.parent / "distill_cache"
     for folder in (run, cache):
         _make_folder(folder)
-    teachers = [open_teacher(path) for path in args.teacher]
-    patches = read_patches(args.faces, args.boxes, args.boxes_from)
-    say("faces", f"{len(patches)} of {args.faces}", *patches.notes)
-    plain = [_ask(teacher, patches, cache) for teacher in teachers]
-    widths = _widths(teachers, plain, args.labels, cache)
+    teachers = [open_teacher(path, notes) for path in settings.teachers]
+    patches = read_patches(settings.images, settings.boxes, settings.boxes_from)
+    notes("faces", [f"{len(patches)} of {settings.images}", *patches.notes])
+    plain = [_predictions(teacher, patches, cache, notes) for teacher in teachers]
+    widths = _widths(teachers, plain, settings.labels, cache, notes)
     kept, taught = _split(len(patches))
-    scenes = Scenes(patches, taught, mean_of(plain), min(args.views, _MOST_SCENES))
-    say("scenes", f"{len(scenes)} of {len(taught)} faces; the others are kept back")
-    targets = Targets([_ask(teacher, scenes, cache) for teacher in teachers], widths)
-    family = zoo.get(args.student)
+    scenes = Scenes(patches, taught, mean_of(plain), min(settings.views, _MOST_SCENES))
+    notes("scenes", [f"{len(scenes)} of {len(taught)} faces; the others are kept back"])
+    targets = Targets([_predictions(teacher, scenes, cache, notes) for teacher in teachers], widths)
+    family = zoo.get(settings.student)
     batches = Batches(scenes, targets, family.crop, family.input)
     test = Batches(patches, Targets(plain, widths), family.crop, family.input).of(kept)
-    about = {"teachers": [each.sha256 for each in teachers], "targets": targets.digest}
-    _train(args, family, batches, test, about, run)
-    state = training.load(run / "checkpoint.pth")["state_dict"]
-    training.save(state, out)
-    say("written", f"{out}, {size(out.stat().st_size)}; log and curves are in {run}")
-    say("next", f"python -m export.onnx {out}")
+    about = {
+        "student": settings.student,
+        "views": settings.views,
+        "teachers": [each.sha256 for each in teachers],
+        "targets": targets.digest,
+    }
+    student = training.Training(family, batches, training.steps_of(settings.views))
+    checkpoint = run / "checkpoint.pth"
+    log = training_log.TrainingLog(run / "log.jsonl", _resume(student, checkpoint, about))
+    size = f"{family.parameters:,} parameters, {student.steps} steps of {BATCH} views on {student.device}"
+    resumed = [f"goes on from step {student.step}"] if student.step else []
+    notes("student", [f"{family.name}, {size}", *resumed])
+    try:
+        _loop(student, log, test, checkpoint, about, run)
+    finally:
+        log.close()
+    training.save(training.load(checkpoint)["state_dict"], out)
+    return run, float(log.records[-1]["kept_error_deg"])
 
 
 def _make_folder(folder: Path) -> None:
@@ -69,30 +94,32 @@ def _make_folder(folder: Path) -> None:
 
 
 def _widths(
-    teachers: list[Teacher], answers: list[Answers], labels: Path | None, cache: Path
+    teachers: list[Teacher], predictions: list[Predictions], labels: Path | None, cache: Path, report: Reporter
 ) -> list[NDArray[np.float64] | None]:
-    """Of each teacher with plain angles, how sure it is; from labelled crops, or from the faces as they are."""
+    """Standard deviations of each teacher with plain angles, from labelled crops or from the faces as they are."""
     widths: list[NDArray[np.float64] | None] = [None] * len(teachers)
-    unsure = [i for i, each in enumerate(answers) if each.beliefs is None]
+    unsure = [i for i, each in enumerate(predictions) if each.distributions is None]
     if unsure and labels is not None:
         labelled, angles = read_labelled(labels)
         for i in unsure:
-            widths[i] = label_widths(_ask(teachers[i], labelled, cache), angles)
+            widths[i] = label_widths(_predictions(teachers[i], labelled, cache, report), angles)
     elif unsure:
-        apart = disagreement_widths(answers)
+        apart = disagreement_widths(predictions)
         for i in unsure:
             widths[i] = apart[i]
     for teacher, width in zip(teachers, widths, strict=True):
         if width is not None:
             degrees = ", ".join(f"{name} {deg:.1f}" for name, deg in zip(("yaw", "pitch", "roll"), width, strict=True))
-            say("width", f"{teacher.name} gives plain angles; taken as right within {degrees} degrees (sigma)")
+            report(
+                "width", [f"{teacher.name} gives plain angles; taken with a standard deviation of {degrees} degrees"]
+            )
     return widths
 
 
-def _ask(teacher: Teacher, shown: Shown, cache: Path) -> Answers:
-    answers, cached = cached_answers(teacher, shown, cache)
-    say("teacher", f"{teacher.name}, {teacher.spec.architecture}, {len(shown)} faces{', as cached' * cached}")
-    return answers
+def _predictions(teacher: Teacher, source: FaceSource, cache: Path, report: Reporter) -> Predictions:
+    predictions, cached = cached_predictions(teacher, source, cache)
+    report("teacher", [f"{teacher.name}, {teacher.spec.architecture}, {len(source)} faces{', as cached' * cached}"])
+    return predictions
 
 
 def read_labelled(path: Path) -> tuple[Patches, NDArray[np.float64]]:
@@ -122,25 +149,6 @@ def read_labelled(path: Path) -> tuple[Patches, NDArray[np.float64]]:
     return Patches(np.stack(images), np.stack(places)), numbers[:, 4:]
 
 
-def _train(
-    args: argparse.Namespace, family: Family, batches: Batches, test: Batch, about: dict[str, Any], run: Path
-) -> None:
-    student = training.Training(family, batches, training.steps_of(args.views))
-    about = {"student": args.student, "views": args.views, **about}
-    checkpoint = run / "checkpoint.pth"
-    written = _resume(student, checkpoint, about)
-    log = journal.Journal(run / "log.jsonl", written)
-    say(
-        "student",
-        f"{family.name}, {family.parameters:,} parameters, {student.steps} steps of {BATCH} views on {student.device}",
-        *([f"goes on from step {student.step}"] if student.step else []),
-    )
-    try:
-        _loop(student, log, test, checkpoint, about, run)
-    finally:
-        log.close()
-
-
 def _split(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Some of the faces, kept back, and all others."""
     order = np.random.default_rng(SEED).permutation(count)
@@ -149,13 +157,13 @@ def _split(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def _resume(student: training.Training, checkpoint: Path, about: dict[str, Any]) -> int:
-    """Take up a checkpoint, if there is one; how much of the log belongs to it."""
+    """Resume from a checkpoint, if there is one; the length of the log that belongs to it."""
     if not checkpoint.is_file():
         return 0
     state = training.load(checkpoint)
-    told = {name: state["about"].get(name) for name in about}
-    if told != about:
-        differing = ", ".join(name for name in about if told[name] != about[name])
+    before = {name: state["about"].get(name) for name in about}
+    if before != about:
+        differing = ", ".join(name for name in about if before[name] != about[name])
         raise InputError(
             f"{checkpoint} is of a run with other {differing}; name another output with -o, or remove that folder"
         )
@@ -164,7 +172,12 @@ def _resume(student: training.Training, checkpoint: Path, about: dict[str, Any])
 
 
 def _loop(
-    student: training.Training, log: journal.Journal, kept: Batch, checkpoint: Path, about: dict[str, Any], run: Path
+    student: training.Training,
+    log: training_log.TrainingLog,
+    kept: Batch,
+    checkpoint: Path,
+    about: dict[str, Any],
+    run: Path,
 ) -> None:
     with tqdm(total=student.steps, initial=student.step, unit="step", disable=None) as bar:
         while student.step < student.steps:
@@ -187,4 +200,4 @@ def _loop(
             )
             bar.set_postfix(kept_deg=f"{test.error_deg:.2f}")
             student.save(checkpoint, {**about, "log_bytes": log.size_bytes})
-            journal.draw_curves(log.records, run / "curves.png")
+            training_log.draw_curves(log.records, run / "curves.png")

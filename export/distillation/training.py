@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from export.distillation import grid
-from export.distillation.batches import BATCH, Batch, Batches
-from export.distillation.scenes import SEED
+from export.distillation import angle_grid
+from export.distillation.arrays import BATCH, SEED, Batch
 from export.zoo.bins import BinNet
 from export.zoo.family import Family
 from hpe_edge.errors import ModelError
@@ -35,8 +34,8 @@ _PREFETCHED = 3  # batches made while the network learns
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a batch showed.
+class Losses:
+    """Losses of a batch.
 
     Attributes:
         divergence: Kullback-Leibler, target from student, mean over the angles and views; nats.
@@ -50,12 +49,12 @@ class Measured:
 class Training:
     """A student on its way. ``step`` counts the steps done."""
 
-    def __init__(self, family: Family, batches: Batches, steps: int) -> None:
+    def __init__(self, family: Family, batches: Callable[[int], Batch], steps: int) -> None:
         """
         Args:
             family: of the student.
-            batches: what it learns from.
-            steps: how many there will be, which the schedule depends on.
+            batches: gives the batch of a step.
+            steps: their number, which the schedule depends on.
         """
         torch.manual_seed(SEED)
         net = family.builds[0]()
@@ -70,8 +69,8 @@ class Training:
         groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
         self._optimizer = torch.optim.AdamW(groups, lr=_RATE, weight_decay=_DECAY)
 
-    def run(self, until: int) -> Iterator[Measured]:
-        """Do the steps up to ``until``, not included, and say what each showed before it was done."""
+    def run(self, until: int) -> Iterator[Losses]:
+        """Do the steps up to ``until``, not included, and yield the losses of each before its update."""
         with ThreadPoolExecutor(1) as maker:
             coming = [
                 maker.submit(self._batches, step) for step in range(self.step, min(until, self.step + _PREFETCHED))
@@ -84,11 +83,11 @@ class Training:
                 self.step += 1
                 yield measured
 
-    def examine(self, batch: Batch) -> Measured:
-        """What the average of the weights makes of a batch."""
+    def examine(self, batch: Batch) -> Losses:
+        """Losses of the averaged weights on a batch."""
         with torch.inference_mode():
             divergence, error = self._losses(self._average, batch)
-        return Measured(divergence.item(), error.item())
+        return Losses(divergence.item(), error.item())
 
     @property
     def weights(self) -> dict[str, Tensor]:
@@ -102,7 +101,7 @@ class Training:
 
         Args:
             path: the file.
-            about: what the run was told, and how far it is; :func:`load` gives it back.
+            about: the run's settings and progress; :func:`load` gives it back.
 
         Raises:
             OutputError: it cannot be written.
@@ -123,7 +122,7 @@ class Training:
         self._net.load_state_dict(state["student"])
         self._optimizer.load_state_dict(state["optimizer"])
 
-    def _learn(self, batch: Batch) -> Measured:
+    def _learn(self, batch: Batch) -> Losses:
         rate = _rate(self.step, self.steps)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
@@ -133,10 +132,10 @@ class Training:
         (divergence + _ANGLE_WEIGHT * error).backward()
         self._optimizer.step()
         self._follow()
-        measured = Measured(divergence.item(), error.item())
+        measured = Losses(divergence.item(), error.item())
         if not math.isfinite(measured.divergence):
             raise ModelError(
-                f"the training diverged in step {self.step}; the teachers' answers or the pictures are odd"
+                f"the training diverged in step {self.step}; the teachers' predictions or the pictures are odd"
             )
         return measured
 
@@ -145,12 +144,12 @@ class Training:
         # In bfloat16 a step takes 0.6 of the time where the processor computes in it; sums and weights stay float32.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=net.training):
             features = net.embed(image)
-        logits = net.logits(features.float()).reshape(-1, 3, grid.COUNT)
-        said = functional.log_softmax(logits, dim=2)
-        beliefs = torch.from_numpy(batch.beliefs).to(self.device)
-        divergence = functional.kl_div(said, beliefs, reduction="sum") / (3 * len(image))
-        centers = torch.from_numpy(grid.CENTERS_DEG.astype(np.float32)).to(self.device)
-        error = (said.exp() @ centers - torch.from_numpy(batch.angles).to(self.device)).abs().mean()
+        logits = net.logits(features.float()).reshape(-1, 3, angle_grid.COUNT)
+        log_probabilities = functional.log_softmax(logits, dim=2)
+        distributions = torch.from_numpy(batch.distributions).to(self.device)
+        divergence = functional.kl_div(log_probabilities, distributions, reduction="sum") / (3 * len(image))
+        centers = torch.from_numpy(angle_grid.CENTERS_DEG.astype(np.float32)).to(self.device)
+        error = (log_probabilities.exp() @ centers - torch.from_numpy(batch.angles).to(self.device)).abs().mean()
         return divergence, error
 
     def _image(self, crops: NDArray[np.uint8]) -> Tensor:
@@ -178,13 +177,13 @@ def load(path: Path) -> dict[str, Any]:
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what a damaged file raises is not said anywhere
+    except Exception as error:  # undocumented for damaged files
         raise ModelError(f"the checkpoint {path} cannot be read ({error}); remove it to start anew") from None
     return state
 
 
 def save(state: dict[str, Any], path: Path) -> None:
-    """Write what torch reads back, under its name only when it is complete.
+    """Save by torch, under the file's name only when it is complete.
 
     Raises:
         OutputError: it cannot be written.
@@ -200,7 +199,7 @@ def save(state: dict[str, Any], path: Path) -> None:
 
 
 def steps_of(views: int) -> int:
-    """How many steps show so many views."""
+    """The number of steps that show so many views."""
     return math.ceil(views / BATCH)
 
 

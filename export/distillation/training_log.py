@@ -19,21 +19,21 @@ _INK, _GRID, _PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
 _LEARNED, _KEPT = (178, 114, 0), (0, 94, 213)  # BGR; Okabe and Ito, Color Universal Design
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
-# What each panel shows: its title, and the names of the training's and of the kept-back faces' figure.
+# Each panel: its title, and the names of the training's and of the kept-back faces' figure.
 _PANELS = (
     ("divergence from the teachers (nats)", "divergence", "kept_divergence"),
     ("distance from the teachers (degrees)", "error_deg", "kept_error_deg"),
 )
 
 
-class Journal:
-    """A log that is written line by line. What it cannot be is complete: a killed run leaves what it has done."""
+class TrainingLog:
+    """A log that is written line by line, so that a killed run leaves what it has done."""
 
     def __init__(self, path: Path, size_bytes: int = 0) -> None:
         """
         Args:
             path: the log.
-            size_bytes: how much of it the run that goes on has written; the rest is forgotten.
+            size_bytes: length of the part that a resumed run has written; the rest is cut off.
 
         Raises:
             OutputError: it cannot be written.
@@ -49,7 +49,7 @@ class Journal:
 
     @property
     def size_bytes(self) -> int:
-        """How much is written."""
+        """Length of the file."""
         return self._file.tell()
 
     def add(self, record: dict[str, Any]) -> None:

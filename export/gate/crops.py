@@ -1,4 +1,4 @@
-"""Face crops for the accuracy gate and for calibration: from images, a video or the bundled photos, cut as in inference."""
+"""Face crops for the accuracy gate and for calibration: from images, a video or the bundled photos."""
 
 from __future__ import annotations
 

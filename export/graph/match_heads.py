@@ -130,11 +130,13 @@ def _rotation(path: Path, family: Family, outputs: Outputs, columns: dict[str, i
     assert isinstance(decode, RotationDecode)
     fitting = [name for name, count in columns.items() if count == decode.width]
     if isinstance(decode, Rot6dDecode):
-        fitting += [name for name, count in columns.items() if count == MatrixDecode.width and _is_rotation(outputs[name])]
+        fitting += [
+            name for name, count in columns.items() if count == MatrixDecode.width and _is_rotation(outputs[name])
+        ]
     if len(fitting) > 1:
         raise ModelError(
-            f"{path}: more than one output may be {family.name}'s rotation: {_describe(outputs, fitting)}; leave one of "
-            "them in the graph"
+            f"{path}: more than one output may be {family.name}'s rotation: {_describe(outputs, fitting)}; leave one "
+            "of them in the graph"
         )
     if not fitting:
         raise _misfit(path, family, outputs)
@@ -182,7 +184,9 @@ def _misfit(path: Path, family: Family, outputs: Outputs) -> ModelError:
         wanted = "4 numbers" if isinstance(family.decode, QuaternionDecode) else "3 angles"
     message = f"{path} does not give what {family.name} does, {wanted} a face; its outputs are "
     message += _describe(outputs, list(outputs)) or "none with a row for each face"
-    if isinstance(family.decode, Rot6dDecode) and any(array[0].size == MatrixDecode.width for array in outputs.values()):
+    if isinstance(family.decode, Rot6dDecode) and any(
+        array[0].size == MatrixDecode.width for array in outputs.values()
+    ):
         message += "; 9 numbers are a rotation matrix only if its rows are of length 1 and at right angles"
     if others := [name for name, array in outputs.items() if array.dtype != np.float32]:
         message += f"; only float32 is read: add a Cast to float32 at the end of the graph for {', '.join(others)}"

@@ -82,7 +82,10 @@ def write_verified(
             f"opset {graph.opset(model)}, batch {graph.batch(model) or 'dynamic'}; simplified from "
             f"{len(raw.graph.node)} nodes ({byte_size(raw.ByteSize())}) to {len(model.graph.node)} "
             f"({byte_size(model.ByteSize())})",
-            *([f"{len(merged)} pointwise convolutions have fewer, larger groups, the sums are the same"] * bool(merged)),
+            *(
+                [f"{len(merged)} pointwise convolutions have fewer, larger groups, the sums are the same"]
+                * bool(merged)
+            ),
         ],
     )
     origin = replace(source.spec.origin, tools=_tools(model), merged=tuple(merged))

@@ -58,7 +58,7 @@ def table(found: Sequence[Cost], kept: Sequence[str]) -> list[str]:
 
 
 def fewest_kept(found: Sequence[Cost], passes: Callable[[Sequence[str]], bool]) -> list[str] | None:
-    """The most sensitive layers to keep, as few as the gate needs; None where it fails with all but the least sensitive kept.
+    """The most sensitive layers to keep, as few as the gate needs; None where no number of them is enough.
 
     Args:
         found: the most sensitive first.

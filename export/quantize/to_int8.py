@@ -30,8 +30,8 @@ from export.quantize.quantized_model import (
 )
 from export.quantize.sensitivity import costs, fewest_kept, table
 from export.step import ExportReport, Notes, Reporter
-from hpe_edge.poses import Poses
 from hpe_edge.errors import ModelError
+from hpe_edge.poses import Poses
 from hpe_edge.spec import ModelSpec, Quantization
 from hpe_edge.util.atomic import Pending
 
@@ -170,9 +170,7 @@ class _Int8:
             ],
         )
         names = (*kept, *(layer.name for layer in excluded))
-        spec = quantized_spec(
-            self._original, Quantization("int8", "", "", names, self._calibration.in_words()), model
-        )
+        spec = quantized_spec(self._original, Quantization("int8", "", "", names, self._calibration.in_words()), model)
         try:
             return write_verified(self._reference, model, spec, self._check, pending)
         except GateFailed:

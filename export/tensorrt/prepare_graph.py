@@ -35,8 +35,8 @@ def check_precision(path: Path, model: ModelProto, precision: Precision, version
         raise InputError(f"{path} computes in FP16; add --fp16, or name the file that it was made from")
     if version.newest_opset is not None and opset(model) > version.newest_opset:
         raise InputError(
-            f"{path} is written in opset {opset(model)}, TensorRT {version.text} reads up to {version.newest_opset}; export "
-            "it again in that one, or upgrade TensorRT"
+            f"{path} is written in opset {opset(model)}, TensorRT {version.text} reads up to {version.newest_opset}; "
+            "export it again in that one, or upgrade TensorRT"
         )
 
 

@@ -19,7 +19,7 @@ from hpe_edge.spec import (
     GateResult,
     Input,
     ModelSpec,
-    Reduction,
+    Quantization,
     Square,
 )
 from hpe_edge.util.console import show
@@ -81,7 +81,7 @@ def describe(spec: ModelSpec) -> str:
         *_decode(spec),
         ("made from", f"{spec.origin.checkpoint}, sha256 {spec.origin.sha256}"),
         ("made with", ", ".join(f"{name} {version}" for name, version in spec.origin.tools.items()) or "not recorded"),
-        *(("reduced", _reduction(step)) for step in spec.reductions),
+        *(("quantized", _quantization(step)) for step in spec.quantizations),
         ("gate", _gate(spec.gate)),
     ]
     return _aligned(facts)
@@ -164,8 +164,8 @@ def _gate(gate: GateResult | None) -> str:
     )
 
 
-def _reduction(step: Reduction) -> str:
-    text = f"to {step.numbers} from {step.source}, sha256 {step.sha256}"
+def _quantization(step: Quantization) -> str:
+    text = f"to {step.precision} from {step.source}, sha256 {step.sha256}"
     if step.ranges:
         text += f"; {step.ranges}"
     return f"{text}; kept in float32: {', '.join(step.kept)}" if step.kept else text

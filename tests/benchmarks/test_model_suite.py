@@ -167,9 +167,9 @@ def test_a_short_form_needs_its_original(capsys: pytest.CaptureFixture[str], tmp
 
     from tiny_model import tiny_spec
 
-    from hpe_edge.spec import Reduction
+    from hpe_edge.spec import Quantization
 
-    spec = replace(tiny_spec(32), reductions=(Reduction("int8", "tiny.onnx", "0" * 64),))
+    spec = replace(tiny_spec(32), quantizations=(Quantization("int8", "tiny.onnx", "0" * 64),))
     short_form = write_tiny_model(tmp_path / "int8.onnx", size=32, spec=spec)
     code, _ = run(tmp_path, "--model", str(short_form))
     assert code == 1

@@ -17,17 +17,17 @@ from tiny_model import tiny_spec, write_tiny_model
 from benchmarks.__main__ import main
 from benchmarks.datasets.labels_csv import COLUMNS
 from hpe_edge import PoseEngine
-from hpe_edge.spec import GateResult, Numbers, Reduction
+from hpe_edge.spec import GateResult, Precision, Quantization
 
 
-def reduced(path: Path, numbers: Numbers, off_deg: float, sha256: str) -> Path:
+def reduced(path: Path, numbers: Precision, off_deg: float, sha256: str) -> Path:
     """The tiny model with its yaw bins moved, as if that came of shorter numbers."""
     spec = tiny_spec()
     yaw = replace(spec.decode.yaw, first_deg=spec.decode.yaw.first_deg + off_deg)
-    step = Reduction(numbers, "tiny.onnx", sha256, ("a", "b"), "by hand")
+    step = Quantization(numbers, "tiny.onnx", sha256, ("a", "b"), "by hand")
     gate = GateResult("a with b", "here", 64, 0.1, 0.2, 0.3)
     decode = replace(spec.decode, yaw=yaw)
-    return write_tiny_model(path, spec=replace(spec, decode=decode, reductions=(step,), gate=gate))
+    return write_tiny_model(path, spec=replace(spec, decode=decode, quantizations=(step,), gate=gate))
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ protobuf encoding is simple enough to edit in place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from hpe_edge.backends.onnx.wire import encode, parsed
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
 
 _Edit = Callable[[bytes], bytes | None]
 
@@ -22,7 +22,7 @@ def free_size(model: bytes, input_name: str) -> bytes:
         model: an ONNX file that loads.
         input_name: the input; other inputs stay as they are.
     """
-    name = encode(1, input_name.encode())
+    name = _encode(1, input_name.encode())
 
     def free_input(value: bytes) -> bytes:
         return _with_shape(value, _free_height_width) if name in _fields_of(value) else value
@@ -40,11 +40,11 @@ def _with_shape(value_info: bytes, edit: _Edit) -> bytes:
 
 def _free_height_width(shape: bytes) -> bytes:
     dims = _fields_of(shape)
-    return b"".join(dims[:2]) + b"".join(encode(1, encode(2, side)) for side in (b"height", b"width"))
+    return b"".join(dims[:2]) + b"".join(_encode(1, _encode(2, side)) for side in (b"height", b"width"))
 
 
 def _free_all(shape: bytes) -> bytes:
-    return encode(1, b"") * len(_fields_of(shape))
+    return _encode(1, b"") * len(_fields_of(shape))
 
 
 def _drop(_: bytes) -> None:
@@ -54,13 +54,54 @@ def _drop(_: bytes) -> None:
 def _edited(message: bytes, edits: dict[int, _Edit]) -> bytes:
     """The message with the embedded messages of some numbers replaced, or left out where the edit gives None."""
     parts = []
-    for number, whole, value in parsed(message):
+    for number, whole, value in _parsed(message):
         if number not in edits:
             parts.append(whole)
         elif (new := edits[number](value)) is not None:
-            parts.append(encode(number, new))
+            parts.append(_encode(number, new))
     return b"".join(parts)
 
 
 def _fields_of(message: bytes) -> list[bytes]:
-    return [whole for _, whole, _ in parsed(message)]
+    return [whole for _, whole, _ in _parsed(message)]
+
+
+def _parsed(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Each field's number, its bytes with the key, and its value; a number's value is its encoding."""
+    at = 0
+    while at < len(message):
+        start = at
+        key, at = _varint(message, at)
+        wire, length = key & 7, 0
+        if wire == _VARINT:
+            length = _varint(message, at)[1] - at
+        elif wire == _BYTES:
+            length, at = _varint(message, at)
+        else:
+            length = {_FIXED64: 8, _FIXED32: 4}.get(wire, 0)
+        at += length
+        yield key >> 3, message[start:at], message[at - length : at]
+
+
+def _varint(message: bytes, at: int = 0) -> tuple[int, int]:
+    """A number in groups of seven bits, lowest first, and where it ends."""
+    number = shift = 0
+    while True:
+        byte = message[at]
+        number |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return number, at
+
+
+def _encode(number: int, value: bytes) -> bytes:
+    """A field of bytes: a string or an embedded message."""
+    return _encode_varint(number << 3 | _BYTES) + _encode_varint(len(value)) + value
+
+
+def _encode_varint(number: int) -> bytes:
+    groups = bytearray()
+    while number > 127:
+        groups.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*groups, number])

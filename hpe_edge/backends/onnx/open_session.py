@@ -13,9 +13,8 @@ from typing import Any
 
 import onnxruntime
 
-from hpe_edge.backends.onnx.precision import graph_precision
-from hpe_edge.backends.options import check_threads
-from hpe_edge.errors import BackendError, InputError, ModelError
+from hpe_edge.errors import BackendError, InputError
+from hpe_edge.spec import Precision
 from hpe_edge.util.atomic import output_error
 from hpe_edge.util.cache_folder import cache_folder
 
@@ -75,7 +74,12 @@ def cuda(index: int) -> Provider:
 
 
 def tensorrt(
-    index: int, path: Path, input_name: str, face: tuple[int, ...], batches: tuple[int, int, int] | None
+    index: int,
+    path: Path,
+    precision: Precision,
+    input_name: str,
+    face: tuple[int, ...],
+    batches: tuple[int, int, int] | None,
 ) -> Provider:
     """TensorRT inside ONNX Runtime, which builds an engine of the graph.
 
@@ -85,6 +89,7 @@ def tensorrt(
     Args:
         index: the GPU.
         path: the ONNX file.
+        precision: the spec's.
         input_name: its input.
         face: the input's shape after the batch.
         batches: the fewest faces that one run takes, those to tune for, and the most; None where the graph fixes them.
@@ -96,7 +101,6 @@ def tensorrt(
     asked = "backend='onnxruntime-tensorrt'"
     _check_built_in("TensorrtExecutionProvider", asked, "use device='cuda' without backend=")
     model = path.read_bytes()
-    precision = graph_precision(model)
     name = f"{hashlib.sha256(model).hexdigest()[:16]}-{onnxruntime.__version__}"
     cache = cache_folder("onnxruntime-tensorrt", name)
     try:
@@ -109,8 +113,8 @@ def tensorrt(
         "trt_engine_cache_path": str(cache),
         # Allowed where the graph has them, because TensorRT then insists on it; nowhere else, for they move the angles.
         # It may then use them in other layers, too.
-        "trt_fp16_enable": str(precision.half),
-        "trt_int8_enable": str(precision.int8),
+        "trt_fp16_enable": str("fp16" in precision),
+        "trt_int8_enable": str("int8" in precision),
     }
     if _version() >= _TIMINGS_KNOWN_FROM:  # without a path they would lie in the current folder
         options |= {"trt_timing_cache_enable": "True", "trt_timing_cache_path": str(cache)}

@@ -11,10 +11,9 @@ import onnxruntime
 
 from hpe_edge.backends.onnx.check_graph import DYNAMIC_MAX_BATCH, GraphTensor, check_graph, read_spec
 from hpe_edge.backends.onnx.context import OnnxRuntimeContext
-from hpe_edge.backends.onnx.merge_groups import merged_groups
-from hpe_edge.backends.onnx.open_session import CPU, Provider, cuda, open_session, parse_device, tensorrt
-from hpe_edge.errors import BackendError, InputError
-from hpe_edge.ops.crop import isa_names
+from hpe_edge.backends.onnx.preload_nvidia import preload
+from hpe_edge.backends.onnx.providers import CPU, Provider, cuda, parse_device, tensorrt
+from hpe_edge.errors import BackendError, InputError, ModelError
 from hpe_edge.spec import METADATA_KEY, ModelSpec
 
 if TYPE_CHECKING:
@@ -55,8 +54,6 @@ class OnnxRuntimeBackend:
         self.device = device
         self.runtime = "TensorRT in ONNX Runtime" if through_tensorrt else "ONNX Runtime"
         self.session = open_session(path, threads, provider=provider)
-        if provider is CPU and isa_names()[0] == "avx512" and (faster := merged_groups(path.read_bytes())) is not None:
-            self.session = open_session(path, threads, faster)
         self.spec, fixed, self._columns = _examined(self.session, path)
         self.fixed_batch = fixed is not None
         self.max_batch = fixed or DYNAMIC_MAX_BATCH
@@ -89,7 +86,7 @@ def _tensorrt_for(path: Path, index: int, threads: int | None) -> Provider:
     """TensorRT's provider, whose options need the input's shape: a session on the CPU reads it first."""
     spec, fixed_batch, _ = _examined(open_session(path, threads), path)
     batches = (1, _TUNED_BATCH, DYNAMIC_MAX_BATCH) if fixed_batch is None else None
-    return tensorrt(index, path, spec.input.name, (3, spec.input.size, spec.input.size), batches)
+    return tensorrt(index, path, spec.precision, spec.input.name, (3, spec.input.size, spec.input.size), batches)
 
 
 def _examined(

@@ -8,12 +8,14 @@ import pytest
 
 pytest.importorskip("torch", reason="the export tests need torch")
 
-from export.distillation import grid
-from export.distillation.batches import BATCH, Batches
-from export.distillation.patches import FACE, SIDE, Patches, cut_patch
+from export.distillation import angle_grid
+from export.distillation.arrays import BATCH
+from export.distillation.batches import Batches
+from export.distillation.arrays import FACE, SIDE
+from export.distillation.patches import Patches, cut_patch
 from export.distillation.targets import Targets
-from export.distillation.teachers import Answers
-from hpe_edge.ops.crop import crop_normalize
+from export.distillation.arrays import Predictions
+from hpe_edge.ops.ops import crop_normalize
 from hpe_edge.spec import Crop, Input
 
 CROP, INPUT = Crop(margins=(0.125,) * 4), Input(size=112, color="RGB", scale=1 / 255, mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -34,7 +36,7 @@ def flat() -> Patches:
 @pytest.fixture
 def targets(rng: np.random.Generator) -> Targets:
     angles = rng.uniform([-80, -40, -40], [80, 40, 40], (FACES, 3)).astype(np.float32)
-    return Targets([Answers(angles, grid.narrow(angles, np.full(angles.shape, 4.0)).astype(np.float16))], [None])
+    return Targets([Predictions(angles, angle_grid.narrow(angles, np.full(angles.shape, 4.0)).astype(np.float16))], [None])
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def test_the_answers_are_those_of_the_face_that_is_seen(
         flipped = np.abs(batch.angles - targets.angles[which]).max(axis=1) > 1e-3
         wanted = np.where(flipped[:, None], targets.angles[which] * [-1, 1, -1], targets.angles[which])
         np.testing.assert_allclose(batch.angles, wanted, atol=1e-3)
-        np.testing.assert_allclose(grid.expectation(batch.beliefs), wanted, atol=0.1)
+        np.testing.assert_allclose(angle_grid.expectation(batch.distributions), wanted, atol=0.1)
         seen |= set(which.tolist())
         mirrored += int(flipped.sum())
     assert len(seen) > 0.95 * FACES  # 256 draws of 50
@@ -73,7 +75,7 @@ def test_a_mirrored_answer_belongs_to_a_mirrored_crop(targets: Targets, rng: np.
 
 def test_the_same_step_gives_the_same_batch_and_another_step_another(drawn: Batches) -> None:
     one, again, other = drawn(7), drawn(7), drawn(8)
-    for name in ("crops", "beliefs", "angles"):
+    for name in ("crops", "distributions", "angles"):
         np.testing.assert_array_equal(getattr(one, name), getattr(again, name))
         assert not np.array_equal(getattr(one, name), getattr(other, name))
 

@@ -16,8 +16,9 @@ torch = pytest.importorskip("torch", reason="the export tests need torch")
 
 from export import zoo  # noqa: E402
 from export.distill import BOXES_FROM, STUDENTS, main  # noqa: E402
-from export.distillation import patches, teachers, training, work  # noqa: E402
-from export.distillation.batches import BATCH, Batches  # noqa: E402
+from export.distillation import patches, teachers, train_student, training  # noqa: E402
+from export.distillation.arrays import BATCH
+from export.distillation.batches import Batches  # noqa: E402
 from export.distillation.scenes import Scenes  # noqa: E402
 from export.distillation.targets import Targets  # noqa: E402
 from export.onnx import main as export_main  # noqa: E402
@@ -42,7 +43,7 @@ def alone() -> Iterator[None]:
 @pytest.fixture
 def distil(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command on the bundled photos, with a teacher that was never trained, saving every four steps."""
-    monkeypatch.setattr(work, "_SAVE_EVERY", 4)
+    monkeypatch.setattr(train_student, "_SAVE_EVERY", 4)
 
     def run(name: str, *options: str, views: int = 12 * BATCH) -> int:
         given = [str(option) for option in options]
@@ -237,4 +238,4 @@ def test_a_teacher_with_plain_angles_gets_its_width_from_labelled_crops(
 def test_labels_that_cannot_be_read(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(text)
     with pytest.raises(SourceError, match=message):
-        work.read_labelled(tmp_path / "labels.csv")
+        train_student.read_labelled(tmp_path / "labels.csv")

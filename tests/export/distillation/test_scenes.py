@@ -12,9 +12,10 @@ import pytest
 
 pytest.importorskip("torch", reason="the export tests need torch")
 
-from export.distillation import bends, scenes
-from export.distillation.patches import FACE, SIDE, Patches
-from export.distillation.photometric import varied
+from export.distillation import augmentation, scenes
+from export.distillation.arrays import FACE, SIDE
+from export.distillation.patches import Patches
+from export.distillation.augmentation import varied
 from export.distillation.scenes import Scenes, around_face
 from hpe_edge.geometry import rotation_from_euler
 
@@ -72,7 +73,7 @@ def test_boxes_are_those_of_other_detectors() -> None:
 
 
 def test_a_quarter_of_the_faces_is_only_turned(rng: np.random.Generator) -> None:
-    homographies, half = bends.draw_bends(rng, np.tile(HALF.astype(float), (4000, 1)))
+    homographies, half = augmentation.draw_warps(rng, np.tile(HALF.astype(float), (4000, 1)))
     linear = homographies[:, :2, :2] / np.sqrt(np.abs(np.linalg.det(homographies[:, :2, :2])))[:, None, None]
     stiff = (np.abs(linear @ np.swapaxes(linear, 1, 2) - np.eye(2)).max(axis=(1, 2)) < 1e-9) & (
         np.abs(homographies[:, 2, :2]).max(axis=1) < 1e-12
@@ -98,7 +99,7 @@ def test_scenes_are_the_same_each_time_and_others_for_other_pictures() -> None:
 def test_another_way_to_draw_scenes_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else answers about other pictures would be taken from the cache."""
     digest = Scenes(flat(), ALL, FRONTAL, COUNT).digest
-    monkeypatch.setattr("export.distillation.photometric._BRIGHTNESS", 10.0)
+    monkeypatch.setattr("export.distillation.augmentation._BRIGHTNESS", 10.0)
     assert Scenes(flat(), ALL, FRONTAL, COUNT).digest != digest
 
 

@@ -23,8 +23,9 @@ from export.gate.gate import (
     compare,
     poses_of,
 )
-from export.steps.reduced import poses_as_written
-from export.steps.verify import prove_backend
+from export.quantize.quantized_model import poses_as_written
+from export.gate.verify import Check, verify_backend
+from hpe_edge.backends.names import Precision
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.backends.openvino.compiled_model import OpenVinoBackend
 from hpe_edge.backends.openvino.load_openvino import shared_core

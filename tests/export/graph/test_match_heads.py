@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from export import zoo
-from export.graph.match_heads import read_outputs, refuse_probabilities
+from export.graph.match_heads import match_outputs, refuse_probabilities
 from hpe_edge.errors import ModelError
 from hpe_edge.spec import MatrixDecode, QuaternionDecode, Rot6dDecode
 
@@ -38,7 +38,7 @@ def rotations(error: float = 0.0) -> np.ndarray:
     ],
 )
 def test_the_one_that_fits_is_read(family, said, wanted):
-    reading = read_outputs(Path("x.onnx"), family, said)
+    reading = match_outputs(Path("x.onnx"), family, said)
     assert reading.decode == wanted
     assert reading.outputs == ("a",)
 
@@ -59,14 +59,14 @@ def test_the_one_that_fits_is_read(family, said, wanted):
 )
 def test_others_are_refused(family, said, message):
     with pytest.raises(ModelError, match=message):
-        read_outputs(Path("x.onnx"), family, said)
+        match_outputs(Path("x.onnx"), family, said)
 
 
 def test_logits_that_sum_to_1_are_no_probabilities():
     logits = noise(3, 66)
     logits += (1 - logits.sum(axis=2, keepdims=True)) / 66
     hopenet = zoo.get("hopenet")
-    decode = read_outputs(Path("x.onnx"), hopenet, {"a": logits}).decode
+    decode = match_outputs(Path("x.onnx"), hopenet, {"a": logits}).decode
     refuse_probabilities(Path("x.onnx"), decode, {"a": logits})
     with pytest.raises(ModelError, match="probabilities, not logits"):
         refuse_probabilities(Path("x.onnx"), decode, {"a": abs(logits) / abs(logits).sum(axis=2, keepdims=True)})

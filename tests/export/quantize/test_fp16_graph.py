@@ -9,8 +9,7 @@ import tiny_nets
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from export.graph.onnx_file import open_unchanged
-from export.quantize.fp16_emulation import rounding
-from export.quantize.fp16_graph import losses, to_half
+from export.quantize.fp16_graph import losses, rounding, to_half
 from export.quantize.insert_qdq import candidates, quantize
 
 

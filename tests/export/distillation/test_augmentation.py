@@ -8,9 +8,9 @@ import pytest
 
 pytest.importorskip("torch", reason="the export tests need torch")
 
-from export.distillation.bends import untilted
-from export.distillation.patches import FACE
-from export.distillation.turns import in_plane, mean_rotation
+from export.distillation.augmentation import in_plane, untilted
+from export.distillation.arrays import FACE
+from export.distillation.targets import mean_rotation
 from hpe_edge.geometry import euler_from_rotation, geodesic_deg, rotation_from_euler, rotation_from_rotvec
 
 

@@ -1,20 +1,20 @@
-"""Faces bent out of shape: more of them, and more poses, than the pictures have.
+"""Augmentation: faces warped out of shape, and changes that cameras make to an image.
 
 A picture that is squeezed, sheared, turned or seen from far to the side shows a face that no camera may have seen, and
-no formula says which pose the teachers' labels would give it. But the teachers answer, and the student learns what they
-say; so faces with rare poses come from as many pictures as faces with common ones. Where faces that look aside were few
+no formula says which pose the teachers' labels would give it. But the teachers predict one, and the student learns that.
+So faces with rare poses come from as many pictures as faces with common ones. Where faces that look aside were few
 and from one laboratory, a student learned the laboratory.
 """
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from export.distillation.patches import FACE
-from export.distillation.turns import in_plane
+from export.distillation.arrays import FACE, Float64Array, Image
 
-_SHARE = 0.75  # of the faces are bent; the others are only turned
+_SHARE = 0.75  # of the faces are warped; the others are only turned
 _SQUEEZE = (0.55, 1.15)  # of the width, in heights
 _SHEAR = 0.15  # standard deviation, sideways and upwards alike
 _TILT_DEG = (0.0, 45.0)
@@ -25,10 +25,17 @@ _TURN_DEG = 16.0  # standard deviation
 _WIDE_TURN_DEG = 75.0  # a share of the faces is turned by anything up to this
 _WIDE_SHARE = 0.08
 
-Float64Array = NDArray[np.float64]
+# Changes by cameras. The first four are those of EHPNet's training; colours are added, as faces to learn from may be
+# grey. Share of the pictures that are sampled down and up again, and the least part of their side.
+_LOW_SHARE, _LOWEST = 0.25, 0.35
+_BLUR_SHARE, _BLUR = 0.2, (0.3, 1.2)  # share that is blurred, and sigma in pixels
+_CONTRAST, _BRIGHTNESS = 0.2, 20.0  # standard deviations, of the contrast's logarithm and in levels
+_GREY_SHARE, _TINT = 0.5, 0.08  # share that loses its colours, and the standard deviation of a channel's gain
+
+_MIDDLE = 110.0  # the level that contrast leaves alone; near the mean of photos
 
 
-def draw_bends(rng: np.random.Generator, half: Float64Array) -> tuple[Float64Array, Float64Array]:
+def draw_warps(rng: np.random.Generator, half: Float64Array) -> tuple[Float64Array, Float64Array]:
     """Homographies ``[N, 3, 3]`` from what is shown to the patch, about the centres of both, and the boxes there.
 
     Args:
@@ -45,11 +52,11 @@ def draw_bends(rng: np.random.Generator, half: Float64Array) -> tuple[Float64Arr
     affine = np.tile(np.eye(3), (count, 1, 1))
     affine[:, 0, 0] = 1 / rng.uniform(*_SQUEEZE, count)
     affine[:, 0, 1], affine[:, 1, 0] = rng.normal(0, _SHEAR, (2, count))
-    bends = np.where((rng.random(count) < _SHARE)[:, None, None], tilted @ affine, np.eye(3))
+    warps = np.where((rng.random(count) < _SHARE)[:, None, None], tilted @ affine, np.eye(3))
     turn = rng.normal(0, _TURN_DEG, count)
     wide = rng.random(count) < _WIDE_SHARE
     turn[wide] = rng.uniform(-_WIDE_TURN_DEG, _WIDE_TURN_DEG, count)[wide]
-    return _fitted(bends @ in_plane(-turn), half)
+    return _fitted(warps @ in_plane(-turn), half)
 
 
 def untilted(tilt_rad: Float64Array, towards_rad: Float64Array, span_rad: Float64Array) -> Float64Array:
@@ -78,21 +85,53 @@ def untilted(tilt_rad: Float64Array, towards_rad: Float64Array, span_rad: Float6
     return np.asarray(plain @ shift)
 
 
-def _fitted(bends: Float64Array, half: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """The bends with the bent box in the middle and as large as a patch has it, and half the sides of that box.
+def _fitted(warps: Float64Array, half: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """The warps with the warped box in the middle and as large as a patch has it, and half the sides of that box.
 
     Args:
-        bends: ``[N, 3, 3]``.
+        warps: ``[N, 3, 3]``.
         half: ``[N, 2]``, half the sides of the box before.
     """
     # A face is round: its box is where the ellipse in it ends.
     angle = np.linspace(0, 2 * np.pi, 32, endpoint=False)
     ellipse = np.stack([np.cos(angle), np.sin(angle)])[None] * half[:, :, None]
-    points = np.linalg.inv(bends) @ np.concatenate([ellipse, np.ones((len(half), 1, 32))], axis=1)
+    points = np.linalg.inv(warps) @ np.concatenate([ellipse, np.ones((len(half), 1, 32))], axis=1)
     places = points[:, :2] / points[:, 2:]
     low, high = places.min(axis=2), places.max(axis=2)
     scale = (high - low).max(axis=1) / FACE
     fit = np.tile(np.eye(3), (len(half), 1, 1))
     fit[:, 0, 0] = fit[:, 1, 1] = scale
     fit[:, :2, 2] = (low + high) / 2
-    return bends @ fit, (high - low) / 2 / scale[:, None]
+    return warps @ fit, (high - low) / 2 / scale[:, None]
+
+
+def in_plane(angles_deg: Float64Array) -> Float64Array:
+    """Rz ``[..., 3, 3]`` of angles ``[...]``, clockwise in the picture."""
+    sine, cosine = np.sin(np.deg2rad(angles_deg)), np.cos(np.deg2rad(angles_deg))
+    zero, one = np.zeros_like(sine), np.ones_like(sine)
+    rows = [[cosine, -sine, zero], [sine, cosine, zero], [zero, zero, one]]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def varied(image: Image, rng: np.random.Generator) -> Image:
+    """The picture ``[H, W, 3]``, BGR, as another camera might have taken it."""
+    height, width = image.shape[:2]
+    low, blurred, grey = rng.random(3) < (_LOW_SHARE, _BLUR_SHARE, _GREY_SHARE)
+    part, sigma = rng.uniform(_LOWEST, 1.0), rng.uniform(*_BLUR)
+    levels = _levels(rng)
+    if grey:
+        image = np.asarray(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR), np.uint8)
+    if low:
+        shrunk = cv2.resize(image, (round(width * part), round(height * part)), interpolation=cv2.INTER_AREA)
+        image = np.asarray(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    if blurred:
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
+    return np.asarray(cv2.LUT(image, levels), np.uint8)
+
+
+def _levels(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Lookup table of the 256 levels, ``[1, 256, 3]``."""
+    contrast, brightness = np.exp(_CONTRAST * rng.normal()), _BRIGHTNESS * rng.normal()
+    tint = np.exp(_TINT * rng.normal(0, 1, 3))
+    levels = ((np.arange(256.0)[:, None] - _MIDDLE) * contrast + _MIDDLE + brightness) * tint
+    return np.asarray(np.clip(np.rint(levels), 0, 255), np.uint8)[None]

@@ -7,25 +7,25 @@ import pytest
 
 pytest.importorskip("torch", reason="the export tests need torch")
 
-from export.distillation import grid
+from export.distillation import angle_grid
 from export.distillation.targets import Targets, disagreement_widths, label_widths
-from export.distillation.teachers import Answers
+from export.distillation.arrays import Predictions
 from hpe_edge.errors import InputError
 from hpe_edge.spec import BinHead
 
 
-def spread(beliefs: np.ndarray) -> np.ndarray:
+def spread(distributions: np.ndarray) -> np.ndarray:
     """Standard deviations in degrees."""
-    mean = grid.expectation(beliefs)
-    return np.sqrt((beliefs * (grid.CENTERS_DEG - mean[..., None]) ** 2).sum(axis=-1))
+    mean = angle_grid.expectation(distributions)
+    return np.sqrt((distributions * (angle_grid.CENTERS_DEG - mean[..., None]) ** 2).sum(axis=-1))
 
 
-def answers(angles_deg: np.ndarray, width_deg: float | None = None) -> Answers:
+def answers(angles_deg: np.ndarray, width_deg: float | None = None) -> Predictions:
     """Of a teacher that says these angles ``[N, 3]``."""
     angles = angles_deg.astype(np.float32)
     if width_deg is None:
-        return Answers(angles, None)
-    return Answers(angles, grid.narrow(angles, np.full(angles.shape, width_deg)).astype(np.float16))
+        return Predictions(angles, None)
+    return Predictions(angles, angle_grid.narrow(angles, np.full(angles.shape, width_deg)).astype(np.float16))
 
 
 @pytest.mark.parametrize(
@@ -42,29 +42,29 @@ def test_other_grids_keep_their_mean(head: BinHead, rng: np.random.Generator) ->
     centre = rng.uniform(-60, 60, 30)
     odds = np.exp(-0.5 * ((angles - centre[:, None]) / 4) ** 2)
     odds /= odds.sum(axis=1, keepdims=True)
-    believed = grid.rebinned(odds, head)
+    believed = angle_grid.rebinned(odds, head)
     np.testing.assert_allclose(believed.sum(axis=1), 1)
-    np.testing.assert_allclose(grid.expectation(believed), odds @ angles, atol=1e-6)
+    np.testing.assert_allclose(angle_grid.expectation(believed), odds @ angles, atol=1e-6)
 
 
 def test_a_circular_head_reads_190_as_minus_170() -> None:
     head = BinHead("x", 0, first_deg=0.0, step_deg=3.0, count=120, circular=True)
     odds = np.zeros((1, 120))
     odds[0, 110] = 1  # 330 degrees
-    assert grid.expectation(grid.rebinned(odds, head))[0] == pytest.approx(-30)
+    assert angle_grid.expectation(angle_grid.rebinned(odds, head))[0] == pytest.approx(-30)
 
 
 def test_narrow_beliefs_have_the_width_asked_for() -> None:
-    believed = grid.narrow(np.array([10.0, -33.3]), np.array([4.0, 7.0]))
+    believed = angle_grid.narrow(np.array([10.0, -33.3]), np.array([4.0, 7.0]))
     np.testing.assert_allclose(spread(believed), [4.0, 7.0], rtol=0.01)
-    np.testing.assert_allclose(grid.expectation(believed), [10.0, -33.3], atol=0.01)
+    np.testing.assert_allclose(angle_grid.expectation(believed), [10.0, -33.3], atol=0.01)
 
 
 def test_mirrored_beliefs_are_those_of_the_mirrored_angles() -> None:
     angles = np.array([[20.0, -10.0, 35.0]])
     width = np.full((1, 3), 5.0)
     np.testing.assert_allclose(
-        grid.mirrored(grid.narrow(angles, width)), grid.narrow(angles * [-1, 1, -1], width), atol=1e-12
+        angle_grid.mirrored(angle_grid.narrow(angles, width)), angle_grid.narrow(angles * [-1, 1, -1], width), atol=1e-12
     )
 
 
@@ -72,12 +72,12 @@ def test_teachers_who_agree_are_averaged_and_their_distance_widens_the_belief() 
     said = np.array([[20.0, 5.0, 0.0], [-40.0, 0.0, 10.0]])
     off = np.array([2.0, 0.0, 0.0])
     targets = Targets([answers(said - off, 1.5), answers(said + off)], [None, np.full(3, 1.5)])
-    beliefs = targets.beliefs(np.arange(2))
-    np.testing.assert_allclose(beliefs.sum(axis=-1), 1, atol=1e-6)
-    np.testing.assert_allclose(grid.expectation(beliefs), said, atol=0.3)
+    distributions = targets.distributions(np.arange(2))
+    np.testing.assert_allclose(distributions.sum(axis=-1), 1, atol=1e-6)
+    np.testing.assert_allclose(angle_grid.expectation(distributions), said, atol=0.3)
     np.testing.assert_allclose(targets.angles, said, atol=0.3)
-    assert spread(beliefs)[:, 0] == pytest.approx(np.hypot(2, 1.5), rel=0.05)
-    assert (spread(beliefs)[:, 1] < 1.7).all()
+    assert spread(distributions)[:, 0] == pytest.approx(np.hypot(2, 1.5), rel=0.05)
+    assert (spread(distributions)[:, 1] < 1.7).all()
 
 
 def test_a_teacher_far_from_the_first_one_counts_little() -> None:
@@ -86,7 +86,7 @@ def test_a_teacher_far_from_the_first_one_counts_little() -> None:
     targets = Targets([answers(said, 3.0), answers(said + off, 3.0)], [None, None])
     share = np.exp(-1) / (1 + np.exp(-1))
     np.testing.assert_allclose(targets.angles, said + np.array([10 * share, 0, 0]), atol=1e-4)
-    np.testing.assert_allclose(grid.expectation(targets.beliefs(np.arange(1))), targets.angles, atol=0.1)
+    np.testing.assert_allclose(angle_grid.expectation(targets.distributions(np.arange(1))), targets.angles, atol=0.1)
     swapped = Targets([answers(said + off, 3.0), answers(said, 3.0)], [None, None])
     np.testing.assert_allclose(swapped.angles, said + off - np.array([10 * share, 0, 0]), atol=1e-4)
 
