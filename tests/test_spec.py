@@ -18,8 +18,8 @@ from hpe_edge.spec import (
     GateResult,
     Input,
     MatrixDecode,
-    QuaternionDecode,
     Quantization,
+    QuaternionDecode,
     Rot6dDecode,
 )
 

@@ -1,7 +1,7 @@
 """Augmentation: faces warped out of shape, and changes that cameras make to an image.
 
 A picture that is squeezed, sheared, turned or seen from far to the side shows a face that no camera may have seen, and
-no formula says which pose the teachers' labels would give it. But the teachers predict one, and the student learns that.
+no formula says which pose the teachers' labels would give it. But the teachers predict one, and the student learns it.
 So faces with rare poses come from as many pictures as faces with common ones. Where faces that look aside were few
 and from one laboratory, a student learned the laboratory.
 """

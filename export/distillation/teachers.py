@@ -18,7 +18,7 @@ from tqdm import tqdm
 from export.distillation import angle_grid
 from export.distillation.arrays import FaceSource, Predictions
 from export.gate.gate import Runner, backend_runner
-from export.step import Reporter
+from export.step import Reporter, quiet
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.errors import ModelError, ModelNotFoundError
 from hpe_edge.ops.crop import CropNormalize
@@ -47,7 +47,7 @@ class Teacher:
     open: Callable[[], Runner]
 
 
-def open_teacher(path: Path, report: Reporter) -> Teacher:
+def open_teacher(path: Path, report: Reporter = quiet) -> Teacher:
     """Load a teacher; what is found in a checkpoint is reported.
 
     Raises:

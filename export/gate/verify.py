@@ -92,7 +92,7 @@ def verify_backend(reference: Poses, backend: Backend, spec: ModelSpec, check: C
     crops = check.faces.crops
     run = backend_runner(backend)
     together = poses_of(run, spec, crops, backend.max_batch)
-    apart = np.linspace(0, len(crops) - 1, _ALONE).round().astype(int)
+    apart = np.linspace(0, len(crops) - 1, min(_ALONE, len(crops))).round().astype(int)
     alone = poses_of(run, spec, crops[apart], 1)
     comparisons = [
         check.compare(reference, together),

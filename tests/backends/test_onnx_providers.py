@@ -7,6 +7,7 @@ by one on the CPU that claims to be on a GPU.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
-from onnxruntime.transformers.float16 import convert_float_to_float16
-from tiny_model import write_tiny_model
+from onnx import numpy_helper
+from tiny_model import tiny_spec, write_tiny_model
 
 import hpe_edge.cuda.device as cuda_module
 from hpe_edge import BackendError, InputError, ModelError, OutputError, PoseEngine
-from hpe_edge.backends.onnx.open_session import Provider, open_session
-from hpe_edge.backends.onnx.precision import graph_precision
-from hpe_edge.util.cache_folder import cache_folder
+from hpe_edge.backends.onnx import providers as onnx_providers
+from hpe_edge.backends.onnx.providers import Provider
+from hpe_edge.backends.onnx.session import open_session
 
 BOXES = [[10, 10, 50, 60], [60, 20, 90, 45]]
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -183,49 +182,15 @@ def test_a_fixed_batch_has_no_range(tmp_path: Path, asked: list[Any]) -> None:
     assert not [name for name in asked[0][1] if "profile" in name]
 
 
-def test_half_precision_where_the_graph_has_it(tmp_path: Path, asked: list[Any]) -> None:
-    path = write_tiny_model(tmp_path / "m.onnx")
-    onnx.save(convert_float_to_float16(onnx.load(str(path)), keep_io_types=True), str(path))
-    PoseEngine(path, backend="onnxruntime-tensorrt").close()
-    assert asked[0][1]["trt_fp16_enable"] == "True" and asked[0][1]["trt_int8_enable"] == "False"
-
-
-class Crops(CalibrationDataReader):
-    def __init__(self) -> None:
-        self._left = [{"x": np.random.default_rng(i).normal(0, 1, (1, 3, 8, 8)).astype(np.float32)} for i in range(3)]
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        return self._left.pop() if self._left else None
-
-
-def convolution() -> onnx.ModelProto:
-    weight = np.random.default_rng(0).normal(0, 1, (4, 3, 3, 3)).astype(np.float32)
-    graph = helper.make_graph(
-        [helper.make_node("Conv", ["x", "w"], ["y"]), helper.make_node("Cast", ["y"], ["z"], to=TensorProto.DOUBLE)],
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
-        [helper.make_tensor_value_info("z", TensorProto.DOUBLE, None)],
-        [numpy_helper.from_array(weight, "w")],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-
-
-def test_precision_is_read_from_graphs_that_others_made(tmp_path: Path) -> None:
-    plain, quantised = tmp_path / "plain.onnx", tmp_path / "int8.onnx"
-    onnx.save(convolution(), str(plain))
-    quantize_static(str(plain), str(quantised), Crops(), quant_format=QuantFormat.QDQ)
-    assert graph_precision(plain.read_bytes()) == (False, False)
-    assert graph_precision(quantised.read_bytes()) == (False, True)
-    half = convert_float_to_float16(convolution(), keep_io_types=True)
-    assert graph_precision(half.SerializeToString()) == (True, False)
-    both = convert_float_to_float16(onnx.load(str(quantised)), keep_io_types=True)
-    assert graph_precision(both.SerializeToString()) == (True, True)
-    only_weight = convolution()
-    only_weight.graph.initializer.append(numpy_helper.from_array(np.float16([1]), "h"))
-    assert graph_precision(only_weight.SerializeToString()).half
-    only_cast = convolution()
-    only_cast.graph.node[1].attribute[0].i = TensorProto.FLOAT16
-    assert graph_precision(only_cast.SerializeToString()).half
+@pytest.mark.parametrize(
+    ("precision", "half", "int8"),
+    [("fp32", "False", "False"), ("fp16", "True", "False"), ("int8", "False", "True"), ("int8+fp16", "True", "True")],
+)
+def test_precision_is_the_specs(tmp_path: Path, asked: list[Any], precision: Precision, half: str, int8: str) -> None:
+    spec = replace(tiny_spec(), exported_precision=precision)
+    PoseEngine(write_tiny_model(tmp_path / "m.onnx", spec=spec), backend="onnxruntime-tensorrt").close()
+    options = asked[0][1]
+    assert (options["trt_fp16_enable"], options["trt_int8_enable"]) == (half, int8)
 
 
 @pytest.mark.parametrize("arguments", [{"device": "cuda"}, {"backend": "onnxruntime-tensorrt"}])

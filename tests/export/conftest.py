@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,10 @@ pytest.importorskip("onnxsim", reason="the export tests need onnxsim")
 from rule_weights import State, rule_state  # noqa: E402
 
 from export import zoo  # noqa: E402
-from export.onnx import main  # noqa: E402
+from export.gate import crops  # noqa: E402
+from export.onnx import export  # noqa: E402
+
+GATE_CROPS = 4  # the tests themselves compare with the original's figures
 
 
 @dataclass(frozen=True)
@@ -86,25 +89,26 @@ def checkpoint(lightweight_state: State, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, State], Path]:
-    """Exports weights once per name and gives the ONNX file."""
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Exports weights once per name, with the accuracy gate on few crops, and gives the ONNX file."""
     folder = tmp_path_factory.mktemp("exported")
 
-    def export(name: str, state: State, *options: str) -> Path:
+    def write(name: str, state: State, arch: str | Sequence[str] = ()) -> Path:
         out = folder / f"{name}.onnx"
         if not out.exists():
             weights = folder / f"{name}.pth"
             torch.save(state, weights)
-            assert main([str(weights), "-o", str(out), *options]) == 0
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(crops, "MIN_CROPS", GATE_CROPS)
+                export(weights, output=out, arch=arch)
             weights.unlink()
         return out
 
-    return export
+    return write
 
 
 @pytest.fixture(scope="session")
 def published(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published lightweight checkpoint, exported."""
     out = tmp_path_factory.mktemp("published") / "lightweight.onnx"
-    assert main([str(data / "checkpoints/lightweight/model-b66.pkl"), "-o", str(out)]) == 0
-    return out
+    return export(data / "checkpoints/lightweight/model-b66.pkl", output=out).path

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import collections
-import io
-import os
 import pickle
-import signal
 import sys
 import types
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PosixPath
+from pathlib import PosixPath
 
 import numpy as np
 import pytest
@@ -249,12 +246,10 @@ class GettingOut(BaseException):
     """As little an Exception as SystemExit is."""
 
 
-@pytest.mark.parametrize(
-    "error", [SystemExit(0), SystemExit("bye"), KeyboardInterrupt(), KeyboardInterrupt("bye"), GettingOut()], ids=repr
-)
-def test_code_that_would_end_the_process_is_told(tmp_path, error):
+@pytest.mark.parametrize("error", [SystemExit(0), SystemExit("bye"), GettingOut()], ids=repr)
+def test_code_that_would_end_the_process_is_reported(tmp_path, error):
     (tmp_path / "w.pth").write_bytes(saved({"state_dict": SMALL, "x": Call(raise_, error)}))
-    with pytest.raises(ModelError, match=rf"the code in it was run and tried to end .* \({type(error).__name__}\)"):
+    with pytest.raises(ModelError, match=type(error).__name__):
         load_checkpoint(tmp_path / "w.pth", trust=True)
 
 
@@ -263,46 +258,10 @@ class EndsWhenLookedAt(nn.Module):
         sys.exit(0)
 
 
-def test_objects_that_would_end_the_process_are_told(tmp_path):
+def test_objects_that_would_end_the_process_are_reported(tmp_path):
     (tmp_path / "w.pth").write_bytes(saved({"model": EndsWhenLookedAt()}))
-    with pytest.raises(ModelError, match="the code in it was run and tried to end the process"):
+    with pytest.raises(ModelError, match="SystemExit"):
         load_checkpoint(tmp_path / "w.pth", trust=True)
-
-
-def stopped(aftermath: BaseException | None) -> int:
-    """A signal comes, and the code makes of it what it likes."""
-    try:
-        signal.raise_signal(signal.SIGTERM)
-    except KeyboardInterrupt:
-        if aftermath is not None:
-            raise aftermath from None
-    return 3
-
-
-@pytest.mark.parametrize("aftermath", [None, SystemExit(0), ValueError("no")], ids=repr)
-def test_a_signal_ends_the_command_whatever_the_code_makes_of_it(tmp_path, aftermath):
-    def interrupt(number: int, frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise KeyboardInterrupt(number)
-
-    (tmp_path / "w.pth").write_bytes(saved({"state_dict": SMALL, "x": Call(stopped, aftermath)}))
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        with pytest.raises(KeyboardInterrupt) as caught:
-            load_checkpoint(tmp_path / "w.pth", trust=True)
-        assert caught.value.args == (signal.SIGTERM,)
-        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN  # what the handler asked for
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def test_signals_are_answered_afterwards_as_before(tmp_path):
-    before = signal.getsignal(signal.SIGINT)
-    (tmp_path / "w.pth").write_bytes(
-        saved({"state_dict": SMALL, "x": Call(signal.signal, signal.SIGINT, signal.SIG_IGN)})
-    )
-    load_checkpoint(tmp_path / "w.pth", trust=True)
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_another_thread_can_read_a_trusted_file(tmp_path):
@@ -311,31 +270,37 @@ def test_another_thread_can_read_a_trusted_file(tmp_path):
         assert list(pool.submit(load_checkpoint, tmp_path / "w.pkl", trust=True).result().state) == list(SMALL)
 
 
-def test_it_is_said_before_code_is_run(tmp_path, capfd):
-    (tmp_path / "w.pkl").write_bytes(pickle.dumps(Call(print, "the code speaks", state=None)))
-    with pytest.raises(ModelError, match="holds no state dict"):
-        load_checkpoint(tmp_path / "w.pkl", trust=True)
-    said = capfd.readouterr().out.splitlines()
-    assert said == [f"trusted     --trust: the code in {tmp_path / 'w.pkl'} is now run", "the code speaks"]
-
-
-def test_nothing_is_said_where_no_code_is_run(tmp_path, capsys):
-    (tmp_path / "w.pth").write_bytes(saved(SMALL))
-    (tmp_path / "damaged.pth").write_bytes(saved(SMALL)[:-40])
-    load_checkpoint(tmp_path / "w.pth", trust=True)
-    with pytest.raises(ModelError):
-        load_checkpoint(tmp_path / "damaged.pth", trust=True)
-    assert capsys.readouterr().out == ""
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_no_code_is_run_where_that_cannot_be_said(tmp_path, monkeypatch):
+def test_it_is_reported_before_code_is_run(tmp_path):
     proof = tmp_path / "executed"
     (tmp_path / "w.pkl").write_bytes(pickle.dumps(Payload(proof)))
-    full = os.open("/dev/full", os.O_WRONLY)
-    with io.TextIOWrapper(io.FileIO(full, "w"), write_through=True) as stream:
-        monkeypatch.setattr(sys, "stdout", stream)
-        with pytest.raises(OutputError):
-            load_checkpoint(tmp_path / "w.pkl", trust=True)
-        monkeypatch.undo()
+    stages = []
+
+    def report(stage: str, lines: list[str]) -> None:
+        stages.append((stage, proof.exists()))
+
+    with pytest.raises(ModelError, match="holds no state dict"):
+        load_checkpoint(tmp_path / "w.pkl", trust=True, report=report)
+    assert stages == [("trusted", False)]
+    assert proof.exists()
+
+
+def test_nothing_is_reported_where_no_code_is_run(tmp_path):
+    (tmp_path / "w.pth").write_bytes(saved(SMALL))
+    (tmp_path / "damaged.pth").write_bytes(saved(SMALL)[:-40])
+    stages = []
+    load_checkpoint(tmp_path / "w.pth", trust=True, report=lambda stage, lines: stages.append(stage))
+    with pytest.raises(ModelError):
+        load_checkpoint(tmp_path / "damaged.pth", trust=True, report=lambda stage, lines: stages.append(stage))
+    assert stages == []
+
+
+def test_no_code_is_run_where_that_cannot_be_reported(tmp_path):
+    proof = tmp_path / "executed"
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps(Payload(proof)))
+
+    def full(stage: str, lines: list[str]) -> None:
+        raise OutputError("no space")
+
+    with pytest.raises(OutputError):
+        load_checkpoint(tmp_path / "w.pkl", trust=True, report=full)
     assert not proof.exists()

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("torch", reason="the export tests need torch")
 
-from export.distillation.augmentation import in_plane, untilted
 from export.distillation.arrays import FACE
+from export.distillation.augmentation import in_plane, untilted
 from export.distillation.targets import mean_rotation
 from hpe_edge.geometry import euler_from_rotation, geodesic_deg, rotation_from_euler, rotation_from_rotvec
 

@@ -9,12 +9,10 @@ import pytest
 pytest.importorskip("torch", reason="the export tests need torch")
 
 from export.distillation import angle_grid
-from export.distillation.arrays import BATCH
+from export.distillation.arrays import BATCH, FACE, SIDE, Predictions
 from export.distillation.batches import Batches
-from export.distillation.arrays import FACE, SIDE
 from export.distillation.patches import Patches, cut_patch
 from export.distillation.targets import Targets
-from export.distillation.arrays import Predictions
 from hpe_edge.ops.ops import crop_normalize
 from hpe_edge.spec import Crop, Input
 
@@ -36,7 +34,9 @@ def flat() -> Patches:
 @pytest.fixture
 def targets(rng: np.random.Generator) -> Targets:
     angles = rng.uniform([-80, -40, -40], [80, 40, 40], (FACES, 3)).astype(np.float32)
-    return Targets([Predictions(angles, angle_grid.narrow(angles, np.full(angles.shape, 4.0)).astype(np.float16))], [None])
+    return Targets(
+        [Predictions(angles, angle_grid.narrow(angles, np.full(angles.shape, 4.0)).astype(np.float16))], [None]
+    )
 
 
 @pytest.fixture

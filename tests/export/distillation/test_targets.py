@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("torch", reason="the export tests need torch")
 
 from export.distillation import angle_grid
-from export.distillation.targets import Targets, disagreement_widths, label_widths
 from export.distillation.arrays import Predictions
+from export.distillation.targets import Targets, disagreement_widths, label_widths
 from hpe_edge.errors import InputError
 from hpe_edge.spec import BinHead
 
@@ -64,7 +64,9 @@ def test_mirrored_beliefs_are_those_of_the_mirrored_angles() -> None:
     angles = np.array([[20.0, -10.0, 35.0]])
     width = np.full((1, 3), 5.0)
     np.testing.assert_allclose(
-        angle_grid.mirrored(angle_grid.narrow(angles, width)), angle_grid.narrow(angles * [-1, 1, -1], width), atol=1e-12
+        angle_grid.mirrored(angle_grid.narrow(angles, width)),
+        angle_grid.narrow(angles * [-1, 1, -1], width),
+        atol=1e-12,
     )
 
 

@@ -16,15 +16,16 @@ from export.gate.gate import (
     FP16_LIMITS,
     INT8_LIMITS,
     ONNX_LIMITS,
+    Comparison,
     GateFailed,
     Limits,
-    Report,
     backend_runner,
     compare,
     poses_of,
 )
-from export.quantize.quantized_model import poses_as_written
 from export.gate.verify import Check, verify_backend
+from export.quantize.quantized_model import poses_as_written
+from export.step import quiet
 from hpe_edge.backends.names import Precision
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.backends.openvino.compiled_model import OpenVinoBackend
@@ -57,9 +58,10 @@ def seen_by(path: Path, where: Where) -> tuple[Poses, Faces]:
     return poses_of(backend_runner(backend), backend.spec, faces.crops, backend.max_batch), faces
 
 
-def held(reference: Poses, path: Path, faces: Faces, limits: Limits, precision: Precision = "fp32") -> Report:
+def held(reference: Poses, path: Path, faces: Faces, limits: Limits, precision: Precision = "fp32") -> Comparison:
     backend = OpenVinoBackend(path, threads=1, precision=precision)
-    return prove_backend(reference, "openvino with onnx", backend, backend.spec, faces, limits)[0]
+    check = Check("openvino with onnx", faces, limits, "", quiet)
+    return verify_backend(reference, backend, backend.spec, check)[0]
 
 
 def test_float32_is_float32(network: tuple[Path, Where]) -> None:
@@ -82,7 +84,7 @@ def test_bfloat16_is_not_and_is_said_so(network: tuple[Path, Where]) -> None:
 def test_files_in_fp16_give_what_onnx_runtime_gives(tmp_path: Path, network: tuple[Path, Where]) -> None:
     path, where = network
     half = tmp_path / "fp16.onnx"
-    assert fp16.main([str(path), "-o", str(half)]) == 0
+    fp16.convert(path, output=half)
     reference, faces = seen_by(half, where)
     held(reference, half, faces, FP16_LIMITS)  # both compute in float32, but round to FP16 in other places
 
@@ -91,8 +93,7 @@ def test_int8_is_the_files_own(tmp_path: Path, network: tuple[Path, Where]) -> N
     """OpenVINO, too, moves Q/DQ pairs about, and what rounds differently falls on another of the 255 levels."""
     path, where = network
     short = tmp_path / "int8.onnx"
-    pictures, boxes = map(str, where)
-    assert int8.main([str(path), "--faces", pictures, "--boxes", boxes, "-o", str(short)]) == 0
+    int8.quantize(path, output=short, calibration_images=where[0], boxes=where[1])
     reference, faces = seen_by(path, where)
     spec = OnnxRuntimeBackend(short).spec
     written = poses_as_written(short, onnx.load(short), spec, faces.crops)

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-import hpe_edge.backends.onnx.session as backend
-from hpe_edge import PoseEngine
-from hpe_edge.backends.onnx.merge_groups import merged_groups
+from export.graph.merge_groups import merge_groups
 
 
-def conv(
-    inputs: int, outputs: int, groups: int, kernel: int = 1, *, packed_weight: bool = True, bias: bool = True
-) -> onnx.ModelProto:
+def conv(inputs: int, outputs: int, groups: int, kernel: int = 1, *, bias: bool = True) -> onnx.ModelProto:
     """A convolution and a Relu on a picture of 6 x 5."""
     rng = np.random.default_rng(inputs + outputs + groups)
     weight = rng.normal(0, 1, (outputs, inputs // groups, kernel, kernel)).astype(np.float32)
     tensors = [numpy_helper.from_array(rng.normal(0, 1, outputs).astype(np.float32), "bias")] if bias else []
-    if packed_weight:
-        tensors.append(numpy_helper.from_array(weight, "weight"))
-    else:
-        tensors.append(helper.make_tensor("weight", TensorProto.FLOAT, weight.shape, weight.ravel().tolist()))
+    tensors.append(numpy_helper.from_array(weight, "weight"))
     names = ["picture", "weight", *(["bias"] if bias else [])]
     nodes = [
         helper.make_node("Conv", names, ["sums"], "conv", group=groups, kernel_shape=[kernel, kernel]),
@@ -37,7 +28,6 @@ def conv(
     ]
     graph = helper.make_graph(nodes, "graph", ends[:1], ends[1:], tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    helper.set_model_props(model, {"kept": "as it is"})
     return model
 
 
@@ -55,13 +45,13 @@ def answer(model: bytes, picture: np.ndarray) -> np.ndarray:
 def test_the_same_sums_in_fewer_groups(
     rng: np.random.Generator, inputs: int, outputs: int, groups: int, left: int, bias: bool
 ) -> None:
-    model = conv(inputs, outputs, groups, bias=bias).SerializeToString()
-    merged = merged_groups(model)
-    assert merged is not None
-    read = onnx.load_from_string(merged)
-    onnx.checker.check_model(read)
+    read = conv(inputs, outputs, groups, bias=bias)
+    model = read.SerializeToString()
+    assert merge_groups(read) == ["conv"]
+    onnx.checker.check_model(read, full_check=True)
     assert [a.i for a in read.graph.node[0].attribute if a.name == "group"] == [left]
-    assert {prop.key: prop.value for prop in read.metadata_props} == {"kept": "as it is"}
+    assert "weight" not in [tensor.name for tensor in read.graph.initializer]
+    merged = read.SerializeToString()
     picture = rng.normal(0, 1, (2, inputs, 6, 5)).astype(np.float32)
     np.testing.assert_allclose(answer(merged, picture), answer(model, picture), rtol=1e-5, atol=1e-5)
 
@@ -75,27 +65,28 @@ def test_the_same_sums_in_fewer_groups(
         conv(16, 32, 1),
         conv(15, 30, 3),  # no number of groups makes whole blocks
         conv(64, 64, 32),  # eight groups of two would be needed
-        conv(16, 32, 4, packed_weight=False),
     ],
-    ids=["blocks", "depthwise", "3x3", "no groups", "odd", "tiny groups", "weights as a list"],
+    ids=["blocks", "depthwise", "3x3", "no groups", "odd", "tiny groups"],
 )
 def test_others_are_left_alone(model: onnx.ModelProto) -> None:
-    assert merged_groups(model.SerializeToString()) is None
-
-
-def test_weights_in_another_file_leave_all_as_it_is() -> None:
-    model = conv(16, 32, 4)
-    bias = next(tensor for tensor in model.graph.initializer if tensor.name == "bias")
-    bias.data_location = TensorProto.EXTERNAL
-    assert merged_groups(model.SerializeToString()) is None
-    bias.data_location = TensorProto.DEFAULT
-    assert merged_groups(model.SerializeToString()) is not None
+    before = model.SerializeToString()
+    assert merge_groups(model) == []
+    assert model.SerializeToString() == before
 
 
 def test_an_operation_of_another_domain_is_left_alone() -> None:
     model = conv(16, 32, 4)
     model.graph.node[0].domain = "com.example"
-    assert merged_groups(model.SerializeToString()) is None
+    before = model.SerializeToString()
+    assert merge_groups(model) == []
+    assert model.SerializeToString() == before
+
+
+def test_a_weight_that_others_read_stays() -> None:
+    model = conv(16, 32, 4)
+    model.graph.node.append(helper.make_node("Identity", ["weight"], ["copy"]))
+    assert merge_groups(model) == ["conv"]
+    assert "weight" in [tensor.name for tensor in model.graph.initializer]
 
 
 def test_a_weight_that_is_computed_is_left_alone() -> None:
@@ -103,18 +94,6 @@ def test_a_weight_that_is_computed_is_left_alone() -> None:
     weight = next(tensor for tensor in model.graph.initializer if tensor.name == "weight")
     weight.name = "stored"
     model.graph.node.insert(0, helper.make_node("Identity", ["stored"], ["weight"]))
-    assert merged_groups(model.SerializeToString()) is None
-
-
-@pytest.mark.parametrize(("isa", "edited"), [("avx512", True), ("avx2", False), ("neon", False)])
-def test_the_backend_asks_for_it_on_avx512_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, isa: str, edited: bool
-) -> None:
-    from tiny_model import write_tiny_model
-
-    asked: list[bytes] = []
-    monkeypatch.setattr(backend, "isa_names", lambda: [isa])
-    monkeypatch.setattr(backend, "merged_groups", lambda model: asked.append(model))
-    path = write_tiny_model(tmp_path / "model.onnx")
-    PoseEngine(path).close()
-    assert asked == ([path.read_bytes()] if edited else [])
+    before = model.SerializeToString()
+    assert merge_groups(model) == []
+    assert model.SerializeToString() == before

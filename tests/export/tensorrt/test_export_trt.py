@@ -18,13 +18,13 @@ import onnx
 import pytest
 from fake_cuda import FakeCuda
 from fake_tensorrt import FakeTensorRT
+from hpe_edge.backends.onnx.precision import graph_precision
 from onnx import TensorProto, helper, numpy_helper
 from tiny_model import write_tiny_model
 
 from export.tensorrt import progress
 from export.trt import main
 from hpe_edge import PoseEngine
-from hpe_edge.backends.onnx.precision import graph_precision
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.backends.tensorrt.plan_file import read_info, sidecar
 from hpe_edge.models import DEFAULT

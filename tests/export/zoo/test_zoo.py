@@ -76,18 +76,44 @@ def agree_deg(found, wanted):
     return float(np.abs(wrap_deg(found.astype(np.float64) - wanted)).max())
 
 
-@pytest.mark.parametrize("arch", GOLDENS)
-def test_torch_module_gives_the_originals_heads_and_angles(golden, arch):
-    original = golden(arch)
-    family = zoo.get(GOLDENS[arch])
-    net = family.load(original.state)
+@pytest.fixture(scope="module", params=GOLDENS)
+def arch(request):
+    """Each golden network; with this scope all tests of a network run before those of the next."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def original(golden, arch):
+    return golden(arch)
+
+
+@pytest.fixture(scope="module")
+def family(arch):
+    return zoo.get(GOLDENS[arch])
+
+
+@pytest.fixture(scope="module")
+def net(family, original):
+    return family.load(original.state)
+
+
+@pytest.fixture(scope="module")
+def head(net, family, original):
+    """The head's numbers by torch, for each input."""
+    with torch.inference_mode():
+        return {
+            suffix: first(net(torch.from_numpy(image))).numpy()
+            for suffix, image in original.inputs(family.input.size).items()
+        }
+
+
+def test_torch_module_gives_the_originals_heads_and_angles(original, family, net, head):
     for suffix, image in original.inputs(family.input.size).items():
         with torch.inference_mode():
-            head = first(net(torch.from_numpy(image))).numpy()
             exported = first(family.export_form(net)(torch.from_numpy(image))).numpy()
-        assert np.isfinite(head).all()
-        if exported.shape == head.shape:  # branches that are fused into one sum in another order
-            assert np.abs(exported - head).max() <= HEAD_TOLERANCE * np.abs(head).max()
+        assert np.isfinite(head[suffix]).all()
+        if exported.shape == head[suffix].shape:  # branches that are fused into one sum in another order
+            assert np.abs(exported - head[suffix]).max() <= HEAD_TOLERANCE * np.abs(head[suffix]).max()
         if not original.arrays:
             continue
         wanted = original.head(suffix)
@@ -96,27 +122,18 @@ def test_torch_module_gives_the_originals_heads_and_angles(golden, arch):
             assert agree_deg(decode(family, exported), original.angles(suffix)) <= TORCH_TOLERANCE_DEG
 
 
-@pytest.mark.parametrize("arch", GOLDENS)
-def test_heads_are_as_large_and_as_far_apart_as_the_originals(golden, arch):
+def test_heads_are_as_large_and_as_far_apart_as_the_originals(original, head):
     """Two figures for each head, which are there for every network, also where the outputs themselves are not."""
-    original = golden(arch)
-    family = zoo.get(GOLDENS[arch])
-    net = family.load(original.state)
     names = next(names for names in HEAD_NAMES if names[0] in original.largest)
-    for suffix, image in original.inputs(family.input.size).items():
-        with torch.inference_mode():
-            heads = np.split(first(net(torch.from_numpy(image))).numpy(), len(names), axis=1)
-        for name, head in zip(names, heads, strict=True):
+    for suffix, numbers in head.items():
+        for name, part in zip(names, np.split(numbers, len(names), axis=1), strict=True):
             largest = original.largest[name + suffix]
-            assert abs(np.abs(head).max() - largest) <= HEAD_TOLERANCE * largest
-            assert abs(np.abs(head[0] - head[1]).max() - original.spread[name + suffix]) <= HEAD_TOLERANCE * largest
+            assert abs(np.abs(part).max() - largest) <= HEAD_TOLERANCE * largest
+            assert abs(np.abs(part[0] - part[1]).max() - original.spread[name + suffix]) <= HEAD_TOLERANCE * largest
 
 
-@pytest.mark.parametrize("arch", GOLDENS)
-def test_every_layer_is_set_as_the_originals(golden, arch):
+def test_every_layer_is_set_as_the_originals(original, family, net):
     """Strides, padding, groups and BatchNorm's eps, which no state dict shows; the only check where no outputs are."""
-    original = golden(arch)
-    net = zoo.get(GOLDENS[arch]).load(original.state)
     compared = 0
     for name, layer in net.named_modules():
         kind, settings = original.layers.get(name, ("", {}))
@@ -130,25 +147,17 @@ def test_every_layer_is_set_as_the_originals(golden, arch):
             assert (list(found) if isinstance(found, tuple) else found) == wanted, (name, setting)
         compared += 1
     weighted = sum(kind in ("Conv2d", "BatchNorm2d", "Linear") for kind, _ in original.layers.values())
-    dropped = len(zoo.get(GOLDENS[arch]).dropped(original.state))
-    assert compared == weighted - dropped
+    assert compared == weighted - len(family.dropped(original.state))
 
 
-@pytest.mark.parametrize("arch", GOLDENS)
-def test_exported_model_gives_the_originals_angles_alone_and_in_a_batch(golden, exported, arch):
-    original = golden(arch)
-    family = zoo.get(GOLDENS[arch])
-    backend = OnnxRuntimeBackend(exported(arch, original.state, "--arch", family.name))
+def test_exported_model_gives_the_originals_angles_alone_and_in_a_batch(exported, arch, original, family, head):
+    backend = OnnxRuntimeBackend(exported(arch, original.state, family.name))
     assert backend.spec.architecture == family.name
     heads = DecodeHeads(backend.spec)
     context = backend.context()
-    net = family.load(original.state)
     for suffix, image in original.inputs(backend.spec.input.size).items():
-        if "angles_ypr_deg" in original.arrays:
-            wanted = original.angles(suffix)
-        else:
-            with torch.inference_mode():
-                wanted = decode(family, first(net(torch.from_numpy(image))).numpy())
+        exact = "angles_ypr_deg" in original.arrays
+        wanted = original.angles(suffix) if exact else decode(family, head[suffix])
         context.input(1)[...] = image[:1]
         assert agree_deg(heads(context.run(1)).angles, wanted[:1]) <= ONNX_TOLERANCE_DEG
         context.input(8)[...] = image[[0, 1, 0, 1, 0, 1, 0, 1]]
