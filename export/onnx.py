@@ -88,10 +88,10 @@ def export(
         )
     if batch is not None and not 1 <= batch <= 1024:
         raise InputError(f"the batch size must be from 1 to 1024, got {batch}")
+    files = _Files(output, images, boxes, [("CHECKPOINT", path) for path in paths])
     notes = Notes(report)
     network = load_network(paths, archs, trust=trust, report=notes)
-    inputs = [("CHECKPOINT", path) for path in paths]
-    return _write(network, inputs, optional_path(output), batch, images, boxes, limits, notes)
+    return _write(network, files, batch, limits, notes)
 
 
 def adopt(
@@ -126,38 +126,52 @@ def adopt(
     from export.checkpoints import adopt as adoption
     from export.checkpoints.network import load_network
 
-    notes = Notes(report)
     weights = optional_path(checkpoint)
+    files = _Files(output, images, boxes, [("CHECKPOINT", weights), ("--adopt", Path(model))])
+    notes = Notes(report)
     network = None if weights is None else load_network([weights], [arch], trust=trust, report=notes)
     adopted = adoption.adopt(Path(model), arch, network, notes)
-    inputs = [("CHECKPOINT", weights), ("--adopt", Path(model))]
-    return _write(adopted, inputs, optional_path(output), None, images, boxes, limits, notes)
+    return _write(adopted, files, None, limits, notes)
 
 
-def _write(
-    source: Exportable,
-    inputs: Sequence[tuple[str, Path | None]],
-    output: Path | None,
-    batch: int | None,
-    images: PathLike | None,
-    boxes: PathLike | None,
-    limits: Limits | None,
-    notes: Notes,
-) -> ExportReport:
+class _Files:
+    """The output, the gate's images and boxes, and the files that the output must not replace; checked."""
+
+    def __init__(
+        self,
+        output: PathLike | None,
+        images: PathLike | None,
+        boxes: PathLike | None,
+        sources: Sequence[tuple[str, Path | None]],
+    ) -> None:
+        self.images, self.boxes = optional_path(images), optional_path(boxes)
+        check_boxes(self.images, self.boxes)
+        self._output = optional_path(output)
+        self._inputs = [*sources, ("--images", self.images), ("--boxes", self.boxes)]
+        if self._output is not None:
+            check_output(self._output, (".onnx",), self._inputs)
+
+    def output(self, architecture: str) -> Path:
+        """The output that was named, or one named by the architecture."""
+        if self._output is not None:
+            return self._output
+        out = Path(f"{architecture.replace(' ', '')}.onnx")
+        check_output(out, (".onnx",), self._inputs)
+        return out
+
+
+def _write(source: Exportable, files: _Files, batch: int | None, limits: Limits | None, notes: Notes) -> ExportReport:
     from export.gate.gate import ONNX_LIMITS, Limits
     from export.gate.verify import report_passed
     from export.graph.write_onnx import write_verified
     from hpe_edge.util.atomic import Pending
 
-    out = output or Path(f"{source.spec.architecture.replace(' ', '')}.onnx")
-    seen, csv = optional_path(images), optional_path(boxes)
-    check_boxes(seen, csv)
-    check_output(out, (".onnx",), [*inputs, ("--images", seen), ("--boxes", csv)])
+    out = files.output(source.spec.architecture)
     pending = Pending(out)
     try:
         allowed = (limits or Limits()).over(ONNX_LIMITS)
         spec, comparisons = write_verified(
-            source, pending, batch=batch, images=seen, boxes=csv, limits=allowed, report=notes
+            source, pending, batch=batch, images=files.images, boxes=files.boxes, limits=allowed, report=notes
         )
         report_passed(comparisons, notes)
         notes("crop", [*_describe_crop(spec.crop), source.crop_note])

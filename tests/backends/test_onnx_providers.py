@@ -23,6 +23,7 @@ from hpe_edge import BackendError, InputError, ModelError, OutputError, PoseEngi
 from hpe_edge.backends.onnx import providers as onnx_providers
 from hpe_edge.backends.onnx.providers import Provider
 from hpe_edge.backends.onnx.session import open_session
+from hpe_edge.spec import Precision
 
 BOXES = [[10, 10, 50, 60], [60, 20, 90, 45]]
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"

@@ -22,6 +22,7 @@ from fake_cuda import FakeCuda
 from tensorrt_mocks import MockTensorRT, names_of
 from tiny_model import tiny_spec, write_tiny_model
 
+from export.step import quiet
 from export.tensorrt.build import build_plan
 from export.tensorrt.layer_table import layer_table
 from export.tensorrt.settings import Settings, Version
@@ -66,7 +67,9 @@ def build(cuda: FakeCuda, trt: MockTensorRT, tmp_path: Path) -> Build:
 
     def run(settings: Settings, profile: tuple[int, int, int] = (1, 4, 16)) -> bytes:
         with Device(0) as gpu:
-            return build_plan(trt.module, gpu, model, settings, profile, tmp_path / "cache", detailed=True)
+            return build_plan(
+                trt.module, gpu, model, settings, profile, tmp_path / "cache", detailed=True, report=quiet
+            )
 
     return run
 

@@ -140,7 +140,7 @@ def test_three_angles_in_one_output_stand_as_the_original_has_them(
     assert "yaw from 'all' 66:132, pitch from 'all' 132:198, roll from 'all' 0:66" in said
     assert "the original code's, and assumed" in said
     origin = spec_of(out).origin
-    assert origin.checkpoint == "x.onnx, proved against weights.pth"
+    assert origin.checkpoint == "x.onnx, verified against weights.pth"
     assert origin.sha256 == f"{sha256(theirs)} + {sha256(checkpoint)}"
 
 

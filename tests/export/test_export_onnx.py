@@ -108,7 +108,7 @@ def test_default_name_replaces_a_file_and_says_so(capsys, checkpoint, tmp_path, 
     status, said, _ = run(capsys, checkpoint, "--arch", "lightweight", "--images", FOLDER, "--boxes", BOXES)
     assert status == 0
     assert "as asked for" in said
-    assert "lightweight.onnx, in place of the file that was there" in said
+    assert "in place of the file that was there" in said
     assert OnnxRuntimeBackend(Path("lightweight.onnx")).spec.gate.source == f"{FOLDER.name}, 2 faces varied to 64 crops"
 
 

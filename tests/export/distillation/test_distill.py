@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch", reason="the export tests need torch")
 from export import zoo  # noqa: E402
 from export.distill import BOXES_FROM, STUDENTS, main  # noqa: E402
 from export.distillation import patches, teachers, train_student, training  # noqa: E402
-from export.distillation.arrays import BATCH
+from export.distillation.arrays import BATCH  # noqa: E402
 from export.distillation.batches import Batches  # noqa: E402
 from export.distillation.scenes import Scenes  # noqa: E402
 from export.distillation.targets import Targets  # noqa: E402
@@ -49,8 +49,8 @@ def distil(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         given = [str(option) for option in options]
         if "--teacher" not in given:
             given += ["--teacher", str(checkpoint)]
-        if "--faces" not in given:
-            given += ["--faces", str(FOLDER), "--boxes", str(BOXES)]
+        if "--images" not in given:
+            given += ["--images", str(FOLDER), "--boxes", str(BOXES)]
         return main([*given, "--views", str(views), "-o", str(tmp_path / name)])
 
     return run
@@ -128,7 +128,7 @@ def test_a_damaged_checkpoint_says_what_to_do(distil: Run, tmp_path: Path, capsy
     [
         (["--teacher", "nothing.onnx"], "there is no teacher"),
         (["--teacher", "nothing.pth"], "there is no checkpoint"),
-        (["--faces", "nowhere"], "nowhere"),
+        (["--images", "nowhere"], "nowhere"),
     ],
 )
 def test_what_is_missing_is_named(
@@ -140,7 +140,7 @@ def test_what_is_missing_is_named(
 
 @pytest.mark.parametrize("options", [["-o", "out.onnx"], ["--views", "0"], ["--boxes-from", "yunet"]])
 def test_wrong_usage(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--teacher", "a.onnx", "--faces", "b", *options]) == 2
+    assert main(["--teacher", "a.onnx", "--images", "b", *options]) == 2
     assert "error:" in capsys.readouterr().err
 
 

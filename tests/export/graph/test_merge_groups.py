@@ -27,8 +27,7 @@ def conv(inputs: int, outputs: int, groups: int, kernel: int = 1, *, bias: bool 
         helper.make_tensor_value_info("result", TensorProto.FLOAT, ["N", outputs, None, None]),
     ]
     graph = helper.make_graph(nodes, "graph", ends[:1], ends[1:], tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return model
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 def answer(model: bytes, picture: np.ndarray) -> np.ndarray:

@@ -18,10 +18,10 @@ import onnx
 import pytest
 from fake_cuda import FakeCuda
 from fake_tensorrt import FakeTensorRT
-from hpe_edge.backends.onnx.precision import graph_precision
 from onnx import TensorProto, helper, numpy_helper
 from tiny_model import write_tiny_model
 
+from export.graph.onnx_file import graph_precision
 from export.tensorrt import progress
 from export.trt import main
 from hpe_edge import PoseEngine
@@ -455,7 +455,7 @@ def test_limits_can_be_set(capsys, install, model, out):
 
 def test_faces_of_ones_own(capsys, install, model, out):
     install()
-    assert run(capsys, model, "--faces", FOLDER, "--boxes", BOXES, "-o", out)[0] == 0
+    assert run(capsys, model, "--images", FOLDER, "--boxes", BOXES, "-o", out)[0] == 0
     assert read_info(out).gate.source == f"{FOLDER.name}, 2 faces varied to 64 crops"
     assert run(capsys, model, "--boxes", BOXES, "-o", out)[0] == 2
 
@@ -596,7 +596,7 @@ def test_disk_full(capsys, install, model, out, monkeypatch):
     assert names_in(out.parent) == []
 
 
-# Runs the command in a process of its own, on the doubles; the build waits at its first step for a signal.
+# Runs the command in a process of its own, on the mocks; the build waits at its first step for a signal.
 SCRIPT = """
 import atexit, sys, time
 for name in ("torch", "onnxsim"):
@@ -623,11 +623,10 @@ original = fake_tensorrt.Builder.build_serialized_network
 fake_tensorrt.Builder.build_serialized_network = build
 fake.at_step = wait if sys.argv[2] == "wait" else fake.at_step
 atexit.register(print, "libraries are unloaded")
-from export.cli.command import interrupt_on_signals
-from export.trt import leave, main
+from export.trt import interrupt_on_signals, main
 
 interrupt_on_signals()
-leave(main(sys.argv[3:]))
+sys.exit(main(sys.argv[3:]))
 """
 
 
@@ -655,7 +654,7 @@ def test_a_signal_cancels_the_build_and_leaves_nothing(model, out, tmp_path, ver
     said, errors = process.communicate(timeout=30)
     assert process.returncode == 128 + number
     assert ("stopping" in errors) == (version != "8.6.1")
-    assert errors.endswith("interrupted; nothing was written\n")
+    assert errors.endswith("; nothing was written\n")
     assert said.splitlines() == ([] if version == "8.6.1" else ["the build has ended", "libraries are unloaded"])
     assert names_in(out.parent) == []
 
