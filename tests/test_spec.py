@@ -25,7 +25,7 @@ from hpe_edge.spec import (
 
 SPEC = tiny_spec()
 GATE = GateResult("onnx with pytorch", "sample", 64, 1e-6, 2e-6, 3e-6, {"worst_deg": 0.01})
-REDUCED = (
+QUANTIZED = (
     Quantization("int8", "a.onnx", "0" * 64, ("/head/Gemm",), "entropy", {"onnx": "1.2"}, GATE),
     Quantization("int8+fp16", "b.onnx", "1" * 64),
 )
@@ -36,7 +36,7 @@ REDUCED = (
     [
         SPEC,
         replace(SPEC, gate=GATE),
-        replace(SPEC, quantizations=REDUCED),
+        replace(SPEC, quantizations=QUANTIZED),
         replace(SPEC, decode=Rot6dDecode("logits"), crop=Crop(resampling="antialias", fill=(1, 2, 3), clip=True)),
         replace(SPEC, decode=MatrixDecode("logits", 3), crop=Crop(square="shrink")),
         replace(SPEC, decode=QuaternionDecode("logits", 3, (1, -1, -1)), crop=Crop(square="none")),
@@ -51,13 +51,14 @@ def test_json_round_trip(spec: ModelSpec) -> None:
 
 
 def test_precision_is_that_of_the_last_step() -> None:
+    assert replace(SPEC, exported_precision="fp16").precision == "fp16"
     assert SPEC.precision == "fp32"
-    assert replace(SPEC, quantizations=REDUCED[:1]).precision == "int8"
-    assert replace(SPEC, quantizations=REDUCED).precision == "int8+fp16"
+    assert replace(SPEC, quantizations=QUANTIZED[:1]).precision == "int8"
+    assert replace(SPEC, quantizations=QUANTIZED).precision == "int8+fp16"
 
 
 def test_info_says_what_it_was_made_from_and_what_stayed() -> None:
-    said = describe(replace(SPEC, quantizations=REDUCED))
+    said = describe(replace(SPEC, quantizations=QUANTIZED))
     assert f"to int8 from a.onnx, sha256 {'0' * 64}; entropy; kept in float32: /head/Gemm" in said
     assert f"to int8+fp16 from b.onnx, sha256 {'1' * 64}" in said
 
@@ -76,6 +77,15 @@ def test_the_written_form_stays_readable() -> None:
     )
     spec = ModelSpec.from_json(text)
     assert (spec.architecture, spec.decode.yaw.first_deg, spec.input.mean[0]) == ("lightweight", -97.5, 0.485)
+
+
+def test_names_of_earlier_versions_are_read() -> None:
+    plain = json.loads(replace(SPEC, quantizations=QUANTIZED).to_json())
+    plain["reductions"] = plain.pop("quantizations")
+    for step in plain["reductions"]:
+        step["numbers"] = step.pop("precision")
+    del plain["exported_precision"], plain["origin"]["merged"]
+    assert ModelSpec.from_json(json.dumps(plain)) == replace(SPEC, quantizations=QUANTIZED)
 
 
 def test_a_rotation_head_without_signs_is_6drepnets() -> None:
