@@ -15,7 +15,7 @@ from hpe_edge.util.console import show
 from hpe_edge.util.shell import CommandParser
 
 if TYPE_CHECKING:
-    from export.gate.gate import Limits
+    from export.gate.comparison import Limits
 
 _STATUSES = (
     "Exit status: 0 done, 1 a failure, 2 wrong usage, 3 the angles changed by more than the limit, 128 + n stopped by "
@@ -110,7 +110,7 @@ def add_limit_options(parser: argparse._ActionsContainer) -> None:
 
 def limits_of(args: argparse.Namespace) -> Limits:
     """The limits that the command line sets."""
-    from export.gate.gate import Limits
+    from export.gate.comparison import Limits
 
     return Limits(args.mean_deg, args.p99_deg, args.worst_deg)
 

@@ -27,7 +27,7 @@ from export.step import (
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
 
 if TYPE_CHECKING:
-    from export.gate.gate import Limits
+    from export.gate.comparison import Limits
 
 _ADVICE = (
     "FP16 ends at 65504 and has 11 bits: a network whose activations exceed that must stay in float32 (or use "
@@ -64,8 +64,8 @@ def convert(
         HpeEdgeError: the model, the images or the output cannot be used; nothing was written.
     """
     need("onnx", "converting a model")
+    from export.gate.comparison import FP16_LIMITS, INT8_LIMITS, Limits
     from export.gate.crops import gate_faces
-    from export.gate.gate import FP16_LIMITS, INT8_LIMITS, Limits
     from export.gate.verify import Check
     from export.graph.trace import opset
     from export.graph.weighted_layers import head_nodes

@@ -23,7 +23,7 @@ from export.step import ExportReport, Notes, PathLike, Reporter, check_output, n
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
 
 if TYPE_CHECKING:
-    from export.gate.gate import Limits
+    from export.gate.comparison import Limits
 
 
 def quantize(
@@ -65,7 +65,7 @@ def quantize(
     Source of the rules: :mod:`export.quantize.qdq_rules`.
     """
     need("onnx", "quantising a model")
-    from export.gate.gate import Limits
+    from export.gate.comparison import Limits
     from export.quantize.quantized_model import model_or_default
     from export.quantize.to_int8 import CalibrationImages, quantize_file
     from hpe_edge.errors import InputError

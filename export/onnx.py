@@ -30,7 +30,7 @@ from export.step import (
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
 
 if TYPE_CHECKING:
-    from export.gate.gate import Limits
+    from export.gate.comparison import Limits
     from export.graph.write_onnx import Exportable
     from hpe_edge.spec import Crop
 
@@ -161,7 +161,7 @@ class _Files:
 
 
 def _write(source: Exportable, files: _Files, batch: int | None, limits: Limits | None, notes: Notes) -> ExportReport:
-    from export.gate.gate import ONNX_LIMITS, Limits
+    from export.gate.comparison import ONNX_LIMITS, Limits
     from export.gate.verify import report_passed
     from export.graph.write_onnx import write_verified
     from hpe_edge.util.atomic import Pending
@@ -200,7 +200,7 @@ def main(argv: list[str] | None = None, program: str = "python -m export.onnx") 
 
 
 def _command(argv: list[str] | None, program: str) -> None:
-    from export.gate.gate import Limits
+    from export.gate.comparison import Limits
 
     args = _parse(argv, program)
     if args.list:
@@ -240,7 +240,7 @@ def _command(argv: list[str] | None, program: str) -> None:
 
 def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     from export import zoo
-    from export.gate.gate import ONNX_LIMITS
+    from export.gate.comparison import ONNX_LIMITS
 
     parser = step_parser(
         program,

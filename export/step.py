@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from hpe_edge.errors import BackendError, InputError
 
 if TYPE_CHECKING:
-    from export.gate.gate import Comparison
+    from export.gate.comparison import Comparison
     from hpe_edge.spec import ModelSpec
 
 Reporter: TypeAlias = Callable[[str, Sequence[str]], None]

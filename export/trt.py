@@ -20,7 +20,7 @@ from hpe_edge.errors import InputError
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
 
 if TYPE_CHECKING:
-    from export.gate.gate import Limits
+    from export.gate.comparison import Limits
 
 
 def build(
@@ -74,7 +74,7 @@ def build(
         KeyboardInterrupt: stopped; nothing was written. Before TensorRT 10 the build goes on in its thread.
     """
     need("onnx", "building an engine")
-    from export.gate.gate import Limits
+    from export.gate.comparison import Limits
     from export.quantize.quantized_model import model_or_default
     from export.tensorrt.make_engine import Request, make_engine
     from export.tensorrt.settings import Settings

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from export.gate.gate import FP16_LIMITS, INT8_LIMITS, ONNX_LIMITS, Limits
+from export.gate.comparison import FP16_LIMITS, INT8_LIMITS, ONNX_LIMITS, Limits
 from hpe_edge import PoseEngine
 from hpe_edge.backends.openvino.load_openvino import load_openvino, shared_core
 from hpe_edge.backends.options import BackendName, Precision

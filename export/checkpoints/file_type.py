@@ -9,6 +9,8 @@ from pathlib import Path
 
 from hpe_edge.errors import ModelError
 
+SAVE = "save the weights alone where its code is at hand: torch.save(model.state_dict(), 'weights.pth')"
+
 _MARKS = (
     (b"\xff\xd8\xff", "a JPEG picture; name the weights"),
     (b"\x89PNG", "a PNG picture; name the weights"),

@@ -35,7 +35,7 @@ class _Damaged(Exception):
 
 
 def is_hdf5(data: bytes) -> bool:
-    """Is this an HDF5 file, or what is left of one?"""
+    """True for an HDF5 file, also a truncated one."""
     return data.startswith(_MARK)
 
 

@@ -1,4 +1,4 @@
-"""What stands in for the objects that training scripts save beside the weights: nothing of theirs is kept or called.
+"""Placeholders for the objects that training scripts save beside the weights: nothing of theirs is kept or called.
 
 Losses as NumPy scalars, command lines as ``argparse.Namespace``, paths and the like keep torch's safe reader from
 reading a file whose weights are plain tensors. Only the weights are wanted, so that these names need no trust: each

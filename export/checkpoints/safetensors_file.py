@@ -13,7 +13,7 @@ _LARGEST_HEADER = 100_000_000  # the format's own limit
 
 
 def is_safetensors(data: bytes) -> bool:
-    """Does this begin with a header's length, in 8 bytes, and a JSON object?"""
+    """True for data that begin with a header's length, in 8 bytes, and a JSON object."""
     return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= _LARGEST_HEADER
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from export.checkpoints.unpickle import SAVE
+from export.checkpoints.file_type import SAVE
 from hpe_edge.errors import ModelError
 
 # Keys under which training scripts put the weights, beside epochs and optimizer state; the first that is there is

@@ -12,11 +12,10 @@ from typing import Any
 
 import torch
 
+from export.checkpoints.file_type import SAVE
 from export.checkpoints.placeholders import PLACEHOLDERS
 from export.step import Reporter
 from hpe_edge.errors import ModelError
-
-SAVE = "save the weights alone where its code is at hand: torch.save(model.state_dict(), 'weights.pth')"
 
 _TRUST = "or, only if it comes from someone you trust, add --trust, which runs the code in it"
 _ZIP = b"PK\x03\x04"
@@ -98,7 +97,7 @@ def _is_bare_pickle(data: bytes) -> bool:
 
 
 def _archive_fault(data: bytes) -> str | None:
-    """What is wrong with a zip archive where torch.load would say less, or nothing."""
+    """The fault of a zip archive where torch.load would report less, or nothing."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
         if not any(name.endswith("/data.pkl") for name in names):
@@ -113,7 +112,7 @@ def _archive_fault(data: bytes) -> str | None:
 
 
 def _explained(path: Path, data: bytes, error: Exception) -> ModelError:
-    """What torch.load's error means, and what to do; its own advice, to load without checks, is not repeated."""
+    """The meaning of torch.load's error, with advice; its own, to load without checks, is not repeated."""
     message = str(error)
     if "TorchScript" in message:
         return _Refused(f"{path} is a TorchScript archive, which holds code; {SAVE}; {_TRUST}")

@@ -96,7 +96,7 @@ class Scenes:
 
 
 def _shares(rotations: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How often each face is drawn; their sum is 1."""
+    """Probability of each face."""
     band = (geodesic_deg(rotations, np.eye(3)) / _BAND_DEG).astype(int)
     weight = np.bincount(band)[band].astype(np.float64) ** -_EVENNESS
     return np.asarray(weight / weight.sum())

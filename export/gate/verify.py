@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from export.gate.comparison import Comparison, GateFailed, Limits
 from export.gate.crops import Faces
-from export.gate.gate import Comparison, GateFailed, Limits, backend_runner, check_reference, compare, poses_of, select
+from export.gate.gate import backend_runner, check_reference, compare, poses_of, select
 from export.step import Reporter
 from hpe_edge.backends.base import Backend
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
@@ -26,7 +27,7 @@ class Check:
         compared: names the result and its original, such as ``"onnx with pytorch"``.
         faces: the crops.
         limits: the largest differences that pass.
-        advice: see :class:`export.gate.gate.GateFailed`.
+        advice: see :class:`export.gate.comparison.GateFailed`.
         report: takes the table of a comparison that failed.
     """
 

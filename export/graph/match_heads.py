@@ -152,7 +152,7 @@ def _rotation(path: Path, family: Family, outputs: Outputs, columns: dict[str, i
 
 
 def _is_rotation(array: NDArray[Any]) -> bool:
-    """Whether each row is a rotation matrix. NaN is for the gate to tell."""
+    """True where each row is a rotation matrix; NaN is left to the gate."""
     matrix = array.reshape(-1, 3, 3).astype(np.float64)
     apart = abs(matrix @ matrix.swapaxes(1, 2) - np.eye(3))
     volume = (np.cross(matrix[:, 0], matrix[:, 1]) * matrix[:, 2]).sum(axis=1)  # below 0 for a mirrored one

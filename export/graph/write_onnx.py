@@ -9,8 +9,8 @@ from typing import Protocol
 
 from onnx import ModelProto
 
+from export.gate.comparison import Comparison, Limits
 from export.gate.crops import Faces, gate_faces
-from export.gate.gate import Comparison, Limits
 from export.gate.verify import Check, verify
 from export.graph import trace as graph
 from export.graph.merge_groups import merge_groups
@@ -33,7 +33,7 @@ class Exportable(Protocol):
 
     @property
     def crop_note(self) -> str:
-        """How well the crop is known."""
+        """Source of the crop, and its reliability."""
 
     @property
     def compared(self) -> str:

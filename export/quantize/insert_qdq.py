@@ -21,7 +21,7 @@ _QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
 
 
 def is_quantized(model: ModelProto) -> bool:
-    """Whether the graph has Q/DQ nodes."""
+    """True where the graph has Q/DQ nodes."""
     return any(node.op_type in _QUANTIZED for node in model.graph.node)
 
 

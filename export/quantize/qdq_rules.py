@@ -69,7 +69,7 @@ class _Graph:
         return None if tensor is None else numpy_helper.to_array(tensor)
 
     def is_weight(self, pair: NodeProto) -> bool:
-        """Whether a Q, or the DQ behind it, is of a constant."""
+        """True for a Q of a constant, and for the DQ behind it."""
         before = self.maker.get(pair.input[0])
         name = before.input[0] if pair.op_type == _DQ and before is not None and before.op_type == _Q else pair.input[0]
         return name in self.constants

@@ -11,7 +11,8 @@ from typing import Any
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from export.gate.gate import Comparison, poses_of
+from export.gate.comparison import Comparison
+from export.gate.gate import poses_of
 from export.gate.verify import Check, report_passed, verify
 from export.graph import trace as graph
 from export.graph.onnx_file import graph_precision, open_unchanged, read_onnx, session_runner

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto, version_converter
 
+from export.gate.comparison import INT8_LIMITS, Comparison, GateFailed, Limits
 from export.gate.crops import MAX_CROPS, MIN_CROPS, Faces, gate_faces
-from export.gate.gate import INT8_LIMITS, Comparison, GateFailed, Limits, select
+from export.gate.gate import select
 from export.gate.verify import Check
 from export.graph.trace import opset
 from export.graph.weighted_layers import Layer, layers_of, name_nodes

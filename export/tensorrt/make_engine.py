@@ -13,8 +13,9 @@ import onnx
 import onnxruntime
 from onnx import ModelProto
 
+from export.gate.comparison import FP16_LIMITS, INT8_LIMITS, ONNX_LIMITS, Comparison, Limits
 from export.gate.crops import gate_faces
-from export.gate.gate import FP16_LIMITS, INT8_LIMITS, ONNX_LIMITS, Comparison, Limits, poses_of
+from export.gate.gate import poses_of
 from export.gate.verify import Check, report_passed, verify_backend
 from export.graph.onnx_file import open_unchanged, read_onnx, session_runner
 from export.graph.trace import batch

@@ -1,4 +1,4 @@
-"""What families with three bin heads share: the heads, their fusing into one, and the decode."""
+"""Common parts of families with three bin heads: the heads, their fusion into one, and the decode."""
 
 # mypy: allow-subclassing-any
 

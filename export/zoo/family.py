@@ -1,4 +1,4 @@
-"""What a family tells about itself, and how its weights are matched and loaded."""
+"""Families: description, matching and loading of weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Drop:
 
 @dataclass(frozen=True)
 class Difference:
-    """How a state dict departs from what a family expects, after the family's drops."""
+    """Difference between a state dict and a family's, after the family's drops."""
 
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
@@ -47,20 +47,20 @@ class Family:
 
     Attributes:
         name: as ``--arch`` takes it.
-        title: one line for people.
+        title: one line.
         source: repository, licence and paper.
         published: accuracy reported for published weights, with the test set, and by whom if not by the authors.
-        crop_note: how well ``crop`` is known, for people.
+        crop_note: source and reliability of ``crop``.
         builds: makers of the torch module with the original's state-dict keys, one for each layout in which published
             files have them, the usual one first. The module maps ``[N, 3, S, S]`` to the tensor that ``outputs`` names,
             or to a tuple of them.
         export_form: from the loaded module, of any layout, to the one that is exported; same outputs, fewer nodes.
         input, crop, decode: see :class:`hpe_edge.spec.ModelSpec`.
         drops: keys that are taken out by name before the strict load.
-        unexported: what the module has and the graph has not, for people.
+        unexported: parts of the module that are not in the graph.
         outputs: names of the graph's outputs.
         on_request: a variant that no file tells of; never recognised, only asked for by name.
-        from_keras: where the published weights are Keras', what turns them into this module's state dict.
+        from_keras: where the published weights are Keras', the conversion into this module's state dict.
         original_order: in which the original's own code returns the three angles; an ONNX file made by it has them so.
     """
 
@@ -91,7 +91,7 @@ class Family:
 
     @functools.cached_property
     def parameters(self) -> int:
-        """How many numbers training sets, in the usual layout."""
+        """Number of trained parameters, in the usual layout."""
         with torch.device("meta"):
             return sum(weight.numel() for weight in self.builds[0]().parameters())
 
@@ -100,7 +100,7 @@ class Family:
         return tuple(drop for drop in self.drops if any(key in state for key in drop.keys))
 
     def difference(self, state: Mapping[str, Tensor]) -> Difference:
-        """What keeps this state dict from being loaded strictly, in the layout that it comes nearest to."""
+        """Difference between this state dict and the layout nearest to it; none, and it loads strictly."""
         kept = self._kept(state)
         expected = self.layouts[self._nearest(state)]
         return Difference(
@@ -114,7 +114,7 @@ class Family:
         )
 
     def matching(self, state: Mapping[str, Tensor]) -> int:
-        """How many keys the state dict has in common with the family, shapes included."""
+        """Number of keys that the state dict has in common with the family, shapes included."""
         return _common(self.layouts[self._nearest(state)], state)
 
     def load(self, state: Mapping[str, Tensor]) -> nn.Module:

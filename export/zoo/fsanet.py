@@ -108,7 +108,7 @@ class _Capsules(nn.Module):
 
 
 class _Stage(nn.Module):
-    """What one capsule says: how the bins move, how they stretch, and how much each of the three counts."""
+    """Outputs of one capsule: shift of the bins, their scale, and the weights of the three."""
 
     def __init__(self) -> None:
         super().__init__()

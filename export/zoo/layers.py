@@ -1,4 +1,4 @@
-"""What several backbones are built of."""
+"""Layers of several backbones."""
 
 # mypy: allow-subclassing-any
 

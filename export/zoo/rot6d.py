@@ -1,4 +1,4 @@
-"""What families with a 6D rotation head share: the head, the decode, and the crop of 6DRepNet's test code.
+"""Common parts of families with a 6D rotation head: the head, the decode, and the crop of 6DRepNet's test code.
 
 The output is the head's own six numbers; making a rotation of them is the decode's work.
 

@@ -88,7 +88,7 @@ def _head(name: str) -> int:
 
 
 def _keras_kind(key: str, shape: tuple[int, ...]) -> str:
-    """What Keras calls the array."""
+    """Name of the array in Keras."""
     layer, _, last = key.rpartition(".")
     if layer.endswith(".bn"):
         return _KERAS_BATCHNORM[last]

@@ -20,7 +20,7 @@ import tiny_nets
 from onnx import helper, numpy_helper
 
 from export import fp16, int8
-from export.gate.gate import GateFailed, Limits
+from export.gate.comparison import GateFailed, Limits
 from export.quantize import quantized_model, to_int8
 from export.quantize.qdq_rules import check
 from hpe_edge import PoseEngine

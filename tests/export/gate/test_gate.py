@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.gate.gate import ONNX_LIMITS, Limits, check_reference, compare, select
+from export.gate.comparison import ONNX_LIMITS, Limits
+from export.gate.gate import check_reference, compare, select
 from hpe_edge.errors import ModelError
 from hpe_edge.geometry import rotation_from_euler
 from hpe_edge.poses import Poses
