@@ -10,7 +10,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from export import zoo
 from export.checkpoints.network import Network
-from export.gate.crops import Faces
+from export.gate.comparison import Faces
 from export.gate.gate import Runner, poses_of
 from export.graph.match_heads import HeadMatch, Outputs, describe, match_outputs, refuse_probabilities
 from export.graph.onnx_file import (

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from export import zoo
 from export.checkpoints.load import Checkpoint, load_checkpoint
-from export.gate.crops import Faces
+from export.gate.comparison import Faces
 from export.gate.gate import poses_of
 from export.graph import trace as graph
 from export.step import Reporter

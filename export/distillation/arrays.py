@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import cv2
@@ -36,6 +37,36 @@ class FaceSource(Protocol):
 
     def image(self, number: int, /) -> Image:
         """The image of a face, BGR."""
+
+
+@dataclass(frozen=True)
+class Patches:
+    """N faces.
+
+    Attributes:
+        pictures: uint8 ``[N, SIDE, SIDE, 3]``, BGR; the landmark box is in the middle, its longer side FACE pixels.
+        boxes: float32 ``[N, 4]`` x1 y1 x2 y2 of the landmark boxes in the patches.
+        notes: unreadable images and unused boxes.
+        digest: hexadecimal; changes with any pixel.
+    """
+
+    pictures: Image
+    boxes: NDArray[np.float32]
+    notes: tuple[str, ...] = ()
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        content = hashlib.sha256(np.ascontiguousarray(self.pictures).data)
+        content.update(np.ascontiguousarray(self.boxes).data)
+        # The dataclass is frozen to everyone else.
+        object.__setattr__(self, "digest", content.hexdigest())
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def image(self, face: int) -> Image:
+        """The patch of a face."""
+        return np.asarray(self.pictures[face], np.uint8)
 
 
 @dataclass(frozen=True)

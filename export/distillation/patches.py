@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from export.distillation.arrays import FACE, SIDE, Image
+from export.distillation.arrays import FACE, SIDE, Image, Patches
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.boxes_csv import BoxesFile
 from hpe_edge.faces.detector import LandmarkFit
@@ -28,36 +26,6 @@ BOXES_FROM = {
 }
 
 _BLOCK = 1024  # faces are gathered in blocks so large that the allocator gives their memory back
-
-
-@dataclass(frozen=True)
-class Patches:
-    """N faces.
-
-    Attributes:
-        pictures: uint8 ``[N, SIDE, SIDE, 3]``, BGR; the landmark box is in the middle, its longer side FACE pixels.
-        boxes: float32 ``[N, 4]`` x1 y1 x2 y2 of the landmark boxes in the patches.
-        notes: unreadable images and unused boxes.
-        digest: hexadecimal; changes with any pixel.
-    """
-
-    pictures: Image
-    boxes: NDArray[np.float32]
-    notes: tuple[str, ...] = ()
-    digest: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        content = hashlib.sha256(np.ascontiguousarray(self.pictures).data)
-        content.update(np.ascontiguousarray(self.boxes).data)
-        # The dataclass is frozen to everyone else.
-        object.__setattr__(self, "digest", content.hexdigest())
-
-    def __len__(self) -> int:
-        return len(self.boxes)
-
-    def image(self, face: int) -> Image:
-        """The patch of a face."""
-        return np.asarray(self.pictures[face], np.uint8)
 
 
 def read_patches(path: Path, boxes: Path | None, boxes_from: str) -> Patches:

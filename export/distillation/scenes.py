@@ -16,9 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from export.distillation.arrays import SEED, SIDE, Image, warp
+from export.distillation.arrays import SEED, SIDE, Image, Patches, warp
 from export.distillation.augmentation import draw_warps, varied
-from export.distillation.patches import Patches
 from hpe_edge.geometry import geodesic_deg
 
 # Faces to learn from come from few places, and those with rare poses from fewer: a network must not take a wall for a

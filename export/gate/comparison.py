@@ -1,4 +1,4 @@
-"""Differences between two variants of a model: limits, figures, their table, and the error of the accuracy gate."""
+"""Data of the accuracy gate: face crops, limits, the figures of a comparison, and the error."""
 
 from __future__ import annotations
 
@@ -12,6 +12,21 @@ from hpe_edge.errors import HpeEdgeError
 from hpe_edge.spec import GateResult
 
 ALL = "all crops"
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Crops ready for the network.
+
+    Attributes:
+        source: where they are from and the number of faces, for the report.
+        crops: ``[N, 3, size, size]`` in the input's dtype.
+        notes: unreadable or unused images, and the number of varied copies.
+    """
+
+    source: str
+    crops: NDArray[Any]
+    notes: tuple[str, ...]
 
 
 class GateFailed(HpeEdgeError):

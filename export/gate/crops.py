@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from export.gate.comparison import Faces
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.boxes_csv import BoxesFile
 from hpe_edge.faces.haar import HaarDetector
@@ -30,21 +30,6 @@ _REACH = 1.5  # what is kept around such a face, in box sides: more than any cro
 
 Image = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Faces:
-    """Crops ready for the network.
-
-    Attributes:
-        source: where they are from and the number of faces, for the report.
-        crops: ``[N, 3, size, size]`` in the input's dtype.
-        notes: unreadable or unused images, and the number of varied copies.
-    """
-
-    source: str
-    crops: NDArray[Any]
-    notes: tuple[str, ...]
 
 
 def gate_faces(

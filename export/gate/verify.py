@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.gate.comparison import Comparison, GateFailed, Limits
-from export.gate.crops import Faces
+from export.gate.comparison import Comparison, Faces, GateFailed, Limits
 from export.gate.gate import backend_runner, check_reference, compare, poses_of, select
 from export.step import Reporter
 from hpe_edge.backends.base import Backend

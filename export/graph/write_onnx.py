@@ -9,8 +9,8 @@ from typing import Protocol
 
 from onnx import ModelProto
 
-from export.gate.comparison import Comparison, Limits
-from export.gate.crops import Faces, gate_faces
+from export.gate.comparison import Comparison, Faces, Limits
+from export.gate.crops import gate_faces
 from export.gate.verify import Check, verify
 from export.graph import trace as graph
 from export.graph.merge_groups import merge_groups

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
-from hpe_edge.backends.onnx.open_session import open_session
+from export.quantize.calibration_file import Method
+from hpe_edge.backends.onnx.session import open_session
 from hpe_edge.errors import ModelError
-
-Method = Literal["minmax", "entropy", "percentile"]
-METHODS: tuple[Method, ...] = ("minmax", "entropy", "percentile")
 
 PERCENTILE = 99.999  # of the magnitudes: one in a hundred thousand is clipped; see docs/precision.md for others
 _BINS = 2048

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from export.quantize.calibrate import Method
 from hpe_edge.errors import ModelError, SourceError
 from hpe_edge.spec import read_json, to_plain
 from hpe_edge.util.atomic import Pending, output_error
+
+Method = Literal["minmax", "entropy", "percentile"]
 
 FORMAT = 1
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto, version_converter
 
-from export.gate.comparison import INT8_LIMITS, Comparison, GateFailed, Limits
-from export.gate.crops import MAX_CROPS, MIN_CROPS, Faces, gate_faces
+from export.gate.comparison import INT8_LIMITS, Comparison, Faces, GateFailed, Limits
+from export.gate.crops import MAX_CROPS, MIN_CROPS, gate_faces
 from export.gate.gate import select
 from export.gate.verify import Check
 from export.graph.trace import opset
 from export.graph.weighted_layers import Layer, layers_of, name_nodes
-from export.quantize.calibrate import Method, find_ranges
-from export.quantize.calibration_file import Calibration, check_calibration, read_calibration
+from export.quantize.calibrate import find_ranges
+from export.quantize.calibration_file import Calibration, Method, check_calibration, read_calibration
 from export.quantize.insert_qdq import candidates, is_quantized, quantize, tensors_to_calibrate
 from export.quantize.qdq_rules import NEWEST_OPSET_FP32_SCALES, check
 from export.quantize.quantized_model import (

@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("torch", reason="the export tests need torch")
 
 from export.distillation import angle_grid
-from export.distillation.arrays import BATCH, FACE, SIDE, Predictions
+from export.distillation.arrays import BATCH, FACE, SIDE, Patches, Predictions
 from export.distillation.batches import Batches
-from export.distillation.patches import Patches, cut_patch
+from export.distillation.patches import cut_patch
 from export.distillation.targets import Targets
 from hpe_edge.ops.ops import crop_normalize
 from hpe_edge.spec import Crop, Input

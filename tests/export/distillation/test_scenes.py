@@ -13,9 +13,8 @@ import pytest
 pytest.importorskip("torch", reason="the export tests need torch")
 
 from export.distillation import augmentation, scenes
-from export.distillation.arrays import FACE, SIDE
+from export.distillation.arrays import FACE, SIDE, Patches
 from export.distillation.augmentation import varied
-from export.distillation.patches import Patches
 from export.distillation.scenes import Scenes, around_face
 from hpe_edge.geometry import rotation_from_euler
 

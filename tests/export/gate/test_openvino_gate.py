@@ -11,8 +11,8 @@ import pytest
 from rule_weights import State
 
 from export import fp16, int8
-from export.gate.comparison import FP16_LIMITS, INT8_LIMITS, ONNX_LIMITS, Comparison, GateFailed, Limits
-from export.gate.crops import Faces, gate_faces
+from export.gate.comparison import FP16_LIMITS, INT8_LIMITS, ONNX_LIMITS, Comparison, Faces, GateFailed, Limits
+from export.gate.crops import gate_faces
 from export.gate.gate import backend_runner, compare, poses_of
 from export.gate.verify import Check, verify_backend
 from export.quantize.quantized_model import poses_as_written
