@@ -45,7 +45,7 @@ class Batches:
         return Batch(np.ascontiguousarray(crops), self._targets.distributions(which), angles)
 
     def _cut(self, number: int) -> Image:
-        """The crop, by OpenCV: a third as long as by :mod:`hpe_edge.ops.ops`, its pixels to a level or two."""
+        """The crop, by OpenCV: a third as long as by :mod:`hpe_edge.ops.crop`, its pixels to a level or two."""
         box, size = self._source.boxes[number].astype(np.float64), self._input.size
         side = max(box[2] - box[0], box[3] - box[1]) * (1 + 2 * self._crop.margins[0])
         left, top = (box[:2] + box[2:] - side) / 2

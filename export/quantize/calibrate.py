@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from export.quantize.calibration_file import Method
-from hpe_edge.backends.onnx.session import open_session
+from hpe_edge.backends.onnx.open_session import open_session
 from hpe_edge.errors import ModelError
 
 PERCENTILE = 99.999  # of the magnitudes: one in a hundred thousand is clipped; see docs/precision.md for others

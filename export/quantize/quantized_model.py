@@ -18,7 +18,7 @@ from export.graph import trace as graph
 from export.graph.onnx_file import graph_precision, open_unchanged, read_onnx, session_runner
 from export.quantize.fp16_graph import rounding
 from export.step import ExportReport, Notes, Reporter, byte_size
-from hpe_edge.backends.onnx.session import open_session
+from hpe_edge.backends.onnx.open_session import open_session
 from hpe_edge.errors import ModelError, ModelNotFoundError
 from hpe_edge.models import DEFAULT, DEFAULT_NAME
 from hpe_edge.poses import Poses

@@ -20,10 +20,9 @@ from tiny_model import tiny_spec, write_tiny_model
 
 import hpe_edge.cuda.device as cuda_module
 from hpe_edge import BackendError, InputError, ModelError, OutputError, PoseEngine
-from hpe_edge.backends.onnx import providers as onnx_providers
-from hpe_edge.backends.onnx.providers import Provider
-from hpe_edge.backends.onnx.session import open_session
+from hpe_edge.backends.onnx.open_session import Provider, open_session
 from hpe_edge.spec import Precision
+from hpe_edge.util.cache_folder import cache_folder
 
 BOXES = [[10, 10, 50, 60], [60, 20, 90, 45]]
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"

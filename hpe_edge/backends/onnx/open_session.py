@@ -13,7 +13,8 @@ from typing import Any
 
 import onnxruntime
 
-from hpe_edge.errors import BackendError, InputError
+from hpe_edge.backends.options import check_threads
+from hpe_edge.errors import BackendError, InputError, ModelError
 from hpe_edge.spec import Precision
 from hpe_edge.util.atomic import output_error
 from hpe_edge.util.cache_folder import cache_folder

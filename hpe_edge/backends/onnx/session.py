@@ -11,9 +11,8 @@ import onnxruntime
 
 from hpe_edge.backends.onnx.check_graph import DYNAMIC_MAX_BATCH, GraphTensor, check_graph, read_spec
 from hpe_edge.backends.onnx.context import OnnxRuntimeContext
-from hpe_edge.backends.onnx.preload_nvidia import preload
-from hpe_edge.backends.onnx.providers import CPU, Provider, cuda, parse_device, tensorrt
-from hpe_edge.errors import BackendError, InputError, ModelError
+from hpe_edge.backends.onnx.open_session import CPU, Provider, cuda, open_session, parse_device, tensorrt
+from hpe_edge.errors import BackendError, InputError
 from hpe_edge.spec import METADATA_KEY, ModelSpec
 
 if TYPE_CHECKING:

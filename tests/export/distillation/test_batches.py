@@ -13,7 +13,7 @@ from export.distillation.arrays import BATCH, FACE, SIDE, Patches, Predictions
 from export.distillation.batches import Batches
 from export.distillation.patches import cut_patch
 from export.distillation.targets import Targets
-from hpe_edge.ops.ops import crop_normalize
+from hpe_edge.ops.crop import crop_normalize
 from hpe_edge.spec import Crop, Input
 
 CROP, INPUT = Crop(margins=(0.125,) * 4), Input(size=112, color="RGB", scale=1 / 255, mean=(0.5,) * 3, std=(0.25,) * 3)

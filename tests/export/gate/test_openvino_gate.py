@@ -17,7 +17,6 @@ from export.gate.gate import backend_runner, compare, poses_of
 from export.gate.verify import Check, verify_backend
 from export.quantize.quantized_model import poses_as_written
 from export.step import quiet
-from hpe_edge.backends.names import Precision
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.backends.openvino.compiled_model import OpenVinoBackend
 from hpe_edge.backends.openvino.load_openvino import shared_core
