@@ -447,8 +447,8 @@ def _tuple_from_plain(kinds: tuple[Any, ...], plain: Any, where: str) -> tuple[A
 
 def _dataclass_from_plain(cls: Any, plain: Any, where: str) -> Any:
     _expect(isinstance(plain, dict), where, "an object", plain)
-    renamed = getattr(cls, "renamed", {})  # the field's name in files of earlier versions
-    plain = {renamed.get(name, name): value for name, value in plain.items()}
+    renamed = {old: new for old, new in getattr(cls, "renamed", {}).items() if new not in plain}
+    plain = {renamed.get(name, name): value for name, value in plain.items()}  # as earlier versions wrote them
     hints = get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls)}
     unknown = sorted(set(plain) - set(fields))

@@ -36,7 +36,7 @@ class Network:
         net: as published; what the gate compares with.
         export_form: the same with fewer nodes.
         spec: what it will be run with; the tools and the gate's result are still to come.
-        crop_note: how well the crop is known, for people.
+        crop_note: source and reliability of the crop.
     """
 
     net: nn.Module

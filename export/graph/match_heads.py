@@ -89,7 +89,7 @@ def heads_of(decode: Decode) -> tuple[BinHead | AngleHead | RotationDecode, ...]
 
 
 def describe(decode: Decode) -> str:
-    """Which columns the decode reads, for people."""
+    """The columns that the decode reads, in words."""
     if isinstance(decode, BinsDecode | AnglesDecode):
         return ", ".join(
             f"{angle} from {head.output!r} {head.column}:{head.column + _count(head)}"

@@ -13,7 +13,7 @@ from export.zoo.family import Family
 from hpe_edge.errors import InputError
 from hpe_edge.spec import AnglesDecode, BinsDecode
 
-_NEVER_ZERO = 1e-30  # keeps the logarithm of a bin that no member believes in finite
+_NEVER_ZERO = 1e-30  # keeps the logarithm of a bin with no probability finite
 
 
 class _MeanDistribution(nn.Module):
@@ -28,12 +28,12 @@ class _MeanDistribution(nn.Module):
         self.heads = [slice(h.column, h.column + h.count) for h in (decode.yaw, decode.pitch, decode.roll)]
 
     def forward(self, image: Tensor) -> Tensor:
-        said = [_first(member(image)) for member in self.members]
+        outputs = [_first(member(image)) for member in self.members]
         means = []
         for head in self.heads:
-            believed = [torch.softmax(logits[:, head], dim=1) for logits in said]
+            probabilities = [torch.softmax(logits[:, head], dim=1) for logits in outputs]
             # Dividing the sum by its number of terms would add the same to every logit.
-            means.append(torch.log(sum(believed[1:], start=believed[0]) + _NEVER_ZERO))
+            means.append(torch.log(sum(probabilities[1:], start=probabilities[0]) + _NEVER_ZERO))
         return torch.cat(means, dim=1)
 
 
@@ -101,5 +101,5 @@ def _input(family: Family) -> str:
     return f"{made.size} pixels, {made.color}, scale {made.scale:g}, mean {made.mean}, std {made.std}"
 
 
-def _first(said: Tensor | tuple[Tensor, ...]) -> Tensor:
-    return said[0] if isinstance(said, tuple) else said
+def _first(outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
+    return outputs[0] if isinstance(outputs, tuple) else outputs
