@@ -84,7 +84,7 @@ def test_video_with_faces_that_are_found_here(data: Path, published: Path):
     with PoseEngine(published, crop=AS_CUT) as engine:
         for entry in reference["frames"]:
             image, faces = images[entry["frame"]], entry["faces"]
-            boxes = detector(image).boxes
+            boxes = detector(image).drawn
             table = pairs(np.array([face["box_float"] for face in faces]), boxes)
             assert (table.max(axis=1) > 0.95).all()
             windows = [cut_box(original_window(box), image) for box in boxes[table.argmax(axis=1)]]

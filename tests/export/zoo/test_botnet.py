@@ -37,7 +37,8 @@ def test_angles_are_those_of_the_package(botnet):
     with torch.inference_mode():
         logits = botnet(torch.from_numpy(blocky.astype(np.float32))).numpy()
     spec = zoo.get("ehpnet-botnet50").spec(Origin(checkpoint="none", sha256="0" * 64))
-    assert DecodeHeads(spec)([logits]).angles == pytest.approx(np.array(PACKAGES_DEG), abs=1e-3)
+    # In float64 the last angle is 19.4004, in float32 19.4020 with one thread and 19.4008 with two.
+    assert DecodeHeads(spec)([logits]).angles == pytest.approx(np.array(PACKAGES_DEG), abs=3e-3)
 
 
 def test_attention_is_its_definition(botnet, rng):
