@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import main as benchmark
-from export.onnx import main as export
+from export.onnx import export
 
 LARGEST_DEG = 0.05
 
@@ -20,9 +20,7 @@ def fsanet(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published FSA-Net, the mean of both branches."""
     out, folder = tmp_path_factory.mktemp("fsanet") / "fsanet.onnx", data / "checkpoints" / "fsanet"
     names = ("fsa1x1-08082020.chkpt", "fsavar-09082020.chkpt")
-    archs = ("--arch", "fsanet-1x1", "--arch", "fsanet-var")
-    assert export([*(str(folder / name) for name in names), *archs, "-o", str(out)]) == 0
-    return out
+    return export([folder / name for name in names], arch=("fsanet-1x1", "fsanet-var"), output=out).path
 
 
 def check(data: Path, model: Path, crops: dict[str, str], out: Path) -> None:

@@ -15,13 +15,14 @@ import pytest
 torch = pytest.importorskip("torch", reason="the export tests need torch")
 
 from export import zoo  # noqa: E402
-from export.distill import BOXES_FROM, STUDENTS, main  # noqa: E402
+from export.distill import BOXES_FROM, STUDENTS, main, train  # noqa: E402
 from export.distillation import patches, teachers, train_student, training  # noqa: E402
 from export.distillation.arrays import BATCH  # noqa: E402
 from export.distillation.batches import Batches  # noqa: E402
 from export.distillation.scenes import Scenes  # noqa: E402
 from export.distillation.targets import Targets  # noqa: E402
-from export.onnx import main as export_main  # noqa: E402
+from export.gate.comparison import Limits  # noqa: E402
+from export.onnx import export  # noqa: E402
 from hpe_edge import PoseEngine  # noqa: E402
 from hpe_edge.errors import SourceError  # noqa: E402
 from hpe_edge.geometry import rotation_from_euler  # noqa: E402
@@ -158,7 +159,7 @@ def test_a_student_is_exported_and_small(student: str, distil: Run, tmp_path: Pa
         state[f"{head}.weight"] *= 30
     torch.save(state, tmp_path / "loud.pth")
     out = tmp_path / "student.onnx"
-    assert export_main([str(tmp_path / "loud.pth"), "-o", str(out), "--worst-deg", "0.05"]) == 0
+    export(tmp_path / "loud.pth", output=out, limits=Limits(worst_deg=0.05))
     assert out.stat().st_size <= 1_000_000
     graph = onnx.load(out).graph
     assert {node.op_type for node in graph.node} <= {"Conv", "Relu", "Add", "Flatten", "Reshape", "Gemm"}
@@ -166,6 +167,18 @@ def test_a_student_is_exported_and_small(student: str, distil: Run, tmp_path: Pa
         assert engine.spec.architecture == student
         assert engine.spec.input.size == 112
         assert np.isfinite(engine(np.zeros((200, 200, 3), np.uint8), [[50, 50, 150, 150]]).sigma).all()
+
+
+def test_the_function_returns_what_was_written_and_prints_nothing(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.pth"
+    written = train(checkpoint, images=FOLDER, boxes=BOXES, views=2 * BATCH, output=out)
+    assert (written.path, written.size_bytes, written.run) == (out, out.stat().st_size, tmp_path / "out.run")
+    assert np.isfinite(written.kept_error_deg)
+    assert any(note.startswith("student: student-dense") for note in written.notes)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "")
 
 
 def test_a_checkpoint_of_the_run_is_exported_as_well(distil: Run, tmp_path: Path) -> None:
@@ -210,7 +223,7 @@ def test_a_teacher_with_plain_angles_gets_its_width_from_labelled_crops(
     """FSA-Net alone: without labels it is refused, with some its error on them is said."""
     checkpoint = next((data / "checkpoints" / "fsanet").glob("fsa1x1*"))
     teacher = tmp_path / "fsanet.onnx"
-    assert export_main([str(checkpoint), "--arch", "fsanet-1x1", "-o", str(teacher)]) == 0
+    export(checkpoint, output=teacher, arch="fsanet-1x1")
     assert distil("out.pth", "--teacher", str(teacher), views=BATCH) == 2
     assert "--labels" in capsys.readouterr().err
     photos = data / "aflw2000_dev"

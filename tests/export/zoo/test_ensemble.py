@@ -9,7 +9,7 @@ import reference as oracle
 import torch
 
 from export import zoo
-from export.onnx import main
+from export.onnx import export, main
 from export.zoo.ensemble import average, check_members
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.errors import InputError
@@ -29,13 +29,10 @@ def members(golden, tmp_path_factory):
     return originals, paths
 
 
-def test_distributions_are_averaged(members, capsys):
+def test_distributions_are_averaged(members):
     originals, paths = members
     out = paths[0].with_name("ensemble.onnx")
-    assert main([*map(str, paths), "-o", str(out)]) == 0
-    said = capsys.readouterr().out
-    assert "2 networks" in said
-    assert "passed" in said
+    assert export(paths, output=out).gate.passed
     backend = OnnxRuntimeBackend(out)
     assert backend.spec.architecture == "ehpnet + ehpnet-res2net50"
     assert backend.spec.origin.checkpoint == "student.pth + teacher.pth"
@@ -83,11 +80,10 @@ def test_certain_members_that_disagree_leave_two_peaks():
     assert poses.sigma[0, 0] == pytest.approx(60, abs=1e-2)
 
 
-def test_mean_of_both_fsanets_is_the_published_one(data, capsys, golden, tmp_path):
+def test_mean_of_both_fsanets_is_the_published_one(data, golden, tmp_path):
     paths = [data / "checkpoints/fsanet" / name for name in ("fsa1x1-08082020.chkpt", "fsavar-09082020.chkpt")]
     out = tmp_path / "fsanet.onnx"
-    archs = ["--arch", "fsanet-1x1", "--arch", "fsanet-var"]
-    assert main([*map(str, paths), *archs, "-o", str(out)]) == 0, capsys.readouterr().err
+    export(paths, output=out, arch=("fsanet-1x1", "fsanet-var"))
     backend = OnnxRuntimeBackend(out)
     context = backend.context()
     for suffix, image in golden("fsanet_omasaht_1x1").inputs(64).items():
