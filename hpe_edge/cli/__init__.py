@@ -1,3 +1,3 @@
 """The command hpe-edge. argparse ends here."""
 
-__all__ = ["describe", "main"]
+__all__ = ["main"]
