@@ -1,4 +1,4 @@
-"""The command.
+"""The command ``python -m benchmarks``.
 
 Exit status: 0 done, whatever the times; 1 a failure or wrong answers; 2 wrong usage; 3 ``compare`` found something
 worse beyond the noise; 130 Ctrl-C.
@@ -9,168 +9,129 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.harness.running import run
-from benchmarks.harness.schema import read_document
-from benchmarks.harness.suite import Suite
+from benchmarks.harness.schema import read_document, to_json
+from benchmarks.harness.suite import Suite, add_options, build_options
+from benchmarks.report.charts import require_matplotlib
 from benchmarks.report.compare import compare, describe
-from benchmarks.report.outputs import Outputs
-from benchmarks.suites import (
-    accuracy,
-    cameras,
-    card,
-    cuda,
-    endurance,
-    engine,
-    everything,
-    model,
-    ops,
-    pipeline,
-    precision,
-    rectification,
-    smoothing,
-    video,
-)
-from benchmarks.suites.everything import Job
-from hpe_edge.errors import HpeEdgeError
+from benchmarks.report.markdown import write_report
+from benchmarks.running import Job, jobs, run, shared_options
+from benchmarks.suites import accuracy, cameras, card, model, ops, pipeline, precision, rectification, smoothing, video
+from hpe_edge.util.atomic import Pending
+from hpe_edge.util.shell import CommandParser, run_in_shell
 
 SUITES: tuple[Suite, ...] = (
-    ops.SUITE,
-    engine.SUITE,
+    ops.OPS,
+    ops.ENGINE,
     model.SUITE,
     pipeline.SUITE,
-    video.SUITE,
-    endurance.SUITE,
+    video.VIDEO,
+    video.ENDURANCE,
     cameras.SUITE,
     accuracy.SUITE,
     card.SUITE,
     precision.SUITE,
     rectification.SUITE,
     smoothing.SUITE,
-    cuda.SUITE,
 )
+IN_ALL = ("ops", "model", "pipeline", "accuracy")  # the suites that judge a machine
 
 _EPILOG = """\
 Before anything is timed, the answers of all alternatives are compared; where they differ by more than the stated
 tolerance, nothing is timed and the exit status is 1. A time never fails a benchmark: the budget at the end informs.
 
 examples:
-  python -m benchmarks all --model model.onnx --json all.json --html all.html
+  python -m benchmarks all --model model.onnx --json all.json --report all.md
   python -m benchmarks compare before.json after.json
-  python -m benchmarks report benchmarks/results/*.json --html report.html
-  python -m benchmarks ops
-  python -m benchmarks engine --model model.onnx --json engine.json
-  python -m benchmarks model --model model.onnx int8.onnx --arch ehpnet
+  python -m benchmarks report benchmarks/results/*.json --report report.md
   python -m benchmarks pipeline --model model.onnx --int8 int8.onnx
-  python -m benchmarks video --detector yunet.onnx --video clip.mp4
-  python -m benchmarks endurance --video clip.mp4
-  python -m benchmarks cameras --video clip.mp4 --boxes boxes.csv
-  python -m benchmarks accuracy --model model.onnx --model int8.onnx --aflw2000 data/AFLW2000
+  python -m benchmarks cameras --model model.onnx --video clip.mp4 --boxes boxes.csv
   python -m benchmarks accuracy --labels photos/labels.csv --crops own 1 1.1 1.2 1.3 1.4
   python -m benchmarks card --labels photos/labels.csv --detectors haar yunet.onnx --plot calibration.png
-  python -m benchmarks precision --forms model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
-  python -m benchmarks rectification --model model.onnx --labels photos/labels.csv
-  python -m benchmarks smoothing --records poses.csv --plot smoothing.png
-  python -m benchmarks cuda --json gpu.json
+  python -m benchmarks precision --models model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    try:
+
+    def command() -> int:
         args = _parser().parse_args(arguments)
-    except SystemExit as wanted:  # argparse ends the process after --help and wrong usage
-        return int(wanted.code or 0)
-    try:
-        return int(args.command(args, arguments))
-    except HpeEdgeError as error:
-        print(f"benchmarks: error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("benchmarks: stopped by Ctrl-C; what was not complete was not written", file=sys.stderr)
-        return 130
+        if args.command == "compare":
+            found = compare(read_document(args.a), read_document(args.b))
+            print(describe(found))
+            return 3 if found.worse else 0
+        if args.command == "report":
+            with ExitStack() as cleanup:
+                write_report(_pending(args.report, cleanup), [read_document(path) for path in args.files])
+            return 0
+        return _run(args, arguments)
+
+    return run_in_shell("benchmarks", command, interrupted="what was not complete was not written")
 
 
-def _one(args: argparse.Namespace, arguments: Sequence[str]) -> int:
-    return _run(args, arguments, [Job(args.suite, args)], keep_going=False)
-
-
-def _all(args: argparse.Namespace, arguments: Sequence[str]) -> int:
-    common = argparse.Namespace(quick=args.quick)
-    jobs = everything.jobs(everything.chosen(SUITES), arguments[1:], common)
-    return _run(args, arguments, jobs, keep_going=True)
-
-
-def _run(args: argparse.Namespace, arguments: Sequence[str], jobs: Sequence[Job], keep_going: bool) -> int:
-    command = ["python", "-m", "benchmarks", *arguments]
-    with Outputs(args.json, args.html, args.plots) as outputs:
-        document = run(arguments[0], jobs, command, args.quick, keep_going)
-        outputs.write([document])
+def _run(args: argparse.Namespace, arguments: Sequence[str]) -> int:
+    """Run one suite or all, and write what was asked for: the JSON first, since it took longest to come by."""
+    if args.command == "all":
+        chosen = jobs(_in_all(), arguments[1:])
+    else:
+        suite = next(suite for suite in SUITES if suite.name == args.command)
+        chosen = [Job(suite, build_options(suite.options, args))]
+    if args.report is not None:
+        require_matplotlib()
+    with ExitStack() as cleanup:  # an unwritable name is reported before anything runs
+        json = None if args.json is None else _pending(args.json, cleanup)
+        report = None if args.report is None else _pending(args.report, cleanup)
+        words = ["python", "-m", "benchmarks", *arguments]
+        document = run(args.command, chosen, words, quick=args.quick, keep_going=args.command == "all")
+        if json is not None:
+            json.temp.write_text(to_json(document), encoding="utf-8")
+            json.commit()
+        if report is not None:
+            write_report(report, [document])
     return 1 if any(part.failed for part in document.parts) else 0
 
 
-def _compare(args: argparse.Namespace, arguments: Sequence[str]) -> int:
-    found = compare(read_document(args.a), read_document(args.b))
-    print(describe(found))
-    return 3 if found.worse else 0
+def _pending(path: Path, cleanup: ExitStack) -> Pending:
+    pending = Pending(path)
+    cleanup.callback(pending.discard)
+    return pending
 
 
-def _report(args: argparse.Namespace, arguments: Sequence[str]) -> int:
-    documents = [read_document(path) for path in args.files]
-    with Outputs(None, args.html, args.plots) as outputs:
-        outputs.write(documents)
-    return 0
+def _in_all() -> list[Suite]:
+    return [suite for name in IN_ALL for suite in SUITES if suite.name == name]
 
 
-def _parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description="Time hpe_edge beside the alternatives, and judge a model on labelled photos.",
-        epilog=_EPILOG,
-        formatter_class=raw,
-        allow_abbrev=False,
-    )
-    commands = parser.add_subparsers(required=True, metavar="SUITE")
+def _parser() -> CommandParser:
+    about = "Time hpe_edge beside the alternatives, and judge a model on labelled photos."
+    parser = CommandParser(prog="python -m benchmarks", description=about, epilog=_EPILOG)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="SUITE")
     for suite in SUITES:
-        command = commands.add_parser(suite.name, help=suite.summary, description=suite.summary, allow_abbrev=False)
-        command.set_defaults(command=_one, suite=suite)
-        _add_run_options(command)
-        suite.add_arguments(command)
-    command = commands.add_parser(
-        everything.NAME,
-        help=everything.SUMMARY,
-        description=everything.SUMMARY,
-        parents=[everything.options(everything.chosen(SUITES))],
-        allow_abbrev=False,
-    )
-    command.set_defaults(command=_all)
-    _add_run_options(command)
-    what = "what changed from one JSON file to another beyond the noise; exit status 3 if something became worse"
-    command = commands.add_parser("compare", help=what, description=what, allow_abbrev=False)
-    command.set_defaults(command=_compare)
-    command.add_argument("a", type=Path, metavar="A.json", help="what it was before")
-    command.add_argument("b", type=Path, metavar="B.json", help="what it is now")
-    what = "one HTML page of JSON files"
-    command = commands.add_parser("report", help=what, description=what, allow_abbrev=False)
-    command.set_defaults(command=_report)
+        add_options(_suite_parser(commands, suite.name, suite.summary), suite.options)
+    summary = f"the suites that judge a machine, with the options of each: {', '.join(IN_ALL)}"
+    parser_of_all = _suite_parser(commands, "all", summary)
+    for suite, renamed, new in shared_options(_in_all()):
+        add_options(parser_of_all, suite.options, renamed, only=new, required=False)
+    command = commands.add_parser("compare", help="compare two JSON files; exit status 3 if something became worse")
+    command.add_argument("a", type=Path, metavar="A.json", help="the run before")
+    command.add_argument("b", type=Path, metavar="B.json", help="the run now")
+    command = commands.add_parser("report", help="write a report of JSON files")
     command.add_argument("files", type=Path, nargs="+", metavar="JSON", help="written by any suite")
-    command.add_argument("--html", type=Path, metavar="FILE", required=True, help="the page, complete in itself")
-    _add_plots_option(command)
+    command.add_argument("--report", type=Path, metavar="FILE.md", required=True, help="with charts beside it, as PNG")
     return parser
 
 
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
+def _suite_parser(commands: argparse._SubParsersAction[CommandParser], name: str, summary: str) -> CommandParser:
+    parser = commands.add_parser(name, help=summary, description=summary)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything as JSON")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="also write a page, complete in itself")
-    _add_plots_option(parser)
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE.md", help="also write a report, with charts beside it, as PNG"
+    )
     parser.add_argument("--quick", action="store_true", help="a few runs each, to see that it works")
-
-
-def _add_plots_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="also write the charts as PNG, into a new folder")
+    return parser
 
 
 if __name__ == "__main__":

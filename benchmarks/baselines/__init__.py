@@ -1,3 +1,3 @@
 """The alternatives that hpe_edge is compared with."""
 
-__all__ = ["chains", "gpu_chains", "plain_pipelines"]
+__all__ = ["chains", "plain_pipelines"]

@@ -1,4 +1,4 @@
-"""The alternatives, written from published habits: how demos crop, normalise and decode.
+"""Chains of other libraries, as demos crop, normalise and decode.
 
 The chains take square windows in whole pixels, so that all of them cut the same pixels as hpe_edge; finding the square
 from a box is not part of their time. All write float32 ``[N, 3, size, size]``, RGB, with ImageNet's normalisation.
@@ -24,7 +24,7 @@ _PLANES = (1, 3, 1, 1)
 
 
 def cut_window(frame: Frame, window: Window, padded: Frame | None = None) -> Any:
-    """The window's pixels, black outside the frame: a view where it lies inside, else a padded copy."""
+    """Cut the window, black outside the frame: a view where it lies inside, else a padded copy."""
     x1, y1, x2, y2 = window
     height, width = frame.shape[:2]
     if x1 >= 0 and y1 >= 0 and x2 <= width and y2 <= height:
@@ -75,43 +75,36 @@ class OpenCvBest:
 
 
 class NumPy:
-    """What demos of head-pose networks do: cut and resize by OpenCV, all else in NumPy."""
+    """The chain of head-pose demos: cut and resize by OpenCV, all else in NumPy."""
 
     def __init__(self, size: int) -> None:
         self._size_wh = (size, size)
 
     def __call__(self, frame: Frame, windows: Sequence[Window]) -> Float32:
-        return _batch([self._face(frame, window) for window in windows])
+        faces = [_normalise(self._resized_rgb(cut_window(frame, window))) for window in windows]
+        return faces[0] if len(faces) == 1 else np.concatenate(faces)
 
-    def _face(self, frame: Frame, window: Window) -> Float32:
-        image = cv2.cvtColor(cv2.resize(cut_window(frame, window).copy(), self._size_wh), cv2.COLOR_BGR2RGB)
-        return _normalise(image)
+    def _resized_rgb(self, image: Any) -> Any:
+        return cv2.cvtColor(cv2.resize(image.copy(), self._size_wh), cv2.COLOR_BGR2RGB)
 
 
-class Pillow:
+class Pillow(NumPy):
     """The antialiased resize of PIL, which torchvision's transforms call, then as in :class:`NumPy`."""
 
     def __init__(self, size: int) -> None:
         from PIL import Image
 
-        self._size_wh = (size, size)
+        super().__init__(size)
         self._image = Image
 
-    def __call__(self, frame: Frame, windows: Sequence[Window]) -> Float32:
-        return _batch([self._face(frame, window) for window in windows])
-
-    def _face(self, frame: Frame, window: Window) -> Float32:
-        image = self._image.fromarray(cv2.cvtColor(cut_window(frame, window), cv2.COLOR_BGR2RGB))
-        return _normalise(np.asarray(image.resize(self._size_wh, self._image.Resampling.BILINEAR)))
+    def _resized_rgb(self, image: Any) -> Any:
+        rgb = self._image.fromarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+        return np.asarray(rgb.resize(self._size_wh, self._image.Resampling.BILINEAR))
 
 
 def _normalise(image_rgb: Any) -> Float32:
     values = (image_rgb.astype(np.float32) / 255 - _MEAN) / _STD
     return np.ascontiguousarray(values.transpose(2, 0, 1)[None])
-
-
-def _batch(faces: Sequence[Float32]) -> Float32:
-    return faces[0] if len(faces) == 1 else np.concatenate(faces)
 
 
 class NumPyDecode:
@@ -125,7 +118,7 @@ class NumPyDecode:
         self._values = (first_deg + step_deg * np.arange(count)).astype(np.float32)
 
     def __call__(self, logits: Float32) -> tuple[Float32, Float32, Float32]:
-        """``[N, 3 * count]`` to angles ``[N, 3]`` and deviations ``[N, 3]`` in degrees, and rotations ``[N, 3, 3]``."""
+        """Convert ``[N, 3 * count]`` to angles and deviations ``[N, 3]`` in degrees, and rotations ``[N, 3, 3]``."""
         heads = logits.reshape(len(logits), 3, -1)
         exponentials = np.exp(heads - heads.max(axis=2, keepdims=True))
         softmax = exponentials / exponentials.sum(axis=2, keepdims=True)
@@ -135,7 +128,7 @@ class NumPyDecode:
 
 
 def rotations(angles_deg: Float32) -> Float32:
-    """R = Rx(-pitch) Ry(yaw) Rz(roll), ``[N, 3, 3]``."""
+    """Return R = Rx(-pitch) Ry(yaw) Rz(roll), ``[N, 3, 3]``."""
     radians = np.deg2rad(angles_deg)
     sy, sp, sr = np.sin(radians).T
     cy, cp, cr = np.cos(radians).T
@@ -147,14 +140,14 @@ def rotations(angles_deg: Float32) -> Float32:
 
 
 class NumPyAngles:
-    """What demos have: softmax and expectation, head after head, and nothing else."""
+    """The decode of demos: softmax and expectation, head after head, and nothing else."""
 
     def __init__(self, first_deg: float, step_deg: float, count: int) -> None:
         self._first_deg, self._step_deg, self._count = first_deg, step_deg, count
         self._index = np.arange(count, dtype=np.float32)
 
     def __call__(self, logits: Float32) -> list[Float32]:
-        """``[N, 3 * count]`` to three arrays ``[N]`` in degrees."""
+        """Convert ``[N, 3 * count]`` to three arrays ``[N]`` in degrees."""
         angles = []
         for start in range(0, 3 * self._count, self._count):
             head = logits[:, start : start + self._count]

@@ -1,4 +1,4 @@
-"""The pipelines that people copy today, from frame and boxes to angles, written from their published description.
+"""Pipelines that people copy today, from frame and boxes to angles, written from their published description.
 
 HopeNet's, WHENet's and the lightweight network's demonstrations, and the ONNX ports of them, do the same: cut each
 face out of the frame in whole pixels with a margin round its box, resize it by OpenCV (or by PIL, as torchvision's
@@ -11,8 +11,7 @@ give the same angles, but for the 8-bit levels that the resized face is rounded 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.harness.load import Timer
 from benchmarks.inputs.scene import Window
 from hpe_edge.backends.onnx.check_graph import read_spec
 from hpe_edge.errors import InputError
@@ -27,24 +27,13 @@ from hpe_edge.spec import METADATA_KEY, BinHead, BinsDecode, Crop, ModelSpec
 
 Frame = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
-Timer = Callable[[str], AbstractContextManager[object]]
-
-_UNTIMED = nullcontext()
 
 
 class PlainPipeline:
     """One session, one face after the other."""
 
     def __init__(self, path: Path, threads: int | None) -> None:
-        """Load a model.
-
-        Args:
-            path: an ONNX file with a spec.
-            threads: of the session; None leaves them to ONNX Runtime, as people do.
-
-        Raises:
-            InputError: the network gives no bins, or does not read float32.
-        """
+        """Load an ONNX file with a spec; raises InputError where the network gives no bins or does not read float32."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -64,8 +53,8 @@ class PlainPipeline:
         self._resize = _resize_by_pillow if self.spec.crop.resampling == "antialias" else _resize_by_opencv
 
     def __call__(self, frame: Frame, boxes: Boxes, timer: Timer | None = None) -> NDArray[np.float32]:
-        """Yaw, pitch and roll ``[N, 3]`` in degrees of the boxes ``[N, 4]`` in a BGR frame."""
-        timed = timer or _untimed
+        """Return yaw, pitch and roll ``[N, 3]`` in degrees for boxes ``[N, 4]`` in a BGR frame."""
+        timed = timer or (lambda stage: nullcontext())
         angles = []
         for box in boxes:
             with timed("crop"):
@@ -88,11 +77,7 @@ class PlainDecode:
     """Softmax and expectation in NumPy, angle after angle."""
 
     def __init__(self, spec: ModelSpec, path: Path) -> None:
-        """Of a model whose heads are plain bins.
-
-        Raises:
-            InputError: they are not.
-        """
+        """Prepare for a model whose heads are plain bins; raises InputError where they are not."""
         heads = plain_bins(spec)
         if heads is None:
             raise InputError(
@@ -106,7 +91,7 @@ class PlainDecode:
         self._index = [np.arange(head.count, dtype=np.float32) for head in heads]
 
     def __call__(self, outputs: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """The session's outputs ``[N, columns]`` to angles ``[N, 3]`` in degrees."""
+        """Convert the session's outputs ``[N, columns]`` to angles ``[N, 3]`` in degrees."""
         angles = []
         for (output, start, stop, first_deg, step_deg), index in zip(self._places, self._index, strict=True):
             logits = outputs[output][:, start:stop]
@@ -117,7 +102,7 @@ class PlainDecode:
 
 
 def plain_bins(spec: ModelSpec) -> tuple[BinHead, BinHead, BinHead] | None:
-    """The heads of yaw, pitch and roll, if they are bins that span less than a circle."""
+    """Return the heads of yaw, pitch and roll, if they are bins that span less than a circle."""
     if not isinstance(spec.decode, BinsDecode):
         return None
     heads = (spec.decode.yaw, spec.decode.pitch, spec.decode.roll)
@@ -125,7 +110,7 @@ def plain_bins(spec: ModelSpec) -> tuple[BinHead, BinHead, BinHead] | None:
 
 
 def window(box: NDArray[np.float32], crop: Crop) -> Window:
-    """The box with its margins, squared as the crop says, in whole pixels."""
+    """Return the box with its margins, squared as the crop says, in whole pixels."""
     x1, y1, x2, y2 = (float(side) for side in box)
     left, top, right, bottom = crop.margins
     width, height = x2 - x1, y2 - y1
@@ -139,13 +124,9 @@ def window(box: NDArray[np.float32], crop: Crop) -> Window:
 
 
 def in_whole_pixels(boxes: Boxes, crop: Crop) -> Boxes:
-    """The boxes moved by less than a pixel or so, so that their windows are squares of whole pixels.
+    """Move boxes ``[N, 4]`` by less than a pixel or so, so that their windows are squares of whole pixels.
 
     The plain pipelines cut whole pixels and PoseEngine does not, so on other boxes they see other pictures.
-
-    Args:
-        boxes: float32 ``[N, 4]``.
-        crop: what is cut out round them.
     """
     left, top, right, bottom = crop.margins
     moved = []
@@ -159,7 +140,7 @@ def in_whole_pixels(boxes: Boxes, crop: Crop) -> Boxes:
 
 
 def cut(frame: Frame, window: Window, spec: ModelSpec) -> Any:
-    """The window's pixels: what lies outside the frame is left away or filled, as the crop says."""
+    """Cut the window: what lies outside the frame is left away or filled, as the crop says."""
     x1, y1, x2, y2 = window
     height, width = frame.shape[:2]
     inside = frame[max(y1, 0) : min(y2, height), max(x1, 0) : min(x2, width)]
@@ -178,7 +159,3 @@ def _resize_by_pillow(image: Any, size: int) -> Any:
     from PIL import Image
 
     return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
-
-
-def _untimed(stage: str) -> AbstractContextManager[object]:
-    return _UNTIMED

@@ -1,3 +1,3 @@
-"""Labelled faces as their sets are published: one file for each layout, all giving the same records."""
+"""Labelled faces as their sets are published, all read as the same records, and figures that others have published."""
 
-__all__ = ["aflw2000", "biwi", "face", "labels_csv", "pointing04", "w300_lp"]
+__all__ = ["face", "head_sets", "labels_csv", "mat_sets", "published"]

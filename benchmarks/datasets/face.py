@@ -1,4 +1,4 @@
-"""A labelled face, which is what every set is read as, and what a set is."""
+"""Labelled faces and the sets that they are read from."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ class Face:
     """One face of a photo.
 
     Attributes:
-        photo: its file.
-        group: what it shares with others of the set, a person or a photo, so that they do not err independently.
+        group: the person or photo that it shares with others of the set, so that they do not err independently.
         angles_deg: float64 ``[3]``, yaw, pitch, roll in the project's convention.
-        box: float32 ``[4]``, x1 y1 x2 y2 in pixels, tight round the landmarks. None where the set has no landmarks.
-        center: float64 ``[2]``, x y in pixels, where the head is, for a set that has no landmarks.
+        box: float32 ``[4]``, x1 y1 x2 y2 in pixels, tight round the landmarks; None where the set has none.
+        center: float64 ``[2]``, x y of the head in pixels, where the set has no landmarks.
     """
 
     photo: Path
@@ -36,14 +35,9 @@ class Face:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A published layout.
+    """A published set: its command-line option, the layout in words, the meaning of a group, and its reader.
 
-    Attributes:
-        name: of the set.
-        option: on the command line.
-        metavar, layout: what the option takes, in the help.
-        grouped_by: what a face's group is.
-        read: the faces of a copy, in a fixed order; raises SourceError, which says what is expected where.
+    ``read`` yields the faces of a copy in a fixed order and raises SourceError, which says what is expected where.
     """
 
     name: str
@@ -55,32 +49,21 @@ class Dataset:
 
 
 def read_photo(path: Path) -> NDArray[np.uint8]:
-    """A photo as OpenCV reads it.
-
-    Raises:
-        SourceError: there is none, or it cannot be read.
-    """
+    """Read a photo as BGR; raises SourceError where it cannot be read."""
     photo = cv2.imread(str(path)) if path.is_file() else None
     if photo is None:
         raise SourceError(f"cannot read the photo {path}, which the labels name")
     return np.asarray(photo, np.uint8)
 
 
-def tight_box(points: NDArray[np.floating]) -> NDArray[np.float32]:
-    """The box ``[4]`` of points ``[K, 2]``."""
-    return np.concatenate([points.min(axis=0), points.max(axis=0)]).astype(np.float32)
-
-
-def numbers_in(path: Path, count: int, what: str) -> NDArray[np.float64]:
-    """The first ``count`` numbers of a text file.
-
-    Raises:
-        SourceError: no such file, fewer numbers, or something else among them; ``what`` says what they are.
-    """
-    try:
-        found = np.array(path.read_text(encoding="ascii").split()[:count], np.float64)
-    except (OSError, ValueError) as error:
-        raise SourceError(f"cannot read {path}, which should hold {what}: {error}") from None
-    if len(found) < count or not np.isfinite(found).all():
-        raise SourceError(f"{path} should hold {what}, {count} numbers; it has {len(found)}")
+def photos_of(folder: Path, pattern: str, expected: str) -> list[Path]:
+    """List the files of a folder, sorted; where there are none, SourceError says what is ``expected``."""
+    found = sorted(folder.glob(pattern))
+    if not found:
+        raise SourceError(f"there is no {pattern} in {folder}; {expected}")
     return found
+
+
+def tight_box(points: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the box ``[4]`` of points ``[K, 2]``."""
+    return np.concatenate([points.min(axis=0), points.max(axis=0)]).astype(np.float32)

@@ -1,3 +1,3 @@
-"""Peaks, rooflines and GPU clocks."""
+"""Rooflines of this machine."""
 
-__all__ = ["gpu", "gpu_crops", "graph_cost", "peaks", "roofline"]
+__all__ = ["roofline"]

@@ -1,37 +1,35 @@
-"""One run as data: what its JSON file holds, written in schema 2 and read in all schemas that there were.
+"""JSON documents of runs: written in schema 2, read in all schemas that there were.
 
-``schema-2.json`` beside this file describes the document field by field, with units.
+``python -m benchmarks.harness.schema`` prints schema 2 as JSON Schema. It is made from the classes here, in
+:mod:`benchmarks.harness.timing` and in :mod:`hpe_edge.bench.machine_state`; see also
+:func:`hpe_edge.bench.environment.environment`.
 """
 
 from __future__ import annotations
 
 import json
+import types
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from benchmarks.harness.suite import BudgetLine
 from benchmarks.harness.timing import Difference, Result, Row, Spread
+from hpe_edge.bench.machine_state import Conditions
 from hpe_edge.errors import SourceError
 
 SCHEMA = 2
-SCHEMA_FILE = Path(__file__).with_name("schema-2.json")
+_ABOUT = (
+    "Times are of one call. Units end the names: _us, _ms and _s or _seconds; _bytes, _kb (1024 bytes), _mb (1024 kb); "
+    "_mhz; _celsius; _deg, degrees of angle; _percent; _mj, millijoules; _per_second."
+)
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one suite of a run found.
-
-    Attributes:
-        suite: its name.
-        results: in the order in which they came.
-        budget: its limits, and what was found.
-        seconds: how long it ran; None in documents of schema 1.
-        skipped: why it could not run here; empty where it ran.
-        failed: why it was broken off; empty where it was not.
-    """
+    """One suite of a run: results in the order of measuring, limits, and why it was skipped or failed, else empty."""
 
     suite: str
     results: Sequence[Result] = ()
@@ -43,19 +41,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Document:
-    """A run of one suite or of several.
+    """A run of one suite, or of several, whose name then is ``"all"``.
 
-    Attributes:
-        suite: as on the command line; ``"all"`` for several.
-        date: when it ended, ISO 8601 with the time zone.
-        command: the command line, word by word.
-        quick: whether it only was to show that it works.
-        environment: see :func:`benchmarks.harness.environment.environment`. Schema 1 has no GPUs, no board, fewer
-        versions.
-        conditions: see :meth:`benchmarks.harness.machine_state.Watch.conditions`; empty in schema 1.
-        warnings: why figures may be worse than the machine allows.
-        parts: by suite.
-        source: the file that it was read from; empty for a run that was not read.
+    The date is when it ended, ISO 8601 with the time zone. In schema 1 ``environment`` has no GPUs, no board and fewer
+    versions, and ``conditions`` is empty. ``source`` is the file that it was read from.
     """
 
     suite: str
@@ -70,28 +59,18 @@ class Document:
 
 
 def now() -> str:
-    """The date of a document that ends now."""
+    """Return the date of a document that ends now."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def to_json(document: Document) -> str:
-    """The document in schema 2, schema number first."""
-    plain = {
-        "schema": SCHEMA,
-        "suite": document.suite,
-        "date": document.date,
-        "command": list(document.command),
-        "quick": document.quick,
-        "environment": document.environment,
-        "conditions": document.conditions,
-        "warnings": list(document.warnings),
-        "parts": [
-            {"suite": part.suite, "seconds": part.seconds, "skipped": part.skipped, "failed": part.failed}
-            for part in document.parts
-        ],
-        "results": [{"suite": part.suite, **asdict(result)} for part in document.parts for result in part.results],
-        "budget": [{"suite": part.suite, **asdict(line)} for part in document.parts for line in part.budget],
-    }
+    """Convert a document to schema 2, in which results and limits of all parts stand in one list each."""
+    plain: dict[str, Any] = {"schema": SCHEMA}
+    plain |= {each.name: getattr(document, each.name) for each in fields(document) if each.name != "source"}
+    parts = [(part.suite, asdict(part)) for part in document.parts]
+    for name in ("results", "budget"):
+        plain[name] = [{"suite": suite, **each} for suite, part in parts for each in part.pop(name)]
+    plain["parts"] = [part for _, part in parts]
     return json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
@@ -112,10 +91,8 @@ def read_document(path: Path) -> Document:
     if not isinstance(plain, dict) or not isinstance(plain.get("schema"), int) or "results" not in plain:
         raise SourceError(f"{path} is not a benchmark's document; name a file that python -m benchmarks wrote")
     if not 1 <= plain["schema"] <= SCHEMA:
-        raise SourceError(
-            f"{path} has schema {plain['schema']}, this hpe_edge reads 1 to {SCHEMA}; "
-            "read it with the version that wrote it"
-        )
+        known = f"this hpe_edge reads 1 to {SCHEMA}; read it with the version that wrote it"
+        raise SourceError(f"{path} has schema {plain['schema']}, {known}")
     try:
         return _document(plain, str(path))
     except (KeyError, TypeError, AttributeError) as error:
@@ -123,34 +100,29 @@ def read_document(path: Path) -> Document:
 
 
 def _document(plain: Mapping[str, Any], source: str) -> Document:
-    # In schema 1 a document was of one suite, which was not said again in its results.
-    said = plain.get("parts") or [{"suite": plain["suite"], "seconds": None, "skipped": "", "failed": ""}]
-    parts = [
-        Part(
-            part["suite"],
-            [_result(each) for each in plain["results"] if each.get("suite", part["suite"]) == part["suite"]],
-            [_budget(each) for each in plain["budget"] if each.get("suite", part["suite"]) == part["suite"]],
-            part["seconds"],
-            part["skipped"],
-            part["failed"],
-        )
-        for part in said
-    ]
+    # In schema 1 a document was of one suite, which its results did not repeat.
+    parts = plain.get("parts") or [{"suite": plain["suite"], "seconds": None, "skipped": "", "failed": ""}]
+    names = ("suite", "date", "command", "quick", "environment")
     return Document(
-        plain["suite"],
-        plain["date"],
-        plain["command"],
-        plain["quick"],
-        plain["environment"],
-        plain.get("conditions", {}),
-        plain.get("warnings", []),
-        parts,
-        source,
+        **{name: plain[name] for name in names},
+        conditions=plain.get("conditions", {}),
+        warnings=plain.get("warnings", []),
+        parts=[
+            Part(
+                results=[
+                    _result(each) for each in plain["results"] if each.get("suite", part["suite"]) == part["suite"]
+                ],
+                budget=[
+                    BudgetLine(each["what"], each["limit"], each["found"], each["met"])
+                    for each in plain["budget"]
+                    if each.get("suite", part["suite"]) == part["suite"]
+                ],
+                **{name: part[name] for name in ("suite", "seconds", "skipped", "failed")},
+            )
+            for part in parts
+        ],
+        source=source,
     )
-
-
-def _budget(plain: Mapping[str, Any]) -> BudgetLine:
-    return BudgetLine(plain["what"], plain["limit"], plain["found"], plain["met"])
 
 
 def _result(plain: Mapping[str, Any]) -> Result:
@@ -159,7 +131,49 @@ def _result(plain: Mapping[str, Any]) -> Result:
 
 
 def _row(plain: Mapping[str, Any]) -> Row:
-    time_us, ratio, minus_us = (Spread(**plain[name]) for name in ("time_us", "ratio", "first_minus_this_us"))
-    differences = {name: Difference(**found) for name, found in plain["differences"].items()}
-    said = plain["name"], plain["what"], plain["runs"], plain["calls_per_run"]
-    return Row(*said, time_us, ratio, minus_us, differences)
+    spreads: dict[str, Any] = {name: Spread(**plain[name]) for name in ("time_us", "ratio", "first_minus_this_us")}
+    spreads["differences"] = {name: Difference(**found) for name, found in plain["differences"].items()}
+    return Row(**{**plain, **spreads})
+
+
+def json_schema() -> dict[str, Any]:
+    """Make schema 2 as JSON Schema (draft 2020-12) from the classes."""
+    part = {name: schema for name, schema in _fields(Part).items() if name not in ("results", "budget")}
+    properties = {
+        **{name: schema for name, schema in _fields(Document).items() if name != "source"},
+        "schema": {"const": SCHEMA},
+        "environment": _object({name: {"type": "object"} for name in ("hardware", "software", "git", "threads")}),
+        "conditions": _of_type(Conditions),
+        "parts": {"type": "array", "items": _object(part)},
+    }
+    for name, kind in (("results", Result), ("budget", BudgetLine)):
+        properties[name] = {"type": "array", "items": _object({"suite": {"type": "string"}, **_fields(kind)})}
+    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "description": f"Schema {SCHEMA}. {_ABOUT}"}
+    return {**about, **_object(properties)}
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe an object that has exactly these properties."""
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _fields(kind: Any) -> dict[str, Any]:
+    return {name: _of_type(hint) for name, hint in get_type_hints(kind).items()}
+
+
+def _of_type(hint: Any) -> dict[str, Any]:
+    if is_dataclass(hint) or is_typeddict(hint):
+        return {"description": " ".join((hint.__doc__ or "").split()), **_object(_fields(hint))}
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [_of_type(each) for each in inner]}
+    if origin in (list, Sequence):
+        return {"type": "array", "items": _of_type(inner[0])}
+    if origin in (dict, Mapping):
+        return {"type": "object", "additionalProperties": _of_type(inner[1])}
+    names = {str: "string", bool: "boolean", int: "integer", float: "number", type(None): "null"}
+    return {"type": names[hint]} if hint in names else {}
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2))

@@ -26,34 +26,29 @@ Answer = Mapping[str, NDArray[Any]]
 
 
 class WrongAnswerError(HpeEdgeError, RuntimeError):
-    """Two alternatives do not answer alike, so their times say nothing."""
+    """Two alternatives differ in their answers, so their times say nothing."""
 
 
 @dataclass(frozen=True)
 class Effort:
     """How long a case is measured.
 
-    Attributes:
-        seconds: aimed at for one case, warm-up not included.
-        least_runs, most_runs: bounds on the number of rounds.
-        warmup_seconds: for each alternative.
+    ``seconds`` are aimed at for one case without its warm-up; the runs bound the number of rounds; the warm-up is that
+    of each alternative. ``quick`` is set where a run only is to show that everything works.
     """
 
     seconds: float
     least_runs: int
     most_runs: int
     warmup_seconds: float
+    quick: bool = False
 
 
 @dataclass(frozen=True)
 class Clock:
-    """What times calls.
+    """Times so many calls in a row; runs shorter than ``shortest_run_ns`` would be spoiled by reading the clock.
 
-    Attributes:
-        elapsed_ns: how long so many calls in a row take.
-        shortest_run_ns: below that, reading the clock would count.
-        most_calls_per_run: whatever their time.
-        rest_s: before each turn, until the threads of the alternative before have stopped spinning.
+    Each turn begins after ``rest_s``, when the threads of the alternative before have stopped spinning.
     """
 
     elapsed_ns: Callable[[Callable[[], Any], int], int]
@@ -74,36 +69,29 @@ def _elapsed_ns(call: Callable[[], Any], count: int) -> int:
 HOST_CLOCK = Clock(_elapsed_ns, shortest_run_ns=20_000, most_calls_per_run=64)
 
 FULL = Effort(seconds=2.0, least_runs=15, most_runs=2000, warmup_seconds=0.02)
-QUICK = Effort(seconds=0.0, least_runs=3, most_runs=3, warmup_seconds=0.0)
+QUICK = Effort(seconds=0.0, least_runs=3, most_runs=3, warmup_seconds=0.0, quick=True)
+# Of suites in which each run takes seconds.
+FEW_RUNS = Effort(seconds=0.0, least_runs=5, most_runs=5, warmup_seconds=0.0)
 
 
 @dataclass(frozen=True)
 class Alternative:
-    """One way to do the case's work.
+    """One implementation of a case: a name and a sentence for tables, and a call that does the work once.
 
-    Attributes:
-        name: short, for the table.
-        what: what it does, in a sentence.
-        call: does the work once.
-        answer: what ``call`` returned as named arrays; not timed.
-        tolerance: by an array's name, the largest difference from the first alternative's that is accepted. Arrays
-            without a tolerance are not compared.
+    ``answer`` converts the call's result to named arrays, untimed; ``tolerance`` has their largest accepted difference
+    from the first alternative's. Arrays without a tolerance are not compared.
     """
 
     name: str
     what: str
     call: Callable[[], Any]
     answer: Callable[[Any], Answer]
-    tolerance: Mapping[str, float]
+    tolerance: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Case:
-    """The same work, done by several alternatives; the first is the one that the others are compared with.
-
-    Attributes:
-        skipped: alternatives that cannot run here, with the reason.
-    """
+    """The same work by several alternatives, the first being the baseline; ``skipped`` has others, with the reason."""
 
     name: str
     parameters: Mapping[str, str | int]
@@ -122,7 +110,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Difference:
-    """How far an answer is from the first alternative's, and how far it may be."""
+    """The largest difference of an array from the first alternative's, and its tolerance."""
 
     largest: float
     tolerance: float
@@ -130,16 +118,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Row:
-    """What was found for one alternative.
-
-    Attributes:
-        runs: rounds that were timed.
-        calls_per_run: calls in each of them.
-        time_us: of one call.
-        ratio: this alternative's time over the first one's, round by round.
-        first_minus_this_us: the first one's time less this alternative's, round by round.
-        differences: of its answers from the first one's, by name.
-    """
+    """Times of one alternative over ``runs`` rounds: of one call, and beside the first alternative round by round."""
 
     name: str
     what: str
@@ -153,7 +132,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """One case's outcome: rows of timings, or plain figures where something else was measured."""
+    """One case's result: rows of times, or figures, with the unit at the end of their names; None where unknown."""
 
     name: str
     parameters: Mapping[str, str | int]
@@ -162,16 +141,12 @@ class Result:
     figures: Mapping[str, float | None] = field(default_factory=dict)
 
     def row(self, name: str) -> Row:
-        """The row of that name."""
+        """Return the row of that name."""
         return next(row for row in self.rows if row.name == name)
 
 
 def measure(case: Case, effort: Effort, clock: Clock = HOST_CLOCK) -> Result:
-    """Compare the answers, then time the alternatives.
-
-    Raises:
-        WrongAnswerError: an answer is further from the first alternative's than its tolerance; nothing was timed.
-    """
+    """Compare the answers, see :func:`compare`, then time the alternatives in turns."""
     differences = compare(case)
     with _no_garbage_collection():
         fastest_ns = [_warm_up(alternative.call, effort.warmup_seconds, clock) for alternative in case.alternatives]
@@ -180,26 +155,15 @@ def measure(case: Case, effort: Effort, clock: Clock = HOST_CLOCK) -> Result:
         round_seconds += len(fastest_ns) * clock.rest_s
         runs = min(max(int(effort.seconds / round_seconds), effort.least_runs), effort.most_runs)
         times_us = _time([alternative.call for alternative in case.alternatives], runs, calls_per_run, clock)
-    rows = [
-        Row(
-            alternative.name,
-            alternative.what,
-            runs,
-            calls,
-            _spread(own_us),
-            _spread(own_us / times_us[0]),
-            _spread(times_us[0] - own_us),
-            found,
-        )
-        for alternative, calls, own_us, found in zip(
-            case.alternatives, calls_per_run, times_us, differences, strict=True
-        )
-    ]
+    rows = []
+    for each, calls, own_us, found in zip(case.alternatives, calls_per_run, times_us, differences, strict=True):
+        spreads = _spread(own_us), _spread(own_us / times_us[0]), _spread(times_us[0] - own_us)
+        rows.append(Row(each.name, each.what, runs, calls, *spreads, found))
     return Result(case.name, case.parameters, rows, case.skipped)
 
 
 def compare(case: Case) -> list[dict[str, Difference]]:
-    """How far each alternative's answer is from the first one's.
+    """Return how far each alternative's answer is from the first one's.
 
     Raises:
         WrongAnswerError: further than its tolerance, of another shape, or not a number.
@@ -224,7 +188,7 @@ def compare(case: Case) -> list[dict[str, Difference]]:
 
 
 def describe(parameters: Mapping[str, str | int]) -> str:
-    """Parameters in one line."""
+    """Write parameters in one line."""
     return ", ".join(f"{name} {value}" for name, value in parameters.items())
 
 
@@ -247,7 +211,7 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 def _warm_up(call: Callable[[], Any], seconds: float, clock: Clock) -> int:
-    """Call until ``seconds`` are over, at least three times; the fastest call in nanoseconds."""
+    """Call until ``seconds`` are over, at least three times; return the fastest call in nanoseconds."""
     end = time.perf_counter_ns() + seconds * 1e9
     fastest = min(clock.elapsed_ns(call, 1) for _ in range(3))
     while time.perf_counter_ns() < end:
@@ -258,7 +222,7 @@ def _warm_up(call: Callable[[], Any], seconds: float, clock: Clock) -> int:
 def _time(
     calls: Sequence[Callable[[], Any]], runs: int, calls_per_run: Sequence[int], clock: Clock
 ) -> NDArray[np.float64]:
-    """Microseconds per call, ``[alternatives, runs]``."""
+    """Return microseconds per call, ``[alternatives, runs]``."""
     taken = np.empty((len(calls), runs))
     rng = np.random.default_rng(0)
     for run in range(runs):

@@ -1,3 +1,3 @@
-"""Frames, faces and models that suites run on."""
+"""Inputs of the cases: scenes, crops, models and the backends that run them."""
 
-__all__ = ["face_scene", "forms", "found_faces", "models", "scene", "tiny", "untrained", "ways", "windows"]
+__all__ = ["backend_config", "crops", "generated_models", "model_variant", "scene"]

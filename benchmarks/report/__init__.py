@@ -1,3 +1,3 @@
-"""Tables, charts, comparison and pages from JSON runs."""
+"""Tables, charts, comparison and reports of runs."""
 
-__all__ = ["compare", "outputs", "screen"]
+__all__ = ["charts", "compare", "markdown", "tables"]

@@ -1,13 +1,9 @@
-"""The benchmark suites, one file each."""
+"""The benchmark suites."""
 
 __all__ = [
     "accuracy",
     "cameras",
     "card",
-    "cuda",
-    "endurance",
-    "engine",
-    "everything",
     "model",
     "ops",
     "pipeline",

@@ -1,144 +1,127 @@
-"""The suite ``accuracy``: how far models are off on labelled faces, by the papers' protocols, with intervals.
+"""Suite ``accuracy``: errors of models on labelled faces, by the papers' protocols, with intervals.
 
-docs/accuracy.md says how to read it. Two errors stand beside each other: of each angle by itself, as papers report
-them, and the geodesic distance, the angle of the one rotation from the label's pose to the model's. An angle's error is
-the shorter way round, 0 to 180 degrees. It is not folded further: a face that is said to look the other way is off by
-180 degrees, where a test code that takes the lesser of e and 180 - e finds nothing.
+docs/accuracy.md says how to read it. An angle's error is 0 to 180 degrees and not folded further: a face said to look
+the other way is off by 180 degrees. Beside the errors of angles stands the geodesic distance, the angle of the one
+rotation from the label's pose to the model's.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.datasets.aflw2000 import AFLW2000
-from benchmarks.datasets.biwi import BIWI
 from benchmarks.datasets.face import QUICK_PHOTOS, Dataset, Face, read_photo
+from benchmarks.datasets.head_sets import BIWI, POINTING04
 from benchmarks.datasets.labels_csv import LABELS_CSV
-from benchmarks.datasets.pointing04 import POINTING04
-from benchmarks.datasets.w300_lp import W300_LP
-from benchmarks.harness.intervals import interval, mean, percentiles
-from benchmarks.harness.suite import Suite, no_budget
+from benchmarks.datasets.mat_sets import AFLW2000, W300_LP
+from benchmarks.datasets.published import published_results
+from benchmarks.harness.intervals import Weights, interval, mean, percentiles
+from benchmarks.harness.suite import Suite, option, path_option
 from benchmarks.harness.timing import Effort, Result, WrongAnswerError
-from benchmarks.inputs.forms import Form, add_form_options, open_forms
-from benchmarks.inputs.found_faces import nearest_box, overlapping_box
-from benchmarks.inputs.windows import OWN, SYNTAX, CropRule, crop_rule
-from benchmarks.suites.published import published_results
+from benchmarks.inputs import crops
+from benchmarks.inputs.crops import HAAR, LANDMARKS, OWN, SYNTAX, CropRule, crop_rule
+from benchmarks.inputs.model_variant import ModelVariant, open_variants
 from hpe_edge import InputError
+from hpe_edge.backends.options import BackendName, Precision
 from hpe_edge.faces.detector import Detector
-from hpe_edge.faces.haar import HaarDetector
-from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.geometry import geodesic_deg, rotation_from_euler, wrap_deg
 
 DATASETS: tuple[Dataset, ...] = (LABELS_CSV, AFLW2000, W300_LP, BIWI, POINTING04)
-LANDMARKS = "landmarks"
-HAAR = "haar"
 ANGLES = ("yaw", "pitch", "roll")
 BANDS = ((0.0, 30.0), (30.0, 60.0), (60.0, 99.0), (99.0, 181.0))  # in degrees
 WITHIN_DEG = 99.0  # the range of HopeNet's bins, which set the protocol: 1969 of AFLW2000's 2000 photos remain
 
 Float64Array = NDArray[np.float64]
 Box = NDArray[np.float32]
-# Boxes of one source, one per face; None where its detector missed the face.
-Boxes = list[Box | None]
-_Parameters = dict[str, str | int]
-_Figures = dict[str, float | None]
+Parameters = dict[str, str | int]
+Variants = Sequence[ModelVariant]
+Figures = dict[str, float | None]
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What a form said of N faces, in degrees.
+class Options:
+    model: Sequence[Path] = path_option(
+        "ONNX files made by export.onnx, fp16 or int8, or TensorRT engines; the others are compared with the first; "
+        "default: the embedded one",
+        (),
+        "MODEL",
+        action="extend",
+        nargs="+",
+    )
+    backend: Sequence[BackendName] = option(
+        "run the models by each of these; default: PoseEngine's choice", (), nargs="+", choices=get_args(BackendName)
+    )
+    precision: Sequence[Precision] = option(
+        "OpenVINO's floating point, each of these; default: fp32", (), nargs="+", choices=get_args(Precision)
+    )
+    labels: Path | None = path_option(LABELS_CSV.layout, None, LABELS_CSV.metavar, flags=[LABELS_CSV.option])
+    aflw2000: Path | None = path_option(AFLW2000.layout, None, AFLW2000.metavar, flags=[AFLW2000.option])
+    w300_lp: Path | None = path_option(W300_LP.layout, None, W300_LP.metavar, flags=[W300_LP.option])
+    biwi: Path | None = path_option(BIWI.layout, None, BIWI.metavar, flags=[BIWI.option])
+    pointing04: Path | None = path_option(POINTING04.layout, None, POINTING04.metavar, flags=[POINTING04.option])
+    boxes: Sequence[str] = option(
+        f"{LANDMARKS}: tight round the labels' (default); {HAAR}: OpenCV's cascade; a file: SCRFD or YuNet",
+        (LANDMARKS,),
+        nargs="+",
+        metavar="SOURCE",
+    )
+    crops: Sequence[CropRule] = option(SYNTAX, (crop_rule(OWN),), nargs="+", type=crop_rule, metavar="CROP")
+    within: float = option(
+        "leave out labels with a larger angle; default: %(default)g", WITHIN_DEG, type=float, metavar="DEG"
+    )
 
-    Attributes:
-        errors: ``[N, 3]``, absolute, of yaw, pitch and roll, 0 to 180.
-        geodesic: ``[N]``, the rotation from the label's pose to the form's.
-    """
 
-    errors: Float64Array
+@dataclass(frozen=True)
+class Errors:
+    """Errors on N faces in degrees: absolute of yaw, pitch, roll ``[N, 3]``, 0 to 180, and of the rotation ``[N]``."""
+
+    angles: Float64Array
     geodesic: Float64Array
 
+    def columns(self) -> Float64Array:
+        """Return yaw, pitch and roll, their mean, and the geodesic: ``[N, 5]``."""
+        return np.column_stack([self.angles, self.angles.mean(axis=1), self.geodesic])
 
-def judge(angles_deg: Float64Array, rotation: Float64Array, labels_deg: Float64Array) -> Answers:
-    """How far answers are from the labels.
 
-    Args:
-        angles_deg: ``[N, 3]``, yaw, pitch, roll as the model gave them.
-        rotation: ``[N, 3, 3]``, as it gave it.
-        labels_deg: ``[N, 3]``.
-    """
+def judge(angles_deg: Float64Array, rotation: Float64Array, labels_deg: Float64Array) -> Errors:
+    """Compare angles ``[N, 3]`` and rotations ``[N, 3, 3]`` of a model with labels ``[N, 3]``."""
     errors = np.abs(wrap_deg(angles_deg - labels_deg))
     apart = geodesic_deg(rotation, rotation_from_euler(labels_deg))
-    return Answers(np.asarray(errors, np.float64), np.asarray(apart, np.float64))
+    return Errors(np.asarray(errors, np.float64), np.asarray(apart, np.float64))
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_form_options(parser)
-    for dataset in DATASETS:
-        parser.add_argument(dataset.option, type=Path, metavar=dataset.metavar, dest=dataset.name, help=dataset.layout)
-    parser.add_argument(
-        "--boxes",
-        nargs="+",
-        default=[LANDMARKS],
-        metavar="SOURCE",
-        help=f"{LANDMARKS}: tight round the labels' (default); {HAAR}: OpenCV's cascade; a file: SCRFD or YuNet",
-    )
-    parser.add_argument("--crops", nargs="+", type=_crop_rule, default=[crop_rule(OWN)], metavar="CROP", help=SYNTAX)
-    parser.add_argument(
-        "--within",
-        type=float,
-        default=WITHIN_DEG,
-        metavar="DEG",
-        help="leave out faces with a larger angle in the label; 180 keeps all (default: %(default)g)",
-    )
-
-
-def _crop_rule(text: str) -> CropRule:
-    try:
-        return crop_rule(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
-    chosen = [(dataset, path) for dataset in DATASETS if (path := getattr(args, dataset.name)) is not None]
+def _run(options: Options, effort: Effort) -> Iterator[Result]:
+    paths = (options.labels, options.aflw2000, options.w300_lp, options.biwi, options.pointing04)
+    chosen = [(dataset, path) for dataset, path in zip(DATASETS, paths, strict=True) if path is not None]
     if not chosen:
         raise InputError(f"name a set of labelled faces: {', '.join(dataset.option for dataset in DATASETS)}")
-    detectors = {
-        Path(name).stem: HaarDetector() if name == HAAR else open_detector(name, threads=1)
-        for name in args.boxes
-        if name != LANDMARKS
-    }
-    sources = [name if name == LANDMARKS else Path(name).stem for name in args.boxes]
-    _check_names("source of boxes", sources)
-    _check_names("crop", [rule.name for rule in args.crops])
-    with open_forms(args) as forms:
-        _check_names("model", [form.label for form in forms])
+    _check_names("source of boxes", [Path(name).stem for name in options.boxes])
+    sources = {Path(name).stem: None if name == LANDMARKS else crops.detector_named(name) for name in options.boxes}
+    _check_names("crop", [rule.name for rule in options.crops])
+    with open_variants(options.model, options.backend, options.precision) as variants:
+        _check_names("model", [variant.label for variant in variants])
         for dataset, path in chosen:
-            faces = list(islice(dataset.read(path), QUICK_PHOTOS if args.quick else None))
-            kept = [face for face in faces if np.abs(face.angles_deg).max() <= args.within]
+            faces = list(islice(dataset.read(path), QUICK_PHOTOS if effort.quick else None))
+            kept = [face for face in faces if np.abs(face.angles_deg).max() <= options.within]
             if LANDMARKS in sources and any(face.box is None for face in kept):
                 raise InputError(f"{dataset.name} has no landmarks; name a detector for it, such as --boxes {HAAR}")
-            what: _Parameters = {"data": dataset.name, "faces": len(kept), "grouped_by": dataset.grouped_by}
-            said, boxes = _answers(kept, sources, detectors, args.crops, forms)
+            what: Parameters = {"data": dataset.name, "faces": len(kept), "grouped_by": dataset.grouped_by}
+            boxes, errors_by = _predict(kept, sources, options.crops, variants)
             for source in sources:
-                seen = [box is not None for box in boxes[source]]
-                found = [face for face, is_seen in zip(kept, seen, strict=True) if is_seen]
-                counts: _Figures = {
-                    "faces": len(found),
-                    "missed": len(kept) - len(found),
-                    "left_out": len(faces) - len(kept),
-                }
-                for rule in args.crops:
-                    answers = [said[source, rule.name, form.label] for form in forms]
-                    where: _Parameters = {**what, "boxes": source, "crop": rule.name}
-                    yield from _results(where, counts, found, forms, answers)
+                found = [face for face, box in zip(kept, boxes[source], strict=True) if box is not None]
+                counts: Figures = {"faces": len(found), "missed": len(kept) - len(found)}
+                counts["left_out"] = len(faces) - len(kept)
+                for rule in options.crops:
+                    errors = [errors_by[source, rule.name, variant.label] for variant in variants]
+                    where: Parameters = {**what, "boxes": source, "crop": rule.name}
+                    yield from _results(where, counts, found, variants, errors)
     yield from published_results([dataset.name for dataset, _ in chosen])
 
 
@@ -149,126 +132,106 @@ def _check_names(what: str, names: Sequence[str]) -> None:
             raise InputError(f"{what} {name!r} is named twice, or by two files; leave one out, or rename it")
 
 
-def _answers(
-    faces: Sequence[Face],
-    sources: Sequence[str],
-    detectors: Mapping[str, Detector],
-    rules: Sequence[CropRule],
-    forms: Sequence[Form],
-) -> tuple[dict[tuple[str, str, str], Answers], dict[str, Boxes]]:
-    """What every form says of every face by every crop, by source, rule and form; and the boxes by source.
+def _predict(
+    faces: Sequence[Face], sources: Mapping[str, Detector | None], rules: Sequence[CropRule], variants: Variants
+) -> tuple[dict[str, list[Box | None]], dict[tuple[str, str, str], Errors]]:
+    """Return boxes by source, None where it missed a face, and errors by source, crop and variant.
 
-    A photo is read once and then forgotten, for a set may be larger than the memory.
+    A photo is kept no longer than it is used: a set may be larger than the memory.
     """
-    boxes: dict[str, Boxes] = {source: [] for source in sources}
-    given: dict[tuple[str, str, str], list[tuple[Float64Array, Float64Array]]] = {
-        (source, rule.name, form.label): [] for source in sources for rule in rules for form in forms
-    }
-    labels: dict[str, list[Float64Array]] = {source: [] for source in sources}
-    # disable=None: no bar where nobody watches.
-    for face in tqdm(faces, unit="face", leave=False, disable=None):
+    boxes: dict[str, list[Box | None]] = {source: [] for source in sources}
+    errors = {}
+    keys = [(source, rule.name, variant.label) for source in sources for rule in rules for variant in variants]
+    poses_by = {key: list[tuple[Float64Array, Float64Array]]() for key in keys}
+    labels = {source: list[Float64Array]() for source in sources}
+    for face in tqdm(faces, unit="face", leave=False, disable=None):  # None: no bar where nobody watches
         photo = read_photo(face.photo)
-        for source in sources:
-            box = face.box if source == LANDMARKS else _found(detectors[source], photo, face)
+        for source, detector in sources.items():
+            box = face.box if detector is None else _detected(detector, photo, face)
             boxes[source].append(box)
             if box is None:
                 continue
             labels[source].append(face.angles_deg)
             for rule in rules:
                 window = box if rule.window is None else rule.window(box, (photo.shape[1], photo.shape[0]))
-                for form in forms:
-                    poses = (form.own if rule.window is None else form.as_cut)(photo, window[None])
+                for variant in variants:
+                    poses = (variant.own if rule.window is None else variant.as_cut)(photo, window[None])
                     if np.isnan(poses.angles).any():
-                        raise WrongAnswerError(f"{form.label} gave no angles for {face.photo}: {poses.angles[0]}")
+                        raise WrongAnswerError(f"{variant.label} gave no angles for {face.photo}: {poses.angles[0]}")
                     pose = poses.angles[0].astype(np.float64), poses.rotation[0].astype(np.float64)
-                    given[source, rule.name, form.label].append(pose)
-    said = {}
-    for key, poses_of in given.items():
+                    poses_by[source, rule.name, variant.label].append(pose)
+    for key, poses_of in poses_by.items():
         angles = np.array([pose[0] for pose in poses_of]).reshape(-1, 3)
         rotation = np.array([pose[1] for pose in poses_of]).reshape(-1, 3, 3)
-        said[key] = judge(angles, rotation, np.array(labels[key[0]]).reshape(-1, 3))
-    return said, boxes
+        errors[key] = judge(angles, rotation, np.array(labels[key[0]]).reshape(-1, 3))
+    return boxes, errors
 
 
-def _found(detector: Detector, photo: NDArray[np.uint8], face: Face) -> Box | None:
-    detections = detector(photo)
+def _detected(detector: Detector, photo: NDArray[np.uint8], face: Face) -> Box | None:
     if face.box is not None:
-        return overlapping_box(detections, face.box)
+        return crops.overlapping_box(detector(photo), face.box)
     assert face.center is not None  # a face has one of the two
-    return nearest_box(detections, face.center)
+    return crops.nearest_box(detector(photo), face.center)
 
 
 def _results(
-    where: Mapping[str, str | int],
-    counts: Mapping[str, float | None],
-    faces: Sequence[Face],
-    forms: Sequence[Form],
-    answers: Sequence[Answers],
+    where: Parameters, counts: Figures, faces: Sequence[Face], variants: Variants, errors: Sequence[Errors]
 ) -> Iterator[Result]:
-    """What is said of one source of boxes and one crop: the whole, the bands, the differences from the first form."""
+    """Yield the results of one source of boxes and one crop: all faces, bands, differences from the first variant."""
     groups = [face.group for face in faces]
     labels_deg = np.abs(np.array([face.angles_deg for face in faces]).reshape(-1, 3))
     by = {"yaw": labels_deg[:, 0], "largest angle": labels_deg.max(axis=1, initial=0.0)}
-    for form, said in zip(forms, answers, strict=True):
-        parameters: _Parameters = {
-            **where,
-            "model": form.spec.architecture,
-            "form": form.label,
-            "numbers": form.spec.precision,
-        }
-        yield Result("accuracy", parameters, figures={**counts, **whole_figures(said, groups)})
+    for variant, own in zip(variants, errors, strict=True):
+        spec = variant.own.spec
+        parameters: Parameters = {**where, "model": spec.architecture, "form": variant.label, "numbers": spec.precision}
+        yield Result("accuracy", parameters, figures={**counts, **whole_figures(own, groups)})
         for kind, angle_deg in by.items():
             for low, high in BANDS:
                 inside = np.flatnonzero((angle_deg >= low) & (angle_deg < high))
                 if len(inside):
-                    band: _Parameters = {**parameters, "by": kind, "from_deg": int(low), "to_deg": min(int(high), 180)}
-                    part = Answers(said.errors[inside], said.geodesic[inside])
+                    band: Parameters = {**parameters, "by": kind, "from_deg": int(low), "to_deg": min(int(high), 180)}
+                    part = Errors(own.angles[inside], own.geodesic[inside])
                     yield Result("band", band, figures=band_figures(part, [groups[i] for i in inside]))
-        if said is not answers[0]:
-            against: _Parameters = {**parameters, "minus": forms[0].label}
-            yield Result("difference", against, figures=difference_figures(said, answers[0], groups))
+        if own is not errors[0]:
+            against: Parameters = {**parameters, "minus": variants[0].label}
+            yield Result("difference", against, figures=difference_figures(own, errors[0], groups))
 
 
-def whole_figures(said: Answers, groups: Sequence[str]) -> _Figures:
-    """Mean absolute errors, and the geodesic error's mean, median and 99th percentile, with their intervals."""
+def whole_figures(errors: Errors, groups: Sequence[str]) -> Figures:
+    """Return mean absolute errors, and the geodesic error's mean, median and 99th percentile, with intervals."""
     names = [f"{angle}_mae_deg" for angle in (*ANGLES, "mean")]
     names += [f"geodesic_{what}_deg" for what in ("mean", "median", "p99")]
-    columns = _columns(said)
+    columns = errors.columns()
 
-    def statistics(times: NDArray[np.int64]) -> Float64Array:
-        return np.concatenate([mean(columns, times), percentiles(said.geodesic, times, (50, 99))])
+    def statistics(weights: Weights) -> Float64Array:
+        return np.concatenate([mean(columns, weights), percentiles(errors.geodesic, weights, (50, 99))])
 
     return _with_interval(names, groups, statistics)
 
 
-def band_figures(said: Answers, groups: Sequence[str]) -> _Figures:
-    """The mean absolute errors and the mean geodesic error of some of the faces, with their intervals."""
-    columns = _columns(said)
+def band_figures(errors: Errors, groups: Sequence[str]) -> Figures:
+    """Return the mean absolute errors and the mean geodesic error of some of the faces, with intervals."""
+    columns = errors.columns()
     names = [*(f"{angle}_mae_deg" for angle in (*ANGLES, "mean")), "geodesic_mean_deg"]
-    return {"faces": len(groups), **_with_interval(names, groups, lambda times: mean(columns, times))}
+    return {"faces": len(groups), **_with_interval(names, groups, lambda weights: mean(columns, weights))}
 
 
-def difference_figures(said: Answers, first: Answers, groups: Sequence[str]) -> _Figures:
-    """How much larger the errors are than another form's on the same faces, face by face, with intervals.
+def difference_figures(errors: Errors, first: Errors, groups: Sequence[str]) -> Figures:
+    """Return how much larger errors are than another variant's, face by face, with intervals.
 
     An interval that holds 0 says that the faces do not tell the two apart. It is narrower than those of the two errors,
-    for both forms find the same faces hard.
+    for both variants find the same faces hard.
     """
-    columns = _columns(said) - _columns(first)
+    columns = errors.columns() - first.columns()
     names = [*(f"{angle}_mae_minus_first_deg" for angle in (*ANGLES, "mean")), "geodesic_mean_minus_first_deg"]
-    return _with_interval(names, groups, lambda times: mean(columns, times))
-
-
-def _columns(said: Answers) -> Float64Array:
-    """The errors of yaw, pitch and roll, their mean, and the geodesic: ``[N, 5]``."""
-    return np.column_stack([said.errors, said.errors.mean(axis=1), said.geodesic])
+    return _with_interval(names, groups, lambda weights: mean(columns, weights))
 
 
 def _with_interval(
-    names: Sequence[str], groups: Sequence[str], statistics: Callable[[NDArray[np.int64]], Float64Array]
-) -> _Figures:
-    """The statistics of all faces and, as NAME_low and NAME_high, their interval; None where there is none."""
-    figures: _Figures = {}
+    names: Sequence[str], groups: Sequence[str], statistics: Callable[[Weights], Float64Array]
+) -> Figures:
+    """Return the statistics of all faces and, as NAME_low and NAME_high, their interval; None where there is none."""
+    figures: Figures = {}
     values = statistics(np.ones(len(groups), np.int64)) if groups else None
     ends = interval(groups, statistics)
     for i, name in enumerate(names):
@@ -278,10 +241,4 @@ def _with_interval(
     return figures
 
 
-SUITE = Suite(
-    "accuracy",
-    "errors on labelled faces, by the papers' protocols, with intervals, beside published figures",
-    _add_arguments,
-    _run,
-    no_budget,
-)
+SUITE = Suite("accuracy", "errors on labelled faces by the papers' protocols, beside published ones", _run, Options)

@@ -1,16 +1,15 @@
-"""The suite ``rectification``: how far estimates go astray away from the optical axis, without and with a camera.
+"""Suite ``rectification``: error of estimates away from the optical axis, without and with a camera.
 
 A photo is warped as a camera that turned about its centre would have taken it, which is exact for any scene. The face
 starts on the axis, with the estimate R, and ends up as many degrees off it as the camera turned. In the turned camera's
-frame its rotation is Q R, with Q the turn that is known; what an estimate is off by is its distance from that. It is
-not an error against labels: a network that is wrong about the photo may be wrong by the same in all its views.
+frame its rotation is Q R, with Q the known turn; the error of an estimate is its distance from that. It is not one
+against labels: a network that is wrong about the photo may be wrong by the same in all its views.
 
-Boxes are what a detector would find: the extents of the warped outline of the face.
+Boxes are the extents of the warped outline of the face, as a detector would find them.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -20,12 +19,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.datasets.aflw2000 import landmarks
-from benchmarks.datasets.face import QUICK_PHOTOS, read_photo
-from benchmarks.datasets.labels_csv import COLUMNS, read_labels
-from benchmarks.harness.suite import Suite, no_budget
+from benchmarks.datasets.labels_csv import LAYOUT, read_labelled_photos
+from benchmarks.datasets.mat_sets import landmarks
+from benchmarks.harness.suite import Suite, default_or, model_option, path_option
 from benchmarks.harness.timing import Effort, Result
-from benchmarks.inputs.models import add_model_option, default_or
 from hpe_edge import Camera, PoseEngine
 from hpe_edge.geometry import geodesic_deg
 
@@ -35,17 +32,22 @@ OFF_AXIS_DEG = (0, 5, 10, 15, 20, 25)
 DIRECTIONS_DEG = range(0, 360, 45)  # in which the face moves: 0 to the right, 90 down
 
 Points = NDArray[np.float64]
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Options:
+    labels: Path = path_option(
+        f"{LAYOUT}; where they are AFLW2000's with their .mat files and SciPy is installed, boxes of landmarks are "
+        "tried as well",
+        metavar="CSV",
+    )
+    model: Path | None = model_option()
 
 
 @dataclass(frozen=True)
 class Turned:
-    """What a turned camera sees.
-
-    Attributes:
-        frame: the part of its picture that holds the photo.
-        box: the extents of the face's outline, ``[1, 4]``.
-        camera: in pixels of ``frame``.
-    """
+    """The part of a turned camera's picture that holds the photo, the face's box ``[1, 4]`` and the camera there."""
 
     frame: NDArray[np.uint8]
     box: NDArray[np.float32]
@@ -53,21 +55,14 @@ class Turned:
 
 
 def turn(off_axis_deg: float, direction_deg: float) -> NDArray[np.float64]:
-    """Q: takes a point on the optical axis so far off it, in that direction of the picture."""
+    """Return Q, which takes a point on the optical axis so far off it, in that direction of the picture."""
     direction = np.deg2rad(direction_deg)
     axis = np.array([-np.sin(direction), np.cos(direction), 0.0])
     return np.asarray(cv2.Rodrigues(np.deg2rad(off_axis_deg) * axis)[0], np.float64)
 
 
 def see_turned(photo: NDArray[np.uint8], outline: Points, focal: float, q: NDArray[np.float64]) -> Turned:
-    """The photo through a camera whose axis met the middle of the outline before it turned.
-
-    Args:
-        photo: the picture before.
-        outline: ``[K, 2]`` points of the face.
-        focal: focal length in pixels.
-        q: ``[3, 3]``, from the frame of the camera before to that of the turned one.
-    """
+    """Warp a photo as a camera takes it whose axis met the middle of the outline ``[K, 2]`` before turning by ``q``."""
     middle = (outline.min(axis=0) + outline.max(axis=0)) / 2
     k = np.array([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1]])
     homography = k @ q @ np.linalg.inv(k)
@@ -85,20 +80,16 @@ def see_turned(photo: NDArray[np.uint8], outline: Points, focal: float, q: NDArr
 
 
 def ellipse(box: NDArray[np.float32]) -> Points:
-    """The outline of a face that fills its box."""
+    """Return the outline of a face that fills its box."""
     angle = np.deg2rad(np.arange(0, 360, 5))
     x1, y1, x2, y2 = box.tolist()
     return np.stack([(x1 + x2 + (x2 - x1) * np.cos(angle)) / 2, (y1 + y2 + (y2 - y1) * np.sin(angle)) / 2], axis=1)
 
 
 def off_by(
-    engine: PoseEngine,
-    photos: Sequence[NDArray[np.uint8]],
-    outlines: Sequence[Points],
-    focal: float,
-    off_axis_deg: float,
+    engine: PoseEngine, photos: Sequence[Image], outlines: Sequence[Points], focal: float, off_axis_deg: float
 ) -> NDArray[np.float64]:
-    """Distances in degrees from Q R, without and with the camera, and from R, without: ``[3, photos * directions]``."""
+    """Return degrees from Q R, without and with the camera, and from R, without: ``[3, photos * directions]``."""
     distances = []
     for photo, outline in zip(photos, outlines, strict=True):
         straight = engine(photo, _box(outline)).rotation[0].astype(np.float64)
@@ -107,48 +98,27 @@ def off_by(
             turned = see_turned(photo, outline, focal, q)
             without = engine(turned.frame, turned.box).rotation[0]
             rectified = engine(turned.frame, turned.box, camera=turned.camera).rotation[0]
-            distances.append(
-                [
-                    geodesic_deg(q @ straight, without),
-                    geodesic_deg(q @ straight, rectified),
-                    geodesic_deg(straight, without),
-                ]
-            )
+            known = (q @ straight, without), (q @ straight, rectified), (straight, without)
+            distances.append([geodesic_deg(*pair) for pair in known])
     apart: NDArray[np.float64] = np.array(distances, np.float64).T
     return apart
 
 
 def _map(homography: NDArray[np.float64], points: Points) -> Points:
-    mapped: Points = cv2.perspectiveTransform(points[None], homography)[0]
-    return mapped
+    return np.asarray(cv2.perspectiveTransform(points[None], homography)[0], np.float64)
 
 
 def _box(outline: Points) -> NDArray[np.float32]:
     return np.array([[*outline.min(axis=0), *outline.max(axis=0)]], np.float32)
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_model_option(parser)
-    parser.add_argument(
-        "--labels",
-        type=Path,
-        metavar="CSV",
-        required=True,
-        help=f"columns {','.join(COLUMNS)}: boxes in pixels; the photos lie beside the file, and where they are "
-        "AFLW2000's with their .mat files and SciPy is installed, boxes of landmarks are tried as well",
-    )
-
-
-def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
-    names, boxes, _ = read_labels(args.labels)
-    if args.quick:
-        names, boxes = names[:QUICK_PHOTOS], boxes[:QUICK_PHOTOS]
-    paths = [args.labels.parent / name for name in names]
-    photos = [read_photo(path) for path in paths]
+def _run(options: Options, effort: Effort) -> Iterator[Result]:
+    labelled = read_labelled_photos(options.labels, quick=effort.quick)
+    photos, paths, boxes = labelled.photos, labelled.paths, labelled.boxes
     outlines = {"an ellipse that fills the label's box": [ellipse(box) for box in boxes]}
     if find_spec("scipy") and all(path.with_suffix(".mat").is_file() for path in paths):
         outlines["68 landmarks"] = [landmarks(path) for path in paths]
-    with PoseEngine(default_or(args.model), threads=1) as engine:
+    with PoseEngine(default_or(options.model), threads=1) as engine:
         for what, points in outlines.items():
             for width in WIDTHS:
                 focal = Camera.from_fov(width, width, FOV_DEG).fx
@@ -173,6 +143,4 @@ def _figures(distances: NDArray[np.float64]) -> dict[str, float | None]:
     return figures
 
 
-SUITE = Suite(
-    "rectification", "estimates away from the optical axis, without and with a camera", _add_arguments, _run, no_budget
-)
+SUITE = Suite("rectification", "estimates away from the optical axis, without and with a camera", _run, Options)

@@ -1,17 +1,13 @@
-"""The suite ``smoothing``: how much steadier the filter makes poses, and what it costs in lag.
+"""Suite ``smoothing``: how much steadier the filter makes poses, and its cost in lag.
 
-What is there to be measured on a video is its own: the jitter of the estimates before and after the filter. Lag needs
-the truth, so known motion is taken, a head that turns between poses and rests, and one that only rests, each shaken as
-the estimates of each face of the video are: their differences from a parabola fitted around every frame, in the order
-in which they came, with the sigma that came with them.
-
-Jitter is the root mean square of the second difference of the rotation from frame to frame. Lag is the delay of the
-known motion to which the filtered rotations are nearest.
+A video shows the jitter of its estimates before and after the filter. Lag needs the truth, so known motion is taken, a
+head that turns between poses and rests, and one that rests, with the noise and the sigma of each face of the video:
+the differences of its estimates from a parabola fitted around every frame. Jitter is the root mean square of the second
+difference of the rotation. Lag is the delay of the known motion to which the filtered rotations are nearest.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness.suite import BudgetLine, Suite
+from benchmarks.harness.suite import BudgetLine, Suite, path_option
 from benchmarks.harness.timing import Effort, Result
 from hpe_edge import Poses, SourceError
 from hpe_edge.drawing.angle_plot import Curve, draw_curves, save_png
@@ -51,13 +47,14 @@ _LAGS = np.arange(0.0, 8.01, 0.1)  # frames
 
 
 @dataclass(frozen=True)
-class Noise:
-    """How the estimates of one face are off, frame by frame.
+class Options:
+    records: Path = path_option("written by hpe-edge run --csv or --jsonl of a video, unsmoothed")
+    plot: Path | None = path_option("draw the video's angles before and after the filter", None, "PNG")
 
-    Attributes:
-        turns: ``[T, 3]`` rotation vectors.
-        sigma: ``[T, 3]`` degrees, what the model said of these frames.
-    """
+
+@dataclass(frozen=True)
+class Noise:
+    """Errors of one face's estimates, rotation vectors ``[T, 3]``, and the model's sigma ``[T, 3]`` in degrees."""
 
     turns: Float64Array
     sigma: NDArray[np.float32]
@@ -65,12 +62,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Motion:
-    """A head that rests in a pose, turns to the next within some time, and so on.
-
-    Attributes:
-        poses_deg: ``[K + 1, 3]`` yaw, pitch, roll.
-        starts_s, turns_s: ``[K]``, when it begins to turn to the next pose and for how long.
-    """
+    """A head that rests in poses ``[K + 1, 3]``, and ``[K]`` times when it begins to turn and how long that takes."""
 
     poses_deg: Float64Array
     starts_s: Float64Array
@@ -78,14 +70,14 @@ class Motion:
 
     @classmethod
     def random(cls, rng: np.random.Generator, seconds: float, largest_deg: Sequence[float]) -> Motion:
-        """Enough turns for so many seconds."""
+        """Make enough turns for so many seconds."""
         count = int(seconds / (REST_S[0] + TURN_S[0])) + 1
         rests_s, turns_s = rng.uniform(*REST_S, count), rng.uniform(*TURN_S, count)
         starts_s = np.cumsum(rests_s) + np.cumsum(turns_s) - turns_s
         return cls(rng.uniform(-1, 1, (count + 1, 3)) * largest_deg, starts_s, turns_s)
 
     def at(self, time_s: Float64Array) -> Float64Array:
-        """Rotations ``[T, 3, 3]``; the angles follow the path of least jerk (Flash and Hogan, 1985)."""
+        """Return rotations ``[T, 3, 3]``; the angles follow the path of least jerk (Flash and Hogan, 1985)."""
         done = np.clip((time_s[:, None] - self.starts_s) / self.turns_s, 0, 1)
         done = done**3 * (10 - 15 * done + 6 * done**2)
         angles = self.poses_deg[0] + done @ np.diff(self.poses_deg, axis=0)
@@ -93,7 +85,7 @@ class Motion:
 
 
 def noise_of(series: Series) -> Noise:
-    """How a face's estimates differ from the parabolas around them."""
+    """Return the differences of a face's estimates from the parabolas around them."""
     angles = np.rad2deg(np.unwrap(np.deg2rad(series.poses.angles.astype(np.float64)), axis=0))
     steps = np.arange(-AROUND, AROUND + 1)
     weights = np.linalg.pinv(np.stack([steps**0, steps, steps**2], axis=1).astype(np.float64))[0]
@@ -105,13 +97,13 @@ def noise_of(series: Series) -> Noise:
 
 
 def jitter_deg(rotations: Float64Array) -> float:
-    """Root mean square of the second difference, of rotations ``[T, 3, 3]``."""
+    """Return the root mean square of the second difference of rotations ``[T, 3, 3]``."""
     turns = rotvec_from_rotation(np.swapaxes(rotations[:-1], -1, -2) @ rotations[1:])
     return float(np.rad2deg(np.sqrt((np.diff(turns, axis=0) ** 2).sum(axis=1).mean())))
 
 
 def smoothed(smoother: PoseSmoother, time_s: Float64Array, poses: Poses) -> Poses:
-    """What the filter makes of one face's poses."""
+    """Filter one face's poses."""
     result = Poses.empty(len(poses))
     for at, now in enumerate(time_s.tolist()):
         one = slice(at, at + 1)
@@ -121,34 +113,24 @@ def smoothed(smoother: PoseSmoother, time_s: Float64Array, poses: Poses) -> Pose
 
 
 def lag_frames(rotations: Float64Array, motion: Motion, time_s: Float64Array) -> float:
-    """By how many frames the motion must be delayed to be nearest to the rotations."""
+    """Return by how many frames the motion must be delayed to be nearest to the rotations."""
     frame_s = time_s[1] - time_s[0]
     misses = [(geodesic_deg(rotations, motion.at(time_s - lag * frame_s)) ** 2).mean() for lag in _LAGS]
     return float(_LAGS[int(np.argmin(misses))])
 
 
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--records",
-        type=Path,
-        metavar="FILE",
-        required=True,
-        help="what hpe-edge run --csv or --jsonl wrote of a video, unsmoothed",
-    )
-    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the video's angles before and after the filter")
-
-
-def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
-    faces = [one for one in read_series(args.records) if _usable(one)]
+def _run(options: Options, effort: Effort) -> Iterator[Result]:
+    found = read_series(options.records)
+    faces = [each for each in found if len(each.time_s) >= LEAST_FRAMES and np.isfinite(each.poses.rotation).all()]
     if not faces:
-        raise SourceError(f"{args.records} holds no face with {LEAST_FRAMES} frames")
+        raise SourceError(f"{options.records} holds no face with {LEAST_FRAMES} frames")
     fps = 1 / float(np.median(np.concatenate([np.diff(one.time_s) for one in faces])))
     parameters: dict[str, str | int] = {"faces": len(faces), "fps": round(fps)}
-    if args.plot is not None:
-        save_png(args.plot, _plot(faces))
+    if options.plot is not None:
+        save_png(options.plot, _plot(faces))
     for what, make in SETTINGS.items():
         yield Result("smoothing", {"what": "the video", **parameters, "setting": what}, figures=_on_video(faces, make))
-    seconds = QUICK_SECONDS if args.quick else SECONDS
+    seconds = QUICK_SECONDS if effort.quick else SECONDS
     noises = [noise_of(one) for one in faces]
     for what, largest_deg in (("known turns", LARGEST_DEG), ("known rest", (0.0, 0.0, 0.0))):
         for setting, make in SETTINGS.items():
@@ -156,24 +138,13 @@ def _run(args: argparse.Namespace, effort: Effort) -> Iterator[Result]:
             yield Result("smoothing", {"what": what, **parameters, "setting": setting}, figures=figures)
 
 
-def _usable(series: Series) -> bool:
-    return len(series.time_s) >= LEAST_FRAMES and bool(np.isfinite(series.poses.rotation).all())
-
-
 def _on_video(faces: Sequence[Series], make: Callable[[], PoseSmoother]) -> dict[str, float | None]:
-    jitters = [
-        (jitter_deg(_rotations(one.poses)), jitter_deg(_rotations(smoothed(make(), one.time_s, one.poses))))
-        for one in faces
-    ]
-    return _jitter_figures(np.array(jitters))
+    pairs = [(each.poses, smoothed(make(), each.time_s, each.poses)) for each in faces]
+    return _jitter_figures(np.array([[jitter_deg(_rotations(poses)) for poses in pair] for pair in pairs]))
 
 
 def _on_known(
-    noises: Sequence[Noise],
-    largest_deg: Sequence[float],
-    seconds: float,
-    fps: float,
-    make: Callable[[], PoseSmoother],
+    noises: Sequence[Noise], largest_deg: Sequence[float], seconds: float, fps: float, make: Callable[[], PoseSmoother]
 ) -> dict[str, float | None]:
     jitters, lags, misses = [], [], []
     time_s = np.arange(0, seconds, 1 / fps)
@@ -199,15 +170,11 @@ def _on_known(
 
 
 def _jitter_figures(jitters: Float64Array) -> dict[str, float | None]:
-    """Of ``[faces, 2]``, before and after."""
+    """Return the figures of jitters ``[faces, 2]``, before and after."""
     before, after = np.sqrt((jitters**2).mean(axis=0)).tolist()
     cuts = 100 * (1 - jitters[:, 1] / jitters[:, 0])
-    return {
-        "jitter_before_deg": round(before, 3),
-        "jitter_after_deg": round(after, 3),
-        "cut_percent": round(100 * (1 - after / before), 1),
-        "least_cut_percent": round(float(cuts.min()), 1),
-    }
+    figures = {"jitter_before_deg": round(before, 3), "jitter_after_deg": round(after, 3)}
+    return {**figures, "cut_percent": round(100 * (1 - after / before), 1), "least_cut_percent": round(cuts.min(), 1)}
 
 
 def _rotations(poses: Poses) -> Float64Array:
@@ -215,24 +182,21 @@ def _rotations(poses: Poses) -> Float64Array:
 
 
 def _plot(faces: Sequence[Series]) -> NDArray[np.uint8]:
-    raw = [Curve(f"face {one.id}", one.time_s, one.poses.angles, one.id, faint=True) for one in faces]
-    steady = [
-        Curve(f"{one.id}, filtered", one.time_s, smoothed(PoseSmoother(), one.time_s, one.poses).angles, one.id)
-        for one in faces
-    ]
-    pairs = [curve for pair in zip(raw, steady, strict=True) for curve in pair]
-    return draw_curves(pairs, "Head poses as estimated (pale) and filtered")
+    curves = []
+    for face in faces:
+        filtered = smoothed(PoseSmoother(), face.time_s, face.poses)
+        curves.append(Curve(f"face {face.id}", face.time_s, face.poses.angles, face.id, faint=True))
+        curves.append(Curve(f"{face.id}, filtered", face.time_s, filtered.angles, face.id))
+    return draw_curves(curves, "Head poses as estimated (pale) and filtered")
 
 
 def _budget(results: Sequence[Result]) -> list[BudgetLine]:
-    lines = []
-    for result in results:
-        if result.parameters["what"] == "known turns" and result.parameters["setting"] == "as it is":
-            cut, lag = result.figures["cut_percent"] or 0.0, result.figures["mean_lag_frames"] or 0.0
-            met = cut >= WANTED_CUT and lag <= WANTED_LAG_FRAMES
-            limit = f"{WANTED_CUT:g} % less at a lag of at most {WANTED_LAG_FRAMES:g} frames"
-            lines.append(BudgetLine("jitter of a turning head", limit, f"{cut:g} % less, {lag:g} frames", met))
-    return lines
+    turns = (result for result in results if result.parameters["what"] == "known turns")
+    figures = next(result.figures for result in turns if result.parameters["setting"] == "as it is")
+    cut, lag = figures["cut_percent"] or 0.0, figures["mean_lag_frames"] or 0.0
+    met = cut >= WANTED_CUT and lag <= WANTED_LAG_FRAMES
+    limit = f"{WANTED_CUT:g} % less at a lag of at most {WANTED_LAG_FRAMES:g} frames"
+    return [BudgetLine("jitter of a turning head", limit, f"{cut:g} % less, {lag:g} frames", met)]
 
 
-SUITE = Suite("smoothing", "the filter of poses: less jitter, at which lag", _add_arguments, _run, _budget)
+SUITE = Suite("smoothing", "the filter of poses: less jitter, at which lag", _run, Options, _budget)

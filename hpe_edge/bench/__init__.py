@@ -1,3 +1,3 @@
 """`hpe-edge bench MODEL`: a short stage-by-stage benchmark that every installation has."""
 
-__all__ = ["measure", "power"]
+__all__ = ["environment", "machine_state", "measure", "power"]

@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import pytest
 
-import benchmarks.harness.running
+import benchmarks.running
 from benchmarks.__main__ import SUITES, main
 from benchmarks.harness.suite import BudgetLine
-from benchmarks.report.screen import verdicts
+from benchmarks.report.tables import budget_text
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,7 +88,7 @@ def test_ctrl_c_leaves_nothing(
         raise KeyboardInterrupt
 
     threads = cv2.getNumThreads()
-    monkeypatch.setattr(benchmarks.harness.running, "table", stop)
+    monkeypatch.setattr(benchmarks.running, "screen_text", stop)
     assert main(["ops", "--quick", "--json", str(tmp_path / "result.json")]) == 130
     assert "stopped by Ctrl-C" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -97,6 +97,6 @@ def test_ctrl_c_leaves_nothing(
 
 def test_a_missed_budget_is_only_said(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [BudgetLine("crop", ">= 2", "1", False), BudgetLine("memory", "none", "not measured", None)]
-    shown = verdicts(lines)
-    assert "NOT met  crop: limit >= 2, found 1" in shown
-    assert "-        memory: limit none, found not measured" in shown
+    shown = budget_text(lines)
+    assert "NOT met    crop: limit >= 2, found 1" in shown
+    assert "not judged memory: limit none, found not measured" in shown

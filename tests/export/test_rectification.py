@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.datasets.aflw2000 import landmarks
 from benchmarks.datasets.face import read_photo
 from benchmarks.datasets.labels_csv import read_labels
+from benchmarks.datasets.mat_sets import landmarks
 from benchmarks.suites.rectification import FOV_DEG, ellipse, off_by
 from hpe_edge import Camera, PoseEngine
 

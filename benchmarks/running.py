@@ -1,0 +1,118 @@
+"""Run suites, print each result when it is ready, and keep all in a document."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
+
+import cv2
+
+from benchmarks.harness.schema import Document, Part, now
+from benchmarks.harness.suite import Suite, add_options, build_options, option_flags
+from benchmarks.harness.timing import FULL, QUICK, Result
+from benchmarks.report.tables import budget_text, clocks, facts, screen_text
+from hpe_edge.bench.environment import environment
+from hpe_edge.bench.machine_state import Watch
+from hpe_edge.errors import BackendError, HpeEdgeError, InputError
+
+_HEADING = "times are medians with p10..p90, on one thread (video, cameras: all); 'times' is over the first row's"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A suite with its options, which are None where some that it needs are missing, such as ``--labels``."""
+
+    suite: Suite
+    options: Any
+    missing: Sequence[str] = ()
+
+
+def shared_options(suites: Sequence[Suite]) -> Iterator[tuple[Suite, dict[str, str], set[str]]]:
+    """Yield the options of several suites in one command: those that get another name, and those that are new.
+
+    Where a name stands for another type, the later suite's option is called after it, such as ``--accuracy-boxes``;
+    others are shared.
+    """
+    types: dict[str, Any] = {}
+    for suite in suites:
+        renamed, new = {}, set()
+        for each in fields(suite.options):
+            (flag,), kind = option_flags(each), each.metadata["settings"].get("type")
+            if flag not in types:
+                new.add(each.name)
+            elif types[flag] is not kind:
+                renamed[each.name] = f"--{suite.name}-{flag.removeprefix('--')}"
+                new.add(each.name)
+            types.setdefault(flag, kind)
+        yield suite, renamed, new
+
+
+def jobs(suites: Sequence[Suite], arguments: Sequence[str]) -> list[Job]:
+    """Give each suite its own share of a command line that holds options of several suites."""
+    found = []
+    for suite, renamed, _ in shared_options(suites):
+        parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
+        add_options(parser, suite.options, renamed, required=False)
+        parsed, _ = parser.parse_known_args(arguments)
+        needed = [each for each in fields(suite.options) if each.default is MISSING]
+        missing = [option_flags(each)[0] for each in needed if getattr(parsed, each.name) is None]
+        found.append(Job(suite, None if missing else build_options(suite.options, parsed), missing))
+    return found
+
+
+def run(name: str, jobs: Sequence[Job], command: Sequence[str], *, quick: bool, keep_going: bool) -> Document:
+    """Run suites one after the other; with ``keep_going`` also where one cannot run or fails, else the error is raised.
+
+    ``name`` and ``command`` are those of the document.
+    """
+    watch = Watch()
+    threads_before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        where = environment()
+        lines = [f"{name}; {_HEADING}", *(f"{topic}: {text}" for topic, text in facts(where).items())]
+        setting = clocks(watch.states[0])
+        lines += [f"clocks: {setting}"] if setting else []
+        print("\n".join([*lines, *(f"WARNING: {warning}" for warning in watch.busy_at_start())]), flush=True)
+        parts = []
+        for job in jobs:
+            parts.append(_part(job, watch, quick=quick, keep_going=keep_going))
+            cv2.setNumThreads(1)  # a suite may have let OpenCV have all cores
+    finally:
+        cv2.setNumThreads(threads_before)
+    warnings = watch.warnings()
+    for warning in warnings:
+        print(f"WARNING: {warning}", flush=True)
+    return Document(name, now(), command, quick, where, watch.conditions(), warnings, parts)
+
+
+def _part(job: Job, watch: Watch, *, quick: bool, keep_going: bool) -> Part:
+    suite, results = job.suite, list[Result]()
+    if job.missing:
+        skipped = f"it needs {', '.join(job.missing)}"
+        print(f"\n{suite.name}: skipped, {skipped}", flush=True)
+        return Part(suite.name, skipped=skipped)
+    if keep_going:
+        print(f"\n== {suite.name}: {suite.summary}", flush=True)
+    start = time.perf_counter()
+    try:
+        for result in suite.run(job.options, QUICK if quick else FULL):
+            watch.look()
+            print(screen_text(result), flush=True)
+            results.append(result)
+    except HpeEdgeError as error:
+        if not keep_going:
+            raise
+        # Lacking hardware or options is no failure; an error once the suite has begun is.
+        lacking = isinstance(error, BackendError | InputError) and not results
+        print(f"\n{suite.name}: {'skipped' if lacking else 'FAILED'}, {error}", flush=True)
+        seconds = round(time.perf_counter() - start, 3)
+        skipped, failed = (str(error), "") if lacking else ("", str(error))
+        return Part(suite.name, results, [], seconds, skipped, failed)
+    lines = suite.budget(results)
+    if lines:
+        print(budget_text(lines), flush=True)
+    return Part(suite.name, results, lines, round(time.perf_counter() - start, 3))

@@ -1,0 +1,239 @@
+"""The suite ``cuda`` on the doubles, torch's and CuPy's chains on the CPU. No time here says anything of a GPU."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import reference
+from fake_cuda import FakeCuda
+from fake_launches import FakeLaunches
+
+import tools.cuda_launches
+import tools.gpu
+import tools.gpu_crops
+from benchmarks.inputs.scene import BINS
+from benchmarks.suites.ops import SAME_FORMULA
+from hpe_edge.ops.native import native
+from tools.cuda_launches import FLOAT_PLACES, ROUNDING, main
+from tools.gpu import Gpu
+from tools.gpu_chains import CupyMap, Libraries, TorchDecode, TorchFaces, TorchGrid
+from tools.gpu_crops import CropWork, Picture, frame_bytes_read, picture, ring
+
+
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
+    return FakeCuda().install(monkeypatch)
+
+
+@pytest.fixture
+def launches(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> FakeLaunches:
+    fake = FakeLaunches(cuda).install(monkeypatch)
+    probe = native.probe_cuda
+    monkeypatch.setattr(probe, "runtime_version", 13000, raising=False)
+    return fake
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What emulated launches do in a second."""
+    monkeypatch.setattr(tools.gpu, "COPY_BYTES", 1000)
+    monkeypatch.setattr(tools.gpu_crops, "FRAMES", {"small": (192, 108)})
+    monkeypatch.setattr(tools.cuda_launches, "FRAMES", {"small": (192, 108)})
+    monkeypatch.setattr(tools.gpu_crops, "MOST_IN_RING", 2)
+    for name, value in (("SIZES", (12,)), ("FACES", (16, 256)), ("DECODED_FACES", (2,))):
+        monkeypatch.setattr(tools.cuda_launches, name, value)
+    monkeypatch.setattr(tools.cuda_launches, "SENT_FACES", (1,))
+
+
+def test_the_suite_on_the_double(cuda: FakeCuda, launches: FakeLaunches, tmp_path: Path) -> None:
+    path = tmp_path / "gpu.json"
+    assert main(["--quick", "--json", str(path)]) == 0
+    document = json.loads(path.read_text())
+    gpu, *results = document["results"]
+    assert gpu["parameters"]["gpu"] == "Fake GPU"
+    assert gpu["parameters"]["compute_capability"] == "8.7"
+    assert gpu["parameters"]["cuda_of_driver"] == "12.4"
+    assert gpu["parameters"]["cuda_of_build"] == "13.0"
+    assert gpu["parameters"]["driver"]
+    assert gpu["figures"]["copy_gb_per_s"] > 0
+    crops = [result for result in results if result["name"] == "crop"]
+    # 1 frame, 1 size, 2 numbers of faces, 2 resamplings, 2 types, 2 clocks.
+    assert len(crops) == 16
+    assert {crop["parameters"]["timed"] for crop in crops} == {"in a row", "one by one"}
+    for crop in crops:
+        parameters, figures = crop["parameters"], crop["figures"]
+        written = parameters["faces"] * 3 * 12 * 12 * (4 if parameters["dtype"] == "float32" else 2)
+        assert figures["moved_bytes"] == written + figures["of_them_read_bytes"]
+        assert 0 < figures["of_them_read_bytes"] <= 192 * 108 * 3
+        assert ("times_the_floor" in figures) == (parameters["timed"] == "in a row")
+        assert crop["rows"][0]["name"] == "hpe_edge"
+        assert crop["rows"][0]["time_us"]["median"] > 0
+        assert set(crop["skipped"]) | {row["name"].split()[0] for row in crop["rows"]} == {"hpe_edge", "torch", "cupy"}
+    assert [result["parameters"]["faces"] for result in results if result["name"] == "decode"] == [2, 2]
+    sent = results[-1]
+    assert [row["name"] for row in sent["rows"]] == ["crops sent", "frame sent", "crops' copy", "frame's copy"]
+    assert sent["figures"] == {"crops_bytes": 4 * 3 * 112**2, "frame_bytes": 192 * 108 * 3}
+    floor, launch, torch = document["budget"]
+    assert "times the floor" in floor["limit"] and floor["met"] is not None
+    assert "<= 10 us" in launch["limit"]
+    assert torch["met"] is None and torch["found"] == "not measured"
+    assert cuda.leaks() == {}
+    assert set(launches.made) == {"boxes", "decode"}
+
+
+class Hosted:
+    """A library that takes the double's memory for its GPU's."""
+
+    def __init__(self, library: Any, take: str, made: Any) -> None:
+        self._library = library
+        setattr(self, take, lambda given, **options: made(self._read(given)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._library, name)
+
+    @staticmethod
+    def _read(given: Any) -> np.ndarray:
+        if isinstance(given, np.ndarray):
+            return given
+        told = dict(given.__cuda_array_interface__)
+        return np.asarray(types.SimpleNamespace(__array_interface__=told))
+
+
+def test_the_suite_beside_torch_and_cupy(
+    cuda: FakeCuda, launches: FakeLaunches, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    ndimage = pytest.importorskip("scipy.ndimage")
+    libraries = Libraries(
+        Hosted(torch, "as_tensor", torch.from_numpy), Hosted(np, "asarray", np.array), ndimage, {}, "cpu"
+    )
+    monkeypatch.setattr(tools.cuda_launches, "find_libraries", lambda gpu, cleanup: libraries)
+    monkeypatch.setattr(tools.cuda_launches, "_on_host", np.asarray)
+    monkeypatch.setattr(tools.cuda_launches, "FACES", (2,))
+    path = tmp_path / "gpu.json"
+    assert main(["--quick", "--json", str(path)]) == 0
+    document = json.loads(path.read_text())
+    gpu, *results = document["results"]
+    assert (gpu["parameters"]["torch"], gpu["parameters"]["cupy"]) == (torch.__version__, np.__version__)
+    for result in results:
+        names = [row["name"] for row in result["rows"]]
+        if result["name"] == "decode":
+            assert names == ["hpe_edge", "torch"]
+        elif result["name"] == "crop":
+            bilinear = ["torch grid_sample", "cupy map_coordinates"]
+            wanted = bilinear if result["parameters"]["resampling"] == "bilinear" else []
+            assert names == ["hpe_edge", "torch interpolate", *wanted]
+            assert result["skipped"] == {}
+    assert document["budget"][2]["met"] is not None
+
+
+@pytest.mark.parametrize("operation", ["crop", "decode", "page-locked frame of the host's"])
+def test_wrong_answers_are_refused(
+    cuda: FakeCuda,
+    launches: FakeLaunches,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    operation: str,
+) -> None:
+    get = Gpu.get
+
+    def spoilt(self: Gpu, address: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        found = get(self, address, shape, dtype)
+        # Each launch is further off, so that no two agree.
+        if {"crop": len(shape) == 4, "decode": shape == (2, 3)}.get(operation, shape[-1] == 112):
+            found[-1] += 0.1 * launches.made.count("boxes" if operation != "decode" else "decode")
+        return found
+
+    monkeypatch.setattr(Gpu, "get", spoilt)
+    assert main(["--quick", "--json", str(tmp_path / "gpu.json")]) == 1
+    message = capsys.readouterr().err
+    assert f"error: {operation} (" in message and "nothing was timed" in message
+    assert list(tmp_path.iterdir()) == []
+    assert cuda.leaks() == {}
+
+
+def test_without_a_gpu(
+    cuda: FakeCuda, launches: FakeLaunches, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(native, "probe_cuda", lambda: types.SimpleNamespace(reason="this build has no CUDA"))
+    assert main(["--quick"]) == 1
+    assert "cannot launch on it (this build has no CUDA); `hpe-edge doctor`" in capsys.readouterr().err
+    cuda.devices.clear()
+    assert main(["--quick"]) == 1
+    assert "no working NVIDIA GPU here" in capsys.readouterr().err
+    assert cuda.leaks() == {}
+
+
+@pytest.mark.parametrize(
+    ("window", "work", "pixels"),
+    [
+        ((10, 20, 50, 60), CropWork("small", 1, 40), 40 * 40),  # pixel by pixel
+        ((10, 20, 50, 60), CropWork("small", 1, 112), 40 * 40),
+        ((10, 20, 50, 60), CropWork("small", 1, 10), 20 * 20),  # two of every four columns and rows
+        ((10, 20, 50, 60), CropWork("small", 1, 8), 8 * 8),  # samples on the middles of pixels
+        ((10, 20, 50, 60), CropWork("small", 1, 10, "antialias"), 40 * 40),
+    ],
+)
+def test_bytes_that_a_crop_needs(window: Any, work: CropWork, pixels: int) -> None:
+    seen = Picture(np.zeros((108, 192, 3), np.uint8), [window])
+    assert frame_bytes_read(seen, work) == 3 * pixels
+    assert frame_bytes_read(Picture(seen.pixels, [window, window]), work) == 3 * pixels
+
+
+def test_a_call_touches_what_the_last_one_did_not(cuda: FakeCuda, launches: FakeLaunches) -> None:
+    with contextlib.ExitStack() as cleanup:
+        gpu = Gpu(cleanup)
+        seen = picture("small", 16)
+        slots = ring(gpu, CropWork("small", 16, 12), seen, cleanup)
+        first, second, third = (next(slots) for _ in range(3))
+        assert first == third != second
+        for slot in (first, second):
+            np.testing.assert_array_equal(gpu.get(slot.pixels, seen.pixels.shape, np.uint8), seen.pixels)
+        assert len({first.pixels, first.faces, first.out, second.pixels, second.faces, second.out}) == 6
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("size", [12, 40])
+@pytest.mark.parametrize("antialias", [False, True])
+def test_torch_chains_do_the_same(dtype: Any, size: int, antialias: bool) -> None:
+    torch = pytest.importorskip("torch")
+    work = CropWork("small", 5, size, "antialias" if antialias else "bilinear", dtype)
+    seen = picture("small", 5)
+    want = work.on_cpu()(seen.pixels, seen.boxes)
+    chains: dict[Any, float] = {
+        TorchFaces(torch, "cpu", dtype, seen.windows, size, antialias): SAME_FORMULA,
+    }
+    if not antialias:
+        chains[TorchGrid(torch, "cpu", dtype, seen.windows, size, (192, 108))] = FLOAT_PLACES
+    for chain, tolerance in chains.items():
+        got = chain(torch.from_numpy(seen.pixels)).numpy()
+        assert got.dtype == want.dtype
+        np.testing.assert_allclose(got, want, atol=tolerance + ROUNDING[dtype])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("size", [12, 40])
+def test_the_cupy_chain_does_the_same(dtype: Any, size: int) -> None:
+    """SciPy has the interface that CuPy follows."""
+    ndimage = pytest.importorskip("scipy.ndimage")
+    work, seen = CropWork("small", 5, size, dtype=dtype), picture("small", 5)
+    got = CupyMap(np, ndimage, dtype, seen.windows, size)(seen.pixels)
+    want = work.on_cpu()(seen.pixels, seen.boxes)
+    assert got.dtype == want.dtype
+    np.testing.assert_allclose(got, want, atol=FLOAT_PLACES + ROUNDING[dtype])
+
+
+def test_torch_decodes_the_same(rng: np.random.Generator) -> None:
+    torch = pytest.importorskip("torch")
+    logits = rng.normal(0, 3, (4, 3 * BINS[2])).astype(np.float32)
+    got = TorchDecode(torch, "cpu", *BINS)(torch.from_numpy(logits)).numpy()
+    for head in range(3):
+        want, _ = reference.decode_bins(logits[:, 66 * head : 66 * head + 66], BINS[0], BINS[1], False)
+        np.testing.assert_allclose(got[:, head], want, atol=1e-3)
