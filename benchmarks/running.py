@@ -64,10 +64,7 @@ def jobs(suites: Sequence[Suite], arguments: Sequence[str]) -> list[Job]:
 
 
 def run(name: str, jobs: Sequence[Job], command: Sequence[str], *, quick: bool, keep_going: bool) -> Document:
-    """Run suites one after the other; with ``keep_going`` also where one cannot run or fails, else the error is raised.
-
-    ``name`` and ``command`` are those of the document.
-    """
+    """Run suites one after the other; with ``keep_going`` also where one cannot run or fails, else it raises."""
     watch = Watch()
     threads_before = cv2.getNumThreads()
     cv2.setNumThreads(1)

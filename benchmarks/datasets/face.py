@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge import SourceError
+from hpe_edge.errors import SourceError
 
 QUICK_PHOTOS = 8  # of each set, where only a few are looked at
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.datasets.face import Dataset, Face, photos_of
-from hpe_edge import SourceError
+from hpe_edge.errors import SourceError
 from hpe_edge.geometry import euler_from_rotation
 
 _BIWI = "BIWI's archive holds hpdb/01 to hpdb/24, each with rgb.cal, frame_00003_rgb.png and frame_00003_pose.txt "

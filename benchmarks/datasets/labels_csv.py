@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.datasets.face import QUICK_PHOTOS, Dataset, Face, read_photo
-from hpe_edge import SourceError
+from hpe_edge.errors import SourceError
 
 COLUMNS = ("file", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")
 LAYOUT = f"columns {','.join(COLUMNS)}: boxes tight round the landmarks, in pixels; the photos lie beside the file"

@@ -2,10 +2,8 @@
 
 AFLW2000-3D are 2000 photos of AFLW. The box is that of pt3d_68, the 68 landmarks with the hidden ones where the fitted
 face has them. pt2d has 21 points, of which hidden ones stand at -1: a box of those reaches to the picture's corner.
-
 300W-LP are photos of 300W turned to larger yaws, and their mirror images. Networks are trained on it, so an error on it
-is one on faces that were learned. All that was made of one face is one group. The box is that of pt2d, here 68
-landmarks; the set's folder ``landmarks`` is not needed.
+is one on learned faces. All that was made of one face is one group. The box is that of pt2d, here 68 landmarks.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.datasets.face import Dataset, Face, photos_of, tight_box
-from hpe_edge import BackendError, SourceError
+from hpe_edge.errors import BackendError, SourceError
 
 FOLDERS = ("AFW", "HELEN", "IBUG", "LFPW")
 _AFLW2000 = "AFLW2000-3D's archive holds AFLW2000/image00002.jpg with image00002.mat beside it; name that folder"

@@ -22,10 +22,7 @@ Weights = NDArray[np.int64]  # [N], how often each face counts
 def interval(
     groups: Sequence[str], statistics: Callable[[Weights], Values], draws: int = DRAWS
 ) -> tuple[Values, Values] | None:
-    """Return the 95 % interval of ``[K]`` statistics of N faces in groups ``[N]``: its lower and its upper ends.
-
-    None where there are fewer than two groups to draw from.
-    """
+    """Return the lower and upper ends of ``[K]`` statistics' 95 % interval; None for fewer than two groups ``[N]``."""
     names, member = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < 2:
         return None

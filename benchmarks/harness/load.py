@@ -118,8 +118,7 @@ class CallStages:
     """Times of a call and its stages, by the timer that the call itself takes, as :class:`hpe_edge.PoseEngine` does."""
 
     def __init__(self, call: Callable[[Timer], Any]) -> None:
-        self._call = call
-        self._seconds: dict[str, float] = {}
+        self._call, self._seconds = call, dict[str, float]()
 
     def medians_us(self, calls: int) -> dict[str, float | None]:
         """Return microseconds by stage, and ``total_us``, as medians over calls; a stage may come several times."""

@@ -12,10 +12,10 @@ from typing import get_args
 
 from benchmarks.harness.load import resident_kb
 from export.gate.comparison import FP16_LIMITS, INT8_LIMITS, ONNX_LIMITS, Limits
-from hpe_edge import PoseEngine
 from hpe_edge.backends.openvino.load_openvino import load_openvino, shared_core
 from hpe_edge.backends.options import BackendName, Precision
 from hpe_edge.backends.tensorrt.plan_file import SUFFIXES
+from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import BackendError
 from hpe_edge.spec import ModelSpec
 

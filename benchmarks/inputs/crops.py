@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge import Crop
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.faces.open_detector import open_detector
+from hpe_edge.spec import Crop
 
 OWN = "own"
 SYNTAX = (
@@ -104,10 +104,9 @@ def overlapping_box(detections: Detections, box: Box) -> Box | None:
     """Return the detected box, chin to eyebrows, that overlaps the label's most; None where none does by enough."""
     if not len(detections):
         return None
-    boxes = detections.boxes
-    overlaps = iou(boxes, box)
+    overlaps = iou(detections.boxes, box)
     best = int(np.argmax(overlaps))
-    return boxes[best] if overlaps[best] >= LEAST_IOU else None
+    return detections.boxes[best] if overlaps[best] >= LEAST_IOU else None
 
 
 def nearest_box(detections: Detections, center: NDArray[np.float64]) -> Box | None:

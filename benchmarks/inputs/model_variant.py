@@ -10,8 +10,9 @@ from pathlib import Path
 from benchmarks.harness.suite import default_or
 from benchmarks.inputs.backend_config import is_plan
 from benchmarks.inputs.crops import AS_CUT
-from hpe_edge import InputError, PoseEngine
 from hpe_edge.backends.options import BackendName, Precision
+from hpe_edge.engine import PoseEngine
+from hpe_edge.errors import InputError
 from hpe_edge.spec import ModelSpec
 
 

@@ -6,7 +6,7 @@ import importlib.util
 import math
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -105,15 +105,19 @@ def _chart(suite: str, name: str, title: str, height_in: float) -> Chart:
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1:
-        columns = max(1, 110 // (max(map(len, labels)) + 7))
-        figure.legend(handles, labels, loc="outside lower left", ncols=columns, frameon=False, fontsize=8)
+        figure.legend(handles, labels, loc="outside lower left", ncols=_columns(labels), frameon=False, fontsize=8)
+
+
+def _columns(labels: Iterable[str]) -> int:
+    return max(1, 110 // (max(map(len, labels)) + 7))
 
 
 def _dots(suite: str, name: str, title: str, cases: Sequence[str], series: Points, label: str) -> tuple[Chart, Axes]:
     """Draw a mark with its interval for each case, the first on top, and each series a little below the one before."""
     names = ["\n".join(textwrap.wrap(case, 34)) for case in cases]
-    lines = max(case.count("\n") + 1 for case in names)
-    chart = _chart(suite, name, title, 1.2 + 0.1 * len(series) + (0.25 + 0.16 * lines) * max(len(cases), 2))
+    rows = math.ceil((len(series) + 1) / _columns(series))
+    case_in = max(0.25 + 0.16 * max(case.count("\n") + 1 for case in names), 0.11 * len(series))
+    chart = _chart(suite, name, title, 1.2 + 0.2 * rows + case_in * max(len(cases), 2))
     axes = chart.figure.add_subplot()
     for index, (of, points) in enumerate(series.items()):
         offset = (index - (len(series) - 1) / 2) * 0.7 / len(series)

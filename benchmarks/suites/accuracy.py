@@ -28,8 +28,8 @@ from benchmarks.harness.timing import Effort, Result, WrongAnswerError
 from benchmarks.inputs import crops
 from benchmarks.inputs.crops import HAAR, LANDMARKS, OWN, SYNTAX, CropRule, crop_rule
 from benchmarks.inputs.model_variant import ModelVariant, open_variants
-from hpe_edge import InputError
 from hpe_edge.backends.options import BackendName, Precision
+from hpe_edge.errors import InputError
 from hpe_edge.faces.detector import Detector
 from hpe_edge.geometry import geodesic_deg, rotation_from_euler, wrap_deg
 

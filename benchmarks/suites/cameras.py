@@ -32,10 +32,8 @@ FRAMES, QUICK_FRAMES = 100, 6  # of the video; 720p takes 2.8 MB each
 CAMERAS, FPS = 8, 30.0
 LIVE_S, QUICK_LIVE_S = 60.0, 1.0
 TOLERANCES = {"angles_deg": 1e-2}  # a batch of another size is added up in another order
-CAPACITY = 2
-WARMUP_FACES = 8
-SAMPLES = 40  # of the resident memory
-WARM = 0.2  # of the live run, until every pool and queue is filled
+CAPACITY, WARMUP_FACES = 2, 8
+SAMPLES, WARM = 40, 0.2  # of the memory, after that share of the live run, when every pool and queue is filled
 SHARE_LIMIT = 0.9  # of the answered frames, of the worst served camera beside the best
 
 

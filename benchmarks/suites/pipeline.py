@@ -88,10 +88,6 @@ class _Lineup:
     runners: list[_Runner] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
-    def close(self) -> None:
-        for runner in self.runners:
-            runner.engine.close()
-
 
 def _run(options: Options, effort: Effort) -> Iterator[Result]:
     if (options.video is None) != (options.boxes is None):
@@ -106,7 +102,8 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
     calls = _QUICK_STAGE_CALLS if effort.quick else _STAGE_CALLS
     for threads in (1, None):
         cv2.setNumThreads(threads or usable_cores())
-        with contextlib.closing(_open(paths, threads)) as line:
+        with contextlib.ExitStack() as stack:
+            line = _open(paths, threads, stack)
             scenes = _in_whole_pixels(scene, line.plain.spec)
             parameters: Parameters = {
                 "model": line.plain.spec.architecture,
@@ -126,25 +123,21 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
     yield from _around(options.detector, scene, path, calls)
 
 
-def _open(paths: Sequence[Path], threads: int | None) -> _Lineup:
+def _open(paths: Sequence[Path], threads: int | None, stack: contextlib.ExitStack) -> _Lineup:
     line = _Lineup(PlainPipeline(paths[0], threads))
-    try:
-        for path in paths:
-            for config in backend_configs(path):
-                if path != paths[0] and config.precision not in (None, "fp32"):
-                    continue  # the few layers that are not INT8 in bfloat16
-                try:
-                    engine = config.open(path, threads)
-                except BackendError as error:
-                    line.skipped[config.label] = str(error)
-                    continue
-                precision, floats = config.computes_in(engine.spec), config.floats(engine.spec)
-                tolerance = _ROUNDED_DEG if precision == "fp32" else _SHORT_DEG
-                name = f"{config.backend} {config.device} {precision}"
-                line.runners.append(_Runner(config, name, path, engine, tolerance, floats))
-    except BaseException:
-        line.close()
-        raise
+    for path in paths:
+        for config in backend_configs(path):
+            if path != paths[0] and config.precision not in (None, "fp32"):
+                continue  # the few layers that are not INT8 in bfloat16
+            try:
+                engine = stack.enter_context(config.open(path, threads))
+            except BackendError as error:
+                line.skipped[config.label] = str(error)
+                continue
+            precision, floats = config.computes_in(engine.spec), config.floats(engine.spec)
+            tolerance = _ROUNDED_DEG if precision == "fp32" else _SHORT_DEG
+            name = f"{config.backend} {config.device} {precision}"
+            line.runners.append(_Runner(config, name, path, engine, tolerance, floats))
     return line
 
 

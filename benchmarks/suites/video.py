@@ -50,8 +50,7 @@ TOLERANCES = {"boxes": 0.0, "angles_deg": 1e-2}  # a network with another number
 
 LONG, QUICK_LONG = 100_000, 400  # frames
 CLIP_FRAMES, WIDTH = 100, 320
-SAMPLES = 100  # of the resident memory
-WARM = 0.1  # of the frames, until every pool and queue is filled
+SAMPLES, WARM = 100, 0.1  # of the memory, after that share of the frames, when every pool and queue is filled
 DETECT_EVERY = 3
 GROWTH_LIMIT_KB = 2048  # the allocator's pools move by this; one kept frame in a hundred would be far more
 BOXES = np.array([[40, 60, 90, 120], [200, 50, 250, 110]], np.float32)

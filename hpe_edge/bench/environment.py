@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from hpe_edge import __version__
 from hpe_edge.doctor.host import probe_jetson
 from hpe_edge.doctor.machine import Machine, ThisMachine, guarded
 from hpe_edge.doctor.nvidia import probe_cuda, probe_gpu, probe_tensorrt
 from hpe_edge.ops.crop import isa_names
+from hpe_edge.version import __version__
 
 _ROOT = Path(__file__).resolve().parents[2]
 
