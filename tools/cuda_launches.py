@@ -48,7 +48,7 @@ TORCH_LIMIT = 5.0
 
 # A float16 has 11 bits, and the values reach 2.7: both sides may round.
 ROUNDING = {"float32": 0.0, "float16": 2.7 * 2**-10}
-# Samplers that are told their places in float32, grid_sample from -1 to 1, are off by up to 1e-4 pixels in a 4K frame.
+# Samplers that take their places in float32, grid_sample from -1 to 1, are off by up to 1e-4 pixels in a 4K frame.
 FLOAT_PLACES = 0.2 / 255 / min(STD)
 
 

@@ -53,7 +53,7 @@ class CropWork:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of the result."""
+        """Return the shape of the result."""
         return (self.faces, 3, self.size, self.size)
 
     @property
@@ -65,7 +65,7 @@ class CropWork:
         return CropNormalize(Crop(resampling=self.resampling), self.input)
 
     def launch(self) -> native.CropLaunch:
-        """What enqueues the crop."""
+        """Make the launch that enqueues the crop."""
         return native.CropLaunch(**crop_arguments(Crop(resampling=self.resampling), self.input), emulated=False)
 
     def parameters(self) -> dict[str, str | int]:
@@ -98,7 +98,7 @@ def picture(name: str, faces: int) -> Picture:
 
 @dataclass(frozen=True)
 class Slot:
-    """What one call reads and writes.
+    """Memory that one call reads and writes.
 
     Attributes:
         pixels: address of the frame.

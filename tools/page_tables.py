@@ -152,17 +152,17 @@ def accuracy_tables(part: Part) -> Iterator[Table]:
         figures = [f"{angle}_mae_deg" for angle in ANGLES]
         if own and "geodesic_mean_deg" in own[0].figures:
             figures.append("geodesic_mean_deg")
-        said = "" if data is None else f"{data}: "
+        prefix = "" if data is None else f"{data}: "
         if own:
             rows = [
                 (_judged(result), _faces(result), *(_with_interval(result.figures, name) for name in figures))
                 for result in own
             ]
-            title = f"{said}mean absolute errors in degrees{', with 95 % intervals' if len(figures) > 4 else ''}"
+            title = f"{prefix}mean absolute errors in degrees{', with 95 % intervals' if len(figures) > 4 else ''}"
             yield Table(title, ("", "faces", *ANGLES, "geodesic")[: 2 + len(figures)], rows)
         bands = [result for result in of_data if result.name == "band" and result.parameters["by"] == "yaw"]
         if bands:
-            yield _bands(f"{said}mean absolute error by the label's yaw, whichever way", bands)
+            yield _bands(f"{prefix}mean absolute error by the label's yaw, whichever way", bands)
         published = [result for result in of_data if result.name == "published"]
         if published:
             rows = [
@@ -174,7 +174,7 @@ def accuracy_tables(part: Part) -> Iterator[Table]:
                 )
                 for result in published
             ]
-            title = f"{said}figures that others have published; not measured here, and by protocols that differ"
+            title = f"{prefix}figures that others have published; not measured here, and by protocols that differ"
             yield Table(title, ("", *ANGLES, "protocol", "source"), rows)
 
 

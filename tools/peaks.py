@@ -229,7 +229,7 @@ def _triad_gbytes(threads: int, seconds: float) -> float:
 
 
 def _last_cache_bytes() -> int:
-    """Of the largest cache that the system tells of; 32 MB where it tells of none."""
+    """Return the size of the largest known cache; 32 MB where none is known."""
     units = {"K": 1 << 10, "M": 1 << 20}
     found = []
     for file in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):

@@ -1,8 +1,8 @@
 """Write the documents' figures from the committed runs in benchmarks/results.
 
 They are docs/performance.md, and blocks between markers in README.md and docs/accuracy.md. Run ``python -m
-tools.performance_page`` after a new run; ``--check`` tells whether they are up to date. Exit
-status: 0 they are, or were written; 1 they are not; 2 wrong usage.
+tools.performance_page`` after a new run; with ``--check`` it writes nothing, and the exit status is 1 where a file is out
+of date.
 """
 
 from __future__ import annotations
@@ -99,11 +99,11 @@ def _readme_row(what: str, ours: Row, name: str, other: Row) -> tuple[str, ...]:
 
 
 def _provenance(path: Path, document: Document) -> str:
-    said = facts(document.environment)
-    hardware = ", ".join(said[topic] for topic in ("processor", "board", "GPU") if topic in said)
+    about = facts(document.environment)
+    hardware = ", ".join(about[topic] for topic in ("processor", "board", "GPU") if topic in about)
     lines = [
-        f"**{hardware}**, {document.date[:10]}. hpe_edge {said['hpe_edge']};",
-        f"{said['versions']}.",
+        f"**{hardware}**, {document.date[:10]}. hpe_edge {about['hpe_edge']};",
+        f"{about['versions']}.",
         f"[{path.name}](../{path.as_posix()}), made by `{' '.join(document.command)}`.",
         *(f"Warning: {warning}." for warning in document.warnings),
     ]

@@ -101,7 +101,7 @@ class Kernel:
         )
 
     def blocks(self) -> int:
-        """How many fit on a multiprocessor."""
+        """Return how many fit on a multiprocessor."""
         limits, warps = LIMITS[self.architecture], THREADS[self.body] // 32
         # Registers are dealt out by 256 to a warp, each of which belongs to one of four parts with a quarter of all.
         per_warp = -(-self.registers * 32 // 256) * 256
@@ -114,7 +114,7 @@ class Kernel:
         )
 
     def occupancy_percent(self) -> float:
-        """Of the threads that a multiprocessor holds, those that can be there at once."""
+        """Return the share of a multiprocessor's threads that can be there at once."""
         return round(100 * self.blocks() * THREADS[self.body] / LIMITS[self.architecture].threads, 1)
 
     def result(self) -> Result:
@@ -135,22 +135,22 @@ class Kernel:
         )
 
 
-def parse(said: str) -> list[Kernel]:
+def parse(output: str) -> list[Kernel]:
     """The kernels in what ``ptxas -v`` says.
 
     Raises:
         BackendError: a kernel that this file does not know, or numbers that it does not find.
     """
-    parts = re.split(r"Compiling entry function '(\w+)' for '(sm_\d+)\w*'", said)
+    parts = re.split(r"Compiling entry function '(\w+)' for '(sm_\d+)\w*'", output)
     return [_kernel(*parts[i : i + 3]) for i in range(1, len(parts), 3)]
 
 
-def _kernel(mangled: str, architecture: str, said: str) -> Kernel:
+def _kernel(mangled: str, architecture: str, output: str) -> Kernel:
     body = _BODY.search(mangled)
     if body is None or body[1] not in THREADS or architecture not in LIMITS:
         raise BackendError(f"tools/ptxas.py does not know {mangled} on {architecture}: add it there")
     # What is called has properties of its own, which follow.
-    own = said[said.index(f"Function properties for {mangled}") :]
+    own = output[output.index(f"Function properties for {mangled}") :]
     stack, stores, loads, registers = (
         _number(rf"(\d+) {what}", own, mangled)
         for what in ("bytes stack frame", "bytes spill stores", "bytes spill loads", "registers")
@@ -169,8 +169,8 @@ def _kernel(mangled: str, architecture: str, said: str) -> Kernel:
     )
 
 
-def _number(pattern: str, said: str, mangled: str) -> int:
-    found = re.search(pattern, said)
+def _number(pattern: str, output: str, mangled: str) -> int:
+    found = re.search(pattern, output)
     if found is None:
         raise BackendError(f"ptxas says nothing like {pattern!r} of {mangled}; its wording has changed")
     return int(found[1])
@@ -231,9 +231,9 @@ def _run(path: Path | None, command: Sequence[str]) -> None:
     pending = None if path is None else Pending(path)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            said = compile_kernels(Path(folder))
+            output = compile_kernels(Path(folder))
             nvcc = _compiler(Path(folder))
-        kernels = parse(said)
+        kernels = parse(output)
         if not kernels:
             raise BackendError("nvcc named no kernel; its wording has changed")
         print(f"{nvcc}\n{screen_table(kernels)}")

@@ -31,7 +31,7 @@ class WrongAnswerError(HpeEdgeError, RuntimeError):
 
 @dataclass(frozen=True)
 class Effort:
-    """How long a case is measured.
+    """Duration of a case's measurement.
 
     ``seconds`` are aimed at for one case without its warm-up; the runs bound the number of rounds; the warm-up is that
     of each alternative. ``quick`` is set where a run only is to show that everything works.

@@ -63,7 +63,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How two runs differ in what they ran on and with, the changes of all that both have, and what only one has."""
+    """Differences in the environment of two runs, the changes of all that both have, and names that one has alone."""
 
     remarks: Sequence[str]
     same_hardware: bool

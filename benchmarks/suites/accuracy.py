@@ -126,7 +126,7 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
 
 
 def _check_names(what: str, names: Sequence[str]) -> None:
-    """Results are told apart by name, so that each may stand for one thing only."""
+    """Refuse duplicate names, by which results are distinguished."""
     for i, name in enumerate(names):
         if name in names[:i]:
             raise InputError(f"{what} {name!r} is named twice, or by two files; leave one out, or rename it")

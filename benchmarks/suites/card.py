@@ -185,8 +185,8 @@ def _error_lines(boxes: str, figures: Mapping[str, float | None]) -> list[Budget
 
 
 def _limited(what: str, found: float | None, limit: float) -> BudgetLine:
-    said = "no such face" if found is None else f"{found:.2f} degrees"
-    return BudgetLine(what, f"<= {limit:g} degrees", said, None if found is None else found <= limit)
+    text = "no such face" if found is None else f"{found:.2f} degrees"
+    return BudgetLine(what, f"<= {limit:g} degrees", text, None if found is None else found <= limit)
 
 
 SUITE = Suite("card", "a model card's errors by |yaw| and detector, and its sigma", _run, Options, _budget)

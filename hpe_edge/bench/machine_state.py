@@ -121,8 +121,8 @@ class Watch:
         ]
         held = dict[str, str]()
         for state in self.states:
-            for part, said in _held(state, self.states[0]):
-                held.setdefault(part, f"throttling: {said}")
+            for part, sign in _held(state, self.states[0]):
+                held.setdefault(part, f"throttling: {sign}")
         return [*self.busy_at_start(), *busy, *held.values()]
 
 

@@ -41,7 +41,7 @@ def launches(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> FakeLaunches:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What emulated launches do in a second."""
+    """Quick run of the suite with emulated launches."""
     monkeypatch.setattr(tools.gpu, "COPY_BYTES", 1000)
     monkeypatch.setattr(tools.gpu_crops, "FRAMES", {"small": (192, 108)})
     monkeypatch.setattr(tools.cuda_launches, "FRAMES", {"small": (192, 108)})

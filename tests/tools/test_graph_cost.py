@@ -1,4 +1,4 @@
-"""What graphs cost: by hand, by torch's own counter, and by published numbers."""
+"""Costs of graphs: by hand, by torch's own counter, and by published numbers."""
 
 from __future__ import annotations
 

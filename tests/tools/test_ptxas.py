@@ -1,4 +1,4 @@
-"""What is read out of ptxas's words: nvcc 13.0's, and for BinsBody put together as older ones have them."""
+"""Parsing of ptxas's output: that of nvcc 13.0, and for BinsBody in the form of older versions."""
 
 from __future__ import annotations
 

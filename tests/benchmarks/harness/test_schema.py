@@ -1,4 +1,4 @@
-"""What a run writes fits the schema, is read back as it was, and so are the documents of schema 1."""
+"""Documents fit the schema and are read back unchanged; documents of schema 1 are read, too."""
 
 from __future__ import annotations
 

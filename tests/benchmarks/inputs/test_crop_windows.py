@@ -1,4 +1,4 @@
-"""What is cut out around a box, against what the original pipelines cut."""
+"""Windows around a box, compared with those of the original pipelines."""
 
 from __future__ import annotations
 
