@@ -1,7 +1,7 @@
 """Write the documents' figures from the committed runs in benchmarks/results.
 
 They are docs/performance.md, and blocks between markers in README.md and docs/accuracy.md. Run ``python -m
-tools.performance_page`` after a new run; with ``--check`` it writes nothing, and the exit status is 1 where a file is out
+tools.performance_page`` after a new run; ``--check`` writes nothing, and the exit status is 1 where a file is out
 of date.
 """
 

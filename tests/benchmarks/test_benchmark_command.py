@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -100,3 +101,10 @@ def test_a_missed_budget_is_only_said(capsys: pytest.CaptureFixture[str]) -> Non
     shown = budget_text(lines)
     assert "NOT met    crop: limit >= 2, found 1" in shown
     assert "not judged memory: limit none, found not measured" in shown
+
+
+def test_outside_a_checkout_it_says_what_to_do(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "benchmarks", tmp_path / "benchmarks", ignore=shutil.ignore_patterns("results"))
+    done = subprocess.run([sys.executable, "-m", "benchmarks", "ops"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "hpe-edge bench" in done.stderr and "pip install -e" in done.stderr
