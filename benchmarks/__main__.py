@@ -68,30 +68,37 @@ def main(argv: Sequence[str] | None = None) -> int:
             with ExitStack() as cleanup:
                 write_report(_pending(args.report, cleanup), [read_document(path) for path in args.files])
             return 0
-        return _run(args, arguments)
+        chosen, keep_going = jobs(_in_all(), arguments[1:]), True
+        if args.command != "all":
+            suite = next(suite for suite in SUITES if suite.name == args.command)
+            chosen, keep_going = [Job(suite, build_options(suite.options, vars(args)))], False
+        return _run(arguments, chosen, args.json, args.report, quick=args.quick, keep_going=keep_going)
 
     return run_in_shell("benchmarks", command, interrupted="what was not complete was not written")
 
 
-def _run(args: argparse.Namespace, arguments: Sequence[str]) -> int:
-    """Run one suite or all, and write what was asked for: the JSON first, since it took longest to come by."""
-    if args.command == "all":
-        chosen = jobs(_in_all(), arguments[1:])
-    else:
-        suite = next(suite for suite in SUITES if suite.name == args.command)
-        chosen = [Job(suite, build_options(suite.options, args))]
-    if args.report is not None:
+def _run(
+    arguments: Sequence[str],
+    chosen: Sequence[Job],
+    json: Path | None,
+    report: Path | None,
+    *,
+    quick: bool,
+    keep_going: bool,
+) -> int:
+    """Run the suites, and write what was asked for: the JSON first, since it took longest to come by."""
+    if report is not None:
         require_matplotlib()
     with ExitStack() as cleanup:  # an unwritable name is reported before anything runs
-        json = None if args.json is None else _pending(args.json, cleanup)
-        report = None if args.report is None else _pending(args.report, cleanup)
+        pending_json = None if json is None else _pending(json, cleanup)
+        pending_report = None if report is None else _pending(report, cleanup)
         words = ["python", "-m", "benchmarks", *arguments]
-        document = run(args.command, chosen, words, quick=args.quick, keep_going=args.command == "all")
-        if json is not None:
-            json.temp.write_text(to_json(document), encoding="utf-8")
-            json.commit()
-        if report is not None:
-            write_report(report, [document])
+        document = run(arguments[0], chosen, words, quick=quick, keep_going=keep_going)
+        if pending_json is not None:
+            pending_json.temp.write_text(to_json(document), encoding="utf-8")
+            pending_json.commit()
+        if pending_report is not None:
+            write_report(pending_report, [document])
     return 1 if any(part.failed for part in document.parts) else 0
 
 

@@ -56,9 +56,9 @@ def jobs(suites: Sequence[Suite], arguments: Sequence[str]) -> list[Job]:
     for suite, renamed, _ in shared_options(suites):
         parser = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
         add_options(parser, suite.options, renamed, required=False)
-        parsed, _ = parser.parse_known_args(arguments)
+        parsed = vars(parser.parse_known_args(arguments)[0])
         needed = [each for each in fields(suite.options) if each.default is MISSING]
-        missing = [option_flags(each)[0] for each in needed if getattr(parsed, each.name) is None]
+        missing = [option_flags(each)[0] for each in needed if parsed[each.name] is None]
         found.append(Job(suite, None if missing else build_options(suite.options, parsed), missing))
     return found
 

@@ -13,7 +13,6 @@ to the next; most move more, because tiles overlap and layouts change.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 from collections import defaultdict
@@ -297,7 +296,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--float-bytes", type=int, choices=(2, 4), default=4, help="of a floating-point number")
 
     def command() -> None:
-        args: argparse.Namespace = parser.parse_args(argv)
+        args = parser.parse_args(argv)
         cost = read_cost(args.model, args.batch, args.float_bytes)
         print(json.dumps({kind: part.totals() for kind, part in {"all": cost, **cost.by_kind()}.items()}, indent=2))
 

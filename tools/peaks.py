@@ -12,7 +12,6 @@ STREAM counts them (McCalpin, 1995). A network whose layers stay in the caches m
 
 from __future__ import annotations
 
-import argparse
 import functools
 import itertools
 import json
@@ -246,7 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="to see that it works; the figures say little")
 
     def command() -> None:
-        args: argparse.Namespace = parser.parse_args(argv)
+        args = parser.parse_args(argv)
         cv2.setNumThreads(1)
         print(json.dumps({threads: measure(threads, quick=args.quick) for threads in args.threads}, indent=2))
 

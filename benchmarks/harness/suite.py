@@ -98,9 +98,9 @@ def add_options(
             parser.add_argument(*flags, dest=each.name, **each.metadata["settings"], **default)
 
 
-def build_options(options: type[Any], parsed: argparse.Namespace) -> Any:
-    """Build the dataclass from parsed arguments."""
-    return options(**{each.name: getattr(parsed, each.name) for each in fields(options)})
+def build_options(options: type[Any], parsed: Mapping[str, Any]) -> Any:
+    """Build the dataclass from parsed arguments by name."""
+    return options(**{each.name: parsed[each.name] for each in fields(options)})
 
 
 def option_flags(each: Field[Any]) -> list[str]:
