@@ -21,6 +21,7 @@ from benchmarks.running import Job, jobs, run, shared_options
 from benchmarks.suites import accuracy, cameras, card, model, ops, pipeline, precision, rectification, smoothing, video
 from hpe_edge.util.atomic import Pending
 from hpe_edge.util.shell import CommandParser, run_in_shell
+from tools import cuda_launches
 
 SUITES: tuple[Suite, ...] = (
     ops.OPS,
@@ -35,6 +36,7 @@ SUITES: tuple[Suite, ...] = (
     precision.SUITE,
     rectification.SUITE,
     smoothing.SUITE,
+    cuda_launches.SUITE,
 )
 IN_ALL = ("ops", "model", "pipeline", "accuracy")  # the suites that judge a machine
 

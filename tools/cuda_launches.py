@@ -1,4 +1,4 @@
-"""Time hpe_edge's launches on a GPU, beside its memory's bandwidth, torch and CuPy: ``python -m tools.cuda_launches``.
+"""Suite ``cuda``: hpe_edge's launches on a GPU, beside its memory's bandwidth, torch and CuPy.
 
 Everything is compared with the operations on the CPU first. Times "in a row" are CUDA's, over many launches on one
 stream; "one by one" is a launch and the wait for its end, by the host's clock. Boxes are on the GPU already.
@@ -14,24 +14,18 @@ import contextlib
 import functools
 import itertools
 import math
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.harness.schema import to_json
 from benchmarks.harness.suite import BudgetLine, NoOptions, Suite
 from benchmarks.harness.timing import Alternative, Answer, Case, Effort, Result, compare, measure
 from benchmarks.inputs.scene import BINS, STD, bins_spec
-from benchmarks.running import Job, run
 from benchmarks.suites.ops import ANGLES, POSES, SAME_FORMULA, read_poses
 from hpe_edge.ops.decode import DecodeHeads, decode_arguments
 from hpe_edge.ops.native import native
-from hpe_edge.util.atomic import Pending
-from hpe_edge.util.shell import CommandParser, run_in_shell
 from tools.gpu import COPIES, COPY_BYTES, Gpu, Lent
 from tools.gpu_chains import CupyMap, Libraries, TorchDecode, TorchFaces, TorchGrid, find_libraries
 from tools.gpu_crops import FRAMES, CropWork, Picture, Slot, frame_bytes_read, launching, picture, ring
@@ -265,29 +259,3 @@ def _line(what: str, found: Mapping[str, float], limit: str, worst: str, met: bo
 
 
 SUITE = Suite("cuda", "the launches on a GPU beside its bandwidth, torch and CuPy", _run, budget=_budget)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
-    parser = CommandParser(prog="python -m tools.cuda_launches", description=SUITE.summary)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything as JSON")
-    parser.add_argument("--quick", action="store_true", help="a few runs each, to see that it works")
-    words = ["python", "-m", "tools.cuda_launches", *(sys.argv[1:] if argv is None else argv)]
-
-    def command() -> None:
-        args = parser.parse_args(argv)
-        pending = None if args.json is None else Pending(args.json)
-        try:
-            document = run(SUITE.name, [Job(SUITE, NoOptions())], words, quick=args.quick, keep_going=False)
-            if pending is not None:
-                pending.temp.write_text(to_json(document), encoding="utf-8")
-                pending.commit()
-        finally:
-            if pending is not None:
-                pending.discard()
-
-    return run_in_shell("tools.cuda_launches", command)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

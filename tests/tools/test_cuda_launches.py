@@ -17,10 +17,11 @@ from fake_launches import FakeLaunches
 import tools.cuda_launches
 import tools.gpu
 import tools.gpu_crops
+from benchmarks.__main__ import main
 from benchmarks.inputs.scene import BINS
 from benchmarks.suites.ops import SAME_FORMULA
 from hpe_edge.ops.native import native
-from tools.cuda_launches import FLOAT_PLACES, ROUNDING, main
+from tools.cuda_launches import FLOAT_PLACES, ROUNDING
 from tools.gpu import Gpu
 from tools.gpu_chains import CupyMap, Libraries, TorchDecode, TorchFaces, TorchGrid
 from tools.gpu_crops import CropWork, Picture, frame_bytes_read, picture, ring
@@ -53,7 +54,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_suite_on_the_double(cuda: FakeCuda, launches: FakeLaunches, tmp_path: Path) -> None:
     path = tmp_path / "gpu.json"
-    assert main(["--quick", "--json", str(path)]) == 0
+    assert main(["cuda", "--quick", "--json", str(path)]) == 0
     document = json.loads(path.read_text())
     gpu, *results = document["results"]
     assert gpu["parameters"]["gpu"] == "Fake GPU"
@@ -117,7 +118,7 @@ def test_the_suite_beside_torch_and_cupy(
     monkeypatch.setattr(tools.cuda_launches, "_on_host", np.asarray)
     monkeypatch.setattr(tools.cuda_launches, "FACES", (2,))
     path = tmp_path / "gpu.json"
-    assert main(["--quick", "--json", str(path)]) == 0
+    assert main(["cuda", "--quick", "--json", str(path)]) == 0
     document = json.loads(path.read_text())
     gpu, *results = document["results"]
     assert (gpu["parameters"]["torch"], gpu["parameters"]["cupy"]) == (torch.__version__, np.__version__)
@@ -152,7 +153,7 @@ def test_wrong_answers_are_refused(
         return found
 
     monkeypatch.setattr(Gpu, "get", spoilt)
-    assert main(["--quick", "--json", str(tmp_path / "gpu.json")]) == 1
+    assert main(["cuda", "--quick", "--json", str(tmp_path / "gpu.json")]) == 1
     message = capsys.readouterr().err
     assert f"error: {operation} (" in message and "nothing was timed" in message
     assert list(tmp_path.iterdir()) == []
@@ -163,10 +164,10 @@ def test_without_a_gpu(
     cuda: FakeCuda, launches: FakeLaunches, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(native, "probe_cuda", lambda: types.SimpleNamespace(reason="this build has no CUDA"))
-    assert main(["--quick"]) == 1
+    assert main(["cuda", "--quick"]) == 1
     assert "cannot launch on it (this build has no CUDA); `hpe-edge doctor`" in capsys.readouterr().err
     cuda.devices.clear()
-    assert main(["--quick"]) == 1
+    assert main(["cuda", "--quick"]) == 1
     assert "no working NVIDIA GPU here" in capsys.readouterr().err
     assert cuda.leaks() == {}
 
