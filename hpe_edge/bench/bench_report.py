@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
-from hpe_edge.doctor.host import probe_jetson, probe_processor
-from hpe_edge.doctor.machine import Machine, ThisMachine, guarded
-from hpe_edge.doctor.nvidia import probe_gpu
 from hpe_edge.util.console import counted
-from hpe_edge.version import __version__
 
 FORMAT = 1  # of the JSON; rises when a field changes its meaning or goes
-_BUSY = 0.5  # load average per core from which other programs spoil the figures
-_CPUFREQ = "/sys/devices/system/cpu/cpu0/cpufreq"
 
 
 @dataclass(frozen=True)
@@ -85,8 +76,9 @@ class BenchReport:
         detector: file, or None.
         detect: a call of the detector on the photo, or None.
         batches: by batch size.
-        machine: see :func:`machine_state`, before the first call.
-        load_average_after: of the last minute, at the end.
+        environment: see :func:`hpe_edge.bench.environment.environment`.
+        conditions: see :meth:`hpe_edge.bench.machine_state.Watch.conditions`.
+        warnings: reasons why the figures may be worse than the machine allows.
     """
 
     model: str
@@ -96,24 +88,20 @@ class BenchReport:
     detector: str | None
     detect: Latency | None
     batches: list[BatchResult]
-    machine: dict[str, Any]
-    load_average_after: float | None
+    environment: Mapping[str, Any]
+    conditions: Mapping[str, Any]
+    warnings: list[str]
 
     def to_json(self) -> str:
         """Return the report as JSON; ``format`` comes first."""
-        versions = {
-            "hpe_edge": __version__,
-            "onnxruntime": onnxruntime.__version__,
-            "python": platform.python_version(),
-        }
-        return json.dumps({"format": FORMAT, "versions": versions, **asdict(self)}, indent=2) + "\n"
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=2) + "\n"
 
     def to_text(self) -> str:
         """Return the report as a table."""
         lines = [
             f"model     {self.model}",
             f"engine    {self.engine}, {_threads(self.threads)}",
-            *(f"{name.partition('_')[0]:<10}{value}" for name, value in self.machine.items() if value is not None),
+            f"machine   {self._machine()}",
             "",
             f"{'faces':>5}  {'stage':<8}{'p50':>11}{'p90':>11}{'p99':>11}",
         ]
@@ -128,42 +116,17 @@ class BenchReport:
                 lines.append(
                     f"{batch.faces:5}  {'power':<8}{watts:9.1f} W  {joules:.2f} mJ per face ({batch.power.sensors})"
                 )
-        return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings())])
+        return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings)])
 
-    def warnings(self) -> list[str]:
-        """Return reasons why the figures may be worse than the machine allows."""
-        load, cores = self.machine["load_average"], self.machine["cores"]
-        if load is not None and load > _BUSY * cores:
-            return [
-                f"other programs were running (load average {load:.1f} on {cores} cores); stop them and measure again"
-            ]
-        return []
-
-
-def load_average() -> float | None:
-    """Return the load average of the last minute; None where the system has none."""
-    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-
-
-def machine_state(device: str, machine: Machine | None = None) -> dict[str, Any]:
-    """Return processor, cores, load, clock and, where they apply, power mode and GPU; None where unknown.
-
-    Args:
-        device: of the engine; a GPU is looked for only where it names one.
-        machine: None for this one.
-    """
-    machine = machine or ThisMachine()
-    processor, jetson = guarded(probe_processor, machine), guarded(probe_jetson, machine)
-    governor, clock_khz = (machine.read(f"{_CPUFREQ}/{name}") for name in ("scaling_governor", "scaling_cur_freq"))
-    return {
-        "processor": processor.facts.get("model") or platform.machine(),
-        "cores": processor.facts.get("cores") or os.cpu_count() or 1,
-        "load_average": load_average(),
-        "governor": governor.strip() if governor else None,
-        "clock_mhz": int(clock_khz) // 1000 if clock_khz else None,
-        "board": jetson.text if jetson.found else None,
-        "gpu": guarded(probe_gpu, machine).text if device.startswith("cuda") else None,
-    }
+    def _machine(self) -> str:
+        hardware = self.environment["hardware"]
+        devices = [gpu["name"] for gpu in hardware["gpus"] if self.device.startswith("cuda")]
+        mode = [f"power mode {hardware['board']['power_mode']}"] if hardware["board"] else []
+        cores = counted(hardware["cores_usable"], "core")
+        load = [f"load average {self.conditions['before']['load_average'][0]:.1f}"] * bool(
+            self.conditions["before"]["load_average"]
+        )
+        return ", ".join([hardware["cpu"], cores, *devices, *mode, *load])
 
 
 def _row(faces: str, stage: str, latency: Latency) -> str:

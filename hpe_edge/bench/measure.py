@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.backends.options import BackendName, Precision
-from hpe_edge.bench.bench_report import BatchResult, BenchReport, Latency, Power, load_average, machine_state
+from hpe_edge.bench.bench_report import BatchResult, BenchReport, Latency, Power
+from hpe_edge.bench.environment import environment
+from hpe_edge.bench.machine_state import Watch
 from hpe_edge.bench.power import PowerMeter, power_meter
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import BackendError, InputError, SourceError
@@ -60,14 +62,15 @@ def bench_model(
         raise InputError(f"batch sizes must be 1 or more, got {list(batches)}")
     frame, box, detect = _read_photo(), _sample_box(), None
     with PoseEngine(model, device=device, backend=backend, precision=precision, threads=threads) as engine:
-        machine = machine_state(engine.device)
+        watch = Watch()
         if detector is not None:
             box, detect = _measure_detector(open_detector(detector, threads=threads), detector, frame, seconds)
         expected = engine(frame, box)
-        results = [
-            _measure_batch(engine, frame, np.repeat(box, faces, axis=0), expected, seconds, power_meter())
-            for faces in batches
-        ]
+        results = []
+        for faces in batches:
+            boxes = np.repeat(box, faces, axis=0)
+            results.append(_measure_batch(engine, frame, boxes, expected, seconds, power_meter()))
+            watch.look()
         return BenchReport(
             model=DEFAULT_NAME if model is None else str(model),
             engine=repr(engine),
@@ -76,8 +79,9 @@ def bench_model(
             detector=None if detector is None else str(detector),
             detect=detect,
             batches=results,
-            machine=machine,
-            load_average_after=load_average(),
+            environment=environment(),
+            conditions=watch.conditions(),
+            warnings=watch.warnings(),
         )
 
 
