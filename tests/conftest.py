@@ -1,4 +1,4 @@
-"""What all tests share: where the data lies, and the backends to run over."""
+"""Fixtures for all tests: the data folder and the backends to run over."""
 
 from __future__ import annotations
 

@@ -109,6 +109,19 @@ def test_rooms_import_what_others_export() -> None:
     assert private == []
 
 
+def test_docstrings_open_with_a_verb_or_a_noun() -> None:
+    """No docstring is a question: it says what a thing is or does."""
+    questions = ("What", "How", "Whether", "Where", "Who", "Whose", "Why", "When")
+    found = []
+    for package in (*PACKAGES, "tools", "tests", "docs", "examples"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+                    first = (ast.get_docstring(node) or "-").split()[0]
+                    found += [f"{path.relative_to(ROOT)}: {first}"] * (first in questions)
+    assert found == []
+
+
 def all_of(tree: ast.Module) -> list[str]:
     for node in tree.body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":

@@ -26,7 +26,7 @@ Array = np.ndarray
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the page's code blocks leave behind, run in order, with an engine and a frame at hand."""
+    """Run the page's code blocks in order, with an engine and a frame at hand."""
     names: dict[str, Any] = {
         "engine": PoseEngine(write_tiny_model(tmp_path_factory.mktemp("docs") / "tiny.onnx")),
         "frame": np.random.default_rng(0).integers(0, 256, (720, 1280, 3), dtype=np.uint8),

@@ -26,7 +26,7 @@ GATE_CROPS = 4  # the tests themselves compare with the original's figures
 
 @dataclass(frozen=True)
 class Golden:
-    """What the original code of one published network gave, and how it is built."""
+    """Outputs of one published network's original code, and how it is built."""
 
     state: State
     arrays: dict[str, NDArray[np.float32]]  # empty where the outputs are not at hand

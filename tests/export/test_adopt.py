@@ -214,7 +214,7 @@ def test_another_order_than_the_originals_fails_against_the_checkpoint(
 
 
 class _Matrix(nn.Module):
-    """What the 6D networks' own code returns."""
+    """Return a matrix, as the 6D networks' own code does."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()

@@ -107,7 +107,7 @@ def test_default_crop_is_as_accurate_as_stated(data: Path, published: Path):
 
 
 def test_the_originals_own_pixels_give_its_angles(data: Path, published: Path):
-    """What separates the engine from the original is that cv2.resize rounds to whole levels, and nothing else."""
+    """The engine differs from the original only in that cv2.resize rounds to whole levels, and nothing else."""
     reference = json.loads((data / "reference_aflw2000.json").read_text())
     backend = OnnxRuntimeBackend(published)
     spec, context = backend.spec, backend.context()

@@ -470,7 +470,7 @@ def test_the_graph_as_written_is_what_the_gate_looks_at(net, out, monkeypatch):
 
 
 def test_published_weights_in_int8_and_fp16(published, data, tmp_path):
-    """What the documents promise of the published lightweight network, on labelled photos it never saw."""
+    """Check the documents' figures of the published lightweight network on labelled photos it never saw."""
     faces = {"calibration_images": data / "faces", "boxes": data / "faces" / "boxes.csv"}
     made = {
         "fp32": published,

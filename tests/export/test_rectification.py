@@ -44,7 +44,7 @@ def test_boxes_of_landmarks(
 
 @pytest.mark.parametrize("width", [1920, 640])
 def test_boxes_of_round_faces(engine: PoseEngine, photos: dict[Path, np.ndarray], width: int) -> None:
-    """Where the box is as round as it can be, resampling is most of what is left, for faces near to the camera too."""
+    """Resampling is most of the rest where the box is as round as it can be, for faces near to the camera too."""
     focal = Camera.from_fov(width, width, FOV_DEG).fx
     outlines = [ellipse(box) for box in photos.values()]
     without, rectified, moved = off_by(engine, [read_photo(path) for path in photos], outlines, focal, 25)

@@ -62,7 +62,7 @@ class MadeUpMachine:
 
 
 def session(*providers: str, cuda: str = "", works: bool = True, **more: Any) -> dict[str, Any]:
-    """What the trial onnx_session prints."""
+    """Output of the trial onnx_session."""
     names = [f"{name}ExecutionProvider" for name in providers]
     return {"version": "1.22.0", "providers": names, "cuda": cuda, "works": works, "stderr": "", **more}
 

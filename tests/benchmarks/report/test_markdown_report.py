@@ -124,6 +124,6 @@ def test_the_command_alone_needs_no_matplotlib() -> None:
 
 
 def test_pending_files_of_all_kinds_are_removed(tmp_path: Path) -> None:
-    """Where the second place cannot be written to, the first one's temporary file goes, too."""
+    """The first temporary file goes, too, where the second place cannot be written to."""
     assert main(["ops", "--quick", "--json", str(tmp_path / "x.json"), "--report", str(tmp_path / "no/x.md")]) == 1
     assert list(tmp_path.iterdir()) == []

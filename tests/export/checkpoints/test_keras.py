@@ -121,7 +121,7 @@ def test_a_heap_that_leads_nowhere(tmp_path):
 
 
 def test_a_wrong_signature(path):
-    """What a transfer in text mode makes of it."""
+    """A file damaged by a transfer in text mode."""
     path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n"))
     with pytest.raises(ModelError, match="cannot be read as a Keras file"):
         load_checkpoint(path)

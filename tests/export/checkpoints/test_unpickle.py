@@ -1,4 +1,4 @@
-"""What is let through beside the weights, what is refused, and that nothing runs unless --trust says so."""
+"""Objects allowed beside the weights, objects refused, and nothing that runs unless --trust says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the gate's crops come from."""
+"""Sources of the gate's crops."""
 
 from __future__ import annotations
 

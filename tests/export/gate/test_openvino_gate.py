@@ -42,7 +42,7 @@ def network(request: pytest.FixtureRequest) -> tuple[Path, Where]:
 
 
 def seen_by(path: Path, where: Where) -> tuple[Poses, Faces]:
-    """What ONNX Runtime says of the faces."""
+    """Return ONNX Runtime's answers for the faces."""
     backend = OnnxRuntimeBackend(path, threads=1)
     faces = gate_faces(backend.spec.crop, backend.spec.input, *where, most=64)
     return poses_of(backend_runner(backend), backend.spec, faces.crops, backend.max_batch), faces

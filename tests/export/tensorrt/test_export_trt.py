@@ -182,7 +182,7 @@ def test_precision_as_each_version_takes_it(capsys, install, model, out, tmp_pat
 
 
 def built_graph(path):
-    """What the mock's parser was given."""
+    """Return the graph given to the mock's parser."""
     return onnx.load_from_string(path.read_bytes().split(b"\n", 2)[2])
 
 

@@ -179,7 +179,7 @@ def test_two_networks_run_in_one_graph(nets, faces):
 
 
 def test_the_originals_own_pixels_give_its_angles(photos, reference, nets):
-    """What separates the crop from the original's is that cv2.resize rounds to whole levels, and nothing else."""
+    """The crop differs from the original's only in that cv2.resize rounds to whole levels, and nothing else."""
     levels = []
     for photo, entry in zip(photos, reference["images"], strict=True):
         x1, y1, x2, y2 = entry["fsanet"]["hopenet_exact"]["rect"]

@@ -1,4 +1,4 @@
-"""What the families with a 6D rotation head share."""
+"""Common properties of the families with a 6D rotation head."""
 
 from __future__ import annotations
 
