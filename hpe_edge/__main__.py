@@ -1,4 +1,4 @@
-"""``python -m hpe_edge`` is the command hpe-edge."""
+"""Entry point of ``python -m hpe_edge``, the command hpe-edge."""
 
 from hpe_edge.cli.main import main
 

@@ -1,4 +1,4 @@
-"""Camera intrinsics, for estimates that are right away from the image centre."""
+"""Pinhole camera intrinsics, for correct poses away from the image centre."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _OPENCV_CENTER = 0.5
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera, in pixels of the frames that it is used with.
+    """Pinhole camera, in pixels of its frames.
 
-    Coordinates are those of boxes: (0, 0) is the top-left pixel's corner and (0.5, 0.5) its centre, so that the middle
-    of a frame is (width / 2, height / 2). A matrix that OpenCV's calibration made counts from the centre of that pixel:
-    take :meth:`from_opencv`, which adds the half pixel. A frame that was scaled or cut needs a camera that was scaled
-    or shifted alike; one that the lens bent visibly is undistorted first.
+    Coordinates are those of boxes: (0, 0) is the top-left pixel's corner and (0.5, 0.5) its centre, so the middle of a
+    frame is (width / 2, height / 2). Matrices of OpenCV's calibration count from the centre of that pixel;
+    :meth:`from_opencv` adds the half pixel. Scale the camera with its frames (:meth:`scaled`), shift cx and cy for a
+    cropped frame, and undistort frames with visible lens distortion first.
 
     Attributes:
-        fx, fy: focal length over the width and over the height of a pixel.
-        cx, cy: where the optical axis meets the picture; may lie outside a frame that was cut out of a larger one.
+        fx, fy: focal lengths in pixels.
+        cx, cy: principal point in pixels; may lie outside a cropped frame.
 
     Raises:
         InputError: a value that is not a finite number, or a focal length that is not positive.
@@ -40,19 +40,19 @@ class Camera:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = _number(f"camera.{field.name}", getattr(self, field.name))
-            object.__setattr__(self, field.name, value)  # the dataclass is frozen to everyone else
+            object.__setattr__(self, field.name, value)  # the dataclass is frozen
         if self.fx <= 0 or self.fy <= 0:
             raise InputError(f"camera.fx and camera.fy are focal lengths in pixels, above 0, got {self.fx}, {self.fy}")
 
     @classmethod
     def from_fov(cls, width: int, height: int, horizontal_fov_deg: float) -> Camera:
-        """A camera with square pixels whose axis meets the middle of the frame.
+        """Create a camera with square pixels and the principal point in the middle of the frame.
 
-        A data sheet's diagonal angle is another one: tan(horizontal / 2) = tan(diagonal / 2) * width / diagonal.
+        From a data sheet's diagonal angle: tan(horizontal / 2) = tan(diagonal / 2) * width / diagonal.
 
         Args:
             width, height: of the frame in pixels.
-            horizontal_fov_deg: the angle between the rays through the middles of the left and the right edge.
+            horizontal_fov_deg: angle between the rays through the middles of the left and right edges.
 
         Raises:
             InputError: a side below 1, or an angle that is not between 0 and 180 degrees.
@@ -68,7 +68,7 @@ class Camera:
 
     @classmethod
     def from_opencv(cls, camera_matrix: ArrayLike) -> Camera:
-        """The camera of a 3x3 matrix as ``cv2.calibrateCamera`` gives it.
+        """Create a camera from a 3x3 matrix of ``cv2.calibrateCamera``.
 
         Raises:
             InputError: not such a matrix, or one with skew.
@@ -83,13 +83,17 @@ class Camera:
             raise InputError(f"camera_matrix must be [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], got {k.tolist()}")
         return cls(k[0, 0], k[1, 1], k[0, 2] + _OPENCV_CENTER, k[1, 2] + _OPENCV_CENTER)
 
+    def scaled(self, factor: float) -> Camera:
+        """Return the camera of frames that were resized by ``factor``."""
+        return Camera(self.fx * factor, self.fy * factor, self.cx * factor, self.cy * factor)
+
     def rays(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Rays ``[..., 3]`` through points ``[..., 2]`` of the picture, with z = 1."""
+        """Return the rays ``[..., 3]``, z = 1, through image points ``[..., 2]``."""
         x, y = (points[..., 0] - self.cx) / self.fx, (points[..., 1] - self.cy) / self.fy
         return np.stack([x, y, np.ones_like(x)], axis=-1)
 
     def project(self, rays: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Points ``[..., 2]`` of the picture that rays ``[..., 3]`` with z > 0 go through."""
+        """Return the image points ``[..., 2]`` of rays ``[..., 3]`` with z > 0."""
         return rays[..., :2] / rays[..., 2:] * [self.fx, self.fy] + [self.cx, self.cy]
 
 

@@ -65,31 +65,29 @@ class PoseEngine:
         """Load a model.
 
         Args:
-            model: an ONNX file made by ``python -m export.onnx``, or a TensorRT engine by ``python -m export.trt``.
-                None: the embedded one, a small network whose card is ``hpe_edge/models/README.md``.
-            device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; with OpenVINO one of its own, in any case, such as
-                ``"gpu"``, ``"gpu.1"`` or ``"npu"``. None: the first GPU where TensorRT runs it, else the CPU.
-            backend: runs the model: ``"onnxruntime"`` or ``"onnxruntime-tensorrt"`` an ONNX file, the latter on a GPU
-                by TensorRT, which builds an engine the first time (minutes; kept in the user's cache folder);
-                ``"openvino"`` an ONNX file; ``"tensorrt"`` an engine. None: ONNX Runtime or TensorRT, by the file's
-                extension.
+            model: an ONNX file of ``hpe-edge export onnx``, or a TensorRT engine of ``hpe-edge export trt``. None: the
+                embedded model, a small network; its card is ``hpe_edge/models/README.md``.
+            device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; for OpenVINO one of its own, in any case, such as
+                ``"gpu"``, ``"gpu.1"`` or ``"npu"``. None: the first GPU for TensorRT, else the CPU.
+            backend: for an ONNX file ``"onnxruntime"``, ``"openvino"`` or ``"onnxruntime-tensorrt"``, which builds a
+                TensorRT engine the first time (minutes) and caches it in the user's cache folder; for an engine
+                ``"tensorrt"``. None: ONNX Runtime or TensorRT, by the file's extension.
             crop: replaces the model's own crop around a box. The best margins also depend on how tightly the detector's
                 boxes fit.
-            threads: CPU threads that one call may use; None leaves it to the backend (all cores). An engine uses none.
+            threads: CPU threads of one call; None leaves it to the backend (all cores). TensorRT engines use none.
             crop_on: device that crops the faces if the network runs on a GPU. ``"cpu"``: only the crops are copied to
-                the GPU. ``"cuda"``: on the GPU, to which a frame of the host is copied first, which pays for many faces
-                in a frame. None: on the GPU if the frame is in its memory, which on a Jetson includes
-                :meth:`frame_buffer`, else on the CPU. A build without CUDA then fetches frames; ``hpe-edge doctor``
-                shows which build this is.
+                the GPU. ``"cuda"``: host frames are copied to the GPU first, which pays for many faces per frame. None:
+                on the GPU if the frame is in its memory, which on a Jetson includes :meth:`frame_buffer`, else on the
+                CPU. A build without CUDA (see ``hpe-edge doctor``) then copies GPU frames to the host.
             precision: floating-point precision of OpenVINO: ``"fp32"`` (the default), ``"bf16"`` or ``"fp16"``, where
-                the device supports it. With other backends the file defines the precision, see ``export.fp16``. INT8
-                always comes from the file.
+                the device supports it. With other backends the file defines the precision, see ``hpe-edge export
+                fp16``. INT8 always comes from the file.
 
         Raises:
             ModelNotFoundError: no such file.
             ModelError: the file is not a model, has no spec or a newer one, or spec and graph disagree.
             BackendError: the device, backend or precision is not available; the message names what to install.
-            InputError: arguments that do not go together.
+            InputError: an invalid argument, or arguments that exclude each other.
         """
         if crop is not None and not isinstance(crop, Crop):
             raise InputError(f"crop must be a hpe_edge.Crop, got {type(crop).__name__}")
@@ -119,10 +117,10 @@ class PoseEngine:
     ) -> Poses:
         """Estimate the poses of all boxes of a frame.
 
-        Without a camera a rotation is as if the face were on the optical axis. With one, each face is cut out as a
-        camera sees it that looks straight at it, and the estimate is turned back into the camera's frame; see
-        :mod:`hpe_edge.ops.rectify`. ``crop.clip`` then plays no part. Sigma stays that of the network's own angles,
-        and a yaw may pass 90 degrees.
+        Without a camera, rotations are relative to the line of sight to the face. With one, each face is cropped from
+        the view of a virtual camera that looks straight at it, and the estimate is turned back into the camera's frame;
+        see :mod:`hpe_edge.ops.rectify`. ``crop.clip`` is then ignored, sigma stays that of the network's own angles,
+        and yaw may exceed 90 degrees.
 
         Args:
             frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W]`` grey or NV12, see
@@ -133,7 +131,7 @@ class PoseEngine:
             color: pixel format of the frame: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
             camera: the frame's, for rectified estimates.
             timer: called with ``"crop"``, ``"infer"`` and ``"decode"`` for each batch; the stage then runs within the
-                context manager that it returns. Faces that are cut out on a GPU are one stage, ``"infer"``.
+                context manager that it returns. For faces cropped on a GPU all is one stage, ``"infer"``.
 
         Returns:
             Poses of the N faces, in the order of the boxes.
@@ -148,14 +146,14 @@ class PoseEngine:
     def request(
         self, frame: AnyFrame, boxes: ArrayLike, *, color: FrameColor = "BGR", camera: Camera | None = None
     ) -> Request:
-        """Check a call's arguments now and run them later, together with others, by :meth:`many`.
+        """Check the arguments of a call, to run it later with others by :meth:`many`.
 
         Args:
             frame, boxes, color, camera: see :meth:`__call__`. The frame must not be overwritten before the poses are
-                there.
+                returned.
 
         Raises:
-            InputError: as of a call.
+            InputError: see :meth:`__call__`.
             BackendError: the frame is on a GPU and cannot be fetched.
         """
         on_gpu = None
@@ -173,8 +171,8 @@ class PoseEngine:
             timer: see :meth:`__call__`.
 
         Returns:
-            The poses of each request, in their order, as separate calls would give them. In batches of another size a
-            network sums in another order, so the last digits may differ.
+            The poses of each request, in their order, as from separate calls. Networks sum in another order in batches
+            of another size, so the last digits may differ.
 
         Raises:
             InputError: not a request of this engine; nothing was run.
@@ -254,11 +252,11 @@ class PoseEngine:
         return self._batch
 
     def warmup(self, faces: int = 1) -> None:
-        """Run on ``faces`` empty faces, so that everything is allocated before the first real call.
+        """Run on ``faces`` empty faces to allocate everything before the first real call.
 
-        With several faces, the fastest batch is found by measuring and used from then on: on a CPU, large batches can
-        be slower than small ones, because intermediate tensors no longer fit the cache. The measurement takes a few
-        times as long as one run on the faces.
+        With several faces, the fastest batch size is measured and used from then on: on a CPU, large batches can be
+        slower than small ones, because intermediate tensors do not fit the cache. This takes a few times as long as one
+        run on the faces.
 
         Raises:
             InputError: ``faces`` is below 1.
@@ -284,8 +282,8 @@ class PoseEngine:
     def frame_buffer(self, height: int, width: int) -> NDArray[np.uint8]:
         """Allocate a frame ``[height, width, 3]`` in page-locked memory, from which a GPU copies at full speed.
 
-        A Jetson's GPU reads faces directly from it, so frames that a camera writes there are never copied. The memory
-        lives as long as the array.
+        A Jetson's GPU reads it in place, so frames that a camera writes there are never copied. The memory lives as
+        long as the array.
 
         Raises:
             BackendError: the engine runs on the CPU, or memory is exhausted.
@@ -353,18 +351,18 @@ def _model_path(model: str | os.PathLike[str] | None) -> Path:
         raise ModelError(f"{path} is a folder; name the model in it")
     if not path.is_file():
         step = "trt MODEL.onnx" if path.suffix.lower() in SUFFIXES else "onnx CHECKPOINT"
-        raise ModelNotFoundError(f"there is no model {path}; make one with python -m export.{step} -o {path}")
+        raise ModelNotFoundError(f"there is no model {path}; make one with hpe-edge export {step} -o {path}")
     if path.suffix.lower() not in (".onnx", *SUFFIXES):
-        raise ModelError(f"{path} is not an .onnx file; a checkpoint is converted with python -m export.onnx {path}")
+        raise ModelError(f"{path} is not an .onnx file; convert a checkpoint with hpe-edge export onnx {path}")
     return path
 
 
 def _cropping_gpu(backend: Backend, crop_on: CropDevice | None) -> Device | None:
-    """The GPU that may crop faces; None leaves cropping to the CPU.
+    """Return the GPU that may crop faces; None for the CPU.
 
     Raises:
-        InputError: it was requested, but the network runs on the CPU.
-        BackendError: it was requested, but this build or this machine does not support it.
+        InputError: cropping on the GPU was requested, but the network runs on the CPU.
+        BackendError: it was requested, but this build or machine does not support it.
     """
     if crop_on == "cpu" or (backend.gpu is None and crop_on is None):
         return None
@@ -391,7 +389,7 @@ def _load(
     engine = path.suffix.lower() in SUFFIXES
     check_choice("backend", backend, BackendName)
     if backend is not None and engine != (backend == "tensorrt"):
-        remedy = "it runs with backend='tensorrt'" if engine else f"build an engine: python -m export.trt {path}"
+        remedy = "it runs with backend='tensorrt'" if engine else f"build an engine: hpe-edge export trt {path}"
         raise InputError(f"backend={backend!r} does not run {path}; {remedy}")
     check_choice("precision", precision, Precision)
     if backend == "openvino":
@@ -403,7 +401,7 @@ def _load(
     if precision is not None:
         raise InputError(
             f"precision={precision!r} is for backend='openvino'; with other backends the file defines the precision: "
-            "see python -m export.fp16 and export.int8"
+            "see hpe-edge export fp16 and int8"
         )
     if engine:
         from hpe_edge.backends.tensorrt.runner import load_engine

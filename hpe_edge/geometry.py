@@ -1,10 +1,10 @@
-"""Angles, rotations, quaternions and rotation vectors: the one place in Python for conventions.
+"""Angles, rotations, quaternions and rotation vectors: the only Python module that defines conventions.
 
 Angles are degrees in the labels' convention of 300W-LP / AFLW2000: yaw > 0, the face turns to the left of the image;
 pitch > 0, it looks up; roll > 0, it tilts clockwise in the image. Rotations take the head to OpenCV's camera frame (x
 right, y down, z away from the camera) and are the identity for a face that looks straight into the camera:
 R = Rx(-pitch) Ry(yaw) Rz(roll). Quaternions are w x y z with w >= 0. Rotation vectors are the axis times the angle in
-radians, 0 to pi long, as OpenCV and SciPy have them.
+radians, 0 to pi long, as in OpenCV and SciPy.
 
 All functions take any leading shape and keep float32; anything else is computed in float64. NaN in, NaN out.
 """
@@ -25,7 +25,7 @@ GIMBAL_RAD = 1e-3  # nearer than this to |yaw| = 90 degrees, pitch and roll are 
 
 
 def rotation_from_euler(angles_deg: ArrayLike) -> FloatArray:
-    """Rotations of Euler angles.
+    """Convert Euler angles to rotations.
 
     Args:
         angles_deg: ``[..., 3]`` yaw, pitch, roll in degrees.
@@ -44,13 +44,13 @@ def rotation_from_euler(angles_deg: ArrayLike) -> FloatArray:
 
 
 def euler_from_rotation(rotation: ArrayLike) -> FloatArray:
-    """Euler angles of rotations, yaw within [-90, 90].
+    """Convert rotations to Euler angles, yaw within [-90, 90].
 
-    A head turned past 90 degrees is expressed by pitch and roll near 180, which is the same rotation; see
-    :func:`euler_near`. At the gimbal (see :func:`near_gimbal`) only pitch and roll together are known; there roll is 0.
+    A head turned past 90 degrees gets pitch and roll near 180, which is the same rotation; see :func:`euler_near`. At
+    the gimbal (see :func:`near_gimbal`) only the sum or difference of pitch and roll is defined; there roll is 0.
 
-    Roll is read off Rx(pitch) R = Ry(yaw) Rz(roll), so that it makes up for a pitch that is badly known near the
-    gimbal: the three angles together give R again, everywhere.
+    Roll is computed from Rx(pitch) R = Ry(yaw) Rz(roll), so that it compensates an ill-conditioned pitch near the
+    gimbal: the three angles reproduce R everywhere.
 
     Args:
         rotation: ``[..., 3, 3]``.
@@ -66,16 +66,16 @@ def euler_from_rotation(rotation: ArrayLike) -> FloatArray:
     sp, cp = np.sin(pitch), np.cos(pitch)
     roll = np.arctan2(cp * r[..., 1, 0] - sp * r[..., 2, 0], cp * r[..., 1, 1] - sp * r[..., 2, 1])
     angles = np.rad2deg(np.stack([yaw, pitch, np.where(locked, 0.0, roll)], axis=-1))
-    # Three angles need only some of the nine numbers.
+    # A NaN may be in an entry that the angles do not use.
     lost = np.asarray(np.isnan(r).any(axis=(-2, -1)))
     return np.where(lost[..., None], np.nan, angles).astype(r.dtype)
 
 
 def euler_near(rotation: ArrayLike, angles_deg: ArrayLike) -> FloatArray:
-    """Euler angles of rotations; of each rotation's two triples, the one nearer to ``angles_deg``.
+    """Convert rotations to Euler angles; of the two equivalent triples, take the one nearer to ``angles_deg``.
 
-    (yaw, pitch, roll) and (180 - yaw, pitch + 180, roll + 180) are one rotation. Where a rotation came from angles by a
-    small turn, this keeps a head turned past 90 degrees of yaw at pitch and roll near 0.
+    (yaw, pitch, roll) and (180 - yaw, pitch + 180, roll + 180) are one rotation. After a small turn of known angles,
+    this keeps a head turned past 90 degrees of yaw at pitch and roll near 0.
 
     Args:
         rotation: ``[..., 3, 3]``.
@@ -98,7 +98,7 @@ def near_gimbal(angles_deg: ArrayLike) -> NDArray[np.bool_]:
 
 
 def matrix_from_labels(angles_deg: ArrayLike, order: LabelOrder) -> FloatArray:
-    """Rotation matrix in which another family encodes the label triple; it is not R.
+    """Encode label triples as the rotation matrices of another model family; these are not R.
 
     Args:
         angles_deg: ``[..., 3]`` yaw, pitch, roll in degrees.
@@ -118,9 +118,9 @@ def matrix_from_labels(angles_deg: ArrayLike, order: LabelOrder) -> FloatArray:
 
 
 def labels_from_matrix(matrix: ArrayLike, order: LabelOrder) -> FloatArray:
-    """The label triple of another family's matrix, yaw within [-90, 90]; the inverse of :func:`matrix_from_labels`.
+    """Decode the label triples of another family's matrices, yaw within [-90, 90]; inverts :func:`matrix_from_labels`.
 
-    At yaw = +-90 degrees all of pitch and roll is put into pitch.
+    At yaw = +-90 degrees roll is 0.
 
     Args:
         matrix: ``[..., 3, 3]``.
@@ -138,9 +138,9 @@ def labels_from_matrix(matrix: ArrayLike, order: LabelOrder) -> FloatArray:
 
 
 def quaternion_from_rotation(rotation: ArrayLike) -> FloatArray:
-    """Unit quaternions w x y z, w >= 0, of rotations ``[..., 3, 3]``; ``[..., 4]``. NaN in, NaN out.
+    """Convert rotations ``[..., 3, 3]`` to unit quaternions w x y z, w >= 0, ``[..., 4]``.
 
-    Source: Shepperd, 1978: of the four ways to divide, the one with the largest divisor.
+    Source: Shepperd, 1978: of the four formulas, the one with the largest divisor.
     """
     r = _floating(rotation)
     m00, m11, m22 = r[..., 0, 0], r[..., 1, 1], r[..., 2, 2]
@@ -165,7 +165,7 @@ def quaternion_from_rotation(rotation: ArrayLike) -> FloatArray:
 
 
 def rotation_from_quaternion(quaternion: ArrayLike) -> FloatArray:
-    """Rotations ``[..., 3, 3]`` of quaternions w x y z ``[..., 4]``, which are normalised first."""
+    """Convert quaternions w x y z ``[..., 4]``, normalised first, to rotations ``[..., 3, 3]``."""
     q = _floating(quaternion)
     w, x, y, z = np.moveaxis(q / np.linalg.norm(q, axis=-1, keepdims=True), -1, 0)
     rows = [
@@ -177,7 +177,7 @@ def rotation_from_quaternion(quaternion: ArrayLike) -> FloatArray:
 
 
 def quaternion_from_rotvec(rotvec_rad: ArrayLike) -> FloatArray:
-    """Unit quaternions w x y z, w >= 0, ``[..., 4]`` of rotation vectors ``[..., 3]`` of any length."""
+    """Convert rotation vectors ``[..., 3]`` of any length to unit quaternions w x y z, w >= 0, ``[..., 4]``."""
     v = _floating(rotvec_rad)
     half = np.linalg.norm(v, axis=-1, keepdims=True) / 2
     # sin(half) / half, which is 1 at 0
@@ -186,10 +186,10 @@ def quaternion_from_rotvec(rotvec_rad: ArrayLike) -> FloatArray:
 
 
 def rotvec_from_quaternion(quaternion: ArrayLike) -> FloatArray:
-    """Rotation vectors ``[..., 3]`` of quaternions w x y z ``[..., 4]``, which are normalised first.
+    """Convert quaternions w x y z ``[..., 4]``, normalised first, to rotation vectors ``[..., 3]``.
 
-    By the arc tangent of both parts, which keeps its digits near 0 and near 180 degrees. At 180 degrees an axis and its
-    opposite are the same rotation; either may come out.
+    The arc tangent of both parts is accurate near 0 and near 180 degrees. At 180 degrees an axis and its opposite are
+    the same rotation; either may be returned.
     """
     q = _floating(quaternion)
     q = np.where(q[..., :1] < 0, -q, q) / np.linalg.norm(q, axis=-1, keepdims=True)
@@ -200,20 +200,20 @@ def rotvec_from_quaternion(quaternion: ArrayLike) -> FloatArray:
 
 
 def rotation_from_rotvec(rotvec_rad: ArrayLike) -> FloatArray:
-    """Rotations ``[..., 3, 3]`` of rotation vectors ``[..., 3]``; equals ``cv2.Rodrigues`` for one."""
+    """Convert rotation vectors ``[..., 3]`` to rotations ``[..., 3, 3]``; for one vector equal to ``cv2.Rodrigues``."""
     return rotation_from_quaternion(quaternion_from_rotvec(rotvec_rad))
 
 
 def rotvec_from_rotation(rotation: ArrayLike) -> FloatArray:
-    """Rotation vectors ``[..., 3]`` of rotations ``[..., 3, 3]``; see :func:`rotvec_from_quaternion`."""
+    """Convert rotations ``[..., 3, 3]`` to rotation vectors ``[..., 3]``; see :func:`rotvec_from_quaternion`."""
     return rotvec_from_quaternion(quaternion_from_rotation(rotation))
 
 
 def geodesic_deg(a: ArrayLike, b: ArrayLike) -> FloatArray:
-    """Angle of the rotation between ``a`` and ``b`` (``[..., 3, 3]``), 0 to 180 degrees.
+    """Return the angle ``[...]`` of the rotation between ``a`` and ``b`` (``[..., 3, 3]``), 0 to 180 degrees.
 
-    Computed from the chord ||A - B||, which keeps its digits for tiny angles; the arc cosine of the trace loses them
-    below 0.03 degrees in float32.
+    Computed from the chord ||A - B||, which is accurate for tiny angles; the arc cosine of the trace is not below 0.03
+    degrees in float32.
     """
     difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     chord = np.linalg.norm(difference, axis=(-2, -1))
@@ -222,14 +222,14 @@ def geodesic_deg(a: ArrayLike, b: ArrayLike) -> FloatArray:
 
 
 def wrap_deg(angle_deg: ArrayLike) -> FloatArray:
-    """Angles brought into [-180, 180)."""
-    # Of a number just below 0, mod makes 360 by rounding; a second mod makes that 0.
+    """Wrap angles into [-180, 180)."""
+    # The mod of a number just below 0 rounds to 360; a second mod makes that 0.
     wrapped: FloatArray = np.mod(np.mod(_floating(angle_deg) + 180.0, 360.0), 360.0) - 180.0
     return wrapped
 
 
 def difference_deg(a_deg: ArrayLike, b_deg: ArrayLike) -> FloatArray:
-    """a - b the shorter way round, in [-180, 180) degrees."""
+    """Return the difference a - b wrapped into [-180, 180) degrees."""
     return wrap_deg(np.subtract(_floating(a_deg), _floating(b_deg)))
 
 

@@ -21,7 +21,7 @@ class Poses:
             head has no distribution.
         rotation: float32 ``[N, 3, 3]``: head to OpenCV's camera frame, R = Rx(-pitch) Ry(yaw) Rz(roll).
 
-    The arrays belong to this object alone. A face whose output is NaN is NaN throughout; the other faces are not
+    The arrays belong to this object. A face with a NaN in the network's output is NaN throughout; others are not
     affected.
     """
 
@@ -29,7 +29,7 @@ class Poses:
     __slots__ = ("_angles", "_rotation", "_sigma")
 
     def __init__(self, angles: Float32Array, sigma: Float32Array, rotation: Float32Array) -> None:
-        """Take arrays of the shapes above.
+        """Wrap arrays of the shapes above.
 
         Raises:
             InputError: one is not a writeable, C-contiguous float32 array, or they do not fit each other.
@@ -41,7 +41,7 @@ class Poses:
 
     @classmethod
     def empty(cls, count: int) -> Poses:
-        """Uninitialised poses of ``count`` faces."""
+        """Allocate uninitialised poses of ``count`` faces."""
         poses = cls.__new__(cls)
         poses._angles = np.empty((count, 3), np.float32)
         poses._sigma = np.empty((count, 3), np.float32)
@@ -49,7 +49,7 @@ class Poses:
         return poses
 
     def part(self, start: int, stop: int) -> Poses:
-        """The faces from ``start`` to before ``stop``, in the same memory."""
+        """Return a view of the faces from ``start`` to before ``stop``."""
         poses = Poses.__new__(Poses)
         poses._angles = self._angles[start:stop]
         poses._sigma = self._sigma[start:stop]

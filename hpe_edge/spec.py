@@ -36,7 +36,7 @@ class Crop:
             ``"shrink"`` cuts the longer side to the shorter one about the centre, after resizing, as torchvision's
             Resize(side) and CenterCrop(side) do; ``"none"`` stretches the window to the input as it is.
         clip: cut the window at the frame's edges, after squaring; the picture is then stretched to the input.
-        fill: levels 0..255 that stand outside the frame, in the network's colour order.
+        fill: levels 0..255 of pixels outside the frame, in the network's colour order.
         resampling: ``"bilinear"`` samples as ``cv2.resize`` does; ``"antialias"`` widens the filter when shrinking, as
             PIL and torchvision do.
     """
@@ -68,7 +68,7 @@ class Input:
         name: the input's name in the graph.
         size: side in pixels.
         color: channel order, ``"RGB"`` or ``"BGR"``; mean and std are in this order.
-        scale: what a level 0..255 is multiplied with before mean and std apply (1/255 for torchvision's figures).
+        scale: factor of levels 0..255 before mean and std (1/255 for torchvision's mean and std).
         dtype: ``"float32"``, ``"float16"`` or ``"uint8"``; uint8 holds levels and needs scale 1, mean 0, std 1.
     """
 
@@ -105,8 +105,8 @@ class BinHead:
     Attributes:
         output: name of the graph output that holds the logits.
         column: first of ``count`` columns in that output.
-        first_deg: angle of bin 0. It belongs to the checkpoint: lower edges and centres differ by half a step.
-        step_deg: may be negative, where a family counts the other way round.
+        first_deg: angle of bin 0, as the checkpoint was trained: lower edges and centres differ by half a step.
+        step_deg: negative for families with the opposite sign.
         count: number of bins.
         circular: the bins span the full circle; decoded by the circular mean.
     """
@@ -132,7 +132,7 @@ class BinHead:
 
 @dataclass(frozen=True)
 class AngleHead:
-    """One angle as a number; degrees = value * ``factor``, which carries the unit and the sign."""
+    """One angle as a number: degrees = value * ``factor``, which sets unit and sign."""
 
     output: str
     column: int
@@ -157,7 +157,7 @@ class BinsDecode:
 
 @dataclass(frozen=True)
 class AnglesDecode:
-    """The angles themselves."""
+    """Yaw, pitch and roll regressed directly."""
 
     kind: ClassVar[str] = "angles"
     yaw: AngleHead
@@ -172,8 +172,8 @@ class RotationDecode:
     Attributes:
         output: name of the graph output that holds the numbers.
         column: first of ``width`` columns in that output.
-        signs: 1 or -1 for yaw, pitch and roll. The matrix is Rz(roll) Ry(yaw) Rx(pitch), as 6DRepNet and its kin have
-            it, of the angles times these.
+        signs: 1 or -1 for yaw, pitch and roll. The matrix is Rz(roll) Ry(yaw) Rx(pitch) of the signed angles, the
+            convention of 6DRepNet.
     """
 
     kind: ClassVar[str]
@@ -191,7 +191,7 @@ class RotationDecode:
 
 @dataclass(frozen=True)
 class Rot6dDecode(RotationDecode):
-    """Six numbers per face, 6DRepNet's, which Gram-Schmidt makes the columns of a matrix."""
+    """6DRepNet's six numbers per face: two matrix columns, orthonormalised by Gram-Schmidt."""
 
     kind: ClassVar[str] = "rot6d"
     width: ClassVar[int] = 6
@@ -207,7 +207,7 @@ class MatrixDecode(RotationDecode):
 
 @dataclass(frozen=True)
 class QuaternionDecode(RotationDecode):
-    """Four numbers per face, w x y z, of any length but none."""
+    """Four numbers per face: quaternion w x y z of any length above 0."""
 
     kind: ClassVar[str] = "quaternion"
     width: ClassVar[int] = 4
@@ -224,9 +224,9 @@ class Origin:
     Attributes:
         checkpoint: file name of the checkpoint; an ensemble's members are joined by " + ".
         sha256: of its bytes, in hexadecimal; joined alike.
-        tools: name -> version of what made the file.
-        merged: convolutions whose groups were merged at export, by their names in the graph. They give the same sums
-            in fewer groups, which ONNX Runtime runs faster.
+        tools: name -> version of the tools that made the file.
+        merged: names of convolutions whose groups were merged at export: the same sums in fewer groups, which ONNX
+            Runtime runs faster.
     """
 
     checkpoint: str
@@ -237,7 +237,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class GateResult:
-    """Differences that the last export step made, in degrees, on ``faces`` crops of ``source``.
+    """Angular errors of the last export step, in degrees, on ``faces`` crops of ``source``.
 
     Attributes:
         compared: what was compared, such as ``"onnx with pytorch"``.
@@ -262,10 +262,10 @@ class Quantization:
         precision: of the network after it; ``"int8+fp16"``: FP16 where it is not INT8.
         source: file name of the model it was made from.
         sha256: of that file's bytes, in hexadecimal.
-        kept: layers that stayed in float32, by their names in the graph.
-        ranges: how the ranges of the activations were found, in words; empty where none are needed.
-        tools: name -> version of what made the file.
-        gate: the source's own gate, which this step's result took the place of.
+        kept: names of the layers that stayed in float32.
+        ranges: calibration method of the activation ranges; empty if none are needed.
+        tools: name -> version of the tools that made the file.
+        gate: of the source; the spec's own gate is this step's.
     """
 
     renamed: ClassVar[dict[str, str]] = {"numbers": "precision"}
@@ -280,18 +280,18 @@ class Quantization:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Everything needed to run a model. See the module's docstring for how it is stored.
+    """Everything needed to run a model; the module's docstring describes the storage.
 
     Attributes:
-        architecture: the family, as ``python -m export.onnx --arch`` names it; an ensemble's joined by " + ".
+        architecture: the family, see ``hpe-edge export onnx --arch``; an ensemble's joined by " + ".
         input: the input tensor and its normalisation.
         outputs: names of the graph's outputs, in order.
         crop: the default crop for boxes that fit the face tightly (chin to eyebrows, as landmarks span it).
-        decode: how the outputs become angles.
-        origin: what the model was made from.
-        gate: the gate's last result, once there is one.
+        decode: conversion of the outputs to angles.
+        origin: the checkpoint and tools that it was made from.
+        gate: last result of the accuracy gate; None before the first.
         quantizations: the steps after the export that lowered the precision, in their order.
-        exported_precision: of the graph as it was exported or adopted; see :attr:`precision`.
+        exported_precision: of the exported or adopted graph; see :attr:`precision`.
     """
 
     renamed: ClassVar[dict[str, str]] = {"reductions": "quantizations"}
@@ -315,17 +315,17 @@ class ModelSpec:
 
     @property
     def precision(self) -> Precision:
-        """The precision of the network's layers; ``"int8+fp16"``: FP16 where it is not INT8."""
+        """Precision of the network's layers; ``"int8+fp16"``: FP16 where it is not INT8."""
         return self.quantizations[-1].precision if self.quantizations else self.exported_precision
 
     def heads(self) -> tuple[BinHead | AngleHead | RotationDecode, ...]:
-        """The places that the decode reads: yaw, pitch and roll, or the one rotation head."""
+        """Return the heads that the decode reads: yaw, pitch and roll, or the one rotation head."""
         if isinstance(self.decode, (BinsDecode, AnglesDecode)):
             return (self.decode.yaw, self.decode.pitch, self.decode.roll)
         return (self.decode,)
 
     def to_json(self, indent: int | None = None) -> str:
-        """The spec as JSON, format number first."""
+        """Return the spec as JSON, format number first."""
         return json.dumps({"format": FORMAT, **to_plain(self)}, indent=indent)
 
     @staticmethod
@@ -347,7 +347,7 @@ def read_json(kind: type, text: str, newest: int, what: str, where: str) -> Any:
         kind: the dataclass.
         text: the JSON.
         newest: the newest format that is known.
-        what, where: name the whole, in words, and its fields, in messages.
+        what, where: names of the document and of its root field, for messages.
 
     Raises:
         ModelError: not JSON, a newer format, an unknown or missing field, a value of the wrong type or range.
@@ -372,14 +372,14 @@ def _check_numbers(what: str, values: tuple[float, ...], count: int) -> None:
 
 
 def _set_numbers(owner: Any, where: str, name: str, count: int) -> None:
-    """Check a field of numbers and make it a tuple, so that a list does as well and the dataclass can be hashed."""
+    """Check a field of numbers and convert it to a tuple, so that lists are accepted and the dataclass is hashable."""
     values = getattr(owner, name)
     try:
         numbers = tuple(float(v) for v in values)
     except (TypeError, ValueError, OverflowError):
         raise ModelError(f"{where}.{name} must be {count} numbers, got {values!r}") from None
     _check_numbers(f"{where}.{name}", numbers, count)
-    object.__setattr__(owner, name, numbers)  # the dataclass is frozen to everyone else
+    object.__setattr__(owner, name, numbers)  # the dataclass is frozen
 
 
 def _check_column(column: int) -> None:
@@ -400,7 +400,7 @@ def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 def to_plain(value: Any) -> Any:
-    """A dataclass of this file's kind as JSON has it."""
+    """Convert a dataclass of this module to plain JSON values."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         plain = {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
         kind = getattr(value, "kind", None)
@@ -448,7 +448,7 @@ def _tuple_from_plain(kinds: tuple[Any, ...], plain: Any, where: str) -> tuple[A
 def _dataclass_from_plain(cls: Any, plain: Any, where: str) -> Any:
     _expect(isinstance(plain, dict), where, "an object", plain)
     renamed = {old: new for old, new in getattr(cls, "renamed", {}).items() if new not in plain}
-    plain = {renamed.get(name, name): value for name, value in plain.items()}  # as earlier versions wrote them
+    plain = {renamed.get(name, name): value for name, value in plain.items()}  # names of earlier versions
     hints = get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls)}
     unknown = sorted(set(plain) - set(fields))

@@ -1,3 +1,3 @@
-"""The version, said once here; pyproject.toml reads it."""
+"""Version of the package; pyproject.toml reads it."""
 
 __version__ = "0.1.0"

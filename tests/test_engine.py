@@ -210,7 +210,7 @@ def test_bad_arguments_leave_the_engine_usable(load: Load, model: Path, frame: n
 
 
 def test_no_model_says_how_to_get_one() -> None:
-    with pytest.raises(ModelNotFoundError, match=r"python -m export\.onnx CHECKPOINT"):
+    with pytest.raises(ModelNotFoundError, match=r"hpe-edge export onnx CHECKPOINT"):
         PoseEngine("nowhere.onnx")
     with pytest.raises(FileNotFoundError, match="there is no model"):
         PoseEngine("nowhere.onnx")

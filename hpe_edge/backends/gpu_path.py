@@ -1,7 +1,7 @@
 """Crop and decode on the GPU: from frames to the network's input, and from its outputs to poses.
 
-Nothing here allocates or waits after construction, and every launch reads its addresses from the same places: a CUDA
-graph may hold them while frames, their sizes and formats, and boxes change without a new capture.
+Every launch reads its addresses from the same memory, and nothing but a frame slot that grows allocates or waits after
+construction. So a captured CUDA graph stays valid while frames, their sizes and formats, and boxes change.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hpe_edge.cuda.device import Device
 from hpe_edge.cuda.memory import Buffer
 from hpe_edge.errors import BackendError
 from hpe_edge.ops.crop import FORMATS, crop_arguments, swaps_colors
-from hpe_edge.ops.decode import decode_arguments, head_places
+from hpe_edge.ops.decode import decode_arguments, head_offsets
 from hpe_edge.ops.native import native
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
@@ -32,10 +32,10 @@ _POSE_FLOATS = 15  # angles, sigmas, rotation
 
 
 class GpuPath:
-    """Crop and decode of up to ``most`` faces of any frames at once, on a stream of one caller.
+    """Crop and decode of up to ``most`` faces from any number of frames, on the stream of one context.
 
-    Args of the methods: ``batch`` is the number of faces that a launch is made for, ``warped`` whether they are cut out
-    by homographies. The GPU must be entered.
+    In all methods ``batch`` is the number of faces of a launch, and ``warped`` is true for crops by homographies. The
+    GPU must be entered.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class GpuPath:
     ) -> None:
         """
         Args:
-            gpu: entered.
-            spec: the model's.
+            gpu: the device, entered.
+            spec: of the model.
             crop: window around a box.
             most: largest batch.
-            stream: of all work.
-            cleanup: frees everything.
+            stream: CUDA stream of all work.
+            cleanup: frees all memory.
 
         Raises:
             BackendError: out of GPU memory.
@@ -56,18 +56,18 @@ class GpuPath:
         self._gpu, self._stream, self._input = gpu, stream, spec.input
         self._crop = native.CropLaunch(**crop_arguments(crop, spec.input), emulated=False)
         self._decode = native.DecodeLaunch(**decode_arguments(spec), emulated=False)
-        self._places = [(spec.outputs[index], column) for index, column in head_places(spec)]
+        self._places = [(spec.outputs[index], column) for index, column in head_offsets(spec)]
         self._faces = {False: Buffer(gpu, (most,), BOX_FACE, cleanup), True: Buffer(gpu, (most,), WARP_FACE, cleanup)}
         self._poses = Buffer(gpu, (most, _POSE_FLOATS), np.float32, cleanup)
         self._event = gpu.event(cleanup)
         self._slots = FrameSlots(gpu, stream, cleanup)
 
-    def place(self, requests: Sequence[Request], batch: int) -> None:
-        """Store the places of the faces, and let the stream wait for their frames.
+    def load(self, requests: Sequence[Request], batch: int) -> None:
+        """Write the face records of a batch, and make the stream wait for their frames.
 
         Args:
-            requests: all warped or all not. Frames that are on the host are copied to the GPU.
-            batch: faces beyond theirs are the last one again, for a network that takes no fewer.
+            requests: all warped or all not. Frames in host memory are copied to the GPU.
+            batch: number of records; beyond the requests' faces the last one is repeated, for networks of fixed batch.
         """
         faces, start = self._faces[requests[0].warped].array, 0
         for slot, request in enumerate(requests):
@@ -80,7 +80,7 @@ class GpuPath:
         faces[start:batch] = faces[start - 1]
 
     def crop(self, batch: int, warped: bool, out: int) -> None:
-        """Enqueue that the placed faces are written to device memory, ``[batch, 3, size, size]``.
+        """Enqueue the crop of the loaded faces into device memory ``out``, ``[batch, 3, size, size]``.
 
         Raises:
             BackendError: CUDA refuses the launch.
@@ -91,11 +91,11 @@ class GpuPath:
         _launched(launch, faces.address, batch, out, int(self._stream))
 
     def decode(self, batch: int, outputs: dict[str, tuple[int, int]]) -> None:
-        """Enqueue that the network's outputs become poses on the host.
+        """Enqueue the decode of the network's outputs and the copy of the poses to the host.
 
         Args:
-            batch: as above.
-            outputs: address and floats per face of each, by name.
+            batch: see the class.
+            outputs: name -> device address and floats per face.
 
         Raises:
             BackendError: CUDA refuses the launch.
@@ -106,7 +106,7 @@ class GpuPath:
         self._poses.receive(batch, self._stream)
 
     def read(self, batch: int, found: Sequence[Poses]) -> None:
-        """Copy the poses that :meth:`decode` has brought, once the stream is done, in the order of the faces."""
+        """Copy the decoded poses into ``found``, in the order of the faces; the stream must be done."""
         flat = self._poses.array.reshape(-1)
         angles, sigma = flat[: 3 * batch].reshape(batch, 3), flat[3 * batch : 6 * batch].reshape(batch, 3)
         rotation = flat[6 * batch : _POSE_FLOATS * batch].reshape(batch, 3, 3)
@@ -131,15 +131,15 @@ class GpuPath:
 
 
 class FrameSlots:
-    """GPU memory for frames of the host: one slot for each frame of a batch, which grows to the largest frame."""
+    """Device memory for host frames: one slot per frame of a batch, grown to the largest frame."""
 
     def __init__(self, gpu: Device, stream: Any, cleanup: contextlib.ExitStack) -> None:
         self._gpu, self._stream = gpu, stream
-        self._slots: dict[int, tuple[int, int, contextlib.ExitStack]] = {}  # address, bytes, what frees it
+        self._slots: dict[int, tuple[int, int, contextlib.ExitStack]] = {}  # address, bytes, owner
         cleanup.callback(self._free)
 
     def send(self, slot: int, planes: list[NDArray[np.uint8]]) -> list[int]:
-        """Enqueue the copy of a frame, padding and all; the addresses of the planes' first pixels.
+        """Enqueue the copy of a frame, row padding included; return the device addresses of the planes' first pixels.
 
         Raises:
             BackendError: out of GPU memory, or the copy failed.
@@ -170,8 +170,8 @@ class FrameSlots:
 
 
 def _span(plane: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
-    """All bytes from a plane's lowest to its highest, and where in them the first pixel is: rows may go upwards."""
-    # Pixels are packed within a row, so only the rows may go the other way.
+    """Return all bytes that a plane spans, and the offset of its first pixel among them: rows may be bottom-up."""
+    # Pixels are packed within a row, so only the row stride can be negative.
     lowest = plane[::-1] if plane.strides[0] < 0 else plane
     reach = (len(plane) - 1) * abs(plane.strides[0]) + plane[0].size
     return np.lib.stride_tricks.as_strided(lowest, (reach,), (1,)), plane.ctypes.data - lowest.ctypes.data

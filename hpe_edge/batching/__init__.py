@@ -1,3 +1,3 @@
-"""Many cameras at one engine: dynamic batches with fair scheduling."""
+"""Several cameras on one engine: dynamic batching with fair scheduling."""
 
 __all__ = ["batcher", "camera_stream"]

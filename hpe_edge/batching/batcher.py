@@ -1,4 +1,4 @@
-"""DynamicBatcher: one engine for several cameras, whose faces share batches."""
+"""DynamicBatcher: faces of several cameras share the batches of one engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import BackendError, InputError
 from hpe_edge.poses import Poses
 
-_LONGEST_WAIT_S = 3600.0  # a thread can wait no longer than its clock counts
+_LONGEST_WAIT_S = 3600.0  # below the platform's limit for timed waits
 
 
 class DynamicBatcher:
@@ -30,12 +30,12 @@ class DynamicBatcher:
     ...     outcome.tag, outcome.poses
 
     A batch starts when ``max_faces`` are waiting, when the oldest frame has waited ``max_delay_ms``, or when all
-    streams are full. Streams are served round-robin, oldest frame first, so none starves, however many frames or faces
-    another has.
+    streams are full. Streams are served round-robin, oldest frame first, so none starves, whatever the load of the
+    others.
 
     If the engine fails, all frames of that batch get the error as their outcome, and the next batch runs normally. The
-    engine is the caller's: it outlives the batcher, and may be used beside it. If it is closed first, the remaining
-    frames get its BackendError.
+    caller owns the engine and may use it directly as well. If it is closed first, the remaining frames get its
+    BackendError.
     """
 
     def __init__(
@@ -44,15 +44,15 @@ class DynamicBatcher:
         """
         Args:
             engine: estimates the poses.
-            max_delay_ms: longest time that a frame waits for others to share its batch. With 0 only frames that came
-                while another batch was running share one. It does not bound the wait for a busy engine.
-            max_faces: batch size; frames are not split, so one with more makes a batch by itself. None: the engine's,
-                ``engine.batch``, which :meth:`hpe_edge.PoseEngine.warmup` sets to the fastest.
-            workers: number of batches that may run at the same time. On a CPU several with an engine of ``threads=1``
-                are faster than one with several threads.
+            max_delay_ms: longest wait of a frame for others to share its batch. With 0 only frames that arrive during
+                another batch share one. It does not bound the wait for a busy engine.
+            max_faces: batch size; a frame with more faces is not split but runs as one batch. None: ``engine.batch``,
+                which :meth:`hpe_edge.PoseEngine.warmup` sets to the fastest.
+            workers: number of concurrent batches. On a CPU, several workers with an engine of ``threads=1`` are faster
+                than one worker with several threads.
 
         Raises:
-            InputError: a number out of its range, or no engine.
+            InputError: a number out of range, or no engine.
         """
         if not isinstance(engine, PoseEngine):
             raise InputError(f"a batcher needs a hpe_edge.PoseEngine, got {type(engine).__name__}")
@@ -61,12 +61,12 @@ class DynamicBatcher:
         max_faces = engine.batch if max_faces is None else _positive("max_faces", max_faces)
         workers = _positive("workers", workers)
         self._engine = engine
-        self._lock = threading.RLock()  # guards what follows, and the queues
+        self._lock = threading.RLock()  # guards the state below and the queues
         self._work = threading.Condition(self._lock)
         self._schedule = RoundRobin(max_faces, max_delay_ms / 1e3)
         self._open = True
-        # Daemons, so that a batcher that is never closed keeps no process alive. At exit they are still joined, so that
-        # none is in the middle of a batch when the interpreter shuts down.
+        # Daemon threads, so that an unclosed batcher keeps no process alive. They are joined at exit, so that none is
+        # within a batch when the interpreter shuts down.
         self._threads = [
             threading.Thread(target=self._run, name=f"batcher {number}", daemon=True)
             for number in range(1, workers + 1)
@@ -79,13 +79,13 @@ class DynamicBatcher:
         """Add a camera, at any time; :meth:`CameraStream.close` removes it.
 
         Args:
-            capacity: the most of its frames that may wait, and of its outcomes; bounds its memory.
+            capacity: largest number of waiting frames, and of outcomes; bounds its memory.
             on_full: behaviour of ``submit`` at capacity. ``"block"``: wait, so that nothing is lost; a thread that both
-                submits and fetches must then fetch in time. ``"drop_oldest"``: drop the frame that has waited longest,
-                best for live cameras. ``"drop_newest"``: drop the submitted frame.
+                submits and fetches must fetch in time. ``"drop_oldest"``: drop the frame that has waited longest, best
+                for live cameras. ``"drop_newest"``: drop the submitted frame.
 
         Raises:
-            InputError: an argument out of its range.
+            InputError: an argument out of range.
             BackendError: the batcher is closed.
         """
         if on_full not in get_args(OnFull):
@@ -133,7 +133,7 @@ class DynamicBatcher:
             if not batch:
                 return
             self._estimate(batch)
-            del batch  # else this thread would hold the tags, which may be pictures, while it waits
+            del batch  # releases the tags, which may be images, while the thread waits
 
     def _next_batch(self) -> list[Entry]:
         """Wait until a batch is due; empty after the last one."""
@@ -144,7 +144,7 @@ class DynamicBatcher:
                     batch = self._schedule.take()
                     self._work.notify()  # the remaining frames may be due as well, for another worker
                     return batch
-                if not self._open:  # in closed queues everything is due
+                if not self._open:  # closed queues are due at once
                     return []
                 self._work.wait(None if due_in_s is None else min(due_in_s, _LONGEST_WAIT_S))
 
@@ -154,8 +154,8 @@ class DynamicBatcher:
         cause: BaseException | None = None
         try:
             found = self._engine.many(requests)
-        except BaseException as error:  # any error must become an outcome: callers wait for these frames
-            # The traceback's frames hold local variables, and so the pictures.
+        except BaseException as error:  # every error becomes an outcome: callers wait for these frames
+            # The frames of the traceback hold references to the images.
             traceback.clear_frames(error.__traceback__)
             found, cause = [None] * len(batch), error
         del requests
@@ -167,7 +167,7 @@ class DynamicBatcher:
 
 
 def _failed(cause: BaseException) -> BackendError:
-    """A separate error for each frame: one that several threads raise would collect the tracebacks of all."""
+    """Create an error per frame: a shared one would collect the tracebacks of all threads that raise it."""
     error = BackendError(str(cause) or type(cause).__name__)
     error.__cause__ = cause
     return error

@@ -1,4 +1,4 @@
-"""A camera's stream of frames into a batcher and of poses out of it."""
+"""Stream of one camera: frames into a batcher, poses out of it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class MakeRequest(Protocol):
 
 
 class CameraStream:
-    """Frames in, poses out, in the same order. Made by :meth:`hpe_edge.DynamicBatcher.stream`.
+    """Frames in, poses out, in order. Created by :meth:`hpe_edge.DynamicBatcher.stream`.
 
     Any number of threads may submit and fetch. At most ``capacity`` frames wait; at most ``capacity`` more are being
     estimated or are outcomes not yet fetched. A stream whose outcomes are not fetched fills up and follows its own
     ``on_full``; other cameras are not affected.
 
-    Iterating gives every :class:`hpe_edge.batching.schedule.Outcome` and ends when the stream, or its batcher, is
-    closed and all of them were fetched.
+    Iteration yields every :class:`hpe_edge.batching.schedule.Outcome` and ends when the stream or its batcher is closed
+    and all outcomes were fetched.
     """
 
     def __init__(
@@ -42,9 +42,9 @@ class CameraStream:
     ) -> None:
         """
         Args:
-            make_request: checks a frame and its boxes; of the engine.
-            queue: holds them.
-            work: of the same lock as the queue's; notified when there may be work.
+            make_request: checks a frame and its boxes, see :meth:`hpe_edge.PoseEngine.request`.
+            queue: of the camera.
+            work: condition on the queue's lock, notified when there may be work.
             on_full: see :meth:`hpe_edge.DynamicBatcher.stream`.
         """
         self._make_request, self._queue, self._work, self._on_full = make_request, queue, work, on_full
@@ -63,17 +63,17 @@ class CameraStream:
         Args:
             frame, boxes, color, camera: see :meth:`hpe_edge.PoseEngine.__call__`. N may be 0. The frame is kept by
                 reference, so it must not be overwritten before its outcome is ready; the boxes are copied.
-            tag: anything; comes back in the outcome.
+            tag: any object; returned in the outcome.
 
         Returns:
-            True if the frame was accepted; false only for a full stream with ``on_full="drop_newest"``.
+            True if the frame was accepted; False only for a full stream with ``on_full="drop_newest"``.
 
         Raises:
             InputError: an invalid argument. The stream is not affected.
             BackendError: the stream is closed, or was closed while this call waited; the frame was not accepted.
         """
-        # In the caller's thread, which gets the errors of its own frame; rectification and copies from a GPU then delay
-        # no other camera.
+        # In the caller's thread: it gets the errors of its own frame, and rectification and copies from a GPU delay no
+        # other camera.
         request = self._make_request(frame, boxes, color=color, camera=camera)
         queue = self._queue
         with self._work:
@@ -109,7 +109,7 @@ class CameraStream:
             if queue.over:
                 return None
             outcome = queue.fetch()
-            self._work.notify()  # there is room for another one
+            self._work.notify()  # room for another one
             return outcome
 
     def __iter__(self) -> Iterator[Outcome]:

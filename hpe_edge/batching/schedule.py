@@ -1,4 +1,4 @@
-"""Round-robin batch scheduler, without threads and clocks of its own; callers hold the batcher's lock."""
+"""Round-robin batch scheduler, without threads or clock; callers hold the batcher's lock."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Outcome:
     """The poses of one frame of a camera stream, or the error in their place.
 
     Attributes:
-        number: index of the frame among all that were submitted. A gap between two outcomes is as many dropped frames.
+        number: index among all submitted frames. A gap between two outcomes is the number of dropped frames.
         tag: as passed to ``submit`` with the frame.
-        error: of the engine; None where there are poses.
+        error: of the engine; None if there are poses.
     """
 
     number: int
@@ -35,7 +35,7 @@ class Outcome:
         """Poses of the frame's faces, in the order of its boxes.
 
         Raises:
-            BackendError: ``error``, where there is one.
+            BackendError: ``error``, if there is one.
         """
         if self._poses is None:
             assert self.error is not None
@@ -47,9 +47,9 @@ class Entry:
     """A submitted frame.
 
     Attributes:
-        queue: its camera's.
+        queue: of its camera.
         number, tag: see :class:`Outcome`.
-        request: to be run; None afterwards, so that a waiting outcome holds no frame.
+        request: to run; None afterwards, so that a waiting outcome holds no frame.
         accepted_s: time of submission, in seconds of the caller's clock.
         outcome: None until the frame was run.
     """
@@ -68,13 +68,13 @@ class Entry:
 
 
 class CameraQueue:
-    """One camera's frames in order: waiting ones, then started ones, until their outcomes are fetched.
+    """Frames of one camera in order, waiting or started, until their outcomes are fetched.
 
     Attributes:
-        capacity: the most frames that may wait, and the most that may be started and not yet fetched.
-        changed: notified when a thread that waits for capacity, for an outcome or for the end may continue.
+        capacity: largest number of waiting frames, and of started frames not yet fetched.
+        changed: condition for threads that wait for capacity, an outcome or the end.
         submitted, dropped: counts of frames.
-        open: frames are taken.
+        open: frames are accepted.
     """
 
     def __init__(self, capacity: int, lock: threading.RLock | None = None) -> None:
@@ -92,17 +92,17 @@ class CameraQueue:
 
     @property
     def full(self) -> bool:
-        """No further frame may wait."""
+        """True if no further frame may wait."""
         return len(self._waiting) >= self.capacity
 
     @property
     def idle(self) -> bool:
-        """Nothing waits, and nothing ever will."""
+        """True if the queue is closed and no frame waits."""
         return not self.open and not self._waiting
 
     @property
     def over(self) -> bool:
-        """No outcome will follow."""
+        """True if no outcome will follow."""
         return self.idle and not self._begun
 
     def accept(self, request: Request, tag: Any, now_s: float) -> None:
@@ -111,7 +111,7 @@ class CameraQueue:
         self.submitted += 1
 
     def refuse(self) -> None:
-        """Drop a frame that was submitted."""
+        """Count a submitted frame as dropped."""
         self.submitted += 1
         self.dropped += 1
 
@@ -121,7 +121,7 @@ class CameraQueue:
         self.dropped += 1
 
     def close(self, *, drop: bool = False) -> None:
-        """Take no more frames; ``drop`` those that wait."""
+        """Accept no more frames; ``drop`` also discards waiting ones."""
         self.open = False
         if drop:
             self.dropped += len(self._waiting)
@@ -129,10 +129,10 @@ class CameraQueue:
         self.changed.notify_all()
 
     def startable(self) -> Iterator[Entry]:
-        """The frames that may be started now, oldest first.
+        """Return the frames that may be started now, oldest first.
 
-        A consumer that fetches nothing stalls its own camera only. In a closed queue everything may start: its content
-        is bounded by then, and the thread that closes it may be the consumer itself.
+        A consumer that fetches nothing stalls its own camera only. In a closed queue all frames may start: their number
+        is bounded, and the closing thread may be the consumer itself.
         """
         room = self.capacity - len(self._begun) if self.open else len(self._waiting)
         return itertools.islice(self._waiting, max(0, room))
@@ -145,7 +145,7 @@ class CameraQueue:
         return entry
 
     def next_is_done(self) -> bool:
-        """True if the next outcome in order is ready."""
+        """Return True if the next outcome in order is ready."""
         return bool(self._begun) and self._begun[0].outcome is not None
 
     def fetch(self) -> Outcome:
@@ -156,13 +156,13 @@ class CameraQueue:
 
 
 class RoundRobin:
-    """Forms batches: each queue in turn gives its oldest frame, so that none waits for more than one of every other."""
+    """Batch former: queues take turns with their oldest frame, so each waits for at most one frame of every other."""
 
     def __init__(self, max_faces: int, max_delay_s: float) -> None:
         """
         Args:
-            max_faces: of a batch. A frame is never split, so one with more makes a batch by itself.
-            max_delay_s: how long a frame waits for others at most.
+            max_faces: batch size. A frame with more faces is not split but forms a batch alone.
+            max_delay_s: longest wait of a frame for others.
         """
         self._max_faces = max_faces
         self._max_delay_s = max_delay_s
@@ -176,7 +176,7 @@ class RoundRobin:
         self._queues = [*(known for known in self._queues if not known.idle), queue]
 
     def due_in_s(self, now_s: float) -> float | None:
-        """Seconds until a batch is due, 0 if it is due now; None if no frame waits.
+        """Return the seconds until a batch is due, 0 if it is due now; None if no frame waits.
 
         A batch is due when it has enough faces, when the oldest frame has waited long enough, or when all queues are
         full or closed, so that no more frames can come.

@@ -1,3 +1,3 @@
-"""`hpe-edge bench MODEL`: a short stage-by-stage benchmark that every installation has."""
+"""Stage-by-stage benchmark of ``hpe-edge bench MODEL``, part of every installation."""
 
 __all__ = ["environment", "machine_state", "measure", "power"]

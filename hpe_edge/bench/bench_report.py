@@ -1,4 +1,4 @@
-"""Results of a benchmark as data, JSON and a table, with the state of the machine in brief."""
+"""Benchmark report as data, JSON and a table."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class Latency:
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> Latency:
-        """Make it from durations in seconds."""
+        """Compute the percentiles of durations in seconds."""
         return cls(*(float(ms) for ms in np.percentile(1e3 * np.asarray(seconds), (50, 90, 99))))
 
 
 @dataclass(frozen=True)
 class Power:
-    """Power during calls without pause.
+    """Power during calls without pauses.
 
     Attributes:
-        sensors: which were read, see :mod:`hpe_edge.bench.power`.
+        sensors: kind of sensors, see :mod:`hpe_edge.bench.power`.
         mean_watts: of the board, or of the processor where only that is metered.
-        millijoules_per_face: the same energy over the faces.
+        millijoules_per_face: energy per face.
     """
 
     sensors: str
@@ -49,8 +49,8 @@ class BatchResult:
 
     Attributes:
         faces: per call.
-        network_batch: how many of them go through the network at once.
-        calls: how many were timed.
+        network_batch: largest batch in the network.
+        calls: number of timed calls.
         stages: the engine's stages, and "total": a call from frame and boxes to poses, timed apart from the stages.
         faces_per_s: over all timed calls.
         power: None where no sensor can be read.
@@ -71,11 +71,11 @@ class BenchReport:
     Attributes:
         model: file, or the name of the embedded model.
         engine: architecture, input size, backend and device.
-        device: as the engine names it.
-        threads: that were asked for; None left it to the backend.
+        device: of the engine.
+        threads: as requested; None for the backend's default.
         detector: file, or None.
-        detect: a call of the detector on the photo, or None.
-        batches: by batch size.
+        detect: latency of the detector on the photo, or None.
+        batches: one result per batch size.
         environment: see :func:`hpe_edge.bench.environment.environment`.
         conditions: see :meth:`hpe_edge.bench.machine_state.Watch.conditions`.
         warnings: reasons why the figures may be worse than the machine allows.
@@ -134,4 +134,4 @@ def _row(faces: str, stage: str, latency: Latency) -> str:
 
 
 def _threads(threads: int | None) -> str:
-    return "the backend's default of threads" if threads is None else counted(threads, "thread")
+    return "the backend's default number of threads" if threads is None else counted(threads, "thread")

@@ -20,7 +20,7 @@ from hpe_edge.version import __version__
 
 _ROOT = Path(__file__).resolve().parents[2]
 
-# The flags that decide which code paths run, here or in the libraries beside us.
+# Flags that select code paths, in hpe_edge or its libraries.
 _FLAGS = (
     "sse4_1 sse4_2 avx f16c fma avx2 avx512f avx512bw avx512vl avx512vbmi avx512_vnni avx512_bf16 avx512_fp16 avx_vnni "
     "amx_tile amx_int8 amx_bf16 asimd asimdhp asimddp i8mm bf16 sve hypervisor"
@@ -29,9 +29,9 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 
 
 def environment(machine: Machine | None = None) -> dict[str, Any]:
-    """Describe where a run takes place, as plain data; None where something is missing or unknown.
+    """Return the environment of a run as plain data; None for missing or unknown values.
 
-    The GPU, the board and NVIDIA's software are those of ``machine`` (default: this one).
+    GPU, board and NVIDIA's software are read from ``machine`` (default: this one).
     """
     machine = machine or ThisMachine()
     cpuinfo = _cpuinfo(machine)
@@ -76,7 +76,7 @@ def environment(machine: Machine | None = None) -> dict[str, Any]:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -101,14 +101,14 @@ def _memory_bytes() -> int | None:
 
 
 def _git() -> dict[str, Any]:
-    """Return the checkout's commit, and whether it was changed since."""
+    """Return the checkout's commit, and True if the tree differs from it."""
     commit, status = _git_output("rev-parse", "HEAD"), _git_output("status", "--porcelain")
     return {"commit": commit, "dirty": None if status is None else bool(status)}
 
 
 def _git_output(*arguments: str) -> str | None:
     if not (_ROOT / ".git").exists():
-        return None  # installed: a repository further up would be another one
+        return None  # installed: a repository further up is another one
     try:
         done = subprocess.run(["git", "-C", str(_ROOT), *arguments], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,7 +1,7 @@
-"""State of the machine: other programs, heat, and clocks that are held down.
+"""State of the machine: load of other programs, temperatures and throttled clocks.
 
-The state is read before the first case, after each one, while the machine is still as warm as the case left it, and at
-the end. Nothing runs beside the benchmark in between. Values are None or empty where the system does not report them.
+The state is read before the first case, right after each one, while the machine is still warm, and at the end. Nothing
+runs beside the benchmark in between. Values that the system does not report are None or empty.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from hpe_edge.doctor.machine import Machine, ThisMachine
 
 BUSY_LOAD = 0.5  # load average over the cores, at the start
 BUSY_PERCENT = 10.0  # of all processor time, for other programs or the hypervisor, while it ran
-PINNED_SLACK = 0.97  # a clock whose minimum is its maximum reads a little less than that at times
+PINNED_SLACK = 0.97  # a fixed clock may read a little less than its limit
 
-_SLOWING_DEVICES = re.compile(r"cpufreq|devfreq|throttle|^Processor$")  # the others are fans and alarms
+_SLOWING_DEVICES = re.compile(r"cpufreq|devfreq|throttle|^Processor$")  # others are fans and alarms
 _GPU_FIELDS = ("name", "temperature.gpu", "clocks.sm", "clocks.max.sm", "clocks_throttle_reasons.active")
-# Bits of NVML's nvmlClocksThrottleReasons that say that a clock is held down; idling and settings of the user do not.
+# Bits of NVML's nvmlClocksThrottleReasons for throttling; others are idling and settings of the user.
 _GPU_REASONS = {0x4: "power cap", 0x8: "slowdown", 0x20: "heat", 0x40: "heat", 0x80: "power brake"}
 _OTHERS = {"other_programs_percent": "other programs", "steal_percent": "other machines on this host"}
 
@@ -44,7 +44,7 @@ class Clock(TypedDict):
 
 
 class GpuState(TypedDict):
-    """One of NVIDIA's GPUs; ``throttle_reasons`` are the bits of NVML's nvmlClocksThrottleReasons."""
+    """NVIDIA GPU; ``throttle_reasons`` are the bits of NVML's nvmlClocksThrottleReasons."""
 
     name: str
     celsius: float
@@ -54,7 +54,7 @@ class GpuState(TypedDict):
 
 
 class State(TypedDict):
-    """The machine at one time; throttle counts are events since the system started."""
+    """State at one time; throttle counts are events since the system start."""
 
     load_average: list[float]
     temperatures: dict[str, Temperature]
@@ -65,7 +65,7 @@ class State(TypedDict):
 
 
 class Conditions(TypedDict):
-    """The machine in the course of a run; the percentages are shares of the time of all processors."""
+    """State over a run; percentages are shares of the time of all processors."""
 
     before: State
     after: State
@@ -75,7 +75,7 @@ class Conditions(TypedDict):
 
 
 class Watch:
-    """Reads states in the course of a run and draws the conclusions."""
+    """Record of machine states over a run, and the warnings that follow from them."""
 
     def __init__(self, root: Path = Path("/"), machine: Machine | None = None) -> None:
         """Read the first state; ``root`` holds ``sys`` and ``proc``, ``machine`` runs commands (default: this one)."""
@@ -85,12 +85,12 @@ class Watch:
         self._times = [_processor_seconds(root)]
 
     def look(self) -> None:
-        """Read a state; right after a case."""
+        """Record a state; call right after a case."""
         self.states.append(machine_state(self._root, self._machine))
         self._times.append(_processor_seconds(self._root))
 
     def conditions(self) -> Conditions:
-        """Return the first and the last state, the highest temperatures, and who else had the processor."""
+        """Return first and last state, highest temperatures, and the processor time of other programs."""
         hottest: dict[str, float] = {}
         for state in self.states:
             for zone, found in state["temperatures"].items():
@@ -105,14 +105,14 @@ class Watch:
         }
 
     def busy_at_start(self) -> list[str]:
-        """Warn where other programs were running already."""
+        """Return a warning if other programs were running at the start."""
         load = self.states[0]["load_average"]
         if not load or load[0] <= BUSY_LOAD * self._cores:
             return []
         return [f"the machine was busy at the start: load average {load[0]:.2f} on {self._cores} cores"]
 
     def warnings(self) -> list[str]:
-        """Return why figures may be worse than the machine allows, each in a sentence."""
+        """Return the reasons why results may be worse than the machine allows."""
         conditions: Mapping[str, Any] = self.conditions()
         busy = [
             f"{name} took {conditions[key]:.0f} % of the processor time while this ran"
@@ -130,7 +130,7 @@ def machine_state(root: Path = Path("/"), machine: Machine | None = None) -> Sta
     """Read the state; see :class:`Watch` for the arguments."""
     thermal = root / "sys/class/thermal"
     return {
-        "load_average": [float(value) for value in _text(root / "proc/loadavg").split()[:3]],
+        "load_average": [float(value) for value in read_text(root / "proc/loadavg").split()[:3]],
         "temperatures": _temperatures(thermal),
         "clocks": _clocks(root / "sys"),
         "slowed_by": _cooling(thermal),
@@ -140,11 +140,11 @@ def machine_state(root: Path = Path("/"), machine: Machine | None = None) -> Sta
 
 
 def _held(state: State, first: State) -> Iterator[tuple[str, str]]:
-    """Yield signs of throttling with the part that each is about.
+    """Yield pairs of a part and a sign of its throttling.
 
-    A clock that follows the load is none. These are: heat at a zone's passive trip point; a cooling device that slows;
-    a counter of throttling that went up; a clock's limit that went down; a clock fixed by equal limits that runs below
-    them; a GPU that names a reason.
+    Signs are: a zone at its passive trip point; an active cooling device that slows; a throttle counter that went up; a
+    clock limit that went down; a clock fixed by equal limits that runs below them; a throttle reason of a GPU. A clock
+    that follows the load is not a sign.
     """
     for zone, heat in state["temperatures"].items():
         passive = heat["passive_celsius"]
@@ -172,13 +172,13 @@ def _held(state: State, first: State) -> Iterator[tuple[str, str]]:
 def _temperatures(thermal: Path) -> dict[str, Temperature]:
     found: dict[str, Temperature] = {}
     for zone in sorted(thermal.glob("thermal_zone*")):
-        millidegrees = _number(zone / "temp")  # a powered-down part's zone does not answer
+        millidegrees = _number(zone / "temp")  # zones of powered-down parts cannot be read
         if millidegrees is None:
             continue
-        files = [file for file in zone.glob("trip_point_*_type") if _text(file) == "passive"]
+        files = [file for file in zone.glob("trip_point_*_type") if read_text(file) == "passive"]
         trips = [_number(file.with_name(file.name.replace("_type", "_temp"))) or 0.0 for file in files]
         lowest = min((trip for trip in trips if trip > 0), default=None)  # 0 or less is not in use
-        name = _unused(found, _text(zone / "type") or zone.name)
+        name = _unused(found, read_text(zone / "type") or zone.name)
         found[name] = {
             "celsius": millidegrees / 1000,
             "passive_celsius": None if lowest is None else lowest / 1000,
@@ -191,12 +191,12 @@ def _clocks(sys: Path) -> dict[str, Clock]:
     for folder in sorted((sys / "devices/system/cpu/cpufreq").glob("policy*")):
         files = ("scaling_cur_freq", "scaling_min_freq", "scaling_max_freq", "cpuinfo_max_freq")  # kHz
         values = [_number(folder / name) for name in files]
-        _add_clock(found, f"cpu {folder.name}", values, 1e-3, _text(folder / "scaling_governor"), is_cpu=True)
+        _add_clock(found, f"cpu {folder.name}", values, 1e-3, read_text(folder / "scaling_governor"), is_cpu=True)
     for folder in sorted((sys / "class/devfreq").glob("*")):
         values = [_number(folder / name) for name in ("cur_freq", "min_freq", "max_freq")]  # Hz
-        rates = [float(rate) for rate in _text(folder / "available_frequencies").split()]
+        rates = [float(rate) for rate in read_text(folder / "available_frequencies").split()]
         values.append(max(rates, default=None))
-        _add_clock(found, folder.name, values, 1e-6, _text(folder / "governor"), is_cpu=False)
+        _add_clock(found, folder.name, values, 1e-6, read_text(folder / "governor"), is_cpu=False)
     return found
 
 
@@ -218,14 +218,14 @@ def _add_clock(
 def _cooling(thermal: Path) -> dict[str, float]:
     found: dict[str, float] = {}
     for device in sorted(thermal.glob("cooling_device*")):
-        kind, level = _text(device / "type"), _number(device / "cur_state")
+        kind, level = read_text(device / "type"), _number(device / "cur_state")
         if _SLOWING_DEVICES.search(kind) and level is not None:
             found[_unused(found, kind)] = level
     return found
 
 
 def _throttle_counts(sys: Path) -> dict[str, float]:
-    """Count a Jetson's over-current and low voltage, and an x86 processor's heat."""
+    """Read the counters of over-current and low voltage (Jetson) and of overheating (x86)."""
     found: dict[str, float] = {}
     for file in sorted((sys / "class/hwmon").glob("hwmon*/oc*_event_cnt")):
         found[file.name] = _number(file) or 0.0
@@ -245,7 +245,7 @@ def _gpus(machine: Machine) -> list[GpuState]:
         try:
             celsius, mhz, most = (float(value) for value in rest[:3])
             reasons = int(rest[3], 16)
-        except (ValueError, IndexError):  # a Jetson's nvidia-smi says [N/A]
+        except (ValueError, IndexError):  # a Jetson's nvidia-smi prints [N/A]
             continue
         found.append(
             {"name": name, "celsius": celsius, "current_mhz": mhz, "max_mhz": most, "throttle_reasons": reasons}
@@ -254,8 +254,8 @@ def _gpus(machine: Machine) -> list[GpuState]:
 
 
 def _processor_seconds(root: Path) -> dict[str, float] | None:
-    """Read the time since the start: of all processors, idle and stolen of it, and this process's own."""
-    line = _text(root / "proc/stat").partition("\n")[0].split()
+    """Read seconds since the system start: all processors, idle, steal, and this process."""
+    line = read_text(root / "proc/stat").partition("\n")[0].split()
     if len(line) < 9 or line[0] != "cpu":
         return None
     values = [int(value) / os.sysconf("SC_CLK_TCK") for value in line[1:9]]  # ..., 3 idle, 4 waiting, ..., 7 steal
@@ -278,11 +278,12 @@ def _shares(start: Mapping[str, float] | None, end: Mapping[str, float] | None) 
 
 
 def _unused(names: Mapping[str, Any], name: str) -> str:
-    """Return the name, numbered where it is taken."""
+    """Return the name, numbered if it is taken."""
     return name if name not in names else f"{name} {sum(other.startswith(name) for other in names) + 1}"
 
 
-def _text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """Read a file of sysfs or procfs; empty if it cannot be read."""
     try:
         return file.read_text().strip()
     except (OSError, UnicodeDecodeError):
@@ -291,6 +292,6 @@ def _text(file: Path) -> str:
 
 def _number(file: Path) -> float | None:
     try:
-        return float(_text(file))
+        return float(read_text(file))
     except ValueError:
         return None

@@ -1,4 +1,4 @@
-"""Stage-by-stage timing of a model on a bundled photo: answers first, then warm-up, then alternating calls."""
+"""Stage-by-stage timing of a model on a bundled photo: verification, warm-up, then alternating calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,11 +22,10 @@ from hpe_edge.faces.detector import Detector
 from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.models import DEFAULT_NAME
 from hpe_edge.poses import Poses
-from hpe_edge.samples import BOXES, FOLDER
+from hpe_edge.samples import BOXES, PHOTO, read_photo
 
-_PHOTO = FOLDER / "astronaut.jpg"
-_REPEATS = 10  # calls whose answers are compared before anything is timed
-_SAME_DEG = 0.01  # repeated calls and batch sizes agree to this; a network sums in another order in other batches
+_REPEATS = 10  # calls that are compared before anything is timed
+_SAME_DEG = 0.01  # tolerance between calls and batch sizes, in which networks sum in another order
 _FEWEST_CALLS = 10
 
 Image = NDArray[np.uint8]
@@ -45,22 +43,22 @@ def bench_model(
     precision: Precision | None = None,
     threads: int | None = None,
 ) -> BenchReport:
-    """Measure a model.
+    """Measure a model stage by stage.
 
     Args:
         model: see :class:`hpe_edge.engine.PoseEngine`; None for the embedded model.
         detector: ONNX file of a face detector to measure as well; its boxes are then used.
         batches: faces per call, each 1 or more.
-        seconds: how long each batch size, and the detector, is measured.
+        seconds: measuring time of each batch size, and of the detector.
         device, backend, precision, threads: see :class:`hpe_edge.engine.PoseEngine`.
 
     Raises:
-        HpeEdgeError: as of PoseEngine and of the detector.
+        HpeEdgeError: from PoseEngine or the detector.
         BackendError: repeated calls or different batch sizes give different poses.
     """
     if not batches or min(batches) < 1:
         raise InputError(f"batch sizes must be 1 or more, got {list(batches)}")
-    frame, box, detect = _read_photo(), _sample_box(), None
+    frame, box, detect = read_photo(), _sample_box(), None
     with PoseEngine(model, device=device, backend=backend, precision=precision, threads=threads) as engine:
         watch = Watch()
         if detector is not None:
@@ -111,7 +109,7 @@ class StageClock:
 def _measure_batch(
     engine: PoseEngine, frame: Image, boxes: Boxes, expected: Poses, seconds: float, meter: PowerMeter | None
 ) -> BatchResult:
-    """Measure calls with these boxes, all of the face that ``expected`` is the answer for."""
+    """Measure calls with these boxes, all of the face whose pose is ``expected``."""
 
     def call() -> Poses:
         return engine(frame, boxes)
@@ -120,7 +118,7 @@ def _measure_batch(
     for _ in range(_REPEATS):
         _compare(call(), expected)
     clock, totals_s = StageClock(), []
-    for _ in _until(seconds):  # in turns, so that the clock's own time is not in the totals
+    for _ in _until(seconds):  # alternating, so that the clock's own time is not in the totals
         totals_s.append(_seconds_of(call))
         engine(frame, boxes, timer=clock)
         clock.end_call()
@@ -156,7 +154,7 @@ def _measure_detector(detector: Detector, path: Path, frame: Image, seconds: flo
     """Return the box of the largest face, ``[1, 4]``, and the time of a call."""
     found = detector(frame)
     if not len(found):
-        raise SourceError(f"the detector {path} finds no face in {_PHOTO}; measure without it")
+        raise SourceError(f"the detector {path} finds no face in {PHOTO}; measure without it")
     for _ in range(_REPEATS):
         if not np.array_equal(detector(frame).boxes, found.boxes):
             raise BackendError(f"repeated calls of the detector {path} give different boxes; nothing was measured")
@@ -175,7 +173,7 @@ def _compare(poses: Poses, expected: Poses) -> None:
 
 
 def _until(seconds: float) -> Iterator[int]:
-    """Count calls until the time is over and there are enough."""
+    """Count calls until the time is over, at least _FEWEST_CALLS."""
     end_s, count = time.perf_counter() + seconds, 0
     while time.perf_counter() < end_s or count < _FEWEST_CALLS:
         yield count
@@ -188,14 +186,7 @@ def _seconds_of(call: Callable[[], object]) -> float:
     return time.perf_counter() - start_s
 
 
-def _read_photo() -> Image:
-    photo = cv2.imread(str(_PHOTO))
-    if photo is None:
-        raise SourceError(f"cannot read {_PHOTO}; hpe_edge is not installed completely, install it again")
-    return np.asarray(photo, np.uint8)
-
-
 def _sample_box() -> Boxes:
     with BOXES.open(encoding="utf-8") as file:
-        (row,) = (line.rstrip().split(",") for line in file if line.startswith(_PHOTO.name))
+        (row,) = (line.rstrip().split(",") for line in file if line.startswith(PHOTO.name))
     return np.array([row[1:]], np.float32)

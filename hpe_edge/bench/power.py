@@ -1,8 +1,7 @@
-"""Energy that a call takes, by the machine's own sensors: a Jetson's INA3221 chips, other hwmon meters, x86's RAPL.
+"""Energy of a call, from the machine's sensors: INA3221 chips of a Jetson, other hwmon meters, RAPL of x86.
 
-Nothing is estimated: where no sensor can be read there is no meter. Rails overlap (a board's input holds all others),
-so the total is never the sum of what was found: it is the input where that is metered, or else supplies that are known
-to lie side by side.
+Nothing is estimated: without a readable sensor there is no meter. Rails overlap (a board's input contains all others),
+so the total is not the sum of all rails: it is the input if that is metered, else supplies known to be disjoint.
 """
 
 from __future__ import annotations
@@ -19,11 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# What the whole board takes, by the names that NVIDIA's boards give their rails; the first match wins. Nano, TX2,
-# Xavier NX, Orin NX and Orin Nano meter the module's input. Thor has an INA238 at its input besides; where it has no
-# label, its rail is named after the chip. AGX Orin has two inputs and meters them as three rails; the fourth,
-# VDDQ_VDD2_1V8AO, is fed by VIN_SYS_5V0, which by itself is only the 5 V part. AGX Xavier's six rails have no known
-# total. (Rail tables of NVIDIA's Jetson Linux Developer Guide.)
+from hpe_edge.bench.machine_state import read_text
+
+# Rails that make up the whole board, by NVIDIA's names; the first match wins. Nano, TX2, Xavier NX, Orin NX and Orin
+# Nano meter the module's input. Thor also has an INA238 at its input; without a label, its rail is named after the
+# chip. AGX Orin has two inputs and meters them as three rails; the fourth, VDDQ_VDD2_1V8AO, is fed by VIN_SYS_5V0, the
+# 5 V part of the input. AGX Xavier's six rails have no known total. (Rail tables of NVIDIA's Jetson Linux Developer
+# Guide.)
 TOTALS = (("VDD_IN",), ("POM_5V_IN",), ("VIN",), ("ina238",), ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"))
 _UNCONNECTED = "NC"
 _INTERVAL_S = 0.01  # the chips average over some milliseconds, and each reading is a transfer over I2C
@@ -34,9 +35,9 @@ class Sensor:
     """A rail that can be read.
 
     Attributes:
-        rail: its name, as the board gives it.
-        read: watts now, or for a counter joules so far. Raises OSError or ValueError where it cannot be read.
-        counter_range_joules: at which a counter begins again; None for a sensor of power.
+        rail: its name on the board.
+        read: returns watts, or a counter's joules. Raises OSError or ValueError if it cannot be read.
+        counter_range_joules: value at which a counter wraps; None for a power sensor.
     """
 
     rail: str
@@ -49,9 +50,9 @@ class Energy:
     """Energy of a call.
 
     Attributes:
-        seconds: how long it ran.
+        seconds: duration of the call.
         joules: by rail. Rails may overlap: do not add them up.
-        total_rails: those that together are the total; empty where no total is known.
+        total_rails: rails that add up to the total; empty if no total is known.
     """
 
     seconds: float
@@ -60,34 +61,33 @@ class Energy:
 
     @property
     def total_joules(self) -> float | None:
-        """Of ``total_rails``: the board's input, or a processor's packages. None where no total is known."""
+        """Energy of ``total_rails``: the board's input, or the processor packages; None if no total is known."""
         return sum(self.joules[rail] for rail in self.total_rails) if self.total_rails else None
 
     @property
     def mean_watts(self) -> float | None:
-        """The total over the time."""
+        """Mean power of the total; None if no total is known."""
         return None if self.total_joules is None else self.total_joules / self.seconds
 
 
 class PowerMeter:
-    """Reads all sensors while a call runs."""
+    """Reader of all sensors during a call."""
 
     def __init__(self, sensors: Sequence[Sensor], kind: str) -> None:
-        """Over sensors that can be read, each of another rail.
-
+        """
         Args:
-            sensors: one or more.
-            kind: what they are, in words.
+            sensors: one or more readable ones, each of another rail.
+            kind: their description, for reports.
         """
         self.kind = kind
         self.rails = tuple(sensor.rail for sensor in sensors)
         self._sensors = sensors
 
     def measure(self, call: Callable[[], Any]) -> Energy:
-        """Run the call once, reading the sensors in a thread beside it.
+        """Run the call once while a thread reads the sensors.
 
-        Readings come every 10 ms, or as fast as the sensors answer, so let the call run for a second or more. A rail
-        that stops answering is left out.
+        Sensors are read every 10 ms, or as fast as they can be, so the call should take a second or more. A rail that
+        stops responding is left out.
         """
         taken: list[list[tuple[float, float]]] = [[] for _ in self._sensors]
         done = threading.Event()
@@ -101,7 +101,7 @@ class PowerMeter:
         finally:
             done.set()
             thread.join()
-        self._sample(taken)  # so that the last moment lies between two readings
+        self._sample(taken)  # so that the end lies between two readings
         joules = {
             sensor.rail: joules_between(np.array(readings), start, end, sensor.counter_range_joules)
             for sensor, readings in zip(self._sensors, taken, strict=True)
@@ -125,13 +125,13 @@ class PowerMeter:
 def joules_between(
     readings: NDArray[np.float64], start: float, end: float, counter_range_joules: float | None = None
 ) -> float:
-    """Energy from ``start`` to ``end``.
+    """Integrate readings from ``start`` to ``end``; return joules.
 
     Args:
         readings: ``[N, 2]``: seconds in order, the first not after ``start`` and the last not before ``end``, and
             watts, or joules of a counter.
         start, end: in seconds.
-        counter_range_joules: see :class:`Sensor`. The counter may begin again once between two readings.
+        counter_range_joules: see :class:`Sensor`. The counter may wrap once between two readings.
     """
     times, values = readings.T
     if counter_range_joules is not None:
@@ -146,18 +146,18 @@ def joules_between(
 
 
 def total_rails(rails: Sequence[str] | Mapping[str, float]) -> tuple[str, ...]:
-    """Return the rails that together are the total; empty where it is not known."""
+    """Return the rails that add up to the total; empty if it is not known."""
     packages = tuple(rail for rail in rails if rail.startswith("package-"))
     return next((total for total in TOTALS if all(rail in rails for rail in total)), packages)
 
 
 def power_meter(root: Path = Path("/")) -> PowerMeter | None:
-    """The meter of this machine's sensors; None where none can be read.
+    """Create the meter of this machine's sensors; None if none can be read.
 
-    A board's sensors come first; RAPL, which meters the processor alone, is taken where there are none.
+    Sensors of the board are preferred; RAPL, which meters the processor only, is the fallback.
 
     Args:
-        root: the folder in which ``sys`` lies.
+        root: parent folder of ``sys``.
     """
     found = (("board sensors", _board(root / "sys")), ("RAPL, processor packages only", _rapl(root / "sys")))
     for kind, sensors in found:
@@ -179,32 +179,25 @@ def _board(sys: Path) -> Iterator[Sensor]:
     drivers = sys / "bus/i2c/drivers"
     for folder in sorted(drivers.glob("ina3221*/*/hwmon/hwmon*")):
         for channel in (1, 2, 3):  # the chip's further inputs are shunt voltages and sums
-            rail = _text(folder / f"in{channel}_label")
+            rail = read_text(folder / f"in{channel}_label")
             if rail and rail != _UNCONNECTED:
                 millivolts, milliamperes = folder / f"in{channel}_input", folder / f"curr{channel}_input"
                 yield Sensor(rail, partial(_product, 1e-6, millivolts, milliamperes))
     for folder in sorted(drivers.glob("ina3221*/*/iio[:_]device*")):  # up to JetPack 4
         for channel in (0, 1, 2):
-            rail = _text(folder / f"rail_name_{channel}")
+            rail = read_text(folder / f"rail_name_{channel}")
             if rail and rail != _UNCONNECTED:
                 yield Sensor(rail, partial(_product, 1e-3, folder / f"in_power{channel}_input"))
     for file in sorted((sys / "class/hwmon").glob("hwmon*/power*_input")):
-        label = _text(file.with_name(file.name.replace("_input", "_label"))) or _text(file.with_name("name"))
+        label = read_text(file.with_name(file.name.replace("_input", "_label"))) or read_text(file.with_name("name"))
         yield Sensor(label or file.parent.name, partial(_product, 1e-6, file))
 
 
 def _rapl(sys: Path) -> Iterator[Sensor]:
     for folder in sorted((sys / "class/powercap").glob("intel-rapl:*")):  # AMD's processors, too
-        rail, most = _text(folder / "name"), _text(folder / "max_energy_range_uj")
+        rail, most = read_text(folder / "name"), read_text(folder / "max_energy_range_uj")
         if rail.startswith("package-") and most:
             yield Sensor(rail, partial(_product, 1e-6, folder / "energy_uj"), int(most) * 1e-6)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text().strip()
-    except OSError:
-        return ""
 
 
 def _product(scale: float, *files: Path) -> float:

@@ -1,4 +1,4 @@
-"""The command demo: the pose of a face in a bundled photo, and the export of the embedded model once more."""
+"""Command demo: the pose of a face in a bundled photo, and a repeated export of the embedded model."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.geometry import geodesic_deg
 from hpe_edge.models import DEFAULT, DEFAULT_NAME, FOLDER, WEIGHTS
 from hpe_edge.poses import Poses
-from hpe_edge.samples import FOLDER as SAMPLES
+from hpe_edge.samples import PHOTO, read_photo
 from hpe_edge.sinks.annotated_images import save_picture
 from hpe_edge.sources.images import PICTURE_SUFFIXES
 from hpe_edge.util.atomic import Pending
 from hpe_edge.util.console import show
 from hpe_edge.util.shell import CommandParser
 
-PHOTO = SAMPLES / "astronaut.jpg"
-CALLS = 200  # whose median is the time of one
+CALLS = 200  # timed calls, of which the median is printed
 _EXPORT_PACKAGES = ("torch", "onnx", "onnxsim")
 _SIGNS = (
     "> 0: the face turns to the left of the image",
@@ -42,7 +41,7 @@ _SIGNS = (
 
 _DESCRIPTION = """\
 Find the face in the bundled photo, print its angles with their uncertainty and the time they took, and write the
-annotated picture. Then export the embedded model from its trained weights once more, print the report of the accuracy
+annotated picture. Then export the embedded model again from its trained weights, print the report of the accuracy
 gate, and compare the new file's angles with the embedded model's. Nothing is downloaded.
 
 The second half needs the packages of pip install '.[demo]' and is left out without it.
@@ -99,9 +98,9 @@ def demo(options: DemoOptions) -> int:
 
 def _estimate(output: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32], Poses]:
     """Print the pose and write the picture; returns photo, box and poses."""
-    pending = Pending(output)  # which shows that it can be written
+    pending = Pending(output)  # checks that it can be written
     try:
-        photo = _read_photo()
+        photo = read_photo()
         box = _find_face(photo)
         with PoseEngine(threads=1) as engine:
             poses = engine(photo, box)
@@ -135,15 +134,8 @@ def _print_stage(stage: str, lines: Sequence[str]) -> None:
         _print("" if k else stage, line)
 
 
-def _read_photo() -> NDArray[np.uint8]:
-    photo = cv2.imread(str(PHOTO))
-    if photo is None:
-        raise SourceError(f"cannot read {PHOTO}; hpe_edge is not installed completely, install it again")
-    return np.asarray(photo, np.uint8)
-
-
 def _find_face(photo: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The landmark box of the largest face, ``[1, 4]``."""
+    """Return the landmark box of the largest face, ``[1, 4]``."""
     boxes = HaarDetector()(photo).boxes
     if not len(boxes):
         raise SourceError(f"OpenCV {cv2.__version__} finds no face in {PHOTO}; please report this")

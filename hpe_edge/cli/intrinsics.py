@@ -63,6 +63,6 @@ def _from_file(path: Path) -> Callable[[int, int], Camera]:
                 f"the intrinsics {path} are for {size[0]} x {size[1]} pixels; frames of {width} x {height} have "
                 "another aspect ratio"
             )
-        return Camera(camera.fx * scale, camera.fy * scale, camera.cx * scale, camera.cy * scale)
+        return camera.scaled(scale)
 
     return of_frames

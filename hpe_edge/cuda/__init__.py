@@ -1,3 +1,3 @@
-"""The CUDA driver through cuda-bindings: devices, buffers, launches, transfers."""
+"""CUDA devices, memory, transfers and graphs, through cuda-bindings."""
 
 __all__ = ["device", "memory"]

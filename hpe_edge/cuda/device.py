@@ -1,7 +1,6 @@
-"""One CUDA device, its streams, memory and graphs, through cuda-bindings, which is imported only here, on demand.
+"""CUDA device with its streams, memory and graphs, through cuda-bindings, which is imported only here, on demand.
 
-A current context of another library, such as PyCUDA, torch or CuPy, is replaced for the length of a call and restored
-afterwards.
+A current context of another library, such as PyCUDA, torch or CuPy, is replaced during a call and restored afterwards.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ LEGACY_STREAM = 1  # the default stream, which waits for all streams that do not
 
 
 def load(part: str) -> Any:
-    """``cuda.bindings.driver`` or ``cuda.bindings.runtime``.
+    """Import ``cuda.bindings.driver`` or ``cuda.bindings.runtime``.
 
     Raises:
         BackendError: it is not installed; the message names the package.
@@ -44,10 +43,10 @@ def checked(doing: str, result: tuple[Any, ...]) -> Any:
 
     Args:
         doing: purpose of the call, for messages.
-        result: the status, and values.
+        result: of the call: the status, then values.
 
     Raises:
-        BackendError: the status is not good.
+        BackendError: the status is an error.
     """
     status, *values = result
     if int(status) == 0:
@@ -61,21 +60,21 @@ def checked(doing: str, result: tuple[Any, ...]) -> Any:
 
 
 class Device:
-    """One NVIDIA GPU and the context in which the work on it is done.
+    """NVIDIA GPU and the CUDA context of all work on it.
 
-    That context is the one current where the device is made, if it is on this GPU, so that arrays and streams of
-    PyCUDA's own context can be used; else the GPU's primary context, which torch and CuPy share.
+    The context is the thread's current one if it is on this GPU, so that arrays and streams of PyCUDA's own context can
+    be used; else the GPU's primary context, which torch and CuPy share.
 
     Attributes:
-        index: as CUDA counts.
+        index: CUDA's index.
         name: such as ``"NVIDIA GeForce RTX 4090"``; on a Jetson ``"Orin"``.
         capability: the compute capability, such as ``"8.7"``.
         driver, runtime: cuda-bindings' modules.
-        integrated: it shares the host's memory, as a Jetson's does.
+        integrated: the GPU shares the host's memory, as on a Jetson.
     """
 
     def __init__(self, index: int = 0) -> None:
-        """Start CUDA.
+        """Initialise CUDA and open the device.
 
         Raises:
             BackendError: no cuda-bindings, no driver or no GPU.
@@ -95,7 +94,7 @@ class Device:
             raise InputError(f"there is no GPU {index}, CUDA sees {count}: the first is cuda:0")
         self._handle = checked("opening the GPU", driver.cuDeviceGet(index))
         self.index = index
-        self.name = checked("asking the GPU's name", driver.cuDeviceGetName(128, self._handle)).rstrip(b"\0").decode()
+        self.name = checked("reading the GPU's name", driver.cuDeviceGetName(128, self._handle)).rstrip(b"\0").decode()
         major, minor = (self._attribute(f"COMPUTE_CAPABILITY_{part}") for part in ("MAJOR", "MINOR"))
         self.capability = f"{major}.{minor}"
         self.integrated = bool(self._attribute("INTEGRATED"))
@@ -115,25 +114,25 @@ class Device:
         self.driver.cuCtxPopCurrent()
 
     def close(self) -> None:
-        """Give up the primary context; harmless twice."""
+        """Release the primary context; harmless twice."""
         if self._owned:
             self._owned = False
             self.driver.cuDevicePrimaryCtxRelease(self._handle)
 
     def driver_version(self) -> str:
-        """The newest CUDA that the driver supports, such as ``"12.4"``."""
-        version = int(checked("asking the driver's version", self.driver.cuDriverGetVersion()))
+        """Return the newest CUDA version that the driver supports, such as ``"12.4"``."""
+        version = int(checked("reading the driver's version", self.driver.cuDriverGetVersion()))
         return f"{version // 1000}.{version % 1000 // 10}"
 
     def stream(self, cleanup: contextlib.ExitStack) -> Any:
-        """A stream of its own, which the default stream does not wait for; ``cleanup`` destroys it."""
+        """Create a non-blocking stream; ``cleanup`` destroys it."""
         rt = self.runtime
         stream = checked("making a stream", rt.cudaStreamCreateWithFlags(rt.cudaStreamNonBlocking))
         cleanup.callback(rt.cudaStreamDestroy, stream)
         return stream
 
     def memory(self, size_bytes: int, cleanup: contextlib.ExitStack) -> int:
-        """The address of device memory, aligned to 256 bytes; ``cleanup`` frees it.
+        """Allocate device memory, aligned to 256 bytes; return its address. ``cleanup`` frees it.
 
         Raises:
             BackendError: out of GPU memory.
@@ -144,7 +143,7 @@ class Device:
         return address
 
     def pinned(self, shape: tuple[int, ...], dtype: DTypeLike, cleanup: contextlib.ExitStack) -> NDArray[Any]:
-        """A zeroed array in page-locked host memory, which the GPU copies by DMA; ``cleanup`` frees it.
+        """Allocate a zeroed array in page-locked host memory, which the GPU copies by DMA; ``cleanup`` frees it.
 
         An integrated GPU also reads and writes it in place, at :meth:`address_of`.
 
@@ -166,11 +165,11 @@ class Device:
         return array
 
     def _free_pinned(self, address: int) -> None:
-        with contextlib.suppress(BackendError), self:  # where the CUDA context is gone already, all in it is
+        with contextlib.suppress(BackendError), self:  # a CUDA context that is gone has freed it
             self.runtime.cudaFreeHost(address)
 
     def _pinned(self, shape: tuple[int, ...], kind: np.dtype[Any]) -> tuple[ctypes.Array[ctypes.c_byte], NDArray[Any]]:
-        """The memory, which the array and all its views hold, and the array."""
+        """Allocate page-locked memory; return the block, kept alive by the array and its views, and the array."""
         rt = self.runtime
         size_bytes = math.prod(shape) * kind.itemsize
         flags = rt.cudaHostAllocMapped if self.integrated else rt.cudaHostAllocDefault
@@ -181,13 +180,13 @@ class Device:
         return block, array.view(kind).reshape(shape)
 
     def address_of(self, address: int) -> int | None:
-        """Device address of memory that CUDA knows, page-locked host memory included; None for other memory."""
+        """Return the device address of memory known to CUDA, page-locked memory included; None for other memory."""
         which = self.driver.CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_POINTER
         status, seen = self.driver.cuPointerGetAttribute(which, address)
         return int(seen) if int(status) == 0 else None
 
     def owns(self, address: int) -> bool:
-        """True if the memory at an address is this GPU's and of this context, or of none."""
+        """Return True if the memory at an address is on this GPU, and in this context or in none."""
         which = self.driver.CUpointer_attribute
         answers = [
             self.driver.cuPointerGetAttribute(kind, address)
@@ -199,14 +198,14 @@ class Device:
         return int(ordinal) == self.index and int(context) in (0, int(self._context))
 
     def event(self, cleanup: contextlib.ExitStack) -> Any:
-        """An event to synchronise streams with, see :meth:`wait_for`; ``cleanup`` destroys it."""
+        """Create an event for :meth:`wait_for`; ``cleanup`` destroys it."""
         rt = self.runtime
         event = checked("making an event", rt.cudaEventCreateWithFlags(rt.cudaEventDisableTiming))
         cleanup.callback(rt.cudaEventDestroy, event)
         return event
 
     def wait_for(self, other: Any, event: Any, stream: Any) -> None:
-        """Let a stream wait for the work that is on another one by now."""
+        """Make ``stream`` wait for the work enqueued on ``other`` so far."""
         rt = self.runtime
         checked("marking the frame's stream", rt.cudaEventRecord(event, other))
         checked("waiting for the frame's stream", rt.cudaStreamWaitEvent(stream, event, 0))
@@ -224,10 +223,10 @@ class Device:
         checked("copying from the GPU", rt.cudaMemcpyAsync(array.ctypes.data, source, array.nbytes, kind, stream))
 
     def synchronize(self, stream: Any) -> None:
-        """Wait until the stream has done all its work.
+        """Wait for all work on the stream.
 
         Raises:
-            BackendError: some of it failed.
+            BackendError: some of the work failed.
         """
         checked("running on the GPU", self.runtime.cudaStreamSynchronize(stream))
 
@@ -235,7 +234,7 @@ class Device:
         """Record what ``work`` enqueues on the stream, without running it, as a CUDA graph.
 
         Args:
-            work: enqueues on ``stream`` and nowhere else, the same addresses every time.
+            work: enqueues on ``stream`` only, with the same addresses every time.
             stream: idle.
             cleanup: destroys the graph.
 
@@ -246,43 +245,52 @@ class Device:
             BackendError: the work cannot be captured.
         """
         rt = self.runtime
-        # Thread-local: what other threads do meanwhile, such as allocating, does not spoil the capture.
+        # Thread-local: allocations by other threads do not invalidate the capture.
         mode = rt.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         checked("beginning a CUDA graph", rt.cudaStreamBeginCapture(stream, mode))
         try:
             work()
         except BaseException:
-            rt.cudaStreamEndCapture(stream)  # else the stream stays unusable
+            rt.cudaStreamEndCapture(stream)  # else the stream stays in capture mode
             raise
         graph = checked("capturing a CUDA graph", rt.cudaStreamEndCapture(stream))
         try:
             ready = checked("preparing a CUDA graph", rt.cudaGraphInstantiateWithFlags(graph, 0))
         finally:
-            rt.cudaGraphDestroy(graph)  # the executable graph needs it no more
+            rt.cudaGraphDestroy(graph)  # the executable graph does not need it
         cleanup.callback(rt.cudaGraphExecDestroy, ready)
         return lambda: checked("launching a CUDA graph", rt.cudaGraphLaunch(ready, stream))
 
     def _attribute(self, which: str) -> int:
         kind = getattr(self.driver.CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_{which}")
-        return int(checked("asking what the GPU can do", self.driver.cuDeviceGetAttribute(kind, self._handle)))
+        return int(checked("reading a GPU attribute", self.driver.cuDeviceGetAttribute(kind, self._handle)))
 
     def _borrow_context(self) -> Any:
-        """The current context, if it is on this GPU, else None."""
-        context = checked("asking for the current context", self.driver.cuCtxGetCurrent())
+        """Return the current context if it is on this GPU, else None."""
+        context = checked("reading the current context", self.driver.cuCtxGetCurrent())
         if not int(context):
             return None
-        at = checked("asking for the current GPU", self.driver.cuCtxGetDevice())
+        at = checked("reading the current GPU", self.driver.cuCtxGetDevice())
         return context if int(at) == int(self._handle) else None
 
     def _allocating(self, size_bytes: int, what: str) -> str:
         return f"allocating {size_bytes / 1e6:.1f} MB of {what} on {self.name}"
 
 
+def release(gpu: Device | None, cleanup: contextlib.ExitStack) -> None:
+    """Free the resources of ``cleanup`` on a GPU, then its context."""
+    if gpu is None:
+        return
+    with contextlib.suppress(BackendError), gpu:  # a CUDA context that is gone has freed them
+        cleanup.close()
+    gpu.close()
+
+
 def parse_device(device: str) -> int:
-    """The index in ``"cuda"`` or ``"cuda:INDEX"``.
+    """Return the index in ``"cuda"`` or ``"cuda:INDEX"``.
 
     Raises:
-        InputError: it is something else.
+        InputError: another value.
     """
     kind, colon, index = device.partition(":") if isinstance(device, str) else ("", "", "")
     if kind != "cuda" or (colon and not (index.isascii() and index.isdecimal())):

@@ -1,4 +1,4 @@
-"""Buffers that the host and a GPU share, and copies from GPU memory of other libraries to the host."""
+"""Buffers shared by host and GPU, and copies from GPU memory of other libraries to the host."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hpe_edge.errors import BackendError, InputError
 
 
 class Buffer:
-    """Page-locked memory of the host and its counterpart on the GPU, rows of which are sent either way.
+    """Page-locked host array and its counterpart on the GPU; rows are copied either way.
 
-    On a GPU that shares the host's memory both are the same, and sending costs nothing.
+    On an integrated GPU both are the same memory, and copies are skipped.
 
     Attributes:
-        array: on the host; zeroed.
-        address: on the GPU.
+        array: host memory, zeroed.
+        address: device address.
         columns: values in a row.
     """
 
@@ -43,27 +43,27 @@ class Buffer:
         self.address = gpu.memory(self.array.nbytes, cleanup) if shared is None else shared
 
     def send(self, rows: int, stream: Any) -> None:
-        """Enqueue that the GPU gets the first rows."""
+        """Enqueue the copy of the first rows to the GPU."""
         if not self._shared:
             self._gpu.copy_in(self.address, self.array[:rows], stream)
 
     def receive(self, rows: int, stream: Any) -> None:
-        """Enqueue that the host gets the first rows."""
+        """Enqueue the copy of the first rows to the host."""
         if not self._shared:
             self._gpu.copy_out(self.array[:rows], self.address, stream)
 
 
 def fetch(array: NDArray[np.uint8], address: int, stream: int | None) -> None:
-    """Fill an array from GPU memory, in the order of its owner's work and in its context, and wait for that.
+    """Copy GPU memory into a host array, after its owner's work and in its context, and wait for the copy.
 
     Args:
         array: C-contiguous, on the host.
-        address: of as many bytes on a GPU.
-        stream: on which they were written, as CUDA's array interface counts: 1 and 2 for the default streams, else the
-            handle. None where it is not known: all work in the memory's context is waited for.
+        address: device address of as many bytes.
+        stream: the writing stream, as in CUDA's array interface: 1 and 2 for the default streams, else the handle. None
+            if it is not known: all work in the memory's context is waited for.
 
     Raises:
-        InputError: CUDA knows of no memory there.
+        InputError: CUDA does not know the address.
         BackendError: no cuda-bindings or no driver, or the copy failed, as it does where earlier work on the GPU did.
     """
     driver = load("driver")
@@ -81,7 +81,7 @@ def fetch(array: NDArray[np.uint8], address: int, stream: int | None) -> None:
 
 @contextlib.contextmanager
 def _entered(driver: Any, address: int) -> Iterator[None]:
-    """Make the context that owns the memory current; the streams named with it belong to it."""
+    """Make the context that owns the memory current; its writing stream belongs to it."""
     which = driver.CUpointer_attribute
     status, context = driver.cuPointerGetAttribute(which.CU_POINTER_ATTRIBUTE_CONTEXT, address)
     if int(status) != 0:

@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.camera import Camera
 from hpe_edge.drawing.draw_poses import Style, draw_poses, identity_color
 from hpe_edge.drawing.strokes import WHITE
 from hpe_edge.errors import OutputError
@@ -32,9 +31,9 @@ class Stamp:
     """Identity of a result.
 
     Attributes:
-        run: differs between two starts of the program, whose identities have nothing to do with each other.
-        number: counts what was published, from 1.
-        published_s: when that was, by ``time.monotonic``.
+        run: random per start of the program; identities of different runs are unrelated.
+        number: position among the published results, from 1.
+        published_s: time of publication, by ``time.monotonic``.
     """
 
     run: str
@@ -43,13 +42,14 @@ class Stamp:
 
 
 def encode(result: Result, stamp: Stamp, style: Style) -> bytes:
-    """The message of one result; the result stays as it is."""
+    """Encode the message of one result; the result is not changed."""
     image = result.frame.image
     scale = min(1.0, _LONGEST / max(image.shape[:2]))
-    # Drawn on after shrinking, so that lines and letters are as wide as they should be.
+    # Drawn after shrinking, so that lines and letters keep their width.
     picture = np.array(image, np.uint8) if scale == 1.0 else _shrunk(image, scale)
     boxes = result.boxes * np.float32(scale)
-    draw_poses(picture, boxes, result.poses, style=style, ids=result.ids, camera=_scaled(result.camera, scale))
+    camera = None if result.camera is None else result.camera.scaled(scale)
+    draw_poses(picture, boxes, result.poses, style=style, ids=result.ids, camera=camera)
     done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not done:
         raise OutputError(f"OpenCV cannot encode a picture of {image.shape} as JPEG")
@@ -62,16 +62,10 @@ def _shrunk(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def _scaled(camera: Camera | None, scale: float) -> Camera | None:
-    if camera is None:
-        return None
-    return Camera(camera.fx * scale, camera.fy * scale, camera.cx * scale, camera.cy * scale)
-
-
 def _facts(result: Result, boxes: NDArray[np.float32], stamp: Stamp) -> dict[str, Any]:
-    """Boxes are in pixels of the picture in the message; null is a number that is not known.
+    """Collect the JSON: boxes in pixels of the message's picture, null for unknown numbers.
 
-    A face without an identity has the colour of its place in the list.
+    A face without an identity gets the colour of its position in the list.
     """
     poses = result.poses
     return {

@@ -11,7 +11,7 @@ DEFAULT = FOLDER / "student-dense.onnx"
 """Model of ``PoseEngine()``."""
 
 WEIGHTS = FOLDER / "student-dense.pth"
-"""Trained weights from which ``python -m export.onnx`` made it."""
+"""Trained weights that it was exported from."""
 
 DEFAULT_NAME = f"the embedded default, {DEFAULT.stem}"
 """Its name in messages."""

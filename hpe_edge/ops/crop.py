@@ -1,4 +1,4 @@
-"""Crop and normalise faces in one pass: the checked front of the native operation.
+"""Crop and normalise faces in one pass: checked interface of the native operation.
 
 Arguments are checked here, once; the C++ code trusts them.
 """
@@ -35,7 +35,7 @@ _SQUARE: dict[Square, native.Square] = {
 
 
 class CropArguments(TypedDict):
-    """Of ``native.CropNormalize`` and ``native.CropLaunch``."""
+    """Arguments of ``native.CropNormalize`` and ``native.CropLaunch``."""
 
     margins: tuple[float, ...]
     square: native.Square
@@ -49,7 +49,7 @@ class CropArguments(TypedDict):
 
 
 def crop_arguments(crop: Crop, input: Input) -> CropArguments:
-    """Native arguments of a crop and its normalisation."""
+    """Return the native arguments of a crop and its normalisation."""
     return {
         "margins": crop.margins,
         "square": _SQUARE[crop.square],
@@ -64,17 +64,17 @@ def crop_arguments(crop: Crop, input: Input) -> CropArguments:
 
 
 def swaps_colors(color: FrameColor, input: Input) -> bool:
-    """True if the network's channel order is not the frame's."""
+    """Return True if the channel orders of frame and network differ."""
     return ("RGB" if color == "RGB" else "BGR") != input.color
 
 
 def isa_names() -> list[str]:
-    """Instruction sets that this build carries and this processor runs, best first."""
+    """Return the instruction sets that this build contains and this processor supports, best first."""
     return native.isa_names()
 
 
 class CropNormalize:
-    """crop_normalize with its parameters fixed, as the engine keeps it, so that a call checks only what changes."""
+    """crop_normalize with fixed parameters: a call checks only the frame, the boxes and the output."""
 
     def __init__(self, crop: Crop, input: Input, isa: str = "") -> None:
         """
@@ -85,7 +85,7 @@ class CropNormalize:
         """
         self.crop = crop
         self.input = input
-        self.dtype = input_dtype(input)
+        self.dtype = np.dtype(input.dtype)
         arguments = crop_arguments(crop, input)
         self._ops = {
             color: native.CropNormalize(**arguments, swap_colors=swaps_colors(color, input), format=format, isa=isa)
@@ -154,7 +154,7 @@ class CropNormalize:
 
 @functools.lru_cache(maxsize=32)
 def cached_crop(crop: Crop, input: Input) -> CropNormalize:
-    """The operation with these parameters, made once."""
+    """Return the operation with these parameters, created once."""
     return CropNormalize(crop, input)
 
 
@@ -167,16 +167,16 @@ def crop_normalize(
     *,
     color: FrameColor = "BGR",
 ) -> NDArray[Any]:
-    """Crop boxes out of a frame and bring them to the network's input, in one pass.
+    """Crop boxes from a frame and convert them to the network's input, in one pass.
 
-    The result is what cutting the window (box, margins, square, clip), resizing the cut, swapping channels and
-    normalising gives, with no rounding in between. Pixels of the window outside the frame are ``crop.fill``.
+    Equals cropping the window (box, margins, square, clip), resizing, swapping channels and normalising, without
+    rounding in between. Pixels of the window outside the frame are ``crop.fill``.
 
     Args:
         frame: uint8 ``[H, W, 3]`` (BGR or RGB), ``[H, W]`` (GRAY8), or NV12 as ``[H * 3 / 2, W]`` or as a pair of
             planes Y ``[H, W]`` and UV ``[H / 2, W / 2, 2]``, each with its own row stride. Rows may be padded or
-            bottom-up; pixels within a row must be packed. An array on a GPU, which is copied to the host, or a DLPack
-            tensor is accepted as well; see :mod:`hpe_edge.ops.frames`.
+            bottom-up; pixels within a row must be packed. DLPack tensors and arrays on a GPU, which are copied to the
+            host, are accepted as well; see :mod:`hpe_edge.ops.frames`.
         boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
         crop: window around a box.
         input: size, colour order and normalisation of the result.
@@ -201,13 +201,13 @@ def warp_normalize(
     *,
     color: FrameColor = "BGR",
 ) -> NDArray[Any]:
-    """Like :func:`crop_normalize`, with a homography per face in place of a box: the rectifying warp.
+    """Warp a frame with one homography per face, otherwise as :func:`crop_normalize`: the rectifying warp.
 
     Args:
         frame: see :func:`crop_normalize`.
         homographies: ``[N, 3, 3]``, from the output picture, whose corners are (0, 0) and (size, size), to the frame's
             pixels.
-        crop: its fill and resampling apply; margins, square and clip play no part.
+        crop: fill and resampling apply; margins, square and clip are ignored.
         input: size, colour order and normalisation of the result.
         out: array ``[N, 3, size, size]`` of the input's dtype to fill; allocated if None.
         color: pixel format of the frame.
@@ -222,7 +222,7 @@ def warp_normalize(
 
 
 def check_homographies(homographies: ArrayLike) -> NDArray[np.float64]:
-    """Homographies as float64 ``[N, 3, 3]``, C-contiguous; an empty list is N = 0.
+    """Check homographies; return float64 ``[N, 3, 3]``, C-contiguous. An empty list is N = 0.
 
     Raises:
         InputError: not ``[N, 3, 3]`` finite numbers.
@@ -241,8 +241,3 @@ def check_homographies(homographies: ArrayLike) -> NDArray[np.float64]:
     if not finite.all():
         raise InputError(f"homography {int(np.argmin(finite))} holds a value that is not finite")
     return array
-
-
-def input_dtype(input: Input) -> np.dtype[Any]:
-    """NumPy dtype of the network's input."""
-    return np.dtype(input.dtype)

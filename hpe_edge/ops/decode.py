@@ -1,4 +1,4 @@
-"""Decode head outputs to poses: the checked front of the native operation."""
+"""Decode head outputs to poses: checked interface of the native operation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FLOAT32 = np.dtype(np.float32)
 
 
 class DecodeArguments(TypedDict):
-    """Of ``native.Decode`` and ``native.DecodeLaunch``."""
+    """Arguments of ``native.Decode`` and ``native.DecodeLaunch``."""
 
     kind: native.DecodeKind
     grids: list[tuple[float, float, int, bool]]
@@ -42,7 +42,7 @@ class DecodeArguments(TypedDict):
 
 
 def decode_arguments(spec: ModelSpec) -> DecodeArguments:
-    """Native arguments of the decode of a spec's heads."""
+    """Return the native arguments of the decode of a spec's heads."""
     decode = spec.decode
     if isinstance(decode, BinsDecode):
         grids = [(h.first_deg, h.step_deg, h.count, h.circular) for h in (decode.yaw, decode.pitch, decode.roll)]
@@ -53,23 +53,23 @@ def decode_arguments(spec: ModelSpec) -> DecodeArguments:
     return {"kind": _ROTATIONS[type(decode)], "grids": [], "factors": list(decode.signs)}
 
 
-def head_places(spec: ModelSpec) -> list[tuple[int, int]]:
-    """Index of the output and first column of each head."""
+def head_offsets(spec: ModelSpec) -> list[tuple[int, int]]:
+    """Return the output's index and the first column of each head."""
     return [(spec.outputs.index(head.output), head.column) for head in spec.heads()]
 
 
 class DecodeHeads:
-    """The decode with its parameters fixed, as the engine keeps it.
+    """Decode with fixed parameters.
 
     Head outputs become angles in degrees, their standard deviations and rotations. Bins are decoded by a numerically
     stable softmax and its expectation (circular heads: the circular mean); 6D vectors, matrices and quaternions by the
-    label triple that they encode. A row that holds NaN decodes to NaN throughout.
+    label triple that they encode. A row with a NaN decodes to NaN throughout.
     """
 
     def __init__(self, spec: ModelSpec, isa: str = "") -> None:
         self.outputs = spec.outputs
         self._needed_columns = head_columns(spec)
-        self._op = native.Decode(**decode_arguments(spec), places=head_places(spec), isa=isa)
+        self._op = native.Decode(**decode_arguments(spec), places=head_offsets(spec), isa=isa)
 
     def __call__(self, outputs: Sequence[NDArray[np.float32]], out: Poses | None = None) -> Poses:
         """Decode N faces.
@@ -112,7 +112,7 @@ class DecodeHeads:
 
 
 def head_columns(spec: ModelSpec) -> dict[str, int]:
-    """Number of columns that the decode reads of each output, by the output's name."""
+    """Return output name -> number of columns that the decode reads."""
     needed = dict.fromkeys(spec.outputs, 0)
     for head in spec.heads():
         needed[head.output] = max(needed[head.output], head.column + _head_width(head))

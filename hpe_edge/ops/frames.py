@@ -1,8 +1,8 @@
-"""Frames and boxes as the native operations take them: checked here, once per call of a public function.
+"""Checks of frames and boxes for the native operations, once per call of a public function.
 
 Frames may also come from other libraries: arrays on a GPU (PyCUDA, CuPy, torch, Numba) and DLPack tensors of any
-library. Where the crop runs on the CPU, a frame on a GPU is copied to the host here, as it is: see
-:func:`hpe_edge.cuda.memory.fetch` for the order in which that happens. An engine on the same GPU reads it in place:
+library. If the crop runs on the CPU, frames on a GPU are copied to the host here, synchronised as
+:func:`hpe_edge.cuda.memory.fetch` describes. An engine on the same GPU reads them in place:
 :mod:`hpe_edge.ops.gpu_frames`. DLPack tensors on the CPU are read in place.
 
 Sources: CUDA array interface, version 3 (Numba's manual); DLPack's Python specification (Python array API standard)
@@ -53,7 +53,7 @@ class DlpackArray(Protocol):
 # An NV12 frame as two planes: Y [H, W] and interleaved UV [H/2, W/2, 2].
 Planes = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
-# A frame that was found to be in order: its only plane and None, or Y and UV, both [.., W] with packed rows.
+# A checked frame: its only plane and None, or Y and UV, both [.., W] with packed rows.
 CheckedPlanes = tuple[NDArray[np.uint8], NDArray[np.uint8] | None]
 
 # Accepted as a frame, or as one of two planes.
@@ -62,16 +62,16 @@ AnyFrame = AnyPlane | tuple[AnyPlane, AnyPlane]
 
 
 def check_frame(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The frame, if it is uint8 ``[H, W, 3]`` with packed rows.
+    """Check a frame: uint8 ``[H, W, 3]`` with packed rows.
 
     Raises:
-        InputError: it is not; the message names what is wrong.
+        InputError: it is another one; the message names the reason.
     """
     return frame_planes(frame, "BGR")[0]
 
 
 def check_boxes(boxes: ArrayLike) -> NDArray[np.float32]:
-    """Boxes as float32 ``[N, 4]``, C-contiguous; an empty list is N = 0.
+    """Check boxes; return float32 ``[N, 4]``, C-contiguous. An empty list is N = 0.
 
     Raises:
         InputError: not ``[N, 4]`` numbers, or a box that is not finite, has no area or lies beyond a million pixels.
@@ -97,7 +97,7 @@ def check_boxes(boxes: ArrayLike) -> NDArray[np.float32]:
 
 
 def frame_planes(given: AnyFrame, color: FrameColor) -> CheckedPlanes:
-    """Check a frame and return it as the native operations read it: one array, or two for NV12; on the host.
+    """Check a frame; return its planes on the host: one array, or two for NV12.
 
     Raises:
         InputError: an invalid frame, or an unknown ``color``; the message names it.
@@ -157,7 +157,7 @@ def _check_plane(plane: Any, what: str) -> NDArray[np.uint8]:
 
 
 def _is_packed(rows: NDArray[np.uint8]) -> bool:
-    """True if the values of each row lie side by side; the stride of an axis of length 1 means nothing."""
+    """Return True if the values of each row are contiguous; strides of axes of length 1 are arbitrary."""
     return bool(rows[0].flags.c_contiguous)
 
 
@@ -178,13 +178,14 @@ def _frame_message(frame: Any, what: str) -> str:
 
 
 def brief(value: Any) -> str:
+    """Describe a value in a message: dtype and shape of an array, else the type."""
     if isinstance(value, np.ndarray):
         return f"{value.dtype} {value.shape}"
     return type(value).__name__
 
 
 class Layout(NamedTuple):
-    """A strided array of bytes on a GPU; strides in bytes, ``stream`` as :func:`fetch` takes it."""
+    """Strided bytes on a GPU: strides in bytes, ``stream`` as in :func:`hpe_edge.cuda.memory.fetch`."""
 
     address: int
     shape: tuple[int, ...]
@@ -193,14 +194,14 @@ class Layout(NamedTuple):
 
 
 def host_frame(frame: Any) -> Any:
-    """Convert a frame of another library to a NumPy array; anything else is returned as it is, for the caller to check.
+    """Convert a frame of another library to a NumPy array; return anything else unchanged and unchecked.
 
     Args:
-        frame: anything; of a pair of planes each one is converted.
+        frame: anything; both planes of a pair are converted.
 
     Raises:
-        InputError: an array of another library that is no uint8 ``[H, W]`` or ``[H, W, C]``, on a device that cannot
-            be read, or one that its library does not export.
+        InputError: an array of another library that is not uint8 ``[H, W]`` or ``[H, W, C]``, is on a device that
+            cannot be read, or is not exported by its library.
         BackendError: it is on a GPU, and cuda-bindings is missing or the copy failed.
     """
     if isinstance(frame, np.ndarray):
@@ -222,13 +223,18 @@ def host_frame(frame: Any) -> Any:
 
 
 def cuda_layout(interface: dict[str, Any]) -> Layout:
+    """Read CUDA's array interface.
+
+    Raises:
+        InputError: not uint8 ``[H, W]`` or ``[H, W, C]``, masked, or on stream 0.
+    """
     shape = tuple(int(side) for side in interface["shape"])
     _check_bytes(np.dtype(interface["typestr"]).name, shape)
     if interface.get("mask") is not None:
         raise InputError("the frame is masked, and its masked pixels are unknown; pass it without a mask")
     strides = interface.get("strides") or _packed(shape)
-    # Before version 3 the writing stream is not named. From then on None means that no waiting is needed, but PyCUDA
-    # always gives None: so all streams are waited for.
+    # Before version 3 the writing stream is unknown. From then on None means that no wait is needed, but PyCUDA always
+    # gives None, so all streams are waited for.
     stream = interface.get("stream")
     if stream == 0:
         raise InputError("the frame names stream 0, which CUDA's array interface forbids: 1 or 2 is a default stream")
@@ -246,13 +252,13 @@ def _from_dlpack(frame: Any) -> NDArray[np.uint8]:
         raise InputError(f"the frame is on a device of DLPack's kind {kind}; the CPU, {known} can be read")
     from hpe_edge.cuda.device import LEGACY_STREAM
 
-    # The owner makes that stream wait for its work. The capsule owns the memory until the copy is done.
+    # The owner makes that stream wait for its work. The capsule keeps the memory until the copy is done.
     capsule = frame.__dlpack__(stream=LEGACY_STREAM)
     return _fetched(dlpack_layout(capsule, LEGACY_STREAM))
 
 
 class _DLTensor(ctypes.Structure):
-    """DLTensor in dlpack.h, which a DLManagedTensor begins with."""
+    """DLTensor of dlpack.h, the first member of a DLManagedTensor."""
 
     _fields_ = (
         ("data", ctypes.c_void_p),
@@ -269,6 +275,11 @@ class _DLTensor(ctypes.Structure):
 
 
 def dlpack_layout(capsule: Any, stream: int) -> Layout:
+    """Read the DLManagedTensor of a DLPack capsule; ``stream`` is the one that its owner synchronised.
+
+    Raises:
+        InputError: not uint8 ``[H, W]`` or ``[H, W, C]``.
+    """
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
     tensor = _DLTensor.from_address(pointer(capsule, b"dltensor"))
@@ -292,7 +303,7 @@ def _packed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _fetched(layout: Layout) -> NDArray[np.uint8]:
-    """Copy an array to the host: the memory that it spans in one piece, for any strides."""
+    """Copy an array of any strides to the host, its whole span in one transfer."""
     if 0 in layout.shape:
         return np.empty(layout.shape, np.uint8)
     from hpe_edge.cuda.memory import fetch
@@ -302,4 +313,4 @@ def _fetched(layout: Layout) -> NDArray[np.uint8]:
     span = np.empty(before + after + 1, np.uint8)
     fetch(span, layout.address - before, layout.stream)
     view = np.lib.stride_tricks.as_strided(span[before:], layout.shape, layout.strides, writeable=False)
-    return view if view[0].flags.c_contiguous else np.ascontiguousarray(view)  # pixels of a row side by side
+    return view if view[0].flags.c_contiguous else np.ascontiguousarray(view)  # packed rows

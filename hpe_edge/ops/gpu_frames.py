@@ -20,9 +20,9 @@ class GpuFrame:
     """A frame in memory that a GPU reads.
 
     Attributes:
-        planes: one array or a pair, as :func:`hpe_edge.ops.frames.frame_planes` takes them. Shapes, strides and
-            addresses are right, but the host must not read them.
-        streams: on which they were written, as :class:`hpe_edge.ops.frames.Layout` has it; none for the host's.
+        planes: one array or a pair, as for :func:`hpe_edge.ops.frames.frame_planes`. Shapes, strides and addresses are
+            valid, but the host must not read them.
+        streams: the writing streams, see :class:`hpe_edge.ops.frames.Layout`; none for host memory.
         owners: objects that keep the memory alive.
     """
 
@@ -31,10 +31,9 @@ class GpuFrame:
     owners: tuple[Any, ...]
 
     def wait(self, gpu: Device, stream: Any, event: Any) -> None:
-        """Let a stream wait for the work that writes the frame; the GPU is entered."""
+        """Make a stream wait for the work that writes the frame; the GPU is entered."""
         for other in set(self.streams):
-            if other is None:
-                # The writing stream is not known.
+            if other is None:  # the writing stream is not known
                 checked("waiting for the frame", gpu.driver.cuCtxSynchronize())
             else:
                 gpu.wait_for(other, event, stream)
@@ -44,12 +43,12 @@ def find_on_gpu(frame: Any, gpu: Device) -> GpuFrame | None:
     """Describe a frame that this GPU can read in place; None if it must be copied.
 
     Args:
-        frame: anything; of a pair of planes both must be there.
-        gpu: the engine's.
+        frame: anything; both planes of a pair must be on the GPU.
+        gpu: of the engine.
 
     Raises:
-        InputError: an array of another library that is no uint8 ``[H, W]`` or ``[H, W, C]``, or that its library does
-            not give away.
+        InputError: an array of another library that is not uint8 ``[H, W]`` or ``[H, W, C]``, or is not exported by
+            its library.
     """
     planes = frame if isinstance(frame, (tuple, list)) and len(frame) == 2 else (frame,)
     found = [_find(plane, gpu) for plane in planes]
@@ -65,7 +64,7 @@ def find_on_gpu(frame: Any, gpu: Device) -> GpuFrame | None:
 
 
 class _Described:
-    """NumPy's array interface to memory that is not the host's: shape, strides and address, never read."""
+    """NumPy's array interface to device memory: shape, strides and address, never read."""
 
     def __init__(self, layout: Layout) -> None:
         self.__array_interface__ = {
@@ -81,7 +80,7 @@ def _find(plane: Any, gpu: Device) -> tuple[Layout, Any] | None:
     try:
         if isinstance(plane, np.ndarray):
             return _shared(plane, gpu)
-        # First, because torch names its stream there alone.
+        # First, because only there torch names its stream.
         if hasattr(plane, "__dlpack__") and hasattr(plane, "__dlpack_device__"):
             return _lent(plane, gpu)
         if hasattr(plane, "__cuda_array_interface__"):
@@ -97,7 +96,7 @@ def _find(plane: Any, gpu: Device) -> tuple[Layout, Any] | None:
 
 
 def _shared(plane: Plane, gpu: Device) -> tuple[Layout, Any] | None:
-    """Page-locked memory of the host that an integrated GPU reads in place."""
+    """Describe page-locked host memory that an integrated GPU reads in place."""
     if not gpu.integrated or plane.dtype != np.uint8 or plane.ndim not in (2, 3):
         return None
     address = gpu.address_of(plane.ctypes.data)
@@ -107,7 +106,7 @@ def _shared(plane: Plane, gpu: Device) -> tuple[Layout, Any] | None:
 def _lent(plane: Any, gpu: Device) -> tuple[Layout, Any] | None:
     if tuple(map(int, plane.__dlpack_device__())) != (DL_CUDA, gpu.index):
         return None
-    # The owner makes that stream wait for its work. The capsule owns the memory until it goes.
+    # The owner makes that stream wait for its work. The capsule keeps the memory.
     capsule = plane.__dlpack__(stream=LEGACY_STREAM)
     layout = dlpack_layout(capsule, LEGACY_STREAM)
     return (layout, capsule) if gpu.owns(layout.address) else None

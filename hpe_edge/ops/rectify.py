@@ -1,13 +1,12 @@
-"""Rectification: each face seen by a virtual camera that looks straight at it, and the transform back.
+"""Rectification: the view of a virtual camera that looks straight at each face, and the transform back.
 
-A network is trained on faces near the optical axis. A face at an angle to the axis is seen from the side, so its
-picture shows another rotation than the one it has in the camera's frame, and it is stretched besides. The virtual
-camera stands in the same place with the same focal lengths, turned by R_view, the shortest turn that takes the optical
-axis (0, 0, 1) to the face's ray d:
+Networks are trained on faces near the optical axis. A face off the axis is seen from the side, so its image shows
+another rotation than the one in the camera's frame, and is stretched as well. The virtual camera has the same centre
+and focal lengths, turned by R_view, the shortest rotation that takes the optical axis (0, 0, 1) to the face's ray d:
 
     x_camera = R_view x_view                                R_view (0, 0, 1) = d
     R_camera = R_view R_estimated                           since R_estimated takes the head to the view
-    p_frame ~ K R_view K^-1 p_view                          for any scene: a turn moves no point of view
+    p_frame ~ K R_view K^-1 p_view                          for any scene: the camera centre does not move
 
 Source: Li, Zhang, Li and Lee, Accurate Head Pose Estimation Using Image Rectification and a Lightweight Convolutional
 Neural Network, IEEE Transactions on Multimedia, 2023. The viewing direction and the crop in the view are ours.
@@ -41,10 +40,9 @@ class Views:
     homographies: Float64Array
 
     def turn_back(self, angles_deg: NDArray[np.float32], rotations: NDArray[np.float32]) -> None:
-        """Bring estimates of the crops to the camera's frame, in place.
+        """Transform estimates of the crops to the camera's frame, in place.
 
-        Of a rotation's two Euler triples the one nearer to the network's is taken, so that a yaw beyond 90 degrees
-        stays one.
+        The Euler triple nearer to the network's is taken, so a yaw beyond 90 degrees is kept.
 
         Args:
             angles_deg: ``[N, 3]`` yaw, pitch, roll.
@@ -56,9 +54,9 @@ class Views:
 
 
 def view_rotation(rays: Float64Array) -> Float64Array:
-    """The shortest turn that takes (0, 0, 1) to each ray: ``[..., 3, 3]`` of ``[..., 3]``, z > 0, of any length.
+    """Return the shortest rotations ``[..., 3, 3]`` that take (0, 0, 1) to rays ``[..., 3]``, z > 0, of any length.
 
-    Its axis is (0, 0, 1) x ray, so the view is not rolled. This is Rodrigues' formula with sine and cosine cancelled.
+    The axis is (0, 0, 1) x ray, so the view is not rolled. This is Rodrigues' formula with sine and cosine cancelled.
     """
     x, y, z = np.moveaxis(rays / np.linalg.norm(rays, axis=-1, keepdims=True), -1, 0)
     k = 1 / (1 + z)
@@ -71,14 +69,14 @@ def view_rotation(rays: Float64Array) -> Float64Array:
 
 
 def look_at(camera: Camera, boxes: NDArray[np.float32], crop: Crop, size: int) -> Views:
-    """The view and the crop of each box.
+    """Compute the view and the crop of each box.
 
-    The view looks along the ray that makes equal angles with those through the middles of the box's left and right
-    edge, and with those of its top and bottom edge. That is the ray of its centre for a small box; away from the axis
-    the picture is stretched outwards, and the centre of a wide box is not that of the face. (A ball that spans 22
-    degrees, 25 degrees off the axis, is missed by 1 degree so; this way by 0.01.) The four middles are taken to the
-    view, and what they span is the box there, which is cut by the crop's rules. For a box whose centre is on the
-    optical axis all this is the plain crop. ``crop.clip`` has no effect: pixels outside the frame are fill.
+    The view looks along the ray at equal angles to those through the middles of the box's left and right edges, and at
+    equal angles to those of its top and bottom edges. For a small box that is the ray of its centre; off the axis the
+    image is stretched outwards, and the centre of a wide box is not that of the face. (For a sphere that spans 22
+    degrees, 25 degrees off the axis, the box centre is wrong by 1 degree, this ray by 0.01.) The four middles are
+    projected into the view; their bounding box is cropped by the crop's rules. For a box centred on the optical axis
+    the result is the plain crop. ``crop.clip`` is ignored: pixels outside the frame are fill.
 
     Args:
         camera: of the frame.
@@ -96,7 +94,7 @@ def look_at(camera: Camera, boxes: NDArray[np.float32], crop: Crop, size: int) -
     seen = np.concatenate([spanned.min(axis=1), spanned.max(axis=1)], axis=1)
     windows = _squared(_with_margins(seen, crop), crop.square)
     corners = camera.rays(windows[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]) @ np.swapaxes(rotations, -1, -2)
-    # Written so that NaN, from numbers near the end of their range, is an error too.
+    # Written so that NaN, from overflow, is an error too.
     in_front = (corners[..., 2] > 0).all(axis=-1)
     if not in_front.all():
         i = int(np.argmin(in_front))
@@ -115,14 +113,14 @@ def _with_margins(boxes: Float64Array, crop: Crop) -> Float64Array:
 
 
 def _edge_middles(boxes: Float64Array) -> Float64Array:
-    """Left, top, right, bottom: ``[N, 4, 2]`` of ``[N, 4]``."""
+    """Return the edge middles left, top, right, bottom, ``[N, 4, 2]``, of boxes ``[N, 4]``."""
     x1, y1, x2, y2 = boxes.T
     x, y = (x1 + x2) / 2, (y1 + y2) / 2
     return np.stack([x1, y, x, y1, x2, y, x, y2], axis=1).reshape(-1, 4, 2)
 
 
 def _squared(windows: Float64Array, square: Square) -> Float64Array:
-    """Windows ``[N, 4]`` made square about their centres, as ``Crop.square`` says."""
+    """Make windows ``[N, 4]`` square about their centres, by ``Crop.square``."""
     sides = windows[:, 2:] - windows[:, :2]
     if square == "extend":
         side = sides.max(axis=1, keepdims=True)
@@ -135,7 +133,7 @@ def _squared(windows: Float64Array, square: Square) -> Float64Array:
 
 
 def _homographies(camera: Camera, rotations: Float64Array, windows: Float64Array, size: int) -> Float64Array:
-    """K R_view K^-1 A, A being the scaling and shift that takes the crop to its window in the view."""
+    """Return K R_view K^-1 A; A scales and shifts the crop to its window in the view."""
     k = np.array([[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]])
     # K^-1 A, scaling and shift in one
     a = np.zeros_like(rotations)

@@ -26,7 +26,7 @@ class Request:
 
     Attributes:
         count: the number of faces.
-        planes: the frame, as :func:`hpe_edge.ops.frames.frame_planes` has it.
+        planes: the frame, from :func:`hpe_edge.ops.frames.frame_planes`.
         color: its pixel format.
         on_gpu: the frame in memory of the engine's GPU; the host must not read ``planes`` then. None for host memory.
     """
@@ -44,9 +44,9 @@ class Request:
     ) -> None:
         """
         Args:
-            crop: of the engine that the request is for.
+            crop: of the engine.
             frame, boxes, color, camera: see :meth:`hpe_edge.PoseEngine.__call__`.
-            on_gpu: the frame on the engine's GPU, if it lies there.
+            on_gpu: the frame in memory of the engine's GPU, if it is there.
 
         Raises:
             InputError: an invalid frame, box or camera.
@@ -55,7 +55,7 @@ class Request:
         self._boxes = check_boxes(boxes).copy()
         self.count = len(self._boxes)
         plane, chroma = frame_planes(frame if on_gpu is None else on_gpu.planes, color)
-        # Views of our own: an array whose owner gives it another shape meanwhile would be read beyond its end.
+        # Own views: if the owner reshaped its array in place, the original would be read beyond its end.
         self.planes = (plane[:], None if chroma is None else chroma[:])
         self.color = color
         self.on_gpu = on_gpu
@@ -68,7 +68,7 @@ class Request:
             self._views = Views(views.rotations, check_homographies(views.homographies))
 
     def part(self, start: int, stop: int) -> Request:
-        """The faces from ``start`` to before ``stop``, in the same frame."""
+        """Return the request of the faces from ``start`` to before ``stop``, in the same frame."""
         part = Request.__new__(Request)
         part._boxes, part.count = self._boxes[start:stop], stop - start
         part.planes, part.color, part.on_gpu, part._crop = self.planes, self.color, self.on_gpu, self._crop
@@ -87,7 +87,7 @@ class Request:
         return self._boxes if self._views is None else self._views.homographies
 
     def is_for(self, crop: CropNormalize) -> bool:
-        """True if it was made for this very crop object."""
+        """Return True if the request was made for this crop object."""
         return self._crop is crop
 
     def crop_into(self, out: NDArray[Any]) -> None:
@@ -98,6 +98,6 @@ class Request:
             self._crop.warp_checked(self.planes, self._views.homographies, out, self.color)
 
     def finish(self, poses: Poses) -> None:
-        """Bring estimates of the crops to the frame's camera, in place; sigma stays that of the network's angles."""
+        """Transform estimates of the crops to the frame's camera, in place; sigma is not changed."""
         if self._views is not None:
             self._views.turn_back(poses.angles, poses.rotation)

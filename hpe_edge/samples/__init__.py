@@ -1,11 +1,33 @@
-"""Two public-domain photos with face boxes, for a first run and for the export gate; README.md says where from."""
+"""Two public-domain photos with face boxes, for a first run and the export gate; README.md names the sources."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.errors import SourceError
+
 FOLDER = Path(__file__).parent
-"""Holds the photos."""
+"""Folder of the photos."""
 
 BOXES = FOLDER / "boxes.csv"
-"""Columns file,x1,y1,x2,y2, in pixels; the boxes fit the faces as landmarks span them."""
+"""Columns file,x1,y1,x2,y2, in pixels; the boxes fit the faces tightly, chin to eyebrows."""
+
+PHOTO = FOLDER / "astronaut.jpg"
+"""The photo of the commands demo and bench."""
+
+
+def read_photo() -> NDArray[np.uint8]:
+    """Read PHOTO, uint8 ``[H, W, 3]`` BGR.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    import cv2
+
+    photo = cv2.imread(str(PHOTO))
+    if photo is None:
+        raise SourceError(f"cannot read {PHOTO}; hpe_edge is not installed completely, install it again")
+    return np.asarray(photo, np.uint8)

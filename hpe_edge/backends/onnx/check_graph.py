@@ -1,4 +1,4 @@
-"""Check of a loaded ONNX graph against the model's spec."""
+"""Validation of an ONNX graph against the model's spec."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class GraphTensor(NamedTuple):
 
     Attributes:
         name: in the graph.
-        dtype: as NumPy names it where NumPy has it.
-        shape: a dimension that is not a number may be of any size.
+        dtype: NumPy's name where it has the type.
+        shape: dynamic dimensions are strings.
     """
 
     name: str
@@ -30,19 +30,19 @@ class GraphTensor(NamedTuple):
 
 
 def read_spec(text: str | None, path: Path) -> ModelSpec:
-    """The spec in a model's metadata.
+    """Read the spec from a model's metadata.
 
     Args:
         text: the metadata entry :data:`hpe_edge.spec.METADATA_KEY`; None where it is missing.
         path: names the file in messages.
 
     Raises:
-        ModelError: there is none, or it cannot be read.
+        ModelError: it is missing or invalid.
     """
     if text is None:
         raise ModelError(
-            f"{path} carries no hpe_edge spec, so its crop, normalisation and bins are unknown; export it from its "
-            f"checkpoint: python -m export.onnx CHECKPOINT -o {path.name}"
+            f"{path} has no hpe_edge spec, so its crop, normalisation and bins are unknown; export it from its "
+            f"checkpoint: hpe-edge export onnx CHECKPOINT -o {path.name}"
         )
     try:
         return ModelSpec.from_json(text)
@@ -53,15 +53,15 @@ def read_spec(text: str | None, path: Path) -> ModelSpec:
 def check_graph(
     inputs: Sequence[GraphTensor], outputs: Sequence[GraphTensor], spec: ModelSpec, path: Path
 ) -> tuple[int | None, dict[str, tuple[int, ...]]]:
-    """Check the graph against its spec and return what the spec leaves to the graph.
+    """Check the graph against its spec; return the batch size and the shapes of the outputs.
 
     Args:
-        inputs, outputs: the graph's.
-        spec: its spec.
+        inputs, outputs: of the graph.
+        spec: of the model.
         path: names the file in messages.
 
     Returns:
-        The batch, None where it is dynamic, and each output's shape after it.
+        The batch size, None if dynamic; and name -> output shape without the batch axis.
 
     Raises:
         ModelError: spec and graph disagree.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class OnnxRuntimeContext:
-    """Buffers bound to the session once per batch size; a run then copies and allocates nothing on our side."""
+    """Buffers bound to the session once per batch size. Implements :class:`hpe_edge.backends.base.Context`."""
 
     def __init__(
         self,
@@ -39,12 +39,12 @@ class OnnxRuntimeContext:
         """
         Args:
             session, spec: the model.
-            columns: each output's shape after the batch.
+            columns: name -> output shape without the batch axis.
             max_batch: rows of the buffers.
             fixed: the graph takes exactly ``max_batch`` rows.
-            memory: device and index where the session wants its input; None for the host's memory.
-            gpu: the one that the session is on, entered; None on the CPU, or where only ONNX Runtime reaches it.
-            cleanup: frees the memory of that GPU.
+            memory: device type and index of the session's input; None for host memory.
+            gpu: the session's GPU, entered; None on the CPU, or without cuda-bindings.
+            cleanup: frees page-locked and GPU memory.
         """
         self._session, self._spec, self._gpu = session, spec, gpu
         self._most = max_batch
@@ -54,15 +54,14 @@ class OnnxRuntimeContext:
         size = spec.input.size
         self._rows = Rows(
             self._allocate((max_batch, 3, size, size), spec.input.dtype),
-            # ONNX Runtime copies these few kilobytes here at the end of a run; left on a GPU they would cost another
-            # call.
+            # In host memory: ONNX Runtime copies these few kilobytes at the end of a run, without another call.
             [self._allocate((max_batch, *columns[name]), np.float32) for name in spec.outputs],
         )
         self._memory = memory
         self._bindings: dict[int, tuple[Any, onnxruntime.OrtValue | None]] = {}
 
     def _allocate(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """A zeroed array, in memory from which the GPU copies directly if there is one."""
+        """Allocate a zeroed array, page-locked if there is a GPU."""
         return np.zeros(shape, dtype) if self._gpu is None else self._gpu.pinned(shape, dtype, self._cleanup)
 
     def input(self, count: int) -> NDArray[Any]:
@@ -73,7 +72,7 @@ class OnnxRuntimeContext:
         """See :class:`hpe_edge.backends.base.Context`."""
         batch = self._fixed_batch or count
         binding, staged = self._bound(batch)
-        self._rows.keep(count)
+        self._rows.clear_unused(count)
         with _raised_for(batch):
             if staged is not None:
                 staged.update_inplace(self._rows.first(batch)[0])
@@ -83,7 +82,7 @@ class OnnxRuntimeContext:
     def estimate(self, crop: Crop, requests: Sequence[Request], found: Sequence[Poses], decode: DecodeHeads) -> None:
         """See :class:`hpe_edge.backends.base.Context`.
 
-        The crops are made on a stream of our own and waited for, because ONNX Runtime runs on one of its own.
+        The crop runs on its own stream and is waited for, because ONNX Runtime runs on another one.
 
         Raises:
             BackendError: ONNX Runtime or CUDA failed.
@@ -92,14 +91,14 @@ class OnnxRuntimeContext:
         batch = self._fixed_batch or count
         binding, staged = self._bound(batch)
         gpu = self._gpu
-        assert gpu is not None and staged is not None  # a backend without a GPU is not asked
+        assert gpu is not None and staged is not None  # only called with a GPU
         with gpu:
             if self._path is None:
                 from hpe_edge.backends.gpu_path import GpuPath
 
                 self._stream = gpu.stream(self._cleanup)
                 self._path = GpuPath(gpu, self._spec, crop, self._most, self._stream, self._cleanup)
-            self._path.place(requests, batch)
+            self._path.load(requests, batch)
             self._path.crop(batch, requests[0].warped, staged.data_ptr())
             gpu.synchronize(self._stream)
         with _raised_for(batch):
@@ -116,13 +115,13 @@ class OnnxRuntimeContext:
         return bound
 
     def _bind(self, batch: int) -> tuple[Any, onnxruntime.OrtValue | None]:
-        """The binding for a batch size, and the input's copy on the device, if it has one."""
+        """Bind the buffers for a batch size; return the binding, and the input on the device if it is not the host."""
         binding = self._session.io_binding()
         (rows, outputs), staged = self._rows.first(batch), None
         if self._memory is None:
             _bind(binding.bind_input, self._spec.input.name, rows)
         else:
-            # Host memory bound as input would be copied to the device now and never again.
+            # Host memory bound as input would be copied to the device once, at binding.
             staged = onnxruntime.OrtValue.ortvalue_from_shape_and_type(list(rows.shape), rows.dtype.type, *self._memory)
             binding.bind_ortvalue_input(self._spec.input.name, staged)
         for name, array in zip(self._spec.outputs, outputs, strict=True):

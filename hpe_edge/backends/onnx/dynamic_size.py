@@ -1,7 +1,9 @@
-"""Freeing an ONNX graph from the picture size that it was exported with, without the onnx package.
+"""Dynamic input size for an ONNX graph that states a fixed one, without the onnx package.
 
-Networks of convolutions alone run at any size, yet many files state one, and ONNX Runtime takes no other. The
-protobuf encoding is simple enough to edit in place.
+Fully convolutional networks run at any size, but ONNX Runtime accepts only the size that the file states. The protobuf
+encoding is edited directly.
+
+Source: onnx.proto3 for the field numbers.
 """
 
 from __future__ import annotations
@@ -14,13 +16,16 @@ _Edit = Callable[[bytes], bytes | None]
 
 
 def free_size(model: bytes, input_name: str) -> bytes:
-    """The model with height and width of an input ``[N, C, H, W]`` left open.
+    """Make height and width of an input ``[N, C, H, W]`` dynamic.
 
-    What is stated of outputs and of values in between follows from it: of outputs the rank is kept, of others nothing.
+    Output shapes are reduced to their rank, and shapes of intermediate values are dropped: both follow from the input.
 
     Args:
         model: an ONNX file that loads.
         input_name: the input; other inputs stay as they are.
+
+    Returns:
+        The edited file.
     """
     name = _encode(1, input_name.encode())
 
@@ -34,7 +39,7 @@ def free_size(model: bytes, input_name: str) -> bytes:
 
 
 def _with_shape(value_info: bytes, edit: _Edit) -> bytes:
-    """ValueInfoProto.type.tensor_type.shape edited."""
+    """Edit ValueInfoProto.type.tensor_type.shape."""
     return _edited(value_info, {2: lambda type_: _edited(type_, {1: lambda tensor: _edited(tensor, {2: edit})})})
 
 
@@ -52,7 +57,7 @@ def _drop(_: bytes) -> None:
 
 
 def _edited(message: bytes, edits: dict[int, _Edit]) -> bytes:
-    """The message with the embedded messages of some numbers replaced, or left out where the edit gives None."""
+    """Replace the embedded messages with the given field numbers; an edit that returns None drops its field."""
     parts = []
     for number, whole, value in _parsed(message):
         if number not in edits:
@@ -67,7 +72,7 @@ def _fields_of(message: bytes) -> list[bytes]:
 
 
 def _parsed(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Each field's number, its bytes with the key, and its value; a number's value is its encoding."""
+    """Yield each field's number, its bytes with the key, and its value; the value of a varint stays encoded."""
     at = 0
     while at < len(message):
         start = at
@@ -84,7 +89,7 @@ def _parsed(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
 
 
 def _varint(message: bytes, at: int = 0) -> tuple[int, int]:
-    """A number in groups of seven bits, lowest first, and where it ends."""
+    """Decode a varint, groups of seven bits, lowest first; return it and the offset behind it."""
     number = shift = 0
     while True:
         byte = message[at]
@@ -95,7 +100,7 @@ def _varint(message: bytes, at: int = 0) -> tuple[int, int]:
 
 
 def _encode(number: int, value: bytes) -> bytes:
-    """A field of bytes: a string or an embedded message."""
+    """Encode a length-delimited field: a string or an embedded message."""
     return _encode_varint(number << 3 | _BYTES) + _encode_varint(len(value)) + value
 
 

@@ -1,4 +1,4 @@
-"""Sessions of ONNX Runtime: providers with their options, NVIDIA's libraries loaded, and no silent fallback."""
+"""ONNX Runtime sessions: provider options, loading of NVIDIA's libraries, no silent fallback."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import onnxruntime
 
 from hpe_edge.backends.options import check_threads
+from hpe_edge.cuda.device import parse_device as parse_gpu
 from hpe_edge.errors import BackendError, InputError, ModelError
 from hpe_edge.spec import Precision
 from hpe_edge.util.atomic import output_error
@@ -26,14 +27,14 @@ _TIMINGS_KNOWN_FROM = (1, 17)
 
 @dataclass(frozen=True)
 class Provider:
-    """One provider, on which the whole network is to run.
+    """Execution provider of the whole network.
 
     Attributes:
-        name: as ONNX Runtime has it.
+        name: in ONNX Runtime.
         where: the device, for messages.
         options: see ONNX Runtime's page on the provider; all values are text.
-        whole: refuse a graph of which the provider cannot take every node; ONNX Runtime would run the rest on the CPU.
-        hint: what else to look at where it does not start.
+        whole: refuse a graph with nodes that the provider does not support; ONNX Runtime would run them on the CPU.
+        hint: advice for the case that it does not start.
     """
 
     name: str = "CPUExecutionProvider"
@@ -47,21 +48,21 @@ CPU = Provider()
 
 
 def parse_device(device: str) -> int | None:
-    """The GPU's index in ``"cuda"`` or ``"cuda:INDEX"``; None for ``"cpu"``.
+    """Parse a device; return the GPU's index in ``"cuda"`` or ``"cuda:INDEX"``, None for ``"cpu"``.
 
     Raises:
-        InputError: it is something else.
+        InputError: another value.
     """
-    kind, colon, index = device.partition(":") if isinstance(device, str) else ("", "", "")
     if device == "cpu":
         return None
-    if kind != "cuda" or (colon and not (index.isascii() and index.isdecimal())):
-        raise InputError(f"device must be 'cpu', 'cuda' or 'cuda:INDEX', got {device!r}")
-    return int(index or 0)
+    try:
+        return parse_gpu(device)
+    except InputError:
+        raise InputError(f"device must be 'cpu', 'cuda' or 'cuda:INDEX', got {device!r}") from None
 
 
 def cuda(index: int) -> Provider:
-    """ONNX Runtime's own kernels, cuBLAS and cuDNN.
+    """CUDA provider: ONNX Runtime's own kernels, cuBLAS and cuDNN.
 
     Raises:
         BackendError: the installed ONNX Runtime was built without them.
@@ -82,18 +83,18 @@ def tensorrt(
     face: tuple[int, ...],
     batches: tuple[int, int, int] | None,
 ) -> Provider:
-    """TensorRT inside ONNX Runtime, which builds an engine of the graph.
+    """TensorRT provider, which builds an engine from the graph.
 
-    That takes minutes. The engine is kept in the user's cache folder, apart for each content of the file and version of
-    ONNX Runtime: its name alone does not tell two checkpoints of one architecture apart.
+    The build takes minutes. The engine is cached in the user's cache folder, by the file's SHA-256 and the version of
+    ONNX Runtime: the name of the cached engine is the same for two checkpoints of one architecture.
 
     Args:
-        index: the GPU.
+        index: of the GPU.
         path: the ONNX file.
-        precision: the spec's.
-        input_name: its input.
-        face: the input's shape after the batch.
-        batches: the fewest faces that one run takes, those to tune for, and the most; None where the graph fixes them.
+        precision: of the spec.
+        input_name: of the graph.
+        face: input shape without the batch axis.
+        batches: smallest, optimal and largest batch; None if the graph fixes the batch.
 
     Raises:
         BackendError: the installed ONNX Runtime was built without it.
@@ -112,17 +113,17 @@ def tensorrt(
         "device_id": str(index),
         "trt_engine_cache_enable": "True",
         "trt_engine_cache_path": str(cache),
-        # Allowed where the graph has them, because TensorRT then insists on it; nowhere else, for they move the angles.
-        # It may then use them in other layers, too.
+        # Enabled only for graphs with such layers, for which TensorRT requires it: elsewhere it would change angles.
+        # TensorRT may then use the precision in other layers as well.
         "trt_fp16_enable": str("fp16" in precision),
         "trt_int8_enable": str("int8" in precision),
     }
-    if _version() >= _TIMINGS_KNOWN_FROM:  # without a path they would lie in the current folder
+    if _version() >= _TIMINGS_KNOWN_FROM:  # without a path they are written to the current folder
         options |= {"trt_timing_cache_enable": "True", "trt_timing_cache_path": str(cache)}
     if batches is not None:  # without a range, each new number of faces would build another engine
         for which, count in zip(("min", "opt", "max"), batches, strict=True):
             options[f"trt_profile_{which}_shapes"] = f"{input_name}:{'x'.join(map(str, (count, *face)))}"
-    hint = f"; if TensorRT or the GPU has changed since the last time, delete {cache}"
+    hint = f"; if TensorRT or the GPU has changed since the engine was built, delete {cache}"
     return Provider("TensorrtExecutionProvider", f"cuda:{index}", options, whole=True, hint=hint)
 
 
@@ -158,7 +159,7 @@ def preload(onnxruntime: Any, *, tensorrt: bool) -> str:
     if hasattr(onnxruntime, "preload_dlls"):  # from 1.21 on
         with contextlib.redirect_stdout(printed):  # it reports failures there
             onnxruntime.preload_dlls()
-    if tensorrt and "tensorrt" not in sys.modules:  # which has loaded its own
+    if tensorrt and "tensorrt" not in sys.modules:  # an imported tensorrt has loaded its own
         with contextlib.suppress(ImportError, OSError):
             __import__("tensorrt_libs")  # loads its libraries when it is imported
     return printed.getvalue().strip()
@@ -187,12 +188,12 @@ def open_session(
     except UnicodeEncodeError:
         raise InputError(f"ONNX Runtime opens only names in UTF-8; rename {path!r}") from None
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # its warnings go to standard error unasked; errors are raised anyway
+    options.log_severity_level = 3  # its warnings go to standard error; errors are raised anyway
     if threads is not None:
         options.intra_op_num_threads = threads
     if provider.whole:
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    complaint = "" if provider is CPU else preload(onnxruntime, tensorrt=provider.name.startswith("Tensorrt"))
+    preloaded = "" if provider is CPU else preload(onnxruntime, tensorrt=provider.name.startswith("Tensorrt"))
     try:
         # Without enable_fallback=0 a device that does not start is replaced by the CPU, with a print and no error.
         session = onnxruntime.InferenceSession(
@@ -205,16 +206,16 @@ def open_session(
             ) from None
         open_session(path, threads, graph)  # reports a damaged file as such
         raise _not_started(
-            provider, f"{path} does not start on {provider.where} ({short_error(error)})", complaint
+            provider, f"{path} does not start on {provider.where} ({short_error(error)})", preloaded
         ) from None
     if provider.name not in session.get_providers():
         instead = ", ".join(session.get_providers())
-        raise _not_started(provider, f"{provider.name} did not start, ONNX Runtime offers {instead} instead", complaint)
+        raise _not_started(provider, f"{provider.name} did not start, ONNX Runtime offers {instead} instead", preloaded)
     return session
 
 
-def _not_started(provider: Provider, what: str, complaint: str) -> BackendError:
-    details = f" ({' '.join(complaint.split())})" if complaint else ""
+def _not_started(provider: Provider, what: str, preloaded: str) -> BackendError:
+    details = f" ({' '.join(preloaded.split())})" if preloaded else ""
     return BackendError(
         f"{what}{details}: `hpe-edge doctor` shows what is missing of driver, CUDA, cuDNN and TensorRT; or use "
         f"device='cpu'{provider.hint}"
@@ -222,5 +223,5 @@ def _not_started(provider: Provider, what: str, complaint: str) -> BackendError:
 
 
 def short_error(error: Exception) -> str:
-    """The error in one line, without the source location and signature that may precede it."""
+    """Return the error in one line, without a leading source location and signature."""
     return re.sub(r"^/\S+:\d+ .*?\) ", "", " ".join(str(error).split()))

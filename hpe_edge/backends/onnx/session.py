@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import onnxruntime
 
 from hpe_edge.backends.onnx.check_graph import DYNAMIC_MAX_BATCH, GraphTensor, check_graph, read_spec
 from hpe_edge.backends.onnx.context import OnnxRuntimeContext
 from hpe_edge.backends.onnx.open_session import CPU, Provider, cuda, open_session, parse_device, tensorrt
+from hpe_edge.cuda.device import Device, release
 from hpe_edge.errors import BackendError, InputError
 from hpe_edge.spec import METADATA_KEY, ModelSpec
-
-if TYPE_CHECKING:
-    from hpe_edge.cuda.device import Device
 
 _TUNED_BATCH = 4  # batch size that TensorRT optimises for
 _DTYPES = {"tensor(float)": "float32"}  # the others have NumPy's names in the brackets
@@ -39,8 +36,8 @@ class OnnxRuntimeBackend:
         Raises:
             ModelError: not an ONNX file, truncated, without a spec, or the spec does not fit the graph.
             BackendError: the installed onnxruntime does not support the device.
-            InputError: TensorRT is asked for on the CPU.
-            OutputError: the folder for TensorRT's engines cannot be made.
+            InputError: TensorRT is requested on the CPU.
+            OutputError: the cache folder for TensorRT's engines cannot be made.
         """
         index = parse_device(device)
         provider = CPU
@@ -59,10 +56,10 @@ class OnnxRuntimeBackend:
         self._memory = None if index is None else ("cuda", index)
         self.gpu = None if index is None else _gpu(index)
         self._cleanup = contextlib.ExitStack()
-        self._finish = weakref.finalize(self, _free, self.gpu, self._cleanup)
+        self._finish = weakref.finalize(self, release, self.gpu, self._cleanup)
 
     def context(self) -> OnnxRuntimeContext:
-        """A fresh set of buffers for one caller at a time."""
+        """Allocate a set of buffers for one caller at a time."""
         with self.gpu or contextlib.nullcontext():
             return OnnxRuntimeContext(
                 self.session,
@@ -82,7 +79,7 @@ class OnnxRuntimeBackend:
 
 
 def _tensorrt_for(path: Path, index: int, threads: int | None) -> Provider:
-    """TensorRT's provider, whose options need the input's shape: a session on the CPU reads it first."""
+    """Return TensorRT's provider; its options need the input's shape, which a session on the CPU reads first."""
     spec, fixed_batch, _ = _examined(open_session(path, threads), path)
     batches = (1, _TUNED_BATCH, DYNAMIC_MAX_BATCH) if fixed_batch is None else None
     return tensorrt(index, path, spec.precision, spec.input.name, (3, spec.input.size, spec.input.size), batches)
@@ -91,7 +88,7 @@ def _tensorrt_for(path: Path, index: int, threads: int | None) -> Provider:
 def _examined(
     session: onnxruntime.InferenceSession, path: Path
 ) -> tuple[ModelSpec, int | None, dict[str, tuple[int, ...]]]:
-    """The spec, then what :func:`hpe_edge.backends.onnx.check_graph.check_graph` returns."""
+    """Return the spec and the results of :func:`hpe_edge.backends.onnx.check_graph.check_graph`."""
     spec = read_spec(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), path)
     inputs, outputs = ([_tensor(each) for each in ends] for ends in (session.get_inputs(), session.get_outputs()))
     return spec, *check_graph(inputs, outputs, spec, path)
@@ -103,21 +100,11 @@ def _tensor(end: onnxruntime.NodeArg) -> GraphTensor:
 
 
 def _gpu(index: int) -> Device | None:
-    """The GPU beside the session that is on it by now; None where cuda-bindings is missing or does not suit the driver.
+    """Open the GPU that the session uses; None where cuda-bindings is missing or does not match the driver.
 
-    Without it buffers are plain memory, which takes longer to copy, and frames that lie on the GPU are fetched.
+    Without it buffers are pageable memory, which copies slower, and frames on the GPU are fetched to the host.
     """
-    from hpe_edge.cuda.device import Device
-
     try:
         return Device(index)
     except BackendError:
         return None
-
-
-def _free(gpu: Device | None, cleanup: contextlib.ExitStack) -> None:
-    if gpu is None:
-        return
-    with contextlib.suppress(BackendError), gpu:  # where the CUDA context is gone already, all in it is
-        cleanup.close()
-    gpu.close()

@@ -1,8 +1,8 @@
 """OpenVINO backend: any ONNX file with a spec, on the CPU, or on Intel's GPUs and NPUs by OpenVINO's device names.
 
-The graph is compiled once, for any number of faces where it takes them. Compiled for one number alone it ran no faster,
-with 1 and 8 faces of ResNet-18 and of the lightweight network, in float32 and INT8; each further number would cost
-another copy of the weights and 0.15 to 0.7 s when it first occurs, in place of some 0.03 s.
+The graph is compiled once, for all batch sizes if its batch is dynamic. Compiled for a single batch size it ran no
+faster (ResNet-18 and the lightweight network, 1 and 8 faces, float32 and INT8), and each further size would cost
+another copy of the weights and 0.15 to 0.7 s at its first use, instead of about 0.03 s.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from hpe_edge.spec import METADATA_KEY, Crop, ModelSpec
 if TYPE_CHECKING:
     from hpe_edge.cuda.device import Device
 
-_KINDS = ("CPU", "GPU", "NPU")  # device types; AUTO and others choose by themselves
+_KINDS = ("CPU", "GPU", "NPU")  # device types; AUTO and others choose a device silently
 _HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
 class OpenVinoBackend:
     """An ONNX file compiled by OpenVINO. Implements :class:`hpe_edge.backends.base.Backend`."""
 
-    gpu: Device | None = None  # NVIDIA's, which it does not know
+    gpu: Device | None = None  # NVIDIA's; OpenVINO supports none
 
     def __init__(
         self, path: Path, *, device: str = "cpu", threads: int | None = None, precision: Precision = "fp32"
@@ -46,10 +46,10 @@ class OpenVinoBackend:
         Args:
             path: the ONNX file, with its spec in the metadata.
             device: one of OpenVINO's, in any case: ``"cpu"``, ``"gpu"``, ``"gpu.1"``, ``"npu"``.
-            threads: threads of the CPU that one run may use; None leaves it to OpenVINO (all cores), and runs at the
-                same time then take turns.
+            threads: threads of the CPU that one run may use; None leaves it to OpenVINO (all cores), and concurrent
+                runs then take turns.
             precision: floating-point precision. OpenVINO itself would choose bfloat16 where the CPU has it and
-                float16 on a GPU. What the graph has in INT8 stays INT8.
+                float16 on a GPU. INT8 layers of the graph stay INT8.
 
         Raises:
             InputError: the device or ``threads`` cannot be used.
@@ -63,9 +63,9 @@ class OpenVinoBackend:
         self.device = device.lower()
         self.runtime = f"OpenVINO in {precision}"
         self._settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINTS[precision]}
-        self._callers_apart = threads is not None and self._name == "CPU"
+        self._compile_per_context = threads is not None and self._name == "CPU"
         if self._name == "CPU":
-            # Pinned, two engines of one thread each shared the first core and left the others idle.
+            # With pinning, two engines of one thread each shared the first core and left the others idle.
             self._settings["ENABLE_CPU_PINNING"] = "NO"
             if threads is not None:
                 self._settings["INFERENCE_NUM_THREADS"] = str(threads)
@@ -83,14 +83,14 @@ class OpenVinoBackend:
         self._taken = False
 
     def context(self) -> OpenVinoContext:
-        """A fresh set of buffers for one caller at a time.
+        """Allocate a set of buffers for one caller at a time.
 
         Raises:
             BackendError: out of memory.
         """
-        # What is compiled runs one request at a time. With all cores for each, another could do no better.
+        # A compiled model runs one request at a time. On all cores, a second one would be no faster.
         with self._lock:
-            compiled = self._compile() if self._taken and self._callers_apart else self._compiled
+            compiled = self._compile() if self._taken and self._compile_per_context else self._compiled
             self._taken = True
         return OpenVinoContext(self._ov, compiled, self.spec, self._columns, self.max_batch, self.fixed_batch)
 
@@ -119,15 +119,15 @@ class OpenVinoBackend:
 
 
 def find_device(there: Sequence[str], device: str) -> str:
-    """OpenVINO's name of a device.
+    """Resolve OpenVINO's name of a device.
 
     Args:
-        there: the names of what this machine has, such as ``["CPU", "GPU.0", "GPU.1"]``.
-        device: one of these in any case. Of several the first may be called without its number, and an only one with 0.
+        there: available devices, such as ``["CPU", "GPU.0", "GPU.1"]``.
+        device: one of these in any case; ``"gpu"`` stands for GPU.0 too, and ``"gpu.0"`` for a single GPU.
 
     Raises:
         InputError: not the name of a device.
-        BackendError: it is not there.
+        BackendError: it is not available.
     """
     name = device.upper() if isinstance(device, str) else ""
     for same in (name, f"{name}.0", name.removesuffix(".0")):
@@ -146,7 +146,7 @@ def find_device(there: Sequence[str], device: str) -> str:
 
 
 def _read(ov: Any, path: Path) -> Any:
-    """The graph, by the reader of ONNX alone: the others would try a damaged file, and complain on standard error."""
+    """Read the graph with the ONNX front end only: others would try a damaged file and print to standard error."""
     reader = ov.frontend.FrontEndManager().load_by_framework("onnx")
     try:
         graph = reader.convert(reader.load(str(path)))
@@ -161,7 +161,7 @@ def _read(ov: Any, path: Path) -> Any:
 
 
 def _spec_text(graph: Any) -> str | None:
-    place = ["framework", METADATA_KEY]  # where the reader puts an ONNX file's metadata
+    place = ["framework", METADATA_KEY]  # location of an ONNX file's metadata
     return str(graph.get_rt_info(place).value) if graph.has_rt_info(place) else None
 
 
@@ -187,7 +187,7 @@ class OpenVinoContext:
         Args:
             ov: the package.
             compiled, spec: the model.
-            columns: each output's shape after the batch.
+            columns: name -> output shape without the batch axis.
             max_batch: rows of the buffers.
             fixed: the graph takes exactly ``max_batch`` rows.
         """
@@ -200,7 +200,7 @@ class OpenVinoContext:
         )
         self._request = compiled.create_infer_request()
         self._tensors: dict[int, dict[str, Any]] = {}
-        self._bound = 0  # the batch that the request is set to
+        self._bound = 0  # batch size bound to the request
 
     def input(self, count: int) -> NDArray[Any]:
         """See :class:`hpe_edge.backends.base.Context`."""
@@ -213,11 +213,11 @@ class OpenVinoContext:
             BackendError: OpenVINO failed.
         """
         batch = self._fixed_batch or count
-        self._rows.keep(count)
+        self._rows.clear_unused(count)
         try:
             if batch != self._bound:
                 self._bind(batch)
-            self._request.infer(share_outputs=True)  # else it would copy the outputs for its answer, which is not used
+            self._request.infer(share_outputs=True)  # else it would copy the outputs
         except Exception as error:  # OpenVINO's errors share no base class
             raise BackendError(f"OpenVINO failed on a batch of {batch}: {short_error(error)}") from None
         return self._rows.first(count)[1]
@@ -233,7 +233,7 @@ class OpenVinoContext:
             arrays = {self._spec.input.name: rows, **dict(zip(self._spec.outputs, outputs, strict=True))}
             tensors = {name: self._ov.Tensor(array, shared_memory=True) for name, array in arrays.items()}
             self._tensors[batch] = tensors
-        self._bound = 0  # until all are set
+        self._bound = 0  # until all tensors are set
         for name, tensor in tensors.items():
             self._request.set_tensor(name, tensor)
         self._bound = batch

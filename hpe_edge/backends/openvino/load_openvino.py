@@ -9,16 +9,16 @@ from typing import Any
 
 from hpe_edge.errors import BackendError
 
-_REPORTS = "openvino_telemetry"
+_TELEMETRY = "openvino_telemetry"
 _ABSENT = object()
 _lock = threading.Lock()
 _cores: list[Any] = []
 
 
 def load_openvino() -> Any:
-    """The package.
+    """Import the package without its telemetry.
 
-    Its import sends telemetry and writes a user id into the home folder, unless a file there opts out; there is no
+    The import sends telemetry and writes a user id into the home folder, unless a file there opts out; there is no
     environment variable for it. The telemetry package is optional, so it is hidden during the import. A program that
     imported openvino earlier is not affected.
 
@@ -26,8 +26,8 @@ def load_openvino() -> Any:
         BackendError: it is not installed, or its libraries cannot be loaded.
     """
     with _lock:
-        before = sys.modules.get(_REPORTS, _ABSENT)
-        sys.modules[_REPORTS] = None  # type: ignore[assignment]  # by which Python refuses to import it
+        before = sys.modules.get(_TELEMETRY, _ABSENT)
+        sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # makes its import fail
         try:
             return importlib.import_module("openvino")
         except (ImportError, OSError, RuntimeError) as error:
@@ -37,17 +37,17 @@ def load_openvino() -> Any:
             ) from None
         finally:
             if before is _ABSENT:
-                del sys.modules[_REPORTS]
+                del sys.modules[_TELEMETRY]
             else:
-                sys.modules[_REPORTS] = before  # type: ignore[assignment]
+                sys.modules[_TELEMETRY] = before  # type: ignore[assignment]
 
 
 def shared_core() -> Any:
-    """OpenVINO's core, the same for all engines and to the end of the process.
+    """Return OpenVINO's core, shared by all engines until the process ends.
 
-    With its first model for the CPU a core gives the thread another stack for signals, and takes it back when it goes.
-    Of two cores that go in the order in which they came, the second gives the thread the first one's again, which is
-    freed by then: the next Ctrl-C ends the process with a segmentation fault (found with 2026.4).
+    With its first CPU model a core installs another signal stack for the thread, and restores the previous one when it
+    is destroyed. Of two cores destroyed in the order of their creation, the second restores the stack of the first,
+    which is freed by then: the next Ctrl-C ends in a segmentation fault (found with 2026.4).
 
     Raises:
         BackendError: see :func:`load_openvino`.
@@ -60,7 +60,7 @@ def shared_core() -> Any:
 
 
 def short_error(error: Exception) -> str:
-    """An error of OpenVINO in one line, without its source locations."""
+    """Return an OpenVINO error in one line, without source locations."""
     lines = [line.strip() for line in str(error).splitlines()]
     kept = [line for line in lines if line and not line.startswith(("Exception from ", "Check '", "FrontEnd API "))]
     return " ".join(kept or lines)

@@ -10,7 +10,7 @@ from hpe_edge.errors import BackendError
 
 
 def load_tensorrt() -> Any:
-    """The package.
+    """Import the package.
 
     Raises:
         BackendError: it is not installed, or its libraries cannot be loaded.
@@ -26,7 +26,7 @@ def load_tensorrt() -> Any:
 
 
 class Messages:
-    """TensorRT's logger: errors are kept to be raised, the rest is dropped.
+    """TensorRT logger that collects errors for exceptions and drops the rest.
 
     Attributes:
         logger: the ILogger for TensorRT's calls; must outlive the objects created with it.
@@ -51,7 +51,7 @@ class Messages:
         self._lines, self._lock = lines, lock
 
     def take(self) -> str:
-        """The errors since the last call in one line; a placeholder where there are none."""
+        """Return the errors since the last call in one line; a placeholder if there are none."""
         with self._lock:
             errors = "; ".join(dict.fromkeys(self._lines))
             self._lines.clear()

@@ -22,10 +22,10 @@ class Loaded:
         trt: the tensorrt package.
         gpu: where it is loaded.
         info: its description.
-        engine: TensorRT's object; None once it is closed.
-        shapes: each output's shape after the batch, in the spec's order.
-        messages: TensorRT's errors.
-        making: held while an execution context is made.
+        engine: TensorRT's ICudaEngine; None after ``close``.
+        shapes: name -> output shape without the batch axis, in the spec's order.
+        messages: collects TensorRT's errors.
+        making: lock for the creation of execution contexts.
     """
 
     def __init__(self, trt: Any, gpu: Device, path: Path, plan: bytes, info: EngineInfo) -> None:
@@ -34,6 +34,10 @@ class Loaded:
             trt, gpu, info: see the attributes; the GPU is entered.
             path: names the plan in messages.
             plan: its bytes.
+
+        Raises:
+            BackendError: TensorRT cannot load the plan.
+            ModelError: plan and description disagree.
         """
         self.trt, self.gpu, self.info = trt, gpu, info
         self.messages = Messages(trt)
@@ -43,7 +47,7 @@ class Loaded:
         except TypeError:  # the binding's error if the library does not start
             raise BackendError(f"TensorRT's runtime does not start: {self.messages.take()}") from None
         if info.version_compatible:
-            self._runtime.engine_host_code_allowed = True  # such a plan brings the runtime that it needs
+            self._runtime.engine_host_code_allowed = True  # such a plan contains its own runtime
         if info.dla_core is not None:
             self._runtime.DLA_core = info.dla_core
         self.engine: Any = self._runtime.deserialize_cuda_engine(plan)
@@ -54,13 +58,13 @@ class Loaded:
             )
         self.shapes = _check_tensors(trt, self.engine, info, path)
 
-    def between_bytes(self) -> int:
-        """Bytes of device memory that an execution context needs for activations."""
+    def activation_bytes(self) -> int:
+        """Return the device memory that an execution context needs for activations."""
         name = "device_memory_size_v2" if hasattr(self.engine, "device_memory_size_v2") else "device_memory_size"
         return int(getattr(self.engine, name))
 
-    def execution(self, between: int, between_bytes: int) -> Any:
-        """Create an execution context with its activations in the given device memory.
+    def execution(self, activations: int, activation_bytes: int) -> Any:
+        """Create an execution context with its activations at the given device address.
 
         Raises:
             BackendError: out of memory.
@@ -77,19 +81,19 @@ class Loaded:
                 "programs on the GPU"
             )
         if hasattr(execution, "set_device_memory"):  # from TensorRT 10.1 on
-            execution.set_device_memory(between, between_bytes)
+            execution.set_device_memory(activations, activation_bytes)
         else:
-            execution.device_memory = between
+            execution.device_memory = activations
         return execution
 
     def close(self) -> None:
-        """Free the plan; the GPU must be entered, and the engine goes before its runtime."""
+        """Free the plan, the engine before its runtime; the GPU must be entered."""
         self.engine = None
         self._runtime = None
 
 
 def _check_tensors(trt: Any, engine: Any, info: EngineInfo, path: Path) -> dict[str, tuple[int, ...]]:
-    """Each output's shape after the batch, in the spec's order; ModelError where plan and description disagree."""
+    """Return the output shapes without the batch axis; ModelError if plan and description disagree."""
     spec, (least, _, most) = info.spec, info.profile
     modes = {name: engine.get_tensor_mode(name) for name in map(engine.get_tensor_name, range(engine.num_io_tensors))}
     inputs = [name for name, mode in modes.items() if mode == trt.TensorIOMode.INPUT]
@@ -121,5 +125,5 @@ def _check_tensors(trt: Any, engine: Any, info: EngineInfo, path: Path) -> dict[
 
 def _contradiction(path: Path, described: str, got: object) -> ModelError:
     return ModelError(
-        f"{path} does not match its description: {described}, got {got}; build it again with python -m export.trt"
+        f"{path} does not match its description: {described}, got {got}; build it again with hpe-edge export trt"
     )

@@ -1,7 +1,7 @@
-"""A TensorRT engine on disk: the plan, which only TensorRT reads, and beside it ``<engine>.json``, which describes it.
+"""TensorRT engine files: the plan, and ``<engine>.json`` with its description.
 
-The plan itself stays as TensorRT wrote it, so that ``trtexec`` loads it as well. The JSON is checked against the plan's
-bytes and against this machine before TensorRT reads any of it.
+The plan stays as TensorRT wrote it, so that ``trtexec`` loads it as well. The description is checked against the plan's
+bytes and against this machine before TensorRT reads the plan.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 from hpe_edge.errors import BackendError, ModelError
 from hpe_edge.spec import GateResult, ModelSpec, read_json, to_plain
 
-FORMAT = 1  # raised with hpe_edge.spec.FORMAT, too
+FORMAT = 1  # also raised with hpe_edge.spec.FORMAT
 SUFFIXES = (".engine", ".plan")
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -31,14 +31,14 @@ class EngineInfo:
         tensorrt: the version that built the plan.
         gpu, compute_capability: of the GPU that it was built on, such as ``"Orin"`` and ``"8.7"``.
         precision: of the build.
-        profile: the fewest faces that one run takes, those it is tuned for, and the most.
+        profile: smallest, optimal and largest batch.
         plan_bytes, plan_sha256: the plan's size and the SHA-256 of its bytes.
-        rebuild: the command that makes it again.
-        version_compatible: a newer TensorRT runs it, too.
-        hardware: where it runs: on GPUs of the same name, of the same compute capability, or on all from Ampere on.
-        dla_core: the DLA core that it runs on; None for the GPU alone.
-        tools: name -> version of what made it.
-        gate: how far its angles are from those of the model that it was built from.
+        rebuild: the command that builds it again.
+        version_compatible: newer TensorRT versions run it as well.
+        hardware: GPUs that run it: of the same name, of the same compute capability, or all from Ampere on.
+        dla_core: index of its DLA core; None for the GPU alone.
+        tools: name -> version of the tools that built it.
+        gate: accuracy gate against the source model.
     """
 
     spec: ModelSpec
@@ -62,14 +62,14 @@ class EngineInfo:
             raise ModelError(f"an engine's profile must rise from 1 or more, got {self.profile}")
 
     def to_json(self) -> str:
-        """Indented JSON, format number first."""
+        """Return indented JSON, format number first."""
         return json.dumps({"format": FORMAT, **to_plain(self)}, indent=2) + "\n"
 
     def check_plan(self, path: Path, plan: bytes) -> None:
         """Check a plan against its description.
 
         Raises:
-            ModelError: it is shorter, or another one.
+            ModelError: it is truncated, or another plan.
         """
         if len(plan) < self.plan_bytes:
             raise ModelError(
@@ -85,7 +85,7 @@ class EngineInfo:
         """Check that the plan runs on this machine.
 
         Raises:
-            BackendError: TensorRT or the GPU is another one than the plan was built for.
+            BackendError: the plan was built for another TensorRT or GPU.
         """
         if tensorrt != self.tensorrt and not (self.version_compatible and _numbers(tensorrt) > _numbers(self.tensorrt)):
             newer = " or newer" if self.version_compatible else ""
@@ -111,12 +111,12 @@ class EngineInfo:
 
 
 def sidecar(path: Path) -> Path:
-    """Path of an engine's description."""
+    """Return the path of an engine's description."""
     return path.with_name(f"{path.name}.json")
 
 
 def digest(plan: bytes) -> str:
-    """The SHA-256 of a plan, in hexadecimal."""
+    """Return the SHA-256 of a plan, in hexadecimal."""
     return hashlib.sha256(plan).hexdigest()
 
 
@@ -124,13 +124,13 @@ def read_info(path: Path) -> EngineInfo:
     """Read the description beside the plan ``path``; the plan itself is not read.
 
     Raises:
-        ModelError: there is nothing, or nothing that can be read.
+        ModelError: it is missing or invalid.
     """
     beside = sidecar(path)
     if not beside.is_file():
         raise ModelError(
             f"{path} has no {beside.name} beside it, so its model, crop and GPU are unknown; copy both files together, "
-            f"or build it with python -m export.trt MODEL.onnx -o {path.name}"
+            f"or build it with hpe-edge export trt MODEL.onnx -o {path.name}"
         )
     try:
         info = read_json(EngineInfo, beside.read_text(encoding="utf-8"), FORMAT, "the engine's description", "engine")
@@ -141,5 +141,5 @@ def read_info(path: Path) -> EngineInfo:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """``"10.13.3.9"`` as numbers that compare."""
+    """Split a version such as ``"10.13.3.9"`` into comparable numbers."""
     return tuple(int(part) if part.isdecimal() else 0 for part in version.split("."))

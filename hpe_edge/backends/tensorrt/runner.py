@@ -1,8 +1,8 @@
-"""TensorRT: an engine built by ``python -m export.trt``, on the NVIDIA GPU that it was built for.
+"""TensorRT backend: an engine of ``hpe-edge export trt``, on the NVIDIA GPU that it was built for.
 
-Faces of a frame on the host are cropped on the CPU into pinned memory and copied from there; per batch size, that copy,
-the network and the copy back are one CUDA graph, captured when the size first occurs. Faces of a frame on the GPU are
-cropped and decoded there, in one graph with the network, see :mod:`hpe_edge.backends.gpu_path`.
+Faces of host frames are cropped on the CPU into pinned memory. Per batch size, the copy to the GPU, the network and the
+copy back are one CUDA graph, captured at the first use. Faces of GPU frames are cropped and decoded on the GPU, in one
+graph with the network, see :mod:`hpe_edge.backends.gpu_path`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hpe_edge.backends.gpu_path import GpuPath
 from hpe_edge.backends.tensorrt.load_tensorrt import load_tensorrt
 from hpe_edge.backends.tensorrt.plan import Loaded
 from hpe_edge.backends.tensorrt.plan_file import EngineInfo, read_info
-from hpe_edge.cuda.device import Device, parse_device
+from hpe_edge.cuda.device import Device, parse_device, release
 from hpe_edge.cuda.memory import Buffer
 from hpe_edge.errors import BackendError, InputError
 from hpe_edge.ops.decode import DecodeHeads
@@ -59,7 +59,7 @@ class TensorRTBackend:
             path: names the plan in messages.
             plan: its bytes.
             info: its description.
-            index: the GPU, as CUDA counts.
+            index: CUDA's index of the GPU.
 
         Raises:
             ModelError: the plan does not match ``info``.
@@ -71,12 +71,12 @@ class TensorRTBackend:
         self.max_batch = info.profile[2]
         self.fixed_batch = info.profile[0] == info.profile[2]
         trt = load_tensorrt()
-        # TensorRT's runtime crashes the process where there is no driver; this looks for one first.
+        # TensorRT's runtime crashes the process without a driver; opening the device raises.
         gpu = Device(index)
         self.gpu: Device | None = gpu
         self._cleanup = contextlib.ExitStack()
-        # Also when the last reference goes, and before Python's modules do at the end.
-        self._finish = weakref.finalize(self, _free, gpu, self._cleanup)
+        # Runs when the last reference is dropped, and before the interpreter's modules are.
+        self._finish = weakref.finalize(self, release, gpu, self._cleanup)
         try:
             info.check_machine(path, trt.__version__, gpu.name, gpu.capability)
             with gpu:
@@ -87,7 +87,7 @@ class TensorRTBackend:
         self._cleanup.callback(self.loaded.close)
 
     def context(self) -> TensorRTContext:
-        """A fresh set of buffers for one caller at a time."""
+        """Allocate a set of buffers for one caller at a time."""
         with self.loaded.gpu:
             context = TensorRTContext(self.loaded)
         self._cleanup.callback(context.close)
@@ -98,21 +98,14 @@ class TensorRTBackend:
         self._finish()
 
 
-def _free(gpu: Device, cleanup: contextlib.ExitStack) -> None:
-    # Where the CUDA context is gone already, all in it is.
-    with contextlib.suppress(BackendError), gpu:
-        cleanup.close()
-    gpu.close()
-
-
 class TensorRTContext:
     """Buffers of one caller. Implements :class:`hpe_edge.backends.base.Context`.
 
-    A captured graph holds only as long as the execution context that it was captured from is left alone, so that every
-    batch size has one of its own. They run one after the other and share the memory for activations.
+    A captured graph is valid only while its execution context is unchanged, so every batch size has one of its own.
+    They run one at a time and share the memory for activations.
 
     Attributes:
-        captured: the batch sizes that are CUDA graphs by now, and where their crops come from.
+        captured: batch sizes that are CUDA graphs, with the source of their crops.
     """
 
     def __init__(self, loaded: Loaded) -> None:
@@ -139,8 +132,8 @@ class TensorRTContext:
                 for name, shape in loaded.shapes.items()
             }
             self._rows = Rows(self._input.array, [buffer.array for buffer in self._outputs.values()])
-            self._between_bytes = loaded.between_bytes()
-            self._between = gpu.memory(self._between_bytes, self._cleanup)
+            self._activation_bytes = loaded.activation_bytes()
+            self._activations = gpu.memory(self._activation_bytes, self._cleanup)
         except BaseException:
             self._cleanup.close()
             raise
@@ -160,7 +153,7 @@ class TensorRTContext:
         """
         if not 1 <= count <= self._most:
             raise InputError(f"the engine takes 1 to {self._most} faces at a time, got {count}; run them in parts")
-        self._rows.keep(count)  # the fewest that the profile takes may be more than there are
+        self._rows.clear_unused(count)  # the smallest batch of the profile may be larger
         with self._gpu:
             self._launch(max(count, self._least), "host")
         return self._rows.first(count)[1]
@@ -175,7 +168,7 @@ class TensorRTContext:
         with self._gpu:
             if self._path is None:
                 self._path = GpuPath(self._gpu, self._spec, crop, self._most, self._stream, self._cleanup)
-            self._path.place(requests, batch)
+            self._path.load(requests, batch)
             self._launch(batch, "warped" if requests[0].warped else "boxes")
             self._path.read(batch, found)
 
@@ -218,14 +211,14 @@ class TensorRTContext:
         try:
             launch = self._gpu.capture(enqueue, self._stream, self._cleanup)
         except BackendError:
-            return enqueue  # a network that cannot be captured gives the same answers launch by launch
+            return enqueue  # a network that cannot be captured is launched call by call, with the same result
         self.captured.add((batch, source))
         return launch
 
     def _execution(self, batch: int) -> Any:
-        """An execution context for one batch size, bound to the buffers."""
+        """Create an execution context for one batch size, bound to the buffers."""
         loaded, given = self._loaded, self._spec.input
-        execution = loaded.execution(self._between, self._between_bytes)
+        execution = loaded.execution(self._activations, self._activation_bytes)
         self._executions.append(execution)
         if not execution.set_input_shape(given.name, (batch, 3, given.size, given.size)):
             raise BackendError(f"the engine refuses a batch of {batch}: {loaded.messages.take()}")
