@@ -246,7 +246,7 @@ def test_foreign_and_damaged_files(load: Load, tmp_path: Path, model: Path) -> N
 @pytest.mark.parametrize(
     ("changes", "fragment"),
     [
-        ({"spec": None}, r"no hpe_edge spec.*export\.onnx CHECKPOINT"),
+        ({"spec": None}, r"no hpe_edge spec.*export onnx CHECKPOINT"),
         ({"spec": tiny_spec().to_json().replace('"format": 1', '"format": 99')}, "upgrade hpe_edge"),
         ({"spec": tiny_spec(size=32)}, r"wants an input \[N, 3, 32, 32\]"),
         ({"outputs": "other"}, "names the output 'logits'"),

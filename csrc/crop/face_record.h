@@ -1,6 +1,6 @@
-// What a launch is told of each face, as it lies in memory: written by Python, read by the kernels. Every face carries
-// its frame, so that the faces of many cameras, of any sizes and formats, are one launch, and a captured launch takes
-// other frames and boxes without a new capture.
+// Memory layout of a launch's face records: written by Python, read by the kernels. Every record holds its frame, so
+// that faces of several cameras, of any sizes and formats, share a launch, and a captured launch takes other frames and
+// boxes without a new capture.
 #pragma once
 
 #include <cstdint>

@@ -24,7 +24,7 @@ void with_output_type(OutputType type, void* out, const Typed& typed) {
 
 struct CropPlan {
     CropRule crop;
-    InputRule input;  // whether colours are swapped, each face's frame says
+    InputRule input;  // swap_colors comes from each face's frame
     OutputType output;
     // Few faces are cut into thin tiles, so that there are as many as keep a GPU busy; many into thick ones, which
     // share the taps of columns.

@@ -65,8 +65,8 @@ struct Angles {
     float yaw, pitch, roll;
 };
 
-// The label triple, which is read off first because the network's matrix is not R: that is Rz(roll) Ry(yaw) Rx(pitch),
-// as 6DRepNet and its kin have it, of the triple times `signs` (yaw, pitch, roll; 1 or -1). `m` row-major.
+// The label triple of the network's matrix, which is not R but Rz(roll) Ry(yaw) Rx(pitch), the convention of 6DRepNet,
+// of the triple times `signs` (yaw, pitch, roll; 1 or -1). `m` row-major.
 HPE_HD Angles angles_from_label_matrix(const float* m, const float* signs) {
     const float cy = sqrtf(m[0] * m[0] + m[3] * m[3]);
     const float yaw = atan2f(-m[6], cy);
@@ -158,7 +158,7 @@ BinDecode make_bin_decode(const BinGrid grids[3]);
 void decode_bins(const HeadView heads[3], int count, const BinDecode& bins, const DecodeKernels& kernels,
                  const PoseArrays& out);
 
-// Angles as the network says them times a factor per head (its sign and unit), in degrees.
+// The network's angles times a factor per head (its sign and unit), in degrees.
 void decode_angles(const HeadView heads[3], int count, const float factor[3], const PoseArrays& out);
 
 // 6D vectors [N, 6], row-major matrices [N, 9] or quaternions [N, 4]; for `signs` see angles_from_label_matrix. A

@@ -1,3 +1,3 @@
-"""The command hpe-edge. argparse ends here."""
+"""Command line ``hpe-edge``; argparse is used only here."""
 
 __all__ = ["main"]

@@ -1,4 +1,4 @@
-"""The command bench: a model measured stage by stage."""
+"""Command bench: stage-by-stage measurement of a model."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
 
 def bench(options: BenchOptions) -> None:
     """Measure the model, print the table and write the JSON file."""
-    pending = None if options.json is None else Pending(options.json)  # which shows that it can be written
+    pending = None if options.json is None else Pending(options.json)  # checks that it can be written
     try:
         report = bench_model(
             options.model,

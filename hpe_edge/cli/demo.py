@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from hpe_edge.sources.images import PICTURE_SUFFIXES
 from hpe_edge.util.atomic import Pending
 from hpe_edge.util.console import show
 from hpe_edge.util.shell import CommandParser
+from hpe_edge.util.signals import interrupting_signal, signal_name
 
 CALLS = 200  # timed calls, of which the median is printed
 _EXPORT_PACKAGES = ("torch", "onnx", "onnxsim")
@@ -90,8 +90,8 @@ def demo(options: DemoOptions) -> int:
     try:
         _export_again(photo, box, poses)
     except KeyboardInterrupt as stop:
-        number = signal.Signals(stop.args[0] if stop.args else signal.SIGINT)
-        print(f"hpe-edge: the export was stopped by {number.name}; {output} is complete", file=sys.stderr)
+        number = interrupting_signal(stop)
+        print(f"hpe-edge: the export was stopped by {signal_name(number)}; {output} is complete", file=sys.stderr)
         return 128 + number
     return 0
 

@@ -1,4 +1,4 @@
-"""The command info: a model's spec as text or JSON."""
+"""Command info: a model's spec as text or JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from hpe_edge.spec import (
 from hpe_edge.util.console import show
 from hpe_edge.util.shell import CommandParser
 
-SQUARE_IN_WORDS: dict[Square, str] = {
+_SQUARE_TEXT: dict[Square, str] = {
     "extend": "extended to a square",
     "shrink": "cut to a square about its centre",
     "none": "not squared",
@@ -59,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def info(options: InfoOptions) -> None:
-    """Print what a model is. An engine is described from its spec file, also where it cannot run."""
+    """Print a model's description. An engine is described from its JSON file, even where it cannot run."""
     if options.model is None:
         print(f"hpe-edge: model: {DEFAULT_NAME}", file=sys.stderr)
     elif options.model.suffix.lower() in SUFFIXES and options.model.is_file():
@@ -88,7 +88,7 @@ def describe(spec: ModelSpec) -> str:
 
 
 def describe_engine(info: EngineInfo) -> str:
-    """Return an engine as aligned lines, and the model in it."""
+    """Return an engine and its model as aligned lines."""
     least, best, most = info.profile
     where = {
         "same-gpu": "GPUs of that name",
@@ -128,7 +128,7 @@ def _crop(crop: Crop) -> str:
     left, top, right, bottom = (f"{100 * margin:+.4g}%" for margin in crop.margins)
     return (
         f"box grown by {left} left, {top} top, {right} right, {bottom} bottom; "
-        f"{SQUARE_IN_WORDS[crop.square]}, {'clipped to the frame' if crop.clip else 'not clipped'}, "
+        f"{_SQUARE_TEXT[crop.square]}, {'clipped to the frame' if crop.clip else 'not clipped'}, "
         f"fill {_numbers(crop.fill)}, {crop.resampling}"
     )
 

@@ -1,4 +1,4 @@
-"""The command doctor: checks the installation."""
+"""Command doctor: check of the installation."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hpe_edge.util.console import show
 from hpe_edge.util.shell import CommandParser
 
 _DESCRIPTION = """\
-Check the installation: what this machine has, what hpe_edge can do here, and what to install for the rest. The exit
-status is 0 whatever is found.
+Check the installation: list the hardware and packages of this machine, the features of hpe_edge that work here, and
+what to install for the others. The exit status is always 0.
 """
 
 

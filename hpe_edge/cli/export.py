@@ -1,4 +1,4 @@
-"""The command export: one step of the build-time tools, from a checkpoint to the file that runs."""
+"""Command export: one step of the build-time tools, from checkpoint to deployable file."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ examples:
   hpe-edge export int8 model.onnx --help
 
 The steps need PyTorch and ONNX: pip install -c constraints.txt '.[export]', in the checkout.
-`python -m export.STEP` is the same, where the current
-folder holds no export.py or export folder.
+`python -m export.STEP` is equivalent unless the current folder holds an export.py or an export folder.
 """
 
 
@@ -69,7 +68,7 @@ def load_step(step: str) -> ModuleType:
 
 
 def _load_package() -> None:
-    """Put the installed ``export`` package into ``sys.modules``, from where its own modules import it, too."""
+    """Load the installed ``export`` package into ``sys.modules``, where its own modules find it."""
     folder = Path(__file__).resolve().parents[2] / "export"
     loaded = sys.modules.get("export")
     if loaded is not None and Path(loaded.__file__ or "").parent == folder:

@@ -1,4 +1,4 @@
-"""Camera intrinsics from the command line: four numbers, or a file of OpenCV's calibration."""
+"""Camera intrinsics of the command line: four numbers, or a file of OpenCV's calibration."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _FILE = "a file of cv2.FileStorage (.yml, .json, .xml) with a 3x3 camera_matrix,
 
 
 def read_intrinsics(text: str) -> Callable[[int, int], Camera]:
-    """Return a function that makes the camera for frames of a width and height.
+    """Return a function that creates the camera for a frame's width and height.
 
-    The principal point counts as OpenCV's does, from the centre of the top-left pixel. Where the file holds the size of
+    The principal point counts from the centre of the top-left pixel, as in OpenCV. Where the file holds the size of
     the calibration images, frames must have that size or be scaled from it.
 
     Args:
-        text: ``fx,fy,cx,cy`` in pixels, or a file's name.
+        text: ``fx,fy,cx,cy`` in pixels, or the name of a file.
 
     Raises:
         InputError: neither; the returned function raises it for frames with another aspect ratio.

@@ -1,4 +1,4 @@
-"""The command hpe-edge: the table of its subcommands, modules with ``main(argv) -> int`` imported when asked for."""
+"""Command hpe-edge: table of its subcommands, modules with ``main(argv) -> int`` that are imported on demand."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status, see :mod:`hpe_edge.util.shell`.
     """
-    # The libraries below OpenCV write to standard error unasked; our own message says what is wrong.
+    # Libraries below OpenCV write to standard error; our own messages report the errors.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     words = sys.argv[1:] if argv is None else list(argv)

@@ -1,4 +1,4 @@
-"""The command plot: angles over time from a file of records."""
+"""Command plot: angles over time from a file of records."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     parser = CommandParser(
         prog="hpe-edge plot", description="Draw angles over time, a panel per angle, a line per face."
     )
-    parser.add_argument("records", type=Path, metavar="RESULTS", help="what run --csv or --jsonl wrote of a video")
+    parser.add_argument("records", type=Path, metavar="RESULTS", help="records of a video, from run --csv or --jsonl")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="PNG", required=True, help="the chart; an existing file is replaced"
     )

@@ -1,4 +1,4 @@
-"""The command run: poses in pictures, videos, cameras and streams."""
+"""Command run: poses in pictures, videos, cameras and streams."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     other = parser.add_argument_group("other")
     other.add_argument("--frames", type=whole_number(1, 999_999_999), metavar="N", help="end after N frames")
     other.add_argument("--raw", metavar="WxH[@FPS]", help="size and rate of raw frames on standard input")
-    other.add_argument("--pixels", metavar="FORMAT", help="their format: bgr24 (default), rgb24, gray8 or nv12")
+    other.add_argument("--pixels", metavar="FORMAT", help="format of raw frames: bgr24 (default), rgb24, gray8 or nv12")
     add_engine_arguments(other)
     other.add_argument("--threads", type=whole_number(1, 9999), metavar="N", help="cores to use; default: all")
 
 
 def add_engine_arguments(group: argparse._ActionsContainer) -> None:
-    """Add the arguments that say where and in which precision a model runs."""
+    """Add the arguments for device, backend and precision of a model."""
     group.add_argument(
         "--device",
         help="cpu, cuda or cuda:INDEX; with --backend openvino also gpu, gpu.INDEX or npu; default: cpu for .onnx, "
@@ -123,7 +123,7 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
         default="axes",
         choices=("axes", "cube", "arrow"),
         metavar="STYLE",
-        help="how poses are drawn: axes (default), cube, or arrow along the nose",
+        help="style of the drawn poses: axes (default), cube, or arrow along the nose",
     )
     group.add_argument("--csv", type=Path, metavar="FILE", help="a row per face and frame: boxes, angles, quaternions")
     group.add_argument("--jsonl", type=Path, metavar="FILE", help="the same as JSON Lines")

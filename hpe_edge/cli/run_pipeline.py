@@ -1,4 +1,4 @@
-"""Work of the commands run and serve: open source and outputs, run the pipeline, sum up."""
+"""Commands run and serve: open source and outputs, run the pipeline, print the summary."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ from hpe_edge.sources.frame import Realtime, Source
 from hpe_edge.sources.open_source import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_file_name, open_source
 from hpe_edge.sources.raw_stdin import PixelFormat, RawFormat, RawFrames
 from hpe_edge.util.console import counted
-from hpe_edge.util.signals import StopSignals
+from hpe_edge.util.signals import StopSignals, signal_name
 
 _MEMORY_S = 1.0
-_SLOWEST_LIVE_FPS = 5.0  # below it --detect-every is of no use
+_SLOWEST_LIVE_FPS = 5.0  # lowest processing rate that is assumed for a live source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +51,8 @@ class RunOptions:
     """Arguments of ``hpe-edge run``, which its help describes.
 
     Attributes:
-        source: what :func:`hpe_edge.sources.open_source.open_source` takes.
-        track: follow faces from frame to frame; pictures are never tracked.
+        source: see :func:`hpe_edge.sources.open_source.open_source`.
+        track: track faces across frames; pictures are never tracked.
         threads: cores to use; None for all.
         (others): None or False where the option was not given.
     """
@@ -94,17 +94,17 @@ class PageOptions:
 def run_pipeline(options: RunOptions, page: PageOptions | None = None) -> int:
     """Process a source.
 
-    Everything that can be wrong with the options is found before the first frame is processed.
+    All options are checked before the first frame is processed.
 
     Args:
-        options: what to read and write.
+        options: source, model and outputs.
         page: show the results on a live page; a video file then plays at its own speed.
 
     Returns:
         0, or 128 + N where signal N ended the run of a source that has an end.
 
     Raises:
-        HpeEdgeError: see the classes; unless the error says otherwise nothing was written.
+        HpeEdgeError: see its subclasses; nothing was written unless the message names files.
     """
     if options.threads is not None:
         cv2.setNumThreads(options.threads)
@@ -202,10 +202,10 @@ def _open_outputs(
 
 
 def _memory_s(source: Source, detect_every: int) -> float:
-    """Return how long a face may be out of sight: two detections that miss it, and at least a second."""
+    """Return how long a face may be undetected: two missed detections, and at least a second."""
     if source.kind != "video":
         return _MEMORY_S
-    # Of a live source frames are left out, so fewer are worked on than it says.
+    # Frames of a live source may be dropped, so its rate is an upper bound.
     fps = min(source.fps, _SLOWEST_LIVE_FPS) if source.live else source.fps
     return max(_MEMORY_S, 2.5 * detect_every / fps)
 
@@ -244,7 +244,7 @@ def _end(
     *,
     need_faces: bool,
 ) -> int:
-    """Keep what was written and sum up; returns the exit status."""
+    """Commit the outputs and print the summary; returns the exit status."""
     if boxes is not None and report.outside:
         outside = counted(report.outside, f"box of {boxes.path} lies", f"boxes of {boxes.path} lie")
         guess = "was it" if report.outside == 1 else "were they"
@@ -289,8 +289,7 @@ def _summary(report: Report) -> list[str]:
 def _stopped(report: Report, outputs: Outputs, by: signal.Signals) -> int:
     kept = outputs.keep_partial() if report.frames else []
     where = f"; they are in {', '.join(map(str, kept))}" if kept else ""
-    name = "Ctrl-C" if by is signal.SIGINT else by.name
-    _print(f"stopped by {name} after {counted(report.frames, 'frame')}{where}")
+    _print(f"stopped by {signal_name(by)} after {counted(report.frames, 'frame')}{where}")
     return 128 + by
 
 
@@ -310,7 +309,7 @@ def _check_alternatives(options: RunOptions) -> None:
 
 
 def _check_names(options: RunOptions) -> None:
-    """No output may be an input or another output, nor may records go where a picture or video would be expected."""
+    """Refuse an output that is an input or another output, and records with a picture's or video's extension."""
     taken = {"--model": options.model, "--boxes": options.boxes, "--detector": options.detector}
     if is_file_name(options.source):
         taken["SOURCE"] = Path(options.source)
@@ -335,14 +334,14 @@ def _check_names(options: RunOptions) -> None:
 
 
 def _check_video_options(options: RunOptions, source: Source) -> None:
-    """Following faces over time needs time, and what needs followed faces needs them."""
+    """Refuse options that need tracking for pictures or without tracking."""
     for option, wanted in (("--smooth", options.smooth), ("--detect-every", options.detect_every > 1)):
         if not wanted:
             continue
         if source.kind != "video":
-            raise InputError(f"{option} needs a video, because it follows faces over time; {source.name} is none")
+            raise InputError(f"{option} tracks faces over time: it needs a video, camera or stream, got {source.name}")
         if not options.track:
-            raise InputError(f"{option} follows faces from frame to frame; leave out --no-track")
+            raise InputError(f"{option} needs tracked faces; leave out --no-track")
 
 
 def _same(a: Path, b: Path) -> bool:
@@ -370,13 +369,13 @@ def _no_face(source: Source, boxes: BoxesFile | None, detector: Path | None, rep
         )
     why = f"no face was found in {source.name} ({counted(report.frames, 'frame')}), so nothing was written; "
     if detector is not None:
-        return f"{why}are there faces that {detector.name} can see? The boxes of another one can be given: --boxes FILE"
+        return f"{why}try another detector than {detector.name}, or give boxes: --boxes FILE"
     return (
-        f"{why}the built-in detector sees upright, roughly frontal faces that are not too small (38 pixels in 720p); "
-        "for others name a better one, --detector FILE, or bring the boxes of your own: --boxes FILE"
+        f"{why}the built-in detector finds upright, roughly frontal faces from 38 pixels on (in 720p); for others use "
+        "--detector FILE, or give boxes: --boxes FILE"
     )
 
 
 def _print(message: str) -> None:
-    with contextlib.suppress(OSError):  # the terminal may be gone (SIGHUP), which is no reason to lose results
+    with contextlib.suppress(OSError):  # the terminal may be gone (SIGHUP); keep the results
         tqdm.write(f"hpe-edge: {message}", file=sys.stderr)  # goes above a progress bar

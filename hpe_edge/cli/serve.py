@@ -1,4 +1,4 @@
-"""The command serve: a live page in the browser."""
+"""Command serve: a live page in the browser."""
 
 from __future__ import annotations
 

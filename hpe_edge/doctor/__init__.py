@@ -1,7 +1,7 @@
-"""Checks of the installation: what this machine has, what hpe_edge can do with it, what to install for the rest.
+"""Checks of the installation: the machine's hardware and packages, the features that work, and what to install.
 
-``machine`` gives access to a machine, the ``probe_*`` functions return a ``Finding`` each, ``abilities`` draws the
-conclusions and ``report`` joins both. What can crash a process, CUDA above all, runs in another one: ``trials``.
+``machine`` gives access to a machine, each ``probe_*`` function returns a ``Finding``, ``abilities`` derives the
+features from them and ``report`` prints both. Checks that may crash, CUDA above all, run in a subprocess: ``trials``.
 """
 
 __all__ = ["host", "machine", "nvidia", "report"]

@@ -1,4 +1,4 @@
-"""Abilities of hpe_edge on a machine, and what is missing for the rest."""
+"""Features of hpe_edge on a machine, with the missing requirements of the others."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _JETPACK = "sudo apt install nvidia-jetpack"
 
 @dataclass(frozen=True)
 class Lack:
-    """Something that keeps hpe_edge from doing a thing.
+    """Missing requirement of a feature.
 
     Attributes:
-        why: what is wrong.
-        todo: steps that change it, in order; empty where nothing does.
+        why: the problem.
+        todo: steps to solve it, in order; empty if there are none.
     """
 
     why: str
@@ -30,12 +30,12 @@ class Lack:
 
 @dataclass(frozen=True)
 class Ability:
-    """A thing that hpe_edge does.
+    """Feature of hpe_edge.
 
     Attributes:
-        name: what, in a few words.
-        use: how it is asked for.
-        lacks: what is missing for it; none where it works.
+        name: short description.
+        use: call or command that uses it.
+        lacks: missing requirements; empty if it works.
     """
 
     name: str
@@ -44,34 +44,34 @@ class Ability:
 
     @property
     def able(self) -> bool:
-        """True where nothing is known to be missing."""
+        """True if nothing is known to be missing."""
         return not self.lacks
 
 
 def abilities(has: Findings) -> list[Ability]:
-    """All that hpe_edge does, in the order in which one comes to need it."""
+    """Return all features of hpe_edge, basic ones first."""
     run = [*_native(has), *_onnx_runtime(has)]
     gpu = _gpu(has)
-    # What else a GPU would need is of no use to somebody who has none.
+    # Without a GPU, its further requirements are not listed.
     cuda = gpu or _cuda_provider(has)
     tensorrt_provider = gpu or _tensorrt_provider(has)
     engines = gpu or [*_native(has), *_tensorrt(has), *_cuda_python(has)]
     files = [*run, *_opencv(has)]
     table: list[tuple[str, str, list[Lack]]] = [
         ("run models on the CPU", 'PoseEngine("model.onnx")', run),
-        ("run models by OpenVINO", 'PoseEngine("model.onnx", backend="openvino")', [*_native(has), *_openvino(has)]),
-        ("run models on a GPU by CUDA", 'PoseEngine("model.onnx", device="cuda")', cuda),
+        ("run models with OpenVINO", 'PoseEngine("model.onnx", backend="openvino")', [*_native(has), *_openvino(has)]),
+        ("run models on a GPU with CUDA", 'PoseEngine("model.onnx", device="cuda")', cuda),
         (
-            "run them by TensorRT in ONNX Runtime",
+            "run models with TensorRT in ONNX Runtime",
             'PoseEngine("model.onnx", device="cuda", backend="onnxruntime-tensorrt")',
             tensorrt_provider,
         ),
         ("run TensorRT engines", 'PoseEngine("model.engine")', engines),
-        ("cut faces out on a GPU", 'PoseEngine("model.engine")(frame_on_the_gpu, boxes)', gpu or _kernels(has)),
-        ("build TensorRT engines", "python -m export.trt model.onnx", engines or _export(has, ("onnx",))),
-        ("convert checkpoints", "python -m export.onnx CHECKPOINT", [*_native(has), *_export(has)]),
-        ("make FP16 and INT8 models", "python -m export.fp16, export.int8", [*run, *_export(has, ("onnx",))]),
-        ("work on pictures and videos", "hpe-edge run clip.mp4 --model model.onnx -o out.mp4", files),
+        ("crop faces on a GPU", 'PoseEngine("model.engine")(frame_on_the_gpu, boxes)', gpu or _kernels(has)),
+        ("build TensorRT engines", "hpe-edge export trt model.onnx", engines or _export(has, ("onnx",))),
+        ("convert checkpoints", "hpe-edge export onnx CHECKPOINT", [*_native(has), *_export(has)]),
+        ("make FP16 and INT8 models", "hpe-edge export fp16, hpe-edge export int8", [*run, *_export(has, ("onnx",))]),
+        ("process pictures and videos", "hpe-edge run clip.mp4 --model model.onnx -o out.mp4", files),
         ("show a window", "hpe-edge run 0 --model model.onnx --show", _opencv(has) or _window(has)),
         ("read GStreamer pipelines", "hpe-edge run 'PIPELINE ! appsink' ...", _opencv(has) or _gstreamer(has)),
         ("show a live page in a browser", "hpe-edge serve 0 --model model.onnx", [*files, *_web(has)]),
@@ -125,7 +125,7 @@ def _cuda_provider(has: Findings) -> list[Lack]:
         return [Lack("this ONNX Runtime was built without CUDA", install)]
     built, served = finding.facts["built_for_cuda"], _facts(has, "gpu").get("cuda", "")
     if built and served and _major(built) > _major(served):
-        why = f"this ONNX Runtime is built for CUDA {built}, the driver serves up to {served}"
+        why = f"this ONNX Runtime is built for CUDA {built}, the driver supports up to {served}"
         return [Lack(why, (f"update the driver, or install an onnxruntime-gpu for CUDA {_major(served)}",))]
     todo = (_JETPACK, _onnx_runtime_for_cuda(has)) if has["jetson"].found else (_onnx_runtime_for_cuda(has),)
     return [Lack(f"ONNX Runtime's CUDA provider does not start: {tried['problem']}", todo)]
@@ -144,7 +144,7 @@ def _tensorrt_provider(has: Findings) -> list[Lack]:
     if has["jetson"].found:
         return [Lack(why, (_JETPACK, "an onnxruntime-gpu wheel that was built for this JetPack"))]
     package = f"tensorrt-cu{_major(_facts(has, 'onnxruntime')['built_for_cuda'] or _facts(has, 'gpu')['cuda'])}"
-    return [Lack(why, (f"pip install {package}, in the first version number of the libnvinfer that it wants",))]
+    return [Lack(why, (f"pip install {package}, in the major version of the libnvinfer that it needs",))]
 
 
 def _tensorrt(has: Findings) -> list[Lack]:
@@ -193,7 +193,7 @@ def _window(has: Findings) -> list[Lack]:
         remove = tuple(f"pip uninstall -y {name}" for name in headless)
         lacks.append(Lack("OpenCV was built without windows", (*remove, "pip install 'opencv-python>=4.8,<5'")))
     if not has["display"].found:
-        lacks.append(Lack("there is no display", ("sit at the machine, or connect by ssh -X",)))
+        lacks.append(Lack("there is no display", ("log in at the machine, or connect with ssh -X",)))
     return lacks
 
 
@@ -201,7 +201,7 @@ def _gstreamer(has: Findings) -> list[Lack]:
     if _facts(has, "opencv")["gstreamer"]:
         return []
     todo = (
-        "pip uninstall -y opencv-python, whose wheels never have it, and sudo apt install python3-opencv",
+        "pip uninstall -y opencv-python, whose wheels lack GStreamer, and sudo apt install python3-opencv",
         _SYSTEM_PACKAGES,
     )
     return [Lack("OpenCV was built without GStreamer", todo)]
@@ -226,7 +226,7 @@ def _kernels(has: Findings) -> list[Lack]:
         return [lack, *_cuda_python(has)]
     if native.facts["no_gpu"]:
         served = _facts(has, "gpu").get("cuda", "")
-        toolkit = f"the CUDA toolkit {served} or older" if served else "a CUDA toolkit that the driver serves"
+        toolkit = f"the CUDA toolkit {served} or older" if served else "a CUDA toolkit that the driver supports"
         return [
             Lack(f"hpe_edge's kernels do not start: {native.facts['no_gpu']}", (f"with {toolkit}, {_FROM_SOURCE}",))
         ]

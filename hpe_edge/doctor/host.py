@@ -6,12 +6,12 @@ import re
 
 from hpe_edge.doctor.machine import Finding, Machine, debian_version
 
-# Jetson Linux (L4T) by its first number to JetPack's, from NVIDIA's archive of JetPack releases
+# Major version of Jetson Linux (L4T) -> of JetPack, from NVIDIA's archive of JetPack releases
 _JETPACK_OF_L4T = {"32": "4", "34": "5", "35": "5", "36": "6", "38": "7", "39": "7"}
 
 
 def probe_processor(machine: Machine) -> Finding:
-    """The processor, and how many cores of it may be used."""
+    """Find the processor and its usable cores."""
     system = machine.system()
     name = re.search(r"^model name\s*:\s*(.+)$", machine.read("/proc/cpuinfo") or "", re.MULTILINE)
     model = name.group(1).strip() if name else ""
@@ -21,7 +21,7 @@ def probe_processor(machine: Machine) -> Finding:
 
 
 def probe_native(machine: Machine) -> Finding:
-    """hpe_edge's compiled module, with the instruction sets that it uses here."""
+    """Load hpe_edge's compiled module; report its instruction sets."""
     tried = machine.trial("native_module")
     if "problem" in tried:
         return Finding("broken", f"hpe_edge's compiled module does not load: {tried['problem']}")
@@ -32,7 +32,7 @@ def probe_native(machine: Machine) -> Finding:
 
 
 def probe_display(machine: Machine) -> Finding:
-    """A display that windows could open on."""
+    """Find a display for windows."""
     for name in ("WAYLAND_DISPLAY", "DISPLAY"):
         value = machine.variable(name)
         if value:
@@ -41,22 +41,22 @@ def probe_display(machine: Machine) -> Finding:
 
 
 def probe_jetson(machine: Machine) -> Finding:
-    """Module, JetPack and power mode of a Jetson.
+    """Find module, JetPack and power mode of a Jetson.
 
-    Facts: ``model``, ``l4t`` (36.4.3), ``jetpack`` (6.2.1+b38, or only its first number where the package
+    Facts: ``model``, ``l4t`` (36.4.3), ``jetpack`` (6.2.1+b38, or only the major version if the package
     nvidia-jetpack is not installed), ``power_mode``; empty where unknown.
     """
     release = machine.read("/etc/nv_tegra_release") or ""
     model = (machine.read("/proc/device-tree/model") or "").strip("\0 \n")
     if not release and "jetson" not in model.lower():
-        return Finding("missing", "no, this is another kind of machine")
+        return Finding("missing", "no Jetson")
     found = re.search(r"R(\d+) \(release\), REVISION: ([\d.]+)", release)
     l4t = f"{found.group(1)}.{found.group(2)}" if found else ""
     jetpack = debian_version(machine, "nvidia-jetpack")
     jetpack_text = f"JetPack {jetpack}"
     if not jetpack:
         jetpack = _JETPACK_OF_L4T.get(found.group(1), "") if found else ""
-        jetpack_text = f"JetPack {jetpack}, going by L4T" if jetpack else "JetPack unknown"
+        jetpack_text = f"JetPack {jetpack}, from L4T" if jetpack else "JetPack unknown"
     mode = _power_mode(machine)
     parts = [model or "Jetson", jetpack_text, f"L4T {l4t}" if l4t else "L4T unknown"]
     parts.append(f"power mode {mode} (others: nvpmodel -p --verbose)" if mode else "power mode unknown")

@@ -1,4 +1,4 @@
-"""Access to a machine for the probes, behind a protocol that tests can mock, and the finding that a probe returns."""
+"""Access to a machine for the probes, behind a protocol that tests can mock, and the result of a probe."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Finding:
     """Result of one probe.
 
     Attributes:
-        status: ``"found"``: there, and as far as was tried it works; ``"missing"``: not there; ``"broken"``: there, but
-            it does not work, or it could not be looked at.
-        text: in one line, for people.
-        facts: the same and more, for programs; plain JSON values.
+        status: ``"found"``: present, and works as far as tried; ``"missing"``: absent; ``"broken"``: present, but does
+            not work or could not be examined.
+        text: one line for people.
+        facts: details for programs; plain JSON values.
     """
 
     status: Status
@@ -38,16 +38,16 @@ class Finding:
 
     @property
     def found(self) -> bool:
-        """True where it is there and works."""
+        """True if it is present and works."""
         return self.status == "found"
 
 
 def guarded(probe: Callable[..., Finding], *arguments: object) -> Finding:
-    """The probe's answer; where it fails, a finding that says so. One odd machine must not hide all the rest."""
+    """Run a probe; turn an exception into a finding, so that one failure does not hide the rest."""
     try:
         return probe(*arguments)
-    except Exception as error:  # whatever a machine can do to a probe
-        return Finding("broken", f"could not be looked at ({type(error).__name__}: {error})")
+    except Exception as error:  # machines differ in what fails
+        return Finding("broken", f"could not be examined ({type(error).__name__}: {error})")
 
 
 @dataclass(frozen=True)
@@ -64,28 +64,28 @@ class Output:
 
 
 class Machine(Protocol):
-    """A machine that answers. Each method answers with nothing instead of raising where there is nothing."""
+    """Access to a machine. Methods return an empty value or None instead of raising."""
 
     def system(self) -> dict[str, Any]:
-        """``system`` and ``machine`` as ``platform`` names them, ``python``, and ``cores`` that may be used."""
+        """Return ``system`` and ``machine`` as in ``platform``, ``python``, and the usable ``cores``."""
 
     def read(self, path: str) -> str | None:
-        """A text file; None where it is missing or cannot be read."""
+        """Read a text file; None if it is missing or cannot be read."""
 
     def run(self, *command: str) -> Output | None:
-        """Run a command; None where there is no such program, or it hangs."""
+        """Run a command; None if the program is missing or hangs."""
 
     def trial(self, name: str, *arguments: str) -> dict[str, Any]:
-        """Run a function of :mod:`hpe_edge.doctor.trials` in a process of its own and return the JSON object it prints.
+        """Run a function of :mod:`hpe_edge.doctor.trials` in a subprocess; return the JSON object that it prints.
 
-        ``stderr`` holds its last lines of standard error. Where it crashes or hangs, ``problem`` says so.
+        ``stderr`` holds its last lines of standard error, ``problem`` the reason if it crashes or hangs.
         """
 
     def packages(self) -> dict[str, str]:
-        """Installed Python packages: name in lower case, with hyphens, to version."""
+        """Return the installed Python packages: name in lower case with hyphens -> version."""
 
     def variable(self, name: str) -> str:
-        """An environment variable; empty where it is not set."""
+        """Return an environment variable; empty if it is not set."""
 
 
 class ThisMachine:
@@ -120,7 +120,7 @@ class ThisMachine:
 
     def trial(self, name: str, *arguments: str) -> dict[str, Any]:
         """See :class:`Machine`."""
-        # Run as a file: a module would be looked for in the current folder first, and there what it imports.
+        # Run as a file: with -m, the current folder would be searched first, also for its imports.
         command = [sys.executable, str(_TRIALS), name, *arguments]
         try:
             done = subprocess.run(
@@ -135,7 +135,7 @@ class ThisMachine:
         found: dict[str, str] = {}
         for package in metadata.distributions():
             name = package.metadata["Name"]
-            if name:  # a half-removed package has none
+            if name:  # a partly removed package has none
                 found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), package.version)
         return found
 
@@ -145,40 +145,40 @@ class ThisMachine:
 
 
 def parse_trial(status: int, printed: str, stderr: str) -> dict[str, Any]:
-    """Return the JSON object in a trial's last line of output, or the problem that kept it from printing one."""
+    """Return the last JSON object in a trial's output, or the problem if there is none."""
     last_lines = "\n".join(stderr.strip().splitlines()[-40:])
     answer: Any = None
-    for line in reversed(printed.splitlines()):  # libraries print, too
+    for line in reversed(printed.splitlines()):  # libraries print as well
         try:
             answer = json.loads(line)
         except ValueError:
             continue
         if isinstance(answer, dict):
             return {**answer, "stderr": last_lines}
-    why = f"it was ended by signal {-status}" if status < 0 else f"exit status {status}"
-    last = last_lines.splitlines()[-1] if last_lines else "it said nothing"
+    why = f"ended by signal {-status}" if status < 0 else f"exit status {status}"
+    last = last_lines.splitlines()[-1] if last_lines else "no output"
     return {"problem": f"{why}: {last}", "stderr": last_lines}
 
 
 def debian_version(machine: Machine, package: str) -> str:
-    """The version of an installed Debian package; empty where it is not installed."""
+    """Return the version of a Debian package; empty if it is not installed."""
     answer = machine.run("dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", package)
     state, _, version = answer.text.partition(" ") if answer and answer.status == 0 else ("", "", "")
     return version.strip() if state == "installed" else ""
 
 
 def library_majors(machine: Machine, name: str) -> list[int]:
-    """The first version numbers under which the loader knows a library: [8] for libcudnn.so.8."""
+    """Return the major versions of a library known to the loader: [8] for libcudnn.so.8."""
     answer = machine.run("ldconfig", "-p") or machine.run("/sbin/ldconfig", "-p")  # sbin is not in every PATH
     listed = answer.text if answer else ""
     return sorted({int(major) for major in re.findall(rf"^\s*{re.escape(name)}\.so\.(\d+)\b", listed, re.MULTILINE)})
 
 
 def named(packages: dict[str, str], pattern: str) -> dict[str, str]:
-    """Python packages whose whole name matches."""
+    """Select the Python packages whose whole name matches."""
     return {name: version for name, version in sorted(packages.items()) if re.fullmatch(pattern, name)}
 
 
 def listed(packages: dict[str, str]) -> str:
-    """Packages with their versions, in words."""
+    """Join packages and their versions."""
     return ", ".join(f"{name} {version}" for name, version in packages.items())

@@ -9,15 +9,15 @@ from hpe_edge.doctor.machine import Finding, Machine, debian_version, library_ma
 
 _NO_DEVICE = "CUDA_ERROR_NO_DEVICE"
 _FIRST_AID = {
-    "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH": "the driver was updated, or a container brings another one: restart the "
+    "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH": "the driver was updated, or a container has another one: restart the "
     "machine, or the container with the host's driver",
-    "CUDA_ERROR_STUB_LIBRARY": "the toolkit's stub stands in front of the driver's libcuda.so.1: take the folder that "
-    "ends in stubs out of LD_LIBRARY_PATH",
+    "CUDA_ERROR_STUB_LIBRARY": "the toolkit's stub hides the driver's libcuda.so.1: remove the folder that ends in "
+    "stubs from LD_LIBRARY_PATH",
     "CUDA_ERROR_SYSTEM_NOT_READY": "start NVIDIA's services (on machines with NVSwitch: nvidia-fabricmanager)",
-    "CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE": "a compatibility package of CUDA stands in front of the driver: take "
-    "its folder (compat) out of LD_LIBRARY_PATH, or update the driver",
-    "CUDA_ERROR_OPERATING_SYSTEM": "look whether you may read /dev/nvidia* (Jetson: be in the group video) and whether "
-    "`sudo nvidia-modprobe -u` helps",
+    "CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE": "CUDA's compatibility package hides the driver: remove "
+    "its folder (compat) from LD_LIBRARY_PATH, or update the driver",
+    "CUDA_ERROR_OPERATING_SYSTEM": "check that you may read /dev/nvidia* (Jetson: join the group video), or try "
+    "`sudo nvidia-modprobe -u`",
 }
 _OTHER_AID = "restart the machine; if that does not help, install the driver again"
 _INSTALL_DRIVER = "install NVIDIA's driver (Ubuntu: `sudo ubuntu-drivers install`), then restart"
@@ -25,10 +25,10 @@ _CONTAINER = "in a container: start it with --gpus all (or --runtime nvidia on a
 
 
 def probe_gpu(machine: Machine) -> Finding:
-    """NVIDIA's GPUs, asked of the driver itself.
+    """Find NVIDIA's GPUs through the driver.
 
-    Facts: ``driver``, its version; ``devices`` and ``cuda`` as the trial cuda_driver gives them; where something is
-    wrong, ``todo``: what may help.
+    Facts: ``driver``, its version; ``devices`` and ``cuda``, see the trial cuda_driver; ``todo``: advice if
+    something is wrong.
     """
     driver = _driver_version(machine)
     tried = machine.trial("cuda_driver")
@@ -44,19 +44,19 @@ def probe_gpu(machine: Machine) -> Finding:
         why = f"; CUDA_VISIBLE_DEVICES is {hidden!r}" if hidden else ""
         todo = ["unset CUDA_VISIBLE_DEVICES" if hidden else _CONTAINER]
         return Finding("missing", f"{named} lists no GPU{why}", {**facts, "todo": todo})
-    devices = ", ".join(_in_words(device) for device in facts["devices"])
-    return Finding("found", f"{devices}; {named}, which serves CUDA up to {facts['cuda']}", facts)
+    devices = ", ".join(_device_text(device) for device in facts["devices"])
+    return Finding("found", f"{devices}; {named}, which supports CUDA up to {facts['cuda']}", facts)
 
 
 def _without_library(machine: Machine, driver: str) -> Finding:
     if driver:
-        text = f"driver {driver} runs, but its library libcuda.so.1 is not to be found"
+        text = f"driver {driver} runs, but its library libcuda.so.1 is not found"
         return Finding("broken", text, {"driver": driver, "devices": [], "todo": [_CONTAINER, _INSTALL_DRIVER]})
     pci = machine.run("lspci")
     cards = [line for line in (pci.text if pci else "").splitlines() if "NVIDIA" in line and _is_display(line)]
     if cards:
         card = cards[0].partition(": ")[2]
-        text = f"{card} is built in, but there is no driver"
+        text = f"{card} is installed, but no driver"
         return Finding("broken", text, {"driver": "", "devices": [], "todo": [_INSTALL_DRIVER]})
     return Finding("missing", "no NVIDIA GPU, or no driver for it", {"driver": "", "devices": [], "todo": []})
 
@@ -75,13 +75,13 @@ def _driver_version(machine: Machine) -> str:
     return first[0].strip() if first and re.fullmatch(r"\d[\d.]*", first[0].strip()) else ""
 
 
-def _in_words(device: dict[str, Any]) -> str:
+def _device_text(device: dict[str, Any]) -> str:
     memory = "shares the host's memory" if device["integrated"] else f"{device['memory_mb'] / 1024:.0f} GB"
     return f"{device['name']} (compute capability {device['capability']}, {memory})"
 
 
 def probe_cuda(machine: Machine) -> Finding:
-    """CUDA's runtime and compiler; neither says whether a GPU works."""
+    """Find CUDA's runtime and compiler, which do not need a GPU."""
     python = named(machine.packages(), r"nvidia-cuda-runtime(-cu\d+)?")
     majors = library_majors(machine, "libcudart")
     answer = machine.run("nvcc", "--version") or machine.run("/usr/local/cuda/bin/nvcc", "--version")
@@ -95,7 +95,7 @@ def probe_cuda(machine: Machine) -> Finding:
 
 
 def probe_cudnn(machine: Machine) -> Finding:
-    """cuDNN, which ONNX Runtime's CUDA provider needs."""
+    """Find cuDNN, which ONNX Runtime's CUDA provider needs."""
     python = named(machine.packages(), r"nvidia-cudnn-cu\d+")
     majors = library_majors(machine, "libcudnn")
     facts = {"python": python, "libraries": majors}
@@ -104,12 +104,12 @@ def probe_cudnn(machine: Machine) -> Finding:
 
 
 def probe_tensorrt(machine: Machine) -> Finding:
-    """TensorRT for Python, and its library, which ONNX Runtime's provider needs.
+    """Find TensorRT for Python, and its library, which ONNX Runtime's provider needs.
 
-    It is imported where its package is there, but none of its objects is made: they crash where no driver works.
+    An installed package is imported, but no object is created: they crash without a working driver.
 
-    Facts: ``python``: packages; ``version`` of the Python package, empty without; ``libraries``: first version numbers
-    of libnvinfer that the loader finds; ``debian``: version of the Debian package that holds it.
+    Facts: ``python``: packages; ``version`` of the Python package, empty without; ``libraries``: major versions of
+    libnvinfer known to the loader; ``debian``: version of its Debian package.
     """
     python = named(machine.packages(), r"tensorrt(-cu\d+)?(-bindings|-libs)?")
     # The wheel tensorrt has no version of its own where only its parts are installed.
@@ -123,13 +123,13 @@ def probe_tensorrt(machine: Machine) -> Finding:
             return Finding("broken", f"{version} for Python cannot be imported: {tried['problem']}", facts)
         return Finding("found", f"{version} for Python", facts)
     if majors:
-        text = f"libnvinfer.so.{majors[-1]}{f' ({debian})' if debian else ''} is there, but not for this Python"
+        text = f"libnvinfer.so.{majors[-1]}{f' ({debian})' if debian else ''} is installed, but not for this Python"
         return Finding("broken", text, facts)
     return Finding("missing", "none", facts)
 
 
 def probe_cuda_python(machine: Machine) -> Finding:
-    """cuda-python, through which hpe_edge reaches GPU memory and streams."""
+    """Find cuda-python, which hpe_edge uses for GPU memory and streams."""
     python = named(machine.packages(), r"cuda-(python|bindings|core)")
     if "cuda-bindings" in python or "cuda-python" in python:
         return Finding("found", listed(python), {"python": python})

@@ -9,15 +9,15 @@ from hpe_edge.doctor.machine import Finding, Machine, listed, named
 
 _EXPORT = ("torch", "onnx", "onnxsim", "safetensors", "h5py")
 
-# Packages that all hold the module onnxruntime. What is installed last overwrites the others' files.
+# Packages that contain the module onnxruntime. The last installed one overwrites the files of the others.
 _FLAVOURS = r"onnxruntime(-(gpu|openvino|directml|qnn|training|training-gpu|cann|rocm|migraphx|silicon|azure))?"
 
 
 def probe_onnx_runtime(machine: Machine, gpu: Finding) -> Finding:
-    """ONNX Runtime, with a run of one node on every provider that hpe_edge can use.
+    """Find ONNX Runtime; run one node on every provider that hpe_edge can use.
 
     Facts: ``packages``; ``version``; ``providers`` that it was built with; ``cuda`` and ``tensorrt``: ``works`` and
-    ``problem`` of that provider, None where it was not tried: without a GPU it cannot start.
+    ``problem`` of that provider, None if it was not tried for want of a GPU.
     """
     packages = named(machine.packages(), _FLAVOURS)
     tried = machine.trial("onnx_session", "CPUExecutionProvider")
@@ -53,7 +53,7 @@ def _attempt(machine: Machine, provider: str, built_in: list[str]) -> dict[str, 
 
 
 def _problem_of(tried: dict[str, Any]) -> str:
-    """Return the reason of a failed trial in a line; the useful part is often only in what the libraries printed."""
+    """Return the reason of a failed trial in one line; often only the libraries' output holds it."""
     stderr = tried.get("stderr", "")
     lost = list(dict.fromkeys(re.findall(r"(lib[\w.+-]+): cannot open shared object file", stderr)))
     needs = re.search(r"Require (cuDNN [\w.*]+ and CUDA [\w.]*[\w*])", stderr)
@@ -63,10 +63,10 @@ def _problem_of(tried: dict[str, Any]) -> str:
 
 
 def probe_openvino(machine: Machine) -> Finding:
-    """OpenVINO, with a run of one node on every device that it finds.
+    """Find OpenVINO; run one node on every device.
 
-    Facts: ``packages``; ``version``; ``devices`` as the trial openvino_session gives them. A device that does not work
-    is named in the text; the CPU has to.
+    Facts: ``packages``; ``version``; ``devices``, see the trial openvino_session. The text names devices that do not
+    work; the CPU must.
     """
     packages = named(machine.packages(), "openvino")
     tried = machine.trial("openvino_session")
@@ -87,9 +87,9 @@ def probe_openvino(machine: Machine) -> Finding:
 
 
 def probe_export(machine: Machine) -> Finding:
-    """The packages that converting checkpoints needs.
+    """Find the packages for converting checkpoints.
 
-    Facts: ``python``: those that are there; ``absent``: names of the others.
+    Facts: ``python``: installed ones; ``absent``: names of the others.
     """
     packages = machine.packages()
     there = {name: packages[name] for name in _EXPORT if name in packages}
@@ -101,15 +101,15 @@ def probe_export(machine: Machine) -> Finding:
 
 
 def probe_web(machine: Machine) -> Finding:
-    """The web server of the live page."""
+    """Find the web server of the live page."""
     python = named(machine.packages(), "aiohttp")
     return Finding("found" if python else "missing", listed(python) or "none", {"python": python})
 
 
 def probe_opencv(machine: Machine) -> Finding:
-    """OpenCV: whether it can be imported, and what it was built with.
+    """Import OpenCV; report its version and build options.
 
-    Facts: those of the trial opencv_build, and ``packages``.
+    Facts: see the trial opencv_build; and ``packages``.
     """
     packages = named(machine.packages(), r"opencv(-contrib)?-python(-headless)?")
     tried = machine.trial("opencv_build")

@@ -1,4 +1,4 @@
-"""Examination of a machine: all probes, what follows from them, and both as text or JSON."""
+"""Examination of a machine: all probes and the resulting features, as text or JSON."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _LABELS = {
 
 @dataclass(frozen=True)
 class Examination:
-    """A machine, examined.
+    """Result of an examination.
 
     Attributes:
         system: see :meth:`hpe_edge.doctor.machine.Machine.system`.
         has: the findings by name.
-        can: what hpe_edge can do there.
+        can: the features of hpe_edge.
     """
 
     system: dict[str, Any]
@@ -49,7 +49,7 @@ class Examination:
     can: list[Ability]
 
     def to_json(self) -> str:
-        """Return the examination for programs.
+        """Return the examination as JSON for programs.
 
         ``format``; ``hpe_edge``, ``python``, ``system``, ``machine``; ``has``: by name ``status`` (found, missing or
         broken), ``text`` and ``facts``; ``can``: ``name``, ``use``, ``able`` and ``lacks`` with ``why`` and ``todo``.
@@ -72,12 +72,12 @@ class Examination:
         return json.dumps(document, indent=2)
 
     def to_text(self) -> str:
-        """Return the examination for people."""
+        """Return the examination as text for people."""
         system = self.system
         lines = [f"hpe_edge {__version__}, Python {system['python']}, {system['system']} {system['machine']}", ""]
         lines.append("this machine has")
         for name, label in _LABELS.items():
-            lines += _wrapped(f"  {label:<14}", _in_words(self.has[name]))
+            lines += _wrapped(f"  {label:<14}", _finding_text(self.has[name]))
         lines += ["", "hpe_edge can"]
         printed: set[Lack] = set()
         for ability in self.can:
@@ -94,7 +94,7 @@ def examine(machine: Machine | None = None) -> Examination:
     """Run all probes.
 
     Args:
-        machine: None for the one on which the program runs.
+        machine: None for this one.
     """
     machine = machine or ThisMachine()
     has = look(machine)
@@ -122,7 +122,7 @@ def look(machine: Machine) -> Findings:
     }
 
 
-def _in_words(finding: Finding) -> str:
+def _finding_text(finding: Finding) -> str:
     return f"PROBLEM: {finding.text}" if finding.status == "broken" else finding.text
 
 

@@ -1,6 +1,6 @@
-"""Trials that can crash or hang: ``python trials.py NAME [ARGUMENT]`` runs one and prints its answer as JSON.
+"""Trials that may crash or hang: ``python trials.py NAME [ARGUMENT]`` runs one and prints its result as JSON.
 
-:meth:`hpe_edge.doctor.machine.Machine.trial` runs each in a process of its own. A trial imports what it needs.
+:meth:`hpe_edge.doctor.machine.Machine.trial` runs each in a subprocess. A trial imports what it needs.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Any
 # CUdevice_attribute in cuda.h
 _MAJOR, _MINOR, _INTEGRATED = 75, 76, 18
 
-# The smallest model, which shows that a library starts: one Relu from x to y, float32 [1, 4], opset 13, IR 7, as
+# Smallest model, to check that a library starts: one Relu from x to y, float32 [1, 4], opset 13, IR 7, as
 # onnx.helper.make_model serialises it.
 _RELU = base64.b64decode("CAc6OwoMCgF4EgF5IgRSZWx1EgF0WhMKAXgSDgoMCAESCAoCCAEKAggEYhMKAXkSDgoMCAESCAoCCAEKAggEQgQKABAN")
 
 
 def native_module() -> dict[str, Any]:
-    """Import the compiled module, which ends the process where it was built for another processor.
+    """Import the compiled module, which crashes if it was built for another processor.
 
     Returns:
-        ``isa``: instruction sets; ``cuda``: CUDA version of the build, 0 without; ``no_gpu``: why the kernels find no
-        GPU, empty where they do; or ``problem``.
+        ``isa``: instruction sets; ``cuda``: CUDA version of the build, 0 without; ``no_gpu``: reason why the
+        kernels find no GPU, empty if they do; or ``problem``.
     """
     try:
         from hpe_edge.ops.native import native
@@ -37,14 +37,14 @@ def native_module() -> dict[str, Any]:
 
 
 def cuda_driver() -> dict[str, Any]:
-    """Ask NVIDIA's driver library for its devices.
+    """List the devices of NVIDIA's driver.
 
-    Only calls of the driver interface (libcuda.so.1) are made: it belongs to the driver, so it is there without CUDA's
-    toolkit, and its first call shows whether the driver works.
+    Only the driver interface (libcuda.so.1) is called: it is part of the driver, needs no CUDA toolkit, and its first
+    call shows whether the driver works.
 
     Returns:
         ``devices`` with ``name``, ``capability`` (as 8.7), ``memory_mb`` and ``integrated`` (shares the host's memory),
-        and ``cuda``, the newest CUDA version that the driver serves; ``problem``, with the error's ``code`` and
+        and ``cuda``, the newest CUDA version that the driver supports; ``problem``, with the error's ``code`` and
         ``name``; or ``absent``.
     """
     try:
@@ -97,11 +97,11 @@ def _failure(library: Any, call: str, code: int) -> dict[str, Any]:
 def onnx_session(provider: str) -> dict[str, Any]:
     """Run one node with a provider of ONNX Runtime.
 
-    The list of providers tells how the package was built; whether one starts depends on driver, CUDA, cuDNN and
+    The list of providers depends on the package's build; whether one starts depends on driver, CUDA, cuDNN and
     TensorRT.
 
     Returns:
-        ``version`` and ``providers`` of the package; ``works``, and where it is false, ``problem``.
+        ``version`` and ``providers`` of the package; ``works``, and if it is false, ``problem``.
     """
     import numpy as np
 
@@ -139,8 +139,8 @@ def openvino_session() -> dict[str, Any]:
     """Run one node on every device of OpenVINO: a driver may list a device and fail to run on it.
 
     Returns:
-        ``version``; ``devices``: by OpenVINO's name of each ``name``, ``precisions`` that the backend can be asked for,
-        and ``problem``, empty where it works; or ``problem`` or ``absent``.
+        ``version``; ``devices``: per OpenVINO device ``name``, supported ``precisions`` of the backend, and
+        ``problem``, empty if it works; or ``problem`` or ``absent``.
     """
     from hpe_edge.backends.openvino.load_openvino import load_openvino
     from hpe_edge.errors import BackendError
@@ -199,7 +199,7 @@ def describe_opencv(version: str, information: str) -> dict[str, Any]:
         information: ``cv2.getBuildInformation()``.
 
     Returns:
-        ``version``; ``gui``: the window system, empty without one; ``gstreamer`` and ``ffmpeg``: whether built in.
+        ``version``; ``gui``: the window system, empty without one; ``gstreamer`` and ``ffmpeg``: true if built in.
     """
     gui = re.search(r"^[ \t]*GUI:[ \t]*(\S.*)$", information, re.MULTILINE)
     backend = gui.group(1).strip() if gui else ""
@@ -218,7 +218,7 @@ def _yes(name: str, information: str) -> bool:
 
 
 def tensorrt_import() -> dict[str, Any]:
-    """Import TensorRT, a gigabyte of libraries, and call nothing: its Runtime would crash where no driver works.
+    """Import TensorRT, a gigabyte of libraries, and call nothing: its Runtime would crash without a working driver.
 
     Returns:
         ``version``; or ``problem``.
@@ -237,9 +237,9 @@ _TRIALS = {
 
 
 def main() -> None:
-    """Print the answer of the trial that the arguments name."""
+    """Print the result of the trial that the arguments name."""
     sys.path[0] = str(Path(__file__).resolve().parents[2])
-    import hpe_edge  # noqa: F401  # this one, whatever else the path holds
+    import hpe_edge  # noqa: F401  # this one, whatever is on the path
 
     del sys.path[0]  # OpenCV does not load where a folder is in the path twice
     name, *arguments = sys.argv[1:]

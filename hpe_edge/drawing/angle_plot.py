@@ -1,4 +1,4 @@
-"""Angles over time as a picture: a panel each for yaw, pitch and roll, a colour for each face."""
+"""Plot of angles over time: a panel per angle, a colour per face."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.drawing.strokes import Color, Image
 from hpe_edge.errors import InputError
 from hpe_edge.sinks.read_records import read_series
 from hpe_edge.util.atomic import Pending, output_error
-
-Image = NDArray[np.uint8]
-Color = tuple[int, int, int]
 
 WIDTH, HEIGHT = 1600, 1050
 _LEFT, _RIGHT, _TOP, _BOTTOM, _BETWEEN = 90, 190, 90, 75, 36  # pixels around and between the panels
@@ -34,9 +32,9 @@ _COLORS: tuple[Color, ...] = (
     (60, 30, 110),
 )
 _STEPS_DEG = (1, 2, 5, 10, 15, 30, 45, 60, 90)
-_LEAST_SPAN_DEG = 20.0  # so that the jitter of a still face does not fill the picture
+_LEAST_SPAN_DEG = 20.0  # so that the jitter of a still face does not fill the panel
 _MARGIN = 0.04  # of the span, above and below the curves
-_GAP = 5.0  # a time between records this many times the usual one is not bridged by a line
+_GAP = 5.0  # in usual intervals between records; a longer one is not bridged by a line
 _SUBPIXEL_BITS = 4
 _DOT = 4  # pixels from its centre; a pose with no other before or after it
 
@@ -49,7 +47,7 @@ class Curve:
         label: for the legend.
         time_s: ``[T]``, never falling.
         angles_deg: ``[T, 3]`` yaw, pitch, roll. NaN leaves a gap.
-        color: a number; curves of one number have one colour.
+        color: index; curves with the same one share a colour.
         faint: drawn thin and pale, below the others.
     """
 
@@ -61,7 +59,7 @@ class Curve:
 
 
 def plot_records(path: Path) -> Image:
-    """The plot of a file that ``hpe-edge run`` wrote; see :func:`hpe_edge.sinks.read_records.read_series`.
+    """Plot the records of ``hpe-edge run``; see :func:`hpe_edge.sinks.read_records.read_series`.
 
     Raises:
         SourceError: it cannot be read.
@@ -75,7 +73,7 @@ def save_png(path: Path, image: Image) -> None:
 
     Raises:
         InputError: the name does not end in .png.
-        OutputError: the place cannot be written to.
+        OutputError: the file cannot be written.
     """
     if path.suffix.lower() != ".png":
         raise InputError(f"a plot is a PNG file, got the name {path}; let it end in .png")
@@ -93,7 +91,7 @@ def draw_curves(curves: Sequence[Curve], title: str) -> Image:
     """Draw the angles.
 
     Args:
-        curves: in the order of the legend, which names as many as fit.
+        curves: in the order of the legend, which lists as many as fit.
         title: one line of ASCII, which is what OpenCV's fonts hold; other characters become question marks.
 
     Returns:
@@ -149,7 +147,7 @@ class _Panel:
         time_s, angle = np.asarray(curve.time_s, np.float64), np.asarray(curve.angles_deg[:, at], np.float64)
         steps = np.diff(time_s)
         usual = np.median(steps) if len(steps) else 0.0
-        # Nothing is between the two ends of a turn past 180 degrees.
+        # A turn past 180 degrees is not a line across the panel.
         apart = ~(np.abs(np.diff(angle)) < 180) | (steps > _GAP * usual)
         points = np.stack([self._x(time_s), self._y(angle)], axis=1) * (1 << _SUBPIXEL_BITS)
         for run in np.split(points, np.flatnonzero(apart) + 1):
@@ -177,7 +175,7 @@ def _draw_legend(image: Image, curves: Sequence[Curve]) -> None:
 
 
 def _stroke(image: Image, points: NDArray[np.floating], curve: Curve) -> None:
-    """Points are in 1 / 2**_SUBPIXEL_BITS pixels; one alone becomes a dot."""
+    """Draw points in 1 / 2**_SUBPIXEL_BITS pixels as a line; a single one becomes a dot."""
     color = _COLORS[curve.color % len(_COLORS)]
     if curve.faint:
         color = (_pale(color[0]), _pale(color[1]), _pale(color[2]))
@@ -210,7 +208,7 @@ def _write(
 
 
 def _span(values: Sequence[NDArray[np.floating]], least: float) -> tuple[float, float]:
-    """From the smallest to the largest number, at least so wide; (0, least) where there is none."""
+    """Return the range of all values, at least ``least`` wide; (0, least) if there are none."""
     finite = [part[np.isfinite(part)] for part in values]
     numbers = np.concatenate(finite) if finite else np.zeros(0)
     if numbers.size == 0:
@@ -226,6 +224,6 @@ def _ticks(low: float, high: float, step: float) -> list[float]:
 
 
 def _decimal_step(least: float) -> float:
-    """The smallest of 1, 2, 5, 10, ... (and their tenths) that is not below."""
+    """Return the smallest of ..., 0.5, 1, 2, 5, 10, ... that is not below ``least``."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= least * (1 - 1e-9))

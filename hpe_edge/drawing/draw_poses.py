@@ -15,7 +15,7 @@ from hpe_edge.poses import Poses
 
 __all__ = ["Style", "axis_ends", "draw_poses", "identity_color"]
 
-_ROOMY = 400  # pixels high; in lower frames a second line of text would hide other faces
+_ROOMY = 400  # pixels; in lower frames a second line of text would hide other faces
 
 # Okabe and Ito, Color Universal Design, without black, and a pink; BGR.
 _IDENTITY_COLORS: tuple[Color, ...] = (
@@ -31,7 +31,7 @@ _IDENTITY_COLORS: tuple[Color, ...] = (
 
 
 def identity_color(identity: int) -> Color | None:
-    """BGR of an identity, always the same; None below 0, where there is none. The colours repeat after eight."""
+    """Return the BGR colour of an identity, None if it is negative. Colours repeat after eight."""
     return None if identity < 0 else _IDENTITY_COLORS[identity % len(_IDENTITY_COLORS)]
 
 
@@ -44,21 +44,21 @@ def draw_poses(
     ids: ArrayLike | None = None,
     camera: Camera | None = None,
 ) -> None:
-    """Draw all poses into the frame, small faces first, since they are further away as a rule.
+    """Draw all poses into the frame, small faces first, since they are usually further away.
 
     A label shows the identity, the angles, and their sigma where it is known and the frame is large enough.
 
     Args:
         frame_bgr: uint8 ``[H, W, 3]``, drawn on in place.
         boxes: ``[N, 4]``, x1 y1 x2 y2 in pixels; may leave the frame.
-        poses: of the N boxes. One that is NaN is skipped with its box.
+        poses: of the N boxes; faces with NaN are skipped.
         style: ``"axes"``, ``"cube"`` (the nose's side is tinted) or ``"arrow"`` (along the nose).
-        ids: int ``[N]``, identities for colour and label; -1 where a face has none.
-        camera: of the frame, if the poses were rectified with it: the shapes are seen in its perspective. Without, they
-            are seen from far away.
+        ids: int ``[N]``, identities for colour and label; -1 for none.
+        camera: of the frame, if the poses were rectified with it: shapes are drawn in its perspective, without it in
+            orthographic projection.
 
     Raises:
-        InputError: a frame that cannot be drawn on, another style, or boxes, poses and ids that disagree in N.
+        InputError: a frame that cannot be drawn on, an unknown style, or boxes, poses and ids that disagree in N.
     """
     _check_frame(frame_bgr)
     if style not in SHAPES:
@@ -89,11 +89,11 @@ def draw_poses(
         # In proportion to the face, but never too small to read when the whole frame fills a screen.
         capital = max(0.07 * (places[k, 3] - places[k, 1]), frame_bgr.shape[0] / 70, 8.0)
         name = "" if color is None else f"#{identity}"
-        labels.append(Label(name, color or WHITE, _words(poses, i, roomy), capital))
+        labels.append(Label(name, color or WHITE, _label_lines(poses, i, roomy), capital))
     draw_labels(frame_bgr, places, labels)
 
 
-def _words(poses: Poses, i: int, roomy: bool) -> tuple[str, ...]:
+def _label_lines(poses: Poses, i: int, roomy: bool) -> tuple[str, ...]:
     angles = "Y{:+.0f} P{:+.0f} R{:+.0f}".format(*(round(float(a)) + 0.0 for a in poses.angles[i]))
     if not roomy or not np.isfinite(poses.sigma[i]).all():
         return (angles,)
@@ -111,7 +111,7 @@ def _check_frame(frame: NDArray[np.uint8]) -> None:
 
 
 def _corners(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The four corners of each box: ``[N, 4, 3, 2]`` of ``[N, 4]``."""
+    """Return lines for the four corners of each box, ``[N, 4, 3, 2]``, of boxes ``[N, 4]``."""
     x1, y1, x2, y2 = boxes.T
     reach = 0.2 * np.minimum(x2 - x1, y2 - y1)
     bends = [

@@ -1,4 +1,4 @@
-"""Labels of faces: identity, angles and sigma in a black field, placed where they hide least."""
+"""Face labels: identity, angles and sigma on a black background, placed with the least occlusion."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Label:
     """Label of a face.
 
     Attributes:
-        name: of the face, in a field of its own colour; may be empty.
-        color: of that field.
-        lines: of text.
+        name: of the face, on a background of its colour; may be empty.
+        color: of that background, BGR.
+        lines: of text, on black.
         capital: height of a capital letter in pixels.
     """
 
@@ -41,7 +41,7 @@ class Label:
         return self._name_width + max(map(self._width, self.lines)), len(self.lines) * self._row + self._pad
 
     def draw(self, frame: Image, left: int, top: int) -> None:
-        """Draw it with its corner there."""
+        """Draw the label with its top-left corner at ``left``, ``top``."""
         width, height = self.size
         text_left, bottom = left + self._name_width, top + height - 1
         cv2.rectangle(frame, (text_left, top), (left + width - 1, bottom), BLACK, cv2.FILLED)
@@ -78,12 +78,12 @@ class Label:
 
 
 def draw_labels(frame: Image, boxes: Float64Array, labels: list[Label]) -> None:
-    """Draw the label of each box: above it, or where it covers less of faces and of other labels.
+    """Draw the label of each box, above it or where it covers less of faces and other labels.
 
     Args:
         frame: drawn on in place.
         boxes: ``[N, 4]``, x1 y1 x2 y2 in pixels, chin to eyebrows.
-        labels: of the N boxes. The last have the first choice: they may be those of the nearest faces.
+        labels: of the N boxes. The last are placed first: they belong to the nearest faces.
     """
     if not labels:
         return
@@ -94,11 +94,11 @@ def draw_labels(frame: Image, boxes: Float64Array, labels: list[Label]) -> None:
     for i in reversed(range(len(labels))):
         place = places[i, np.argmin(hidden[i])]
         labels[i].draw(frame, round(place[0]), round(place[1]))
-        hidden += 2 * _overlaps(places, place)  # a label under another is lost, a face is not
+        hidden += 2 * _overlaps(places, place)  # a covered label is unreadable, a covered face is not
 
 
 def _places(faces: Float64Array, labels: list[Label], shape: tuple[int, ...]) -> Float64Array:
-    """Candidate places of each label, ``[N, K, 4]``, the preferred first; within the frame if the label fits."""
+    """Return candidate rectangles of each label, ``[N, K, 4]``, preferred first, within the frame if the label fits."""
     sizes = np.array([label.size for label in labels], np.float64)
     width, height = sizes.T
     gap = np.array([label.capital / 4 for label in labels])
@@ -125,7 +125,7 @@ def _places(faces: Float64Array, labels: list[Label], shape: tuple[int, ...]) ->
 
 
 def _overlaps(a: Float64Array, b: Float64Array) -> Float64Array:
-    """Areas that rectangles ``[..., 4]`` share."""
+    """Return the intersection areas of rectangles ``[..., 4]``."""
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
     areas: Float64Array = np.clip(sides, 0, None).prod(axis=-1)
     return areas

@@ -1,4 +1,4 @@
-"""Projection of a drawn head's lines into the picture."""
+"""Projection of 3D lines of a head into the image."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _NEAR = 0.1  # of the head's distance: the near plane, at which lines are clippe
 def view_lines(
     lines: Float64Array, boxes: Float64Array, rotations: NDArray[np.floating], camera: Camera | None
 ) -> tuple[Float64Array, Float64Array]:
-    """Bring straight lines in the head's frame to the picture, for N heads.
+    """Project straight lines in the head's frame into the image, for N heads.
 
-    A head stands at the box's centre, and its unit of length is the box's longer side. Without a camera it is seen from
-    far away (orthographic). With one it stands on the ray through the box's centre, at the distance from which a length
-    of one unit across that ray spans the angle that the box spans. So what comes towards the camera grows, and a head
-    off the optical axis shows the side that the camera sees of it.
+    A head is at the box's centre, and its unit of length is the box's longer side. Without a camera the projection is
+    orthographic. With one the head is on the ray through the box's centre, at the distance from which one unit across
+    that ray spans the same angle as the box. So parts nearer to the camera are larger, and a head off the optical axis
+    shows the side that faces the camera.
 
     Args:
         lines: ``[K, 2, 3]``, start and end in the head's frame, in units.
@@ -29,8 +29,8 @@ def view_lines(
         camera: of the frame.
 
     Returns:
-        ``[N, K, 2, 2]`` in pixels, NaN for a line that lies behind the camera; and ``[N, K]``, how much further from
-        the camera than the head's centre a line's middle is, in units.
+        ``[N, K, 2, 2]`` in pixels, NaN for a line behind the camera; and depths ``[N, K]``: distance of a line's middle
+        from the camera minus that of the head's centre, in units.
     """
     turned = lines @ np.swapaxes(rotations.astype(np.float64), -1, -2)[:, None]
     centers = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -38,7 +38,7 @@ def view_lines(
         sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
         pixels: Float64Array = centers[:, None, None] + sides[:, None, None, None] * turned[..., :2]
         return pixels, turned[..., 2].mean(axis=2)
-    with np.errstate(divide="ignore", invalid="ignore"):  # a camera far from any real one makes NaN
+    with np.errstate(divide="ignore", invalid="ignore"):  # extreme intrinsics give NaN
         distances = _distances(camera, boxes)
         heads = _unit(camera.rays(centers)) * distances[:, None]
         placed = turned + heads[:, None, None]
@@ -47,7 +47,7 @@ def view_lines(
 
 
 def _distances(camera: Camera, boxes: Float64Array) -> Float64Array:
-    """From which a length of 1 spans as large an angle as a box does between the middles of opposite edges."""
+    """Return the distances from which a length of 1 spans the angle between the middles of a box's opposite edges."""
     x1, y1, x2, y2 = boxes.T
     x, y = (x1 + x2) / 2, (y1 + y2) / 2
     left, right, top, bottom = _unit(camera.rays(np.array([[x1, y], [x2, y], [x, y1], [x, y2]]).swapaxes(1, 2)))

@@ -1,7 +1,7 @@
-"""Shapes that show a head's rotation: axes, a cube, an arrow. Lengths are in units of the box's longer side.
+"""Shapes of a head's rotation: axes, cube and arrow. Lengths are in units of the box's longer side.
 
-Colours mean the same in all of them: x red, to the right in the image for a face that looks into the camera; y green,
-to its chin; and the nose direction R (0, 0, -1) blue, out of the face. HopeNet's pictures use the same.
+Colours are those of HopeNet's figures: x red, to the right in the image for a face that looks into the camera; y green,
+to its chin; nose direction R (0, 0, -1) blue, out of the face.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ _FRONT_EDGES, _BACK_EDGES, _SIDE_EDGES = slice(0, 4), slice(4, 8), slice(8, 12)
 
 @dataclass(frozen=True)
 class Shape:
-    """The lines of a shape and the function that draws them.
+    """Lines of a shape and the function that draws them.
 
     Attributes:
         lines: ``[K, 2, 3]`` in the head's frame.
-        draw: draws them. Gets the frame; the lines in the picture, ``[K, 2, 2]`` as :func:`draw_strokes.fixed` makes
-            them; ``[K]``, how much further from the camera than the head's centre each is; the thickness in pixels; and
-            the colour of the face's identity, if it has one.
+        draw: called with the frame; the projected lines ``[K, 2, 2]`` of :func:`hpe_edge.drawing.strokes.fixed`; their
+            depths ``[K]`` of :func:`hpe_edge.drawing.projection.view_lines`; the thickness in pixels; and the colour of
+            the face's identity or None.
     """
 
     lines: Float64Array
@@ -59,7 +59,7 @@ class Shape:
 
 
 def axis_ends(rotation: NDArray[np.floating], length: float) -> Float64Array:
-    """End points of the drawn axes relative to their origin, in orthographic projection.
+    """Return the end points of the drawn axes relative to their origin, in orthographic projection.
 
     Args:
         rotation: ``[3, 3]``, head to camera.
@@ -75,14 +75,14 @@ def axis_ends(rotation: NDArray[np.floating], length: float) -> Float64Array:
 def _draw_axes(
     frame: Image, lines: Int32Array, depths: Float64Array, thickness: int, identity_color: Color | None
 ) -> None:
-    for axis in np.argsort(depths)[::-1]:  # what is nearer to the camera covers what is further away
+    for axis in np.argsort(depths)[::-1]:  # nearer lines cover further ones
         draw_lines(frame, lines[axis, None], [_COLORS[axis]], thickness)
 
 
 def _draw_cube(
     frame: Image, lines: Int32Array, depths: Float64Array, thickness: int, identity_color: Color | None
 ) -> None:
-    """The side from which the nose points is tinted and has thick edges."""
+    """Draw the cube; the side of the nose is tinted and has thick edges."""
     top, bottom = lines[:2]
     tint_polygon(frame, np.concatenate([top, bottom[::-1]]), identity_color or _BLUE)
     thick, thin = round(1.5 * thickness), round(0.75 * thickness)
@@ -95,7 +95,7 @@ def _draw_cube(
 def _draw_arrow(
     frame: Image, lines: Int32Array, depths: Float64Array, thickness: int, identity_color: Color | None
 ) -> None:
-    """The more it points at the camera, the shorter it is; a dot marks its start."""
+    """Draw the arrow with a dot at its start; it is shorter the more it points at the camera."""
     color = identity_color or _BLUE
     start, tip = lines[0]
     length = float(np.hypot(*(tip - start)))

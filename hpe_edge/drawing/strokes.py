@@ -1,7 +1,7 @@
 """Lines, dots and tints with smooth edges.
 
-Points are in cv2's fixed-point numbers; :func:`fixed` makes them from pixels as boxes have them, all at once, because
-the conversion takes as long as a line.
+Points are in cv2's fixed-point coordinates. :func:`fixed` converts them from pixels, all at once, because a conversion
+takes as long as drawing a line.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ Int32Array = NDArray[np.int32]
 WHITE: Color = (255, 255, 255)
 BLACK: Color = (0, 0, 0)
 
-FAR = 1e5  # pixels; what goes further out is not drawn, and cv2's coordinates would overflow at 1e8
+FAR = 1e5  # pixels; lines further out are not drawn, and cv2's coordinates would overflow at 1e8
 _NOWHERE = -(2**21)  # further out than FAR, in 1/16 pixel
 _BITS = 4  # cv2 takes coordinates in 1/16 pixel
 ONE_PIXEL = 1 << _BITS
-_TINT = 0.25  # its share of the colour
+_TINT = 0.25  # weight of the colour
 
 
 def fixed(lines: NDArray[np.float64]) -> Int32Array:
-    """Lines ``[..., points, 2]`` in cv2's numbers, which count from the centre of the first pixel.
+    """Convert lines ``[..., points, 2]`` to cv2's fixed-point coordinates, relative to the centre of the first pixel.
 
-    A line that goes far out or is NaN somewhere is moved out of sight.
+    A line with a point beyond FAR or a NaN is moved out of sight.
     """
     seen = (np.abs(lines) < FAR).all(axis=(-2, -1), keepdims=True)
     return np.where(seen, np.rint((lines - 0.5) * ONE_PIXEL), _NOWHERE).astype(np.int32)
@@ -38,10 +38,10 @@ def fixed(lines: NDArray[np.float64]) -> Int32Array:
 def draw_lines(
     frame: Image, lines: Int32Array, colors: Sequence[Color], thickness: int, *, smooth: bool = True
 ) -> None:
-    """Draw lines ``[K, points, 2]``, shared out evenly among the colours in their order.
+    """Draw lines ``[K, points, 2]``, divided evenly among the colours in order.
 
-    The lines have a dark rim, which keeps them visible on any background, but not where they cross each other. Upright
-    and level ones are crisper when they are not smoothed.
+    A dark rim keeps the lines visible on any background, except where they cross each other. Vertical and horizontal
+    ones are crisper without smoothing.
     """
     kind = cv2.LINE_AA if smooth else cv2.LINE_8
     each = list(lines)
@@ -52,7 +52,7 @@ def draw_lines(
 
 
 def draw_polygon(frame: Image, corners: Int32Array, color: Color) -> None:
-    """Fill a convex polygon ``[K, 2]`` and give it a rim."""
+    """Fill a convex polygon ``[K, 2]`` with a rim."""
     cv2.polylines(frame, [corners], True, BLACK, 3, cv2.LINE_AA, _BITS)
     cv2.fillConvexPoly(frame, corners, color, cv2.LINE_AA, _BITS)
 
@@ -64,7 +64,7 @@ def draw_dot(frame: Image, center: Int32Array, diameter: float, color: Color) ->
 
 
 def tint_polygon(frame: Image, corners: Int32Array, color: Color) -> None:
-    """Lay a veil of the colour over a convex polygon ``[K, 2]``."""
+    """Blend the colour over a convex polygon ``[K, 2]``."""
     size = frame.shape[1::-1]
     left, top = np.clip(corners.min(axis=0) >> _BITS, 0, size).tolist()
     right, bottom = np.clip((corners.max(axis=0) >> _BITS) + 2, 0, size).tolist()

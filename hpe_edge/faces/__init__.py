@@ -1,3 +1,3 @@
-"""Faces in a frame: detectors, boxes, tracking, smoothing."""
+"""Face detection, boxes, tracking and smoothing."""
 
 __all__ = ["boxes_csv", "detector", "haar", "open_detector", "scrfd", "smoother", "tracker", "yunet"]

@@ -1,4 +1,4 @@
-"""Anchor-free face detectors on three grids of cells: what SCRFD and YuNet share, with letterbox and NMS."""
+"""Anchor-free face detectors on three grids of cells: base class of SCRFD and YuNet, letterbox and NMS."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class GridDetector:
 
     SCORE: ClassVar[float]  # default score threshold
     NMS_IOU: ClassVar[float]
-    LONGEST_SIDE: ClassVar[int]  # of the input, where the graph leaves the size open
-    ENLARGES: ClassVar[bool]  # smaller frames are enlarged to that size
+    LONGEST_SIDE: ClassVar[int]  # of the input, if the graph's size is dynamic
+    ENLARGES: ClassVar[bool]  # smaller frames are enlarged to it
     BOXES_PER_CELL: ClassVar[int]
     # Columns of the outputs of one grid: scores, which multiply, then box, then key points.
     OUTPUTS: ClassVar[tuple[tuple[int, ...], ...]]
@@ -40,22 +40,22 @@ class GridDetector:
 
     @classmethod
     def recognises(cls, session: Any) -> bool:
-        """True if the graph's input and outputs are those of this kind."""
+        """Return True if the graph's input and outputs are those of this kind."""
         inputs = session.get_inputs()
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
             return False
         if inputs[0].shape[1] != 3:
             return False
-        # Rows are not compared: files of dynamic size still state those of the size they were exported with.
+        # Rows are not compared: files of dynamic size still state those of the exported size.
         found = Counter(output.shape[-1] for output in session.get_outputs() if output.shape)
         return any(found == Counter(columns * len(STRIDES)) for columns in cls.OUTPUTS)
 
     def __init__(self, session: Any, path: Path, score: float | None = None) -> None:
         """
         Args:
-            session: an ONNX Runtime session of a graph that this kind recognises.
+            session: ONNX Runtime session of a graph of this kind.
             path: its file, for messages.
-            score: threshold, 0..1; None takes the kind's own.
+            score: threshold, 0..1; None for the kind's default.
 
         Raises:
             InputError: the score is not from 0 to 1.
@@ -83,7 +83,7 @@ class GridDetector:
         grids = self._run(picture, self._names)
         found = [self._find(stride, grid, in_width) for stride, grid in zip(STRIDES, grids, strict=True)]
         scores, boxes, keypoints = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        # A cell may hold any values where no face is; the engine accepts only boxes that have an area.
+        # Cells without a face may hold any values; the engine accepts only boxes with an area.
         with np.errstate(invalid="ignore"):
             sound = (boxes[:, :2] < boxes[:, 2:]).all(axis=1) & (np.abs(boxes * scale) <= MAX_COORDINATE).all(axis=1)
         scores, boxes, keypoints = scores[sound], boxes[sound], keypoints[sound]
@@ -96,11 +96,11 @@ class GridDetector:
 
     @staticmethod
     def _boxes(cells: Array, stride: int, numbers: Array) -> Array:
-        """Boxes ``[N, 4]`` in input pixels of cells ``[N, 2]`` (column, row) from the graph's numbers ``[N, 4]``."""
+        """Decode the graph's numbers ``[N, 4]`` of cells ``[N, 2]`` (column, row); return boxes in input pixels."""
         raise NotImplementedError
 
     def _find(self, stride: int, outputs: list[Array], width: int) -> tuple[Array, Array, Array]:
-        """Scores ``[N]``, boxes ``[N, 4]`` and key points ``[N, 5, 2]`` (or ``[N, 0, 2]``) of one grid."""
+        """Return scores ``[N]``, boxes ``[N, 4]`` and key points ``[N, 5, 2]`` (or ``[N, 0, 2]``) of one grid."""
         scores = self._scores(outputs)
         index = np.flatnonzero(scores >= self.score)
         cell = index // self.BOXES_PER_CELL
@@ -114,24 +114,24 @@ class GridDetector:
 
     @staticmethod
     def _scores(outputs: list[Array]) -> Array:
-        """``[rows]``: the geometric mean of the outputs that hold one column."""
+        """Return scores ``[rows]``: the geometric mean of the outputs with one column."""
         single = [output[:, 0] for output in outputs if output.shape[1] == 1]
         return single[0] if len(single) == 1 else np.sqrt(single[0] * single[1])
 
     def _canvas(self, width: int, height: int) -> tuple[tuple[int, int], float]:
-        """Width and height of the input for a frame, and frame pixels per input pixel."""
+        """Return width and height of the input for a frame, and frame pixels per input pixel."""
         if self._fixed is not None:
             return self._fixed, max(width / self._fixed[0], height / self._fixed[1])
         scale = max(width, height) / self.LONGEST_SIDE
         if not self.ENLARGES:
             scale = max(scale, 1.0)
         last = STRIDES[-1]
-        # A hair less before rounding up, so that 1280.0000001 stays 1280.
+        # Slightly less before rounding up, so that 1280.0000001 stays 1280.
         in_width, in_height = (int(-(-(side / scale - 1e-6) // last)) * last for side in (width, height))
         return (in_width, in_height), scale
 
     def _run(self, picture: Array, names: list[list[str]]) -> list[list[Array]]:
-        """The outputs ``[rows, columns]`` grid by grid."""
+        """Run the graph; return the outputs ``[rows, columns]`` grid by grid."""
         flat = [name for grid in names for name in grid]
         try:
             found = self._session.run(flat, {self._input: picture})
@@ -141,9 +141,9 @@ class GridDetector:
         return [[_rows(next(arrays)) for _ in grid] for grid in names]
 
     def _try_out(self) -> list[list[str]]:
-        """The outputs' names grid by grid, score first, from a run on an empty picture.
+        """Return the outputs' names grid by grid, score first, from a run on an empty picture.
 
-        Names differ from export to export, and the shapes that a graph states need not be those that it gives.
+        Names differ between exports, and shapes stated in a graph may be wrong.
         """
         width, height = self._fixed or (2 * STRIDES[-1], STRIDES[-1])
         blank = np.zeros((1, 3, height, width), np.float32)
@@ -171,19 +171,19 @@ class GridDetector:
 
 
 def _rows(array: NDArray[Any]) -> Array:
-    """Exports give ``[1, rows, columns]`` or ``[rows, columns]``."""
+    """Reshape an output ``[1, rows, columns]`` or ``[rows, columns]`` to the latter."""
     return np.asarray(array, np.float32).reshape(-1, array.shape[-1])
 
 
 def letterbox(frame: NDArray[np.uint8], width: int, height: int, scale: float, input: Input) -> NDArray[np.float32]:
-    """Resize, place at the top left, pad with black and normalise, in one pass.
+    """Resize, align at the top left, pad with black and normalise, in one pass.
 
     Args:
-        frame: as :func:`hpe_edge.ops.frames.check_frame` returns it, BGR; it is not checked again.
+        frame: BGR, from :func:`hpe_edge.ops.frames.check_frame`; not checked again.
         width, height: of the result.
         scale: frame pixels per pixel of the result; the frame must fit: ``W <= width * scale``, and H likewise. A point
             of the result times ``scale`` is the point of the frame.
-        input: colour order and normalisation; its size plays no part.
+        input: colour order and normalisation; its size is ignored.
 
     Returns:
         float32 ``[1, 3, height, width]``, C-contiguous.
@@ -196,15 +196,15 @@ def letterbox(frame: NDArray[np.uint8], width: int, height: int, scale: float, i
 
 
 def nms(boxes: NDArray[np.float32], scores: NDArray[np.float32], iou: float) -> NDArray[np.intp]:
-    """Greedy suppression, best score first; of equal scores the earlier box counts as the better.
+    """Greedy non-maximum suppression, best score first; of equal scores the earlier box wins.
 
     Args:
         boxes: ``[N, 4]``, x1 y1 x2 y2 with x1 < x2 and y1 < y2.
         scores: ``[N]``.
-        iou: a box goes if its intersection over union with one that stays is larger.
+        iou: a box is removed if its intersection over union with a kept one is larger.
 
     Returns:
-        Indices of the boxes that stay, best score first.
+        Indices of the kept boxes, best score first.
     """
     order = np.argsort(-scores, kind="stable")
     boxes = boxes[order]
@@ -212,7 +212,7 @@ def nms(boxes: NDArray[np.float32], scores: NDArray[np.float32], iou: float) -> 
     areas = (ends - corners).prod(axis=1)
     kept = []
     left = np.arange(len(order))
-    # One turn per box that stays, over those not yet decided: faces are few, while candidates are many per face.
+    # One iteration per kept box over the undecided ones: faces are few, candidates per face are many.
     while left.size:
         best, left = left[0], left[1:]
         kept.append(best)

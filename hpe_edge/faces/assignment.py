@@ -10,7 +10,7 @@ IndexArray = NDArray[np.intp]
 
 
 def assign(similarity: Float64Array) -> tuple[IndexArray, IndexArray]:
-    """Choose pairs, each row and column at most once, such that the sum of their similarities is largest.
+    """Choose pairs, each row and column at most once, with the largest sum of similarities.
 
     Args:
         similarity: ``[R, C]``; 0 or less for pairs that must not be chosen.
@@ -19,7 +19,7 @@ def assign(similarity: Float64Array) -> tuple[IndexArray, IndexArray]:
         Rows and columns of the chosen pairs, in the order of the rows.
     """
     possible = similarity > 0
-    # Faces mostly stand apart, and then no pairs compete.
+    # Common case: faces are apart, and no pairs compete.
     if (possible.sum(axis=0) <= 1).all() and (possible.sum(axis=1) <= 1).all():
         rows, columns = np.nonzero(possible)
         return rows, columns
@@ -35,7 +35,7 @@ def assign(similarity: Float64Array) -> tuple[IndexArray, IndexArray]:
 
 
 def _cheapest(cost: Float64Array) -> IndexArray:
-    """A distinct column for each row, ``[R]`` of cost ``[R, C]`` with R <= C, such that the sum is smallest.
+    """Return a distinct column for each row, ``[R]``, of cost ``[R, C]`` with R <= C, that minimise the sum.
 
     Shortest augmenting paths: rows are added one by one, each along the shortest path to a free column.
     Source: Jonker and Volgenant, 1987; Crouse, 2016, for the rectangular form.

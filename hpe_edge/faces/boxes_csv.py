@@ -21,10 +21,10 @@ _Key = tuple[str | None, int | None]
 
 
 class BoxesFile:
-    """The boxes of a CSV file whose first line names the columns x1, y1, x2, y2 and ``file`` or ``frame`` or both.
+    """Boxes of a CSV file with the columns x1, y1, x2, y2 and ``file`` or ``frame`` or both.
 
-    Pictures are found by their file name, frames of a video by ``frame`` (from 0), and by ``file`` as well if there is
-    such a column. Other columns are ignored, so a file written by ``--csv`` can be read. A picture or frame without a
+    Pictures are matched by their file name, frames of a video by ``frame`` (from 0), and by ``file`` as well if that
+    column exists. Other columns are ignored, so a file written by ``--csv`` can be read. A picture or frame without a
     row has no faces.
     """
 
@@ -33,10 +33,10 @@ class BoxesFile:
 
         Args:
             path: the CSV file, UTF-8.
-            kind: of the source that the boxes belong to, see :class:`hpe_edge.sources.frame.Source`.
+            kind: of the source, see :class:`hpe_edge.sources.frame.Source`.
 
         Raises:
-            SourceError: it cannot be read, or a line is wrong; the message has the line number.
+            SourceError: it cannot be read, or a line is invalid; the message has the line number.
         """
         self.path = path
         self._boxes: dict[_Key, list[list[float]]] = defaultdict(list)
@@ -53,7 +53,7 @@ class BoxesFile:
             raise SourceError(f"the boxes file {path} is not CSV: {error}") from None
 
     def __call__(self, frame: Frame) -> NDArray[np.float32]:
-        """Boxes of the frame, float32 ``[N, 4]``, in the order of the file."""
+        """Return the boxes of a frame, float32 ``[N, 4]``, in the order of the file."""
         key = (frame.name if self._by_file else None, frame.index if self._by_frame else None)
         self._used.add(key)
         return np.asarray(self._boxes.get(key, []), np.float32).reshape(-1, 4)
@@ -97,7 +97,7 @@ class BoxesFile:
             self._boxes[self._key(named, line)].append(self._box(named, line))
 
     def _key(self, named: dict[str, str], line: int) -> _Key:
-        # Windows paths too; only the name counts, because a source has no two pictures of the same name.
+        # Also Windows paths; the name suffices, because names of pictures are unique in a source.
         name = PurePosixPath(named["file"].replace("\\", "/")).name if self._by_file else None
         if not self._by_frame:
             return name, None

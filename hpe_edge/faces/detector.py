@@ -1,7 +1,7 @@
 """Detections, the protocol of face detectors, and the fit of their boxes to the face.
 
-A model's crop is relative to boxes that fit the face as its 68 landmarks do, from chin to eyebrows. Detectors draw
-their boxes differently, so each one here has a measured fit that converts them.
+A model's crop is relative to the bounding box of the face's 68 landmarks, from chin to eyebrows. Detectors draw their
+boxes differently, so each one here has a measured fit that converts them.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Detections:
-    """The faces of a frame, from left to right (by x1 as drawn), so that a face keeps its row while its score wavers.
+    """Faces of a frame, from left to right (by x1 as drawn), so that rows are stable when scores fluctuate.
 
     Attributes:
-        boxes: float32 ``[N, 4]``, x1 y1 x2 y2 in pixels, chin to eyebrows: ready for the engine; may leave the frame.
+        boxes: float32 ``[N, 4]``, x1 y1 x2 y2 in pixels, chin to eyebrows, as the engine takes them; may leave the
+            frame.
         drawn: float32 ``[N, 4]``, the boxes as the detector draws them.
-        scores: float32 ``[N]``, 0..1, NaN where the detector gives none; detectors differ in scale.
-        keypoints: float32 ``[N, 5, 2]``, x y in pixels: eye, eye, tip of the nose, corner of the mouth, corner of the
-            mouth; of a pair the person's right one first, which is the left one in the picture. None where the
-            detector gives none.
+        scores: float32 ``[N]``, 0..1, NaN if the detector has none; detectors differ in scale.
+        keypoints: float32 ``[N, 5, 2]``, x y in pixels: eyes, tip of the nose, corners of the mouth; of a pair the
+            person's right one first, which is the left one in the image. None if the detector has none.
     """
 
     boxes: NDArray[np.float32]
@@ -33,7 +33,7 @@ class Detections:
 
     @classmethod
     def from_boxes(cls, boxes: NDArray[np.float32], scores: NDArray[np.float32] | None = None) -> Detections:
-        """Detections whose boxes ``[N, 4]`` need no conversion; without scores ``[N]`` these are NaN."""
+        """Create detections from boxes ``[N, 4]``, chin to eyebrows, and scores ``[N]`` (NaN if None)."""
         return cls(boxes, boxes, np.full(len(boxes), np.nan, np.float32) if scores is None else scores)
 
     def __len__(self) -> int:
@@ -41,7 +41,7 @@ class Detections:
 
 
 class Detector(Protocol):
-    """Finds the faces of a frame. May be called from many threads."""
+    """Face detector. May be called from several threads."""
 
     def __call__(self, frame_bgr: NDArray[np.uint8]) -> Detections:
         """Find faces.
@@ -50,7 +50,7 @@ class Detector(Protocol):
             frame_bgr: uint8 ``[H, W, 3]``.
 
         Raises:
-            InputError: not such a frame.
+            InputError: another frame.
         """
 
 
@@ -60,7 +60,7 @@ class LandmarkFit:
 
     Attributes:
         width, height: of the landmark box.
-        down: from the box's centre to the landmark box's; left-right it is 0 but for an error that depends on yaw.
+        down: from the box's centre to the landmark box's. The horizontal offset is 0 but for a yaw-dependent error.
     """
 
     width: float
@@ -68,7 +68,7 @@ class LandmarkFit:
     down: float
 
     def __call__(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Landmark boxes of a detector's boxes, both ``[N, 4]``."""
+        """Convert a detector's boxes to landmark boxes, both ``[N, 4]``."""
         size = boxes[:, 2:] - boxes[:, :2]
         center = boxes[:, :2] + size * np.array([0.5, 0.5 + self.down], np.float32)
         half = size * np.array([self.width / 2, self.height / 2], np.float32)

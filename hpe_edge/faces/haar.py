@@ -20,16 +20,16 @@ class HaarDetector:
     """OpenCV's Haar cascade for frontal faces: needs no model file, finds upright faces.
 
     Measured with the settings below on 195 labelled AFLW2000 photos: it finds 112 of 134 faces with |yaw| under 30
-    degrees, 11 of 35 under 60 and 5 of the 26 beyond, and draws 10 boxes elsewhere. In 17 frames of a 720p classroom
-    video it finds 62 of the 84 faces that YuNet finds, and 8 boxes that are none, 7 of them on one spot. For faces
-    further to the side, bring the boxes of a better detector.
+    degrees, 11 of 35 under 60 and 5 of the 26 beyond, with 10 false positives. In 17 frames of a 720p classroom video
+    it finds 62 of the 84 faces that YuNet finds, with 8 false positives, 7 of them on one spot. For profiles use a
+    better detector.
 
-    A cascade accepts or rejects, so there are no scores (NaN), and no key points. May be called from many threads; they
-    take turns, because OpenCV's classifier keeps state while it runs. Implements
+    A cascade has no scores (NaN) and no key points. May be called from several threads; they take turns, because
+    OpenCV's classifier keeps state while it runs. Implements
     :class:`hpe_edge.faces.detector.Detector`.
     """
 
-    # Relative to the side of Haar's square box; the landmark box lies lower and is smaller. Medians over the 122 of 195
+    # Relative to the side of Haar's square box; the landmark box is lower and smaller. Medians over the 122 of 195
     # AFLW2000 photos where both overlap (IoU > 0.4), quartiles in brackets: width 0.83..0.90, height 0.78..0.87, centre
     # up-down 0.12..0.17. The centre left-right is 0 within 0.08 either way and depends on yaw. The conversion lifts the
     # median IoU with the landmark box from 0.58 to 0.74; the lightweight network with its own crop then errs by 2.62
@@ -52,14 +52,13 @@ class HaarDetector:
         if not hasattr(cv2, "CascadeClassifier") or folder is None or not (Path(folder) / _CASCADE).is_file():
             raise BackendError(
                 f"the face detector needs {_CASCADE}, which OpenCV {cv2.__version__} does not have: "
-                "run `pip install 'opencv-python>=4.8,<5'`, or bring boxes of your own (--boxes FILE)"
+                "run `pip install 'opencv-python>=4.8,<5'`, or give boxes (--boxes FILE)"
             )
         self._classifier = cv2.CascadeClassifier(str(Path(folder) / _CASCADE))
         self._lock = threading.Lock()
 
     def __call__(self, frame_bgr: NDArray[np.uint8]) -> Detections:
-        """Find upright, roughly frontal faces, see
-        :class:`hpe_edge.faces.detector.Detector`."""
+        """Find upright, roughly frontal faces, see :class:`hpe_edge.faces.detector.Detector`."""
         gray = cv2.cvtColor(check_frame(frame_bgr), cv2.COLOR_BGR2GRAY)
         scale = min(1.0, self.LONGEST_SIDE / max(gray.shape))
         if scale < 1.0:

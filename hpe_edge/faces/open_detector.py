@@ -17,7 +17,7 @@ def open_detector(path: str | os.PathLike[str], *, score: float | None = None, t
 
     Args:
         path: the file.
-        score: threshold, 0..1; None takes the usual one, 0.5 for SCRFD and 0.7 for YuNet.
+        score: threshold, 0..1; None: 0.5 for SCRFD, 0.7 for YuNet.
         threads: CPU threads that one call may use; None leaves it to ONNX Runtime (all cores).
 
     Raises:
@@ -25,7 +25,7 @@ def open_detector(path: str | os.PathLike[str], *, score: float | None = None, t
         ModelError: not an ONNX file, truncated, a head-pose model, or another graph.
         InputError: ``score`` or ``threads`` out of range.
     """
-    # Imported when asked for: ONNX Runtime takes a while to load, and the Haar detector does without.
+    # Imported on demand: ONNX Runtime takes a while to load, and the Haar detector does not need it.
     from hpe_edge.backends.onnx.dynamic_size import free_size
     from hpe_edge.backends.onnx.open_session import open_session
 
@@ -38,7 +38,7 @@ def open_detector(path: str | os.PathLike[str], *, score: float | None = None, t
     if ScrfdDetector.recognises(session):
         return ScrfdDetector(session, file, score)
     if YunetDetector.recognises(session):
-        # Files state an input of 320 or 640, but nothing in the graph needs it.
+        # Files state an input of 320 or 640, which the graph does not need.
         (given,) = session.get_inputs()
         any_size = open_session(file, threads=threads, graph=free_size(file.read_bytes(), given.name))
         return YunetDetector(any_size, file, score)
@@ -48,6 +48,6 @@ def open_detector(path: str | os.PathLike[str], *, score: float | None = None, t
     )
     raise ModelError(
         f"{file} is not a supported face detector: SCRFD has 3 outputs of 1 column, 3 of 4 and, with key points, "
-        f"3 of 10; YuNet has 6, 3 and 3. This graph takes {inputs} and gives {outputs}; with another detector, bring "
+        f"3 of 10; YuNet has 6, 3 and 3. This graph takes {inputs} and gives {outputs}; for another detector, pass "
         "its boxes"
     )

@@ -11,10 +11,10 @@ from hpe_edge.spec import Input
 
 
 class ScrfdDetector(GridDetector):
-    """SCRFD of any size, with or without key points; scores must have gone through the sigmoid.
+    """SCRFD of any size, with or without key points; the graph must include the sigmoid of the scores.
 
-    The frame is brought to the size of the graph. Where that is open, the longer side becomes 640 and the shorter one a
-    multiple of 32, which for a 16:9 frame is 0.6 of the work that a file with a fixed 640 x 640 does.
+    The frame is resized to the graph's size. If that is dynamic, the longer side becomes 640 and the shorter one a
+    multiple of 32, which for a 16:9 frame is 0.6 of the work of a fixed 640 x 640.
 
     Measured on 195 labelled AFLW2000 photos, |yaw| up to 90 degrees: the 2.5 GFLOPs network finds 192, the 0.5 GFLOPs
     one 194. A 720p frame takes 50 and 13 ms on one core of an x86 server, all but 1 ms of it in the network; OpenCV's
@@ -38,7 +38,7 @@ class ScrfdDetector(GridDetector):
 
     @staticmethod
     def _boxes(cells: NDArray[np.float32], stride: int, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The numbers are the distances from the cell's corner to left, top, right and bottom, in strides."""
+        """Decode distances from the cell's corner to left, top, right and bottom, in strides."""
         boxes = np.concatenate([cells - numbers[:, :2], cells + numbers[:, 2:]], axis=1)
         boxes *= stride
         return boxes

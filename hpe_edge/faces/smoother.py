@@ -1,27 +1,27 @@
-"""Steadier poses: a One-Euro filter on rotations, for each identity.
+"""Temporal smoothing of poses: a One-Euro filter on rotations, for each identity.
 
-Filtering three angles fails where they jump: at +-180 degrees, and near |yaw| = 90 where pitch and roll lose their
-meaning. Here a filtered rotation S follows the estimates R along the shortest turn between them:
+Filtering the three angles fails where they jump: at +-180 degrees, and near |yaw| = 90 where pitch and roll are
+ill-defined. Here a filtered rotation S follows the estimates R along the shortest turn between them:
 
     S <- S exp(a log(S^T R))                 a = 1 - exp(-2 pi f dt)         f = min_cutoff + beta |w|
 
-with w the angular velocity log(R_before^T R) / dt, itself low-passed. A face at rest is filtered hard, and one that
-turns is followed fast. Turns are taken on the head's side, so a camera that is turned changes nothing: filtering G R
-gives G times what filtering R gives. For turns about one axis this is the filter of Casiez, Roussel and Vogel, 1 Euro
-Filter, CHI 2012, but for two details. Their a, 1 / (1 + 1 / (2 pi f dt)), is the first-order approximation of ours,
-which makes the filter the same at any frame rate. And w is taken between estimates, not from the filtered value to the
-estimate, which lags behind it by more frames the more there are in a second.
+with w the angular velocity log(R_before^T R) / dt, itself low-passed. A face at rest is filtered strongly, a
+turning one is followed fast. Turns are in the head's frame, so the filter is invariant to the camera's orientation:
+filtering G R equals G times filtering R. For turns about one axis this is the filter of Casiez, Roussel and Vogel,
+1 Euro Filter, CHI 2012, but for two details. Their a, 1 / (1 + 1 / (2 pi f dt)), is the first-order approximation of
+ours, which makes the filter independent of the frame rate. And w is taken between estimates, not from the filtered
+value to the estimate, whose lag in frames grows with the frame rate.
 
-Doubt. Where the model says how sure it is, a doubtful estimate counts for less, as in a Kalman filter. A gain of a is
-that of a Kalman filter for a random walk, in its steady state, where the variance before an estimate is a / (1 - a)
-times that of the estimate. Let r be the variance of an estimate over that of a usual one, the square of sigma over
-``sigma_usual_deg``, and at least 1: an estimate that claims more is not believed more. Then
+Uncertainty. If the model reports sigma, uncertain estimates get less weight, as in a Kalman filter. The gain a is that
+of a Kalman filter for a random walk in its steady state, where the variance before an estimate is a / (1 - a) times
+that of the estimate. Let r be the variance of an estimate relative to a usual one, (sigma / ``sigma_usual_deg``)^2, but
+at least 1, so that a small sigma does not raise the gain. Then
 
     p = a / (1 - a) + d          gain = p / (p + r)          d <- p r / (p + r) - a
 
-in which d is by how much the variance after the estimate is above that of the steady state. With r = 1 throughout, d is
-0 and the gain is a: the filter is as without sigma. A single estimate of twice the usual sigma gets about a quarter of
-the gain; if all are so, d grows until it is a half.
+where d is the excess of the variance after the estimate over that of the steady state. With r = 1 throughout, d is 0
+and the gain is a, as without sigma. A single estimate of twice the usual sigma gets about a quarter of the gain; if all
+are like that, d grows until it is a half.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class PoseSmoother:
     >>> tracks = tracker.update(frame.time_s, boxes)
     >>> steady = smoother(frame.time_s, tracks.ids, engine(frame.image, tracks.boxes))
 
-    What an identity gives first is passed on as it is. A step back in time is a new start: all is forgotten.
+    The first pose of an identity is not changed. A step back in time resets the filter.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class PoseSmoother:
         """
         Args:
             min_cutoff_hz: cut-off frequency for a face at rest; lower is steadier.
-            beta: by how much the cut-off grows with the angular velocity, in Hz per rad/s; higher follows faster.
-            sigma_usual_deg: up to this sigma, the root mean square of the three angles', an estimate is not doubtful.
-            forget_s: an identity that comes back after longer is a new one.
+            beta: growth of the cut-off with the angular velocity, in Hz per rad/s; higher follows faster.
+            sigma_usual_deg: sigma (root mean square of the three angles') up to which an estimate has full weight.
+            forget_s: an identity that was absent for longer starts anew.
 
         Raises:
-            InputError: one is not a finite number, or is negative; the first and the third may not be 0 either.
+            InputError: a value is not finite or negative, or min_cutoff_hz or sigma_usual_deg is 0.
         """
         for name, value, least in (
             ("min_cutoff_hz", min_cutoff_hz, "above 0"),
@@ -96,16 +96,16 @@ class PoseSmoother:
         """Filter the poses of a frame.
 
         Args:
-            time_s: of the frame, in seconds from any start. It may stand still, and the poses then stay.
-            ids: ``[N]`` whole numbers, each identity once. Poses of a negative one are passed on as they are.
-            poses: of these N faces; not changed. One that is NaN stays NaN, and its identity is as if it was not there.
+            time_s: of the frame, in seconds from any start. At an equal time the filtered poses do not move.
+            ids: ``[N]`` integers, each identity once. Poses with a negative one are returned unfiltered.
+            poses: of these N faces; not changed. A pose with NaN stays NaN and does not update its identity.
 
         Returns:
-            New poses. Of the two Euler triples of a rotation, the one nearer to that of the given pose is taken, so a
-            yaw beyond 90 degrees stays one. Sigma is the given one.
+            New poses. Of a rotation's two Euler triples the one nearer to the given pose is taken, so a yaw beyond 90
+            degrees is kept. Sigma is copied.
 
         Raises:
-            InputError: a time that is not finite, or ids that are not ``[N]`` or hold one twice.
+            InputError: a time that is not finite, or ids that are not ``[N]`` integers or repeat.
         """
         if not math.isfinite(time_s):
             raise InputError(f"poses are filtered over time, so time_s must be finite, got {time_s!r}")
@@ -139,14 +139,14 @@ class PoseSmoother:
         return result
 
     def _follow(self, faces: NDArray[np.void], time_s: float, estimates: Float64Array, unsure: Float64Array) -> None:
-        """One step of the filter; ``unsure`` is r."""
+        """Update the faces by one filter step; ``unsure`` is r."""
         seconds = (time_s - faces["time_s"])[:, None]
         turned = _turn(faces["estimate"], estimates)
         velocity = np.divide(turned, seconds, out=faces["velocity"].copy(), where=seconds > 0)
         faces["velocity"] += _gain(_SPEED_CUTOFF_HZ, seconds) * (velocity - faces["velocity"])
         cutoff_hz = self._min_cutoff_hz + self._beta * np.linalg.norm(faces["velocity"], axis=1)
         usual = _gain(cutoff_hz, seconds[:, 0])
-        # In terms of the gain's complement nothing is divided by 0, however fast the face turns.
+        # Written with the gain's complement, which avoids a division by 0 for fast turns.
         left = 1 - usual
         variance = usual + left * faces["doubt"]  # (1 - a) p
         gain = variance / (variance + left * unsure)
@@ -157,14 +157,14 @@ class PoseSmoother:
         faces["time_s"], faces["estimate"] = time_s, estimates
 
     def _unsure(self, sigma_deg: NDArray[np.float32]) -> Float64Array:
-        """r of the text above; 1 where there is no sigma."""
+        """Return r of the module's docstring; 1 without sigma."""
         variance = np.square(sigma_deg, dtype=np.float64).mean(axis=1) / self._sigma_usual_deg**2
         unsure: Float64Array = np.fmax(variance, 1.0)
         return unsure
 
 
 def _turn(start: Float64Array, end: Float64Array) -> Float64Array:
-    """Rotation vectors ``[N, 3]`` of the turns that lead from one to the other, seen from the head."""
+    """Return the rotation vectors ``[N, 3]`` from ``start`` to ``end`` in the head's frame."""
     return rotvec_from_rotation(np.swapaxes(start, -1, -2) @ end).astype(np.float64)
 
 
@@ -177,9 +177,9 @@ def _checked_ids(ids: ArrayLike, count: int) -> NDArray[np.int64]:
     identities = np.asarray(ids)
     if identities.shape != (count,) or (count and identities.dtype.kind not in "iu"):
         raise InputError(
-            f"ids must be one whole number per pose, got {identities.dtype} {identities.shape} for {count} poses"
+            f"ids must be one integer per pose, got {identities.dtype} {identities.shape} for {count} poses"
         )
     named = identities[identities >= 0]
     if len(np.unique(named)) != len(named):
-        raise InputError(f"each identity may be there once in a frame, got {identities.tolist()}")
+        raise InputError(f"identities must be unique in a frame, got {identities.tolist()}")
     return identities.astype(np.int64)

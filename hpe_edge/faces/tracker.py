@@ -1,15 +1,14 @@
 """Identities of faces over time, from their boxes alone.
 
-A detection is assigned to the face whose predicted box is nearest to it in place and size. Only boxes are used, so two
-people who pass close by each other at the same size may swap identities, and a person who comes back after
-``survive_s`` gets a new one. All limits are in seconds and in sizes of the face, so they hold for any frame rate and
-resolution.
+A detection is assigned to the face whose predicted box is nearest in position and size. Only boxes are used, so two
+people of the same size who pass close by each other may swap identities, and a person who returns after ``survive_s``
+gets a new one. All limits are in seconds and in sizes of the face, so they hold for any frame rate and resolution.
 
-The motion of centre, width and height is a Kalman filter's: velocities that fade within a second unless they are seen
-to go on (an integrated Ornstein-Uhlenbeck process), so that a face that is hidden for long does not fly off.
+Centre, width and height follow a Kalman filter with velocities that decay within a second unless they are observed (an
+integrated Ornstein-Uhlenbeck process), so that the box of an occluded face does not drift away.
 
-Source: Kalman filter and best pairs as in Bewley et al., Simple Online and Realtime Tracking, 2016; doubtful detections
-in a second round as in Zhang et al., ByteTrack, 2022, arXiv:2110.06864. The motion and the distance are ours.
+Source: Kalman filter and linear assignment as in Bewley et al., Simple Online and Realtime Tracking, 2016; low-score
+detections in a second round as in Zhang et al., ByteTrack, 2022, arXiv:2110.06864. Motion model and distance are ours.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ Float64Array = NDArray[np.float64]
 NO_ID = -1
 
 # In sizes of the face, the root of its box's area. Fitted to the seven faces of a 720p classroom video with YuNet's
-# boxes, by the likelihood of the next box 1, 5 and 10 frames ahead: the best were 0.015, 0.4 and 0.8. Detectors are
-# often noisier and people faster than there.
+# boxes, by the likelihood of the box 1, 5 and 10 frames ahead: the optima were 0.015, 0.4 and 0.8. The values below
+# allow for noisier detectors and faster people.
 _NOISE = 0.02  # standard deviation of a detected centre, width or height
 _SPEED = 0.6  # standard deviation of their velocities, per second
-_FADE_S = 0.8  # time in which a velocity is forgotten to 1/e
+_FADE_S = 0.8  # time constant of the velocities
 
-# How far a detection may be from the prediction, again in sizes: half a size is an IoU of 1/3 for equal boxes. It
-# grows with the prediction's uncertainty up to one size, where neighbours begin.
+# Gate radius of detections around the prediction, in sizes: half a size is an IoU of 1/3 for equal boxes. It grows with
+# the prediction's uncertainty up to one size, the distance of adjacent faces.
 _REACH, _REACH_PER_SIGMA, _FARTHEST = 0.5, 2.0, 1.0
 
 _ROUNDING_S = 1e-6  # times of frames are sums of fractions
@@ -48,7 +47,7 @@ _FACE = np.dtype(
         ("seen_s", np.float64),
         ("place", np.float64, 4),  # centre x, centre y, width, height in pixels
         ("speed", np.float64, 4),  # of these, per second
-        # Variance of the place, covariance, variance of the speed, in squared sizes. They are the same for all four.
+        # Variance of place, covariance, variance of speed, in squared sizes; equal for all four.
         ("spread", np.float64, 3),
     ]
 )
@@ -59,7 +58,7 @@ class Tracks:
     """Faces at one time.
 
     Attributes:
-        ids: int64 ``[N]``, from 0; -1 for a face that has no identity, or not yet.
+        ids: int64 ``[N]``, from 0; -1 for a face without an identity (yet).
         boxes: float32 ``[N, 4]``: x1 y1 x2 y2 in pixels.
     """
 
@@ -71,29 +70,28 @@ class Tracks:
 
 
 class Tracker:
-    """Follows faces from frame to frame; one for each video or camera.
+    """Tracker of faces across frames; one per video or camera.
 
     >>> tracker = Tracker()
     >>> tracks = tracker.update(frame.time_s, boxes)
     >>> tracks = tracker.predict(next_frame.time_s)   # for a frame without detection
 
-    A new face gets its identity once it was seen for ``confirm_s``, which keeps single false detections out; those of
-    the very first frame get theirs at once. Identities count up from 0 and are never reused.
+    A new face gets its identity once it was seen for ``confirm_s``, which excludes single false detections; faces of
+    the first frame get theirs at once. Identities count up from 0 and are never reused.
 
-    Time may stand still or jump ahead. A step back is a new start, as when a file is played in a loop: all faces are
-    forgotten.
+    Times may repeat or jump ahead. A step back, as in a looped file, resets the faces.
     """
 
     def __init__(self, *, survive_s: float = 1.0, confirm_s: float = 0.1, high_score: float = 0.6) -> None:
         """
         Args:
-            survive_s: how long a face may be hidden and keep its identity. No less than the time between two updates.
-            confirm_s: how long a new face must have been seen until it gets its identity; 0: at once.
-            high_score: detections below it are doubtful: they may continue a face that the last update saw and that
-                no other detection continues, but they start none.
+            survive_s: longest time that a hidden face keeps its identity; at least the time between two updates.
+            confirm_s: time for which a new face must be seen to get its identity; 0: at once.
+            high_score: detections below it can only continue a face of the last update that no other detection
+                continues; they start no new face.
 
         Raises:
-            InputError: a time that is negative or not finite, or a score that is no number.
+            InputError: a time that is negative or not finite, or a score that is NaN.
         """
         for name, value in (("survive_s", survive_s), ("confirm_s", confirm_s)):
             if not (math.isfinite(value) and value >= 0):
@@ -106,16 +104,16 @@ class Tracker:
         self._next_id = 0
 
     def update(self, time_s: float, boxes: ArrayLike, scores: ArrayLike | None = None) -> Tracks:
-        """Take in the detections of a frame.
+        """Update the faces with the detections of a frame.
 
         Args:
             time_s: of the frame, in seconds from any start.
             boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels. N may be 0.
-            scores: ``[N]``, the detector's; NaN counts as no score, and a detection without a score is not doubtful.
+            scores: ``[N]``, of the detector; NaN for none, which counts as high.
 
         Returns:
-            A row for each given box, in their order: its identity, and the box as the filter now sees it, which
-            jitters less. A doubtful box that continues no face has the identity -1 and stays as it is.
+            A row for each given box, in their order: its identity and its filtered box. A low-score box that continues
+            no face has the identity -1 and is not changed.
 
         Raises:
             InputError: a time that is not finite, boxes as in :func:`hpe_edge.ops.frames.check_boxes`, or scores that
@@ -150,13 +148,13 @@ class Tracker:
         return Tracks(ids, shown)
 
     def predict(self, time_s: float) -> Tracks:
-        """Predict the boxes of the faces of the last update at another time; the tracker does not change.
+        """Predict the boxes of the last update's faces at another time; the tracker does not change.
 
         Args:
-            time_s: of the frame. Before the last update, or more than ``survive_s`` after it, nothing is known.
+            time_s: of the frame. Before the last update, or more than ``survive_s`` after it, there are no faces.
 
         Returns:
-            A row for each face, those that have no identity yet included.
+            A row for each face, including those without an identity.
 
         Raises:
             InputError: a time that is not finite.
@@ -166,7 +164,7 @@ class Tracker:
         return Tracks(faces["id"].copy(), _boxes(faces["place"]))
 
     def _faces_at(self, now: float) -> NDArray[np.void]:
-        """The faces that are still alive at a time, moved to their predicted places."""
+        """Return the faces that are alive at a time, moved to their predicted positions."""
         if self._time_s is None or now < self._time_s:
             return np.zeros(0, _FACE)
         faces = self._faces[now - self._faces["seen_s"] <= self._survive_s + _ROUNDING_S]
@@ -190,7 +188,7 @@ class Tracker:
 
 
 def _newly_seen(places: Float64Array, now: float, known: bool) -> NDArray[np.void]:
-    """Faces that stand still as far as one knows; ``known``: no need to wait and see."""
+    """Create faces at rest; ``known`` ones get their identity without confirmation."""
     faces = np.zeros(len(places), _FACE)
     faces["id"] = NO_ID
     faces["first_s"] = -math.inf if known else now
@@ -201,9 +199,9 @@ def _newly_seen(places: Float64Array, now: float, known: bool) -> NDArray[np.voi
 
 
 def _move(faces: NDArray[np.void], seconds: float) -> None:
-    """Predict: velocities v fade as exp(-t / T), driven by noise that keeps their standard deviation at _SPEED.
+    """Predict in place: velocities v decay as exp(-t / T), driven by noise that keeps their deviation at _SPEED.
 
-    x(t) = x + v T (1 - exp(-t / T)), and the noise adds to the covariance of x and v what its integral gives.
+    x(t) = x + v T (1 - exp(-t / T)); the integral of the noise is added to the covariance of x and v.
     """
     left = math.exp(-seconds / _FADE_S)
     way = _FADE_S * (1 - left)
@@ -219,7 +217,7 @@ def _move(faces: NDArray[np.void], seconds: float) -> None:
 
 
 def _correct(faces: NDArray[np.void], rows: NDArray[np.intp], seen: Float64Array) -> None:
-    """The Kalman filter's other half."""
+    """Correct in place: update of the Kalman filter with the detections."""
     place, both, speed = faces["spread"][rows].T
     place_gain, speed_gain = place / (place + _NOISE**2), both / (place + _NOISE**2)
     off = seen - faces["place"][rows]
@@ -231,7 +229,7 @@ def _correct(faces: NDArray[np.void], rows: NDArray[np.intp], seen: Float64Array
 
 
 def _similarity(faces: NDArray[np.void], detected: Float64Array) -> Float64Array:
-    """Gate radius minus distance of each pair, ``[faces, detections]``, in sizes of the face; 0 beyond the gate."""
+    """Return gate radius minus distance per pair, ``[faces, detections]``, in sizes of the face; 0 beyond the gate."""
     expected = faces["place"]
     size = (_size(expected)[:, None] + _size(detected)) / 2
     distance = np.linalg.norm(expected[:, None] - detected, axis=-1) / size

@@ -14,9 +14,9 @@ class YunetDetector(GridDetector):
     """YuNet at the frame's own size, up to 1280 pixels on the longer side; larger frames are shrunk to that.
 
     The boxes equal those of OpenCV's FaceDetectorYN (IoU above 0.9997 for all 84 faces in 17 frames of a 720p video) in
-    less than half the time: 32 ms a frame on one core of an x86 server, OpenCV 4.14 takes 68. At half the size YuNet
-    takes 5 ms and finds the same faces, but only two of three boxes then agree to an IoU of 0.9, so frames are not
-    shrunk without need. Of 195 labelled AFLW2000 photos, |yaw| up to 90 degrees, it finds 193.
+    less than half the time: 32 ms per frame on one core of an x86 server, against 68 of OpenCV 4.14. At half the size
+    YuNet takes 5 ms and finds the same faces, but only two of three boxes then agree to an IoU of 0.9, so frames are
+    not shrunk further. Of 195 labelled AFLW2000 photos, |yaw| up to 90 degrees, it finds 193.
     """
 
     # Medians over the photos where both boxes overlap (IoU > 0.4), quartiles: width 1.00..1.09, height
@@ -35,7 +35,7 @@ class YunetDetector(GridDetector):
 
     @staticmethod
     def _boxes(cells: NDArray[np.float32], stride: int, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The numbers are the centre's distance from the cell's corner and the logarithm of the size, in strides."""
+        """Decode the centre's offset from the cell's corner and the logarithm of the size, in strides."""
         center = cells + numbers[:, :2]
         with np.errstate(over="ignore"):
             half = np.exp(numbers[:, 2:]) / 2

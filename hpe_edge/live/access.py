@@ -1,8 +1,8 @@
 """Access control of the live page.
 
-On loopback every program of this machine may, and the danger is another web site in the same browser: it can point a
-name of its own at 127.0.0.1 (DNS rebinding), so the Host header must be a name of this machine; and it can open a
-WebSocket to anywhere, so an Origin header must be the page's own. Beyond loopback a token in the path keeps others out.
+On loopback every program of this machine has access, and the threat is another web site in the same browser. It can
+point its own name at 127.0.0.1 (DNS rebinding), so the Host header must be a name of this machine; and it can open
+WebSockets to any host, so an Origin header must be the page's own. Beyond loopback a token in the path is required.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ class Access:
 
     Attributes:
         token: first part of its path; None if not required.
-        local_name: the name of this machine that is allowed beside ``localhost`` and loopback addresses; None where
-            any name is, as the names under which others know this machine cannot be listed.
+        local_name: allowed name of this machine besides ``localhost`` and loopback addresses; None allows any name,
+            since the names of this machine in a network are not known.
     """
 
     token: str | None
     local_name: str | None
 
     def refusal(self, path: str, host: str, origin: str | None) -> str | None:
-        """The reason why a request is refused; None if it is accepted.
+        """Return the reason why a request is refused; None if it is accepted.
 
         Args:
             path: of the URL, from its first slash.
@@ -35,10 +35,10 @@ class Access:
             origin: the Origin header, if there is one.
         """
         if self.local_name is not None and not _is_local(host, self.local_name):
-            return "this page is shown under the names of this machine only; use the address that was printed"
+            return "this page is available under the names of this machine only; use the printed address"
         if self.token is not None and not self._has_token(path):
-            return "the token is missing or wrong; use the address that was printed"
-        # Not by urlsplit, which raises on some of what others send.
+            return "the token is missing or wrong; use the printed address"
+        # Not by urlsplit, which raises on some malformed headers.
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
             return "another site may not read this page"
         return None
@@ -49,7 +49,7 @@ class Access:
 
 
 def _is_local(host: str, local_name: str) -> bool:
-    # The port may be another one: a tunnel has its own.
+    # Any port: a tunnel has its own.
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:

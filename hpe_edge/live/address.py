@@ -9,7 +9,7 @@ import socket
 
 from hpe_edge.errors import InputError, OutputError
 
-# RFC 5737 and RFC 3849: belong to nobody; connecting a UDP socket sends nothing.
+# Reserved for documentation by RFC 5737 and RFC 3849; connecting a UDP socket sends nothing.
 _ANYWHERE = {socket.AF_INET: ("192.0.2.1", 9), socket.AF_INET6: ("2001:db8::1", 9)}
 
 
@@ -18,7 +18,7 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises:
         InputError: an invalid port, or the host is unknown or not this machine.
-        OutputError: the port is taken, or not ours to take.
+        OutputError: the port is taken, or reserved for other users.
     """
     if not 0 <= port <= 65535:
         raise InputError(f"a port is a number from 0 (any free one) to 65535, got {port}")
@@ -42,12 +42,12 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def is_loopback(listening: socket.socket) -> bool:
-    """True if only programs on this machine can connect."""
+    """Return True if only programs on this machine can connect."""
     return _bound(listening).is_loopback
 
 
 def url_of(listening: socket.socket, host: str) -> str:
-    """The address for a browser, ending in a slash."""
+    """Return the address for a browser, ending in a slash."""
     name = _outward_address(_families(listening)) if _bound(listening).is_unspecified else host
     return f"http://{f'[{name}]' if ':' in name else name}:{listening.getsockname()[1]}/"
 
@@ -57,7 +57,7 @@ def _bound(listening: socket.socket) -> ipaddress.IPv4Address | ipaddress.IPv6Ad
 
 
 def _families(listening: socket.socket) -> list[socket.AddressFamily]:
-    """Address families that can connect, the one that is easier to type first."""
+    """Return the address families that can connect, the one with the shorter addresses first."""
     if listening.family == socket.AF_INET:
         return [socket.AF_INET]
     alone = listening.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
@@ -65,7 +65,7 @@ def _families(listening: socket.socket) -> list[socket.AddressFamily]:
 
 
 def _outward_address(families: list[socket.AddressFamily]) -> str:
-    """The address under which others see this machine; its name where it is in no network."""
+    """Return the address of this machine in its network; its name without a network."""
     for family in families:
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect(_ANYWHERE[family])

@@ -1,7 +1,7 @@
-"""The web application: the page's files and the stream. The only module that imports aiohttp.
+"""Web application: the page's files and the stream. The only module that imports aiohttp.
 
-A WebSocket carries the stream. The browser answers each message once it is on the screen, and no more than two are on
-their way: a slow browser gets fewer pictures, never old ones, and the time to the answer is the latency, by one clock.
+A WebSocket carries the stream. The browser acknowledges each message once it is on the screen, and at most two are in
+flight: a slow browser gets fewer pictures, never old ones, and the time to the acknowledgement is the latency.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hpe_edge.live.access import Access
 from hpe_edge.live.feed import Feed
 
 _log = logging.getLogger(__name__)
-# What aiohttp logs is about odd requests, from anybody who can connect, which is nothing for the terminal.
+# aiohttp logs malformed requests, which anybody who can connect may send; keep them off the terminal.
 _silent_log = logging.getLogger(f"{__name__}.requests")
 _silent_log.addHandler(logging.NullHandler())
 _silent_log.propagate = False
@@ -46,16 +46,16 @@ _HEADERS = {
     "Server": "hpe-edge",
     "X-Content-Type-Options": "nosniff",
 }
-_ON_THEIR_WAY = 2  # one that is being shown, one that travels meanwhile
-_HEARTBEAT_S = 15.0  # after it, and half of it again, a browser that vanished without a word is given up
-_GOODBYE_S = 1.0  # for browsers that do not read any more
+_IN_FLIGHT = 2  # one being shown, one in transfer
+_HEARTBEAT_S = 15.0  # a browser that does not respond is dropped after 1.5 times this
+_GOODBYE_S = 1.0  # for browsers that do not respond
 _LONGEST_ANSWER = 64  # bytes
 
 
 async def serve(
     listening: socket.socket, feed: Feed, access: Access, stop: asyncio.Event, started: Callable[[], None]
 ) -> None:
-    """Answer on a socket until ``stop`` is set; the socket is closed then."""
+    """Serve on a socket until ``stop`` is set, then close it."""
     streams = Streams(feed)
     app = web.Application(middlewares=[_gate(access)])
     app.on_response_prepare.append(_add_headers)
@@ -77,15 +77,15 @@ async def serve(
 
 
 class Streams:
-    """The browsers that are connected."""
+    """Connected browsers."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._open: set[web.WebSocketResponse] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Stream to one browser until it goes."""
-        # A picture is compressed already.
+        """Stream to one browser until it disconnects."""
+        # Pictures are compressed already.
         stream = web.WebSocketResponse(heartbeat=_HEARTBEAT_S, compress=False, max_msg_size=_LONGEST_ANSWER)
         await stream.prepare(request)
         self._open.add(stream)
@@ -94,7 +94,7 @@ class Streams:
         try:
             async for _ in stream:
                 if not browser.answered():
-                    await stream.close(code=WSCloseCode.POLICY_VIOLATION, message=b"an answer to nothing")
+                    await stream.close(code=WSCloseCode.POLICY_VIOLATION, message=b"unexpected acknowledgement")
         finally:
             self._open.discard(stream)
             sender.cancel()
@@ -109,8 +109,8 @@ class Streams:
             for stream in self._open
         ]
         if goodbyes:
-            _, deaf = await asyncio.wait(goodbyes, timeout=_GOODBYE_S)
-            for goodbye in deaf:
+            _, silent = await asyncio.wait(goodbyes, timeout=_GOODBYE_S)
+            for goodbye in silent:
                 goodbye.cancel()
 
 
@@ -120,8 +120,8 @@ class _Browser:
     def __init__(self, feed: Feed, stream: web.WebSocketResponse) -> None:
         self._feed = feed
         self._stream = stream
-        self._room = asyncio.Semaphore(_ON_THEIR_WAY)
-        self._since_s: deque[float] = deque()  # when each of the unanswered was published
+        self._room = asyncio.Semaphore(_IN_FLIGHT)
+        self._since_s: deque[float] = deque()  # publication times of unacknowledged messages
         self._latency_ms = float("nan")
 
     async def send(self) -> None:
@@ -131,12 +131,12 @@ class _Browser:
             while True:
                 await self._room.acquire()
                 message = await self._feed.newer_than(number)
-                # The first picture may be from long before there was anybody to show it to.
+                # The first picture may have been published long before the browser connected.
                 self._since_s.append(message.stamp.published_s if number else time.monotonic())
                 number = message.stamp.number
                 await self._stream.send_bytes(struct.pack("<f", self._latency_ms) + message.data)
         except ConnectionError:
-            pass  # it has gone, which the reading side handles
+            pass  # disconnected, which the reading side handles
         except Exception:
             _log.exception("the live page cannot show a picture")
             await self._stream.close(code=WSCloseCode.INTERNAL_ERROR, message=b"a picture cannot be shown")
@@ -159,7 +159,7 @@ def _gate(access: Access) -> Middleware:
                 raise web.HTTPForbidden(text=f"{reason}\n")
             return await handler(request)
         except (web.HTTPException, ConnectionError):
-            raise  # an answer, or nobody to answer
+            raise  # a response, or a lost connection
         except Exception:
             _log.exception("the live page cannot answer")
             raise  # aiohttp sends the 500
@@ -177,7 +177,7 @@ def _file(name: str, kind: str) -> Handler:
 
 
 async def _to_the_page(request: web.Request) -> web.StreamResponse:
-    # Without the last slash the page's files would resolve beside the token, not below it.
+    # Without the trailing slash the page's files would resolve beside the token, not below it.
     raise web.HTTPSeeOther(f"{request.path}/")
 
 

@@ -1,6 +1,6 @@
-"""Feed of the newest result from the pipeline to the browsers, encoded when one of them waits for it.
+"""Feed of the newest result from the pipeline to the browsers, encoded when a browser waits for it.
 
-Nothing is queued. However slow a browser is, there is one result and one message.
+Nothing is queued: there is one result and one message, however slow a browser is.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Published:
 
 
 class Feed:
-    """The newest result. ``publish`` and ``close`` may be called from any thread, the rest belongs to ``loop``."""
+    """Newest result. ``publish`` and ``close`` may be called from any thread, other methods from ``loop`` only."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, style: Style) -> None:
         self._loop = loop
@@ -46,7 +46,7 @@ class Feed:
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="hpe-edge-live-encoder")
 
     def publish(self, result: Result) -> None:
-        """Make a result the newest; never waits. After ``close`` nothing happens."""
+        """Replace the newest result; never waits. No effect after ``close``."""
         with self._guard:
             if not self._closed:
                 number = 1 if self._newest is None else self._newest.stamp.number + 1
@@ -54,14 +54,14 @@ class Feed:
                 self._loop.call_soon_threadsafe(self._news.set)
 
     async def newer_than(self, number: int) -> Message:
-        """The newest message, as soon as its number is above ``number``."""
+        """Wait for a message with a number above ``number``; return the newest."""
         while self._newest is None or self._newest.stamp.number <= number:
             self._news.clear()
             await self._news.wait()
         return await self._loop.run_in_executor(self._encoder, self._encoded)
 
     def _encoded(self) -> Message:
-        # In the encoder's one thread: whoever comes first has it encoded for all.
+        # In the encoder's single thread: a result is encoded once for all browsers.
         newest = self._newest
         assert newest is not None
         if self._message is None or self._message.stamp != newest.stamp:
@@ -69,7 +69,7 @@ class Feed:
         return self._message
 
     def close(self) -> None:
-        """Take no more results and end the encoder's thread."""
+        """Accept no more results and end the encoder's thread."""
         with self._guard:
             self._closed = True
         self._encoder.shutdown(cancel_futures=True)

@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 
 
 class LivePage:
-    """Shows results in browsers, from construction until ``close``; also a context manager.
+    """Live page in browsers, from construction until ``close``; also a context manager.
 
-    Nothing is encoded without a connected browser. Each browser gets the newest result as fast as it can show it.
-
-    Source of the page: the folder ``page``; everything is local.
+    Nothing is encoded without a connected browser. Each browser gets the newest result as fast as it can show it. The
+    page, in the folder ``page``, loads nothing from elsewhere.
     """
 
     def __init__(
@@ -92,14 +91,14 @@ class LivePage:
         return self._url
 
     def publish(self, result: Result) -> None:
-        """Show a result in place of the one before; never waits. After ``close`` nothing happens.
+        """Show a result in place of the previous one; never waits. No effect after ``close``.
 
-        It is drawn later, on a copy: its picture must not change any more.
+        It is drawn later, on a copy: its picture must not change.
         """
         self._feed.publish(result)
 
     def close(self) -> None:
-        """Say goodbye to the browsers and end all threads; takes a second or two if one does not listen any more."""
+        """Disconnect the browsers and end all threads; takes a second or two if one does not respond."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()

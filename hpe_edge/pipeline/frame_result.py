@@ -1,4 +1,4 @@
-"""Result of one frame, which the pipeline passes to its sinks, and the types of the steps before."""
+"""Result of one frame, passed from the pipeline to its sinks, and the types of the steps before."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Result:
         frame: the picture; sinks that draw do so on a copy, or own it.
         boxes: float32 ``[N, 4]``, x1 y1 x2 y2 in pixels, chin to eyebrows.
         poses: of the N faces, smoothed if requested.
-        scores: float32 ``[N]``, the detector's; NaN where it gives none.
-        ids: int64 ``[N]``, identities over time; -1 where faces are not tracked.
+        scores: float32 ``[N]``, of the detector; NaN if it has none.
+        ids: int64 ``[N]``, identities over time; -1 for untracked faces.
         camera: intrinsics of rectified poses; None otherwise.
     """
 

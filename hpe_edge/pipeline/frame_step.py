@@ -21,17 +21,17 @@ CameraOf = Callable[[int, int], Camera]  # of frames of that width and height
 
 
 def find_by(detector: Detector) -> FindFaces:
-    """Faces from a detector."""
+    """Create a face finder from a detector."""
     return lambda frame: detector(frame.image)
 
 
 def find_in(file: BoxesFile) -> FindFaces:
-    """Faces from a boxes file."""
+    """Create a face finder from a boxes file."""
     return lambda frame: Detections.from_boxes(file(frame))
 
 
 class Analysis:
-    """Computes the result of a frame from its detections. Frames come in order, from one thread."""
+    """Computation of a frame's result from its detections. Called in order, from one thread."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Analysis:
         Args:
             frame: the picture.
             found: its faces; None where detection was skipped.
-            watch: counts the stages "track", "crop", "infer", "decode" and "filter".
+            watch: times the stages "track", "crop", "infer", "decode" and "filter".
         """
         with watch.stage("track", frame.index):
             boxes, scores, ids = self._tracked(frame, found)

@@ -1,8 +1,8 @@
 """Pipeline of threads that read, detect, estimate and write; frames stay in order.
 
 While one frame is encoded, the next is processed and the one after it decoded. The queues between the threads are
-short, so the fastest waits for the slowest. Only frames of a live source are dropped: the newest replaces one that
-waits.
+short, so the fastest waits for the slowest. Only frames of a live source are dropped: the newest replaces a waiting
+one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hpe_edge.util.signals import StopSignals
 
 TakeResult = Callable[[Result, Stopwatch], None]
 
-_QUEUED, _QUEUED_LIVE = 3, 1  # frames in a queue; each waiting one adds to a live picture's latency
+_QUEUED, _QUEUED_LIVE = 3, 1  # frames in a queue; each waiting frame adds latency to a live source
 _TICK_S = 0.05  # interval at which the calling thread serves signals, progress and the window
 _HANGING_S = 2.0  # longest wait for a thread after a second Ctrl-C
 
@@ -37,9 +37,9 @@ class Report:
     Attributes:
         watch: the time of each stage.
         frames, faces: number processed.
-        outside: number of boxes that have no pixel in common with their frame.
+        outside: number of boxes wholly outside their frame.
         dropped: frames of a live source that were dropped.
-        stopped: the signal that ended the run early, if one did.
+        stopped: signal that ended the run early, or None.
         total_s: wall time.
     """
 
@@ -53,7 +53,7 @@ class Report:
 
 
 class Pipeline:
-    """One run over a source."""
+    """Run over a source."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Pipeline:
             find: finds the faces of a frame, in a thread of its own.
             estimate: estimates their poses, in another one.
             take: gets every result in order, in a third one.
-            watch: counts the time that each stage takes.
+            watch: times each stage.
             detect_every: interval of detection in frames; faces are tracked in the others.
             detect_workers: number of frames in detection at the same time.
             frame_limit: number of frames to process; None for all.
@@ -94,8 +94,8 @@ class Pipeline:
         """Process the source; the calling thread only supervises.
 
         Args:
-            stop: after a signal no further frame is started, and finished ones are written.
-            tick: called several times a second and at the end; true ends the run as the end of the source does.
+            stop: after a signal no further frame is started; finished ones are written.
+            tick: called several times a second and at the end; true ends the run like the end of the source.
 
         Returns:
             The counts and times.
@@ -123,7 +123,7 @@ class Pipeline:
         for thread in threads:
             thread.start()
         try:
-            for thread in reversed(threads):  # the last stage is the last to have work
+            for thread in reversed(threads):  # the last stage ends last
                 while thread.is_alive():
                     thread.join(_TICK_S)
                     if tick() or stop.received is not None:

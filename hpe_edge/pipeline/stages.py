@@ -1,7 +1,6 @@
 """Pipeline stages: threads between short queues that either end can close.
 
-Not queue.Queue, because before Python 3.13 it cannot be shut down: a waiting thread would not learn that the other end
-has stopped.
+queue.Queue cannot be shut down before Python 3.13: a waiting thread would not notice that the other end has stopped.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ class ClosableQueue(Generic[T]):
     def __init__(self, capacity: int, *, newest_wins: bool = False, on_close: Callable[[], None] | None = None) -> None:
         """
         Args:
-            capacity: most items. ``put`` waits while the queue is full,
-            newest_wins: or drops the oldest item.
+            capacity: largest number of items.
+            newest_wins: ``put`` to a full queue drops the oldest item instead of waiting.
             on_close: called once when the consumer closes the queue.
         """
         self.dropped = 0
@@ -67,13 +66,13 @@ class ClosableQueue(Generic[T]):
             return self._taken - 1, self._items.popleft()
 
     def finish(self) -> None:
-        """Put no more items; the rest can still be taken."""
+        """End the input; remaining items can still be taken."""
         with self._changed:
             self._finished = True
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Take no more items; the rest is discarded."""
+        """End the output; remaining items are discarded."""
         with self._changed:
             first, self._closed = not self._closed, True
             self._items.clear()
@@ -92,9 +91,9 @@ class ClosableQueue(Generic[T]):
 
 
 class Stage(Generic[In, Out]):
-    """Threads that process the items of one queue and put the results into the next, in the same order.
+    """Threads that process the items of one queue and put the results into the next, in order.
 
-    When they end, for any reason, they close the former and finish the latter, so the neighbouring stages end as well.
+    When they end, for any reason, they close the first queue and finish the second, so neighbouring stages end as well.
     """
 
     def __init__(
@@ -115,7 +114,7 @@ class Stage(Generic[In, Out]):
             inbox: items to process.
             work: called with an item's number and the item.
             outbox: takes the results; None discards them.
-            watch: counts each thread's life time and waiting time.
+            watch: times each thread's life and waiting.
             fail: called with the exception that ended a thread.
             workers: number of threads.
             enough: called before each item; true ends the thread.

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_SHORTEST_S, _LONGEST_S = 1e-6, 1e4  # what is shorter or longer counts as that
-_PER_STEP = 0.01  # durations are told apart to 1 %
+_SHORTEST_S, _LONGEST_S = 1e-6, 1e4  # durations are clamped to this range
+_PER_STEP = 0.01  # relative width of a bin
 _BINS = math.ceil(math.log(_LONGEST_S / _SHORTEST_S) / _PER_STEP) + 1
 
 
 @dataclass(frozen=True)
 class Span:
-    """One piece of work.
+    """Execution of one stage.
 
     Attributes:
-        stage: what was done.
-        thread: by whom.
+        stage: its name.
+        thread: name of the thread.
         start_s, end_s: since the run began.
         frame: index of the frame.
     """
@@ -37,12 +37,12 @@ class Span:
 
 @dataclass(frozen=True)
 class QueueDepth:
-    """Items that waited in a queue.
+    """Number of waiting items in a queue.
 
     Attributes:
         queue: name of the queue.
         time_s: since the run began.
-        items: how many waited.
+        items: number of waiting items.
     """
 
     queue: str
@@ -59,20 +59,20 @@ class StageTimes:
         self._bins = np.zeros(_BINS, np.int64)
 
     def add(self, seconds: float) -> None:
-        """Count one piece of work."""
+        """Add a duration."""
         self.count += 1
         self.total_s += seconds
         within = min(max(seconds, _SHORTEST_S), _LONGEST_S)
         self._bins[int(math.log(within / _SHORTEST_S) / _PER_STEP)] += 1
 
     def include(self, other: StageTimes) -> None:
-        """Count another thread's pieces of work, too."""
+        """Add the durations of another thread."""
         self.count += other.count
         self.total_s += other.total_s
         self._bins += other._bins
 
     def percentile_s(self, percent: float) -> float:
-        """The duration that so many percent do not exceed, to 1 %; NaN where nothing was counted."""
+        """Return a percentile of the durations, to 1 %; NaN if there are none."""
         if self.count == 0:
             return math.nan
         rank = max(1, math.ceil(percent / 100 * self.count))
@@ -81,15 +81,14 @@ class StageTimes:
 
 
 class Stopwatch:
-    """The clock of a run, for all its threads at once.
+    """Clock of a run, for all its threads.
 
-    Each thread counts for itself: a lock that all take several times a frame would cost some of them a millisecond.
+    Counters are per thread: a lock taken several times per frame would cost some threads a millisecond.
 
     Attributes:
-        events: pieces of work and queue depths, in the order in which they ended; whoever writes the trace takes them
-            out. None where no trace is wanted.
-        busy_s, waited_s: thread -> time in which it worked, and in which it waited for another one.
-        alive_s: thread -> time from its start to its end, for those that have ended.
+        events: spans and queue depths, in the order of their end; the trace writer removes them. None without a trace.
+        busy_s, waited_s: thread -> time of work, and of waiting for another thread.
+        alive_s: thread -> time from start to end, of ended threads.
     """
 
     def __init__(self, *, trace: bool = False) -> None:
@@ -111,7 +110,7 @@ class Stopwatch:
 
     @property
     def stages(self) -> dict[str, StageTimes]:
-        """Stage -> its durations in all threads, in the order in which they first ended."""
+        """Stage -> its durations in all threads, in the order of the first end."""
         merged = {name: StageTimes() for name in self._order}
         for own in list(self._of_thread.values()):
             for name, times in list(own.items()):
@@ -120,7 +119,7 @@ class Stopwatch:
 
     @contextlib.contextmanager
     def stage(self, name: str, frame: int = -1) -> Iterator[None]:
-        """Count the block as work of the stage and of the thread that runs it."""
+        """Time the block as work of the stage and of the current thread."""
         thread = threading.current_thread().name
         start_s = self.now_s()
         try:
@@ -137,13 +136,13 @@ class Stopwatch:
                 self.events.append(Span(name, thread, start_s, end_s, frame))
 
     def depth(self, queue: str, items: int) -> None:
-        """Record for the trace how many items wait in a queue."""
+        """Record the number of waiting items of a queue for the trace."""
         if self.events is not None:
             self.events.append(QueueDepth(queue, self.now_s(), items))
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
-        """Count the block as time in which the thread waits for another one."""
+        """Time the block as waiting of the current thread."""
         start_s = self.now_s()
         try:
             yield
@@ -152,7 +151,7 @@ class Stopwatch:
 
     @contextlib.contextmanager
     def alive(self) -> Iterator[None]:
-        """Count the block as the life of the thread that runs it."""
+        """Time the block as the life of the current thread."""
         start_s = self.now_s()
         try:
             yield

@@ -16,11 +16,11 @@ from hpe_edge.util.atomic import Pending, output_error
 
 
 def open_picture_sink(path: Path, source: Source) -> PictureSink:
-    """The sink for annotated pictures that fits the source: picture to picture, folder to folder, video to video.
+    """Open the sink for annotated pictures that fits the source: picture, folder or video.
 
     Raises:
         InputError: the name does not fit the source.
-        OutputError: the place cannot be written to.
+        OutputError: the output cannot be written.
     """
     suffix = path.suffix.lower()
     if source.kind == "folder":
@@ -83,7 +83,7 @@ def save_picture(to: Path, image: Image, asked: Path) -> None:
     Args:
         to: the file.
         image: uint8 ``[H, W, 3]``, BGR.
-        asked: how messages name it, where ``to`` is temporary.
+        asked: final name, for messages.
 
     Raises:
         OutputError: OpenCV does not know the extension, or the file cannot be written.

@@ -25,27 +25,27 @@ class VideoFile:
     """An annotated video at the source's frame rate, without sound. Implements
     :class:`hpe_edge.sinks.sink.PictureSink`.
 
-    The codec wants even sides: of an odd one, OpenCV drops the last row or column. All frames of a file have one size,
-    that of the first; should a later one differ, it is scaled to fit, padded with black, and a note tells so.
+    The codec needs even sides: of an odd one, OpenCV drops the last row or column. All frames of a file have the size
+    of the first; a later frame of another size is scaled to fit and padded with black, and a note reports it.
 
-    An .mp4 has its index at the end and cannot be played before it is closed, which a signal leads to but SIGKILL or a
-    power failure does not. An .mkv can be played as far as it was written.
+    An .mp4 has its index at the end and cannot be played unless it is closed: after SIGKILL or a power failure it is
+    lost. An .mkv can be played as far as it was written.
 
-    OpenCV's writer reports nothing, not even a full disk. So before each frame there must be room for it, and in the
-    end the file is opened again: its number of frames must be right and its last frame must decode.
+    OpenCV's writer reports no errors, not even a full disk. So free space is checked before each frame, and at the end
+    the file is opened again: its number of frames must match and its last frame must decode.
     """
 
     def __init__(self, path: Path, fps: float, *, keep_time: bool = False) -> None:
         """
         Args:
-            path: where to.
+            path: of the output.
             fps: frames per second.
             keep_time: repeat or drop frames to keep real time, for a live source whose frame rate is not the announced
                 one. Gaps of more than a second become a second.
 
         Raises:
             InputError: a name that OpenCV cannot open.
-            OutputError: the place cannot be written to.
+            OutputError: the output cannot be written.
         """
         opencv_path(path.resolve())  # raises before there is anything to clean up
         self._path = path
@@ -54,7 +54,7 @@ class VideoFile:
         self.notes: list[str] = []
         self._fps = fps
         self._keep_time = keep_time
-        self._behind_s = 0.0  # by how much gaps were shortened
+        self._behind_s = 0.0  # total shortening of gaps
         self._writer: cv2.VideoWriter | None = None
         self._size_wh = (0, 0)
         self._frames = 0
@@ -64,7 +64,7 @@ class VideoFile:
         if self._writer is None:
             self._size_wh = (drawn.shape[1], drawn.shape[0])
             self._writer = self._open()
-        if shutil.disk_usage(self._temp.parent).free < drawn.nbytes:  # far more than a compressed frame takes
+        if shutil.disk_usage(self._temp.parent).free < drawn.nbytes:  # far more than a compressed frame
             raise OutputError(
                 f"cannot write {self._path}: the disk is full after {counted(self._frames, 'frame')}; make room"
             )
@@ -89,7 +89,7 @@ class VideoFile:
             self._writer.release()
 
     def _due(self, time_s: float) -> int:
-        """Number of frames to write until this one has been shown."""
+        """Return the number of frames to write up to this time."""
         missing = math.floor((time_s - self._behind_s) * self._fps + 0.5) + 1 - self._frames
         most = max(1, round(_LONGEST_GAP_S * self._fps))
         if missing > most:
@@ -114,7 +114,7 @@ class VideoFile:
 
     def _open(self) -> cv2.VideoWriter:
         name, fourcc = str(self._temp), cv2.VideoWriter.fourcc(*_FOURCC)
-        # MPEG-4 counts time in 16 bits, so three digits of a high rate such as 120.123 are more than it can hold.
+        # MPEG-4 stores the time base in 16 bits, too few for rates such as 120.123.
         for fps in (self._fps, round(self._fps, 2), math.ceil(self._fps)):
             writer = cv2.VideoWriter(name, fourcc, fps, self._size_wh)
             if writer.isOpened():

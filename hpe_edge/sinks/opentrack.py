@@ -1,10 +1,10 @@
-"""One head's pose over UDP, as OpenTrack's input "UDP over network" takes it.
+"""Pose of one head over UDP, in the format of OpenTrack's input "UDP over network".
 
 A datagram is six float64, little endian: x, y, z in centimetres, then yaw, pitch, roll in degrees. OpenTrack turns the
-head by yaw about the vertical first, then by pitch, then by roll, seen as its own tracker for webcams sees it:
+head by yaw about the vertical first, then by pitch, then by roll, with the axes of its own webcam tracker:
 x > 0: to the right in the picture; y > 0: up; z > 0: away from the camera; yaw > 0: the face turns to the left of the
-picture; pitch > 0: it looks up; roll > 0: it tilts clockwise in the picture. These are our signs, but another order of
-turns, so the angles differ where a face is turned in two ways. OpenTrack subtracts a centre pose of the user's choice.
+picture; pitch > 0: it looks up; roll > 0: it tilts clockwise in the picture. These are our signs with another order of
+rotations, so the angles differ for faces turned about several axes. OpenTrack subtracts a centre pose set by the user.
 
 Source: tracker-udp, tracker-neuralnet and compat/euler.cpp of github.com/opentrack/opentrack.
 """
@@ -25,16 +25,15 @@ from hpe_edge.faces.tracker import NO_ID
 from hpe_edge.pipeline.frame_result import Result
 from hpe_edge.util.atomic import Pending
 
-# From chin to eyebrows, of an adult: a rough figure of ours. It scales x, y and z, no more.
+# From chin to eyebrows of an adult, our rough estimate; it only scales x, y and z.
 _FACE_HEIGHT_CM = 12.5
 
 
 class OpenTrackUdp:
-    """Sends the pose of one face per frame. Implements :class:`hpe_edge.sinks.sink.Sink`.
+    """Sender of one face's pose per frame. Implements :class:`hpe_edge.sinks.sink.Sink`.
 
-    That is the face which was sent last, by its identity, as long as it is seen; else the largest one. Without a face,
-    or with one whose pose is NaN, nothing is sent, and OpenTrack keeps the last pose. Where the camera is not known,
-    x, y and z are 0.
+    The face is the one sent last, by its identity, while it is visible; else the largest one. Without a face, or if its
+    pose is NaN, nothing is sent, and OpenTrack keeps the last pose. Without a camera x, y and z are 0.
     """
 
     pending: Pending | None = None
@@ -45,7 +44,7 @@ class OpenTrackUdp:
             address: ``HOST:PORT``, such as 127.0.0.1:4242; an IPv6 host in brackets.
 
         Raises:
-            InputError: another text, or a host that has no address.
+            InputError: another text, or a host without an address.
         """
         match = re.fullmatch(r"(?:\[([^\]]+)\]|([^:\[\]]+)):([0-9]{1,5})", address, re.ASCII)
         if match is None or not 0 < int(match[3]) < 65536:
@@ -60,7 +59,7 @@ class OpenTrackUdp:
         self._track = NO_ID
 
     def write(self, result: Result) -> None:
-        """See :class:`hpe_edge.sinks.sink.Sink`. A datagram that cannot be sent is lost, as it may be on the way."""
+        """See :class:`hpe_edge.sinks.sink.Sink`. A datagram that cannot be sent is lost."""
         face = self._chosen(result)
         if face is None or not np.isfinite(result.poses.rotation[face]).all():
             return
@@ -90,7 +89,7 @@ class OpenTrackUdp:
 
 
 def opentrack_angles(rotation: NDArray[np.floating]) -> tuple[float, float, float]:
-    """Yaw, pitch, roll in degrees, R = Ry(yaw) Rx(-pitch) Rz(roll) in the camera's frame, of ``[3, 3]``."""
+    """Convert a rotation ``[3, 3]`` to yaw, pitch, roll in degrees, R = Ry(yaw) Rx(-pitch) Rz(roll)."""
     r = np.asarray(rotation, np.float64)
     yaw = math.atan2(r[0, 2], r[2, 2])
     pitch = math.atan2(r[1, 2], math.hypot(r[0, 2], r[2, 2]))

@@ -1,4 +1,4 @@
-"""Reading records back, as one series of poses over time for each identity."""
+"""Reader of records: a series of poses over time for each identity."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ class Series:
 
 
 def read_series(path: Path) -> list[Series]:
-    """Read the records that ``hpe-edge run --csv`` or ``--jsonl`` wrote of a video.
+    """Read the records of a video, from ``hpe-edge run --csv`` or ``--jsonl``.
 
-    Faces are identified by the column ``track``; where it is missing or empty throughout, by tracking their boxes.
-    Otherwise faces without an identity are left out.
+    Faces are identified by the column ``track``, and those without an identity are skipped. If the column is missing or
+    empty throughout, their boxes are tracked.
 
     Args:
         path: CSV, or JSON Lines if it ends in .jsonl.
 
     Returns:
-        By rising identity.
+        One series per identity, in ascending order.
 
     Raises:
-        SourceError: it cannot be read, is no such file, or holds pictures, which have no time.
+        SourceError: it cannot be read, is not such a file, or holds pictures, which have no time.
     """
     try:
         text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
@@ -85,7 +85,7 @@ def read_series(path: Path) -> list[Series]:
 
 def _identities(path: Path, tracker: Tracker | None, time_s: float, faces: list[Row]) -> list[int]:
     if tracker is None:
-        return [int(row[ID_COLUMN]) if row[ID_COLUMN] >= 0 else NO_ID for row in faces]  # NaN: not known
+        return [int(row[ID_COLUMN]) if row[ID_COLUMN] >= 0 else NO_ID for row in faces]  # NaN if unknown
     try:
         ids: list[int] = tracker.update(time_s, [[row[name] for name in _BOX] for row in faces]).ids.tolist()
     except InputError as error:

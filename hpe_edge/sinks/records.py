@@ -1,10 +1,10 @@
-"""One record per face and frame, as CSV, JSON Lines or a table on standard output.
+"""Records, one per face and frame, as CSV, JSON Lines or a table on standard output.
 
 CSV and JSON Lines hold the same fields and digits. A missing value (the time of a picture, the identity of an untracked
 face, the sigma of a model without distributions, a pose that is NaN) is an empty field in CSV and null in JSON.
 
-The records of a frame reach the file together and at once, so even where the process is killed, the temporary file
-holds whole lines, up to the last frame.
+The records of a frame are written and flushed together, so even if the process is killed, the temporary file holds
+whole lines, up to the last frame.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Row = dict[str, Field]
 
 
 def rows(result: Result) -> Iterator[Row]:
-    """The records of one frame, in the order of COLUMNS."""
+    """Yield the records of one frame, with fields in the order of COLUMNS."""
     frame, poses = result.frame, result.poses
     numbers = np.concatenate(
         [result.boxes, result.scores[:, None], poses.angles, poses.sigma, poses.quaternion], axis=1
@@ -52,15 +52,15 @@ def rows(result: Result) -> Iterator[Row]:
 
 
 class RecordFile(ABC):
-    """A file of records in the making. Implements :class:`hpe_edge.sinks.sink.Sink`."""
+    """File of records. Implements :class:`hpe_edge.sinks.sink.Sink`."""
 
     def __init__(self, path: Path) -> None:
         """
         Args:
-            path: where to; a device or pipe, such as /dev/stdout, is written to directly.
+            path: of the output; a device or pipe, such as /dev/stdout, is written to directly.
 
         Raises:
-            OutputError: the place cannot be written to.
+            OutputError: the output cannot be written.
         """
         self.path = path
         direct = path.exists() and not path.is_file() and not path.is_dir()
@@ -103,13 +103,13 @@ class RecordFile(ABC):
 
     @abstractmethod
     def _line(self, row: Row) -> str:
-        """One record, with its newline."""
+        """Format one record, with its newline."""
 
     def _header(self) -> str:
         return ""
 
     def _append(self, text: str) -> None:
-        # File names that are no UTF-8 pass through as the bytes they are.
+        # File names that are not UTF-8 keep their bytes.
         self._file.write(text.encode("utf-8", "surrogateescape"))
         self._file.flush()
 

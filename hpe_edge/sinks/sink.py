@@ -1,4 +1,4 @@
-"""Protocols of sinks, and all sinks of a run handled as one."""
+"""Protocols of sinks, and the sinks of a run as one."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ Image = NDArray[np.uint8]
 
 
 class Sink(Protocol):
-    """One output. After ``finish`` (all went well) or ``abort``, its pending file is committed, kept or discarded.
+    """Output of a run. After ``finish`` (success) or ``abort``, its pending file is committed, kept or discarded.
 
     Attributes:
-        pending: the temporary file; None where the output is no file.
+        pending: the temporary file; None if the output is not a file.
     """
 
     pending: Pending | None
 
     def write(self, result: Result) -> None:
-        """Take the results of one frame."""
+        """Write the results of one frame."""
 
     def finish(self) -> None:
-        """Close, and raise OutputError unless the output is complete."""
+        """Close; raise OutputError unless the output is complete."""
 
     def abort(self) -> None:
         """Close; never raises."""
 
 
 class PictureSink(Protocol):
-    """One output of annotated pictures; otherwise as :class:`Sink`.
+    """Output of annotated pictures; otherwise as :class:`Sink`.
 
     Attributes:
-        pending: as there.
+        pending: see :class:`Sink`.
         notes: messages for the user; grows while pictures are written.
     """
 
@@ -48,7 +48,7 @@ class PictureSink(Protocol):
     notes: list[str]
 
     def write_picture(self, result: Result, drawn: Image) -> None:
-        """Take one frame. ``drawn`` is shared with other outputs: do not change it."""
+        """Write one annotated frame ``drawn``, uint8 ``[H, W, 3]`` BGR, which other outputs share: do not change it."""
 
     def finish(self) -> None:
         """See :class:`Sink`."""
@@ -58,12 +58,12 @@ class PictureSink(Protocol):
 
 
 class Outputs:
-    """All sinks of a run: no file gets its name before all of them are complete."""
+    """Sinks of a run: no file gets its name before all are complete."""
 
     def __init__(self, style: Style = "axes") -> None:
         """
         Args:
-            style: how poses are drawn, see :func:`hpe_edge.drawing.draw_poses.draw_poses`.
+            style: of the drawn poses, see :func:`hpe_edge.drawing.draw_poses.draw_poses`.
         """
         self._style: Style = style
         self._sinks: list[Sink] = []
@@ -78,15 +78,15 @@ class Outputs:
         return [sink.notes for sink in self._picture_sinks]
 
     def add(self, sink: Sink) -> None:
-        """Take one more sink."""
+        """Add a sink."""
         self._sinks.append(sink)
 
     def add_picture(self, sink: PictureSink) -> None:
-        """Take one more sink for annotated pictures."""
+        """Add a sink for annotated pictures."""
         self._picture_sinks.append(sink)
 
     def write(self, result: Result, watch: Stopwatch) -> None:
-        """Pass the results of one frame to every sink; counts the stages "draw" and "write"."""
+        """Pass the results of one frame to every sink; times the stages "draw" and "write"."""
         index = result.frame.index
         if self._picture_sinks:
             with watch.stage("draw", index):
@@ -105,8 +105,8 @@ class Outputs:
             The written files.
 
         Raises:
-            OutputError: something is incomplete, then nothing was renamed; or a file cannot be renamed; the
-                message names it and those renamed before.
+            OutputError: an output is incomplete, and nothing was renamed; or a file cannot be renamed: the message
+                names it and those renamed before.
         """
         self._finish()
         written: list[Path] = []
@@ -126,7 +126,7 @@ class Outputs:
             The names.
 
         Raises:
-            OutputError: something is damaged; then nothing was renamed.
+            OutputError: an output is incomplete, and nothing was renamed.
         """
         self._finish()
         return [pending.keep_partial() for pending in self._pending()]

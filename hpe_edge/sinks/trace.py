@@ -16,7 +16,7 @@ _PROCESS = 1
 
 
 class TraceFile:
-    """Trace in the JSON object form, written while the run goes on. Implements :class:`hpe_edge.sinks.sink.Sink`.
+    """Trace in the JSON object format, written during the run. Implements :class:`hpe_edge.sinks.sink.Sink`.
 
     A slice (``"ph": "X"``) per stage and frame on the track of its thread, a counter (``"C"``) per queue, and metadata
     (``"M"``) with the names of the threads; times in microseconds.
@@ -51,7 +51,7 @@ class TraceFile:
         self._separator = '{"displayTimeUnit": "ms", "traceEvents": [\n'
 
     def write(self, result: Result) -> None:
-        """See :class:`hpe_edge.sinks.sink.Sink`. Writes what all threads did since the last frame."""
+        """See :class:`hpe_edge.sinks.sink.Sink`. Writes the events since the last frame."""
         try:
             self._drain()
         except OSError as error:

@@ -1,4 +1,4 @@
-"""A window with the annotated frames. OpenCV requires the main thread, which opened it, to serve it."""
+"""Window with the annotated frames. OpenCV requires that the thread that opened it, the main thread, serves it."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from hpe_edge.util.atomic import Pending
 
 _ENDS = (ord("q"), 27)  # 27: Esc
 _TITLE = "hpe-edge"
-# Without a display, Qt does not raise but aborts the process; so a subprocess tries first.
+# Without a display, Qt aborts the process instead of raising; so a subprocess tries first.
 _TRIAL = "import cv2; cv2.namedWindow('hpe-edge'); cv2.destroyAllWindows()"
 _TRIAL_S = 30
 
 
 class Window:
-    """Shows the newest frame. Implements :class:`hpe_edge.sinks.sink.PictureSink`.
+    """Window that shows the newest frame. Implements :class:`hpe_edge.sinks.sink.PictureSink`.
 
-    ``write_picture`` may be called from any thread, everything else from the one that made the window.
+    ``write_picture`` may be called from any thread, all else from the one that created the window.
     """
 
     pending: Pending | None = None
 
     def __init__(self) -> None:
-        """Open it.
+        """Open the window.
 
         Raises:
-            OutputError: OpenCV has no windows, or there is no display.
+            OutputError: OpenCV was built without windows, or there is no display.
         """
         self.notes: list[str] = []
         self._guard = threading.Lock()
         self._newest: Image | None = None
         self._shown = False
-        why = _why_not()
-        if why is not None:
+        reason = _window_problem()
+        if reason is not None:
             raise OutputError(
-                f"cannot open a window ({why}): --show needs a display (DISPLAY or WAYLAND_DISPLAY set; over ssh: "
+                f"cannot open a window ({reason}): --show needs a display (DISPLAY or WAYLAND_DISPLAY set; over ssh: "
                 "ssh -X) and opencv-python rather than opencv-python-headless; without one use -o"
             )
         cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
@@ -73,14 +73,14 @@ class Window:
         cv2.destroyAllWindows()
 
 
-def _why_not() -> str | None:
-    """The reason why no window can be opened; None if one can."""
+def _window_problem() -> str | None:
+    """Return the reason why no window can be opened; None if it can."""
     try:
         trial = subprocess.run(
             [sys.executable, "-c", _TRIAL], capture_output=True, text=True, errors="replace", timeout=_TRIAL_S
         )
     except subprocess.TimeoutExpired:
-        return f"the display does not answer within {_TRIAL_S} s"
+        return f"the display does not respond within {_TRIAL_S} s"
     if trial.returncode == 0:
         return None
     return next((line.strip() for line in trial.stderr.splitlines() if line.strip()), "no reason given")

@@ -1,3 +1,3 @@
-"""Frames from images, folders, video files, cameras, streams and standard input."""
+"""Sources of frames: images, folders, video files, cameras, streams and standard input."""
 
 __all__ = ["frame", "images", "open_source", "raw_stdin"]

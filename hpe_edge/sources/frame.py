@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 from hpe_edge.errors import InputError, SourceError
 from hpe_edge.ops.frames import MAX_FRAME_SIDE
 
-DEFAULT_FPS = 25.0  # where the rate is unknown
-_LONGEST_WAIT_S = 1.0  # where times jump
+DEFAULT_FPS = 25.0  # if the rate is unknown
+_LONGEST_WAIT_S = 1.0  # at jumps of the times
 
 Kind = Literal["picture", "folder", "video"]
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture or one frame of a video.
+    """Picture, or frame of a video.
 
     Attributes:
         name: file name of the picture or of the video; the source's name for a camera or stream.
         index: position in the source, from 0.
         time_s: presentation time in seconds from the video's start, or since a camera's first frame; NaN for pictures.
-        image: uint8 ``[H, W, 3]``, BGR. Its own memory, which no later frame overwrites.
+        image: uint8 ``[H, W, 3]``, BGR, in memory that no later frame overwrites.
     """
 
     name: str
@@ -39,13 +39,13 @@ class Frame:
 
 
 class Source(Protocol):
-    """Frames in order, readable once.
+    """Sequence of frames, readable once.
 
     Attributes:
         kind: of the source; cameras, streams and raw frames are videos as well.
-        name: as it was given, for messages; without a URL's password.
-        live: frames come whether they are read or not, so older ones are dropped. Otherwise none is dropped.
-        count: how many frames are expected; None where it is unknown.
+        name: as given, without a URL's password; for messages.
+        live: frames arrive in real time, and unread ones are dropped. Otherwise none is dropped.
+        count: expected number of frames; None if unknown.
         fps: frames per second of a video; NaN for pictures.
         notes: messages for the user; grows while frames are read.
     """
@@ -58,17 +58,17 @@ class Source(Protocol):
     notes: list[str]
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames; SourceError where there is not a single one."""
+        """Yield the frames; SourceError if there is none."""
 
     def close(self) -> None:
-        """Stop reading. May be called from any thread, while another one waits for a frame, and twice."""
+        """Stop reading. May be called twice, from any thread, also while another one waits for a frame."""
 
 
 def checked_sides(name: str, image: NDArray[Any]) -> NDArray[np.uint8]:
-    """The image, if it is not too large to process.
+    """Check that an image ``[H, W, 3]`` is not too large to process, and return it.
 
     Raises:
-        SourceError: it is.
+        SourceError: it is too large.
     """
     height, width = image.shape[:2]
     if max(height, width) > MAX_FRAME_SIDE:
@@ -77,7 +77,7 @@ def checked_sides(name: str, image: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def opencv_path(path: Path) -> str:
-    """A path as OpenCV takes it.
+    """Return a path as OpenCV takes it.
 
     Raises:
         InputError: it is not UTF-8, which crashes OpenCV.
@@ -90,9 +90,9 @@ def opencv_path(path: Path) -> str:
 
 
 class Realtime:
-    """A video file played in real time: its frames come at their own times. Implements :class:`Source`.
+    """Video file played in real time, by the times of its frames. Implements :class:`Source`.
 
-    It counts as live: where processing is slower than the frame rate, only the newest frame is used.
+    It is live: where processing is slower than the frame rate, only the newest frame is used.
     """
 
     live = True
@@ -108,8 +108,8 @@ class Realtime:
         self._closed = threading.Event()
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames, each not before its time has come since the first."""
-        behind_s = time.monotonic()  # when the video's second 0 was
+        """Yield each frame at its time since the first."""
+        behind_s = time.monotonic()  # start of the video on this clock
         for frame in self._source:
             early_s = behind_s + frame.time_s - time.monotonic()
             if early_s > _LONGEST_WAIT_S:

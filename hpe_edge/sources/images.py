@@ -1,4 +1,4 @@
-"""Pictures as a source: one, those of a folder, or those that a pattern names.
+"""Pictures as a source: a file, a folder, or the files that match a pattern.
 
 They are turned upright by their EXIF orientation (OpenCV's default), so boxes and results are in upright pixels.
 """
@@ -23,7 +23,7 @@ PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", 
 
 
 class Pictures:
-    """One picture, or several. Implements :class:`hpe_edge.sources.frame.Source`."""
+    """Source of one or several pictures. Implements :class:`hpe_edge.sources.frame.Source`."""
 
     live = False
     fps = math.nan
@@ -37,7 +37,7 @@ class Pictures:
 
     @classmethod
     def of_folder(cls, path: Path) -> Pictures:
-        """The pictures of a folder in the order of their names; other entries are skipped and counted.
+        """Open the pictures of a folder in the order of their names; other entries are skipped and counted.
 
         Raises:
             SourceError: the folder cannot be read or holds no picture.
@@ -58,30 +58,30 @@ class Pictures:
 
     @classmethod
     def of_pattern(cls, pattern: str) -> Pictures:
-        """The pictures that a pattern such as ``photos/*.jpg`` names, in the order of their paths.
+        """Open the pictures that match a pattern such as ``photos/*.jpg``, in the order of their paths.
 
-        ``**`` also stands for any number of folders.
+        ``**`` matches any number of folders.
 
         Raises:
-            SourceError: it names no picture, or two of the same file name, which results could not tell apart.
+            SourceError: no picture matches, or two have the same file name, which is ambiguous in results.
         """
-        # Path.glob takes no absolute pattern.
+        # Path.glob does not support absolute patterns.
         entries = sorted(map(Path, glob.glob(pattern, recursive=True)))  # noqa: PTH207
         files = [f for f in entries if f.suffix.lower() in PICTURE_SUFFIXES and f.is_file()]
         if not files:
             raise SourceError(
-                f"{pattern} names no picture; pictures end in {' '.join(sorted(PICTURE_SUFFIXES))}, and a pattern of "
-                "your shell needs quotes here"
+                f"{pattern} matches no picture; pictures end in {' '.join(sorted(PICTURE_SUFFIXES))}, and a pattern "
+                "needs quotes in a shell"
             )
         name, count = Counter(f.name for f in files).most_common(1)[0]
         if count > 1:
-            raise SourceError(f"{pattern} names {count} pictures called {name}, which results could not tell apart")
+            raise SourceError(f"{pattern} matches {count} pictures called {name}, which is ambiguous in results")
         source = cls("folder", pattern, files)
         source._note_skipped(len(entries) - len(files), pattern)
         return source
 
     def __iter__(self) -> Iterator[Frame]:
-        """The pictures that can be read; the others are noted.
+        """Yield the pictures that can be read; notes report the others.
 
         Raises:
             SourceError: none can be read.
@@ -113,10 +113,10 @@ class Pictures:
 
 
 def _read_picture(file: Path) -> tuple[NDArray[np.uint8], bool]:
-    """The picture, and whether it is the first of an animation."""
+    """Read a picture; return it, and True if it is the first of an animation."""
     try:
         data = file.read_bytes()
-        # Read here and not by cv2.imread, which cannot open every name.
+        # Not by cv2.imread, which cannot open all names.
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except (OSError, cv2.error):  # unreadable, empty, or more pixels than OpenCV takes
         image = None

@@ -24,41 +24,41 @@ from hpe_edge.util.console import counted
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
 GIVE_UP_S = 300.0  # longer than a network camera takes to restart
 _TIMEOUT_MS = 5000  # FFmpeg's default is 30 s, which would delay the end of a run
-# A frame that cannot be decoded is no lost connection: failed reads are repeated within so many seconds, of a live
-# source so often. The seconds are less than any time-out, and enough for the next frame of a camera at 1 fps.
+# A frame that cannot be decoded is not a lost connection: failed reads are repeated for _LOST_S seconds, on a live
+# source at most _MOST_LOST times. The seconds are less than any time-out, and enough for the next frame at 1 fps.
 _LOST_S, _MOST_LOST = 2.0, 10
 _TOO_FAST, _TOO_FAST_S = 2.0, 2.0  # see Stream._is_recording
 
 
 class Clock:
-    """The monotonic clock. Tests replace it with one that does not wait."""
+    """Monotonic clock. Tests replace it with one that does not wait."""
 
     def now(self) -> float:
-        """Seconds from any start, never falling."""
+        """Return seconds from any start, never decreasing."""
         return time.monotonic()
 
     def wait(self, seconds: float, closed: threading.Event) -> None:
-        """Wait, but not after the event was set."""
+        """Wait, at most until the event is set."""
         closed.wait(seconds)
 
 
 class Stream:
     """A camera, stream or pipeline. Implements :class:`hpe_edge.sources.frame.Source`.
 
-    One that announces its length, as a video file behind an http:// address does, is not live: no frame is dropped, and
-    at its end it is not opened again. One that does not, but proves to be a file when it restarts, ends there.
+    A source that announces its length, such as a video file behind an http:// address, is not live: no frame is
+    dropped, and it is not reopened at its end. A file of unknown length is recognised when it restarts, and ends there.
     """
 
     kind: Kind = "video"
 
     def __init__(self, name: str, open_capture: Callable[[], Capture], hint: str, clock: Clock | None = None) -> None:
-        """Open it and wait for its first frame.
+        """Open the source and wait for its first frame.
 
         Args:
             name: for messages and records.
-            open_capture: opens it, each time anew.
-            hint: what to do when that fails.
-            clock: tells the time; None takes the real one.
+            open_capture: opens a new capture.
+            hint: advice if that fails.
+            clock: None for the real one.
 
         Raises:
             SourceError: it cannot be opened, gives no frame, or too large ones.
@@ -77,7 +77,7 @@ class Stream:
         self.live = self.count is None
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps < 1000 else DEFAULT_FPS
-        # Of a live source it reads the first frame only.
+        # For a live source it reads the first frame only.
         self._recording = Recording(name, name, self._capture, self.fps, self.count)
         self._lost = 0  # frames of a live source that could not be decoded
         first = self._recording.read(self._read_deadline())
@@ -87,7 +87,7 @@ class Stream:
         self._first = first
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames, until it is closed, its length is over, or reconnecting fails.
+        """Yield the frames, until the source is closed or ends, or reconnecting fails.
 
         Raises:
             SourceError: the frames become too large.
@@ -101,7 +101,7 @@ class Stream:
             self.notes += self._recording.cut_short()
 
     def close(self) -> None:
-        """See :class:`hpe_edge.sources.frame.Source`. A device that hangs in a read is waited for, some seconds."""
+        """See :class:`hpe_edge.sources.frame.Source`. May wait some seconds for a device that hangs in a read."""
         self._closed.set()
 
     def _recorded_frames(self) -> Iterator[Frame]:
@@ -123,7 +123,7 @@ class Stream:
                 image = self._reopened()
 
     def _reopened(self) -> NDArray[np.uint8] | None:
-        """The first frame after reconnecting; None when it was closed or cannot be reached."""
+        """Reconnect; return the first frame, None if the source was closed or cannot be reached."""
         if self._closed.is_set():
             return None
         self.notes.append(f"{self.name}: connection lost, reconnecting")
@@ -153,11 +153,11 @@ class Stream:
         return None
 
     def _is_recording(self, image: NDArray[np.uint8], lost_s: float) -> bool:
-        """True if the reconnected source is a file, which would be played for ever.
+        """Return True if the reconnected source is a file, which would be played for ever.
 
-        A file's frames come as fast as they can be decoded, and it restarts with its first frame. Neither alone is
-        enough: a live stream may start with the buffered frames of some seconds, not every camera knows its frame rate,
-        and test pictures and darkness look alike each time.
+        A file's frames arrive as fast as they are decoded, and it restarts with its first frame. Neither alone is
+        enough: a live stream may start with buffered frames of some seconds, not every camera reports its frame rate,
+        and test patterns and dark frames are all alike.
         """
         if self._given < _TOO_FAST_S * self.fps or self._given <= _TOO_FAST * self.fps * (lost_s - self._opened_s):
             return False
@@ -169,13 +169,13 @@ class Stream:
         return image
 
     def _read_deadline(self) -> Callable[[], bool]:
-        """A function that tells, from now on, when to stop repeating a failed read."""
+        """Return a function that is true when failed reads should not be repeated any more."""
         begun_s = self._clock.now()
         return lambda: self._closed.is_set() or self._clock.now() - begun_s > _LOST_S
 
 
 def open_camera(device: int | str) -> Stream:
-    """A camera by its number or its device file, such as /dev/video0.
+    """Open a camera by its number or its device file, such as /dev/video0.
 
     Raises:
         SourceError: there is none, or it is in use.
@@ -185,7 +185,7 @@ def open_camera(device: int | str) -> Stream:
 
 
 def open_url(url: str) -> Stream:
-    """A stream by its address: rtsp://, http:// and what else FFmpeg reads.
+    """Open a stream by its address: rtsp://, http:// and others that FFmpeg reads.
 
     Raises:
         SourceError: it cannot be reached or played.
@@ -199,7 +199,7 @@ def open_url(url: str) -> Stream:
 
 
 def open_pipeline(description: str) -> Stream:
-    """A GStreamer pipeline that ends in an appsink, as gst-launch-1.0 takes it.
+    """Open a GStreamer pipeline, in the syntax of gst-launch-1.0, that ends in an appsink.
 
     Raises:
         SourceError: OpenCV was built without GStreamer, or the pipeline does not play.
@@ -218,6 +218,6 @@ def open_pipeline(description: str) -> Stream:
 
 
 def without_password(url: str) -> str:
-    """The address without its password."""
+    """Return the address without user and password."""
     user, at, _ = urlsplit(url).netloc.rpartition("@")
     return url.replace(user + at, "", 1) if at else url

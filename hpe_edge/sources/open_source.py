@@ -1,4 +1,4 @@
-"""Opening a source of frames by its name: pictures, videos, cameras, streams, standard input."""
+"""Opener of sources by name: pictures, videos, cameras, streams, standard input."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def open_source(given: Path | str, raw: RawFormat | None = None) -> Source:
         raw: format of the frames on standard input.
 
     Raises:
-        SourceError: it is missing, of an unknown type, empty or damaged; the message names which.
+        SourceError: it is missing, of an unknown type, empty or damaged.
         InputError: raw frames without their format, or a format without raw frames.
     """
     text = str(given)
@@ -44,14 +44,14 @@ def open_source(given: Path | str, raw: RawFormat | None = None) -> Source:
 
 
 def is_file_name(text: str) -> bool:
-    """True if a source is in the file system, so that a result could overwrite it."""
+    """Return True if a source is in the file system, where a result could overwrite it."""
     return text != "-" and not _is_camera(text) and "://" not in text and not _is_pipeline(text)
 
 
 def _from_outside(text: str) -> Source | None:
     if _is_camera(text):
         return open_camera(int(text) if text.isdecimal() else text)
-    # Matched as typed: a Path would make rtsp:/ of rtsp://.
+    # Matched as text: a Path would turn rtsp:// into rtsp:/.
     if "://" in text:
         return open_url(text)
     return open_pipeline(text) if _is_pipeline(text) else None
@@ -80,7 +80,7 @@ def _from_files(path: Path) -> Source:
 
 
 def _is_camera(text: str) -> bool:
-    """A file or folder of that name comes first."""
+    """Return True for a camera; an existing file or folder of that name has precedence."""
     return text.startswith("/dev/video") or (
         re.fullmatch("[0-9]{1,3}", text, re.ASCII) is not None and not Path(text).exists()
     )

@@ -1,4 +1,4 @@
-"""Raw frames on standard input, as ``ffmpeg -f rawvideo`` or gst-launch-1.0 with fdsink write them."""
+"""Raw frames on standard input, from ``ffmpeg -f rawvideo`` or gst-launch-1.0 with fdsink."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hpe_edge.sources.frame import DEFAULT_FPS, Frame, Kind
 PixelFormat = Literal["bgr24", "rgb24", "gray8", "nv12"]  # FFmpeg's names, but for its gray
 PIXEL_FORMATS: tuple[PixelFormat, ...] = ("bgr24", "rgb24", "gray8", "nv12")
 _TO_BGR = {"rgb24": cv2.COLOR_RGB2BGR, "gray8": cv2.COLOR_GRAY2BGR, "nv12": cv2.COLOR_YUV2BGR_NV12}
-_POLL_MS = 100  # how long a run that is to end waits for a pipe in which nothing comes
+_POLL_MS = 100  # longest delay of a run's end by an idle pipe
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class RawFormat:
 
     Attributes:
         width, height: in pixels.
-        fps: frames per second, by which frames get their times.
+        fps: frames per second, for the times of frames.
         pixels: the layout of a frame; rows follow each other without gaps.
     """
 
@@ -65,7 +65,7 @@ class RawFormat:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the array that holds a frame's bytes."""
+        """Shape of the array with a frame's bytes."""
         if self.pixels == "nv12":
             return self.height * 3 // 2, self.width
         return (self.height, self.width) if self.pixels == "gray8" else (self.height, self.width, 3)
@@ -74,7 +74,7 @@ class RawFormat:
 class RawFrames:
     """Frames from a pipe. Implements :class:`hpe_edge.sources.frame.Source`.
 
-    No frame is dropped: the writer of the pipe waits. For a camera's newest frame, let the writer drop frames.
+    No frame is dropped: the writer of the pipe waits. For low latency from a camera, let the writer drop frames.
     """
 
     kind: Kind = "video"
@@ -100,10 +100,10 @@ class RawFrames:
         self._closed = threading.Event()
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames until the pipe ends; a note tells if it ends within one.
+        """Yield the frames until the pipe ends; a note reports an incomplete last frame.
 
         Raises:
-            SourceError: not one whole frame came, or the pipe cannot be read.
+            SourceError: there is no complete frame, or the pipe cannot be read.
         """
         index = 0
         while True:
@@ -128,7 +128,7 @@ class RawFrames:
         self._closed.set()
 
     def _fill(self, data: NDArray[np.uint8]) -> int:
-        """Fill the array; the number of bytes read before the end."""
+        """Fill the array; return the number of bytes read."""
         room, got = data.data.cast("B"), 0
         ready = select.poll()
         ready.register(self._descriptor, select.POLLIN)

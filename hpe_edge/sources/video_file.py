@@ -1,4 +1,4 @@
-"""A video file as a source. Sound is not read.
+"""Video file as a source, without sound.
 
 Frames are turned upright by the rotation tag (OpenCV's default), so boxes and results are in upright pixels.
 """
@@ -17,14 +17,12 @@ from hpe_edge.errors import SourceError
 from hpe_edge.sources.frame import DEFAULT_FPS, Frame, Kind, checked_sides, opencv_path
 from hpe_edge.util.console import counted
 
-# By extension and not by trial: FFmpeg happily "decodes" a text file as ANSI art.
+# By extension, not by trial: FFmpeg decodes even text files, as ANSI art.
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".avi", ".flv", ".gif", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm"}
     | {".wmv"}
 )
-
-
-_MOST_LOST = 250  # in a row, ten seconds; at the true end reads fail for ever, but then in microseconds
+_MOST_LOST = 250  # in a row, ten seconds; at the end of a file failing reads take microseconds
 
 
 class Capture(Protocol):
@@ -39,16 +37,16 @@ class Capture(Protocol):
 def read_on(
     name: str, capture: Capture, most: int, give_up: Callable[[], bool] = lambda: False
 ) -> tuple[NDArray[np.uint8] | None, int]:
-    """Read the next frame that can be decoded: for each that cannot, OpenCV's read fails once and then continues.
+    """Read the next decodable frame: for each other one, OpenCV's read fails once and then continues.
 
     Args:
         name: for messages.
         capture: to read from.
-        most: number of failures in a row that count as the end.
-        give_up: called after each failure; true counts as the end.
+        most: number of consecutive failures that mean the end.
+        give_up: called after each failure; true means the end.
 
     Returns:
-        The frame, None at the end; the number of failed reads before it.
+        The frame ``[H, W, 3]``, None at the end; and the number of failed reads before it.
 
     Raises:
         SourceError: the frame is too large.
@@ -63,16 +61,16 @@ def read_on(
 
 
 def left_out_notes(name: str, count: int) -> list[str]:
-    """Notes on frames that :func:`read_on` skipped; empty if there were none."""
+    """Return a note on frames that :func:`read_on` skipped; empty if there were none."""
     frames = counted(count, f"frame of {name}", f"frames of {name}")
     return [f"{frames} could not be decoded and {'was' if count == 1 else 'were'} skipped"] if count else []
 
 
 class Recording:
-    """The frames of a capture that has an end, each at its position; those that cannot be decoded are skipped.
+    """Frames of a capture that has an end, each with its position; undecodable ones are skipped.
 
-    A decoder outputs frames with a delay, so reads fail before the gap appears. Only timestamps show the gap: a
-    position follows the timestamp as far as earlier failed reads explain it. A gap may be one frame longer than the
+    A decoder outputs frames with a delay, so reads fail before the gap appears, and only timestamps show the gap:
+    positions follow the timestamps as far as earlier failed reads explain them. A gap may be one frame longer than the
     number of failed reads.
     """
 
@@ -81,18 +79,18 @@ class Recording:
         Args:
             name: for messages.
             frame_name: the name of its frames.
-            capture: to read from, opened.
+            capture: to read from, open.
             fps: frames per second.
             count: number of frames in its header.
         """
         self._name, self._frame_name, self._capture = name, frame_name, capture
         self._fps, self._count = fps, count
         self._index, self._time_s, self._decoded = -1, 0.0, 0
-        self._lost = 0  # reads that failed, whose gap has not come yet
-        self._sure = -1, -1 / fps  # the newest position with no such read before it, and its time
+        self._lost = 0  # failed reads whose gap has not appeared yet
+        self._sure = -1, -1 / fps  # last position without such reads before it, and its time
 
     def read(self, give_up: Callable[[], bool] = lambda: False) -> Frame | None:
-        """The next frame that can be decoded, None at the end. See :func:`read_on`."""
+        """Read the next decodable frame, None at the end; see :func:`read_on`."""
         most = _MOST_LOST
         if self._count is not None:
             most = max(1, min(most, self._count - 1 - self._index - self._lost))
@@ -103,7 +101,7 @@ class Recording:
         self._lost += lost
         time_s = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
         follows = self._index + 1
-        # Not every container carries times; then the frame rate is the best guess.
+        # Some containers have no times; then the frame rate is the best estimate.
         if time_s > 0 or follows == 0:
             index, at_s = self._sure
             by_time = index + round((time_s - at_s) * self._fps)
@@ -118,15 +116,15 @@ class Recording:
         return Frame(self._frame_name, self._index, self._time_s, image)
 
     def left_out(self) -> list[str]:
-        """A note on the frames skipped so far; empty if there are none."""
+        """Return a note on the frames skipped so far; empty if there are none."""
         return left_out_notes(self._name, self._index + 1 - self._decoded)
 
     def cut_short(self, tolerance: int = 1, why: str = "it may be damaged or") -> list[str]:
-        """At the end, a note if more frames were announced.
+        """Return, at the end, a note if more frames were announced.
 
         Args:
-            tolerance: by how many frames the announced count may be off.
-            why: the reason but for "cut short", which follows.
+            tolerance: allowed error of the announced count in frames.
+            why: possible reasons, in front of "cut short".
         """
         if self._count is None or self._index + 1 >= self._count - tolerance:
             return []
@@ -134,13 +132,13 @@ class Recording:
 
 
 class Video:
-    """A video file. Implements :class:`hpe_edge.sources.frame.Source`."""
+    """Video file. Implements :class:`hpe_edge.sources.frame.Source`."""
 
     kind: Kind = "video"
     live = False
 
     def __init__(self, path: Path) -> None:
-        """Open the file and decode its first frame, so that a damaged file is known at once.
+        """Open the file and decode its first frame, so that a damaged file is detected at once.
 
         Raises:
             SourceError: OpenCV cannot open it or decodes no frame, or the frames are too large.
@@ -166,7 +164,7 @@ class Video:
         self._first = first
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames. Where some cannot be decoded, or there are fewer than the container announces, notes tell.
+        """Yield the frames; notes report undecodable and missing ones.
 
         Raises:
             SourceError: the frames become too large.
@@ -179,7 +177,7 @@ class Video:
         finally:
             self._capture.release()
             self.notes += self._recording.left_out()
-        if self._is_gif:  # of one whose frames have no duration, FFmpeg gives only the first
+        if self._is_gif:  # without durations, FFmpeg decodes the first frame only
             self.notes += self._recording.cut_short(tolerance=0, why="its frames may have no duration, or it is")
         else:
             self.notes += self._recording.cut_short()

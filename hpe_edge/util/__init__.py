@@ -1,3 +1,3 @@
-"""Small helpers without a subject of their own: atomic files, console, cache folder, signals."""
+"""Helpers of all rooms: atomic files, console, command shell, signals, cache folder."""
 
 __all__ = ["atomic", "cache_folder", "console", "shell", "signals"]

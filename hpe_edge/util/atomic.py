@@ -1,7 +1,7 @@
 """Atomic output: results are written beside their final path and renamed when complete.
 
-The final path never holds half a result, even where the process is killed. The rule for all outputs: done, it is
-renamed; stopped by the user, what is finished is kept as NAME.partial.EXT; failed, nothing is left.
+The final path never holds an incomplete result, even if the process is killed. All outputs follow one rule: a complete
+one is renamed, one stopped by the user is kept as NAME.partial.EXT, and a failed one is removed.
 """
 
 from __future__ import annotations
@@ -15,23 +15,22 @@ from hpe_edge.errors import OutputError
 
 
 class Pending:
-    """A file or folder on its way. ``temp`` is where it is written; end with commit, keep_partial or discard."""
+    """Temporary file or folder ``temp`` of an output; end with commit, keep_partial or discard."""
 
     def __init__(self, path: Path, *, folder: bool = False) -> None:
-        """Make the temporary file or folder, which also shows that the place can be written to.
+        """Create the temporary file or folder, which also checks that the output can be written.
 
         Args:
-            path: the name that was asked for. A file of that name is replaced in the end; a folder must be new or
-                empty.
-            folder: make a folder.
+            path: final path. An existing file is replaced by ``commit``; a folder must be new or empty.
+            folder: create a folder.
 
         Raises:
-            OutputError: the place is missing or cannot be written to, or the name is taken by something else.
+            OutputError: the parent folder is missing or not writable, or the name is taken by something else.
         """
         self.path = path.resolve()  # a link's target is replaced, not the link
         self.partial = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
         self._folder = folder
-        _check_place(self.path)
+        _check_parent(self.path)
         (_check_free_folder if folder else _check_file_name)(self.path, self.partial)
         # OpenCV picks the container by the extension, so the temporary name ends in it as well.
         self.temp = self.path.with_name(f".{self.path.stem}.{secrets.token_hex(4)}.tmp{self.path.suffix}")
@@ -48,12 +47,12 @@ class Pending:
         self._rename(self.path)
 
     def keep_partial(self) -> Path:
-        """Keep what there is as NAME.partial.EXT and return that name."""
+        """Rename the unfinished result to NAME.partial.EXT and return that path."""
         self._rename(self.partial)
         return self.partial
 
     def discard(self) -> None:
-        """Remove what there is; harmless after commit or keep_partial."""
+        """Remove the temporary file or folder; harmless after commit or keep_partial."""
         if self._folder:
             shutil.rmtree(self.temp, ignore_errors=True)
         else:
@@ -69,16 +68,16 @@ class Pending:
 
 
 def output_error(path: Path | str, error: OSError) -> OutputError:
-    """The OutputError for a failed system call on ``path``, which may also be a stream in words."""
+    """Create the OutputError of a failed system call on ``path``, or on a stream named by it."""
     hint = ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "; make room on the disk, or write to another one"
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        hint = "; write to a folder of yours"
+        hint = "; choose a folder that you may write to"
     return OutputError(f"cannot write {path}: {error.strerror or error}{hint}")
 
 
-def _check_place(path: Path) -> None:
+def _check_parent(path: Path) -> None:
     if not path.parent.is_dir():
         what = "is not a folder" if path.parent.exists() else "does not exist"
         raise OutputError(f"cannot write {path}: {path.parent} {what}; make the folder first")

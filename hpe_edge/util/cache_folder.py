@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def cache_folder(*parts: str) -> Path:
-    """Return ``$XDG_CACHE_HOME/hpe_edge``, or ``~/.cache/hpe_edge``, and in it ``parts``. It need not exist yet."""
+    """Return ``$XDG_CACHE_HOME/hpe_edge``, or ``~/.cache/hpe_edge``, with ``parts`` appended; it may not exist yet."""
     given = os.environ.get("XDG_CACHE_HOME", "")
     root = Path(given) if Path(given).is_absolute() else Path.home() / ".cache"  # the XDG rules ignore a relative one
     return root.joinpath("hpe_edge", *parts)

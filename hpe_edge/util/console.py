@@ -1,4 +1,4 @@
-"""Standard output and standard error of the commands, also where they are closed, full or limited to ASCII."""
+"""Standard output and standard error of the commands, even if closed, full or limited to ASCII."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 
 def prepare() -> None:
     """Replace closed streams, and escape characters that standard output cannot encode."""
-    # A closed stream is None. Its stand-in takes its number, so that no result is opened under it and then hit by what
-    # a C library prints. Written to, standard output then fails as a closed one should, while messages go nowhere.
+    # A closed stream is None. Its replacement takes its descriptor, so that no result file gets that number, and with it
+    # the output of a C library. Writes to standard output fail as for a closed one, and messages are discarded.
     if sys.stdout is None:
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
     if sys.stderr is None:
@@ -23,8 +23,8 @@ def show(text: str = "") -> None:
     """Print lines to standard output; without text, flush it.
 
     Raises:
-        BrokenPipeError: the reader has gone.
-        OutputError: it is closed, on a full disk, or the like.
+        BrokenPipeError: the reader has closed the pipe.
+        OutputError: it is closed, the disk is full, or the like.
     """
     try:
         print(text, end="\n" if text else "", flush=True)
@@ -40,7 +40,7 @@ def show(text: str = "") -> None:
 
 
 def flush_messages() -> None:
-    """Flush standard error; drop what it does not take, over which Python would fail at exit."""
+    """Flush standard error; discard what cannot be written, which would make Python fail at exit."""
     try:
         sys.stderr.flush()
     except (OSError, ValueError):
@@ -49,5 +49,5 @@ def flush_messages() -> None:
 
 
 def counted(count: int, one: str, many: str = "") -> str:
-    """A number with its noun: 1 frame, 2 frames; ``many`` where the plural is not ``one`` with an s."""
+    """Format a count with its noun: 1 frame, 2 frames; ``many`` if the plural is not ``one`` with an s."""
     return f"{count} {one if count == 1 else many or one + 's'}"

@@ -1,4 +1,4 @@
-"""The shell around every command: exit statuses, interrupts, standard output and misspelt options.
+"""Shell of every command: exit statuses, interrupts, standard output and misspelt options.
 
 Exit statuses: 0 done, 1 a failure, 2 wrong usage, 3 the accuracy gate failed, 128 + N ended by signal N.
 """
@@ -18,12 +18,11 @@ from typing import Any, NoReturn
 
 from hpe_edge.errors import BackendError, HpeEdgeError
 from hpe_edge.util.console import flush_messages, prepare, show
-
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from hpe_edge.util.signals import STOP_SIGNALS, interrupting_signal, signal_name
 
 
 class CommandParser(argparse.ArgumentParser):
-    """An argument parser that takes no abbreviations and suggests the closest option or command for a misspelt one."""
+    """Argument parser without abbreviations that suggests the closest option or command for a misspelt one."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
@@ -39,12 +38,12 @@ class CommandParser(argparse.ArgumentParser):
         return parsed
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse as argparse does; the words are kept for suggestions."""
+        """Parse as argparse does; keep the words for suggestions."""
         self._words = list(sys.argv[1:] if args is None else args)
         return super().parse_known_args(self._words, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """Report wrong usage; a misspelt option may be the reason even where argparse misses another one."""
+        """Report wrong usage, with a suggestion: a misspelt option can make argparse miss a required one."""
         known = self._options()
         misspelt = (word.partition("=")[0] for word in self._words if word.startswith("-"))
         close = (_closest(word, known) for word in misspelt if word not in known)
@@ -59,7 +58,7 @@ class CommandParser(argparse.ArgumentParser):
             )
 
     def _options(self) -> list[str]:
-        """The option strings of this parser and of the subcommands among the words."""
+        """Return the option strings of this parser and of the subcommands among the words."""
         parsers: list[argparse.ArgumentParser] = [self]
         options: list[str] = []
         while parsers:
@@ -82,18 +81,18 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 
 
 def run_in_shell(program: str, command: Callable[[], int | None], *, interrupted: str = "nothing was written") -> int:
-    """Run a command and report what goes wrong in one line on standard error.
+    """Run a command; report errors in one line on standard error.
 
     Args:
         program: name in front of messages, as the user typed it.
         command: parses the arguments and does the work; returns the exit status, None for 0.
-        interrupted: what became of the results after Ctrl-C.
+        interrupted: state of the results after Ctrl-C, for the message.
 
     Returns:
         The exit status, see the module.
     """
     prepare()
-    handlers = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         return _flushed(program, command() or 0)
     except SystemExit as wanted:  # argparse ends the process after --help, --version and wrong usage
@@ -101,24 +100,23 @@ def run_in_shell(program: str, command: Callable[[], int | None], *, interrupted
             _report(program, wanted.code)
             return _flushed(program, 1)
         return _flushed(program, wanted.code or 0)
-    except (HpeEdgeError, ImportError) as error:  # the latter: an installed package that does not work
+    except (HpeEdgeError, ImportError) as error:  # ImportError: an installed package that does not work
         _report(program, str(error))
         return _flushed(program, error.exit_status if isinstance(error, HpeEdgeError) else 1)
-    except BrokenPipeError:  # the reader of standard output has gone
+    except BrokenPipeError:  # the reader of standard output has closed it
         return 1
     except (OSError, MemoryError) as error:  # such as a file name that is too long
         _report(program, str(error) or "not enough memory")
         return _flushed(program, 1)
     except KeyboardInterrupt as stop:
-        number = signal.Signals(stop.args[0] if stop.args else signal.SIGINT)
-        name = "Ctrl-C" if number is signal.SIGINT else number.name
-        _print(f"{program}: stopped by {name}; {interrupted}")
+        number = interrupting_signal(stop)
+        _print(f"{program}: stopped by {signal_name(number)}; {interrupted}")
         return 128 + number
     finally:
         flush_messages()
         if threading.current_thread() is threading.main_thread():
             for each, handler in handlers.items():
-                if handler is not None:  # one that was not installed from Python stays
+                if handler is not None:  # None: not installed from Python
                     signal.signal(each, handler)
 
 
@@ -129,12 +127,12 @@ def interrupt_on_signals() -> None:
     """
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        for each in _STOP_SIGNALS:
+        for each in STOP_SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt(number)
 
-    for each in _STOP_SIGNALS:
-        if signal.getsignal(each) != signal.SIG_IGN:  # nohup's wish stays
+    for each in STOP_SIGNALS:
+        if signal.getsignal(each) != signal.SIG_IGN:  # ignored under nohup
             signal.signal(each, interrupt)
 
 
@@ -142,7 +140,7 @@ def need_opencv() -> None:
     """Import OpenCV.
 
     Raises:
-        BackendError: it does not load; the message says what to install.
+        BackendError: it does not load; the message names the remedy.
     """
     try:
         import cv2  # noqa: F401
@@ -158,12 +156,12 @@ def _report(program: str, message: str) -> None:
 
 
 def _print(message: str) -> None:
-    with contextlib.suppress(OSError):  # standard error may be a terminal that has gone
+    with contextlib.suppress(OSError):  # standard error may be a closed terminal
         print(message, file=sys.stderr)
 
 
 def _flushed(program: str, status: int) -> int:
-    """Flush standard output; a status of 0 becomes 1 where that fails. One error is reported, the first."""
+    """Flush standard output; return the status, or 1 instead of 0 if that fails. Only the first error is reported."""
     try:
         show()
     except BrokenPipeError:

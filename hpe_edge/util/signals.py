@@ -1,4 +1,4 @@
-"""Deferred SIGINT, SIGTERM and SIGHUP handling."""
+"""Handling of SIGINT, SIGTERM and SIGHUP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TWICE_S = 1.0
+
+
+def interrupting_signal(stop: KeyboardInterrupt) -> signal.Signals:
+    """Return the signal that raised an interrupt: its argument, SIGINT without one."""
+    return signal.Signals(stop.args[0] if stop.args else signal.SIGINT)
+
+
+def signal_name(number: signal.Signals) -> str:
+    """Return the name of a signal in messages."""
+    return "Ctrl-C" if number is signal.SIGINT else number.name
 
 
 class StopSignals:
@@ -18,7 +29,7 @@ class StopSignals:
     because a wrapper that forwards signals delivers one of them twice.
 
     Attributes:
-        received: the signal that came first; None before.
+        received: the first signal; None before.
     """
 
     def __init__(self) -> None:
@@ -27,9 +38,9 @@ class StopSignals:
         self._before: dict[signal.Signals, signal.Handlers | Callable[[int, FrameType | None], object]] = {}
 
     def __enter__(self) -> StopSignals:
-        # Another thread may not set handlers, and what is ignored (as under nohup) or handled by others stays so.
+        # Only the main thread may set handlers; signals that are ignored (nohup) or handled by others are left alone.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in STOP_SIGNALS:
                 before = signal.getsignal(number)
                 if before is signal.default_int_handler or before is signal.SIG_DFL:
                     self._before[number] = before

@@ -18,7 +18,7 @@ import pytest
 from onnx import numpy_helper
 from tiny_model import tiny_spec, write_tiny_model
 
-import hpe_edge.cuda.device as cuda_module
+import hpe_edge.backends.onnx.session as session_module
 from hpe_edge import BackendError, InputError, ModelError, OutputError, PoseEngine
 from hpe_edge.backends.onnx.open_session import Provider, open_session
 from hpe_edge.spec import Precision
@@ -86,7 +86,7 @@ def no_driver(index: int) -> None:
 def asked(built_in: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, dict[str, str]]]]:
     """Requests for sessions on GPUs, all of which start; GPU memory is the host's."""
     requests: list[tuple[str, dict[str, str]]] = []
-    monkeypatch.setattr(cuda_module, "Device", no_driver)
+    monkeypatch.setattr(session_module, "Device", no_driver)
     real, allocate = onnxruntime.InferenceSession, onnxruntime.OrtValue.ortvalue_from_shape_and_type
 
     def session(graph: Any, options: Any, providers: list[tuple[str, dict[str, str]]], enable_fallback: int) -> Any:
@@ -322,7 +322,7 @@ def test_buffers_are_pinned_and_given_back(
     model: Path, frame: np.ndarray, asked: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices.clear()
-    monkeypatch.setattr(cuda_module, "Device", PinningDevice)
+    monkeypatch.setattr(session_module, "Device", PinningDevice)
     engine = PoseEngine(model, device="cuda:3")
     np.testing.assert_allclose(engine(frame, BOXES).angles, PoseEngine(model)(frame, BOXES).angles, atol=1e-4)
     (device,) = devices

@@ -297,7 +297,7 @@ def test_a_plan_that_is_another_one(trt: FakeTensorRT, engine_file: Write) -> No
 def test_no_description_beside_it(trt: FakeTensorRT, engine_file: Write) -> None:
     path = engine_file()
     sidecar(path).unlink()
-    with pytest.raises(ModelError, match=r"no tiny\.engine\.json beside it.*export\.trt"):
+    with pytest.raises(ModelError, match=r"no tiny\.engine\.json beside it.*export trt"):
         PoseEngine(path)
 
 
@@ -454,7 +454,7 @@ def test_a_runtime_that_does_not_start(cuda: FakeCuda, trt: FakeTensorRT, engine
 
 
 def test_no_engine_there(tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFoundError, match=r"export\.trt MODEL\.onnx -o .*gone\.engine"):
+    with pytest.raises(ModelNotFoundError, match=r"export trt MODEL\.onnx -o .*gone\.engine"):
         PoseEngine(tmp_path / "gone.engine")
 
 

@@ -35,11 +35,11 @@ ALL = [
 ]
 CPU, OPENVINO, CUDA, ORT_TENSORRT = (
     "run models on the CPU",
-    "run models by OpenVINO",
-    "run models on a GPU by CUDA",
-    "run them by TensorRT in ONNX Runtime",
+    "run models with OpenVINO",
+    "run models on a GPU with CUDA",
+    "run models with TensorRT in ONNX Runtime",
 )
-KERNELS = "cut faces out on a GPU"
+KERNELS = "crop faces on a GPU"
 RUN_ENGINES, BUILD_ENGINES, CONVERT = "run TensorRT engines", "build TensorRT engines", "convert checkpoints"
 WINDOW, GSTREAMER, PAGE = "show a window", "read GStreamer pipelines", "show a live page in a browser"
 
@@ -57,7 +57,7 @@ def test_desktop_with_everything() -> None:
     has, can = examined(made_up.desktop())
     assert [name for name, ability in can.items() if not ability.able] == [GSTREAMER]
     assert has["gpu"].text == (
-        "NVIDIA GeForce RTX 4090 (compute capability 8.9, 24 GB); driver 570.133.07, which serves CUDA up to 12.8"
+        "NVIDIA GeForce RTX 4090 (compute capability 8.9, 24 GB); driver 570.133.07, which supports CUDA up to 12.8"
     )
     assert has["tensorrt"].facts["version"] == "10.9.0.34" and has["jetson"].status == "missing"
     assert has["openvino"].text == "openvino 2025.3.0, on CPU (fp32); GPU (fp32, fp16)"
@@ -86,14 +86,14 @@ def test_jetson_without_its_package_goes_by_l4t() -> None:
     machine = made_up.jetson_orin()
     machine.commands = {"dpkg-query -W -f ${db:Status-Status} ${Version} nvidia-jetpack": "not-installed "}
     found = look(machine)["jetson"]
-    assert found.facts["jetpack"] == "6" and "JetPack 6, going by L4T" in found.text
+    assert found.facts["jetpack"] == "6" and "JetPack 6, from L4T" in found.text
     assert "power mode unknown" in found.text
 
 
 def test_bare_server() -> None:
     has, can = examined(made_up.bare_server())
     assert has["gpu"].status == "missing" and has["gpu"].facts["todo"] == []
-    assert {name for name, ability in can.items() if ability.able} == {CPU, "work on pictures and videos"}
+    assert {name for name, ability in can.items() if ability.able} == {CPU, "process pictures and videos"}
     for name in (CUDA, ORT_TENSORRT, RUN_ENGINES, KERNELS, BUILD_ENGINES):
         (lack,) = can[name].lacks  # somebody without a GPU is not told to install what needs one
         assert "no NVIDIA GPU" in lack.why and not lack.todo
@@ -150,7 +150,7 @@ def test_missing_cuda_libraries_are_named() -> None:
 def test_an_onnx_runtime_that_is_too_new_for_the_driver() -> None:
     machine = made_up.no_cuda_libraries()
     machine.trials["onnx_session CPUExecutionProvider"] = made_up.session("CUDA", "CPU", cuda="13.0")
-    assert "built for CUDA 13.0, the driver serves up to 12.8" in advice(examined(machine)[1][CUDA])
+    assert "built for CUDA 13.0, the driver supports up to 12.8" in advice(examined(machine)[1][CUDA])
 
 
 def test_onnx_runtimes_tensorrt_that_does_not_start() -> None:
@@ -184,7 +184,7 @@ def test_openvinos_devices_that_do_not_work() -> None:
     broken = {**devices["CPU"], "problem": "no such instruction"}
     machine.trials["openvino_session"] = {**made_up.OPENVINO, "devices": {"CPU": broken}}
     assert "openvino 2025.3.0 does not run: no such instruction" in advice(examined(machine)[1][OPENVINO])
-    machine.trials["openvino_session"] = {"problem": "it was ended by signal 4: it said nothing", "stderr": ""}
+    machine.trials["openvino_session"] = {"problem": "ended by signal 4: no output", "stderr": ""}
     has, can = examined(machine)
     assert has["openvino"].status == "broken" and "ended by signal 4" in has["openvino"].text
     assert can[OPENVINO].lacks[0].todo == ("pip uninstall -y openvino", "pip install openvino")
@@ -250,7 +250,7 @@ class Hostile:
 def test_nothing_a_machine_does_brings_it_down() -> None:
     has = look(Hostile())
     assert {finding.status for finding in has.values()} == {"broken"}
-    assert all("could not be looked at (OSError" in finding.text for finding in has.values())
+    assert all("could not be examined (OSError" in finding.text for finding in has.values())
     assert not any(ability.able for ability in abilities(has))
 
 
@@ -260,7 +260,7 @@ def test_any_one_thing_may_fail_to_be_found_out(make: Callable[[], MadeUpMachine
     has = look(make())
     has[name] = look(Hostile())[name]
     examination = Examination(make().system(), has, abilities(has))
-    assert "PROBLEM: could not be looked at" in examination.to_text()
+    assert "PROBLEM: could not be examined" in examination.to_text()
     assert json.loads(examination.to_json())["has"][name]["status"] == "broken"
 
 
@@ -315,7 +315,7 @@ def test_a_provider_that_is_not_built_in_is_said_so() -> None:
 @pytest.mark.parametrize(
     ("status", "printed", "stderr", "problem"),
     [
-        (-11, "", "", "ended by signal 11: it said nothing"),
+        (-11, "", "", "ended by signal 11: no output"),
         (1, "noise", "Traceback\nOSError: no such thing\n", "exit status 1: OSError: no such thing"),
         (0, "[1, 2]\n", "", "exit status 0"),
         (0, '{"a": 1}\nmore noise\n', "", None),

@@ -273,9 +273,9 @@ def test_no_faces_and_a_long_run(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("ids", "fragment"),
     [
-        ([1, 1], "once in a frame"),
-        ([1], "one whole number per pose"),
-        ([0.5, 1.5], "whole number"),
+        ([1, 1], "unique in a frame"),
+        ([1], "one integer per pose"),
+        ([0.5, 1.5], "integer"),
         ([[1, 2]], "(1, 2)"),
     ],
 )

@@ -60,5 +60,5 @@ def test_a_display_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None
         raise subprocess.TimeoutExpired(arguments, 30)
 
     monkeypatch.setattr(subprocess, "run", waits)
-    with pytest.raises(OutputError, match="does not answer within 30 s"):
+    with pytest.raises(OutputError, match="does not respond within 30 s"):
         Window()

@@ -1,4 +1,4 @@
-// The page: what arrives is drawn, all of it at once, and answered when it is on the screen (see app.py).
+// The page: each message is drawn at once, and acknowledged when it is on the screen (see app.py).
 
 import { drawHead, loadHead } from "./head.js";
 import { Plot } from "./plot.js";
@@ -15,10 +15,10 @@ const element = (id) => document.getElementById(id);
 const plot = new Plot(element("plot"));
 const faces = new Map(); // key -> what newFace makes
 let headParts;
-let followed = false; // from frame to frame, that is, anybody has had an identity
+let followed = false; // faces are tracked: some face had an identity
 let latest; // the message on the screen
 
-// --- what a message holds --------------------------------------------------------------------------------------------
+// --- content of a message --------------------------------------------------------------------------------------------
 
 // float32 latency of an earlier message, uint32 length of the JSON, JSON, JPEG; see app.py and message.py.
 async function read(buffer) {
@@ -27,7 +27,7 @@ async function read(buffer) {
   const facts = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
   const picture = await createImageBitmap(new Blob([new Uint8Array(buffer, 8 + length)], { type: "image/jpeg" }));
   facts.faces.forEach((face, place) => {
-    // A face without an identity is known by its place in the list, in the next frame by chance only.
+    // A face without an identity is named by its position in the list, which differs between frames.
     face.index = face.id === NO_ID ? place : face.id;
     face.key = face.id === NO_ID ? `at ${place}` : `id ${face.id}`;
     face.label = face.id === NO_ID ? letters(place) : `#${face.id}`;
@@ -63,7 +63,7 @@ function show(message) {
   drawPlot();
 }
 
-// Where faces are followed, one without an identity is new, or a doubtful find; it is in the picture only.
+// With tracking, a face without an identity is new or of low score; it is shown in the picture only.
 function leaveOutNameless(message) {
   followed ||= message.faces.some(({ id }) => id !== NO_ID);
   if (!followed) return;
@@ -86,7 +86,7 @@ function drawPicture({ picture, faces: found, name }) {
   setLabel(canvas, `${name}: picture with ${count}`);
 }
 
-// Identities are in the picture already.
+// Identities are already in the picture.
 function drawLetters(context, found, pictureHeight) {
   const height = Math.max(14, pictureHeight / 28);
   context.font = `bold ${height}px system-ui, sans-serif`;
@@ -113,14 +113,14 @@ function drawFaces(present) {
 }
 
 function fillCard(face, seen) {
-  const said = NAMES.map((name, i) => {
+  const values = NAMES.map((name, i) => {
     const [angle, sigma] = [seen.angles_deg[i], seen.sigma_deg[i]];
     setText(face.cells[i].angle, angle === null ? "–" : degrees(angle));
     setText(face.cells[i].sigma, sigma === null ? "–" : `± ${sigma.toFixed(1)}°`);
     return angle === null ? `${name} unknown` : `${name} ${degrees(angle)}`;
   });
   const canvas = face.head;
-  setLabel(canvas, `Head: ${said.join(", ")}`);
+  setLabel(canvas, `Head: ${values.join(", ")}`);
   if (seen.known) drawHead(canvas, headParts, seen.rotation);
   else canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
   canvas.rotation = seen.known ? seen.rotation : null; // for tests, which also look at the pixels
@@ -181,7 +181,7 @@ function newFace({ id, index, key, color, label }) {
   return face;
 }
 
-// The program was started again: its face 1 may be somebody else.
+// After a restart of the program, its face 1 may be another person.
 function startAnew() {
   plot.clear();
   recent.length = 0;
@@ -200,7 +200,7 @@ function insertSorted(parent, child, { index }) {
   parent.insertBefore(child, [...parent.children].find((other) => Number(other.dataset.index) > index) ?? null);
 }
 
-// The largest ones, as long as nobody has said otherwise.
+// Select the largest faces by default; a choice of the user is kept.
 function chooseUnasked(found) {
   const size = ({ box }) => (box[2] - box[0]) * (box[3] - box[1]);
   let room = SHOWN_UNASKED;
@@ -214,7 +214,7 @@ function chooseUnasked(found) {
   }
 }
 
-// As in the picture, but no lighter or darker than can be seen on the page.
+// As in the picture, within the range of lightness that is visible on the page.
 function lineColor({ color }) {
   const style = getComputedStyle(document.documentElement);
   const [darkest, lightest] = ["--darkest", "--lightest"].map((name) => style.getPropertyValue(name));
@@ -244,7 +244,7 @@ function noteRates(message) {
   setText(element("latency"), median === undefined ? "–" : `${median.toFixed(0)} ms`);
 }
 
-// Untouched where nothing has changed: the browser then has nothing to lay out.
+// Only on a change, to avoid a new layout.
 function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
@@ -289,7 +289,7 @@ function connect() {
   socket.onmessage = ({ data }) => {
     drawn = drawn.then(async () => {
       const message = await read(data);
-      // Not called while the page is hidden: then nothing is answered, and the device has nothing to encode.
+      // Not called while the page is hidden: nothing is acknowledged then, and nothing encoded.
       await new Promise((done) => requestAnimationFrame(done));
       show(message);
       if (socket.readyState !== WebSocket.OPEN) return;
