@@ -165,7 +165,7 @@ class Device:
         return array
 
     def _free_pinned(self, address: int) -> None:
-        with contextlib.suppress(BackendError), self:  # a CUDA context that is gone has freed it
+        with contextlib.suppress(BackendError), self:  # a destroyed CUDA context has freed it
             self.runtime.cudaFreeHost(address)
 
     def _pinned(self, shape: tuple[int, ...], kind: np.dtype[Any]) -> tuple[ctypes.Array[ctypes.c_byte], NDArray[Any]]:
@@ -281,7 +281,7 @@ def release(gpu: Device | None, cleanup: contextlib.ExitStack) -> None:
     """Free the resources of ``cleanup`` on a GPU, then its context."""
     if gpu is None:
         return
-    with contextlib.suppress(BackendError), gpu:  # a CUDA context that is gone has freed them
+    with contextlib.suppress(BackendError), gpu:  # a destroyed CUDA context has freed them
         cleanup.close()
     gpu.close()
 

@@ -102,7 +102,7 @@ def _series(identity: int, rows: list[Row]) -> Series:
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[Row]:
-    reader = csv.DictReader(io.StringIO(text, newline=""))  # not splitlines: a name may hold U+2028 and the like
+    reader = csv.DictReader(io.StringIO(text, newline=""))  # not splitlines: names may hold U+2028 or similar
     try:
         for row in reader:
             yield _row(path, reader.line_num, row)

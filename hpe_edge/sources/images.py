@@ -122,8 +122,8 @@ def _read_picture(file: Path) -> tuple[NDArray[np.uint8], bool]:
         image = None
     if image is None:
         raise SourceError(
-            f"{file} cannot be read: damaged, of another format than the name says, or larger or of another pixel type "
-            "than OpenCV reads; convert it to an 8-bit PNG or JPEG"
+            f"{file} cannot be read: damaged, in another format than its extension, or of a size or pixel type that "
+            "OpenCV does not read; convert it to an 8-bit PNG or JPEG"
         )
     # WebP's extended header: its flags follow 8 bytes of RIFF, 8 of WEBPVP8X and 4 of size; bit 1 is for animation.
     return checked_sides(str(file), image), data[8:16] == b"WEBPVP8X" and bool(data[20] & 2)

@@ -9,7 +9,7 @@ import sys
 
 def prepare() -> None:
     """Replace closed streams, and escape characters that standard output cannot encode."""
-    # A closed stream is None. Its replacement takes its descriptor, so that no result file gets that number, and with it
+    # A closed stream is None. Its replacement takes its descriptor, so that no result file gets that number and then
     # the output of a C library. Writes to standard output fail as for a closed one, and messages are discarded.
     if sys.stdout is None:
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")

@@ -1,3 +1,3 @@
-"""OpenVINO backend, imported only when asked for."""
+"""OpenVINO backend, imported on demand."""
 
 __all__ = ["compiled_model", "load_openvino"]

@@ -1,3 +1,3 @@
-"""TensorRT backend, imported only when asked for."""
+"""TensorRT backend, imported on demand."""
 
 __all__ = ["load_tensorrt", "plan_file", "runner"]
