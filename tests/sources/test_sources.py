@@ -221,7 +221,7 @@ def test_patterns(tmp_path: Path) -> None:
     assert (source.kind, source.count, [frame.name for frame in source]) == ("folder", 2, ["1.jpg", "2.JPG"])
     assert [frame.name for frame in open_source(f"{tmp_path}/**/?.*")] == ["1.jpg", "2.JPG", "3.png"]
     assert_notes(open_source(f"{tmp_path}/b/*").notes, f"2 entries of {tmp_path}/b/*")
-    with pytest.raises(SourceError, match=r"\*\.gif names no picture; .*quotes"):
+    with pytest.raises(SourceError, match=r"\*\.gif matches no picture; .*quotes"):
         open_source(f"{tmp_path}/*.gif")
 
 

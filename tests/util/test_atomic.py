@@ -90,7 +90,7 @@ def test_place_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.Mon
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Path, "touch", refuse)  # permissions do not bind the superuser, who may run the tests
-    with pytest.raises(OutputError, match=r"cannot write .*a\.csv: Permission denied; write to a folder of yours"):
+    with pytest.raises(OutputError, match=r"cannot write .*a\.csv: Permission denied; choose a folder"):
         Pending(tmp_path / "a.csv")
 
 
