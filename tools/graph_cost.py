@@ -81,20 +81,19 @@ class GraphCost:
         return 2 * self.macs
 
     @property
-    def bytes(self) -> int:
-        """Moved in a run."""
-        return sum(layer.weight_bytes + layer.activation_bytes for layer in self.layers)
+    def weight_bytes(self) -> int:
+        """Bytes of weights read in a run."""
+        return sum(layer.weight_bytes for layer in self.layers)
 
-    def totals(self) -> dict[str, int]:
-        """Return the sums over all layers, for JSON."""
-        return {
-            "batch": self.batch,
-            "layers": len(self.layers),
-            "macs": self.macs,
-            "int8_macs": self.int8_macs,
-            "weight_bytes": sum(layer.weight_bytes for layer in self.layers),
-            "activation_bytes": sum(layer.activation_bytes for layer in self.layers),
-        }
+    @property
+    def activation_bytes(self) -> int:
+        """Bytes of activations read and written in a run."""
+        return sum(layer.activation_bytes for layer in self.layers)
+
+    @property
+    def bytes(self) -> int:
+        """All bytes moved in a run."""
+        return self.weight_bytes + self.activation_bytes
 
     def by_kind(self) -> dict[str, GraphCost]:
         """The layers of each kind, the most costly first."""
@@ -115,7 +114,7 @@ def read_cost(path: Path, batch: int, float_bytes: int = 4) -> GraphCost:
 
     Raises:
         BackendError: the onnx package is missing.
-        ModelError: a shape of the graph does not follow from its input.
+        ModelError: the file is not ONNX, or a shape of the graph cannot be inferred from its input.
     """
     try:
         import onnx
@@ -123,7 +122,11 @@ def read_cost(path: Path, batch: int, float_bytes: int = 4) -> GraphCost:
         raise BackendError(
             "the roofline reads graphs with the onnx package, which is not installed: pip install onnx"
         ) from None
-    return graph_cost(onnx.load(str(path)), batch, float_bytes)
+    try:
+        model = onnx.load(str(path))
+    except Exception as error:  # protobuf's errors come from its C code and have no public base class
+        raise ModelError(f"{path} cannot be read as an ONNX model ({error}); export it again") from None
+    return graph_cost(model, batch, float_bytes)
 
 
 def graph_cost(model: ModelProto, batch: int, float_bytes: int = 4) -> GraphCost:
@@ -298,7 +301,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     def command() -> None:
         args = parser.parse_args(argv)
         cost = read_cost(args.model, args.batch, args.float_bytes)
-        print(json.dumps({kind: part.totals() for kind, part in {"all": cost, **cost.by_kind()}.items()}, indent=2))
+        sums = ("macs", "int8_macs", "weight_bytes", "activation_bytes")
+        totals = {
+            kind: {"batch": part.batch, "layers": len(part.layers), **{name: getattr(part, name) for name in sums}}
+            for kind, part in {"all": cost, **cost.by_kind()}.items()
+        }
+        print(json.dumps(totals, indent=2))
 
     return run_in_shell("tools.graph_cost", command)
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.baselines.chains import rotations
 from benchmarks.baselines.plain_pipelines import PlainDecode, plain_bins
-from benchmarks.hardware.roofline import Cost, Peaks, bound, cost_figures, measure_peaks, read_costs
+from benchmarks.hardware.roofline import Peaks, bound, cost_figures, measure_peaks, read_costs
 from benchmarks.hardware.roofline import roofline_figures as figures_of_roofline
 from benchmarks.harness.load import Load, WarmUp, measure_load, warm_up
 from benchmarks.harness.suite import BudgetLine, Suite, default_or, option, path_option
@@ -38,6 +38,7 @@ from hpe_edge.bench.environment import usable_cores
 from hpe_edge.bench.power import PowerMeter, power_meter
 from hpe_edge.errors import BackendError
 from hpe_edge.spec import ModelSpec
+from tools.graph_cost import GraphCost
 
 BATCHES, QUICK_BATCHES = (1, 2, 4, 8, 16), (1, 8)
 LARGEST_KINDS = 6  # of layers, that the table of costs names
@@ -56,7 +57,7 @@ class Options:
         "ONNX files or TensorRT engines, each with its float32 ONNX file; default: the embedded one", (), nargs="+"
     )
     arch: Sequence[str] = option(
-        "architectures of python -m export.onnx --list, untrained, in float32 and INT8", (), nargs="+", metavar="NAME"
+        "architectures of hpe-edge export onnx --list, untrained, in float32 and INT8", (), nargs="+", metavar="NAME"
     )
 
 
@@ -85,9 +86,9 @@ def _cost_results(model: ModelFile) -> Iterator[Result]:
         yield Result("cost", {**parameters, "layers": kind}, figures={**_layer_figures(part, costs["all"]), **more})
 
 
-def _layer_figures(part: Cost, whole: Cost) -> Figures:
+def _layer_figures(part: GraphCost, whole: GraphCost) -> Figures:
     return {
-        "layers": part.layers,
+        "layers": len(part.layers),
         "mmacs": part.macs / 1e6,
         "int8_mmacs": part.int8_macs / 1e6,
         "weights_kb": part.weight_bytes / 1024,
