@@ -1,7 +1,5 @@
 """HopeNet's AlexNet: the comparison network of its repository, with 66 bins of 3 degrees per angle."""
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from torch import Tensor, nn
@@ -42,7 +40,6 @@ class AlexNetBins(BinNet):
         )
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
         return self.classifier(self.features(image).flatten(1))
 
 

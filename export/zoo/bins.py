@@ -1,7 +1,5 @@
 """Common parts of families with three bin heads: the heads, their fusion into one, and the decode."""
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

@@ -4,8 +4,6 @@ Source: Srinivas et al., 2021, arXiv:2101.11605. The keys are those of chientv99
 from the package bottleneck-transformer-pytorch.
 """
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from collections import OrderedDict
@@ -103,7 +101,6 @@ class BotNetTeacher(ResNetBins):
         self.linear = nn.Linear(2048, 512)
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(image))))
         x = self.BOT(self.layer3(self.layer2(self.layer1(x))))
         return self.linear(self.avgpool(x).flatten(1))

@@ -3,8 +3,6 @@
 Source: Tan and Le, 2019, arXiv:1905.11946.
 """
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 import itertools

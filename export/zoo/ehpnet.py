@@ -1,7 +1,5 @@
 """EHPNet, MHPNet, which also tells masked faces, and their ResNet-101 teacher: 62 bins of 3 degrees per angle."""
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -35,7 +33,6 @@ class EhpNet(ResNetBins):
         return self.relu(self.linear(pooled))
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
         return self.hide(self.pool(image))
 
 

@@ -1,7 +1,5 @@
 """Several networks in one graph, which averages what they say."""
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Two public ports have the same keys and shapes and differ in what surrounds them
 normalisation, and how many degrees yaw spans. A weight file does not tell whose it is.
 """
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from collections import OrderedDict

@@ -1,7 +1,5 @@
 """HopeNet: ResNet-50 with 66 bins of 3 degrees per angle, and the variant that gives the angles themselves."""
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from torch import Tensor, nn

@@ -3,8 +3,6 @@
 Its repository holds two networks that compute the same and name their weights otherwise.
 """
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 import torch
@@ -66,7 +64,6 @@ class HopeNetLite(_ShuffleNetBins):
         self.conv5 = conv_bn(464, 1024, 1, 1, 1, nn.ReLU())
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
         x = self.stage4(self.stage3(self.stage2(self.maxpool(self.conv1(image)))))
         return self.avgpool(self.conv5(x)).flatten(1)
 
@@ -82,11 +79,9 @@ class HopeNetLiteV2(_ShuffleNetBins):
 
     @property
     def heads(self) -> list[nn.Linear]:
-        """See :class:`export.zoo.bins.BinNet`."""
         return [self.fc_y[0], self.fc_p[0], self.fc_r[0]]
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
         x = self.features(self.maxpool(self.conv1(image)))
         return self.avgpool(self.conv_last(x)).flatten(1)
 

@@ -1,7 +1,5 @@
 """Hybrid coarse-fine classification: ResNet-50 with heads of five bin widths per angle, of which the finest counts."""
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from torch import nn

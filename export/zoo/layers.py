@@ -1,7 +1,5 @@
 """Layers of several backbones."""
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from torch import Tensor, nn

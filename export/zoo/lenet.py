@@ -7,8 +7,6 @@ without weights; tanh is not scaled; the heads are linear. Colours, crop and bin
 the size of its input are all that differs.
 """
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from dataclasses import replace
@@ -33,7 +31,6 @@ class LeNet5(BinNet):
         self.tanh = nn.Tanh()
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
         x = self.pool(self.tanh(self.c1(image)))
         x = self.pool(self.tanh(self.c3(x)))
         return self.tanh(self.f6(self.tanh(self.c5(x)).flatten(1)))

@@ -1,7 +1,5 @@
 """Shaw's lightweight network: 0.2 million parameters, 66 bins of 3 degrees per angle."""
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from torch import Tensor, nn
@@ -51,7 +49,6 @@ class LightweightNet(BinNet):
         )
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
         return self.features(image).flatten(1)
 
 

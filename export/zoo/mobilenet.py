@@ -3,8 +3,6 @@
 Sources: Sandler et al., 2018, arXiv:1801.04381; Howard et al., 2019, arXiv:1905.02244.
 """
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 import functools

@@ -14,8 +14,6 @@ Nothing of this was checked with published weights.
 Source: Cobo et al., 2024, doi:10.1016/j.patcog.2024.110263.
 """
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from dataclasses import replace

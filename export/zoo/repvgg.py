@@ -3,8 +3,6 @@
 Source: Ding et al., 2021, arXiv:2101.03697.
 """
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 import copy

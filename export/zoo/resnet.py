@@ -3,8 +3,6 @@
 Source: He et al., 2016, arXiv:1512.03385; the stride of a bottleneck stands in its 3x3 convolution, as in torchvision.
 """
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from typing import Protocol

@@ -5,8 +5,6 @@ The output is the head's own six numbers; making a rotation of them is the decod
 Source: Zhou et al., 2019, arXiv:1812.07035 (the representation); Hempel et al., 2022, arXiv:2202.12555 (head pose).
 """
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

@@ -1,7 +1,5 @@
 """6DRepNet and its descendants from the same authors: RepVGG or ResNet-50 with a 6D rotation head."""
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from torch import nn

@@ -6,8 +6,6 @@ whole last map takes the place of its mean, because where a feature stands tells
 multiples of 16, which is what a processor computes at once: 24 channels take as long as 32.
 """
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -63,7 +61,6 @@ class StudentNet(BinNet):
         self.gather = nn.Conv2d(wide, wide, _LAST_MAP, groups=wide)
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
         return self.gather(self.backbone(image)).flatten(1)
 
 

@@ -4,8 +4,6 @@ The field has no PyTorch form of it, so the state-dict keys are this project's o
 :mod:`export.zoo.efficientnet`, then ``fc_yaw``, ``fc_pitch`` and ``fc_roll``.
 """
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -39,7 +37,6 @@ class WheNet(BinNet):
         self.backbone = EfficientNetB0()
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
         features: Tensor = self.backbone(image)
         return features
 
