@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from export.cli import add_images_option, print_report, step_parser
-from export.step import Notes, PathLike, Reporter, byte_size, check_output, need, optional_path, quiet
+from export.cli import add_boxes_option, add_images_option, print_report, step_parser
+from export.step import Notes, PathLike, Reporter, byte_size, check_output, need, optional_path, quiet, shell_path
 from hpe_edge.errors import InputError
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
 
@@ -108,21 +108,10 @@ def main(argv: list[str] | None = None, program: str = "python -m export.distill
     """Run the command; returns the exit status, see :mod:`hpe_edge.util.shell`."""
 
     def command() -> None:
-        args = _parse(argv, program)
-        written = train(
-            args.teacher,
-            images=args.images,
-            boxes=args.boxes,
-            boxes_from=args.boxes_from,
-            labels=args.labels,
-            student=args.student,
-            views=args.views,
-            output=args.output,
-            report=print_report,
-        )
+        written = train(**vars(_parse(argv, program)), report=print_report)
         log = f"log and curves are in {written.run}"
         print_report("written", [f"{written.path}, {byte_size(written.size_bytes)}; {log}"])
-        print_report("next", [f"python -m export.onnx {written.path}"])
+        print_report("next", [f"hpe-edge export onnx {shell_path(written.path)}"])
 
     return run_in_shell(program, command, interrupted="the same command goes on from the last checkpoint")
 
@@ -136,6 +125,7 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     )
     parser.add_argument(
         "--teacher",
+        dest="teachers",
         type=Path,
         action="append",
         required=True,
@@ -146,12 +136,7 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     add_images_option(
         parser, required=True, help="images with the faces to learn from: a folder of pictures, a picture or a video"
     )
-    parser.add_argument(
-        "--boxes",
-        type=Path,
-        metavar="CSV",
-        help="face boxes for --images: x1,y1,x2,y2 in pixels, and file or (video) frame (default: faces are detected)",
-    )
+    add_boxes_option(parser)
     parser.add_argument(
         "--boxes-from",
         choices=BOXES_FROM,

@@ -11,7 +11,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.cli import add_gate_options, add_limit_options, limits_of, print_quantized, print_report, step_parser
+from export.cli import (
+    add_gate_options,
+    add_limit_options,
+    add_onnx_options,
+    keywords,
+    print_quantized,
+    print_report,
+    step_parser,
+)
 from export.step import (
     ExportReport,
     Notes,
@@ -106,16 +114,7 @@ def main(argv: list[str] | None = None, program: str = "python -m export.fp16") 
     """Run the command; returns the exit status, see :mod:`hpe_edge.util.shell`."""
 
     def command() -> None:
-        args = _parse(argv, program)
-        written = convert(
-            args.model,
-            output=args.output,
-            images=args.images,
-            boxes=args.boxes,
-            limits=limits_of(args),
-            report=print_report,
-        )
-        print_quantized(written)
+        print_quantized(convert(**keywords(_parse(argv, program)), report=print_report))
 
     return run_in_shell(program, command)
 
@@ -124,16 +123,7 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     parser = step_parser(
         program, "Convert an ONNX model to FP16, and verify on real faces that the angles did not change."
     )
-    parser.add_argument(
-        "model",
-        type=Path,
-        nargs="?",
-        metavar="IN.onnx",
-        help="made by export.onnx or export.int8 (default: the embedded model)",
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="OUT.onnx", required=True, help="the file to write; one there is replaced"
-    )
+    add_onnx_options(parser, "export onnx or export int8")
     add_gate_options(parser)
     add_limit_options(parser)
     return parser.parse_args(argv)  # type: ignore[no-any-return]

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from export.cli import (
+    add_boxes_option,
     add_images_option,
     add_limit_options,
-    limits_of,
+    add_onnx_options,
+    keywords,
     print_quantized,
     print_report,
     step_parser,
@@ -89,20 +91,7 @@ def main(argv: list[str] | None = None, program: str = "python -m export.int8") 
     """Run the command; returns the exit status, see :mod:`hpe_edge.util.shell`."""
 
     def command() -> None:
-        args = _parse(argv, program)
-        written = quantize(
-            args.model,
-            output=args.output,
-            calibration_images=args.calibration_images,
-            boxes=args.boxes,
-            detector=args.detector,
-            method=args.method,
-            calibration=args.calibration,
-            auto=args.auto,
-            limits=limits_of(args),
-            report=print_report,
-        )
-        print_quantized(written)
+        print_quantized(quantize(**keywords(_parse(argv, program)), report=print_report))
 
     return run_in_shell(program, command)
 
@@ -112,13 +101,7 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         program,
         "Quantize an ONNX model to INT8 by TensorRT's rules, and verify on real faces how little the angles change.",
     )
-    parser.add_argument(
-        "model",
-        type=Path,
-        nargs="?",
-        metavar="IN.onnx",
-        help="made by export.onnx, in float32 (default: the embedded model)",
-    )
+    add_onnx_options(parser, "export onnx, in float32")
     add_images_option(
         parser,
         "--calibration-images",
@@ -127,20 +110,12 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         "calibration, the others are for the accuracy gate",
     )
     boxes = parser.add_mutually_exclusive_group()
-    boxes.add_argument(
-        "--boxes",
-        type=Path,
-        metavar="CSV",
-        help="face boxes for --calibration-images: x1,y1,x2,y2 in pixels, and file or frame",
-    )
+    add_boxes_option(boxes, "--calibration-images")
     boxes.add_argument(
         "--detector",
         type=Path,
         metavar="FILE.onnx",
         help="SCRFD or YuNet, to find the faces (default: OpenCV's Haar cascade)",
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="OUT.onnx", required=True, help="the file to write; one there is replaced"
     )
     parser.add_argument(
         "--method",

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.cli import add_gate_options, positive, print_model, print_report, step_parser
+from export.cli import add_gate_options, keywords, positive, print_model, print_report, step_parser
 from export.step import (
     ExportReport,
     Notes,
@@ -200,41 +200,21 @@ def main(argv: list[str] | None = None, program: str = "python -m export.onnx") 
 
 
 def _command(argv: list[str] | None, program: str) -> None:
-    from export.gate.comparison import Limits
-
-    args = _parse(argv, program)
-    if args.list:
+    given = keywords(_parse(argv, program))
+    if given.pop("list"):
         _need_packages()
         from export.zoo import listing
         from hpe_edge.util.console import show
 
         show(listing())
         return
-    limits = Limits(worst_deg=args.worst_deg)
-    if args.adopt is None:
-        written = export(
-            args.checkpoint,
-            output=args.output,
-            arch=args.arch,
-            batch=args.batch or None,
-            trust=args.trust,
-            images=args.images,
-            boxes=args.boxes,
-            limits=limits,
-            report=print_report,
-        )
+    checkpoints, archs = given.pop("checkpoint"), given.pop("arch")
+    batch, adopted = given.pop("batch") or None, given.pop("adopt")
+    if adopted is None:
+        written = export(checkpoints, arch=archs, batch=batch, **given, report=print_report)
     else:
-        written = adopt(
-            args.adopt,
-            arch=args.arch[0],
-            checkpoint=args.checkpoint[0] if args.checkpoint else None,
-            output=args.output,
-            trust=args.trust,
-            images=args.images,
-            boxes=args.boxes,
-            limits=limits,
-            report=print_report,
-        )
+        checkpoint = checkpoints[0] if checkpoints else None
+        written = adopt(adopted, arch=archs[0], checkpoint=checkpoint, **given, report=print_report)
     print_model(written)
 
 

@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from export.cli import add_gate_options, add_limit_options, limits_of, print_model, print_report, step_parser
+from export.cli import add_gate_options, add_limit_options, keywords, print_model, print_report, step_parser
 from export.step import ExportReport, Notes, PathLike, Reporter, check_boxes, need, optional_path, quiet
 from hpe_edge.errors import InputError
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
@@ -110,27 +110,7 @@ def main(argv: list[str] | None = None, program: str = "python -m export.trt") -
     """Run the command; returns the exit status, see :mod:`hpe_edge.util.shell`."""
 
     def command() -> None:
-        args = _parse(argv, program)
-        written = build(
-            args.model,
-            output=args.output,
-            precision=args.precision,
-            batch=args.batch,
-            device=args.device,
-            layers=args.layers,
-            workspace_mb=args.workspace,
-            level=args.level,
-            version_compatible=args.version_compatible,
-            hardware=args.hardware,
-            dla_core=args.dla,
-            arch=args.arch,
-            trust=args.trust,
-            images=args.images,
-            boxes=args.boxes,
-            limits=limits_of(args),
-            report=print_report,
-        )
-        print_model(written)
+        print_model(build(**keywords(_parse(argv, program)), report=print_report))
 
     return _leave(run_in_shell(program, command))
 
@@ -197,7 +177,11 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
 
 def _add_build_options(build: argparse._ActionsContainer) -> None:
     build.add_argument(
-        "--workspace", type=_megabytes, metavar="MB", help="memory that a layer may use (default: all there is)"
+        "--workspace",
+        dest="workspace_mb",
+        type=_megabytes,
+        metavar="MB",
+        help="memory that a layer may use (default: all there is)",
     )
     build.add_argument(
         "--level",
@@ -219,7 +203,11 @@ def _add_build_options(build: argparse._ActionsContainer) -> None:
         "Ampere on; the latter may be slower",
     )
     build.add_argument(
-        "--dla", type=_core, metavar="CORE", help="use this DLA core where a layer can, the GPU elsewhere; needs --fp16"
+        "--dla",
+        dest="dla_core",
+        type=_core,
+        metavar="CORE",
+        help="use this DLA core where a layer can, the GPU elsewhere; needs --fp16",
     )
 
 
