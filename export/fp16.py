@@ -28,6 +28,7 @@ from export.step import (
     byte_size,
     check_boxes,
     check_output,
+    commit,
     need,
     optional_path,
     quiet,
@@ -105,7 +106,7 @@ def convert(
         allowed = (limits or Limits()).over(INT8_LIMITS if was_int8 else FP16_LIMITS)
         check = Check(f"{precision} with {original.spec.precision}", faces, allowed, _ADVICE, notes)
         spec, comparisons = quantized_model.write_verified(original.poses(faces.crops), half, spec, check, pending)
-        return quantized_model.commit(out, [pending], spec, comparisons[0], notes)
+        return commit(out, [pending], spec, comparisons[0], notes)
     finally:
         pending.discard()
 

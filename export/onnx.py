@@ -23,6 +23,7 @@ from export.step import (
     Reporter,
     check_boxes,
     check_output,
+    commit,
     need,
     optional_path,
     quiet,
@@ -175,11 +176,9 @@ def _write(source: Exportable, files: _Files, batch: int | None, limits: Limits 
         )
         report_passed(comparisons, notes)
         notes("crop", [*_describe_crop(spec.crop), source.crop_note])
-        replaced = out.exists()
-        pending.commit()
+        return commit(out, [pending], spec, comparisons[0], notes)
     finally:
         pending.discard()
-    return ExportReport(out, spec, comparisons[0], out.stat().st_size, replaced, notes.lines)
 
 
 def _describe_crop(crop: Crop) -> list[str]:

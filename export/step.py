@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hpe_edge.errors import BackendError, InputError
+from hpe_edge.util.atomic import Pending, output_error
 
 if TYPE_CHECKING:
     from export.gate.comparison import Comparison
@@ -116,6 +117,26 @@ def check_boxes(images: Path | None, boxes: Path | None, option: str = "--images
     """
     if boxes is not None and images is None:
         raise InputError(f"--boxes gives the faces in {option}; name those images, too")
+
+
+def write_bytes(pending: Pending, data: bytes) -> None:
+    """Write a whole output, not yet under its name.
+
+    Raises:
+        OutputError: disk full, or another failure of the file system.
+    """
+    try:
+        pending.temp.write_bytes(data)
+    except OSError as error:
+        raise output_error(pending.path, error) from None
+
+
+def commit(out: Path, pendings: Sequence[Pending], spec: ModelSpec, gate: Comparison, notes: Notes) -> ExportReport:
+    """Give the finished files their names, the model, which is the first, last."""
+    replaced = out.exists()
+    for pending in reversed(pendings):
+        pending.commit()
+    return ExportReport(out, spec, gate, out.stat().st_size, replaced, notes.lines)
 
 
 def shell_path(path: Path) -> str:

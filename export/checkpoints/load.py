@@ -11,16 +11,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from export.checkpoints.file_type import refuse_other_files
 from export.checkpoints.keras import is_hdf5, read_keras
-from export.checkpoints.safetensors_file import is_safetensors, read_safetensors
 from export.checkpoints.state_dict import find_state
 from export.checkpoints.unpickle import unpickle
-from export.step import Reporter, quiet
+from export.step import Reporter, need, quiet
 from hpe_edge.errors import ModelError, ModelNotFoundError
 
 _STARTS = (b"PK\x03\x04", b"\x80", b"\x89HDF\r\n\x1a\n")  # zip and pickle, as PyTorch writes them; HDF5
 _SHORTEST = 16
+_LARGEST_HEADER = 100_000_000  # of a .safetensors file: the format's own limit
 
 
 @dataclass(frozen=True)
@@ -69,13 +68,12 @@ def _load(path: Path, trust: bool, report: Reporter) -> Checkpoint:
     data = _read(path)
     layout: Literal["torch", "keras"] = "torch"
     notes: list[str] = []
-    if is_safetensors(data):
-        state = read_safetensors(path, data)
+    if _is_safetensors(data):
+        state = _read_safetensors(path, data)
     elif is_hdf5(data):
         state, notes = read_keras(path, data)
         layout = "keras"
     else:
-        refuse_other_files(path, data)
         plain, notes = unpickle(path, data, trust, report)
         state, places = find_state(path, plain)
         notes += places
@@ -105,6 +103,32 @@ def _read(path: Path) -> bytes:
     if len(data) < _SHORTEST and any(start.startswith(data[: len(start)]) for start in _STARTS):
         raise ModelError(f"{path} is truncated: it has only {len(data)} bytes; fetch it again")
     return data
+
+
+def _is_safetensors(data: bytes) -> bool:
+    """True for data that begin with a header's length, in 8 bytes, and a JSON object."""
+    return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= _LARGEST_HEADER
+
+
+def _read_safetensors(path: Path, data: bytes) -> dict[str, Tensor]:
+    """The tensors of the file; the free text in its header is not looked at.
+
+    Raises:
+        ModelError: truncated or damaged, or a dtype that PyTorch does not have.
+        BackendError: the package is missing.
+    """
+    reader = need("safetensors.torch", "reading a .safetensors file")
+    try:
+        state: dict[str, Tensor] = reader.load(data)
+    except MemoryError:
+        raise
+    except Exception as error:  # the package's own, and KeyError where torch lacks a dtype
+        raise ModelError(
+            f"{path} cannot be read as a safetensors file ({error}); it may be truncated or damaged: fetch it again"
+        ) from None
+    if not state:
+        raise ModelError(f"{path} holds no weights; name the file that has them")
+    return state
 
 
 def _check_tensors(path: Path, state: dict[str, Tensor], notes: list[str]) -> dict[str, Tensor]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from export.checkpoints.file_type import SAVE
 from hpe_edge.errors import ModelError
+
+SAVE = "save the weights alone where its code is at hand: torch.save(model.state_dict(), 'weights.pth')"
 
 # Keys under which training scripts put the weights, beside epochs and optimizer state; the first that is there is
 # taken. Averages over the training steps (EMA) come last: what the published test code of this field loads are the

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import pickle
 import re
+import shlex
 import warnings
 import zipfile
 from pathlib import Path
@@ -12,8 +14,8 @@ from typing import Any
 
 import torch
 
-from export.checkpoints.file_type import SAVE
 from export.checkpoints.placeholders import PLACEHOLDERS
+from export.checkpoints.state_dict import SAVE
 from export.step import Reporter
 from hpe_edge.errors import ModelError
 
@@ -22,6 +24,18 @@ _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80"
 _TORCH_PICKLE = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number with which torch.save began before 1.6
 _SHOWN_ENTRIES = 3
+
+# Starts of files that are no checkpoints.
+_MARKS = (
+    (b"\xff\xd8\xff", "a JPEG picture; name the weights"),
+    (b"\x89PNG", "a PNG picture; name the weights"),
+    (b"RIFF", "a WebP picture or a sound; name the weights"),
+    (b"\x1f\x8b", "a gzip archive; unpack it and name the weights in it"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself; run `git lfs pull`"),
+    (b"<", "a web page or XML, probably a failed download; download the file again"),
+)
+_TAR = slice(257, 262)
+_ONNX_START = re.compile(rb"\x08[\x01-\x20]\x12.(pytorch|[ -~]{3,})", re.DOTALL)  # ir_version, then producer_name
 
 
 class _Refused(ModelError):
@@ -36,6 +50,7 @@ def unpickle(path: Path, data: bytes, trust: bool, report: Reporter) -> tuple[An
     Raises:
         ModelError: truncated, damaged, of another kind, or refused; or its own code failed or tried to end the process.
     """
+    _refuse_other_files(path, data)
     try:
         plain = _safely(path, data)
     except _Refused:
@@ -130,3 +145,34 @@ def _explained(path: Path, data: bytes, error: Exception) -> ModelError:
         f"{path} was refused, and nothing in it was run: it holds more than tensors (it asks for "
         f"{name[1] or name[2]}); if it is a whole model or a training state, {SAVE}; {_TRUST}"
     )
+
+
+def _refuse_other_files(path: Path, data: bytes) -> None:
+    """Look at the first bytes.
+
+    Raises:
+        ModelError: they are another kind of file's.
+    """
+    start = data[:512].removeprefix(codecs.BOM_UTF8).lstrip()  # what may stand before the first tag of a page
+    for mark, what in _MARKS:
+        if start.startswith(mark):
+            raise ModelError(f"{path} is not a checkpoint but {what}")
+    if data[_TAR] == b"ustar":
+        raise ModelError(f"{path} is not a checkpoint but a tar archive; unpack it and name the weights in it")
+    if _ONNX_START.match(data):
+        raise ModelError(
+            f"{path} is not a checkpoint but an ONNX model; one made by this tool runs as it is, any other can be "
+            f"adopted: python -m export.onnx --adopt {shlex.quote(str(path))} --arch NAME"
+        )
+    if _is_text(data):
+        raise ModelError(
+            f"{path} is not a checkpoint but a text file; name the weights (.pth, .pt, .pkl, .ckpt, .safetensors, .h5)"
+        )
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        start = codecs.getincrementaldecoder("utf-8")().decode(data[:512])  # which may end within a character
+    except UnicodeDecodeError:
+        return False
+    return all(letter in "\t\n\f\r" or (letter >= " " and letter != "\x7f") for letter in start)

@@ -1,4 +1,4 @@
-"""Training targets of each face: the teachers' weighted mean distribution and mean angles."""
+"""Training targets of each face, the teachers' weighted mean, and batches of faces with them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.distillation import angle_grid
-from export.distillation.arrays import Float64Array, Predictions
+from export.distillation.arrays import BATCH, SEED, Batch, FaceSource, Float64Array, Image, Predictions, warp
 from hpe_edge.errors import InputError
 from hpe_edge.geometry import difference_deg, euler_from_rotation, euler_near, rotation_from_euler
+from hpe_edge.spec import Crop, Input
 
 _AGREEMENT_DEG = 10.0  # at this distance a teacher counts 1 / e of the first one
 _DEVIATION = math.sqrt(math.pi / 2)  # of a normal distribution over its mean absolute error, which outliers hardly move
@@ -70,6 +71,51 @@ class Targets:
                 if array is not None:
                     content.update(np.ascontiguousarray(array).data)
         return content.hexdigest()
+
+
+class Batches:
+    """Random batches of a face source with its targets.
+
+    A step's batch depends on the seed and the step's number alone, so a resumed run sees the same batches.
+    """
+
+    def __init__(self, source: FaceSource, targets: Targets, crop: Crop, input: Input) -> None:
+        """
+        Args:
+            source, targets: the faces, and their targets.
+            crop, input: the student's; the margins of the crop's left side hold for all.
+        """
+        self._source, self._targets = source, targets
+        self._crop, self._input = crop, input
+
+    def __call__(self, step: int) -> Batch:
+        """The batch of a step: half of it mirrored, which changes the signs of yaw and roll."""
+        rng = np.random.default_rng([SEED, step])
+        plain = self.of(rng.integers(len(self._source), size=BATCH))
+        mirrored = rng.random(BATCH) < 0.5
+        return Batch(
+            np.where(mirrored[:, None, None, None], plain.crops[..., ::-1], plain.crops),
+            np.where(mirrored[:, None, None], angle_grid.mirrored(plain.distributions), plain.distributions),
+            np.where(mirrored[:, None], plain.angles * np.array([-1, 1, -1], np.float32), plain.angles),
+        )
+
+    def of(self, which: NDArray[np.intp]) -> Batch:
+        """Some of the faces, as they are."""
+        crops = np.stack([self._cut(number) for number in which.tolist()])
+        crops = crops[..., :: -1 if self._input.color == "RGB" else 1].transpose(0, 3, 1, 2)
+        angles = self._targets.angles[which].astype(np.float32)
+        return Batch(np.ascontiguousarray(crops), self._targets.distributions(which), angles)
+
+    def _cut(self, number: int) -> Image:
+        """The crop, by OpenCV: a third as long as by :mod:`hpe_edge.ops.crop`, its pixels to a level or two."""
+        box, size = self._source.boxes[number].astype(np.float64), self._input.size
+        side = max(box[2] - box[0], box[3] - box[1]) * (1 + 2 * self._crop.margins[0])
+        left, top = (box[:2] + box[2:] - side) / 2
+        scale = side / size
+        # cv2 counts from the centre of the first pixel.
+        shift = (left + (scale - 1) / 2, top + (scale - 1) / 2)
+        matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]], [0, 0, 1]])
+        return warp(self._source.image(number), matrix, size)
 
 
 def _weights(apart_deg: NDArray[np.float32]) -> NDArray[np.float64]:

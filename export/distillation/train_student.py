@@ -17,10 +17,9 @@ from tqdm import tqdm
 from export import zoo
 from export.distillation import training, training_log
 from export.distillation.arrays import BATCH, SEED, Batch, FaceSource, Patches, Predictions
-from export.distillation.batches import Batches
 from export.distillation.patches import cut_patch, read_patches
 from export.distillation.scenes import Scenes
-from export.distillation.targets import Targets, disagreement_widths, label_widths, mean_of
+from export.distillation.targets import Batches, Targets, disagreement_widths, label_widths, mean_of
 from export.distillation.teachers import Teacher, cached_predictions, open_teacher
 from export.step import Notes, Reporter
 from hpe_edge.errors import InputError, SourceError

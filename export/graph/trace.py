@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import onnx
 
+from export.step import write_bytes
 from hpe_edge.errors import ModelError
 from hpe_edge.spec import METADATA_KEY, Input, ModelSpec
-from hpe_edge.util.atomic import Pending, output_error
+from hpe_edge.util.atomic import Pending
 
 if TYPE_CHECKING:
     from torch import nn
@@ -94,7 +95,4 @@ def save(model: onnx.ModelProto, spec: ModelSpec, pending: Pending) -> None:
     """
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     onnx.helper.set_model_props(model, {**metadata, METADATA_KEY: spec.to_json()})
-    try:
-        pending.temp.write_bytes(model.SerializeToString())
-    except OSError as error:
-        raise output_error(pending.path, error) from None
+    write_bytes(pending, model.SerializeToString())

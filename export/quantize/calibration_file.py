@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from export.step import write_bytes
 from hpe_edge.errors import ModelError, SourceError
 from hpe_edge.spec import read_json, to_plain
-from hpe_edge.util.atomic import Pending, output_error
+from hpe_edge.util.atomic import Pending
 
 Method = Literal["minmax", "entropy", "percentile"]
 
@@ -56,10 +57,7 @@ class Calibration:
         Raises:
             OutputError: disk full, or another failure of the file system.
         """
-        try:
-            pending.temp.write_text(json.dumps({"format": FORMAT, **to_plain(self)}, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise output_error(pending.path, error) from None
+        write_bytes(pending, f"{json.dumps({'format': FORMAT, **to_plain(self)}, indent=2)}\n".encode())
 
 
 def read_calibration(path: Path) -> Calibration:

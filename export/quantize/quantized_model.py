@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from export.gate.verify import Check, report_passed, verify
 from export.graph import trace as graph
 from export.graph.onnx_file import graph_precision, open_unchanged, read_onnx, session_runner
 from export.quantize.fp16_graph import rounding
-from export.step import ExportReport, Notes, Reporter, byte_size
+from export.step import Reporter, byte_size
 from hpe_edge.backends.onnx.open_session import open_session
 from hpe_edge.errors import ModelError, ModelNotFoundError
 from hpe_edge.models import DEFAULT, DEFAULT_NAME
@@ -140,11 +139,3 @@ def as_rearranged(reference: Poses, path: Path, model: ModelProto, spec: ModelSp
     crops = check.faces.crops
     poses = poses_of(session_runner(session, spec, graph.batch(model) or _BATCH), spec, crops, len(crops))
     return check.compare(reference, poses, _REARRANGED)
-
-
-def commit(out: Path, pendings: Sequence[Pending], spec: ModelSpec, gate: Comparison, notes: Notes) -> ExportReport:
-    """Give the finished files their names, the model last."""
-    replaced = out.exists()
-    for pending in reversed(pendings):
-        pending.commit()
-    return ExportReport(out, spec, gate, out.stat().st_size, replaced, notes.lines)

@@ -23,14 +23,13 @@ from export.quantize.quantized_model import (
     Original,
     as_rearranged,
     as_written,
-    commit,
     poses_as_written,
     quantized_spec,
     read_original,
     write_verified,
 )
 from export.quantize.sensitivity import costs, fewest_kept, table
-from export.step import ExportReport, Notes, Reporter
+from export.step import ExportReport, Notes, Reporter, commit
 from hpe_edge.errors import ModelError
 from hpe_edge.poses import Poses
 from hpe_edge.spec import ModelSpec, Quantization

@@ -19,7 +19,7 @@ from export.gate.gate import poses_of
 from export.gate.verify import Check, report_passed, verify_backend
 from export.graph.onnx_file import open_unchanged, read_onnx, session_runner
 from export.graph.trace import batch
-from export.step import ExportReport, Notes, byte_size, check_output
+from export.step import ExportReport, Notes, byte_size, check_output, commit, write_bytes
 from export.tensorrt.build import build_plan
 from export.tensorrt.layer_table import layer_table
 from export.tensorrt.prepare_graph import check_precision, prepare_graph
@@ -31,7 +31,7 @@ from hpe_edge.backends.tensorrt.plan_file import SUFFIXES, EngineInfo, digest, s
 from hpe_edge.backends.tensorrt.runner import TensorRTBackend
 from hpe_edge.cuda.device import Device, parse_device
 from hpe_edge.errors import InputError, ModelNotFoundError
-from hpe_edge.util.atomic import Pending, output_error
+from hpe_edge.util.atomic import Pending
 from hpe_edge.version import __version__
 
 _LIMITS = {"fp32": ONNX_LIMITS, "fp16": FP16_LIMITS, "int8": INT8_LIMITS}
@@ -104,14 +104,11 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
             comparison = _verify(request, path, model, plan, info, gpu, notes)
             info = replace(info, gate=comparison.result())
             for pending, content in zip(pendings, (plan, info.to_json().encode()), strict=True):
-                _write(pending, content)
-            replaced = out.exists()
-            for pending in reversed(pendings):  # an engine without its description would be refused
-                pending.commit()
+                write_bytes(pending, content)
+            return commit(out, pendings, spec, comparison, notes)
         finally:
             for pending in pendings:
                 pending.discard()
-    return ExportReport(out, spec, comparison, len(plan), replaced, notes.lines)
 
 
 @contextlib.contextmanager
@@ -171,13 +168,6 @@ def _verify(
         backend.close()
     report_passed(comparisons, notes)
     return comparisons[0]
-
-
-def _write(pending: Pending, content: bytes) -> None:
-    try:
-        pending.temp.write_bytes(content)
-    except OSError as error:
-        raise output_error(pending.path, error) from None
 
 
 def _command(request: Request, settings: Settings, out: Path) -> str:

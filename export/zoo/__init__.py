@@ -20,10 +20,10 @@ _REGISTRY = {
     "lightweight": "lightweight:FAMILY",
     "hopenet": "hopenet:HOPENET",
     "hopenet-regression": "hopenet:HOPENET_REGRESSION",
-    "hopenet-alexnet": "alexnet:FAMILY",
+    "hopenet-alexnet": "hopenet:HOPENET_ALEXNET",
     "hopenet-lite": "hopenet_lite:FAMILY",
-    "lenet5": "lenet:FAMILY",
-    "hybrid": "hybrid:FAMILY",
+    "lenet5": "hopenet:LENET5",
+    "hybrid": "hopenet:HYBRID",
     "ehpnet": "ehpnet:EHPNET",
     "mhpnet": "ehpnet:MHPNET",
     "ehpnet-resnet101": "ehpnet:RESNET101",
@@ -150,6 +150,5 @@ def describe_heads(decode: Decode) -> str:
     if isinstance(decode, AnglesDecode):
         return "3 angles"
     return "quaternion" if isinstance(decode, QuaternionDecode) else "6D rotation"
-
 
 __all__ = ["bins", "ensemble", "family"]
