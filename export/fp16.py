@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from export.gate.comparison import Limits
 
 _ADVICE = (
-    "FP16 ends at 65504 and has 11 bits: a network whose activations exceed that must stay in float32 (or use "
-    "export.int8); --mean-deg and --worst-deg set other limits"
+    "FP16 ends at 65504 and has 11 bits: keep a network with larger activations in float32, or use hpe-edge export "
+    "int8; --mean-deg and --worst-deg set other limits"
 )
 
 
@@ -102,7 +102,7 @@ def convert(
         notes("rounded", [str(loss) for loss in losses(original.model, half)])
         faces = gate_faces(spec.crop, spec.input, seen, csv)
         notes("faces", [faces.source, *faces.notes])
-        # FP16's rounding may move a value to another of INT8's levels: as far from its original as INT8 itself is.
+        # FP16's rounding may move a value to the next INT8 level: an error as large as INT8's own.
         allowed = (limits or Limits()).over(INT8_LIMITS if was_int8 else FP16_LIMITS)
         check = Check(f"{precision} with {original.spec.precision}", faces, allowed, _ADVICE, notes)
         spec, comparisons = quantized_model.write_verified(original.poses(faces.crops), half, spec, check, pending)

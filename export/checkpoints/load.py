@@ -1,4 +1,4 @@
-"""Reading a checkpoint: the weights and nothing else. Nothing in the file is executed unless it is trusted."""
+"""Reader of checkpoints: the weights only. Code in the file is executed only with ``trust``."""
 
 from __future__ import annotations
 
@@ -30,10 +30,9 @@ class Checkpoint:
         path: the file.
         sha256: of its bytes, in hexadecimal.
         state: key -> tensor; all are float32 but BatchNorm's step counters.
-        notes: how the weights were found.
-        layout: form of ``state``. ``"torch"``: a state dict, identified by its keys. ``"keras"``:
-            weights by position; the order is the file's, the keys are ``layer name/weight name``, and the tensors have
-            Keras' own axis order.
+        notes: remarks for the report.
+        layout: ``"torch"``: a state dict, identified by its keys. ``"keras"``: weights by position, in the file's
+            order, with keys ``layer name/weight name`` and Keras' axis order.
     """
 
     path: Path
@@ -44,19 +43,19 @@ class Checkpoint:
 
 
 def load_checkpoint(path: Path, *, trust: bool = False, report: Reporter = quiet) -> Checkpoint:
-    """Read PyTorch, safetensors or Keras weights; the content says which, the file's name does not matter.
+    """Read PyTorch, safetensors or Keras weights, recognised by content, whatever the file's name.
 
     Args:
         path: ``.pth``, ``.pt``, ``.pkl``, ``.ckpt``, ``.chkpt``, ``.tar``, ``.safetensors``, ``.h5`` or ``.hdf5``.
-        trust: read a file that holds code or whole objects by running that code. The safe way is tried first, and the
-            notes say which it was.
-        report: takes the line that code is about to be run.
+        trust: run the code in a file that cannot be read without. The safe reader is tried first; the notes tell which
+            was used.
+        report: takes a line before code is run.
 
     Raises:
         ModelNotFoundError: there is no such file.
-        ModelError: no regular file, empty, truncated, damaged, of another kind, too large, holding code or whole
-            objects in place of tensors, or weights that are not finite; the message says which, and what to do.
-        BackendError: the package that reads this kind of file is missing.
+        ModelError: not a regular file, empty, truncated, damaged, of another type, too large, with code or whole
+            objects in place of tensors, or with weights that are not finite.
+        BackendError: the package for this type of file is missing.
     """
     try:
         return _load(path, trust, report)
@@ -106,12 +105,12 @@ def _read(path: Path) -> bytes:
 
 
 def _is_safetensors(data: bytes) -> bool:
-    """True for data that begin with a header's length, in 8 bytes, and a JSON object."""
+    """True for data that starts with 8 bytes of header length and a JSON object."""
     return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= _LARGEST_HEADER
 
 
 def _read_safetensors(path: Path, data: bytes) -> dict[str, Tensor]:
-    """The tensors of the file; the free text in its header is not looked at.
+    """The tensors of the file, without the free text in its header.
 
     Raises:
         ModelError: truncated or damaged, or a dtype that PyTorch does not have.

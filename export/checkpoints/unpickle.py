@@ -1,4 +1,4 @@
-"""Unpickling a PyTorch file: tensors only, or, in a file that its user trusts, whatever the code in it makes."""
+"""Unpickling of PyTorch files: tensors only, or, with trust, by running the code in the file."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ _ONNX_START = re.compile(rb"\x08[\x01-\x20]\x12.(pytorch|[ -~]{3,})", re.DOTALL)
 
 
 class _Refused(ModelError):
-    """The file may be sound, but only running code would tell."""
+    """A file that can only be read by running its code."""
 
 
 def unpickle(path: Path, data: bytes, trust: bool, report: Reporter) -> tuple[Any, list[str]]:
     """The file's content, and notes.
 
-    With ``trust``, a file that the safe reader refuses is read by running the code in it. That is reported before.
+    With ``trust``, a file that the safe reader refuses is read by running its code, which is reported first.
 
     Raises:
-        ModelError: truncated, damaged, of another kind, or refused; or its own code failed or tried to end the process.
+        ModelError: truncated, damaged, of another type, or refused; or its code failed or tried to end the process.
     """
     _refuse_other_files(path, data)
     try:
@@ -71,7 +71,7 @@ def _safely(path: Path, data: bytes) -> Any:
         fault = _archive_fault(data) if data.startswith(_ZIP) else None
         if fault is None:
             with warnings.catch_warnings(), torch.serialization.safe_globals(PLACEHOLDERS):
-                warnings.simplefilter("ignore")  # about the file's form, which the errors below say better
+                warnings.simplefilter("ignore")  # about the file's format; the errors below are clearer
                 return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
     except MemoryError:
         raise
@@ -91,7 +91,7 @@ def _trusting(path: Path, data: bytes) -> Any:
         raise
     except (ImportError, AttributeError) as error:
         raise ModelError(
-            f"{path} needs code that is not here ({_first_line(error)}); name the folder of that code in PYTHONPATH, "
+            f"{path} needs code that is missing ({_first_line(error)}); name the folder of that code in PYTHONPATH, "
             f"or {SAVE}"
         ) from None
     except KeyboardInterrupt:  # Ctrl-C
@@ -112,7 +112,7 @@ def _is_bare_pickle(data: bytes) -> bool:
 
 
 def _archive_fault(data: bytes) -> str | None:
-    """The fault of a zip archive where torch.load would report less, or nothing."""
+    """A fault of a zip archive that torch.load reports badly or not at all."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
         if not any(name.endswith("/data.pkl") for name in names):
@@ -127,7 +127,7 @@ def _archive_fault(data: bytes) -> str | None:
 
 
 def _explained(path: Path, data: bytes, error: Exception) -> ModelError:
-    """The meaning of torch.load's error, with advice; its own, to load without checks, is not repeated."""
+    """Explain torch.load's error, without its advice to load unchecked."""
     message = str(error)
     if "TorchScript" in message:
         return _Refused(f"{path} is a TorchScript archive, which holds code; {SAVE}; {_TRUST}")
@@ -148,12 +148,12 @@ def _explained(path: Path, data: bytes, error: Exception) -> ModelError:
 
 
 def _refuse_other_files(path: Path, data: bytes) -> None:
-    """Look at the first bytes.
+    """Recognise pictures, archives, ONNX models and text by their first bytes.
 
     Raises:
-        ModelError: they are another kind of file's.
+        ModelError: it is one of these.
     """
-    start = data[:512].removeprefix(codecs.BOM_UTF8).lstrip()  # what may stand before the first tag of a page
+    start = data[:512].removeprefix(codecs.BOM_UTF8).lstrip()  # before a page's first tag
     for mark, what in _MARKS:
         if start.startswith(mark):
             raise ModelError(f"{path} is not a checkpoint but {what}")
@@ -162,7 +162,7 @@ def _refuse_other_files(path: Path, data: bytes) -> None:
     if _ONNX_START.match(data):
         raise ModelError(
             f"{path} is not a checkpoint but an ONNX model; one made by this tool runs as it is, any other can be "
-            f"adopted: python -m export.onnx --adopt {shlex.quote(str(path))} --arch NAME"
+            f"adopted: hpe-edge export onnx --adopt {shlex.quote(str(path))} --arch NAME"
         )
     if _is_text(data):
         raise ModelError(

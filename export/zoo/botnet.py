@@ -20,10 +20,9 @@ _WIDTH = 128  # of one attention head
 
 
 class _Offsets(nn.Module):
-    """The attention's share that depends on where a position lies as seen from another, by a vector for each offset.
+    """Relative position bias of the attention: a learned vector for each row offset and each column offset, -6 to 6.
 
-    The offset of two positions is a row's and a column's, each from -6 to 6, and the vectors of the two are added. The
-    sums for all 13 x 13 offsets are constants in the exported graph, so that one product and one Gather remain of it.
+    The sums for all 13 x 13 offsets are constants in the exported graph, which leaves one product and one Gather.
     """
 
     index: Tensor
@@ -47,7 +46,7 @@ class _Offsets(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Each of the 49 positions reads all of them."""
+    """Self-attention over the 49 positions."""
 
     def __init__(self, wide_in: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""ResNet and MobileNet with a 6D rotation head, as one repository trains them in 6DRepNet's manner."""
+"""ResNet and MobileNet with a 6D rotation head, trained like 6DRepNet."""
 
 from __future__ import annotations
 

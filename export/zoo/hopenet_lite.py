@@ -1,6 +1,6 @@
 """HopeNet-lite: ShuffleNetV2 with 66 bins of 3 degrees per angle.
 
-Its repository holds two networks that compute the same and name their weights otherwise.
+Its repository holds two equal networks with different names of the weights.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _STAGES = ((116, 4), (232, 8), (464, 4))
 
 
 class _Unit(nn.Module):
-    """Half of the channels pass, the other half is filtered; a stage's first unit filters both and halves the size."""
+    """ShuffleNet unit: one half of the channels is filtered; a stage's first unit filters both and halves the size."""
 
     def __init__(self, wide_in: int, wide_out: int, branch: str) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ def _stages(branch: str) -> list[list[_Unit]]:
 
 def _interleave(left: Tensor, right: Tensor) -> Tensor:
     """The channel shuffle: left and right channels in turn."""
-    # int() leaves the batch as the only free size in the traced graph.
+    # int() keeps the batch the only dynamic size in the traced graph.
     channels, height, width = (int(size) for size in left.shape[1:])
     x = torch.cat([left, right], dim=1).reshape(-1, 2, channels, height, width)
     return x.transpose(1, 2).reshape(-1, 2 * channels, height, width)

@@ -35,7 +35,7 @@ class _V2Block(nn.Module):
 
 
 class _SqueezeExcitation(nn.Module):
-    """Weighs the channels by what all of the picture holds."""
+    """Squeeze and excitation."""
 
     def __init__(self, wide: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class _SqueezeExcitation(nn.Module):
 
 
 class _V3Block(nn.Module):
-    """As V2's, with squeeze and excitation between filter and projection."""
+    """V2's block with squeeze and excitation before the projection."""
 
     def __init__(
         self,
