@@ -1,3 +1,14 @@
 """The benchmark suites."""
 
-__all__ = ["accuracy", "cameras", "card", "model", "ops", "pipeline", "precision", "rectification", "smoothing", "video"]
+__all__ = [
+    "accuracy",
+    "cameras",
+    "card",
+    "model",
+    "ops",
+    "pipeline",
+    "precision",
+    "rectification",
+    "smoothing",
+    "video",
+]

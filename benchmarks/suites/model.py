@@ -1,12 +1,12 @@
 """Suite ``model``: the network alone, every backend of this machine by precision, batch size and threads.
 
-Before a configuration is timed, its poses on the crops of real faces are compared with those of ONNX Runtime on the
-float32 file, decoded by NumPy: in degrees, within the limits of the export's gate for its precision. Beyond them the
-suite fails and nothing is written. Every run is warmed up until it is steady, and its input is ready. ``callers`` are
-threads with buffers of their own that run at the same time, one per core: the most that a machine gets through. Beside
-each run on the processor stands its roofline, see :mod:`benchmarks.hardware.roofline`.
+Before a configuration is timed, its poses on crops of real faces are compared with ONNX Runtime's on the float32 file,
+decoded by NumPy, within the accuracy gate's limits for its precision. Beyond them the suite fails and nothing is
+written. Every run is warmed up until it is steady, and its input is ready. ``callers`` are concurrent threads with
+buffers of their own, one per core: the machine's throughput. Each run on the processor has its roofline, see
+:mod:`benchmarks.hardware.roofline`.
 
-An architecture named by ``--arch`` has untrained weights: its angles mean nothing, but all backends must agree on them.
+An architecture named by ``--arch`` has untrained weights: its angles are meaningless, but all backends must agree.
 """
 
 from __future__ import annotations
@@ -153,8 +153,8 @@ def check(
             report = compare(reference, found, compared="", source="", limits=config.limits(spec))
             if not report.passed:
                 raise WrongAnswerError(
-                    f"model ({model.path.name}, {config.label}, batch {batch}): its angles are not those of ONNX "
-                    f"Runtime on {model.reference.name}: {'; '.join(report.failures)}; nothing of this file was timed"
+                    f"model ({model.path.name}, {config.label}, batch {batch}): its angles differ from ONNX "
+                    f"Runtime's on {model.reference.name}: {'; '.join(report.failures)}; nothing of this file was timed"
                 )
     whole = report.result()
     return {"change_mean_deg": whole.mean_deg, "change_p99_deg": whole.p99_deg, "change_worst_deg": whole.worst_deg}
@@ -170,7 +170,7 @@ def _loads(config: BackendConfig) -> list[tuple[int | None, int]]:
 
 @dataclass(frozen=True)
 class _Run:
-    """A file in a configuration on so many threads (None: all cores) for so many callers, whose answers were right."""
+    """A verified file in a configuration, with threads (None: all cores) and concurrent callers."""
 
     model: ModelFile
     config: BackendConfig
@@ -230,7 +230,7 @@ class _Run:
         cost = read_costs(self.model.path, batch, 4 if floats == "fp32" else 2)["all"]
         threads = self.callers if self.threads == 1 else usable_cores()
         least = bound(cost, peaks, floats, threads) if self.config.on_cpu else None
-        # Callers at the same time share the machine, so a run has that part of it.
+        # Concurrent callers share the machine: time per run over all callers.
         return figures_of_roofline(cost, least, 1e3 * load.seconds / len(load.times_ms))
 
 
