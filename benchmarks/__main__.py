@@ -1,7 +1,7 @@
 """The command ``python -m benchmarks``.
 
-Exit status: 0 done, whatever the times; 1 a failure or wrong answers; 2 wrong usage; 3 ``compare`` found something
-worse beyond the noise; 130 Ctrl-C.
+Exit status: 0 done, whatever the times; 1 a failure or wrong results; 2 wrong usage; 3 ``compare`` found a regression
+beyond the noise; 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ SUITES: tuple[Suite, ...] = (
 IN_ALL = ("ops", "model", "pipeline", "accuracy")  # the suites that judge a machine
 
 _EPILOG = """\
-Before anything is timed, the answers of all alternatives are compared; where they differ by more than the stated
-tolerance, nothing is timed and the exit status is 1. A time never fails a benchmark: the budget at the end informs.
+Before anything is timed, the results of all alternatives are compared; where they differ by more than the stated
+tolerance, nothing is timed and the exit status is 1. A time never fails a benchmark; the budget at the end is for
+information.
 
 examples:
   python -m benchmarks all --model model.onnx --json all.json --report all.md
@@ -76,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             chosen, keep_going = [Job(suite, build_options(suite.options, vars(args)))], False
         return _run(arguments, chosen, args.json, args.report, quick=args.quick, keep_going=keep_going)
 
-    return run_in_shell("benchmarks", command, interrupted="what was not complete was not written")
+    return run_in_shell("benchmarks", command, interrupted="incomplete results were not written")
 
 
 def _run(
@@ -88,7 +89,7 @@ def _run(
     quick: bool,
     keep_going: bool,
 ) -> int:
-    """Run the suites, and write what was asked for: the JSON first, since it took longest to come by."""
+    """Run the suites, and write the JSON, then the report."""
     if report is not None:
         require_matplotlib()
     with ExitStack() as cleanup:  # an unwritable name is reported before anything runs
@@ -139,7 +140,7 @@ def _suite_parser(commands: argparse._SubParsersAction[CommandParser], name: str
     parser.add_argument(
         "--report", type=Path, metavar="FILE.md", help="also write a report, with charts beside it, as PNG"
     )
-    parser.add_argument("--quick", action="store_true", help="a few runs each, to see that it works")
+    parser.add_argument("--quick", action="store_true", help="a few runs each, as a check that it works")
     return parser
 
 

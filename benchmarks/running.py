@@ -23,7 +23,7 @@ _HEADING = "times are medians with p10..p90, on one thread (video, cameras: all)
 
 @dataclass(frozen=True)
 class Job:
-    """A suite with its options, which are None where some that it needs are missing, such as ``--labels``."""
+    """A suite with its options, or None where required ones are missing, such as ``--labels``."""
 
     suite: Suite
     options: Any
@@ -31,10 +31,9 @@ class Job:
 
 
 def shared_options(suites: Sequence[Suite]) -> Iterator[tuple[Suite, dict[str, str], set[str]]]:
-    """Yield the options of several suites in one command: those that get another name, and those that are new.
+    """Yield for each suite of a joint command its renamed options, and those that no earlier suite has.
 
-    Where a name stands for another type, the later suite's option is called after it, such as ``--accuracy-boxes``;
-    others are shared.
+    An option whose name has another type in an earlier suite gets the suite's name, such as ``--accuracy-boxes``.
     """
     types: dict[str, Any] = {}
     for suite in suites:
@@ -64,7 +63,7 @@ def jobs(suites: Sequence[Suite], arguments: Sequence[str]) -> list[Job]:
 
 
 def run(name: str, jobs: Sequence[Job], command: Sequence[str], *, quick: bool, keep_going: bool) -> Document:
-    """Run suites one after the other; with ``keep_going`` also where one cannot run or fails, else it raises."""
+    """Run suites one after the other; ``keep_going`` records errors in place of raising them."""
     watch = Watch()
     threads_before = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -103,7 +102,7 @@ def _part(job: Job, watch: Watch, *, quick: bool, keep_going: bool) -> Part:
     except HpeEdgeError as error:
         if not keep_going:
             raise
-        # Lacking hardware or options is no failure; an error once the suite has begun is.
+        # Missing hardware or options are no failure; an error after the first result is.
         lacking = isinstance(error, BackendError | InputError) and not results
         print(f"\n{suite.name}: {'skipped' if lacking else 'FAILED'}, {error}", flush=True)
         seconds = round(time.perf_counter() - start, 3)

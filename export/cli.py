@@ -8,14 +8,11 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from export.step import ExportReport, byte_size, shell_path
 from hpe_edge.util.console import show
 from hpe_edge.util.shell import CommandParser
-
-if TYPE_CHECKING:
-    from export.gate.comparison import Limits
 
 _STATUSES = (
     "Exit status: 0 done, 1 a failure, 2 wrong usage, 3 the angles changed by more than the limit, 128 + n stopped by "
@@ -48,12 +45,12 @@ def print_model(written: ExportReport) -> None:
 def print_quantized(written: ExportReport) -> None:
     """Print the file and the command that builds an engine of it."""
     option = "--int8" if "int8" in written.spec.precision else "--fp16"
-    engine = f"python -m export.trt {shell_path(written.path)} {option}"
-    _print_last(written, byte_size(written.size_bytes), f"{engine}, on the machine that is to run it")
+    engine = f"hpe-edge export trt {shell_path(written.path)} {option}"
+    _print_last(written, byte_size(written.size_bytes), f"{engine}, on the target machine")
 
 
 def _print_last(written: ExportReport, size: str, following: str) -> None:
-    # The file is complete: a gone reader and Ctrl-C do not make the command fail any more.
+    # The file is complete: a closed pipe or Ctrl-C no longer fails the command.
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         in_place = ", in place of the file that was there" * written.replaced
         print_report("written", [f"{written.path}, {size}{in_place}"])
@@ -63,7 +60,7 @@ def _print_last(written: ExportReport, size: str, following: str) -> None:
 def add_images_option(
     parser: argparse._ActionsContainer, name: str = "--images", *, help: str, required: bool = False
 ) -> None:
-    """An option for images of faces; its old name, ``--faces``, works and is reported."""
+    """Add an option for face images; its old name, ``--faces``, still works and prints a notice."""
     action = parser.add_argument(
         name, "--faces", action=_RenamedOption, type=Path, metavar="PATH", required=required, help=help
     )
@@ -71,7 +68,7 @@ def add_images_option(
 
 
 class _RenamedOption(argparse.Action):
-    """Stores a value; the old name of the option is reported on standard error."""
+    """Store a value; print a notice on standard error for the option's old name."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
@@ -83,22 +80,35 @@ class _RenamedOption(argparse.Action):
 
 
 def add_gate_options(parser: argparse._ActionsContainer) -> None:
-    """--images and --boxes: the faces that the accuracy gate runs on."""
+    """Add --images and --boxes: the faces of the accuracy gate."""
     add_images_option(
         parser,
         help="picture, folder of pictures, or video whose faces the accuracy gate runs on (default: two bundled "
         "photos)",
     )
+    add_boxes_option(parser)
+
+
+def add_boxes_option(parser: argparse._ActionsContainer, images: str = "--images") -> None:
+    """Add --boxes: the face boxes of an option's images."""
     parser.add_argument(
         "--boxes",
         type=Path,
         metavar="CSV",
-        help="face boxes for --images: x1,y1,x2,y2 in pixels, and file or (video) frame (default: faces are detected)",
+        help=f"face boxes for {images}: x1,y1,x2,y2 in pixels, and file or (video) frame (default: faces are detected)",
     )
 
 
+def add_onnx_options(parser: argparse.ArgumentParser, made_by: str) -> None:
+    """Add the ONNX file to convert and the ONNX file to write."""
+    about = f"made by {made_by} (default: the embedded model)"
+    parser.add_argument("model", type=Path, nargs="?", metavar="IN.onnx", help=about)
+    about = "the file to write; an existing one is replaced"
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT.onnx", required=True, help=about)
+
+
 def add_limit_options(parser: argparse._ActionsContainer) -> None:
-    """--mean-deg, --p99-deg and --worst-deg: the limits of the accuracy gate."""
+    """Add --mean-deg, --p99-deg and --worst-deg: the limits of the accuracy gate."""
     for name, what in (("mean", "mean"), ("p99", "99th percentile of the"), ("worst", "largest")):
         parser.add_argument(
             f"--{name}-deg",
@@ -108,11 +118,12 @@ def add_limit_options(parser: argparse._ActionsContainer) -> None:
         )
 
 
-def limits_of(args: argparse.Namespace) -> Limits:
-    """The limits that the command line sets."""
+def keywords(args: argparse.Namespace) -> dict[str, Any]:
+    """Arguments of a step's function: the options by name, the options for limits together as ``limits``."""
     from export.gate.comparison import Limits
 
-    return Limits(args.mean_deg, args.p99_deg, args.worst_deg)
+    given = vars(args).copy()
+    return {"limits": Limits(*(given.pop(name, None) for name in ("mean_deg", "p99_deg", "worst_deg"))), **given}
 
 
 def positive(text: str) -> float:

@@ -1,7 +1,7 @@
 """Distil a small network from larger ones: ``python -m export.distill --teacher A --teacher B --images FOLDER``.
 
 The student learns the mean of the teachers' distributions (Kullback-Leibler divergence; EHPNet's equations 4 and 5) on
-faces that need no labels. ``python -m export.onnx OUT.pth`` then exports it. In Python: :func:`train`.
+unlabelled faces. ``python -m export.onnx OUT.pth`` then exports it. In Python: :func:`train`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from export.cli import add_images_option, print_report, step_parser
-from export.step import Notes, PathLike, Reporter, byte_size, check_output, need, optional_path, quiet
+from export.cli import add_boxes_option, add_images_option, print_report, step_parser
+from export.step import Notes, PathLike, Reporter, byte_size, check_output, need, optional_path, quiet, shell_path
 from hpe_edge.errors import InputError
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
 
@@ -31,8 +31,8 @@ class DistillReport:
         path: the weights.
         size_bytes: of that file.
         run: folder of the log, the curves and the last checkpoint.
-        kept_error_deg: mean distance of the student from the teachers, on faces that it did not learn from.
-        notes: all that was reported on the way, ``"stage: line"``.
+        kept_error_deg: mean distance of the student from the teachers on held-out faces.
+        notes: everything reported, ``"stage: line"``.
     """
 
     path: Path
@@ -56,11 +56,11 @@ def train(
 ) -> DistillReport:
     """Train a small network on the predictions of larger ones.
 
-    A run that was stopped goes on when it is called again with the same arguments.
+    Called again with the same arguments, it resumes a stopped run.
 
     Args:
-        teachers: exported ONNX models or checkpoints of known families, the best first: where another one disagrees
-            with it, that one counts less.
+        teachers: exported ONNX models or checkpoints of known families, the best first; another one counts less where
+            it disagrees with the first.
         images: folder of pictures, picture or video with the faces to learn from.
         boxes: CSV of the face boxes in ``images``; None detects the faces.
         boxes_from: source of those boxes: ``"landmarks"`` (chin to eyebrows), ``"yunet"``, ``"scrfd"`` or ``"haar"``.
@@ -68,8 +68,8 @@ def train(
             distance from the other teachers.
         student: the network to train, one of :data:`STUDENTS`.
         views: number of augmented faces to learn from.
-        output: the weights to write; None is the student's name with .pth, in the current folder. Beside it stand the
-            run's folder, OUT.run, and the teachers' predictions, distill_cache.
+        output: the weights to write, with the folders OUT.run (the run) and distill_cache (the teachers' predictions)
+            beside it; None is the student's name with .pth, in the current folder.
         report: takes each stage's name and lines.
 
     Returns:
@@ -92,7 +92,7 @@ def train(
     if boxes_from not in BOXES_FROM:
         raise InputError(f"boxes_from must be one of {', '.join(BOXES_FROM)}, got {boxes_from!r}")
     if boxes is None and boxes_from != BOXES_FROM[0]:
-        raise InputError("--boxes-from tells what drew the boxes of --boxes; name that file, too")
+        raise InputError("--boxes-from applies to --boxes, which is missing")
     if not 1 <= views <= _MOST_VIEWS:
         raise InputError(f"the number of views must be from 1 to {_MOST_VIEWS}, got {views}")
     out = optional_path(output) or Path(f"{student}.pth")
@@ -108,55 +108,40 @@ def main(argv: list[str] | None = None, program: str = "python -m export.distill
     """Run the command; returns the exit status, see :mod:`hpe_edge.util.shell`."""
 
     def command() -> None:
-        args = _parse(argv, program)
-        written = train(
-            args.teacher,
-            images=args.images,
-            boxes=args.boxes,
-            boxes_from=args.boxes_from,
-            labels=args.labels,
-            student=args.student,
-            views=args.views,
-            output=args.output,
-            report=print_report,
-        )
+        written = train(**vars(_parse(argv, program)), report=print_report)
         log = f"log and curves are in {written.run}"
         print_report("written", [f"{written.path}, {byte_size(written.size_bytes)}; {log}"])
-        print_report("next", [f"python -m export.onnx {written.path}"])
+        print_report("next", [f"hpe-edge export onnx {shell_path(written.path)}"])
 
-    return run_in_shell(program, command, interrupted="the same command goes on from the last checkpoint")
+    return run_in_shell(program, command, interrupted="the same command resumes from the last checkpoint")
 
 
 def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     parser = step_parser(
         program,
-        "Train a small network on the predictions of larger ones, for faces that need no labels.",
-        "A run that was stopped goes on when the same command is given again. Exit status: 0 done, 1 a failure, "
+        "Train a small network on the predictions of larger ones for unlabelled faces.",
+        "The same command resumes a stopped run. Exit status: 0 done, 1 a failure, "
         "2 wrong usage, 128 + n stopped by signal n.",
     )
     parser.add_argument(
         "--teacher",
+        dest="teachers",
         type=Path,
         action="append",
         required=True,
         metavar="MODEL",
-        help="teacher model: an exported ONNX model or a checkpoint of a known family; give it again for each one, the "
-        "best first: where another one disagrees with it, that one counts less",
+        help="teacher model: an exported ONNX model or a checkpoint of a known family; repeat it for several, the best "
+        "first; another one counts less where it disagrees with the first",
     )
     add_images_option(
         parser, required=True, help="images with the faces to learn from: a folder of pictures, a picture or a video"
     )
-    parser.add_argument(
-        "--boxes",
-        type=Path,
-        metavar="CSV",
-        help="face boxes for --images: x1,y1,x2,y2 in pixels, and file or (video) frame (default: faces are detected)",
-    )
+    add_boxes_option(parser)
     parser.add_argument(
         "--boxes-from",
         choices=BOXES_FROM,
         default=BOXES_FROM[0],
-        help="what drew those boxes; landmark boxes reach from chin to eyebrows (default: %(default)s)",
+        help="source of those boxes; landmark boxes reach from chin to eyebrows (default: %(default)s)",
     )
     parser.add_argument(
         "--labels",
@@ -181,8 +166,8 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         "--output",
         type=Path,
         metavar="OUT.pth",
-        help="the weights to write (default: the student's name with .pth, in the current folder); beside it stand the "
-        "run's folder, OUT.run, and the teachers' predictions, distill_cache",
+        help="the weights to write (default: the student's name with .pth, in the current folder), with the folders "
+        "OUT.run (the run) and distill_cache (the teachers' predictions) beside it",
     )
     return parser.parse_args(argv)  # type: ignore[no-any-return]
 
@@ -190,7 +175,7 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
 def _count(text: str) -> int:
     number = int(text) if text.isascii() and text.isdecimal() else 0
     if not 1 <= number <= _MOST_VIEWS:
-        raise argparse.ArgumentTypeError(f"must be a number from 1 to a thousand million, got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to {_MOST_VIEWS}, got {text!r}")
     return number
 
 

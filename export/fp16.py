@@ -11,7 +11,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.cli import add_gate_options, add_limit_options, limits_of, print_quantized, print_report, step_parser
+from export.cli import (
+    add_gate_options,
+    add_limit_options,
+    add_onnx_options,
+    keywords,
+    print_quantized,
+    print_report,
+    step_parser,
+)
 from export.step import (
     ExportReport,
     Notes,
@@ -20,6 +28,7 @@ from export.step import (
     byte_size,
     check_boxes,
     check_output,
+    commit,
     need,
     optional_path,
     quiet,
@@ -30,8 +39,8 @@ if TYPE_CHECKING:
     from export.gate.comparison import Limits
 
 _ADVICE = (
-    "FP16 ends at 65504 and has 11 bits: a network whose activations exceed that must stay in float32 (or use "
-    "export.int8); --mean-deg and --worst-deg set other limits"
+    "FP16 ends at 65504 and has 11 bits: keep a network with larger activations in float32, or use hpe-edge export "
+    "int8; --mean-deg and --worst-deg set other limits"
 )
 
 
@@ -93,11 +102,11 @@ def convert(
         notes("rounded", [str(loss) for loss in losses(original.model, half)])
         faces = gate_faces(spec.crop, spec.input, seen, csv)
         notes("faces", [faces.source, *faces.notes])
-        # FP16's rounding may move a value to another of INT8's levels: as far from its original as INT8 itself is.
+        # FP16's rounding may move a value to the next INT8 level: an error as large as INT8's own.
         allowed = (limits or Limits()).over(INT8_LIMITS if was_int8 else FP16_LIMITS)
         check = Check(f"{precision} with {original.spec.precision}", faces, allowed, _ADVICE, notes)
         spec, comparisons = quantized_model.write_verified(original.poses(faces.crops), half, spec, check, pending)
-        return quantized_model.commit(out, [pending], spec, comparisons[0], notes)
+        return commit(out, [pending], spec, comparisons[0], notes)
     finally:
         pending.discard()
 
@@ -106,16 +115,7 @@ def main(argv: list[str] | None = None, program: str = "python -m export.fp16") 
     """Run the command; returns the exit status, see :mod:`hpe_edge.util.shell`."""
 
     def command() -> None:
-        args = _parse(argv, program)
-        written = convert(
-            args.model,
-            output=args.output,
-            images=args.images,
-            boxes=args.boxes,
-            limits=limits_of(args),
-            report=print_report,
-        )
-        print_quantized(written)
+        print_quantized(convert(**keywords(_parse(argv, program)), report=print_report))
 
     return run_in_shell(program, command)
 
@@ -124,16 +124,7 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     parser = step_parser(
         program, "Convert an ONNX model to FP16, and verify on real faces that the angles did not change."
     )
-    parser.add_argument(
-        "model",
-        type=Path,
-        nargs="?",
-        metavar="IN.onnx",
-        help="made by export.onnx or export.int8 (default: the embedded model)",
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="OUT.onnx", required=True, help="the file to write; one there is replaced"
-    )
+    add_onnx_options(parser, "export onnx or export int8")
     add_gate_options(parser)
     add_limit_options(parser)
     return parser.parse_args(argv)  # type: ignore[no-any-return]

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from export.cli import (
+    add_boxes_option,
     add_images_option,
     add_limit_options,
-    limits_of,
+    add_onnx_options,
+    keywords,
     print_quantized,
     print_report,
     step_parser,
@@ -44,12 +46,12 @@ def quantize(
     Args:
         model: a float32 ONNX file of ``export.onnx``; None takes the embedded model.
         output: the ONNX file to write; an existing one is replaced.
-        calibration_images: picture, folder of pictures or video of faces like those of the application. Every other
-            face is for calibration, those between are for the accuracy gate; fewer than 128 are used for both.
+        calibration_images: picture, folder of pictures or video of faces like those of the application. Calibration and
+            the accuracy gate take alternate faces; fewer than 128 are used for both.
         boxes: CSV of the face boxes in ``calibration_images``; None detects the faces.
         detector: a face detector's ONNX file, SCRFD or YuNet; None takes OpenCV's Haar cascade. Not with ``boxes``.
-        method: of finding the ranges, see :func:`export.quantize.calibrate.find_ranges`; None is ``"percentile"``, or
-            that of an existing calibration.
+        method: see :func:`export.quantize.calibrate.find_ranges`; None is ``"percentile"``, or that of an existing
+            calibration.
         calibration: JSON file of the ranges. An existing one is used, else it is written.
         auto: keep the most sensitive layers in float32, as few as the gate needs.
         limits: limits of the accuracy gate in degrees, over the defaults: mean 1, 99th percentile 3.
@@ -64,14 +66,14 @@ def quantize(
 
     Source of the rules: :mod:`export.quantize.qdq_rules`.
     """
-    need("onnx", "quantising a model")
+    need("onnx", "quantizing a model")
     from export.gate.comparison import Limits
     from export.quantize.quantized_model import model_or_default
     from export.quantize.to_int8 import CalibrationImages, quantize_file
     from hpe_edge.errors import InputError
 
     if boxes is not None and detector is not None:
-        raise InputError("boxes and detector both tell where the faces are; give one of them")
+        raise InputError("boxes and detector exclude each other; give one of them")
     notes = Notes(report)
     path, out = model_or_default(model, notes), Path(output)
     given = CalibrationImages(Path(calibration_images), optional_path(boxes), optional_path(detector))
@@ -89,20 +91,7 @@ def main(argv: list[str] | None = None, program: str = "python -m export.int8") 
     """Run the command; returns the exit status, see :mod:`hpe_edge.util.shell`."""
 
     def command() -> None:
-        args = _parse(argv, program)
-        written = quantize(
-            args.model,
-            output=args.output,
-            calibration_images=args.calibration_images,
-            boxes=args.boxes,
-            detector=args.detector,
-            method=args.method,
-            calibration=args.calibration,
-            auto=args.auto,
-            limits=limits_of(args),
-            report=print_report,
-        )
-        print_quantized(written)
+        print_quantized(quantize(**keywords(_parse(argv, program)), report=print_report))
 
     return run_in_shell(program, command)
 
@@ -112,27 +101,16 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         program,
         "Quantize an ONNX model to INT8 by TensorRT's rules, and verify on real faces how little the angles change.",
     )
-    parser.add_argument(
-        "model",
-        type=Path,
-        nargs="?",
-        metavar="IN.onnx",
-        help="made by export.onnx, in float32 (default: the embedded model)",
-    )
+    add_onnx_options(parser, "export onnx, in float32")
     add_images_option(
         parser,
         "--calibration-images",
         required=True,
-        help="picture, folder of pictures, or video with faces like those of the application: every other face is for "
-        "calibration, the others are for the accuracy gate",
+        help="picture, folder of pictures, or video with faces like those of the application; calibration and the "
+        "accuracy gate take alternate faces",
     )
     boxes = parser.add_mutually_exclusive_group()
-    boxes.add_argument(
-        "--boxes",
-        type=Path,
-        metavar="CSV",
-        help="face boxes for --calibration-images: x1,y1,x2,y2 in pixels, and file or frame",
-    )
+    add_boxes_option(boxes, "--calibration-images")
     boxes.add_argument(
         "--detector",
         type=Path,
@@ -140,12 +118,9 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         help="SCRFD or YuNet, to find the faces (default: OpenCV's Haar cascade)",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="OUT.onnx", required=True, help="the file to write; one there is replaced"
-    )
-    parser.add_argument(
         "--method",
         choices=("minmax", "entropy", "percentile"),
-        help="how the ranges are found (default: percentile; see docs/precision.md)",
+        help="calibration method (default: percentile; see docs/precision.md)",
     )
     parser.add_argument(
         "--calibration",
@@ -156,7 +131,7 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     parser.add_argument(
         "--auto",
         action="store_true",
-        help="measure the sensitivity to each layer, and keep the most sensitive in float32 until the gate passes",
+        help="measure each layer's sensitivity, and keep the most sensitive layers in float32 until the gate passes",
     )
     add_limit_options(parser)
     return parser.parse_args(argv)  # type: ignore[no-any-return]

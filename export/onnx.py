@@ -3,7 +3,7 @@
 The weights are read safely, the family is recognised, the graph is exported and simplified, the spec is stored in it,
 and the angles are compared with PyTorch's on real faces before the file appears under its name.
 
-Imports that take seconds stand within functions, so that Ctrl-C is answered in one line from the start.
+Imports that take seconds are inside functions, so that Ctrl-C works from the start.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.cli import add_gate_options, positive, print_model, print_report, step_parser
+from export.cli import add_gate_options, keywords, positive, print_model, print_report, step_parser
 from export.step import (
     ExportReport,
     Notes,
@@ -23,6 +23,7 @@ from export.step import (
     Reporter,
     check_boxes,
     check_output,
+    commit,
     need,
     optional_path,
     quiet,
@@ -110,9 +111,8 @@ def adopt(
 
     Args:
         model: the ONNX file.
-        arch: its architecture, see :func:`export.zoo.names`; nothing in an ONNX file tells it.
-        checkpoint: the weights that it was made from; the accuracy gate then compares with them, else with the file as
-            it was.
+        arch: its architecture, see :func:`export.zoo.names`; an ONNX file does not name it.
+        checkpoint: its original weights, as the gate's reference; None: the unchanged file.
         output, trust, images, boxes, limits, report: see :func:`export`.
 
     Returns:
@@ -135,7 +135,7 @@ def adopt(
 
 
 class _Files:
-    """The output, the gate's images and boxes, and the files that the output must not replace; checked."""
+    """Checked file arguments: the output, the gate's images and boxes, and the inputs that must not be replaced."""
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class _Files:
             check_output(self._output, (".onnx",), self._inputs)
 
     def output(self, architecture: str) -> Path:
-        """The output that was named, or one named by the architecture."""
+        """The output path, by default named after the architecture."""
         if self._output is not None:
             return self._output
         out = Path(f"{architecture.replace(' ', '')}.onnx")
@@ -175,15 +175,13 @@ def _write(source: Exportable, files: _Files, batch: int | None, limits: Limits 
         )
         report_passed(comparisons, notes)
         notes("crop", [*_describe_crop(spec.crop), source.crop_note])
-        replaced = out.exists()
-        pending.commit()
+        return commit(out, [pending], spec, comparisons[0], notes)
     finally:
         pending.discard()
-    return ExportReport(out, spec, comparisons[0], out.stat().st_size, replaced, notes.lines)
 
 
 def _describe_crop(crop: Crop) -> list[str]:
-    """A crop in words, in two lines."""
+    """Describe a crop in two lines."""
     sides = ", ".join(f"{side} {m:g}" for side, m in zip(("left", "top", "right", "bottom"), crop.margins, strict=True))
     steps = [_SQUARE[crop.square]] + ["cut at the frame's edges"] * crop.clip + [crop.resampling]
     return [f"a tight face box, grown by {sides} of its size;", ", ".join(steps)]
@@ -200,41 +198,21 @@ def main(argv: list[str] | None = None, program: str = "python -m export.onnx") 
 
 
 def _command(argv: list[str] | None, program: str) -> None:
-    from export.gate.comparison import Limits
-
-    args = _parse(argv, program)
-    if args.list:
+    given = keywords(_parse(argv, program))
+    if given.pop("list"):
         _need_packages()
         from export.zoo import listing
         from hpe_edge.util.console import show
 
         show(listing())
         return
-    limits = Limits(worst_deg=args.worst_deg)
-    if args.adopt is None:
-        written = export(
-            args.checkpoint,
-            output=args.output,
-            arch=args.arch,
-            batch=args.batch or None,
-            trust=args.trust,
-            images=args.images,
-            boxes=args.boxes,
-            limits=limits,
-            report=print_report,
-        )
+    checkpoints, archs = given.pop("checkpoint"), given.pop("arch")
+    batch, adopted = given.pop("batch") or None, given.pop("adopt")
+    if adopted is None:
+        written = export(checkpoints, arch=archs, batch=batch, **given, report=print_report)
     else:
-        written = adopt(
-            args.adopt,
-            arch=args.arch[0],
-            checkpoint=args.checkpoint[0] if args.checkpoint else None,
-            output=args.output,
-            trust=args.trust,
-            images=args.images,
-            boxes=args.boxes,
-            limits=limits,
-            report=print_report,
-        )
+        checkpoint = checkpoints[0] if checkpoints else None
+        written = adopt(adopted, arch=archs[0], checkpoint=checkpoint, **given, report=print_report)
     print_model(written)
 
 
@@ -273,8 +251,8 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         "--adopt",
         type=Path,
         metavar="X.onnx",
-        help="take this ONNX file, exported elsewhere from the architecture that --arch names; with a CHECKPOINT the "
-        "check compares with that, else with the file as it was",
+        help="adopt an ONNX file exported elsewhere, of the architecture --arch; the gate compares it with CHECKPOINT "
+        "if one is given, else with the unchanged file",
     )
     parser.add_argument(
         "--trust",
@@ -309,23 +287,25 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
 
 
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """Refuse combinations of options that make no sense."""
+    """Refuse options that contradict each other."""
     if args.list:
         if args.checkpoint or args.adopt or args.arch or args.output:
-            parser.error("--list only lists; leave the other options out")
+            parser.error("--list takes no other options; leave them out")
         return
     if args.trust and not args.checkpoint:
-        parser.error("--trust is about a CHECKPOINT, and none is named; an ONNX file holds no code")
+        parser.error("--trust applies to a CHECKPOINT, and none is given; an ONNX file holds no code")
     if not args.checkpoint and args.adopt is None:
         parser.error("name the CHECKPOINT to convert; --list shows the known architectures")
     if args.adopt is not None and (len(args.arch) != 1 or len(args.checkpoint) > 1):
-        parser.error("--adopt needs one --arch, for an ONNX file does not tell its family; and one CHECKPOINT at most")
+        parser.error(
+            "--adopt needs one --arch, since an ONNX file does not name its family, and at most one CHECKPOINT"
+        )
     if args.adopt is not None and args.batch is not None:
-        parser.error("--batch belongs to an export; an adopted file keeps its own")
+        parser.error("--batch applies to an export; an adopted file keeps its batch size")
 
 
 def _batch(text: str) -> int:
-    """0 is a dynamic batch."""
+    """Parse a batch size; 0 is a dynamic one."""
     if text == "dynamic":
         return 0
     if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= 1024:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hpe_edge.errors import BackendError, InputError
+from hpe_edge.util.atomic import Pending, output_error
 
 if TYPE_CHECKING:
     from export.gate.comparison import Comparison
@@ -52,8 +53,8 @@ class ExportReport:
         spec: as stored in the file or, of an engine, beside it.
         gate: the accuracy gate's comparison with the original.
         size_bytes: of the file.
-        replaced: another file stood under that name before.
-        notes: all that was reported on the way, ``"stage: line"``.
+        replaced: a file of that name was there before.
+        notes: everything reported, ``"stage: line"``.
     """
 
     path: Path
@@ -65,7 +66,7 @@ class ExportReport:
 
 
 def optional_path(path: PathLike | None) -> Path | None:
-    """A path, where one is given."""
+    """Convert to a path; None stays None."""
     return None if path is None else Path(path)
 
 
@@ -90,7 +91,7 @@ def check_output(out: Path, suffixes: Sequence[str], inputs: Iterable[tuple[str,
     Args:
         out: the file to write.
         suffixes: what its name may end in.
-        inputs: names of arguments and the files that they hold, if any.
+        inputs: names of arguments and their files, if any.
 
     Raises:
         InputError: it is one of the inputs, has another suffix, or its name is not UTF-8.
@@ -109,27 +110,47 @@ def check_output(out: Path, suffixes: Sequence[str], inputs: Iterable[tuple[str,
 
 
 def check_boxes(images: Path | None, boxes: Path | None, option: str = "--images") -> None:
-    """Refuse boxes without the images that they belong to.
+    """Refuse boxes without images.
 
     Raises:
         InputError: only the boxes are named.
     """
     if boxes is not None and images is None:
-        raise InputError(f"--boxes gives the faces in {option}; name those images, too")
+        raise InputError(f"--boxes needs {option}, the images with these faces")
+
+
+def write_bytes(pending: Pending, data: bytes) -> None:
+    """Write a whole output, not yet under its name.
+
+    Raises:
+        OutputError: disk full, or another failure of the file system.
+    """
+    try:
+        pending.temp.write_bytes(data)
+    except OSError as error:
+        raise output_error(pending.path, error) from None
+
+
+def commit(out: Path, pendings: Sequence[Pending], spec: ModelSpec, gate: Comparison, notes: Notes) -> ExportReport:
+    """Give the finished files their names, the model, which is the first, last."""
+    replaced = out.exists()
+    for pending in reversed(pendings):
+        pending.commit()
+    return ExportReport(out, spec, gate, out.stat().st_size, replaced, notes.lines)
 
 
 def shell_path(path: Path) -> str:
-    """A path quoted for the shell; one with a leading dash is not taken for an option."""
+    """Quote a path for the shell; a leading dash does not make it an option."""
     return shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
 
 
 def byte_size(count: int) -> str:
-    """A number of bytes in kB or MB."""
+    """Format a number of bytes in kB or MB."""
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
 def _same(a: Path, b: Path) -> bool:
     try:
         return a.samefile(b)  # links are followed
-    except OSError:  # one of them is not there
+    except OSError:  # one of them does not exist
         return False

@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from export.cli import add_gate_options, add_limit_options, limits_of, print_model, print_report, step_parser
+from export.cli import add_gate_options, add_limit_options, keywords, print_model, print_report, step_parser
 from export.step import ExportReport, Notes, PathLike, Reporter, check_boxes, need, optional_path, quiet
 from hpe_edge.errors import InputError
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
@@ -54,7 +54,7 @@ def build(
         batch: least, optimal and largest batch size, from 1 to 1024; one number stands for all three; None is
             1, 4, 16, or the ONNX file's fixed batch.
         device: ``"cuda"`` or ``"cuda:INDEX"``.
-        layers: report the engine's layers, their types and kernels; the plan grows by it.
+        layers: report the engine's layers, their types and kernels; makes the plan larger.
         workspace_mb: memory that a layer may use; None for all.
         level: builder optimization level, 0 to 5; None is TensorRT's default.
         version_compatible: newer versions of TensorRT run the engine, too.
@@ -110,36 +110,16 @@ def main(argv: list[str] | None = None, program: str = "python -m export.trt") -
     """Run the command; returns the exit status, see :mod:`hpe_edge.util.shell`."""
 
     def command() -> None:
-        args = _parse(argv, program)
-        written = build(
-            args.model,
-            output=args.output,
-            precision=args.precision,
-            batch=args.batch,
-            device=args.device,
-            layers=args.layers,
-            workspace_mb=args.workspace,
-            level=args.level,
-            version_compatible=args.version_compatible,
-            hardware=args.hardware,
-            dla_core=args.dla,
-            arch=args.arch,
-            trust=args.trust,
-            images=args.images,
-            boxes=args.boxes,
-            limits=limits_of(args),
-            report=print_report,
-        )
-        print_model(written)
+        print_model(build(**keywords(_parse(argv, program)), report=print_report))
 
     return _leave(run_in_shell(program, command))
 
 
 def _leave(status: int) -> int:
-    """The status; the process ends at once where a build that TensorRT cannot stop is still running."""
+    """Return the status, or end the process at once where a build that TensorRT cannot stop still runs."""
     if any(thread.name == "build" for thread in threading.enumerate()):
         sys.stderr.flush()
-        os._exit(status)  # else libraries are unloaded under it
+        os._exit(status)  # a normal exit would unload libraries in use
     return status
 
 
@@ -154,13 +134,13 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         type=Path,
         nargs="?",
         metavar="MODEL",
-        help="an ONNX file of export.onnx, export.fp16 or export.int8; or a checkpoint, which is converted first "
+        help="an ONNX file of hpe-edge export onnx, fp16 or int8; or a checkpoint, which is exported first "
         "(default: the embedded model)",
     )
     precision = parser.add_mutually_exclusive_group()
     for name, what in (
         ("fp16", "allow FP16 kernels; the outputs stay FP32"),
-        ("int8", "build the Q/DQ graph of export.int8 in INT8"),
+        ("int8", "build the Q/DQ graph of hpe-edge export int8 in INT8"),
     ):
         precision.add_argument(f"--{name}", dest="precision", action="store_const", const=name, help=what)
     parser.set_defaults(precision="fp32")
@@ -181,13 +161,17 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     )
     parser.add_argument("--device", default="cuda", help="cuda (default) or cuda:INDEX")
     parser.add_argument(
-        "--layers", action="store_true", help="print the engine's layers, their types and kernels; the plan grows by it"
+        "--layers",
+        action="store_true",
+        help="print the engine's layers, their types and kernels; makes the plan larger",
     )
     _add_build_options(parser.add_argument_group("the build"))
     checkpoint = parser.add_argument_group("a checkpoint in place of an ONNX file")
-    checkpoint.add_argument("--arch", metavar="NAME", help="its architecture, see python -m export.onnx --list")
+    checkpoint.add_argument("--arch", metavar="NAME", help="its architecture, see hpe-edge export onnx --list")
     checkpoint.add_argument(
-        "--trust", action="store_true", help="run the code that it holds, where reading needs it; see export.onnx"
+        "--trust",
+        action="store_true",
+        help="run the code that it holds, where reading needs it; see hpe-edge export onnx",
     )
     check = parser.add_argument_group("the accuracy gate")
     add_gate_options(check)
@@ -197,7 +181,11 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
 
 def _add_build_options(build: argparse._ActionsContainer) -> None:
     build.add_argument(
-        "--workspace", type=_megabytes, metavar="MB", help="memory that a layer may use (default: all there is)"
+        "--workspace",
+        dest="workspace_mb",
+        type=_megabytes,
+        metavar="MB",
+        help="memory that a layer may use (default: all there is)",
     )
     build.add_argument(
         "--level",
@@ -219,12 +207,16 @@ def _add_build_options(build: argparse._ActionsContainer) -> None:
         "Ampere on; the latter may be slower",
     )
     build.add_argument(
-        "--dla", type=_core, metavar="CORE", help="use this DLA core where a layer can, the GPU elsewhere; needs --fp16"
+        "--dla",
+        dest="dla_core",
+        type=_core,
+        metavar="CORE",
+        help="use this DLA core where a layer can, the GPU elsewhere; needs --fp16",
     )
 
 
 def _batch(text: str) -> tuple[int, int, int]:
-    """One number stands for all three."""
+    """Parse batch sizes; one number stands for all three."""
     if re.fullmatch("[0-9]{1,4}(,[0-9]{1,4},[0-9]{1,4})?", text):
         numbers = [int(number) for number in text.split(",")]
         least, best, most = numbers if len(numbers) == 3 else numbers * 3

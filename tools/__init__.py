@@ -1,1 +1,1 @@
-"""Programs for maintainers, run in a checkout: ``python -m tools.NAME --help`` says what each one does."""
+"""Programs for maintainers, run in a checkout: ``python -m tools.NAME --help`` describes each."""

@@ -1,11 +1,11 @@
-"""Suite ``cuda``: hpe_edge's launches on a GPU, beside its memory's bandwidth, torch and CuPy.
+"""Suite ``cuda``: hpe_edge's kernels on a GPU, beside its memory bandwidth, torch and CuPy.
 
-Everything is compared with the operations on the CPU first. Times "in a row" are CUDA's, over many launches on one
-stream; "one by one" is a launch and the wait for its end, by the host's clock. Boxes are on the GPU already.
+All results are compared with the operations on the CPU first. Times "in a row" are CUDA events over many launches on
+one stream; "one by one" is a launch and a synchronisation, by the host's clock. Boxes are on the GPU already.
 
-The floor is the time that the GPU's fastest copy takes for as many bytes as a crop must move: what it writes, and each
-byte of the frame that some output needs once, however many faces need it. Calls take turns over several copies of the
-frame and several outputs, so that with many faces the caches do not hold them.
+The floor is the time of the GPU's fastest copy for the bytes that a crop must move: its output, and each byte of the
+frame that any output needs, once. Calls cycle through several copies of the frame and several outputs, so that with
+many faces the caches do not hold them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TORCH_LIMIT = 5.0
 
 # A float16 has 11 bits, and the values reach 2.7: both sides may round.
 ROUNDING = {"float32": 0.0, "float16": 2.7 * 2**-10}
-# Samplers that take their places in float32, grid_sample from -1 to 1, are off by up to 1e-4 pixels in a 4K frame.
+# Samplers with float32 coordinates, grid_sample's from -1 to 1, are off by up to 1e-4 pixels in a 4K frame.
 FLOAT_PLACES = 0.2 / 255 / min(STD)
 
 
@@ -130,7 +130,7 @@ def _other(
     slots: Iterator[Slot],
     tolerance: float,
 ) -> Alternative:
-    """A chain over the same memory; ``array`` makes the library's array of it, which is done once."""
+    """A chain over the same memory; ``array`` wraps it for the library, once."""
     arrays = functools.cache(lambda slot: array(slot.lent))
     return Alternative(
         name,
@@ -187,7 +187,7 @@ def _decode(gpu: Gpu, libraries: Libraries, faces: int, effort: Effort) -> list[
 
 
 def _sent(gpu: Gpu, work: CropWork, effort: Effort) -> Result:
-    """A frame of the host's: cropped there and the crops sent, or sent and cropped on the GPU."""
+    """A frame in host memory: cropped on the CPU and the crops copied, or copied and cropped on the GPU."""
     seen, on_cpu = picture(work.frame, work.faces), work.on_cpu()
     with contextlib.ExitStack() as cleanup:
         frame = gpu.device.pinned(seen.pixels.shape, np.uint8, cleanup)

@@ -18,20 +18,19 @@ from hpe_edge.cuda.device import Device, checked
 from hpe_edge.errors import BackendError
 from hpe_edge.ops.native import native
 
-# Blocks larger than any cache, and the copies that are timed together.
+# Block size, larger than any cache, and copies timed together.
 COPY_BYTES = 256 << 20
 COPIES = 10
 
 
 class Gpu:
-    """One GPU, entered until ``cleanup`` is closed, and the stream on which everything is done.
+    """One GPU, current until ``cleanup`` is closed, and the stream for all work.
 
     Attributes:
         device: the GPU.
         stream: its address.
-        in_a_row: times launches that follow one another, by CUDA's events: the GPU's own time where the host enqueues
-            them faster than they run, else the host's.
-        one_by_one: times a launch and the wait for its end, by the host's clock.
+        in_a_row: times launches in a row by CUDA events: GPU time, unless the host enqueues more slowly.
+        one_by_one: times a launch and a synchronisation by the host's clock.
     """
 
     def __init__(self, cleanup: contextlib.ExitStack) -> None:
@@ -50,27 +49,27 @@ class Gpu:
         self._stream = self.device.stream(cleanup)
         self.stream = int(self._stream)
         self._events = (self._event(cleanup), self._event(cleanup))
-        # An event is good to half a microsecond.
+        # Events have a resolution of half a microsecond.
         self.in_a_row = Clock(self._between_events, shortest_run_ns=1_000_000, most_calls_per_run=256)
         self.one_by_one = Clock(self._with_waits, shortest_run_ns=100_000, most_calls_per_run=16)
 
     def wait(self) -> None:
-        """Until everything on the stream is done.
+        """Synchronise the stream.
 
         Raises:
-            BackendError: some of it failed.
+            BackendError: some work failed.
         """
         self.device.synchronize(self._stream)
 
     def put(self, array: NDArray[Any], cleanup: contextlib.ExitStack) -> int:
-        """The address of a copy on the GPU."""
+        """Copy an array to the GPU; the address there."""
         address = self.device.memory(array.nbytes, cleanup)
         self.device.copy_in(address, np.ascontiguousarray(array), self._stream)
         self.wait()
         return address
 
     def get(self, address: int, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-        """An array of the GPU's on the host."""
+        """Copy an array from the GPU."""
         with contextlib.ExitStack() as cleanup:
             array = self.device.pinned(shape, dtype, cleanup)
             self.device.copy_out(array, address, self._stream)
@@ -83,7 +82,7 @@ class Gpu:
         self.device.copy_in(address, array, self._stream)
 
     def copy_bandwidth(self) -> float:
-        """Bytes that a copy within the GPU's memory reads and writes in a second; the best of many.
+        """Bytes per second that a device-to-device copy reads and writes; the best of many.
 
         Raises:
             BackendError: the GPU has no room for two blocks of COPY_BYTES.
@@ -101,13 +100,13 @@ class Gpu:
         return {
             "gpu": self.device.name,
             "compute_capability": self.device.capability,
-            "driver": _said("nvidia-smi", "-i", index, "--query-gpu=driver_version", "--format=csv,noheader"),
+            "driver": _output_of("nvidia-smi", "-i", index, "--query-gpu=driver_version", "--format=csv,noheader"),
             "cuda_of_driver": self.device.driver_version(),
             "cuda_of_build": f"{version // 1000}.{version % 1000 // 10}",
-            "clocks_and_power": _said(
+            "clocks_and_power": _output_of(
                 "nvidia-smi", "-i", index, "--query-gpu=clocks.sm,clocks.mem,power.limit", "--format=csv,noheader"
             ),
-            "power_mode": _said("nvpmodel", "-q"),
+            "power_mode": _output_of("nvpmodel", "-q"),
         }
 
     def _copy_within(self, to: int, source: int) -> None:
@@ -141,7 +140,7 @@ class Gpu:
 
 
 class Lent:
-    """Memory of the GPU, as torch and CuPy take it without a copy."""
+    """GPU memory for torch and CuPy without a copy, by the CUDA array interface."""
 
     def __init__(self, address: int, shape: tuple[int, ...], dtype: Any) -> None:
         self.__cuda_array_interface__ = {
@@ -152,8 +151,8 @@ class Lent:
         }
 
 
-def _said(*command: str) -> str:
-    """The lines that a program prints, in one; "unknown" where it cannot be run."""
+def _output_of(*command: str) -> str:
+    """A program's output in one line; "unknown" where it cannot be run."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):

@@ -1,8 +1,8 @@
-"""Chains of torch and CuPy on a frame that lies on a GPU, written from published habits.
+"""Crop, normalisation and decode by torch and CuPy on a frame in GPU memory.
 
-As in :mod:`benchmarks.baselines.chains` all take square windows in whole pixels inside the frame, which is uint8 ``[H,
-W, 3]``, BGR, in the library's own array. Where to sample is on the GPU already, as hpe_edge's boxes are: finding it
-from the boxes is not part of their time.
+As in :mod:`benchmarks.baselines.chains` all take square windows in whole pixels inside the frame, uint8 ``[H, W, 3]``,
+BGR, in the library's own array. The sample points are on the GPU already, as hpe_edge's boxes are; computing them is
+not timed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Libraries:
     """torch, CuPy and its image operations.
 
     Attributes:
-        missing: why one cannot be used, by its name.
-        device: as torch names the GPU.
+        missing: library -> reason.
+        device: torch's name of the GPU.
     """
 
     torch: Any
@@ -36,12 +36,12 @@ class Libraries:
     device: str
 
     def versions(self) -> dict[str, str | int]:
-        """For the results."""
+        """Versions for the results."""
         return {name: self.missing.get(name) or getattr(self, name).__version__ for name in ("torch", "cupy")}
 
 
 def find_libraries(gpu: Gpu, cleanup: contextlib.ExitStack) -> Libraries:
-    """Those that are installed and work here; until ``cleanup`` is closed they put their work on the GPU's stream."""
+    """Import the installed libraries; until ``cleanup`` is closed they use the GPU's stream."""
     found, missing = {}, {}
     for name, module in (("torch", "torch"), ("cupy", "cupy"), ("ndimage", "cupyx.scipy.ndimage")):
         try:
@@ -62,7 +62,7 @@ def find_libraries(gpu: Gpu, cleanup: contextlib.ExitStack) -> Libraries:
 
 
 def _sides(windows: Sequence[Window], size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Columns and rows of the sample points, ``[N, size]``; at a window's edge its own pixels repeat, as in a cut."""
+    """Columns and rows of the sample points, ``[N, size]``; clamped to the window, as in a cut."""
     boxes = np.array(windows, np.float64)
     steps = (np.arange(size) + 0.5) / size
     sides = []
@@ -73,7 +73,7 @@ def _sides(windows: Sequence[Window], size: int) -> tuple[NDArray[np.float32], N
 
 
 class _Torch:
-    """Brings levels in BGR to the network's values."""
+    """Normalisation of BGR levels by torch."""
 
     def __init__(self, torch: Any, device: str, dtype: str) -> None:
         self._torch, self._half = torch, dtype == "float16"

@@ -1,4 +1,4 @@
-"""The crops that the suite ``cuda`` measures: what is seen, where it lies on the GPU, and how much of it must move."""
+"""Crops of the suite ``cuda``: frames and boxes, GPU memory, and bytes to move."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hpe_edge.spec import Crop, Input
 from tools.gpu import Gpu, Lent
 
 FRAMES = {"1080p": (1920, 1080), "4K": (3840, 2160)}
-# Of what calls read and write in turns: more than the caches of GPUs hold.
+# Size of the ring of buffers: more than the caches of GPUs hold.
 RING_BYTES, MOST_IN_RING = 256 << 20, 16
 
 
@@ -32,7 +32,7 @@ class CropWork:
 
     Attributes:
         frame: its name in FRAMES.
-        faces: how many.
+        faces: number of faces.
         size: of the crops.
     """
 
@@ -61,7 +61,7 @@ class CropWork:
         return math.prod(self.shape) * np.dtype(self.dtype).itemsize
 
     def on_cpu(self) -> CropNormalize:
-        """The operation that the launch must agree with."""
+        """The reference on the CPU."""
         return CropNormalize(Crop(resampling=self.resampling), self.input)
 
     def launch(self) -> native.CropLaunch:
@@ -69,13 +69,13 @@ class CropWork:
         return native.CropLaunch(**crop_arguments(Crop(resampling=self.resampling), self.input), emulated=False)
 
     def parameters(self) -> dict[str, str | int]:
-        """For the results."""
+        """Parameters for the results."""
         return dict(self.__dict__)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A frame on the host, and where the faces are: whole pixels, all inside."""
+    """A frame on the host, and face windows in whole pixels inside it."""
 
     pixels: NDArray[np.uint8]
     windows: list[Window]
@@ -86,7 +86,7 @@ class Picture:
 
 
 def picture(name: str, faces: int) -> Picture:
-    """The benchmarks' scene in a frame of FRAMES, its boxes grown with it."""
+    """The benchmarks' scene, scaled to a frame of FRAMES."""
     width, height = FRAMES[name]
     pixels = np.asarray(cv2.resize(scene.frame(), (width, height)), np.uint8)
     factor, grown = width / scene.WIDTH, []
@@ -113,7 +113,7 @@ class Slot:
 
 
 def ring(gpu: Gpu, work: CropWork, seen: Picture, cleanup: contextlib.ExitStack) -> Iterator[Slot]:
-    """Slots in turns, for ever: with many faces, what a call touches has left the caches before its turn comes."""
+    """Cycle through slots: with many faces, a slot has left the caches before its next turn."""
     moved = work.written_bytes + frame_bytes_read(seen, work)
     count = min(max(math.ceil(RING_BYTES / moved), 2), MOST_IN_RING)
     return itertools.cycle([_slot(gpu, work, seen, cleanup) for _ in range(count)])
@@ -132,7 +132,7 @@ def _slot(gpu: Gpu, work: CropWork, seen: Picture, cleanup: contextlib.ExitStack
 
 
 def launching(gpu: Gpu, work: CropWork, slots: Iterator[Slot]) -> Callable[[], Slot]:
-    """A call that enqueues the crop in the next slot."""
+    """Make a call that enqueues the crop in the next slot."""
     launch = work.launch()
 
     def call() -> Slot:
@@ -152,7 +152,7 @@ def frame_bytes_read(seen: Picture, work: CropWork) -> int:
 
 
 def _pixels_read(low: int, high: int, work: CropWork) -> NDArray[Any]:
-    """Those of ``low`` .. ``high`` that lie within the filter about some sample point."""
+    """Pixels from ``low`` to ``high`` within the filter of any sample point."""
     scale = (high - low) / work.size
     centers = low + (np.arange(work.size) + 0.5) * scale
     pixels = np.arange(low, high)

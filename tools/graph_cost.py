@@ -7,8 +7,8 @@ pooling are left out, as in the published figures; they are some percent of that
 
 Bytes are counted as if each layer read its input and its weights once and wrote its result once. A layer is a
 convolution, matrix product or pooling with all pointwise operations behind it (activations, additions, rounding), which
-libraries fuse into it. What Q/DQ pairs bring to INT8 moves as one byte a number. No library moves less from one layer
-to the next; most move more, because tiles overlap and layouts change.
+libraries fuse into it. INT8 values behind Q/DQ pairs count one byte each. This is a lower bound between layers: most
+libraries move more, because tiles overlap and layouts change.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from hpe_edge.util.shell import CommandParser, run_in_shell
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
-# What libraries compute while the result of the layer before is still in registers.
+# Operations that libraries fuse with the layer before.
 _POINTWISE_NAMES = (
     "Add BatchNormalization Cast Clip Div Elu Erf Exp Gelu HardSigmoid HardSwish LeakyRelu Mul Neg PRelu Pow "
     "QuantizeLinear DequantizeLinear Reciprocal Relu Sigmoid Softplus Softsign Sqrt Sub Tanh"
 )
 _POINTWISE = frozenset(_POINTWISE_NAMES.split())
-# The same numbers under another shape: nothing is moved.
+# Views: nothing is moved.
 _VIEWS = frozenset({"Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 
@@ -46,7 +46,7 @@ class LayerCost:
         name: of its first node.
         kind: the operation with its kernel, such as ``"Conv 3x3, depthwise"``.
         macs: multiply-adds.
-        int8: they are of 8-bit numbers.
+        int8: True for 8-bit multiply-adds.
         weight_bytes, activation_bytes: moved.
     """
 
@@ -72,7 +72,7 @@ class GraphCost:
 
     @property
     def int8_macs(self) -> int:
-        """Those of 8-bit numbers among them."""
+        """8-bit multiply-adds of a run."""
         return sum(layer.macs for layer in self.layers if layer.int8)
 
     @property
@@ -81,20 +81,19 @@ class GraphCost:
         return 2 * self.macs
 
     @property
-    def bytes(self) -> int:
-        """Moved in a run."""
-        return sum(layer.weight_bytes + layer.activation_bytes for layer in self.layers)
+    def weight_bytes(self) -> int:
+        """Bytes of weights read in a run."""
+        return sum(layer.weight_bytes for layer in self.layers)
 
-    def totals(self) -> dict[str, int]:
-        """Return the sums over all layers, for JSON."""
-        return {
-            "batch": self.batch,
-            "layers": len(self.layers),
-            "macs": self.macs,
-            "int8_macs": self.int8_macs,
-            "weight_bytes": sum(layer.weight_bytes for layer in self.layers),
-            "activation_bytes": sum(layer.activation_bytes for layer in self.layers),
-        }
+    @property
+    def activation_bytes(self) -> int:
+        """Bytes of activations read and written in a run."""
+        return sum(layer.activation_bytes for layer in self.layers)
+
+    @property
+    def bytes(self) -> int:
+        """All bytes moved in a run."""
+        return self.weight_bytes + self.activation_bytes
 
     def by_kind(self) -> dict[str, GraphCost]:
         """The layers of each kind, the most costly first."""
@@ -111,11 +110,11 @@ def read_cost(path: Path, batch: int, float_bytes: int = 4) -> GraphCost:
     Args:
         path: an ONNX file.
         batch: faces in a run; a graph that fixes another number is taken at that.
-        float_bytes: of a floating-point number where the runtime computes in less than the file's 32 bits.
+        float_bytes: size of a floating-point number in the runtime.
 
     Raises:
         BackendError: the onnx package is missing.
-        ModelError: a shape of the graph does not follow from its input.
+        ModelError: the file is not ONNX, or a shape of the graph cannot be inferred from its input.
     """
     try:
         import onnx
@@ -123,7 +122,11 @@ def read_cost(path: Path, batch: int, float_bytes: int = 4) -> GraphCost:
         raise BackendError(
             "the roofline reads graphs with the onnx package, which is not installed: pip install onnx"
         ) from None
-    return graph_cost(onnx.load(str(path)), batch, float_bytes)
+    try:
+        model = onnx.load(str(path))
+    except Exception as error:  # protobuf's errors come from its C code and have no public base class
+        raise ModelError(f"{path} cannot be read as an ONNX model ({error}); export it again") from None
+    return graph_cost(model, batch, float_bytes)
 
 
 def graph_cost(model: ModelProto, batch: int, float_bytes: int = 4) -> GraphCost:
@@ -156,7 +159,7 @@ class _Graph:
             yield self._cost(first, set(inside), read_by)
 
     def _joined(self, node: NodeProto, at: int) -> int:
-        """The layer that a node belongs to, by its first node: pointwise ones to the latest that they read."""
+        """The first node of a node's layer; pointwise nodes join the latest layer that they read."""
         if node.op_type in _POINTWISE:
             sources = [self._producer[name] for name in self._read(node) if name in self._producer]
             if sources:
@@ -164,11 +167,11 @@ class _Graph:
         return at
 
     def _read(self, node: NodeProto) -> list[str]:
-        """The activations that a node reads, as they lie in memory."""
+        """The stored activations that a node reads."""
         return [self._stored(name) for name in node.input if name and name not in self._constants]
 
     def _stored(self, name: str) -> str:
-        """The tensor of which this one is another view, or the float form."""
+        """The stored tensor behind a view or a DequantizeLinear."""
         while name in self._alias and name not in self._constants:
             name = self._alias[name]
         return name
@@ -199,7 +202,7 @@ class _Graph:
         )
 
     def _weight(self, name: str) -> str:
-        """A weight as a library keeps it: of a chain float -> INT8 -> float the INT8 one."""
+        """A weight as stored by a library: the INT8 one of a chain float -> INT8 -> float."""
         at = self._producer.get(name)
         return self._nodes[at].input[0] if at is not None and self._nodes[at].op_type == _DEQUANTIZE else name
 
@@ -221,8 +224,8 @@ class _Graph:
         shape = self._shapes.get(name)
         if shape is None:
             raise ModelError(
-                f"the shape of {name!r} does not follow from the graph's input, so its cost cannot be counted; export "
-                "the model again with python -m export.onnx, which simplifies the graph"
+                f"the shape of {name!r} cannot be inferred from the graph's input, so its cost cannot be counted; "
+                "export the model again with hpe-edge export onnx, which simplifies the graph"
             )
         return shape
 
@@ -252,7 +255,7 @@ def _attribute(node: NodeProto, name: str, default: int) -> int:
 
 
 def _constants(model: ModelProto) -> set[str]:
-    """Names of weights, and of all that follows from weights alone."""
+    """Names of weights, and of tensors computed from weights alone."""
     known = {weight.name for weight in model.graph.initializer}
     for node in model.graph.node:
         if all(name in known for name in node.input if name):
@@ -298,7 +301,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     def command() -> None:
         args = parser.parse_args(argv)
         cost = read_cost(args.model, args.batch, args.float_bytes)
-        print(json.dumps({kind: part.totals() for kind, part in {"all": cost, **cost.by_kind()}.items()}, indent=2))
+        sums = ("macs", "int8_macs", "weight_bytes", "activation_bytes")
+        totals = {
+            kind: {"batch": part.batch, "layers": len(part.layers), **{name: getattr(part, name) for name in sums}}
+            for kind, part in {"all": cost, **cost.by_kind()}.items()
+        }
+        print(json.dumps(totals, indent=2))
 
     return run_in_shell("tools.graph_cost", command)
 

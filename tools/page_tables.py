@@ -14,7 +14,7 @@ ANGLES = ("yaw", "pitch", "roll", "mean")
 
 
 def ops_tables(part: Part) -> Iterator[Table]:
-    """Tabulate how many times as long the others take."""
+    """Tabulate the others' times over hpe_edge's."""
     rows = []
     for result in part.results:
         if result.name == "crop_normalize" and result.parameters["resampling"] == "bilinear":
@@ -76,7 +76,7 @@ def model_tables(part: Part) -> Iterator[Table]:
 
 
 def _without_empty(table: Table) -> Table:
-    """Remove columns that have nothing, such as the energy where no sensor is."""
+    """Remove empty columns, such as the energy without a sensor."""
     kept = [at for at in range(len(table.columns)) if any(row[at] for row in table.rows)]
     return Table(table.title, [table.columns[at] for at in kept], [[row[at] for at in kept] for row in table.rows])
 
@@ -98,7 +98,7 @@ def _run_row(result: Result) -> tuple[str, ...]:
 
 
 def pipeline_tables(part: Part) -> Iterator[Table]:
-    """Tabulate how many times as fast as the plain pipeline, and the times by stage."""
+    """Tabulate the speed-up over the plain pipeline, and the times by stage."""
     cases = [result for result in part.results if result.rows and result.rows[0].name == "plain"]
     for (model, size, scene), group in groupby(
         cases, lambda result: tuple(result.parameters.get(name) for name in ("model", "size", "scene"))
@@ -226,7 +226,7 @@ def _alternatives(results: Sequence[Result]) -> list[tuple[str, ...]]:
     return [(row.name, row.what, in_time(row.time_us.median), f"{row.ratio.median:.2f}") for row in rows]
 
 
-# What is shown, in this order.
+# Suite -> section of the page, in this order.
 OF_SUITE: Mapping[str, tuple[str, Callable[[Part], Iterator[Table]]]] = {
     "pipeline": ("From frame to angles, beside the plain pipeline", pipeline_tables),
     "model": ("The network alone", model_tables),

@@ -2,9 +2,9 @@
 
 ``python -m tools.peaks --threads 1 4`` prints them as JSON, by number of threads.
 
-The compute peak is the best that one of the libraries at hand reaches on a product of two square matrices: NumPy's BLAS
-and ONNX Runtime in float32, OpenVINO in whatever the processor has, ONNX Runtime and OpenVINO in INT8. It is no data
-sheet's figure: a network cannot be expected to be faster than the fastest known code on the easiest of its operations.
+The compute peak is the best of the available libraries on a product of two square matrices: NumPy's BLAS and ONNX
+Runtime in float32, OpenVINO in each precision of the processor, ONNX Runtime and OpenVINO in INT8. It is measured, not
+a data sheet's: a network is not expected to be faster than the fastest known code on the easiest of its operations.
 
 The bandwidth is that of a = b + s c on arrays of four times the last cache, three numbers moved for each element, as
 STREAM counts them (McCalpin, 1995). A network whose layers stay in the caches may move its bytes faster than that.
@@ -41,7 +41,7 @@ NUMBERS: tuple[Numbers, ...] = get_args(Numbers)
 
 SIDE = 1024  # of the matrices: 2 GFLOP a product, while 12 MB move
 _OV_HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
-# How far a product may be off, relative to its size: the rounding of 8 bits of mantissa, or of 255 levels.
+# Relative error of a product: rounding of 8 bits of mantissa, or of 255 levels.
 _TOLERANCES: dict[Numbers, float] = {"fp32": 1e-5, "bf16": 2e-2, "fp16": 2e-3, "int8": 1e-1}
 _SECONDS, _QUICK_SECONDS = 1.0, 0.05
 _LEAST_BYTES = 1 << 24
@@ -110,7 +110,7 @@ def _onnxruntime(numbers: Numbers, threads: int) -> Callable[[], Any]:
 
 
 def _openvino(numbers: Numbers, threads: int) -> Callable[[], Any] | None:
-    """None where OpenVINO is missing, or the processor has no such numbers."""
+    """Make a product by OpenVINO; None where it is missing, or the processor lacks the precision."""
     try:
         ov, core = load_openvino(), shared_core()
     except BackendError:
@@ -123,7 +123,7 @@ def _openvino(numbers: Numbers, threads: int) -> Callable[[], Any] | None:
         "ENABLE_CPU_PINNING": "NO",
         "INFERENCE_PRECISION_HINT": "f32" if numbers == "int8" else _OV_HINTS[numbers],
     }
-    with tempfile.TemporaryDirectory() as folder:  # it reads files, and keeps what it needs
+    with tempfile.TemporaryDirectory() as folder:  # it reads models from files
         path = Path(folder) / "product.onnx"
         path.write_bytes(_product_graph(numbers))
         compiled = core.compile_model(core.read_model(str(path)), "CPU", settings)
@@ -145,7 +145,7 @@ def _weight() -> NDArray[np.float32]:
 
 
 def _check(library: str, numbers: Numbers, product: NDArray[Any]) -> None:
-    """Raises WrongAnswerError if the product is not that of the two matrices, as far as these numbers can say it."""
+    """Raise WrongAnswerError if the product is off by more than the precision's tolerance."""
     wanted = _left() @ _weight()
     off = float(np.linalg.norm(product - wanted) / np.linalg.norm(wanted))
     if not off <= _TOLERANCES[numbers]:
@@ -194,7 +194,7 @@ def _pair(helper: Any, before: str, after: str, scale: str) -> list[Any]:
 
 
 def _fastest(call: Callable[[], Any], seconds: float) -> float:
-    """Seconds of the fastest of the calls that fit."""
+    """Seconds of the fastest call within a time."""
     call()
     best, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end or best == float("inf"):
@@ -212,7 +212,7 @@ def _triad_gbytes(threads: int, seconds: float) -> float:
     parts = [slice(start, stop) for start, stop in itertools.pairwise(edges)]
 
     def triad(part: slice) -> None:
-        cv2.scaleAdd(c[part], 2.0, b[part], a[part])  # in one pass, without the interpreter's lock
+        cv2.scaleAdd(c[part], 2.0, b[part], a[part])  # in one pass, without the GIL
 
     def all_parts() -> None:
         workers = [threading.Thread(target=triad, args=(part,)) for part in parts[1:]]
@@ -242,7 +242,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     parser = CommandParser(prog="python -m tools.peaks", description="Measure the peaks of this processor.")
     parser.add_argument("--threads", type=int, nargs="+", default=[1], metavar="N", help="each of these; default: 1")
-    parser.add_argument("--quick", action="store_true", help="to see that it works; the figures say little")
+    parser.add_argument("--quick", action="store_true", help="a check that it works; the figures are not reliable")
 
     def command() -> None:
         args = parser.parse_args(argv)

@@ -37,7 +37,7 @@ comparison was made in one run, in turns, after the answers had been compared.
 
 
 def page(documents: Mapping[Path, Document]) -> str:
-    """docs/performance.md.
+    """Return docs/performance.md.
 
     Args:
         documents: by their files, from the repository's root.
@@ -119,7 +119,7 @@ def read_results(root: Path) -> dict[Path, Document]:
 
     Raises:
         SourceError: one of them cannot be read.
-        InputError: one was made with --quick or from a changed checkout, so that nobody could make it again.
+        InputError: one was made with --quick or from a changed checkout, so it is not reproducible.
     """
     found = {path.relative_to(root): read_document(path) for path in sorted((root / RESULTS).glob("*.json"))}
     for path, document in found.items():

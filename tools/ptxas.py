@@ -1,8 +1,7 @@
 """Show registers, spills, stack, shared memory and occupancy of the CUDA kernels on every architecture.
 
 ``python -m tools.ptxas`` configures and compiles them as a build does, for the architectures that
-CMakeLists.txt lists for this nvcc; nothing runs, and no GPU is needed. Occupancy is the theoretical one: how many of
-the threads that a multiprocessor holds can be there at once.
+CMakeLists.txt lists for this nvcc; nothing runs, and no GPU is needed. Occupancy is the theoretical one.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class Limits:
     """Limits of a multiprocessor; all have 65,536 registers.
 
     Attributes:
-        reserved_bytes: of shared memory, which the system takes for each block.
+        reserved_bytes: shared memory reserved by the system per block.
     """
 
     threads: int
@@ -77,8 +76,8 @@ class Kernel:
     """One kernel on one architecture.
 
     Attributes:
-        body: of csrc, such as ``"CropBody"``.
-        output: what it writes, such as ``"float16"``; empty for decode.
+        body: in csrc, such as ``"CropBody"``.
+        output: dtype, such as ``"float16"``; empty for decode.
         variant: of the crop, ``"direct"`` or ``"staged"``.
         architecture: such as ``"sm_87"``.
     """
@@ -95,15 +94,15 @@ class Kernel:
 
     @property
     def name(self) -> str:
-        """For people, such as ``"crop float16, staged"``."""
+        """Readable name, such as ``"crop float16, staged"``."""
         return " ".join(filter(None, (_OPERATIONS[self.body], self.output))) + (
             f", {self.variant}" if self.variant else ""
         )
 
     def blocks(self) -> int:
-        """Return how many fit on a multiprocessor."""
+        """Return the number of resident blocks per multiprocessor."""
         limits, warps = LIMITS[self.architecture], THREADS[self.body] // 32
-        # Registers are dealt out by 256 to a warp, each of which belongs to one of four parts with a quarter of all.
+        # Registers are allocated in units of 256 per warp, in four partitions of a quarter each.
         per_warp = -(-self.registers * 32 // 256) * 256
         shared = -(-self.shared_bytes // 256) * 256 + limits.reserved_bytes
         return min(
@@ -114,11 +113,11 @@ class Kernel:
         )
 
     def occupancy_percent(self) -> float:
-        """Return the share of a multiprocessor's threads that can be there at once."""
+        """Return the share of a multiprocessor's threads that can be resident."""
         return round(100 * self.blocks() * THREADS[self.body] / LIMITS[self.architecture].threads, 1)
 
     def result(self) -> Result:
-        """For the JSON."""
+        """Result for the JSON."""
         parameters: dict[str, str | int] = {"kernel": self.name, "architecture": self.architecture}
         return Result(
             "ptxas",
@@ -136,10 +135,10 @@ class Kernel:
 
 
 def parse(output: str) -> list[Kernel]:
-    """The kernels in what ``ptxas -v`` says.
+    """Parse the output of ``ptxas -v``.
 
     Raises:
-        BackendError: a kernel that this file does not know, or numbers that it does not find.
+        BackendError: an unknown kernel, or a missing number.
     """
     parts = re.split(r"Compiling entry function '(\w+)' for '(sm_\d+)\w*'", output)
     return [_kernel(*parts[i : i + 3]) for i in range(1, len(parts), 3)]
@@ -149,7 +148,7 @@ def _kernel(mangled: str, architecture: str, output: str) -> Kernel:
     body = _BODY.search(mangled)
     if body is None or body[1] not in THREADS or architecture not in LIMITS:
         raise BackendError(f"tools/ptxas.py does not know {mangled} on {architecture}: add it there")
-    # What is called has properties of its own, which follow.
+    # Properties of called functions follow the kernel's own.
     own = output[output.index(f"Function properties for {mangled}") :]
     stack, stores, loads, registers = (
         _number(rf"(\d+) {what}", own, mangled)
@@ -172,15 +171,15 @@ def _kernel(mangled: str, architecture: str, output: str) -> Kernel:
 def _number(pattern: str, output: str, mangled: str) -> int:
     found = re.search(pattern, output)
     if found is None:
-        raise BackendError(f"ptxas says nothing like {pattern!r} of {mangled}; its wording has changed")
+        raise BackendError(f"the output of ptxas has no {pattern!r} for {mangled}; its format has changed")
     return int(found[1])
 
 
 def compile_kernels(folder: Path) -> str:
-    """Compile the CUDA files in an empty folder; what nvcc says.
+    """Compile the CUDA files in an empty folder; return the compiler's output.
 
     Raises:
-        BackendError: this is no checkout, there is no CMake or nvcc, or they fail.
+        BackendError: this is no checkout, CMake or nvcc is missing, or they fail.
     """
     if not (_ROOT / "CMakeLists.txt").is_file():
         raise BackendError(f"the kernels' sources are not in {_ROOT}; run it in a checkout")
@@ -219,7 +218,7 @@ def _cell(kernel: Kernel) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    about = "Compile the CUDA kernels and show what they take of a GPU. Needs nvcc and CMake, no GPU."
+    about = "Compile the CUDA kernels and show their use of registers and memory. Needs nvcc and CMake, no GPU."
     parser = CommandParser(prog="python -m tools.ptxas", description=about)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything as JSON")
     words = ["python", "-m", "tools.ptxas", *(sys.argv[1:] if argv is None else argv)]
@@ -235,12 +234,12 @@ def _run(path: Path | None, command: Sequence[str]) -> None:
             nvcc = _compiler(Path(folder))
         kernels = parse(output)
         if not kernels:
-            raise BackendError("nvcc named no kernel; its wording has changed")
+            raise BackendError("the output of nvcc has no kernel; its format has changed")
         print(f"{nvcc}\n{screen_table(kernels)}")
         if pending is not None:
             surroundings["software"]["nvcc"] = nvcc.rpartition(" ")[2]
             part = Part("ptxas", [kernel.result() for kernel in kernels])
-            # Nothing is timed, so nothing can spoil it.
+            # Nothing is timed, so there are no warnings.
             document = Document("ptxas", now(), command, False, surroundings, watch.conditions(), [], [part])
             pending.temp.write_text(to_json(document))
             pending.commit()
@@ -250,12 +249,12 @@ def _run(path: Path | None, command: Sequence[str]) -> None:
 
 
 def _compiler(folder: Path) -> str:
-    """The compiler that CMake took, such as ``"nvcc 13.0.88"``."""
+    """The compiler that CMake found, such as ``"nvcc 13.0.88"``."""
     for file in folder.glob("CMakeFiles/*/CMakeCUDACompiler.cmake"):
         found = re.search(r'CMAKE_CUDA_COMPILER_VERSION "([\d.]+)"', file.read_text())
         if found:
             return f"nvcc {found[1]}"
-    raise BackendError("CMake does not say which nvcc it took")
+    raise BackendError("CMake's files do not name the nvcc that it found")
 
 
 if __name__ == "__main__":

@@ -1,3 +1,3 @@
-"""The alternatives that hpe_edge is compared with."""
+"""Alternatives to hpe_edge."""
 
 __all__ = ["chains", "plain_pipelines"]

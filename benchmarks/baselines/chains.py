@@ -1,7 +1,7 @@
-"""Chains of other libraries, as demos crop, normalise and decode.
+"""Crop, normalisation and decode by other libraries, as in demos.
 
-The chains take square windows in whole pixels, so that all of them cut the same pixels as hpe_edge; finding the square
-from a box is not part of their time. All write float32 ``[N, 3, size, size]``, RGB, with ImageNet's normalisation.
+The chains take square windows in whole pixels, so that all of them cut the same pixels as hpe_edge; computing the
+square from a box is not timed. All write float32 ``[N, 3, size, size]``, RGB, with ImageNet's normalisation.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class OpenCv:
 
 
 class OpenCvBest:
-    """The fastest OpenCV chain that we found: no copy of the cut, and every step writes into a buffer made before.
+    """The fastest known OpenCV chain: no copy of the cut, and preallocated buffers in every step.
 
     Resize the view, split it into planes, and let addWeighted turn each 8-bit plane into its float plane of the result
     (gain * level + bias), in one pass. Slower were, at 112 and 224 pixels: blobFromImageWithParams, which normalises in

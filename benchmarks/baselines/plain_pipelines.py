@@ -1,10 +1,10 @@
-"""Pipelines that people copy today, from frame and boxes to angles, written from their published description.
+"""The common plain-Python pipeline, from frame and boxes to angles.
 
-HopeNet's, WHENet's and the lightweight network's demonstrations, and the ONNX ports of them, do the same: cut each
-face out of the frame in whole pixels with a margin round its box, resize it by OpenCV (or by PIL, as torchvision's
-transforms do), normalise and transpose it in NumPy, run the session on this one face, and take NumPy's softmax and its
-expectation for each angle. Margins, normalisation and bins are those of the model's spec, so that a PoseEngine on the
-same file must give the same angles, but for the 8-bit levels that the resized face is rounded to.
+The demonstrations of HopeNet, WHENet and the lightweight network, and their ONNX ports, do the same: cut each face out
+of the frame in whole pixels with a margin round its box, resize it by OpenCV (or by PIL, as torchvision's transforms
+do), normalise and transpose it in NumPy, run the session on this one face, and take NumPy's softmax and its expectation
+for each angle. Margins, normalisation and bins are those of the model's spec, so that a PoseEngine on the same file
+must give the same angles, but for the 8-bit levels that the resized face is rounded to.
 """
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""Labelled faces as their sets are published, all read as the same records, and figures that others have published."""
+"""Readers of published sets of labelled faces, and published figures."""
 
 __all__ = ["face", "head_sets", "labels_csv", "mat_sets", "published"]

@@ -20,7 +20,7 @@ class Face:
     """One face of a photo.
 
     Attributes:
-        group: the person or photo that it shares with others of the set, so that they do not err independently.
+        group: the person or photo; errors within a group are correlated.
         angles_deg: float64 ``[3]``, yaw, pitch, roll in the project's convention.
         box: float32 ``[4]``, x1 y1 x2 y2 in pixels, tight round the landmarks; None where the set has none.
         center: float64 ``[2]``, x y of the head in pixels, where the set has no landmarks.
@@ -37,7 +37,7 @@ class Face:
 class Dataset:
     """A published set: its command-line option, the layout in words, the meaning of a group, and its reader.
 
-    ``read`` yields the faces of a copy in a fixed order and raises SourceError, which says what is expected where.
+    ``read`` yields the faces of a copy in a fixed order; its SourceError describes the expected layout.
     """
 
     name: str
@@ -52,12 +52,12 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
     """Read a photo as BGR; raises SourceError where it cannot be read."""
     photo = cv2.imread(str(path)) if path.is_file() else None
     if photo is None:
-        raise SourceError(f"cannot read the photo {path}, which the labels name")
+        raise SourceError(f"cannot read the photo {path} of the labels")
     return np.asarray(photo, np.uint8)
 
 
 def photos_of(folder: Path, pattern: str, expected: str) -> list[Path]:
-    """List the files of a folder, sorted; where there are none, SourceError says what is ``expected``."""
+    """List the files of a folder, sorted; SourceError with what is ``expected`` where there are none."""
     found = sorted(folder.glob(pattern))
     if not found:
         raise SourceError(f"there is no {pattern} in {folder}; {expected}")

@@ -1,16 +1,16 @@
-"""Sets without landmarks: BIWI and Pointing'04, which say where the head is.
+"""Sets with head positions but no landmarks: BIWI and Pointing'04.
 
 BIWI Kinect Head Pose Database: 24 recordings of 20 people who turn their heads (Fanelli et al., 2013, IJCV 101). Each
 frame has the head's centre in millimetres and a rotation, head to camera, the identity for a face that looks straight
 into it: our R. The labels are its Euler angles, those of FSA-Net's conversion (TYY_create_db_biwi.py). HopeNet's loader
 (datasets.py) reads the same matrix as Rz(roll) Ry(yaw) Rx(-pitch), which differs as soon as two angles are large.
-Rotation and centre are of the depth camera, which the papers leave so, though the colour camera is turned a little
-against it; so does this. The centre is projected with the colour camera's calibration.
+Rotation and centre are in the depth camera's frame; like the papers, this ignores the small rotation of the colour
+camera against it. The centre is projected with the colour camera's calibration.
 
 Pointing'04: 15 people who look at 93 marks on the walls, twice (Gourier, Hall, Crowley, 2004, ICPR Pointing). A photo's
-name says where the mark was: person01146-30+60.jpg is person 01, series 1, photo 46, tilt -30, pan +60 degrees. Tilt is
-our pitch, below 0 looking down, and pan our yaw, sign by sign. How far people turned nobody measured, and the label's
-roll is 0: an error of some degrees is the labels' as much as a model's. The file beside a photo has the face's middle.
+name holds the mark: person01146-30+60.jpg is person 01, series 1, photo 46, tilt -30, pan +60 degrees. Tilt is
+our pitch, below 0 looking down, and pan our yaw, with the same signs. The poses were not measured, and the label's roll
+is 0, so errors of some degrees may be the labels'. The file beside a photo has the face's middle.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _center(path: Path) -> NDArray[np.float64]:
         after = path.read_text(encoding="ascii").split("Face", 1)[1].split()
         return np.array([float(number) for number in after[:2]]).reshape(2)
     except (OSError, ValueError, IndexError) as error:
-        raise SourceError(f"cannot read {path}, which should say where the face is: {error}; {_POINTING}") from None
+        raise SourceError(f"cannot read {path}, which should hold the face's position: {error}; {_POINTING}") from None
 
 
 BIWI = Dataset("BIWI", "--biwi", "FOLDER", _BIWI, "person", _read_biwi)

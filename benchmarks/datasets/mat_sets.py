@@ -3,7 +3,7 @@
 AFLW2000-3D are 2000 photos of AFLW. The box is that of pt3d_68, the 68 landmarks with the hidden ones where the fitted
 face has them. pt2d has 21 points, of which hidden ones stand at -1: a box of those reaches to the picture's corner.
 300W-LP are photos of 300W turned to larger yaws, and their mirror images. Networks are trained on it, so an error on it
-is one on learned faces. All that was made of one face is one group. The box is that of pt2d, here 68 landmarks.
+is one on training data. All views of one face are one group. The box is that of pt2d, here 68 landmarks.
 """
 
 from __future__ import annotations

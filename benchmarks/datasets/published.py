@@ -1,7 +1,7 @@
-"""Figures that others have published on the sets that are read here. None was measured by this project.
+"""Published figures of others on these sets. None was measured by this project.
 
-published.csv has where each was read (docs/accuracy.md says where that is) and the known differences in boxes, photos
-and errors from the protocol here. Protocols differ so much that a lower figure is not a better network: HeadPose+
+published.csv has the source of each (listed in docs/accuracy.md) and the known differences in boxes, photos and errors
+from the protocol here. Protocols differ so much that a lower figure is not a better network: HeadPose+
 (kuhnkeF/headposeplus, README) found HopeNet at 3.82 degrees on the frames of BIWI where FSA-Net was judged, against
 4.89 in its own paper.
 """
@@ -18,7 +18,7 @@ _ANGLES = ("yaw", "pitch", "roll", "mean")
 
 
 def published_results(data: Sequence[str] | None = None) -> Iterator[Result]:
-    """Yield the figures that were published on these sets, or on all."""
+    """Yield the published figures on these sets, or on all."""
     with Path(__file__).with_suffix(".csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             if data is None or row["data"] in data:

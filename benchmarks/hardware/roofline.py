@@ -1,9 +1,9 @@
 """Roofline: the least time of a graph on this machine, and how near to it a run comes.
 
 The bound is the longer of two times: all operations at the compute peak of their precision, and all bytes at the
-memory's bandwidth (Williams, Waterman and Patterson, 2009). The programs :mod:`tools.graph_cost` and
-:mod:`tools.peaks` say what is counted and measured; they run on demand, in processes of their own. Where a network's
-layers stay in the caches, the compute side alone is a bound; both sides are given.
+memory's bandwidth (Williams, Waterman and Patterson, 2009). :mod:`tools.graph_cost` counts the operations and bytes,
+:mod:`tools.peaks` measures the peaks. Where a network's layers stay in the caches, the compute side alone is a bound;
+both sides are given.
 """
 
 from __future__ import annotations
@@ -15,34 +15,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hpe_edge.errors import BackendError
+from tools.graph_cost import GraphCost, read_cost
 
 _ROOT = Path(__file__).resolve().parents[2]
 Figures = dict[str, float | None]
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Multiply-adds and bytes of one run of a graph, or of the layers of one kind."""
-
-    batch: int
-    layers: int
-    macs: int
-    int8_macs: int
-    weight_bytes: int
-    activation_bytes: int
-
-    @property
-    def flops(self) -> int:
-        """Count two operations for each multiply-add."""
-        return 2 * self.macs
-
-    @property
-    def bytes(self) -> int:
-        """Add weights and activations."""
-        return self.weight_bytes + self.activation_bytes
 
 
 @dataclass(frozen=True)
@@ -76,27 +54,23 @@ class Bound:
 
 def measure_peaks(threads: Sequence[int], *, quick: bool) -> Peaks:
     """Measure the processor's peaks by ``tools.peaks``, for each number of threads."""
-    found = _tool("peaks", "--threads", *map(str, threads), *(["--quick"] if quick else []))
-    return Peaks({int(count): figures for count, figures in found.items()})
+    # In a process of its own: the thread pools of three libraries, and arrays of four times the last cache, end with it
+    # and do not disturb what is timed next.
+    command = [sys.executable, "-m", "tools.peaks", "--threads", *map(str, threads), *["--quick"] * quick]
+    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise BackendError((done.stderr.strip().splitlines() or ["tools.peaks failed"])[-1])
+    return Peaks({int(count): figures for count, figures in json.loads(done.stdout).items()})
 
 
 @functools.cache
-def read_costs(path: Path, batch: int, float_bytes: int = 4) -> Mapping[str, Cost]:
-    """Count the cost of ``"all"`` of a graph, then of each kind of layer, by ``tools.graph_cost``."""
-    options = ["--batch", str(batch), "--float-bytes", str(float_bytes)]
-    return {kind: Cost(**cost) for kind, cost in _tool("graph_cost", str(path.resolve()), *options).items()}
+def read_costs(path: Path, batch: int, float_bytes: int = 4) -> Mapping[str, GraphCost]:
+    """Count the cost of ``"all"`` of a graph, then of each kind of layer."""
+    cost = read_cost(path, batch, float_bytes)
+    return {"all": cost, **cost.by_kind()}
 
 
-def _tool(name: str, *arguments: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", f"tools.{name}", *arguments]
-    done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise BackendError((done.stderr.strip().splitlines() or [f"tools.{name} failed"])[-1])
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def bound(cost: Cost, peaks: Peaks, precision: str, threads: int) -> Bound | None:
+def bound(cost: GraphCost, peaks: Peaks, precision: str, threads: int) -> Bound | None:
     """Return the least time of a run with floats in that precision; None where it has no peak on this machine."""
     seconds = 0.0
     for kind, macs in ((precision, cost.macs - cost.int8_macs), ("int8", cost.int8_macs)):
@@ -108,7 +82,7 @@ def bound(cost: Cost, peaks: Peaks, precision: str, threads: int) -> Bound | Non
     return Bound(1e3 * seconds, 1e3 * cost.bytes / 1e9 / peaks.gbytes_per_s(threads))
 
 
-def cost_figures(cost: Cost) -> Figures:
+def cost_figures(cost: GraphCost) -> Figures:
     """Return the cost of a face, whatever the machine."""
     return {
         "gflop_per_face": cost.flops / cost.batch / 1e9,
@@ -117,7 +91,7 @@ def cost_figures(cost: Cost) -> Figures:
     }
 
 
-def roofline_figures(cost: Cost, least: Bound | None, taken_ms: float) -> Figures:
+def roofline_figures(cost: GraphCost, least: Bound | None, taken_ms: float) -> Figures:
     """Return what a run attained of its bound."""
     names = {"roofline_compute_ms": "compute_ms", "roofline_memory_ms": "memory_ms", "roofline_ms": "ms"}
     return {

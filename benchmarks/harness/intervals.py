@@ -1,7 +1,7 @@
-"""Bootstrap intervals: how far a figure could have come out otherwise with other faces of the same kind.
+"""Bootstrap confidence intervals of figures over faces.
 
-Groups are drawn with replacement, not faces: frames of one person err alike. The interval is the middle 95 % of the
-draws (percentile method). With few groups it is too narrow; of a 99th percentile it says little.
+Groups are resampled, not faces, because errors on frames of one person are correlated. The interval is the middle 95 %
+of the draws (percentile method). It is too narrow with few groups, and unreliable for a 99th percentile.
 
 Source: Efron, Tibshirani, 1993, An Introduction to the Bootstrap, chapters 8 and 13.
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 DRAWS, SEED, CENTRAL = 2000, 0, (2.5, 97.5)
 
 Values = NDArray[np.float64]
-Weights = NDArray[np.int64]  # [N], how often each face counts
+Weights = NDArray[np.int64]  # [N], multiplicity of each face
 
 
 def interval(

@@ -50,7 +50,7 @@ class Load:
 
 
 def warm_up(call: Callable[[], Any], limit_s: float, block_s: float) -> WarmUp:
-    """Call until the times are steady or ``limit_s`` is over; a block has eight calls and goes on for ``block_s``."""
+    """Call until the times are steady or ``limit_s`` is over; a block takes at least eight calls and ``block_s``."""
     start_s = time.perf_counter()
     medians: list[float] = []
     calls = 0
@@ -115,7 +115,7 @@ def all_at_once(jobs: Sequence[Callable[[], Any]]) -> None:
 
 
 class CallStages:
-    """Times of a call and its stages, by the timer that the call itself takes, as :class:`hpe_edge.PoseEngine` does."""
+    """Times of a call and its stages, by the timer argument of the call, as of :class:`hpe_edge.PoseEngine`."""
 
     def __init__(self, call: Callable[[Timer], Any]) -> None:
         self._call, self._seconds = call, dict[str, float]()

@@ -1,4 +1,4 @@
-"""JSON documents of runs: written in schema 2, read in all schemas that there were.
+"""JSON documents of runs: written in schema 2, read in schemas 1 and 2.
 
 ``python -m benchmarks.harness.schema`` prints schema 2 as JSON Schema. It is made from the classes here, in
 :mod:`benchmarks.harness.timing` and in :mod:`hpe_edge.bench.machine_state`; see also
@@ -78,7 +78,7 @@ def read_document(path: Path) -> Document:
     """Read a file that a run wrote with ``--json``.
 
     Raises:
-        SourceError: there is no such file, it is cut off, something else, or of a newer schema.
+        SourceError: there is no such file, it is truncated, no benchmark, or of a newer schema.
     """
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
@@ -100,7 +100,7 @@ def read_document(path: Path) -> Document:
 
 
 def _document(plain: Mapping[str, Any], source: str) -> Document:
-    # In schema 1 a document was of one suite, which its results did not repeat.
+    # A document of schema 1 has one suite, not repeated in its results.
     parts = plain.get("parts") or [{"suite": plain["suite"], "seconds": None, "skipped": "", "failed": ""}]
     names = ("suite", "date", "command", "quick", "environment")
     return Document(

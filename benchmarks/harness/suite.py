@@ -14,7 +14,7 @@ from hpe_edge.models import DEFAULT, DEFAULT_NAME
 
 @dataclass(frozen=True)
 class BudgetLine:
-    """A limit of the design and the measured value, both with their unit; ``met`` is None where nothing is judged."""
+    """A limit of the design and the measured value, with their units; ``met`` is None where it is not judged."""
 
     what: str
     limit: str
@@ -28,7 +28,7 @@ class NoOptions:
 
 
 def no_budget(results: Sequence[Result]) -> list[BudgetLine]:
-    """Return nothing: the design does not limit this suite's figures."""
+    """Return no limits."""
     return []
 
 

@@ -1,9 +1,9 @@
-"""Compares the answers of alternatives, then times them in turns.
+"""Comparison of the results of alternatives, then timing in turns.
 
-The alternatives take turns, each once a round, so that a machine that speeds up or slows down does so for all, and
-ratios and differences are taken within a round before their median is. A run is short, so that one that another process
-interrupts falls out of the median instead of shifting it. What the alternative before left in the caches can cost the
-next one up to half of its time: each turn begins with a call that is not timed, and each round has an order of its own.
+The alternatives take turns, once each per round, so that changes of the machine's speed affect all of them; ratios and
+differences are computed within a round before the median. Runs are short, so that interruptions by other processes do
+not shift the median. Caches filled by the previous alternative can cost the next one half of its time, so each turn
+begins with an untimed call, and each round has a random order.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Answer = Mapping[str, NDArray[Any]]
 
 
 class WrongAnswerError(HpeEdgeError, RuntimeError):
-    """Two alternatives differ in their answers, so their times say nothing."""
+    """Two alternatives differ in their results, so their times cannot be compared."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Effort:
     """Duration of a case's measurement.
 
     ``seconds`` are aimed at for one case without its warm-up; the runs bound the number of rounds; the warm-up is that
-    of each alternative. ``quick`` is set where a run only is to show that everything works.
+    of each alternative. ``quick`` marks a run that only checks that everything works.
     """
 
     seconds: float
@@ -46,9 +46,9 @@ class Effort:
 
 @dataclass(frozen=True)
 class Clock:
-    """Times so many calls in a row; runs shorter than ``shortest_run_ns`` would be spoiled by reading the clock.
+    """Timer of calls in a row; below ``shortest_run_ns`` the clock's own cost would matter.
 
-    Each turn begins after ``rest_s``, when the threads of the alternative before have stopped spinning.
+    Each turn begins after ``rest_s``, when the previous alternative's threads have stopped spinning.
     """
 
     elapsed_ns: Callable[[Callable[[], Any], int], int]
@@ -70,7 +70,7 @@ HOST_CLOCK = Clock(_elapsed_ns, shortest_run_ns=20_000, most_calls_per_run=64)
 
 FULL = Effort(seconds=2.0, least_runs=15, most_runs=2000, warmup_seconds=0.02)
 QUICK = Effort(seconds=0.0, least_runs=3, most_runs=3, warmup_seconds=0.0, quick=True)
-# Of suites in which each run takes seconds.
+# For suites whose runs take seconds.
 FEW_RUNS = Effort(seconds=0.0, least_runs=5, most_runs=5, warmup_seconds=0.0)
 
 
@@ -91,7 +91,7 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Case:
-    """The same work by several alternatives, the first being the baseline; ``skipped`` has others, with the reason."""
+    """The same work by several alternatives, the first as baseline; ``skipped`` has the reasons of missing ones."""
 
     name: str
     parameters: Mapping[str, str | int]
@@ -146,7 +146,7 @@ class Result:
 
 
 def measure(case: Case, effort: Effort, clock: Clock = HOST_CLOCK) -> Result:
-    """Compare the answers, see :func:`compare`, then time the alternatives in turns."""
+    """Compare the results, see :func:`compare`, then time the alternatives in turns."""
     differences = compare(case)
     with _no_garbage_collection():
         fastest_ns = [_warm_up(alternative.call, effort.warmup_seconds, clock) for alternative in case.alternatives]
@@ -163,13 +163,13 @@ def measure(case: Case, effort: Effort, clock: Clock = HOST_CLOCK) -> Result:
 
 
 def compare(case: Case) -> list[dict[str, Difference]]:
-    """Return how far each alternative's answer is from the first one's.
+    """Return the differences of each alternative's results from the first one's.
 
     Raises:
-        WrongAnswerError: further than its tolerance, of another shape, or not a number.
+        WrongAnswerError: one exceeds its tolerance, has another shape, or is NaN.
     """
     first = case.alternatives[0]
-    # Buffers are reused from call to call, and one alternative may write where another one read.
+    # Copied, as calls reuse buffers.
     wanted = {name: np.array(values) for name, values in first.answer(first.call()).items()}
     found = []
     for alternative in case.alternatives:

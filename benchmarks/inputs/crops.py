@@ -1,4 +1,4 @@
-"""Windows around a box, a model's own crop or one that is the same for all models, and boxes of detectors."""
+"""Windows around a box, by the model's own crop or a common rule, and boxes of detectors."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ AS_CUT = Crop(margins=(0.0, 0.0, 0.0, 0.0), square="none")  # for windows that a
 HAAR = "haar"
 LANDMARKS = "landmarks"
 LEAST_IOU = 0.4
-# A head's centre lies behind the face, so that in profile it is beside the middle of a box, and a little above it.
-NEAR = 1.0  # how far from the box's middle it may be, as a fraction of the box's sides
+# A head's centre lies behind the face: in profile beside the middle of a box, and a little above it.
+NEAR = 1.0  # largest distance from the box's middle, as a fraction of the box's sides
 
 Box = NDArray[np.float32]  # x1 y1 x2 y2 in pixels
 Window = Callable[[Box, tuple[int, int]], Box]  # from a box and the photo's width and height to a window
@@ -67,9 +67,9 @@ def square(box: Box, side: float) -> Box:
 
 
 def whole_square(box: Box, size_wh: tuple[int, int], side: float) -> Box:
-    """Return the square as scripts cut it that index an array with whole numbers.
+    """Return the square as scripts cut it, by indexing an array with integers.
 
-    A corner left of or above the photo goes to its edge and the window keeps its side; beyond the other edges it ends.
+    A corner left of or above the photo moves to its edge, and the window keeps its side; the other edges clip it.
     """
     x1, y1, x2, y2 = box.tolist()
     length = max(x2 - x1, y2 - y1) * side
@@ -81,7 +81,7 @@ def whole_square(box: Box, size_wh: tuple[int, int], side: float) -> Box:
 def hopenet(box: Box, size_wh: tuple[int, int]) -> Box:
     """Return HopeNet's margins for AFLW2000, on whole pixels and inside the photo; stretched to the input.
 
-    Its test code moves one side after the other, each by a share of the box as already grown: 0.4 left, 0.4 top, 0.4 of
+    Its test code moves one side after the other, each by a share of the grown box: 0.4 left, 0.4 top, 0.4 of
     1.4 right, 0.12 of 1.4 bottom.
     """
     x1, y1, x2, y2 = box.astype(np.float64).tolist()

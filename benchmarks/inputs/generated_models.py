@@ -1,7 +1,7 @@
-"""Generated models, to be timed only: a tiny one, and architectures with untrained weights in float32 and INT8.
+"""Generated models for timing: a tiny one, and architectures with untrained weights in float32 and INT8.
 
-How long a network takes does not depend on its weights. Untrained models are made in another process, so that neither
-torch nor its threads are there when something is timed.
+A network's time does not depend on its weights. Untrained models are made in another process, to keep torch and its
+threads out of the timed one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hpe_edge.samples import BOXES, FOLDER
 from hpe_edge.spec import METADATA_KEY, Origin
 from hpe_edge.util.atomic import Pending
 
-CHECKPOINT = "untrained weights"  # in the spec, where a checkpoint is named otherwise
+CHECKPOINT = "untrained weights"  # in the spec, in place of a checkpoint's name
 _FACES = 16
 
 
@@ -54,7 +54,7 @@ def write_tiny_model(path: Path, size: int) -> Path:
 
 
 def make_untrained(architecture: str, folder: Path) -> Path:
-    """Write ``ARCHITECTURE.onnx`` with random weights, always the same; raises BackendError without torch."""
+    """Write ``ARCHITECTURE.onnx`` with random weights of a fixed seed; raises BackendError without torch."""
     out = folder / f"{architecture}.onnx"
     command = [sys.executable, "-m", "benchmarks.inputs.generated_models", architecture, str(out)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -84,11 +84,11 @@ def _write(architecture: str, out: Path) -> None:
     family = zoo.get(architecture)
     spec = family.spec(Origin(CHECKPOINT, "0" * 64))
     net = family.builds[0]()
-    # With its initial weights a network hardly tells one face from another, and no comparison could fail. One pass over
-    # faces sets the means and deviations of its BatchNorms.
+    # With initial weights the outputs hardly vary, and no comparison could fail. One pass over faces sets the means and
+    # deviations of the BatchNorms.
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None  # the mean of all that it sees, in place of a tenth of it
+            module.momentum = None  # a plain mean in place of a moving one
     with torch.inference_mode():
         net.train()(torch.from_numpy(gate_faces(spec.crop, spec.input).crops[:_FACES].astype("float32")))
     net.eval()

@@ -1,4 +1,4 @@
-"""Model files with the float32 file that each was made from, and variants that differ in backend and precision."""
+"""Model files with their float32 originals, and variants by backend and precision."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hpe_edge.spec import ModelSpec
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model, and the float32 file whose answers it must give; for a float32 file that is the file itself."""
+    """A model and its float32 reference, which for a float32 file is the file itself."""
 
     path: Path
     spec: ModelSpec
@@ -26,7 +26,7 @@ class ModelFile:
 
 
 def find_models(paths: Sequence[Path]) -> list[ModelFile]:
-    """Find the float32 file of each model among them; raises InputError where it is not there."""
+    """Find the float32 file of each model among them; raises InputError where it is missing."""
     specs = {}
     for path in paths:
         with PoseEngine(path, threads=None if is_plan(path) else 1) as engine:

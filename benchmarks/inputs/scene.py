@@ -29,9 +29,9 @@ STD = (0.229, 0.224, 0.225)
 
 MANY = 8  # faces of a crowd, and cameras
 _SIDES = (150, 90, 120, 180, 100, 170, 80, 130)  # of the face boxes in pixels
-_AROUND = 0.7  # of a photo is pasted so much on each side of its box, in box sides
+_AROUND = 0.7  # pasted on each side of a photo's box, in box sides
 _PER_CAMERA = 2
-_VIDEO_FRAMES = 100  # of a video, that are looked through
+_VIDEO_FRAMES = 100  # of a video that are read
 
 
 def imagenet_input(size: int) -> Input:
@@ -47,7 +47,7 @@ def bins_spec(architecture: str, size: int) -> ModelSpec:
 
 @functools.cache
 def frame() -> NDArray[np.uint8]:
-    """Make a 1080p picture whose detail falls off with its size as in photos (1/f noise); always the same one."""
+    """Make a 1080p picture of 1/f noise, like the spectrum of photos, with a fixed seed."""
     rng = np.random.default_rng(0)
     total = np.zeros((HEIGHT, WIDTH, 3), np.float32)
     for octave in range(9):
@@ -66,7 +66,7 @@ def square(side: int) -> Window:
 
 
 def crowd(count: int) -> list[Window]:
-    """Return boxes of 60 to 200 pixels all over the frame, all inside it; always the same ones."""
+    """Return boxes of 60 to 200 pixels all over the frame, inside it, with a fixed seed."""
     rng = np.random.default_rng(1)
     windows = []
     for side in rng.integers(60, 201, count).tolist():
@@ -96,8 +96,8 @@ def bundled_scene() -> FaceScene:
 def video_scene(video: Path, boxes_csv: Path) -> FaceScene:
     """Take frames of a video with boxes as ``hpe-edge run --csv`` writes them.
 
-    The crowd is the frame with the most faces, which come again where they are fewer than :data:`MANY`; the cameras are
-    frames at even steps. Raises SourceError where a file cannot be read or has no faces.
+    The crowd is the frame with the most faces, repeated up to :data:`MANY`; the cameras are frames at even
+    steps. Raises SourceError where a file cannot be read or has no faces.
     """
     file = BoxesFile(boxes_csv, "video")
     seen = [(found.image, file(found)) for found in itertools.islice(open_source(video), _VIDEO_FRAMES)]

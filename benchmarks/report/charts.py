@@ -27,7 +27,7 @@ _WIDTH_IN, _DPI = 8.0, 120
 _SHORT = re.compile(r"(_mae|_mean)?_deg$")
 _WHOLE = ("yaw_mae_deg", "pitch_mae_deg", "roll_mae_deg", "mean_mae_deg", "geodesic_mean_deg")
 
-# By series, its points: the number of the case, the value, and how far its interval reaches down and up.
+# Series -> points: number of the case, value, and its interval's reach down and up.
 Points = Mapping[str, Sequence[tuple[int, float, float, float]]]
 
 
@@ -41,8 +41,8 @@ class Chart:
 
 
 def require_matplotlib() -> None:
-    """Raise BackendError where there is nothing to draw with."""
-    if importlib.util.find_spec("matplotlib") is None:  # imported later: it takes memory, which a suite may measure
+    """Raise BackendError without matplotlib."""
+    if importlib.util.find_spec("matplotlib") is None:  # not imported yet: it takes memory, which a suite may measure
         raise BackendError("charts and reports need matplotlib: pip install 'hpe-edge[benchmarks]'")
 
 
@@ -86,7 +86,7 @@ def bound_us(result: Result) -> float | None:
 
 
 def subjects(results: Sequence[Result], beside: Sequence[str] = ()) -> list[str]:
-    """Name each result by the parameters that tell them apart, but for those in ``beside``."""
+    """Name each result by the parameters that differ, except those in ``beside``."""
     common = {*constant(results), *beside}
     names = [{name: value for name, value in r.parameters.items() if name not in common} for r in results]
     return [describe(each) or str(results[0].parameters.get("model", results[0].name)) for each in names]
@@ -144,7 +144,7 @@ def _log_axis(axis: Any) -> None:
 
 
 def _ratio_charts(part: Part) -> Iterator[Chart]:
-    """Draw how long alternatives take beside the first one, by name of the case."""
+    """Draw the alternatives' times over the first one's, by name of the case."""
     for name in dict.fromkeys(result.name for result in part.results):
         results = [result for result in part.results if result.name == name and len(result.rows) > 1]
         if not results:
@@ -206,7 +206,7 @@ def _lines(axes: Axes, runs: Sequence[Result], x: str, y: str) -> None:
 
 
 def _roofline(suite: str, file: str, runs: Sequence[Result], limits: Mapping[str, float | None]) -> Chart:
-    """Draw what one thread attained over the operations for each byte, below the machine's two limits."""
+    """Draw the attained rate of one thread over the operations per byte, with the machine's limits."""
     single = [r for r in runs if r.parameters["threads"] == 1 and r.parameters["callers"] == 1]
     bandwidth = limits["triad_gbytes_per_s"] or 1.0
     tops: dict[str, float] = {}
@@ -262,7 +262,7 @@ def _stage_charts(part: Part) -> Iterator[Chart]:
 
 
 def _accuracy_charts(part: Part) -> Iterator[Chart]:
-    """Draw the errors on every set of faces: of all that was judged on it, and by |yaw|."""
+    """Draw the errors on every set of faces: of every variant, and by |yaw|."""
     for data in dict.fromkeys(str(r.parameters["data"]) for r in part.results if "data" in r.parameters):
         of_data = [r for r in part.results if r.parameters.get("data") == data]
         whole = [r for r in of_data if r.name == "accuracy" and r.figures.get("mean_mae_deg") is not None]
@@ -299,12 +299,12 @@ def _with_reach(result: Result, name: str) -> tuple[float, float, float]:
 
 
 def save_calibration(path: Path, errors: Any, sigma: Any, groups: Sequence[Sequence[tuple[float, float]]]) -> None:
-    """Draw errors over sigma, ``[N, 3]`` degrees of yaw, pitch and roll, and lines through groups of alike sigma.
+    """Draw errors over sigma, ``[N, 3]`` degrees of yaw, pitch and roll, and lines through groups of similar sigma.
 
-    Where sigma is as large as the errors, a line follows the diagonal.
+    A calibrated sigma gives a line on the diagonal.
     """
     require_matplotlib()
-    chart = _chart("card", "calibration", "Error over sigma; lines: root mean squares of faces with alike sigma", 8.0)
+    chart = _chart("card", "calibration", "Error over sigma; lines: root mean squares of faces with similar sigma", 8.0)
     axes = chart.figure.add_subplot()
     top = 1.25 * max(max(pair) for group in groups for pair in group)
     for i, name in enumerate(("yaw", "pitch", "roll")):

@@ -1,8 +1,8 @@
 """Changes from one run to another, beyond the noise; docs/benchmarks.md has the rules.
 
-Cases are matched by suite, name and parameters, their rows and figures by name. On other hardware, times say nothing:
-there the ratios to the case's first row are compared. Where that row is hpe_edge's, it became worse if an alternative's
-ratio fell; where that row is the alternative, if a ratio rose.
+Cases are matched by suite, name and parameters, their rows and figures by name. On other hardware the ratios to the
+case's first row are compared in place of times. If that row is hpe_edge's, a falling ratio of an alternative is a
+regression; if that row is the alternative, a rising ratio is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OTHERS = ("plain",)  # first rows that are alternatives to hpe_edge: the others 
 class Rule:
     """Judgement of figures whose names match: they must differ by a share of the first value and by a floor.
 
-    Where nothing is ``better``, they are shown only; ``anywhere`` they are judged on other hardware, too.
+    An empty ``better`` shows them only; ``anywhere`` judges them on other hardware, too.
     """
 
     names: str
@@ -63,7 +63,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Differences in the environment of two runs, the changes of all that both have, and names that one has alone."""
+    """Differences between the environments of two runs, changes of common values, and names that only one has."""
 
     remarks: Sequence[str]
     same_hardware: bool
@@ -78,7 +78,7 @@ class Comparison:
 
 
 def compare(before: Document, now: Document) -> Comparison:
-    """Match everything and judge it; raises SourceError where they have no case in common."""
+    """Match and judge all values; raises SourceError where the runs have no case in common."""
     same = hardware(before) == hardware(now)
     cases, others = _cases(before), _cases(now)
     changes = list(_failures(before, now))
@@ -96,7 +96,7 @@ def compare(before: Document, now: Document) -> Comparison:
 
 
 def hardware(document: Document) -> tuple[Any, ...]:
-    """Return what times depend on."""
+    """Return the hardware that times depend on."""
     found = document.environment["hardware"]
     gpus = [(gpu["name"], gpu["capability"]) for gpu in found.get("gpus", [])]
     board = found.get("board") or {}
@@ -187,7 +187,7 @@ def _with_interval(name: str, figures: Mapping[str, float | None]) -> str:
 
 
 def _missing(key: str, mine: Result, theirs: Result | None) -> list[str]:
-    """Return the names that the first result has alone; the whole where there is no other."""
+    """Return the names that only the first result has; the whole case where there is no other."""
     if theirs is None:
         return [key]
     other_rows = {row.name for row in theirs.rows}
@@ -207,7 +207,7 @@ def _remarks(before: Document, now: Document, same_hardware: bool) -> Iterator[s
     for name, document in both:
         yield f"{name:8}{document.source or 'this run'}, {document.suite}, {document.date}"
     if not same_hardware:
-        yield "DIFFERENT HARDWARE: times say nothing, so ratios to each case's first row are compared"
+        yield "DIFFERENT HARDWARE: ratios to each case's first row are compared in place of times"
     a, b = ({**facts(d.environment), **versions(d.environment), "versions": ""} for _, d in both)
     for topic in {**a, **b}:
         if a.get(topic) != b.get(topic):
@@ -217,12 +217,12 @@ def _remarks(before: Document, now: Document, same_hardware: bool) -> Iterator[s
         yield f"models differ: {', '.join(sorted(models[0])) or 'none'} -> {', '.join(sorted(models[1])) or 'none'}"
     for name, document in both:
         if document.quick:
-            yield f"{name} was run with --quick: its times say little"
+            yield f"{name} was run with --quick: its times are not reliable"
         yield from (f"{name}: WARNING: {warning}" for warning in document.warnings)
 
 
 def describe(found: Comparison) -> str:
-    """Write all of it, what is worse first."""
+    """Write all changes as text, regressions first."""
     lines = list(found.remarks)
     for verdict, title in (("worse", "WORSE"), ("better", "better"), ("changed", "changed, not judged")):
         of_kind = [f"  {c.case}: {c.name}: {c.values}" for c in found.changes if c.verdict == verdict]

@@ -28,7 +28,7 @@ def write_report(pending: Pending, documents: Sequence[Document]) -> None:
 def _run(document: Document, files: Mapping[Chart, str]) -> Iterator[str]:
     yield f"## {document.suite}, {document.date.replace('T', ' ')}\n"
     if document.quick:
-        yield "**Run with --quick: its times say little.**\n"
+        yield "**Run with --quick: its times are not reliable.**\n"
     yield from (f"**Warning: {warning}**\n" for warning in document.warnings)
     ran_on = {**facts(document.environment), "system": document.environment["software"]["os"]}
     setting = clocks(document.conditions.get("before", {}))

@@ -1,4 +1,4 @@
-"""Runs as text: what they ran on, results on the screen, and tables of all results."""
+"""Runs as text: environment, results on the screen, and tables."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from benchmarks.harness.timing import Result, Row, describe
 _PROGRAMS = ("python", "numpy", "opencv", "onnxruntime", "openvino", "tensorrt", "nvcc")
 _BOARD = {"JetPack": "jetpack", "Jetson Linux": "l4t", "power mode": "power_mode"}
 _VERDICTS = {True: "met", False: "NOT met", None: "not judged"}
-_MOST_COLUMNS = 10  # more figures than that stand below each other
-_MOST_BESIDE = 6  # unless there are more cases than that
+_MOST_COLUMNS = 10  # tables with more figures are transposed,
+_MOST_BESIDE = 6  # unless they have more cases than this
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def number(value: float | str | None) -> str:
 
 
 def constant(results: Sequence[Result]) -> dict[str, str | int]:
-    """Return the parameters that all have in common."""
+    """Return the parameters common to all."""
     first = results[0].parameters
     return {name: first[name] for name in first if all(r.parameters.get(name) == first[name] for r in results)}
 

@@ -1,7 +1,7 @@
 """Suite ``accuracy``: errors of models on labelled faces, by the papers' protocols, with intervals.
 
-docs/accuracy.md says how to read it. An angle's error is 0 to 180 degrees and not folded further: a face said to look
-the other way is off by 180 degrees. Beside the errors of angles stands the geodesic distance, the angle of the one
+docs/accuracy.md explains the figures. An angle's error is 0 to 180 degrees and not folded further: the opposite
+direction is an error of 180 degrees. Beside the errors of angles there is the geodesic distance, the angle of the
 rotation from the label's pose to the model's.
 """
 
@@ -137,14 +137,14 @@ def _predict(
 ) -> tuple[dict[str, list[Box | None]], dict[tuple[str, str, str], Errors]]:
     """Return boxes by source, None where it missed a face, and errors by source, crop and variant.
 
-    A photo is kept no longer than it is used: a set may be larger than the memory.
+    Photos are read one at a time, as a set may be larger than the memory.
     """
     boxes: dict[str, list[Box | None]] = {source: [] for source in sources}
     errors = {}
     keys = [(source, rule.name, variant.label) for source in sources for rule in rules for variant in variants]
     poses_by = {key: list[tuple[Float64Array, Float64Array]]() for key in keys}
     labels = {source: list[Float64Array]() for source in sources}
-    for face in tqdm(faces, unit="face", leave=False, disable=None):  # None: no bar where nobody watches
+    for face in tqdm(faces, unit="face", leave=False, disable=None):  # None: no bar without a terminal
         photo = read_photo(face.photo)
         for source, detector in sources.items():
             box = face.box if detector is None else _detected(detector, photo, face)
@@ -217,10 +217,10 @@ def band_figures(errors: Errors, groups: Sequence[str]) -> Figures:
 
 
 def difference_figures(errors: Errors, first: Errors, groups: Sequence[str]) -> Figures:
-    """Return how much larger errors are than another variant's, face by face, with intervals.
+    """Return the paired differences of errors from another variant's, with intervals.
 
-    An interval that holds 0 says that the faces do not tell the two apart. It is narrower than those of the two errors,
-    for both variants find the same faces hard.
+    An interval that contains 0 shows no significant difference. It is narrower than those of the two errors, which are
+    correlated.
     """
     columns = errors.columns() - first.columns()
     names = [*(f"{angle}_mae_minus_first_deg" for angle in (*ANGLES, "mean")), "geodesic_mean_minus_first_deg"]

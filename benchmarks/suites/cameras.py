@@ -95,7 +95,7 @@ class Site:
         return found
 
     def one_by_one(self, engine: PoseEngine) -> list[list[Poses]]:
-        """Run the same frames one after the other, in the order in which the cameras would bring them."""
+        """Run the same frames one after the other, in the cameras' order."""
         found: list[list[Poses]] = [[] for _ in range(self.cameras)]
         for number in range(len(self.shown)):
             for camera, of_one in enumerate(found):
@@ -124,7 +124,7 @@ class Live:
     def __init__(self, site: Site, seconds: float, expected: Sequence[NDArray[np.float32]]) -> None:
         self._site, self._seconds, self._expected = site, seconds, expected
         self._frames = round(seconds * FPS)
-        # All memory is allocated now: the growth that is looked for is the batcher's.
+        # Allocated now, so that growth of the memory is the batcher's.
         self._latencies_ms = np.full((site.cameras, self._frames), np.nan)
         self._answered = [0] * site.cameras
         self.disordered = self.failed = self.wrong = 0
@@ -241,7 +241,9 @@ def _budget(results: Sequence[Result]) -> list[BudgetLine]:
     fair = least >= min(SHARE_LIMIT * most, most - 1)
     share = f">= {SHARE_LIMIT:g} times as many frames, or one fewer"
     return [
-        BudgetLine("results of the live run", "each in order, right, none lost", ", ".join(bad) or "so it is", not bad),
+        BudgetLine(
+            "results of the live run", "each in order, right, none lost", ", ".join(bad) or "all of it", not bad
+        ),
         BudgetLine("the worst served camera beside the best", share, f"{least:g} and {most:g}", fair),
         growth_line(f"resident memory over {live.parameters['seconds']} s", by["growth_kb"]),
         BudgetLine("one frame at a time beside the batcher", "none is set", f"{ratio:.2f} times as long", None),

@@ -1,8 +1,8 @@
-"""Suite ``card``: the figures of a model card, on labelled photos, with other models on the same faces beside it.
+"""Suite ``card``: the figures of a model card on labelled photos, with other models on the same faces.
 
 Errors by the labels' |yaw|, with the labels' own boxes and with detected ones; a face counts for a detector where one
-of its boxes, brought to the landmarks' extent, overlaps the label's. And the quality of sigma: whether the error grows
-with it (Spearman's rank correlation), and whether it is as large as it claims (calibration).
+of its landmark boxes overlaps the label's. And the quality of sigma: Spearman's rank correlation with the error, and
+calibration.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hpe_edge.geometry import geodesic_deg, rotation_from_euler, wrap_deg
 
 ANGLES = ("yaw", "pitch", "roll")
 BANDS = ((0.0, 30.0), (30.0, 60.0), (60.0, 180.0))  # of the labels' |yaw| in degrees
-BINS = 6  # of faces with alike sigma, equally many in each
+BINS = 6  # equal groups of faces by sigma
 
 WANTED_MAE_DEG, WANTED_TURNED_MAE_DEG = 3.9, 10.0
 WANTED_DETECTORS_DEG = 0.4  # how much more the error may be with a detector's boxes
@@ -43,7 +43,7 @@ class Options:
     detectors: Sequence[str] = option(
         f"SCRFD or YuNet, or {HAAR} for OpenCV's cascade; default: {HAAR}", (HAAR,), nargs="+", metavar="FILE.onnx"
     )
-    plot: Path | None = path_option("draw how large errors are where sigma is large", None, "PNG")
+    plot: Path | None = path_option("draw the errors over sigma", None, "PNG")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def sigma_results(model: str, found: Predictions) -> Iterator[Result]:
     for name, (error, sigma) in kinds.items():
         rank = spearman(error, sigma)
         figures: dict[str, float | None] = {"spearman": None if rank is None else round(rank, 4)}
-        if name != "face":  # a mean of three is not spread as one of them
+        if name != "face":  # a mean of three has another spread
             figures |= {f"within_{k}_sigma_percent": round(100 * float((error <= k * sigma).mean()), 1) for k in (1, 2)}
             figures |= {"rms_error_deg": round(rms(error), 4), "rms_sigma_deg": round(rms(sigma), 4)}
         yield Result("sigma", {"model": model, "of": name}, figures=figures)
@@ -133,12 +133,12 @@ def sigma_results(model: str, found: Predictions) -> Iterator[Result]:
 
 
 def _points(found: Predictions, i: int) -> list[tuple[float, float]]:
-    """Return the root mean squares of sigma and of an angle's error, of each group of faces with alike sigma."""
+    """Return the root mean squares of sigma and of an angle's error for each group of faces by sigma."""
     return [(rms(found.sigma[faces, i]), rms(found.errors[faces, i])) for faces in by_sigma(found.sigma[:, i])]
 
 
 def by_sigma(sigma: Float64Array) -> list[NDArray[np.intp]]:
-    """Return the faces in groups of alike sigma, the least first."""
+    """Return the faces in groups by sigma, the least first."""
     return [part for part in np.array_split(np.argsort(sigma, kind="stable"), BINS) if len(part)]
 
 

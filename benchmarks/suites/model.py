@@ -1,12 +1,12 @@
 """Suite ``model``: the network alone, every backend of this machine by precision, batch size and threads.
 
-Before a configuration is timed, its poses on the crops of real faces are compared with those of ONNX Runtime on the
-float32 file, decoded by NumPy: in degrees, within the limits of the export's gate for its precision. Beyond them the
-suite fails and nothing is written. Every run is warmed up until it is steady, and its input is ready. ``callers`` are
-threads with buffers of their own that run at the same time, one per core: the most that a machine gets through. Beside
-each run on the processor stands its roofline, see :mod:`benchmarks.hardware.roofline`.
+Before a configuration is timed, its poses on crops of real faces are compared with ONNX Runtime's on the float32 file,
+decoded by NumPy, within the accuracy gate's limits for its precision. Beyond them the suite fails and nothing is
+written. Every run is warmed up until it is steady, and its input is ready. ``callers`` are concurrent threads with
+buffers of their own, one per core: the machine's throughput. Each run on the processor has its roofline, see
+:mod:`benchmarks.hardware.roofline`.
 
-An architecture named by ``--arch`` has untrained weights: its angles mean nothing, but all backends must agree on them.
+An architecture named by ``--arch`` has untrained weights: its angles are meaningless, but all backends must agree.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.baselines.chains import rotations
 from benchmarks.baselines.plain_pipelines import PlainDecode, plain_bins
-from benchmarks.hardware.roofline import Cost, Peaks, bound, cost_figures, measure_peaks, read_costs
+from benchmarks.hardware.roofline import Peaks, bound, cost_figures, measure_peaks, read_costs
 from benchmarks.hardware.roofline import roofline_figures as figures_of_roofline
 from benchmarks.harness.load import Load, WarmUp, measure_load, warm_up
 from benchmarks.harness.suite import BudgetLine, Suite, default_or, option, path_option
@@ -38,6 +38,7 @@ from hpe_edge.bench.environment import usable_cores
 from hpe_edge.bench.power import PowerMeter, power_meter
 from hpe_edge.errors import BackendError
 from hpe_edge.spec import ModelSpec
+from tools.graph_cost import GraphCost
 
 BATCHES, QUICK_BATCHES = (1, 2, 4, 8, 16), (1, 8)
 LARGEST_KINDS = 6  # of layers, that the table of costs names
@@ -56,7 +57,7 @@ class Options:
         "ONNX files or TensorRT engines, each with its float32 ONNX file; default: the embedded one", (), nargs="+"
     )
     arch: Sequence[str] = option(
-        "architectures of python -m export.onnx --list, untrained, in float32 and INT8", (), nargs="+", metavar="NAME"
+        "architectures of hpe-edge export onnx --list, untrained, in float32 and INT8", (), nargs="+", metavar="NAME"
     )
 
 
@@ -85,9 +86,9 @@ def _cost_results(model: ModelFile) -> Iterator[Result]:
         yield Result("cost", {**parameters, "layers": kind}, figures={**_layer_figures(part, costs["all"]), **more})
 
 
-def _layer_figures(part: Cost, whole: Cost) -> Figures:
+def _layer_figures(part: GraphCost, whole: GraphCost) -> Figures:
     return {
-        "layers": part.layers,
+        "layers": len(part.layers),
         "mmacs": part.macs / 1e6,
         "int8_mmacs": part.int8_macs / 1e6,
         "weights_kb": part.weight_bytes / 1024,
@@ -152,8 +153,8 @@ def check(
             report = compare(reference, found, compared="", source="", limits=config.limits(spec))
             if not report.passed:
                 raise WrongAnswerError(
-                    f"model ({model.path.name}, {config.label}, batch {batch}): its angles are not those of ONNX "
-                    f"Runtime on {model.reference.name}: {'; '.join(report.failures)}; nothing of this file was timed"
+                    f"model ({model.path.name}, {config.label}, batch {batch}): its angles differ from ONNX "
+                    f"Runtime's on {model.reference.name}: {'; '.join(report.failures)}; nothing of this file was timed"
                 )
     whole = report.result()
     return {"change_mean_deg": whole.mean_deg, "change_p99_deg": whole.p99_deg, "change_worst_deg": whole.worst_deg}
@@ -169,7 +170,7 @@ def _loads(config: BackendConfig) -> list[tuple[int | None, int]]:
 
 @dataclass(frozen=True)
 class _Run:
-    """A file in a configuration on so many threads (None: all cores) for so many callers, whose answers were right."""
+    """A verified file in a configuration, with threads (None: all cores) and concurrent callers."""
 
     model: ModelFile
     config: BackendConfig
@@ -229,7 +230,7 @@ class _Run:
         cost = read_costs(self.model.path, batch, 4 if floats == "fp32" else 2)["all"]
         threads = self.callers if self.threads == 1 else usable_cores()
         least = bound(cost, peaks, floats, threads) if self.config.on_cpu else None
-        # Callers at the same time share the machine, so a run has that part of it.
+        # Concurrent callers share the machine: time per run over all callers.
         return figures_of_roofline(cost, least, 1e3 * load.seconds / len(load.times_ms))
 
 

@@ -166,7 +166,7 @@ def _budget(results: Sequence[Result]) -> list[BudgetLine]:
 
 
 def _crop_line(results: Sequence[Result], size: int, alternative: str, limit: float) -> BudgetLine:
-    """Judge the least favourable of the single boxes, whatever their side."""
+    """Judge the least favourable of the single boxes."""
     wanted = {"size": size, "faces": 1, "resampling": "bilinear"}
     ratios = {
         result.parameters["box"]: result.row(alternative).ratio.median
@@ -204,7 +204,7 @@ def _run_engine(options: EngineOptions, effort: Effort) -> Iterator[Result]:
 def _engine_case(engine: PoseEngine, count: int) -> Case:
     picture = frame()
     boxes = np.array([square(130)] if count == 1 else crowd(count), np.float32)
-    # The engine's own backend: another session would have its weights elsewhere in memory, and its own speed.
+    # The engine's own backend: another session may have another speed.
     backend = engine._backend
     assert isinstance(backend, OnnxRuntimeBackend)
     session, spec = backend.session, engine.spec
@@ -257,8 +257,8 @@ def _engine_case(engine: PoseEngine, count: int) -> Case:
 def watch_memory(engine: PoseEngine, calls: int) -> Result:
     """Measure resident memory over calls, after a warm-up that fills every pool.
 
-    A leak grows in every quarter of the calls; code that is paged in late, some hundred KB, grows in one. So the
-    steady growth is four times the median quarter's.
+    A leak grows in every quarter of the calls, code that is paged in late, some hundred KB, in one only. So the steady
+    growth is four times the median quarter's.
     """
     picture, boxes = frame(), np.array([square(130)], np.float32)
     for _ in range(min(WARMUP_CALLS, calls)):

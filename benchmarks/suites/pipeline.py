@@ -1,10 +1,10 @@
-"""Suite ``pipeline``: the real job, from frame to angles, beside the plain Python that people copy today.
+"""Suite ``pipeline``: from frame to angles, beside the plain Python pipeline of demos.
 
 All alternatives get the same frames and boxes; the plain pipeline and the engines on float32 run the same file. The
 boxes are moved by less than a pixel or so, so that their windows lie on whole pixels, as the plain pipelines cut them.
-The angles of an engine in float32 may differ by what rounding the resized face to 8-bit levels moves them, those of
-others by twice what the gate lets 99 of 100 faces cost INT8. A turn is as many calls as fill some hundredths of a
-second, and begins with a rest, until the threads of the pipeline before have stopped spinning.
+The angles of an engine in float32 may differ by the effect of rounding the resized face to 8-bit levels, those of
+others by twice the gate's 99th percentile for INT8. A turn is as many calls as fill some hundredths of a second, and
+begins with a rest, until the previous pipeline's threads have stopped spinning.
 
 ``one face`` and ``8 faces`` are one call on a frame; ``8 cameras`` brings a frame of each of eight cameras, which the
 engines take through :class:`hpe_edge.DynamicBatcher` and the plain pipeline one after the other. With ``threads`` all,
@@ -70,7 +70,7 @@ class Options:
 
 @dataclass(frozen=True)
 class _Runner:
-    """An engine, its name in tables, and how far its angles may be from the plain pipeline's."""
+    """An engine, its name in tables, and its tolerance to the plain pipeline."""
 
     config: BackendConfig
     name: str
@@ -82,7 +82,7 @@ class _Runner:
 
 @dataclass
 class _Lineup:
-    """Everything that is compared on some threads: the plain pipeline and the engines that this machine has."""
+    """The plain pipeline and the engines of this machine, on one thread or all."""
 
     plain: PlainPipeline
     runners: list[_Runner] = field(default_factory=list)
@@ -97,7 +97,7 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
     path = default_or(options.model)
     paths = [path] if options.int8 is None else [path, options.int8]
     if any(model.reference != path for model in find_models(paths)):
-        raise InputError(f"{options.int8} was not made from {path}; make it with python -m export.int8 {path}")
+        raise InputError(f"{options.int8} was not made from {path}; make it with hpe-edge export int8 {path}")
     peaks = measure_peaks(sorted({1, usable_cores()}), quick=effort.quick)
     calls = _QUICK_STAGE_CALLS if effort.quick else _STAGE_CALLS
     for threads in (1, None):

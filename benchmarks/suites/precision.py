@@ -1,8 +1,8 @@
 """Suite ``precision``: FP16 and INT8 beside FP32, on labelled photos: accuracy, size, and time on this CPU.
 
 Each file runs by ONNX Runtime, which computes FP16 in float32 on a CPU, or also by OpenVINO, and is compared with
-ONNX Runtime on the float32 file that it must be made from. The figures of the file's own gate stand beside these. Times
-are of the network alone, one face, one thread: they say nothing about a GPU, for which these graphs are laid out.
+ONNX Runtime on its float32 original, beside the figures of the file's own gate. Times are of the network alone, one
+face, one thread, on a CPU, although these graphs are made for GPUs.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Options:
 
 @dataclass(frozen=True)
 class _Variant:
-    """A file and how it is run; ``label`` tells it from the others of its network."""
+    """A file and its engine; ``label`` is unique within its network."""
 
     label: str
     path: Path
@@ -70,7 +70,7 @@ def _open(paths: Sequence[Path], openvino: Sequence[Precision], stack: ExitStack
         steps = variant.engine.spec.quantizations
         if not steps or steps[0].sha256 != sha256:
             raise InputError(
-                f"{variant.path} was not made from {first.path}; make it with python -m export.fp16 or export.int8"
+                f"{variant.path} was not made from {first.path}; make it with hpe-edge export fp16 or int8"
             )
     for precision in openvino:
         for path in paths:

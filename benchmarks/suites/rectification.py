@@ -2,8 +2,8 @@
 
 A photo is warped as a camera that turned about its centre would have taken it, which is exact for any scene. The face
 starts on the axis, with the estimate R, and ends up as many degrees off it as the camera turned. In the turned camera's
-frame its rotation is Q R, with Q the known turn; the error of an estimate is its distance from that. It is not one
-against labels: a network that is wrong about the photo may be wrong by the same in all its views.
+frame its rotation is Q R, with Q the known turn; the error of an estimate is its distance from that. It is not an error
+against labels: a network that is wrong about the photo may be equally wrong in all its views.
 
 Boxes are the extents of the warped outline of the face, as a detector would find them.
 """

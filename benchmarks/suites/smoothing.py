@@ -1,8 +1,8 @@
-"""Suite ``smoothing``: how much steadier the filter makes poses, and its cost in lag.
+"""Suite ``smoothing``: the filter's effect on jitter, and its lag.
 
-A video shows the jitter of its estimates before and after the filter. Lag needs the truth, so known motion is taken, a
-head that turns between poses and rests, and one that rests, with the noise and the sigma of each face of the video:
-the differences of its estimates from a parabola fitted around every frame. Jitter is the root mean square of the second
+A video shows the jitter of its estimates before and after the filter. Lag needs ground truth: a synthetic head that
+turns between poses and rests, and one that rests, with the noise and the sigma of each face of the video, which are the
+differences of its estimates from a parabola fitted around every frame. Jitter is the root mean square of the second
 difference of the rotation. Lag is the delay of the known motion to which the filtered rotations are nearest.
 """
 
@@ -113,7 +113,7 @@ def smoothed(smoother: PoseSmoother, time_s: Float64Array, poses: Poses) -> Pose
 
 
 def lag_frames(rotations: Float64Array, motion: Motion, time_s: Float64Array) -> float:
-    """Return by how many frames the motion must be delayed to be nearest to the rotations."""
+    """Return the delay in frames that brings the motion nearest to the rotations."""
     frame_s = time_s[1] - time_s[0]
     misses = [(geodesic_deg(rotations, motion.at(time_s - lag * frame_s)) ** 2).mean() for lag in _LAGS]
     return float(_LAGS[int(np.argmin(misses))])
@@ -151,7 +151,7 @@ def _on_known(
     for face, noise in enumerate(noises):
         motion = Motion.random(np.random.default_rng(face), seconds, largest_deg)
         truth = motion.at(time_s)
-        # There and back again, so that no seam makes a jump.
+        # Forwards and backwards, so that no seam jumps.
         order = np.resize(np.r_[0 : len(noise.turns), len(noise.turns) - 1 : -1 : -1], len(time_s))
         estimates = truth @ rotation_from_rotvec(noise.turns[order])
         angles = euler_from_rotation(estimates).astype(np.float32)

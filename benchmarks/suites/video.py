@@ -3,9 +3,9 @@
 In ``video`` both read the same frames, run the same detector and network, draw the same, and encode with the same
 codec; faces are not tracked, so that boxes and angles can be compared. Both may use all cores.
 
-``endurance`` shows that a looped video leaves memory, threads and files as they were. The video is shrunk first, so
-that decoding takes little of the time. All of the pipeline is at work: faces tracked between frames in which they are
-given, poses filtered, the picture annotated, an .mkv and both kinds of records written.
+``endurance`` checks that memory, threads and files do not grow over a looped video, shrunk to reduce decoding. It runs
+the whole pipeline: faces tracked between frames with given boxes, poses filtered, frames annotated, an .mkv and both
+kinds of records written.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _run_video(options: VideoOptions, effort: Effort) -> Iterator[Result]:
 
 
 def _stages(report: Report) -> dict[str, float | None]:
-    """Return each stage's total and percentiles, and how much of its life each thread accounts for."""
+    """Return each stage's total and percentiles, and the share of each thread's life in work and waits."""
     watch = report.watch
     figures: dict[str, float | None] = {"wall_s": round(report.total_s, 3)}
     for stage, times in watch.stages.items():

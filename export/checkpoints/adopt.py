@@ -1,4 +1,4 @@
-"""Adoption of an ONNX file that was exported elsewhere: its outputs matched to a family, and the spec that follows."""
+"""Adoption of ONNX files exported elsewhere: match the outputs to a family, and make the spec."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Adopted:
     """An ONNX file of a known family. Implements :class:`export.graph.write_onnx.Exportable`.
 
     Attributes:
-        model: its graph, with the outputs that the spec names and no others.
+        model: its graph, with the spec's outputs only.
         spec: its spec.
         crop_note: see :class:`export.zoo.family.Family`.
-        original: runs the file as it was.
-        network: the checkpoint's, where one was named beside the file.
+        original: runs the unchanged file.
+        network: the checkpoint's, where one was given.
     """
 
     model: ModelProto
@@ -50,14 +50,14 @@ class Adopted:
     @property
     def compared(self) -> str:
         """See :class:`export.graph.write_onnx.Exportable`."""
-        return "onnx with the file as it was" if self.network is None else self.network.compared
+        return "onnx with the unchanged file" if self.network is None else self.network.compared
 
     def to_onnx(self, batch: int | None) -> ModelProto:
-        """The file's graph; its batch is the file's own."""
+        """The file's graph, with its own batch."""
         return self.model
 
     def reference(self, faces: Faces) -> Poses:
-        """Poses of the faces by the checkpoint's network, or else by the file as it was."""
+        """Poses of the faces by the checkpoint's network, or else by the unchanged file."""
         if self.network is not None:
             return self.network.reference(faces)
         return poses_of(self.original, self.spec, faces.crops, len(faces.crops))
@@ -66,20 +66,19 @@ class Adopted:
 def adopt(path: Path, arch: str, network: Network | None, report: Reporter) -> Adopted:
     """Read an ONNX file and match it to the family.
 
-    The spec's origin names the file, ``"x.onnx"``, and its SHA-256. With a checkpoint, which the gate compares it with,
-    it is ``"x.onnx, verified against model.pkl"`` and both sums joined by ``" + "``. A file that has a spec already
-    keeps it, its origin included.
+    The spec's origin names the file, ``"x.onnx"``, and its SHA-256. With a checkpoint it is ``"x.onnx, verified against
+    model.pkl"`` and both sums joined by ``" + "``. A file with a spec keeps it, its origin included.
 
     Args:
         path: the file.
-        arch: name of the family whose normalisation, crop and decode it gets.
-        network: what the gate compares with; None: the file as it was.
+        arch: the family, which sets normalisation, crop and decode.
+        network: the gate's reference; None: the unchanged file.
         report: takes the stages.
 
     Raises:
         ModelNotFoundError: there is no such file.
-        ModelError: no ONNX file, or its input or outputs are not the family's; the message says which. Or it has a spec
-            of another family; or one of this family, and no checkpoint to compare it with.
+        ModelError: it is no ONNX file, its input or outputs are not the family's, it has another family's spec, or it
+            has this family's spec and there is no checkpoint to compare with.
     """
     family = zoo.get(arch)
     model, sha256 = read_onnx(path)
@@ -104,8 +103,8 @@ def adopt(path: Path, arch: str, network: Network | None, report: Reporter) -> A
         report(
             "unverified",
             [
-                "nothing in an ONNX file tells whether its normalisation, channel order and bins are the family's;",
-                "name its CHECKPOINT, too, and the gate compares with that",
+                "an ONNX file does not show whether its normalisation, channel order and bins are the family's;",
+                "give its CHECKPOINT, too, to verify them",
             ],
         )
     _keep_outputs(model, image, {name: outputs[name].shape[1:] for name in spec.outputs})
@@ -120,10 +119,10 @@ def _origin(path: Path, sha256: str, network: Network | None) -> Origin:
 
 
 def _own_spec(path: Path, model: ModelProto, arch: str, network: Network | None) -> ModelSpec | None:
-    """The spec of a file that was made here.
+    """The spec that the file already has.
 
     Raises:
-        ModelError: it says another family; or the file needs no adopting.
+        ModelError: its family is another one, or the file needs no adopting.
     """
     text = next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), None)
     if text is None:
@@ -133,17 +132,14 @@ def _own_spec(path: Path, model: ModelProto, arch: str, network: Network | None)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
     if own.architecture != arch:
-        raise ModelError(f"{path} has a spec already, which says that it is {own.architecture}, not {arch}")
+        raise ModelError(f"{path} has a spec already, of {own.architecture}, not of {arch}")
     if network is None:
-        raise ModelError(
-            f"{path} has a spec already and runs as it is, there is nothing to adopt; with its CHECKPOINT it is "
-            "compared with that"
-        )
+        raise ModelError(f"{path} has a spec already and runs as it is; give its CHECKPOINT, too, to compare them")
     return own
 
 
 def _as_before(path: Path, own: ModelSpec, outputs: Outputs) -> HeadMatch:
-    """The match that the file's own spec states.
+    """The match by the file's own spec.
 
     Raises:
         ModelError: the graph has other outputs.
@@ -151,11 +147,11 @@ def _as_before(path: Path, own: ModelSpec, outputs: Outputs) -> HeadMatch:
     for name, needed in head_columns(own).items():
         if name not in outputs or outputs[name].dtype != np.float32 or outputs[name][0].size < needed:
             raise ModelError(f"{path} has a spec that reads float32 [N, {needed}] from {name!r}; its graph has none")
-    return HeadMatch(own.decode, own.outputs, "as its spec says, which is kept")
+    return HeadMatch(own.decode, own.outputs, "from the file's own spec")
 
 
 def _keep_outputs(model: ModelProto, image: ImageInput, shapes: dict[str, tuple[int, ...]]) -> None:
-    """Cut the other outputs off, and write down the shapes of these."""
+    """Remove all other outputs, and set the shapes of these."""
     batch = image.batch or next(
         given.type.tensor_type.shape.dim[0].dim_param for given in model.graph.input if given.name == image.name
     )
@@ -171,5 +167,5 @@ def _notes(image: ImageInput, outputs: Outputs, match: HeadMatch) -> list[str]:
         match.how,
     ]
     if unread := [name for name in outputs if name not in match.outputs]:
-        notes.append(f"left out, as the angles do not depend on them: {', '.join(unread)}")
+        notes.append(f"removed, as the angles do not depend on them: {', '.join(unread)}")
     return notes

@@ -1,9 +1,8 @@
-"""Reading Keras weights (``.h5``, ``.hdf5``): arrays by position, with no Keras and nothing of the file's run.
+"""Reader of Keras weights (``.h5``, ``.hdf5``): arrays by position, without Keras and without running code.
 
 Both of Keras' HDF5 layouts hold a list ``layer_names`` and, for each layer, a list ``weight_names``: at the root of the
-file where the weights alone were saved, in the group ``model_weights`` where the whole model was. Names differ from one
-run of the training to the next (``conv2d_7``), so that the order is what identifies a weight. The description of the
-model that a whole one carries can hold code; it is not looked at.
+file for weights alone, in the group ``model_weights`` for a whole model. Names differ between training runs
+(``conv2d_7``), so the order identifies a weight. A whole model's description can hold code; it is not read.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _HEAP_HEADER = 16  # of a heap and of each object: mark or index, and the size i
 
 
 class _Damaged(Exception):
-    """The file is no sound HDF5 file, or none that Keras writes."""
+    """A damaged HDF5 file, or one not written by Keras."""
 
 
 def is_hdf5(data: bytes) -> bool:
@@ -100,7 +99,7 @@ def _read_group(path: Path, group: Any) -> dict[str, Tensor]:
 
 
 def _names(group: Any, attribute: str) -> list[str]:
-    """A list of names; Keras cuts one that is longer than an HDF5 attribute can be into numbered ones."""
+    """A list of names; Keras splits one longer than an HDF5 attribute into numbered attributes."""
     if attribute in group.attrs:
         return _texts(group, attribute)
     names: list[str] = []
@@ -137,7 +136,7 @@ def _tensor(path: Path, key: str, dataset: Any) -> Tensor:
         raise ModelError(f"{path}: {key} is {dataset.dtype}, not floating point; save the float32 weights")
     if dataset.external or dataset.is_virtual:
         raise _Damaged(f"{key} stands in another file")
-    # What was never written reads as zeros, and a few bytes can claim any size.
+    # Missing data reads as zeros, and a few bytes can claim any size.
     if dataset.nbytes > dataset.id.get_storage_size():
         raise _Damaged(f"{key} is incomplete, or compressed, which Keras never does")
     return torch.from_numpy(dataset[...].astype(dataset.dtype.newbyteorder("=")))

@@ -1,4 +1,4 @@
-"""Reading a checkpoint: the weights and nothing else. Nothing in the file is executed unless it is trusted."""
+"""Reader of checkpoints: the weights only. Code in the file is executed only with ``trust``."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from export.checkpoints.file_type import refuse_other_files
 from export.checkpoints.keras import is_hdf5, read_keras
-from export.checkpoints.safetensors_file import is_safetensors, read_safetensors
 from export.checkpoints.state_dict import find_state
 from export.checkpoints.unpickle import unpickle
-from export.step import Reporter, quiet
+from export.step import Reporter, need, quiet
 from hpe_edge.errors import ModelError, ModelNotFoundError
 
 _STARTS = (b"PK\x03\x04", b"\x80", b"\x89HDF\r\n\x1a\n")  # zip and pickle, as PyTorch writes them; HDF5
 _SHORTEST = 16
+_LARGEST_HEADER = 100_000_000  # of a .safetensors file: the format's own limit
 
 
 @dataclass(frozen=True)
@@ -31,10 +30,9 @@ class Checkpoint:
         path: the file.
         sha256: of its bytes, in hexadecimal.
         state: key -> tensor; all are float32 but BatchNorm's step counters.
-        notes: how the weights were found.
-        layout: form of ``state``. ``"torch"``: a state dict, identified by its keys. ``"keras"``:
-            weights by position; the order is the file's, the keys are ``layer name/weight name``, and the tensors have
-            Keras' own axis order.
+        notes: remarks for the report.
+        layout: ``"torch"``: a state dict, identified by its keys. ``"keras"``: weights by position, in the file's
+            order, with keys ``layer name/weight name`` and Keras' axis order.
     """
 
     path: Path
@@ -45,19 +43,19 @@ class Checkpoint:
 
 
 def load_checkpoint(path: Path, *, trust: bool = False, report: Reporter = quiet) -> Checkpoint:
-    """Read PyTorch, safetensors or Keras weights; the content says which, the file's name does not matter.
+    """Read PyTorch, safetensors or Keras weights, recognised by content, whatever the file's name.
 
     Args:
         path: ``.pth``, ``.pt``, ``.pkl``, ``.ckpt``, ``.chkpt``, ``.tar``, ``.safetensors``, ``.h5`` or ``.hdf5``.
-        trust: read a file that holds code or whole objects by running that code. The safe way is tried first, and the
-            notes say which it was.
-        report: takes the line that code is about to be run.
+        trust: run the code in a file that cannot be read without. The safe reader is tried first; the notes tell which
+            was used.
+        report: takes a line before code is run.
 
     Raises:
         ModelNotFoundError: there is no such file.
-        ModelError: no regular file, empty, truncated, damaged, of another kind, too large, holding code or whole
-            objects in place of tensors, or weights that are not finite; the message says which, and what to do.
-        BackendError: the package that reads this kind of file is missing.
+        ModelError: not a regular file, empty, truncated, damaged, of another type, too large, with code or whole
+            objects in place of tensors, or with weights that are not finite.
+        BackendError: the package for this type of file is missing.
     """
     try:
         return _load(path, trust, report)
@@ -69,13 +67,12 @@ def _load(path: Path, trust: bool, report: Reporter) -> Checkpoint:
     data = _read(path)
     layout: Literal["torch", "keras"] = "torch"
     notes: list[str] = []
-    if is_safetensors(data):
-        state = read_safetensors(path, data)
+    if _is_safetensors(data):
+        state = _read_safetensors(path, data)
     elif is_hdf5(data):
         state, notes = read_keras(path, data)
         layout = "keras"
     else:
-        refuse_other_files(path, data)
         plain, notes = unpickle(path, data, trust, report)
         state, places = find_state(path, plain)
         notes += places
@@ -105,6 +102,32 @@ def _read(path: Path) -> bytes:
     if len(data) < _SHORTEST and any(start.startswith(data[: len(start)]) for start in _STARTS):
         raise ModelError(f"{path} is truncated: it has only {len(data)} bytes; fetch it again")
     return data
+
+
+def _is_safetensors(data: bytes) -> bool:
+    """True for data that starts with 8 bytes of header length and a JSON object."""
+    return data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= _LARGEST_HEADER
+
+
+def _read_safetensors(path: Path, data: bytes) -> dict[str, Tensor]:
+    """The tensors of the file, without the free text in its header.
+
+    Raises:
+        ModelError: truncated or damaged, or a dtype that PyTorch does not have.
+        BackendError: the package is missing.
+    """
+    reader = need("safetensors.torch", "reading a .safetensors file")
+    try:
+        state: dict[str, Tensor] = reader.load(data)
+    except MemoryError:
+        raise
+    except Exception as error:  # the package's own, and KeyError where torch lacks a dtype
+        raise ModelError(
+            f"{path} cannot be read as a safetensors file ({error}); it may be truncated or damaged: fetch it again"
+        ) from None
+    if not state:
+        raise ModelError(f"{path} holds no weights; name the file that has them")
+    return state
 
 
 def _check_tensors(path: Path, state: dict[str, Tensor], notes: list[str]) -> dict[str, Tensor]:

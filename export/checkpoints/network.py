@@ -25,7 +25,7 @@ from hpe_edge.errors import ModelError
 from hpe_edge.poses import Poses
 from hpe_edge.spec import ModelSpec, Origin
 
-_BATCH = 8  # faces that PyTorch takes at once
+_BATCH = 8  # of the torch module
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Network:
     """A network with its weights. Implements :class:`export.graph.write_onnx.Exportable`.
 
     Attributes:
-        net: as published; what the gate compares with.
-        export_form: the same with fewer nodes.
-        spec: what it will be run with; the tools and the gate's result are still to come.
+        net: as published; the gate's reference.
+        export_form: the same function with fewer nodes.
+        spec: still without tools and the gate's result.
         crop_note: source and reliability of the crop.
     """
 
@@ -73,12 +73,12 @@ def load_network(paths: Sequence[Path], archs: Sequence[str], *, trust: bool, re
 
     Args:
         paths: the checkpoints, at least one.
-        archs: the family's name for each, one name for all, or none: each is recognised.
+        archs: a family for each, one for all, or none to recognise each.
         trust: run the code that a checkpoint may hold.
         report: takes the stages.
 
     Raises:
-        HpeEdgeError: whatever is wrong with a checkpoint, or with the members as an ensemble.
+        HpeEdgeError: a checkpoint cannot be used, or the members cannot form an ensemble.
     """
     asked: list[str | None] = [*archs] if len(archs) == len(paths) else [archs[0] if archs else None] * len(paths)
     members = [_load(path, arch, trust, report) for path, arch in zip(paths, asked, strict=True)]
@@ -109,7 +109,7 @@ def _load(path: Path, asked: str | None, trust: bool, report: Reporter) -> _Memb
 
 
 def _find_family(checkpoint: Checkpoint, asked: str | None) -> tuple[Family, Mapping[str, Tensor], str]:
-    """The family, the weights under its keys, and how it was found."""
+    """The family, the weights under its keys, and the reason for the report."""
     if checkpoint.layout == "keras":
         family = zoo.get(asked) if asked else zoo.keras_family()
         if family.from_keras is None:
@@ -130,7 +130,7 @@ def _find_family(checkpoint: Checkpoint, asked: str | None) -> tuple[Family, Map
 
 
 def _check_fit(checkpoint: Checkpoint, family: Family) -> None:
-    """Refuse weights of another family than the one asked for, with the names of those they fit."""
+    """Refuse weights that are not the family's; the message names the families that fit."""
     difference = family.difference(checkpoint.state)
     if difference.count:
         fitting = ", ".join(other.name for other in zoo.fitting(checkpoint.state))
@@ -150,17 +150,14 @@ def _ensemble(members: list[_Member], report: Reporter) -> Network:
     others = {family.name for family in families if family.crop != first.crop}
     crop_note = first.crop_note
     if others:
-        crop_note = f"{first.name}'s, as it was named first; {', '.join(sorted(others))} would be cut otherwise"
+        crop_note = f"{first.name}'s, the first one's; {', '.join(sorted(others))} have another crop"
     hashes = [member.origin.sha256 for member in members]
     unread = sorted({name for family in families for name in family.outputs[1:]})
     report(
         "ensemble",
         [
             f"{len(members)} networks; their outputs are averaged with equal weights",
-            *(
-                ["the same checkpoint is there more than once, and weighs as much more"]
-                * (len(set(hashes)) < len(hashes))
-            ),
+            *(["a checkpoint occurs more than once, and so has more weight"] * (len(set(hashes)) < len(hashes))),
             *(f"left out: the output {name}, which is not averaged" for name in unread),
         ],
     )

@@ -1,9 +1,8 @@
-"""Placeholders for the objects that training scripts save beside the weights: nothing of theirs is kept or called.
+"""Placeholders for the objects that training scripts save beside the weights; none of them is kept or called.
 
-Losses as NumPy scalars, command lines as ``argparse.Namespace``, paths and the like keep torch's safe reader from
-reading a file whose weights are plain tensors. Only the weights are wanted, so that these names need no trust: each
-becomes a class that takes whatever the file gives it and forgets it. In particular, NumPy's own unpickling functions,
-whose handling of object arrays has changed between versions, are never reached.
+Losses as NumPy scalars, command lines as ``argparse.Namespace``, paths and so on make torch's safe reader refuse a file
+whose weights are plain tensors. Only the weights are needed, so each of these names maps to a class that discards its
+arguments. NumPy's unpickling functions, whose handling of object arrays differs between versions, are never called.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class _Nothing:
 
 
 class _DType(_Nothing):
-    """A NumPy dtype of numbers, text or times; any other may hold Python objects, as no list of losses does."""
+    """A NumPy dtype of numbers, text or times; others may hold Python objects and are refused."""
 
     def __new__(cls, code: object = None, *args: object) -> Any:
         if not isinstance(code, str) or not re.fullmatch("[biufcSUMm][0-9]+", code):
@@ -37,14 +36,14 @@ class _DType(_Nothing):
 
 
 class _Mapping:
-    """A mapping that the weights may stand in, so that it is kept; its own type is not."""
+    """A mapping, which may hold the weights: kept as an OrderedDict."""
 
     def __new__(cls, *args: object) -> Any:
         return OrderedDict()
 
 
 class _Sequence:
-    """Torch's safe reader appends to nothing but lists."""
+    """A sequence, kept as a list: torch's safe reader appends to lists only."""
 
     def __new__(cls, *args: object) -> Any:
         return []

@@ -1,4 +1,4 @@
-"""Finding the weights among what a training script saved with them."""
+"""Search for the weights in a training script's checkpoint."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from export.checkpoints.file_type import SAVE
 from hpe_edge.errors import ModelError
 
-# Keys under which training scripts put the weights, beside epochs and optimizer state; the first that is there is
-# taken. Averages over the training steps (EMA) come last: what the published test code of this field loads are the
-# weights themselves.
+SAVE = "save the weights alone where its code is at hand: torch.save(model.state_dict(), 'weights.pth')"
+
+# Keys under which training scripts save the weights; the first one found is used. Averages over the training steps
+# (EMA) come last: published test code loads the weights themselves.
 _WRAPPERS = (
     "state_dict",
     "model_state_dict",
@@ -38,13 +38,13 @@ _SHOWN_KEYS = 5
 @dataclass(frozen=True)
 class _Found:
     state: dict[str, Tensor]
-    place: str = ""  # the keys that lead to it; none: it is the outermost dictionary
-    others: tuple[str, ...] = ()  # places of further ones
-    ignored: tuple[str, ...] = ()  # keys that stand among the weights and are none
+    place: str = ""  # the keys that lead to it; empty for the outermost dictionary
+    others: tuple[str, ...] = ()  # places of further state dicts
+    ignored: tuple[str, ...] = ()  # keys among the weights that are no tensors
 
 
 def find_state(path: Path, plain: Any) -> tuple[dict[str, Tensor], list[str]]:
-    """The state dict within what the file holds, and under which keys it stood.
+    """The state dict in a file's content, and notes on its keys.
 
     Raises:
         ModelError: there is none.
@@ -52,14 +52,12 @@ def find_state(path: Path, plain: Any) -> tuple[dict[str, Tensor], list[str]]:
     found = _search(path, plain, _DEEPEST)
     if found is None:
         raise ModelError(f"{path} holds no state dict but {_describe_with_wrapper(plain)}; {SAVE}")
-    notes = [f"the weights stand under {found.place}"] if found.place else []
+    notes = [f"weights found under {found.place}"] if found.place else []
     if found.others:
         places = ", ".join(place or "no key" for place in found.others)
-        notes.append(
-            f"there are others under {places}, which were not taken; to export those, save them in a file of their own"
-        )
+        notes.append(f"other weights under {places} were ignored; to export those, save them in a separate file")
     if found.ignored:
-        notes.append(f"what stands among the weights under {_shortened(found.ignored)} is no tensor and was ignored")
+        notes.append(f"{_shortened(found.ignored)} among the weights is no tensor and was ignored")
     return found.state, notes
 
 
@@ -88,7 +86,7 @@ def _search_under(path: Path, value: Mapping[Any, Any], key: str, depth: int) ->
 
 
 def _flat(value: Mapping[Any, Any]) -> _Found | None:
-    """A state dict, among whose weights an epoch or a loss may stand: most entries are tensors of layers."""
+    """A state dict, possibly with an epoch or a loss among its weights: most entries are tensors of layers."""
     state = {key: item.detach() for key, item in value.items() if isinstance(key, str) and isinstance(item, Tensor)}
     ignored = tuple(str(key) for key in value if key not in state)
     of_layers = sum("." in key for key in state)
@@ -96,7 +94,7 @@ def _flat(value: Mapping[Any, Any]) -> _Found | None:
 
 
 def _state_of(path: Path, module: nn.Module) -> dict[str, Tensor]:
-    """The weights of a whole model, which only a trusted file gives: its class may be of other code's making."""
+    """The weights of a whole model from a trusted file; its class is foreign code."""
     try:
         state = module.state_dict()
     except KeyboardInterrupt:  # Ctrl-C

@@ -1,10 +1,12 @@
-"""Unpickling a PyTorch file: tensors only, or, in a file that its user trusts, whatever the code in it makes."""
+"""Unpickling of PyTorch files: tensors only, or, with trust, by running the code in the file."""
 
 from __future__ import annotations
 
+import codecs
 import io
 import pickle
 import re
+import shlex
 import warnings
 import zipfile
 from pathlib import Path
@@ -12,8 +14,8 @@ from typing import Any
 
 import torch
 
-from export.checkpoints.file_type import SAVE
 from export.checkpoints.placeholders import PLACEHOLDERS
+from export.checkpoints.state_dict import SAVE
 from export.step import Reporter
 from hpe_edge.errors import ModelError
 
@@ -23,19 +25,32 @@ _PICKLE = b"\x80"
 _TORCH_PICKLE = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number with which torch.save began before 1.6
 _SHOWN_ENTRIES = 3
 
+# Starts of files that are no checkpoints.
+_MARKS = (
+    (b"\xff\xd8\xff", "a JPEG picture; name the weights"),
+    (b"\x89PNG", "a PNG picture; name the weights"),
+    (b"RIFF", "a WebP picture or a sound; name the weights"),
+    (b"\x1f\x8b", "a gzip archive; unpack it and name the weights in it"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself; run `git lfs pull`"),
+    (b"<", "a web page or XML, probably a failed download; download the file again"),
+)
+_TAR = slice(257, 262)
+_ONNX_START = re.compile(rb"\x08[\x01-\x20]\x12.(pytorch|[ -~]{3,})", re.DOTALL)  # ir_version, then producer_name
+
 
 class _Refused(ModelError):
-    """The file may be sound, but only running code would tell."""
+    """A file that can only be read by running its code."""
 
 
 def unpickle(path: Path, data: bytes, trust: bool, report: Reporter) -> tuple[Any, list[str]]:
     """The file's content, and notes.
 
-    With ``trust``, a file that the safe reader refuses is read by running the code in it. That is reported before.
+    With ``trust``, a file that the safe reader refuses is read by running its code, which is reported first.
 
     Raises:
-        ModelError: truncated, damaged, of another kind, or refused; or its own code failed or tried to end the process.
+        ModelError: truncated, damaged, of another type, or refused; or its code failed or tried to end the process.
     """
+    _refuse_other_files(path, data)
     try:
         plain = _safely(path, data)
     except _Refused:
@@ -56,7 +71,7 @@ def _safely(path: Path, data: bytes) -> Any:
         fault = _archive_fault(data) if data.startswith(_ZIP) else None
         if fault is None:
             with warnings.catch_warnings(), torch.serialization.safe_globals(PLACEHOLDERS):
-                warnings.simplefilter("ignore")  # about the file's form, which the errors below say better
+                warnings.simplefilter("ignore")  # about the file's format; the errors below are clearer
                 return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
     except MemoryError:
         raise
@@ -76,7 +91,7 @@ def _trusting(path: Path, data: bytes) -> Any:
         raise
     except (ImportError, AttributeError) as error:
         raise ModelError(
-            f"{path} needs code that is not here ({_first_line(error)}); name the folder of that code in PYTHONPATH, "
+            f"{path} needs code that is missing ({_first_line(error)}); name the folder of that code in PYTHONPATH, "
             f"or {SAVE}"
         ) from None
     except KeyboardInterrupt:  # Ctrl-C
@@ -97,7 +112,7 @@ def _is_bare_pickle(data: bytes) -> bool:
 
 
 def _archive_fault(data: bytes) -> str | None:
-    """The fault of a zip archive where torch.load would report less, or nothing."""
+    """A fault of a zip archive that torch.load reports badly or not at all."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
         if not any(name.endswith("/data.pkl") for name in names):
@@ -112,7 +127,7 @@ def _archive_fault(data: bytes) -> str | None:
 
 
 def _explained(path: Path, data: bytes, error: Exception) -> ModelError:
-    """The meaning of torch.load's error, with advice; its own, to load without checks, is not repeated."""
+    """Explain torch.load's error, without its advice to load unchecked."""
     message = str(error)
     if "TorchScript" in message:
         return _Refused(f"{path} is a TorchScript archive, which holds code; {SAVE}; {_TRUST}")
@@ -130,3 +145,34 @@ def _explained(path: Path, data: bytes, error: Exception) -> ModelError:
         f"{path} was refused, and nothing in it was run: it holds more than tensors (it asks for "
         f"{name[1] or name[2]}); if it is a whole model or a training state, {SAVE}; {_TRUST}"
     )
+
+
+def _refuse_other_files(path: Path, data: bytes) -> None:
+    """Recognise pictures, archives, ONNX models and text by their first bytes.
+
+    Raises:
+        ModelError: it is one of these.
+    """
+    start = data[:512].removeprefix(codecs.BOM_UTF8).lstrip()  # before a page's first tag
+    for mark, what in _MARKS:
+        if start.startswith(mark):
+            raise ModelError(f"{path} is not a checkpoint but {what}")
+    if data[_TAR] == b"ustar":
+        raise ModelError(f"{path} is not a checkpoint but a tar archive; unpack it and name the weights in it")
+    if _ONNX_START.match(data):
+        raise ModelError(
+            f"{path} is not a checkpoint but an ONNX model; one made by this tool runs as it is, any other can be "
+            f"adopted: hpe-edge export onnx --adopt {shlex.quote(str(path))} --arch NAME"
+        )
+    if _is_text(data):
+        raise ModelError(
+            f"{path} is not a checkpoint but a text file; name the weights (.pth, .pt, .pkl, .ckpt, .safetensors, .h5)"
+        )
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        start = codecs.getincrementaldecoder("utf-8")().decode(data[:512])  # which may end within a character
+    except UnicodeDecodeError:
+        return False
+    return all(letter in "\t\n\f\r" or (letter >= " " and letter != "\x7f") for letter in start)

@@ -1,3 +1,3 @@
-"""The work of ``python -m export.distill``, one step in each module."""
+"""Distillation: augmentation, teachers, targets, training."""
 
 __all__ = ["train_student"]

@@ -1,7 +1,7 @@
-"""The grid of angles on which all teachers' distributions stand.
+"""The common angle grid of teachers and students.
 
-A distribution is ``[..., COUNT]`` probabilities; entry k stands for ``FIRST_DEG + k * STEP_DEG``. The grid is symmetric
-about 0, so that a mirrored face has the reversed distribution in yaw and in roll, and it is the students' own.
+A distribution is ``[..., COUNT]`` probabilities; entry k is ``FIRST_DEG + k * STEP_DEG``. The grid is symmetric about
+0, so mirroring a face reverses its distributions in yaw and roll.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Floats = NDArray[np.floating]
 def rebinned(probabilities: Floats, head: BinHead) -> Floats:
     """Another grid's probabilities ``[N, head.count]`` on this one, ``[N, COUNT]``.
 
-    Each bin's share goes to the two entries around its angle so that its mean stays; beyond the grid, to the last one.
+    Each bin is split between the two nearest entries, which preserves the mean; beyond the grid it goes to the last.
     """
     angles = wrap_deg(head.first_deg + head.step_deg * np.arange(head.count, dtype=np.float64))
     at = np.clip((angles - FIRST_DEG) / STEP_DEG, 0, COUNT - 1)
@@ -39,7 +39,7 @@ def narrow(angles_deg: Floats, width_deg: Floats) -> Floats:
     An angle outside the grid becomes its last entry.
     """
     inside = np.clip(angles_deg, CENTERS_DEG[0], CENTERS_DEG[-1])[..., None]
-    # Below a third of a step only one entry would be left, or none.
+    # A narrower distribution would vanish between two entries.
     width = np.maximum(width_deg, STEP_DEG / 3)[..., None]
     density = np.exp(-0.5 * ((CENTERS_DEG - inside) / width) ** 2)
     return np.asarray(density / density.sum(axis=-1, keepdims=True))

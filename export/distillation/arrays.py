@@ -1,4 +1,4 @@
-"""Arrays that the parts of distillation pass to each other, and the constants that they share."""
+"""Data types and constants of distillation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 SEED = 20231
 BATCH = 64
 SIDE = 192  # pixels of a patch
-FACE = 96  # of them the longer side of the face box: students see 1.25 times that in 112 pixels, so nothing is lost
+FACE = 96  # longer side of the face box in a patch: students see 1.25 times that in 112 pixels, so nothing is lost
 
 Image = NDArray[np.uint8]
 Float64Array = NDArray[np.float64]
@@ -58,7 +58,6 @@ class Patches:
     def __post_init__(self) -> None:
         content = hashlib.sha256(np.ascontiguousarray(self.pictures).data)
         content.update(np.ascontiguousarray(self.boxes).data)
-        # The dataclass is frozen to everyone else.
         object.__setattr__(self, "digest", content.hexdigest())
 
     def __len__(self) -> int:

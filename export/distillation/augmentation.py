@@ -1,9 +1,8 @@
-"""Augmentation: faces warped out of shape, and changes that cameras make to an image.
+"""Augmentation: warps of the face, and changes that cameras make to an image.
 
-A picture that is squeezed, sheared, turned or seen from far to the side shows a face that no camera may have seen, and
-no formula says which pose the teachers' labels would give it. But the teachers predict one, and the student learns it.
-So faces with rare poses come from as many pictures as faces with common ones. Where faces that look aside were few
-and from one laboratory, a student learned the laboratory.
+Squeezed, sheared, rotated and tilted faces have no known label, but the teachers' predictions serve as one. This gives
+rare poses as many source images as common ones: with few images of turned faces, all from one laboratory, a student
+learned that laboratory's background.
 """
 
 from __future__ import annotations
@@ -14,36 +13,34 @@ from numpy.typing import NDArray
 
 from export.distillation.arrays import FACE, Float64Array, Image
 
-_SHARE = 0.75  # of the faces are warped; the others are only turned
+_SHARE = 0.75  # of the faces are warped; the others are only rotated
 _SQUEEZE = (0.55, 1.15)  # of the width, in heights
 _SHEAR = 0.15  # standard deviation, sideways and upwards alike
 _TILT_DEG = (0.0, 45.0)
 _SPAN_DEG = (20.0, 50.0)  # angle that the face takes in the camera's view
-# Most heads are nearly upright, but a head turned far to the side and up or down has large roll and pitch as well, so
-# some turns are large.
+# Most heads are nearly upright, but large yaw and pitch together come with large roll, so some rotations are large.
 _TURN_DEG = 16.0  # standard deviation
 _WIDE_TURN_DEG = 75.0  # a share of the faces is turned by anything up to this
 _WIDE_SHARE = 0.08
 
-# Changes by cameras. The first four are those of EHPNet's training; colours are added, as faces to learn from may be
-# grey. Share of the pictures that are sampled down and up again, and the least part of their side.
-_LOW_SHARE, _LOWEST = 0.25, 0.35
+# The first four are EHPNet's; colour changes are added because training images may be grey.
+_LOW_SHARE, _LOWEST = 0.25, 0.35  # share that is sampled down and up again, and the least scale
 _BLUR_SHARE, _BLUR = 0.2, (0.3, 1.2)  # share that is blurred, and sigma in pixels
 _CONTRAST, _BRIGHTNESS = 0.2, 20.0  # standard deviations, of the contrast's logarithm and in levels
 _GREY_SHARE, _TINT = 0.5, 0.08  # share that loses its colours, and the standard deviation of a channel's gain
 
-_MIDDLE = 110.0  # the level that contrast leaves alone; near the mean of photos
+_MIDDLE = 110.0  # the level that contrast does not change; near the mean of photos
 
 
 def draw_warps(rng: np.random.Generator, half: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """Homographies ``[N, 3, 3]`` from what is shown to the patch, about the centres of both, and the boxes there.
+    """Draw homographies ``[N, 3, 3]`` from warped image to patch, about the centres of both.
 
     Args:
-        rng: the source of chance.
+        rng: the random generator.
         half: ``[N, 2]``, half the sides of the faces' boxes in their patches.
 
     Returns:
-        The homographies, and half the sides of the boxes ``[N, 2]`` in what they show: in the middle, and as large as
+        The homographies, and half the sides ``[N, 2]`` of the boxes in the warped images, centred and as large as
         those of patches.
     """
     count = len(half)
@@ -60,7 +57,7 @@ def draw_warps(rng: np.random.Generator, half: Float64Array) -> tuple[Float64Arr
 
 
 def untilted(tilt_rad: Float64Array, towards_rad: Float64Array, span_rad: Float64Array) -> Float64Array:
-    """From the picture of a camera turned away from the face, about the face's centre there, to the untilted one.
+    """Homographies from the image of a camera turned away from the face, about the face's centre, to the untilted one.
 
     Coordinates are patch pixels. With the focal length f, K = diag(f, f, 1) and Q the camera's turn, this is
     K Q^T K^-1; the face's centre in the turned picture is K Q (0, 0, 1).
@@ -86,13 +83,13 @@ def untilted(tilt_rad: Float64Array, towards_rad: Float64Array, span_rad: Float6
 
 
 def _fitted(warps: Float64Array, half: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """The warps with the warped box in the middle and as large as a patch has it, and half the sides of that box.
+    """Centre and scale the warps so that the warped box fits a patch; also return half the sides of that box.
 
     Args:
         warps: ``[N, 3, 3]``.
         half: ``[N, 2]``, half the sides of the box before.
     """
-    # A face is round: its box is where the ellipse in it ends.
+    # A face is round: its box bounds the warped ellipse.
     angle = np.linspace(0, 2 * np.pi, 32, endpoint=False)
     ellipse = np.stack([np.cos(angle), np.sin(angle)])[None] * half[:, :, None]
     points = np.linalg.inv(warps) @ np.concatenate([ellipse, np.ones((len(half), 1, 32))], axis=1)
@@ -114,7 +111,7 @@ def in_plane(angles_deg: Float64Array) -> Float64Array:
 
 
 def varied(image: Image, rng: np.random.Generator) -> Image:
-    """The picture ``[H, W, 3]``, BGR, as another camera might have taken it."""
+    """Change resolution, blur, contrast, brightness and colours of an image ``[H, W, 3]``, BGR."""
     height, width = image.shape[:2]
     low, blurred, grey = rng.random(3) < (_LOW_SHARE, _BLUR_SHARE, _GREY_SHARE)
     part, sigma = rng.uniform(_LOWEST, 1.0), rng.uniform(*_BLUR)

@@ -1,4 +1,4 @@
-"""The faces to learn from, each as one small picture with some of what is around it, kept in memory."""
+"""Training faces, each a small image with some surroundings, kept in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hpe_edge.faces.scrfd import ScrfdDetector
 from hpe_edge.faces.yunet import YunetDetector
 from hpe_edge.sources.open_source import open_source
 
-# Source of boxes -> place of a landmark box in them.
+# Source of boxes -> the fit from its boxes to landmark boxes.
 BOXES_FROM = {
     "landmarks": LandmarkFit(width=1.0, height=1.0, down=0.0),
     "yunet": YunetDetector.FIT,
@@ -25,7 +25,7 @@ BOXES_FROM = {
     "haar": HaarDetector.FIT,
 }
 
-_BLOCK = 1024  # faces are gathered in blocks so large that the allocator gives their memory back
+_BLOCK = 1024  # faces are stacked in blocks, large enough for the allocator to free their memory
 
 
 def read_patches(path: Path, boxes: Path | None, boxes_from: str) -> Patches:
@@ -33,7 +33,7 @@ def read_patches(path: Path, boxes: Path | None, boxes_from: str) -> Patches:
 
     Args:
         path: the pictures.
-        boxes: see :class:`hpe_edge.faces.boxes_csv.BoxesFile`; None lets the Haar detector find the faces.
+        boxes: see :class:`hpe_edge.faces.boxes_csv.BoxesFile`; None runs the Haar detector.
         boxes_from: source of those boxes, a key of :data:`BOXES_FROM`.
 
     Raises:
@@ -67,11 +67,11 @@ def read_patches(path: Path, boxes: Path | None, boxes_from: str) -> Patches:
 
 
 def cut_patch(image: Image, box: NDArray[np.float32]) -> tuple[Image, NDArray[np.float32]]:
-    """The patch of one landmark box ``[4]``, and the box in it. Outside the picture its edge is repeated."""
+    """The patch of one landmark box ``[4]``, and the box in it. The picture's edge is repeated outside."""
     side = float(max(box[2] - box[0], box[3] - box[1])) * SIDE / FACE
     scale = SIDE / side
     left, top = ((box[:2] + box[2:]) / 2 - side / 2).tolist()
-    # Shrunk in whole steps first, because the warp below only looks at the nearest four pixels.
+    # Shrink by a whole factor first: the bilinear warp below does not antialias.
     steps = max(1, int(1 / scale))
     if steps > 1:
         height, width = image.shape[:2]

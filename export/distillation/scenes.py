@@ -1,11 +1,10 @@
-"""The scenes that the teachers are asked about, and the student learns from.
+"""Training scenes: augmented faces that the teachers label and the student learns from.
 
-A scene is a face, bent, before its own or other surroundings, as some camera takes it, in a box that some detector
-draws. Student and teachers see the same, box and blur included, so the student learns what the teachers make of any
-picture, not what a formula says they should. Labels made by exact geometry (turn the picture, turn the pose) were tried
-first, and are worse: networks and the labels of photos are not that consistent. What is left of it is the mirror.
+A scene is a warped face before its own or other surroundings, with a camera's and a detector's variations. Student and
+teachers see the same image and box. Labels by exact geometry (rotate the image, rotate the pose) were tried first and
+are worse, because networks and labels are not that consistent; only mirroring is left of it.
 
-Scenes depend on the pictures, the seed and their number alone, so only what is answered is kept.
+Scenes depend on the patches, the seed and their number alone, so only the predictions are cached.
 """
 
 from __future__ import annotations
@@ -20,21 +19,20 @@ from export.distillation.arrays import SEED, SIDE, Image, Patches, warp
 from export.distillation.augmentation import draw_warps, varied
 from hpe_edge.geometry import geodesic_deg
 
-# Faces to learn from come from few places, and those with rare poses from fewer: a network must not take a wall for a
-# pose. Some scenes get another picture's surroundings.
+# Some scenes get another picture's surroundings: rare poses come from few places, and a network must not learn a wall.
 _BACKGROUND_SHARE = 0.5
-_FACE_REACH = (1.0, 1.3)  # of the ellipse that stays, in landmark boxes: tight, or with forehead and hair
+_FACE_REACH = (1.0, 1.3)  # of the kept ellipse, in landmark boxes: tight, or with forehead and hair
 _FEATHER = 0.15  # of its radius
 
-_RIM = 32  # pixels that repeat the edge, for teachers with wide crops: they shrink where the picture ends
+_RIM = 32  # pixels of repeated edge, for teachers with wide crops, which are clipped at the border
 _SCALE = 0.10  # standard deviation of the logarithm of the box's size
 _SHIFT = 0.06  # of its centre, in box sides
 _FARTHEST = 2.0  # standard deviations at which both are cut
 
 _DIGESTED = 64  # scenes whose pixels count for the digest
 
-_BAND_DEG = 10.0  # faces turned from the camera by alike angles share a band,
-_EVENNESS = 0.8  # and a face is drawn as its band's size to the power of minus this; 1 draws all bands alike
+_BAND_DEG = 10.0  # width of a band of angles between face and camera
+_EVENNESS = 0.8  # a face's weight is its band's size to the power of minus this; 1 draws all bands equally often
 
 _MIDDLE = np.array(
     [[1, 0, SIDE / 2 - 0.5], [0, 1, SIDE / 2 - 0.5], [0, 0, 1]]
@@ -55,9 +53,9 @@ class Scenes:
         """
         Args:
             patches: the pictures.
-            faces: the numbers of those that may be source, as a face or around one.
-            rotations: ``[len(patches), 3, 3]``, roughly; rare poses are source more often.
-            count: how many scenes.
+            faces: the numbers of the patches to use, as faces and as surroundings.
+            rotations: approximate, ``[len(patches), 3, 3]``; rare poses are drawn more often.
+            count: number of scenes.
         """
         rng = np.random.default_rng(SEED)
         self._patches = patches
@@ -74,7 +72,7 @@ class Scenes:
         content = hashlib.sha256(patches.digest.encode())
         for array in (self.faces, self.boxes, self._warps, self._surrounded, self._others, self._shifts, self._reaches):
             content.update(np.ascontiguousarray(array).data)
-        # Cached predictions outlive the code that draws scenes: a few pictures tell when it has changed.
+        # Cached predictions outlive this code: the pixels of a few scenes detect changes of it.
         for scene in range(min(count, _DIGESTED)):
             content.update(self.image(scene).data)
         self.digest = content.hexdigest()
@@ -102,7 +100,7 @@ def _shares(rotations: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _redrawn(rng: np.random.Generator, half: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Boxes ``[V, 4]`` of another detector, where those with half the sides ``[V, 2]`` would be in the middle."""
+    """Boxes ``[V, 4]`` of varied scale and shift about the centre; ``half`` has half their sides ``[V, 2]``."""
     count = len(half)
     scale, shift = (np.clip(rng.normal(size=(count, n)), -_FARTHEST, _FARTHEST) for n in (1, 2))
     half = half * np.exp(_SCALE * scale)

@@ -38,7 +38,7 @@ class Teacher:
         name: of its file.
         sha256: of the file's bytes, in hexadecimal.
         spec: its spec.
-        open: gives a runner of the network, one for each thread.
+        open: makes a runner of the network; each thread needs its own.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Teacher:
 
 
 def open_teacher(path: Path, report: Reporter = quiet) -> Teacher:
-    """Load a teacher; what is found in a checkpoint is reported.
+    """Load a teacher; a checkpoint's family is reported.
 
     Raises:
         ModelNotFoundError: there is no such file.
@@ -62,11 +62,11 @@ def open_teacher(path: Path, report: Reporter = quiet) -> Teacher:
         except ModelNotFoundError:
             raise
         except ModelError as error:
-            raise ModelError(f"{error}. A teacher can also be an ONNX file that export.onnx made of it") from None
+            raise ModelError(f"{error}. A teacher can also be an ONNX file by hpe-edge export onnx") from None
         return Teacher(path.name, network.spec.origin.sha256, network.spec, lambda: network.run)
     if not path.is_file():
         raise ModelNotFoundError(f"there is no teacher {path}; check the name")
-    backend = OnnxRuntimeBackend(path, threads=1)  # faces, not sums, are shared out over the cores
+    backend = OnnxRuntimeBackend(path, threads=1)  # the cores run different faces
     if backend.max_batch < _CHUNK:
         raise ModelError(f"{path} takes batches of {backend.max_batch}; export it with a dynamic batch to teach")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -74,9 +74,9 @@ def open_teacher(path: Path, report: Reporter = quiet) -> Teacher:
 
 
 def cached_predictions(teacher: Teacher, source: FaceSource, cache: Path) -> tuple[Predictions, bool]:
-    """The teacher's predictions, from the cache folder if they are there, and whether they were.
+    """The teacher's predictions, and True where they come from the cache folder.
 
-    A file of the cache belongs to one model file and to its faces.
+    A cache file belongs to one model file and one set of faces.
 
     Raises:
         ModelError: the teacher predicts NaN.
@@ -88,7 +88,7 @@ def cached_predictions(teacher: Teacher, source: FaceSource, cache: Path) -> tup
     if path.is_file():
         with np.load(path) as file:
             return Predictions(file["angles"], file.get("distributions")), True
-    predictions = ask(teacher, source)
+    predictions = predict(teacher, source)
     arrays: dict[str, Any] = {"angles": predictions.angles} | (
         {} if predictions.distributions is None else {"distributions": predictions.distributions}
     )
@@ -103,7 +103,7 @@ def cached_predictions(teacher: Teacher, source: FaceSource, cache: Path) -> tup
     return predictions, False
 
 
-def ask(teacher: Teacher, source: FaceSource) -> Predictions:
+def predict(teacher: Teacher, source: FaceSource) -> Predictions:
     """Run the teacher on all faces, on all cores.
 
     Raises:
@@ -115,7 +115,7 @@ def ask(teacher: Teacher, source: FaceSource) -> Predictions:
     distributions = None if distributions_of is None else np.empty((count, 3, angle_grid.COUNT), np.float16)
     own = threading.local()
 
-    def predict(start: int) -> None:
+    def run_part(start: int) -> None:
         if not hasattr(own, "run"):
             own.run = teacher.open()
         part = slice(start, min(start + _CHUNK, count))
@@ -128,7 +128,7 @@ def ask(teacher: Teacher, source: FaceSource) -> Predictions:
         starts = range(0, count, _CHUNK)
         try:
             for _ in tqdm(
-                threads.map(predict, starts), desc=teacher.name, total=len(starts), unit="batch", disable=None
+                threads.map(run_part, starts), desc=teacher.name, total=len(starts), unit="batch", disable=None
             ):
                 pass
         except BaseException:

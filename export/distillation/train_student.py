@@ -17,18 +17,17 @@ from tqdm import tqdm
 from export import zoo
 from export.distillation import training, training_log
 from export.distillation.arrays import BATCH, SEED, Batch, FaceSource, Patches, Predictions
-from export.distillation.batches import Batches
 from export.distillation.patches import cut_patch, read_patches
 from export.distillation.scenes import Scenes
-from export.distillation.targets import Targets, disagreement_widths, label_widths, mean_of
+from export.distillation.targets import Batches, Targets, disagreement_widths, label_widths, mean_of
 from export.distillation.teachers import Teacher, cached_predictions, open_teacher
 from export.step import Notes, Reporter
 from hpe_edge.errors import InputError, SourceError
 from hpe_edge.util.atomic import output_error
 
-_KEPT_SHARE, _KEPT_MOST = 0.04, 512  # of the faces, to see whether the student knows more than the faces it learned
-_MOST_SCENES = 400_000  # that the teachers predict; some milliseconds each
-_SAVE_EVERY = 200  # steps; some ten seconds to minutes
+_KEPT_SHARE, _KEPT_MOST = 0.04, 512  # of the faces, held out for validation
+_MOST_SCENES = 400_000  # the teachers take some milliseconds each
+_SAVE_EVERY = 200  # steps; ten seconds to minutes
 _LABEL_COLUMNS = ("file", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")
 
 
@@ -49,7 +48,7 @@ def train_student(settings: Settings, out: Path, notes: Notes) -> tuple[Path, fl
     """Train a student and write its weights. See :func:`export.distill.train`.
 
     Returns:
-        The run's folder, and the student's mean error on the faces that were kept back, in degrees.
+        The run's folder, and the student's mean error on the held-out faces, in degrees.
     """
     run, cache = out.with_suffix(".run"), out.parent / "distill_cache"
     for folder in (run, cache):
@@ -61,7 +60,7 @@ def train_student(settings: Settings, out: Path, notes: Notes) -> tuple[Path, fl
     widths = _widths(teachers, plain, settings.labels, cache, notes)
     kept, taught = _split(len(patches))
     scenes = Scenes(patches, taught, mean_of(plain), min(settings.views, _MOST_SCENES))
-    notes("scenes", [f"{len(scenes)} of {len(taught)} faces; the others are kept back"])
+    notes("scenes", [f"{len(scenes)} of {len(taught)} faces; the others are held out"])
     targets = Targets([_predictions(teacher, scenes, cache, notes) for teacher in teachers], widths)
     family = zoo.get(settings.student)
     batches = Batches(scenes, targets, family.crop, family.input)
@@ -76,7 +75,7 @@ def train_student(settings: Settings, out: Path, notes: Notes) -> tuple[Path, fl
     checkpoint = run / "checkpoint.pth"
     log = training_log.TrainingLog(run / "log.jsonl", _resume(student, checkpoint, about))
     size = f"{family.parameters:,} parameters, {student.steps} steps of {BATCH} views on {student.device}"
-    resumed = [f"goes on from step {student.step}"] if student.step else []
+    resumed = [f"resumes at step {student.step}"] if student.step else []
     notes("student", [f"{family.name}, {size}", *resumed])
     try:
         _loop(student, log, test, checkpoint, about, run)
@@ -96,7 +95,7 @@ def _make_folder(folder: Path) -> None:
 def _widths(
     teachers: list[Teacher], predictions: list[Predictions], labels: Path | None, cache: Path, report: Reporter
 ) -> list[NDArray[np.float64] | None]:
-    """Standard deviations of each teacher with plain angles, from labelled crops or from the faces as they are."""
+    """Standard deviations of each teacher with plain angles, from labelled crops or from the other teachers."""
     widths: list[NDArray[np.float64] | None] = [None] * len(teachers)
     unsure = [i for i, each in enumerate(predictions) if each.distributions is None]
     if unsure and labels is not None:
@@ -110,9 +109,7 @@ def _widths(
     for teacher, width in zip(teachers, widths, strict=True):
         if width is not None:
             degrees = ", ".join(f"{name} {deg:.1f}" for name, deg in zip(("yaw", "pitch", "roll"), width, strict=True))
-            report(
-                "width", [f"{teacher.name} gives plain angles; taken with a standard deviation of {degrees} degrees"]
-            )
+            report("width", [f"{teacher.name} gives plain angles; standard deviation set to {degrees} degrees"])
     return widths
 
 
@@ -137,7 +134,7 @@ def read_labelled(path: Path) -> tuple[Patches, NDArray[np.float64]]:
     except (KeyError, TypeError, ValueError) as error:
         raise SourceError(f"{path} must have the columns {','.join(_LABEL_COLUMNS)} with numbers ({error})") from None
     if not rows:
-        raise SourceError(f"{path} labels nothing; it needs rows with the columns {','.join(_LABEL_COLUMNS)}")
+        raise SourceError(f"{path} has no rows; it needs the columns {','.join(_LABEL_COLUMNS)}")
     images, places = [], []
     for row, box in zip(rows, numbers[:, :4].astype(np.float32), strict=True):
         image = cv2.imread(str(path.parent / row["file"]))
@@ -150,14 +147,14 @@ def read_labelled(path: Path) -> tuple[Patches, NDArray[np.float64]]:
 
 
 def _split(count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Some of the faces, kept back, and all others."""
+    """Numbers of the held-out faces, and of all others."""
     order = np.random.default_rng(SEED).permutation(count)
     kept = order[: min(_KEPT_MOST, max(1, int(_KEPT_SHARE * count)))]
     return kept, np.arange(count) if count == 1 else np.setdiff1d(np.arange(count), kept)
 
 
 def _resume(student: training.Training, checkpoint: Path, about: dict[str, Any]) -> int:
-    """Resume from a checkpoint, if there is one; the length of the log that belongs to it."""
+    """Resume from a checkpoint, if there is one; return the length of its log."""
     if not checkpoint.is_file():
         return 0
     state = training.load(checkpoint)
@@ -165,7 +162,7 @@ def _resume(student: training.Training, checkpoint: Path, about: dict[str, Any])
     if before != about:
         differing = ", ".join(name for name in about if before[name] != about[name])
         raise InputError(
-            f"{checkpoint} is of a run with other {differing}; name another output with -o, or remove that folder"
+            f"{checkpoint} belongs to a run with other {differing}; name another output with -o, or remove that folder"
         )
     student.restore(state)
     return int(state["about"]["log_bytes"])

@@ -1,4 +1,4 @@
-"""The training: AdamW with a cosine schedule, an average of the weights, and checkpoints that a run goes on from."""
+"""Training loop: AdamW with a cosine schedule, averaged weights, and checkpoints to resume from."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from hpe_edge.spec import Input
 from hpe_edge.util.atomic import Pending, output_error
 
 _RATE = 3e-3
-_WARM_UP = 0.02  # share of the steps in which the rate rises to that
+_WARM_UP = 0.02  # share of the steps with a rising rate
 _LAST_RATE = 0.01  # of the highest
 _DECAY = 0.02
-_AVERAGE = 0.999  # how much of the average stays in a step
+_AVERAGE = 0.999  # decay of the weights' average per step
 _ANGLE_WEIGHT = 0.05  # of the expectation's error in degrees, beside the divergence in nats
-_PREFETCHED = 3  # batches made while the network learns
+_PREFETCHED = 3  # batches
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,14 @@ class Losses:
 
 
 class Training:
-    """A student on its way. ``step`` counts the steps done."""
+    """A student in training. ``step`` counts the steps done."""
 
     def __init__(self, family: Family, batches: Callable[[int], Batch], steps: int) -> None:
         """
         Args:
             family: of the student.
             batches: gives the batch of a step.
-            steps: their number, which the schedule depends on.
+            steps: total number, for the schedule.
         """
         torch.manual_seed(SEED)
         net = family.builds[0]()
@@ -95,13 +95,9 @@ class Training:
         return {key: tensor.cpu().contiguous() for key, tensor in self._average.state_dict().items()}
 
     def save(self, path: Path, about: dict[str, Any]) -> None:
-        """Write a checkpoint: everything that the run needs to go on as if it had not been stopped.
+        """Write a checkpoint to resume from; ``about`` has the run's settings and progress.
 
-        Under ``state_dict`` are the averaged weights, so ``export.onnx`` reads a checkpoint, too.
-
-        Args:
-            path: the file.
-            about: the run's settings and progress; :func:`load` gives it back.
+        The averaged weights are under ``state_dict``, so ``export.onnx`` reads a checkpoint, too.
 
         Raises:
             OutputError: it cannot be written.
@@ -116,7 +112,7 @@ class Training:
         save(state, path)
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what :meth:`save` wrote."""
+        """Resume from a checkpoint of :meth:`save`."""
         self.step = state["step"]
         self._average.load_state_dict(state["state_dict"])
         self._net.load_state_dict(state["student"])
@@ -135,13 +131,13 @@ class Training:
         measured = Losses(divergence.item(), error.item())
         if not math.isfinite(measured.divergence):
             raise ModelError(
-                f"the training diverged in step {self.step}; the teachers' predictions or the pictures are odd"
+                f"the training diverged in step {self.step}; check the teachers' predictions and the images"
             )
         return measured
 
     def _losses(self, net: BinNet, batch: Batch) -> tuple[Tensor, Tensor]:
         image = self._image(batch.crops)
-        # In bfloat16 a step takes 0.6 of the time where the processor computes in it; sums and weights stay float32.
+        # bfloat16 takes 0.6 of the time on processors that support it; sums and weights stay float32.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=net.training):
             features = net.embed(image)
         logits = net.logits(features.float()).reshape(-1, 3, angle_grid.COUNT)
@@ -153,13 +149,13 @@ class Training:
         return divergence, error
 
     def _image(self, crops: NDArray[np.uint8]) -> Tensor:
-        """The network's input of levels."""
+        """Normalise uint8 crops to the network's input."""
         levels = torch.from_numpy(crops).to(self.device).to(memory_format=torch.channels_last).float()
         gain, bias = _normalisation(self._input)
         return levels.mul_(gain.to(self.device)).add_(bias.to(self.device))
 
     def _follow(self) -> None:
-        """Move the average; in the first steps faster, for it starts from weights that know nothing."""
+        """Update the average, faster in the first steps because it starts from random weights."""
         keep = min(_AVERAGE, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             for mean, now in zip(self._average.state_dict().values(), self._net.state_dict().values(), strict=True):
@@ -170,7 +166,7 @@ class Training:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A checkpoint of :meth:`Training.save`.
+    """Read a checkpoint of :meth:`Training.save`.
 
     Raises:
         ModelError: it cannot be read.
@@ -178,12 +174,12 @@ def load(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # undocumented for damaged files
-        raise ModelError(f"the checkpoint {path} cannot be read ({error}); remove it to start anew") from None
+        raise ModelError(f"the checkpoint {path} cannot be read ({error}); remove it to start again") from None
     return state
 
 
 def save(state: dict[str, Any], path: Path) -> None:
-    """Save by torch, under the file's name only when it is complete.
+    """Save by torch, atomically.
 
     Raises:
         OutputError: it cannot be written.
@@ -199,7 +195,7 @@ def save(state: dict[str, Any], path: Path) -> None:
 
 
 def steps_of(views: int) -> int:
-    """The number of steps that show so many views."""
+    """The number of steps for a number of views."""
     return math.ceil(views / BATCH)
 
 

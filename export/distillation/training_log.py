@@ -1,4 +1,4 @@
-"""The log of a training, JSON Lines, and its curves as a picture."""
+"""Log of a training as JSON Lines, and its curves as an image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INK, _GRID, _PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
 _LEARNED, _KEPT = (178, 114, 0), (0, 94, 213)  # BGR; Okabe and Ito, Color Universal Design
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
-# Each panel: its title, and the names of the training's and of the kept-back faces' figure.
+# Each panel: its title, and the fields of the training faces and of the held-out faces.
 _PANELS = (
     ("divergence from the teachers (nats)", "divergence", "kept_divergence"),
     ("distance from the teachers (degrees)", "error_deg", "kept_error_deg"),
@@ -27,13 +27,13 @@ _PANELS = (
 
 
 class TrainingLog:
-    """A log that is written line by line, so that a killed run leaves what it has done."""
+    """A log that is flushed line by line."""
 
     def __init__(self, path: Path, size_bytes: int = 0) -> None:
         """
         Args:
             path: the log.
-            size_bytes: length of the part that a resumed run has written; the rest is cut off.
+            size_bytes: length to keep of a resumed run's log; the rest is cut off.
 
         Raises:
             OutputError: it cannot be written.
@@ -53,7 +53,7 @@ class TrainingLog:
         return self._file.tell()
 
     def add(self, record: dict[str, Any]) -> None:
-        """One more line.
+        """Append a line.
 
         Raises:
             OutputError: it cannot be written.
@@ -66,12 +66,12 @@ class TrainingLog:
             raise output_error(self._path, error) from None
 
     def close(self) -> None:
-        """End the log."""
+        """Close the file."""
         self._file.close()
 
 
 def draw_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw a log's curves over the views that were seen, both axes but the views' logarithmic.
+    """Draw a log's curves over the views, with logarithmic vertical axes.
 
     Raises:
         OutputError: the picture cannot be written.
@@ -100,7 +100,7 @@ def _panel(
     last = f"0 to {views[-1]:,.0f} views"
     cv2.putText(image, last, (_LEFT, bottom + 26), _FONT, 0.5, _INK, 1, cv2.LINE_AA)
     for j, (log, color, name) in enumerate(
-        zip(logs, (_LEARNED, _KEPT), ("augmented views, weights", "kept-back faces, averaged weights"), strict=True)
+        zip(logs, (_LEARNED, _KEPT), ("augmented views, weights", "held-out faces, averaged weights"), strict=True)
     ):
         x = _LEFT + views / views[-1] * (right - _LEFT)
         y = bottom - (log - low) / (high - low) * (bottom - top)
@@ -111,6 +111,6 @@ def _panel(
 
 
 def _round_values(low: float, high: float) -> list[float]:
-    """1, 2, 5, 10, ... within the two."""
+    """Ticks 1, 2, 5, 10, ... between two values."""
     powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     return [digit * 10.0**power for power in powers for digit in (1, 2, 5) if low <= digit * 10.0**power <= high]

@@ -19,7 +19,7 @@ class Faces:
     """Crops ready for the network.
 
     Attributes:
-        source: where they are from and the number of faces, for the report.
+        source: origin and number of the faces, for the report.
         crops: ``[N, 3, size, size]`` in the input's dtype.
         notes: unreadable or unused images, and the number of varied copies.
     """
@@ -67,7 +67,7 @@ class Limits:
         return replace(defaults, **self.as_dict())
 
 
-ONNX_LIMITS = Limits(worst_deg=0.01)  # ONNX Runtime sums in another order than PyTorch, and that is all
+ONNX_LIMITS = Limits(worst_deg=0.01)  # ONNX Runtime and PyTorch differ in the order of sums only
 FP16_LIMITS = Limits(mean_deg=0.05, worst_deg=0.3)
 INT8_LIMITS = Limits(mean_deg=1.0, p99_deg=3.0)
 
@@ -98,10 +98,10 @@ class Comparison:
 
     Attributes:
         compared: the two variants, such as ``"onnx with pytorch"``.
-        source: where the crops are from.
+        source: origin of the crops.
         rows: label -> figures: all crops (geodesic), each band of |yaw| that has crops (geodesic), each angle.
-        limits: what applied.
-        failures: why it failed; empty when it passed.
+        limits: the limits applied.
+        failures: limits exceeded and NaN rows; empty when it passed.
     """
 
     compared: str

@@ -23,10 +23,10 @@ from hpe_edge.spec import Crop, Input
 
 MIN_CROPS = 64  # fewer faces are varied until there are so many
 MAX_CROPS = 256  # 256 crops of 224 pixels are 150 MB
-_VIDEO_FRAMES = 64  # how many frames of a video are searched for faces,
-_VIDEO_REACH = 3000  # spread over so many; a longer video is not decoded to its end
-_VARIED_FACES = 16  # how many faces are kept in memory to be varied
-_REACH = 1.5  # what is kept around such a face, in box sides: more than any crop and shift below take in
+_VIDEO_FRAMES = 64  # frames of a video that are searched for faces,
+_VIDEO_REACH = 3000  # spread over this many; a longer video is not decoded to its end
+_VARIED_FACES = 16  # faces kept in memory for variation
+_REACH = 1.5  # surroundings kept of such a face, in box sides: more than any crop and shift below needs
 
 Image = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
@@ -43,21 +43,19 @@ def gate_faces(
 ) -> Faces:
     """Crops of real faces, by the operation and the crop of inference.
 
-    Fewer than 64 faces are made up to 64 by shifting, scaling, mirroring, turning, and lighting them differently; the
-    draws are the same every time.
+    Fewer than 64 faces are augmented to 64 by shifts, scales, mirroring, rotation and brightness, with a fixed seed.
 
     Args:
         crop: the model's.
         input: the model's input.
-        path: a picture, a folder of pictures, or a video, of which frames are sampled; None takes the bundled sample.
-        boxes: see :class:`hpe_edge.faces.boxes_csv.BoxesFile`; None lets a detector find the faces.
+        path: a picture, a folder of pictures, or a video, which is sampled; None takes the bundled sample.
+        boxes: see :class:`hpe_edge.faces.boxes_csv.BoxesFile`; None detects the faces.
         detector: a face detector's ONNX file; None takes the Haar detector.
-        most: how many faces are enough. A folder of more pictures is looked at in even steps, from its first to its
-            last.
+        most: the largest number of faces; a folder of more pictures is sampled evenly.
 
     Raises:
-        SourceError: pictures or boxes that are missing or cannot be read, or no face in them.
-        ModelError: the detector's file is none.
+        SourceError: pictures or boxes are missing or unreadable, or hold no face.
+        ModelError: the detector's file is not a detector.
     """
     bundled = path is None
     if path is None:
@@ -75,13 +73,11 @@ def gate_faces(
         )
     notes = [] if bundled else list(source.notes)  # the bundled photos have their boxes and a README beside them
     if step > 1:
-        notes.append(
-            f"one frame in {step} of the first {_searched(source)} was searched for faces, the others were not"
-        )
+        notes.append(f"only one frame in {step} of the first {_searched(source)} was searched for faces")
     if thinned:
         notes.append(thinned)
     if len(crops) == most:
-        notes.append(f"{most} faces are enough; there may be more, which were not looked at")
+        notes.append(f"stopped after {most} faces; the rest was not searched")
     if file is not None and file.unused and len(crops) < most and not thinned:
         notes.append(f"{file.unused} boxes of {boxes} belong to none of the pictures")
     rng = np.random.default_rng(0)
@@ -99,7 +95,7 @@ def gate_faces(
 def _collect(
     source: Source, find: Callable[[Frame], Boxes], cut: CropNormalize, step: int, most: int
 ) -> tuple[list[NDArray[Any]], list[tuple[Image, Boxes]]]:
-    """Crops of the faces in every ``step``-th frame, and some of the faces with what is around them."""
+    """Crops of the faces in every ``step``-th frame, and some of the faces with their surroundings."""
     crops: list[NDArray[Any]] = []
     kept: list[tuple[Image, Boxes]] = []
     for frame in source:
@@ -120,28 +116,28 @@ def _detector(path: Path | None) -> Callable[[Frame], Boxes]:
 
 
 def _thin(source: Source, most: int) -> str:
-    """Keep every n-th picture of a large folder, whose first ones may all be of one person; a note, if so."""
+    """Keep every n-th picture of a large folder, whose first ones may show one person; return a note if so."""
     if not isinstance(source, Pictures) or len(source.files) < 2 * most:
         return ""
     count, step = len(source.files), len(source.files) // most
     source.files = source.files[::step]
-    return f"one picture in {step} of the {count} was looked at"
+    return f"only one picture in {step} of the {count} was searched for faces"
 
 
 def _step(source: Source) -> int:
-    """The step between the frames that are searched; every picture is."""
+    """The step between searched frames; 1 for pictures."""
     if source.kind != "video":
         return 1
     return max(1, _searched(source) // _VIDEO_FRAMES)
 
 
 def _searched(video: Source) -> int:
-    """The number of a video's frames within which the search stays."""
+    """The number of leading frames of a video that are searched."""
     return min(video.count or _VIDEO_REACH, _VIDEO_REACH)
 
 
 def _around(image: Image, box: Boxes) -> tuple[Image, Boxes]:
-    """The part of the picture near the box, so that the whole need not be kept, and the box within it."""
+    """Cut out the box with its surroundings, to save memory; the part, and the box within it."""
     height, width = image.shape[:2]
     reach = _REACH * max(box[2] - box[0], box[3] - box[1])
     x1, y1 = (int(np.clip(box[i] - reach, 0, side - 1)) for i, side in ((0, width), (1, height)))
@@ -150,7 +146,7 @@ def _around(image: Image, box: Boxes) -> tuple[Image, Boxes]:
 
 
 def _varied(image: Image, box: Boxes, cut: CropNormalize, rng: np.random.Generator) -> NDArray[Any]:
-    """One crop of the face as another detector, camera and pose in the image plane might give it."""
+    """A random variation of a face: rotation, brightness, box scale and shift, mirroring."""
     centre = (box[:2] + box[2:]) / 2
     turn = cv2.getRotationMatrix2D((float(centre[0]), float(centre[1])), rng.uniform(-25, 25), 1.0)
     turned = cv2.warpAffine(image, turn, image.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)

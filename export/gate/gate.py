@@ -21,7 +21,7 @@ Runner = Callable[[NDArray[Any]], list[NDArray[np.float32]]]
 
 _BANDS = ("|yaw| < 30", "|yaw| 30..60", "|yaw| > 60")
 _ANGLES = ("yaw", "pitch", "roll")
-_SAME_DEG = 0.01  # answers that spread less than this are one answer; even untrained networks spread by 0.3 and more
+_SAME_DEG = 0.01  # a smaller spread counts as constant output; even untrained networks spread by 0.3 and more
 
 
 def compare(reference: Poses, candidate: Poses, *, compared: str, source: str, limits: Limits) -> Comparison:
@@ -31,7 +31,7 @@ def compare(reference: Poses, candidate: Poses, *, compared: str, source: str, l
         reference: the original's poses; their yaw decides a face's band.
         candidate: the poses of the other variant, in the same order.
         compared: names both in the report.
-        source: where the crops are from.
+        source: origin of the crops.
         limits: the largest differences that pass. A NaN in either fails at any limit.
     """
     distance = geodesic_deg(reference.rotation, candidate.rotation)
@@ -56,20 +56,20 @@ def compare(reference: Poses, candidate: Poses, *, compared: str, source: str, l
 
 
 def check_reference(poses: Poses, name: str) -> None:
-    """Refuse a reference whose answers are NaN or all alike: any copy of it would pass.
+    """Refuse a reference that is NaN or constant: anything would pass against it.
 
     Args:
         poses: the network's own, of crops that differ.
         name: the reference's, such as ``"pytorch"``.
 
     Raises:
-        ModelError: it has overflowed, or all its answers are the same.
+        ModelError: its poses are NaN, or the same for all crops.
     """
     if _nan_rows(poses).any():
-        raise ModelError(f"the reference ({name}) overflows already; use other weights")
+        raise ModelError(f"the reference ({name}) gives NaN; use other weights")
     if (poses.angles.std(axis=0) < _SAME_DEG).all():
         raise ModelError(
-            f"the reference ({name}) answers the same for every face: its weights are damaged or untrained; use others"
+            f"the reference ({name}) gives one pose for all faces: its weights are damaged or untrained; use others"
         )
 
 
@@ -89,7 +89,7 @@ def select(poses: Poses, rows: NDArray[Any]) -> Poses:
 
 
 def backend_runner(backend: Backend) -> Runner:
-    """A runner that feeds crops to a backend of the runtime; at most ``backend.max_batch`` at a time."""
+    """A runner for a backend of the runtime; at most ``backend.max_batch`` crops at a time."""
     context = backend.context()
 
     def run(crops: NDArray[Any]) -> list[NDArray[np.float32]]:

@@ -15,7 +15,7 @@ from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.poses import Poses
 from hpe_edge.spec import ModelSpec
 
-_ALONE = 16  # faces that are also run one at a time
+_ALONE = 16  # faces that are also run in a batch of 1
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Check:
 
 
 def verify(reference: Poses, path: Path, spec: ModelSpec, check: Check) -> list[Comparison]:
-    """Compare an ONNX file with the reference, and each of some faces alone with the same in a batch.
+    """Compare an ONNX file with the reference, and single faces with the same faces in a batch.
 
     Args:
         reference: poses of the faces by the original.
@@ -76,7 +76,7 @@ def verify(reference: Poses, path: Path, spec: ModelSpec, check: Check) -> list[
         check: crops, limits and names.
 
     Raises:
-        ModelError: the reference's answers are NaN, or all the same.
+        ModelError: the reference is NaN or constant.
         GateFailed: a difference exceeds the limits; the table was reported.
     """
     backend = OnnxRuntimeBackend(path)
@@ -87,7 +87,7 @@ def verify(reference: Poses, path: Path, spec: ModelSpec, check: Check) -> list[
 
 
 def verify_backend(reference: Poses, backend: Backend, spec: ModelSpec, check: Check) -> list[Comparison]:
-    """As :func:`verify`, for a model that is loaded."""
+    """As :func:`verify`, for a loaded model."""
     check.check_reference(reference)
     crops = check.faces.crops
     run = backend_runner(backend)
@@ -99,7 +99,7 @@ def verify_backend(reference: Poses, backend: Backend, spec: ModelSpec, check: C
         compare(
             select(together, apart),
             alone,
-            compared="a face alone with the same in a batch",
+            compared="a single face with the same in a batch",
             source=check.faces.source,
             limits=check.limits,
         ),

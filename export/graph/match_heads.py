@@ -24,13 +24,13 @@ from hpe_edge.spec import (
     RotationDecode,
 )
 
-# Output name -> what it gave for a few random pictures, [pictures, ...].
+# Output name -> its values for a few random images, [images, ...].
 Outputs = dict[str, NDArray[Any]]
 
 _ANGLES = ("yaw", "pitch", "roll")
-_ASSUMED = "this order is the original code's, and assumed: nothing in the file tells it"
+_ASSUMED = "order assumed from the original code: the file does not state it"
 _ROTATION_TOLERANCE = 1e-2  # Gram-Schmidt in FP16 leaves up to 4e-3
-_SUM_TOLERANCE = 1e-2  # what float16 leaves of a softmax's sum; logits never come near 1 in every row
+_SUM_TOLERANCE = 1e-2  # float16 rounding of a softmax's sum; rows of logits never all sum to nearly 1
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class HeadMatch:
 
     Attributes:
         decode: the family's, reading from this file's outputs.
-        outputs: those that are kept: the decode's, and others that the family has, too.
-        how: where the columns' order is from.
+        outputs: the outputs to keep: the decode's and the family's others.
+        how: source of the columns' order.
     """
 
     decode: Decode
@@ -51,22 +51,22 @@ class HeadMatch:
 def match_outputs(path: Path, family: Family, outputs: Outputs) -> HeadMatch:
     """Find the family's heads among the outputs, by their width and names.
 
-    Three angles in one output stand in the order in which the original's code returns them.
+    Three angles in one output are in the order of the original code.
 
     Raises:
-        ModelError: they are not what the family gives, or more than one may be.
+        ModelError: the family's heads are not there, or ambiguous.
     """
     columns = {name: int(np.prod(array.shape[1:])) for name, array in outputs.items() if array.dtype == np.float32}
     if isinstance(family.decode, BinsDecode | AnglesDecode):
         decode, how = _angles(path, family, outputs, columns)
     else:
-        decode, how = _rotation(path, family, outputs, columns), "found by its width"
+        decode, how = _rotation(path, family, outputs, columns), "matched by width"
     heads = tuple(dict.fromkeys(head.output for head in heads_of(decode)))
     return HeadMatch(decode, heads + _extras(family, columns, heads), how)
 
 
 def refuse_probabilities(path: Path, decode: Decode, outputs: Outputs) -> None:
-    """The decode does the softmax, and a second one pulls every angle to the middle.
+    """Refuse outputs after a softmax: the decode's own would pull every angle to the middle.
 
     Raises:
         ModelError: a bins head's rows are probabilities.
@@ -78,18 +78,18 @@ def refuse_probabilities(path: Path, decode: Decode, outputs: Outputs) -> None:
             for part in (rows, rows[:, head.column : head.column + head.count])
         ):
             raise ModelError(
-                f"{path}: {head.output!r} gives probabilities, not logits (no number is below 0, and they sum to 1); "
+                f"{path}: {head.output!r} holds probabilities, not logits (no value is below 0, and rows sum to 1); "
                 "export the network before its softmax"
             )
 
 
 def heads_of(decode: Decode) -> tuple[BinHead | AngleHead | RotationDecode, ...]:
-    """The places that a decode reads: yaw, pitch and roll, or the one rotation."""
+    """The heads of a decode: yaw, pitch and roll, or the rotation."""
     return (decode.yaw, decode.pitch, decode.roll) if isinstance(decode, BinsDecode | AnglesDecode) else (decode,)
 
 
 def describe(decode: Decode) -> str:
-    """The columns that the decode reads, in words."""
+    """Describe the columns that the decode reads."""
     if isinstance(decode, BinsDecode | AnglesDecode):
         return ", ".join(
             f"{angle} from {head.output!r} {head.column}:{head.column + _count(head)}"
@@ -113,7 +113,7 @@ def _angles(path: Path, family: Family, outputs: Outputs, columns: dict[str, int
     fitting = [name for name, count in columns.items() if count in counts.values()]
     named = {angle: [name for name in fitting if angle in name.lower()] for angle in _ANGLES}
     if all(len(names) == 1 for names in named.values()):
-        chosen, how = {angle: names[0] for angle, names in named.items()}, "told apart by their names"
+        chosen, how = {angle: names[0] for angle, names in named.items()}, "matched by name"
     elif len(fitting) == len(_ANGLES):
         chosen, how = dict(zip(family.original_order, fitting, strict=True)), _ASSUMED
     else:
@@ -145,14 +145,14 @@ def _rotation(path: Path, family: Family, outputs: Outputs, columns: dict[str, i
         return MatrixDecode(output=output, signs=decode.signs)
     if max(shape) != decode.width:
         raise ModelError(
-            f"{path}: the output {_describe(outputs, fitting)} does not tell which of its axes counts the vectors; "
+            f"{path}: the output {_describe(outputs, fitting)} does not show which axis counts the vectors; "
             f"reshape it in the graph to [N, {decode.width}], one vector after the other"
         )
     return replace(decode, output=output)
 
 
 def _is_rotation(array: NDArray[Any]) -> bool:
-    """True where each row is a rotation matrix; NaN is left to the gate."""
+    """True where each row is a rotation matrix; the gate catches NaN."""
     matrix = array.reshape(-1, 3, 3).astype(np.float64)
     apart = abs(matrix @ matrix.swapaxes(1, 2) - np.eye(3))
     volume = (np.cross(matrix[:, 0], matrix[:, 1]) * matrix[:, 2]).sum(axis=1)  # below 0 for a mirrored one
@@ -160,7 +160,7 @@ def _is_rotation(array: NDArray[Any]) -> bool:
 
 
 def _extras(family: Family, columns: dict[str, int], heads: tuple[str, ...]) -> tuple[str, ...]:
-    """The family's outputs beside its heads that the file has, too: by name, or else by width."""
+    """The family's other outputs in the file, matched by name or else by width."""
     if len(family.outputs) == 1:
         return ()
     with torch.device("meta"), torch.inference_mode():
@@ -182,8 +182,8 @@ def _misfit(path: Path, family: Family, outputs: Outputs) -> ModelError:
         wanted = "6 numbers or a rotation matrix"
     else:
         wanted = "4 numbers" if isinstance(family.decode, QuaternionDecode) else "3 angles"
-    message = f"{path} does not give what {family.name} does, {wanted} a face; its outputs are "
-    message += _describe(outputs, list(outputs)) or "none with a row for each face"
+    message = f"{path} does not have {family.name}'s outputs, {wanted} per face; its outputs are "
+    message += _describe(outputs, list(outputs)) or "none with one row per face"
     if isinstance(family.decode, Rot6dDecode) and any(
         array[0].size == MatrixDecode.width for array in outputs.values()
     ):

@@ -1,12 +1,12 @@
-"""Grouped pointwise convolutions with fewer, larger groups, which ONNX Runtime's fast path on x86 takes.
+"""Merging of small groups of pointwise convolutions, for ONNX Runtime's fast path on x86.
 
 With AVX-512, ONNX Runtime keeps activations in blocks of 16 channels and runs convolutions there whose groups are whole
-blocks. One with smaller groups breaks the chain: the activations are reordered, go through a slower kernel, and are put
-into blocks again. Two to four such groups in one, with zeros for the weights between them, give the same sums, to
-which zeros are added. The lightweight network has such layers with groups of 4, 8 and 24 channels; it then does 60
-million multiply-adds in place of 49. One face on one core of an AMD EPYC, 10th percentiles of 400 runs in turns, merged
-over unmerged, with bit-identical outputs: ONNX Runtime 0.87; ONNX Runtime without the blocked layout, as on other
-processors, 1.03; OpenVINO 0.99 in float32 and in bfloat16. After export.int8: ONNX Runtime 1.02, OpenVINO 0.92.
+blocks. Smaller groups break the chain: the activations are reordered, go through a slower kernel, and are reordered
+back. Two to four such groups in one, with zero weights between them, give the same sums. The lightweight network has
+such layers with groups of 4, 8 and 24 channels; it then does 60 million multiply-adds in place of 49. One face on one
+core of an AMD EPYC, 10th percentiles of 400 runs in turns, merged over unmerged, with bit-identical outputs: ONNX
+Runtime 0.87; ONNX Runtime without the blocked layout, as on other processors, 1.03; OpenVINO 0.99 in float32 and in
+bfloat16. After export.int8: ONNX Runtime 1.02, OpenVINO 0.92.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 _BLOCK = 16  # channels; with AVX-512
-_MOST_MERGED = 4  # beyond it the zeros cost more than the blocks save
+_MOST_MERGED = 4  # with more the zeros cost more than the blocks save
 
 
 def merge_groups(model: ModelProto) -> list[str]:
@@ -57,7 +57,7 @@ def _group(node: NodeProto) -> AttributeProto | None:
 
 
 def _groups_per_block(groups: int, inputs: int, outputs: int) -> int | None:
-    """The number of groups of so many channels that make whole blocks; None where none do, or one does."""
+    """The number of groups to merge into whole blocks; None where no number fits, or each is whole already."""
     if inputs == 1 or (inputs % _BLOCK == 0 and outputs % _BLOCK == 0):
         return None  # depthwise convolutions have a kernel of their own
     for many in range(2, _MOST_MERGED + 1):
@@ -67,7 +67,7 @@ def _groups_per_block(groups: int, inputs: int, outputs: int) -> int | None:
 
 
 def _spread(weight: NDArray[np.float32], groups: int, many: int) -> NDArray[np.float32]:
-    """Weights ``[O, I, 1, 1]`` as ``[O, I * many, 1, 1]``: each group's stand at its place among those merged."""
+    """Weights ``[O, I, 1, 1]`` as ``[O, I * many, 1, 1]``: zero outside the output's own group."""
     outputs, inputs = weight.shape[:2]
     wide = np.zeros((outputs, many, inputs, 1, 1), np.float32)
     place = np.arange(outputs) // (outputs // groups) % many

@@ -1,4 +1,4 @@
-"""ONNX files from anywhere: reading with all weights, the image input, running in ONNX Runtime."""
+"""ONNX files of any origin: reading with all weights, the image input, running in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ DTYPES: dict[int, Literal["float32", "float16"]] = {
     onnx.TensorProto.FLOAT: "float32",
     onnx.TensorProto.FLOAT16: "float16",
 }
-_PICTURES = 5  # random pictures that tell what an output holds; hardly an axis of anything else is as long
+_PICTURES = 5  # random images; hardly any other axis has this length
 
 
 @dataclass(frozen=True)
 class ImageInput:
-    """The one input: its name, dtype and shape ``[batch, 3, size, size]``; a batch of None takes any number."""
+    """The input: name, dtype and shape ``[batch, 3, size, size]``; a batch of None is dynamic."""
 
     name: str
     dtype: Literal["float32", "float16"]
@@ -40,11 +40,11 @@ class ImageInput:
 def read_onnx(path: Path) -> tuple[ModelProto, str]:
     """The model with its nodes sorted, and the SHA-256 of the file.
 
-    Where weights stand in files beside it, the sum is that of the model as one file that holds them.
+    With external weights, the sum is that of the model as a single file.
 
     Raises:
         ModelNotFoundError: there is no such file.
-        ModelError: no ONNX model, weights are missing, or it is not valid.
+        ModelError: it is no valid ONNX model, or weights are missing.
     """
     if not path.is_file():
         raise ModelNotFoundError(f"there is no file {path} to adopt; check the name")
@@ -70,7 +70,7 @@ def read_onnx(path: Path) -> tuple[ModelProto, str]:
 
 
 def fix_image_input(path: Path, model: ModelProto, size: int) -> ImageInput:
-    """The picture input; in the model, an open height and width are fixed and an open batch gets a name.
+    """The image input; fixes a dynamic height and width in the model, and names a dynamic batch.
 
     Raises:
         ModelError: there is another input, or it is not float ``[N, 3, size, size]``.
@@ -78,7 +78,7 @@ def fix_image_input(path: Path, model: ModelProto, size: int) -> ImageInput:
     weights = {weight.name for weight in model.graph.initializer}
     inputs = [given for given in model.graph.input if given.name not in weights]
     if len(inputs) != 1:
-        raise ModelError(f"{path} has the inputs {[given.name for given in inputs]}; one picture tensor is expected")
+        raise ModelError(f"{path} has the inputs {[given.name for given in inputs]}; one image tensor is expected")
     name, kind = inputs[0].name, inputs[0].type.tensor_type
     wanted = f"float32 or float16 [N, 3, {size}, {size}]"
     if kind.elem_type not in DTYPES:
@@ -89,7 +89,7 @@ def fix_image_input(path: Path, model: ModelProto, size: int) -> ImageInput:
     # Some converters write 0 or -1 for an axis of any length.
     shape = [dim.dim_value if dim.dim_value > 0 else None for dim in dims]
     if len(shape) == 4 and shape[3] == 3:
-        raise ModelError(f"{path}: the input is {shape}, channels last; {wanted} is fed: transpose it in the graph")
+        raise ModelError(f"{path}: the input is {shape}, channels last; {wanted} is needed: transpose it in the graph")
     if len(shape) != 4 or any(side not in (want, None) for side, want in zip(shape[1:], (3, size, size), strict=True)):
         raise ModelError(f"{path}: the input {name!r} is {shape}, not {wanted}; is it of that family?")
     for dim, side in zip(dims[1:], (3, size, size), strict=True):
@@ -100,7 +100,7 @@ def fix_image_input(path: Path, model: ModelProto, size: int) -> ImageInput:
 
 
 def open_unchanged(path: Path, model: ModelProto) -> onnxruntime.InferenceSession:
-    """The model in ONNX Runtime with no optimisation of the graph.
+    """Open the model in ONNX Runtime without graph optimisation.
 
     Raises:
         ModelError: it does not run there.
@@ -115,7 +115,7 @@ def open_unchanged(path: Path, model: ModelProto) -> onnxruntime.InferenceSessio
 
 
 def run_random(path: Path, session: onnxruntime.InferenceSession, image: ImageInput) -> dict[str, NDArray[Any]]:
-    """Values of the outputs with a row for each image, for a few random ones, by name.
+    """Run a few random images; the outputs with one row per image, by name.
 
     Raises:
         ModelError: it does not run.
@@ -138,7 +138,7 @@ def run_random(path: Path, session: onnxruntime.InferenceSession, image: ImageIn
 
 
 def session_runner(session: onnxruntime.InferenceSession, spec: ModelSpec, batch: int) -> Runner:
-    """Runs crops ``batch`` at a time; what is missing from the last batch is empty faces."""
+    """A runner of ``batch`` crops at a time; the last batch is padded with zeros."""
 
     def run(crops: NDArray[Any]) -> list[NDArray[np.float32]]:
         parts: list[list[NDArray[np.float32]]] = []
@@ -154,7 +154,7 @@ def session_runner(session: onnxruntime.InferenceSession, spec: ModelSpec, batch
 def graph_precision(model: ModelProto) -> Precision:
     """The precision of a graph.
 
-    FP16 comes into a graph as a Cast, a weight or its input, INT8 with DequantizeLinear.
+    FP16 enters a graph as a Cast, a weight or its input, INT8 as DequantizeLinear.
     """
     graph = model.graph
     int8 = any(node.op_type == "DequantizeLinear" for node in graph.node)
@@ -170,8 +170,10 @@ def graph_precision(model: ModelProto) -> Precision:
 
 
 def sort_nodes(graph: GraphProto) -> None:
-    """Each node after those that it reads from, else as they are: converters to float16 add theirs at the end, and
-    ONNX Runtime does not mind. Nodes in a circle stay, for onnx's check to tell."""
+    """Sort nodes topologically, otherwise in their order: float16 converters append theirs at the end.
+
+    A graph with a cycle stays as it is; onnx's checker reports it.
+    """
     nodes = list(graph.node)
     maker = {name: at for at, node in enumerate(nodes) for name in node.output if name}
     waits = [{maker[name] for name in _reads(node) if name in maker} for node in nodes]
@@ -194,7 +196,7 @@ def sort_nodes(graph: GraphProto) -> None:
 
 
 def _reads(node: NodeProto) -> Iterator[str]:
-    """The names that a node reads, the graphs within it included."""
+    """The names that a node reads, subgraphs included."""
     yield from node.input
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):

@@ -1,6 +1,6 @@
 """From a torch module to a clean ONNX graph, and the spec in its metadata.
 
-torch and onnxsim are imported only where they work: what starts from an ONNX file does without them.
+torch and onnxsim are imported inside functions: steps that start from an ONNX file need neither.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import onnx
 
+from export.step import write_bytes
 from hpe_edge.errors import ModelError
 from hpe_edge.spec import METADATA_KEY, Input, ModelSpec
-from hpe_edge.util.atomic import Pending, output_error
+from hpe_edge.util.atomic import Pending
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,10 +23,9 @@ OPSET = 17  # the newest that TensorRT 8.5, JetPack 5's, reads
 
 
 def trace(net: nn.Module, input: Input, outputs: tuple[str, ...], batch: int | None) -> onnx.ModelProto:
-    """The module as ONNX, as torch's tracing exporter writes it.
+    """Export a module to ONNX by torch's tracing exporter.
 
-    The tracing exporter is asked for by name: it folds BatchNorm into the convolutions and keeps a dynamic batch axis
-    without inventing shape arithmetic around it.
+    Unlike the newer one, it folds BatchNorm into the convolutions and adds no shape arithmetic for a dynamic batch.
 
     Args:
         net: in eval mode; one input.
@@ -53,10 +53,10 @@ def trace(net: nn.Module, input: Input, outputs: tuple[str, ...], batch: int | N
 
 
 def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph with constants folded and idle nodes taken out, checked by onnx; metadata is not kept.
+    """Fold constants and remove unused nodes; the result is checked by onnx and has no metadata.
 
     Raises:
-        ModelError: the simplified graph does not give the same outputs, or is not valid.
+        ModelError: the simplified graph has other outputs, or is not valid.
     """
     import onnxsim
 
@@ -70,31 +70,28 @@ def simplify(model: onnx.ModelProto) -> onnx.ModelProto:
         onnx.checker.check_model(simplified, full_check=True)
     except onnx.checker.ValidationError as error:
         raise ModelError(f"the exported graph is not valid ONNX ({error}); upgrade onnx, onnxsim and torch") from None
-    del simplified.metadata_props[:]  # onnxsim's diary of what it did
+    del simplified.metadata_props[:]  # onnxsim's log
     return simplified
 
 
 def opset(model: onnx.ModelProto) -> int:
-    """The version of ONNX's own operators that the graph is written in."""
+    """The graph's opset of ONNX's own operators."""
     version: int = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     return version
 
 
 def batch(model: onnx.ModelProto) -> int | None:
-    """The fixed batch of the graph's input; None for any."""
+    """The fixed batch of the graph's input; None for a dynamic one."""
     first = model.graph.input[0].type.tensor_type.shape.dim[0]
     return first.dim_value if first.HasField("dim_value") else None
 
 
 def save(model: onnx.ModelProto, spec: ModelSpec, pending: Pending) -> None:
-    """Put the spec into the model's metadata, in place of an older one, and write the model to ``pending.temp``.
+    """Set the spec in the model's metadata, and write the model to ``pending.temp``.
 
     Raises:
         OutputError: disk full, or another failure of the file system.
     """
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     onnx.helper.set_model_props(model, {**metadata, METADATA_KEY: spec.to_json()})
-    try:
-        pending.temp.write_bytes(model.SerializeToString())
-    except OSError as error:
-        raise output_error(pending.path, error) from None
+    write_bytes(pending, model.SerializeToString())

@@ -1,4 +1,4 @@
-"""The layers of a graph that hold weights, and which of them may compute with INT8 on TensorRT."""
+"""The layers of a graph with weights, and their eligibility for INT8 on TensorRT."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onnx import ModelProto, NodeProto
 from hpe_edge.errors import ModelError
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
-LEAST_CHANNELS = 16  # TensorRT's INT8 convolutions work on so many at a time; with fewer they are mostly padding
+LEAST_CHANNELS = 16  # TensorRT's INT8 convolutions compute 16 at a time; fewer are mostly padding
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Layer:
     Attributes:
         name: the node's.
         kind: ``"Conv"``, ``"Gemm"`` or ``"MatMul"``.
-        data, weight: what it reads, by the names in the graph.
-        axis: of the weights, along which its outputs lie.
-        why_not: why it stays in floating point; empty where it may be INT8.
+        data, weight: names of its inputs in the graph.
+        axis: output axis of the weights.
+        why_not: reason to stay in floating point; empty where it may be INT8.
     """
 
     name: str
@@ -35,12 +35,12 @@ class Layer:
 
 @dataclass(frozen=True)
 class Shortcut:
-    """The other input of an Add that a layer's result goes into; TensorRT adds it within that convolution.
+    """The other input of an Add after a convolution; TensorRT fuses the Add with that convolution.
 
     Attributes:
         add: the Add's name.
         layer: the convolution's.
-        data: the input that comes from elsewhere.
+        data: the Add's other input.
     """
 
     add: str
@@ -49,10 +49,10 @@ class Shortcut:
 
 
 def name_nodes(model: ModelProto) -> None:
-    """Give a name to each node that has none, or that shares one: layers are told apart by it.
+    """Give each node a unique name.
 
     Raises:
-        ModelError: two nodes share a name, and others' plans of layers may go by it.
+        ModelError: a generated name is taken.
     """
     taken: set[str] = set()
     for at, node in enumerate(model.graph.node):
@@ -79,14 +79,14 @@ def layers_of(model: ModelProto) -> list[Layer]:
                 node.input[0],
                 node.input[1],
                 _axis(node, shape),
-                "the head that says the angles" if node.name in heads else _why_not(node, shape),
+                "the head that outputs the angles" if node.name in heads else _why_not(node, shape),
             )
         )
     return layers
 
 
 def shortcuts_of(model: ModelProto) -> list[Shortcut]:
-    """The Adds that TensorRT fuses with the convolution before them, and what they add to it.
+    """The Adds that TensorRT fuses with the convolution before them.
 
     Where both inputs come from convolutions, the shortcut is the one with fewer nodes before it.
     """
@@ -110,13 +110,13 @@ def shortcuts_of(model: ModelProto) -> list[Shortcut]:
         shortcut, main = sorted(node.input, key=lambda name: depth.get(name, 0))
         made = maker.get(main)
         if made is None or made.op_type != "Conv" or len(readers[main]) != 1 or main in outputs:
-            continue  # what others read, too, is not fused
+            continue  # a result with other readers is not fused
         found.append(Shortcut(node.name, made.name, shortcut))
     return found
 
 
 def unfolded_norms(model: ModelProto) -> list[str]:
-    """BatchNorms that could be part of the layer before them; one behind something else, as attention, cannot."""
+    """BatchNorms that could be folded into the layer before them; those after attention, say, cannot."""
     maker = {output: node for node in model.graph.node for output in node.output}
     readers = readers_of(model)
     return [
@@ -130,12 +130,12 @@ def unfolded_norms(model: ModelProto) -> list[str]:
 
 
 def head_nodes(model: ModelProto) -> list[NodeProto]:
-    """The last layers with weights, and all nodes after them: what the angles are read from.
+    """The last layers with weights, and all nodes after them.
 
-    A node belongs to it where no layer with weights comes after it, on no way to the outputs.
+    A node belongs to the head where no path to the outputs passes a later layer with weights.
     """
     constants = {weight.name: list(weight.dims) for weight in model.graph.initializer}
-    followed: set[str] = set()  # tensors that a layer with weights comes after
+    followed: set[str] = set()  # tensors with a later layer with weights
     head = []
     for node in reversed(model.graph.node):
         if not followed.isdisjoint(node.output):

@@ -33,14 +33,14 @@ class Exportable(Protocol):
 
     @property
     def crop_note(self) -> str:
-        """Source of the crop, and its reliability."""
+        """Source and reliability of the crop."""
 
     @property
     def compared(self) -> str:
         """Names of the variants that the gate compares, such as ``"onnx with pytorch"``."""
 
     def to_onnx(self, batch: int | None) -> ModelProto:
-        """The graph, not yet simplified, for a fixed batch or, None, any."""
+        """The graph, not yet simplified, with a fixed batch or, None, a dynamic one."""
 
     def reference(self, faces: Faces) -> Poses:
         """Poses of the faces by the original."""
@@ -56,22 +56,14 @@ def write_verified(
     limits: Limits,
     report: Reporter,
 ) -> tuple[ModelSpec, list[Comparison]]:
-    """Write the finished model, not yet under its name.
-
-    Args:
-        source: the original.
-        pending: the file.
-        batch: a fixed batch; None for any.
-        images, boxes: see :func:`export.gate.crops.gate_faces`.
-        limits: the largest differences that pass.
-        report: takes the stages.
+    """Write the verified model to ``pending``, not yet under its name.
 
     Returns:
         The spec as written, and the comparisons; the first is with the original.
 
     Raises:
         HpeEdgeError: the graph cannot be written, or there are no faces.
-        GateFailed: the angles differ from the original's.
+        GateFailed: the angles differ from the original's by more than ``limits``.
     """
     raw = source.to_onnx(batch)
     model = graph.simplify(raw)
@@ -83,7 +75,7 @@ def write_verified(
             f"{len(raw.graph.node)} nodes ({byte_size(raw.ByteSize())}) to {len(model.graph.node)} "
             f"({byte_size(model.ByteSize())})",
             *(
-                [f"{len(merged)} pointwise convolutions have fewer, larger groups, the sums are the same"]
+                [f"{len(merged)} pointwise convolutions have fewer, larger groups; the sums are the same"]
                 * bool(merged)
             ),
         ],

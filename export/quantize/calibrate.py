@@ -1,7 +1,7 @@
-"""Calibration: the ranges of activations on real faces, and where each is best clipped for INT8.
+"""Calibration: clipping ranges of activations for INT8, measured on real faces.
 
-ONNX Runtime's own calibrators keep every activation of every picture in memory before they count; these count batch by
-batch, in magnitudes only, as TensorRT's INT8 is symmetric.
+ONNX Runtime's own calibrators keep all activations of all images in memory; these build histograms batch by batch, of
+magnitudes only, as TensorRT's INT8 is symmetric.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from export.quantize.calibration_file import Method
 from hpe_edge.backends.onnx.open_session import open_session
 from hpe_edge.errors import ModelError
 
-PERCENTILE = 99.999  # of the magnitudes: one in a hundred thousand is clipped; see docs/precision.md for others
+PERCENTILE = 99.999  # of the magnitudes, so one in 100,000 is clipped; docs/precision.md compares others
 _BINS = 2048
-_LEVELS = 128  # magnitudes that INT8 tells apart, 0 among them
+_LEVELS = 128  # magnitudes in INT8, with 0
 _BATCH = 8
 
 
@@ -33,10 +33,10 @@ def find_ranges(
     Args:
         path: names the model in messages.
         model: float32, with one input.
-        tensors: names of activations; the input may be among them.
+        tensors: names of activations, which may include the input.
         crops: ``[N, 3, size, size]``, as inference sees them.
         method: ``"minmax"``: the largest magnitude; ``"percentile"``: the :data:`PERCENTILE` of all magnitudes;
-            ``"entropy"``: where the distribution that INT8 leaves is nearest to the one before (Migacz, 8-bit Inference
+            ``"entropy"``: least divergence of the quantized from the original distribution (Migacz, 8-bit Inference
             with TensorRT, 2017).
 
     Raises:
@@ -62,7 +62,7 @@ def find_ranges(
 
 
 def _session(path: Path, model: ModelProto, tensors: Iterable[str]) -> onnxruntime.InferenceSession:
-    """The model with these tensors as its outputs, too."""
+    """Open the model with these tensors as its outputs."""
     watched = ModelProto()
     watched.CopyFrom(model)
     del watched.graph.output[:]
@@ -77,7 +77,7 @@ def _run(
     batch = fixed if isinstance(fixed, int) else _BATCH
     for at in range(0, len(crops), batch):
         rows = crops[at : at + batch]
-        # A fixed batch is filled up with faces: empty ones would bring values that no face has.
+        # A fixed batch is padded with faces: zeros would bring values that no face has.
         fed = np.resize(rows, (batch, *rows.shape[1:])) if isinstance(fixed, int) else rows
         if input_name in tensors:
             yield input_name, fed
@@ -85,7 +85,7 @@ def _run(
 
 
 def _percentile(counts: NDArray[np.int64]) -> float:
-    """The number of bins from 0 that hold that part of the values."""
+    """The number of bins from 0 that hold :data:`PERCENTILE` of the values."""
     total = counts.sum()
     if total == 0:
         return 0.0
@@ -93,16 +93,15 @@ def _percentile(counts: NDArray[np.int64]) -> float:
 
 
 def _entropy(counts: NDArray[np.int64]) -> float:
-    """The number of bins from 0 to keep, so that what INT8 makes of them is nearest to them.
+    """The number of bins from 0 to keep, by the smallest Kullback-Leibler divergence of q from p.
 
-    For each number of bins: p is the counts with all that lies beyond added to the last that is not empty; q is the
-    counts without that, spread evenly over the bins of a level that are not empty. Taken is the smallest
-    Kullback-Leibler divergence.
+    For each number of bins, p is the counts with the tail added to the last bin that is not empty; q is the counts
+    without the tail, spread evenly over the bins of each INT8 level that are not empty.
     """
     if counts.sum() == 0:
         return 0.0
     counts = counts.copy()
-    counts[0] = counts[1]  # zeros of an activation function cost nothing at any scale, and would outweigh all else
+    counts[0] = counts[1]  # zeros are exact at any scale, and would outweigh the rest
     best, found = np.inf, _BINS
     tail = counts.sum() - np.cumsum(counts)
     for kept in range(_LEVELS, _BINS + 1, 4):
@@ -123,7 +122,7 @@ def _entropy(counts: NDArray[np.int64]) -> float:
 
 
 def _divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
-    """Kullback-Leibler, in nats; infinite where p has something and q nothing."""
+    """Kullback-Leibler divergence in nats; infinite where q is 0 and p is not."""
     if q.sum() == 0:
         return np.inf
     p, q = p / p.sum(), q / q.sum()

@@ -1,4 +1,4 @@
-"""A calibration kept as JSON: the range of each activation, and what it was found with."""
+"""Calibrations as JSON: the range of each activation, the model, the method and the faces."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from export.step import write_bytes
 from hpe_edge.errors import ModelError, SourceError
 from hpe_edge.spec import read_json, to_plain
-from hpe_edge.util.atomic import Pending, output_error
+from hpe_edge.util.atomic import Pending
 
 Method = Literal["minmax", "entropy", "percentile"]
 
@@ -21,11 +22,11 @@ class Calibration:
     """The ranges of a model's activations.
 
     Attributes:
-        model: SHA-256 of the ONNX file that was run, in hexadecimal.
+        model: SHA-256 of the ONNX file, in hexadecimal.
         method: see :func:`export.quantize.calibrate.find_ranges`.
-        crops: number of faces that were run.
-        source: where they are from, and their number.
-        ranges: tensor -> the largest magnitude that INT8 holds.
+        crops: number of faces.
+        source: origin and number of the faces, for the report.
+        ranges: tensor -> the largest magnitude in INT8.
     """
 
     model: str
@@ -39,7 +40,7 @@ class Calibration:
             if not value >= 0:
                 raise ModelError(f"the range of {name} must be 0 or more, got {value}")
 
-    def in_words(self) -> str:
+    def summary(self) -> str:
         """Method and source of the ranges."""
         return f"ranges by {self.method} on {self.source}"
 
@@ -56,18 +57,15 @@ class Calibration:
         Raises:
             OutputError: disk full, or another failure of the file system.
         """
-        try:
-            pending.temp.write_text(json.dumps({"format": FORMAT, **to_plain(self)}, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise output_error(pending.path, error) from None
+        write_bytes(pending, f"{json.dumps({'format': FORMAT, **to_plain(self)}, indent=2)}\n".encode())
 
 
 def read_calibration(path: Path) -> Calibration:
-    """A calibration that was kept.
+    """Read a calibration file.
 
     Raises:
         SourceError: the file cannot be read.
-        ModelError: it is no calibration, or of a newer format.
+        ModelError: it is no calibration, or has a newer format.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -76,29 +74,21 @@ def read_calibration(path: Path) -> Calibration:
     try:
         calibration = read_json(Calibration, text, FORMAT, f"the calibration {path}", "calibration")
     except ModelError as error:
-        raise ModelError(str(error).replace("export the model again", "delete the file, and it is made anew")) from None
+        raise ModelError(str(error).replace("export the model again", "delete the file to calibrate again")) from None
     assert isinstance(calibration, Calibration)
     return calibration
 
 
 def check_calibration(path: Path, kept: Calibration, model: str, method: Method | None, tensors: list[str]) -> None:
-    """Refuse a calibration of something else.
-
-    Args:
-        path: its file.
-        kept: what it holds.
-        model: SHA-256 of the ONNX file at hand.
-        method: what is asked for; None: whichever it is.
-        tensors: whose ranges are needed.
+    """Refuse a calibration of another model, by another method than asked for (None: any), or without some tensors.
 
     Raises:
-        ModelError: it is another model's, by another method, or incomplete.
+        ModelError: it is one of these.
     """
-    again = "delete the file, and it is made anew, or name another one with --calibration"
+    again = "delete the file to calibrate again, or name another one with --calibration"
     if kept.model != model:
         raise ModelError(
-            f"{path} is the calibration of another model (sha256 {kept.model[:12]}..., this one has {model[:12]}...); "
-            f"{again}"
+            f"{path} belongs to another model (sha256 {kept.model[:12]}..., this one has {model[:12]}...); {again}"
         )
     if method is not None and kept.method != method:
         raise ModelError(f"{path} was made by --method {kept.method}, not {method}; {again}")

@@ -1,4 +1,4 @@
-"""Graphs in FP16, whose inputs, outputs and head stay float32, and their emulation in float32."""
+"""Conversion of graphs to FP16 with float32 inputs, outputs and head, and emulation of FP16 rounding."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
 @dataclass(frozen=True)
 class Loss:
-    """A constant that FP16 does not hold.
+    """A constant with values outside of FP16's range.
 
     Attributes:
         name: of the weight, in the graph.
-        vanishing: how many of its numbers are below FP16's smallest; the smallest takes their place.
-        overflowing: how many are above FP16's largest, which takes their place.
+        vanishing: number of values below FP16's smallest, which replaces them.
+        overflowing: number of values above FP16's largest, which replaces them.
     """
 
     name: str
@@ -45,11 +45,11 @@ class Loss:
 def to_half(model: ModelProto) -> ModelProto:
     """A copy that computes in FP16, from a cast behind the input to the last layers with weights.
 
-    Those and what follows them stay float32, for the angles are read from there: FP16 tells 60 from 60.03 degrees, and
-    nothing between. A graph with Q/DQ pairs becomes opset 19, where their scales can be FP16, too.
+    The head stays float32, because it outputs the angles: near 60 degrees FP16 has steps of 0.03. A graph with Q/DQ
+    pairs becomes opset 19, the first with FP16 scales.
 
     Raises:
-        ModelError: the graph has parts that cannot be converted.
+        ModelError: the graph cannot be converted.
     """
     result = ModelProto()
     result.CopyFrom(model)
@@ -63,17 +63,17 @@ def to_half(model: ModelProto) -> ModelProto:
     log.setLevel(logging.ERROR)
     try:
         result = convert_float_to_float16(result, keep_io_types=True, node_block_list=blocked)
-    except Exception as error:  # it has none of its own
+    except Exception as error:  # the converter has no error class
         raise ModelError(f"the graph cannot be converted to FP16 ({error})") from None
     finally:
         log.setLevel(level)
-    _drop_twins(result)
+    _drop_duplicate_casts(result)
     _drop_round_trips(result)
     sort_nodes(result.graph)
-    del result.graph.value_info[:]  # some of it says the types from before
+    del result.graph.value_info[:]  # partly with the old types
     try:
         onnx.checker.check_model(result, full_check=True)
-    except Exception as error:  # shape inference raises errors of its own
+    except Exception as error:  # shape inference has other error classes
         raise ModelError(f"the graph in FP16 is not valid ONNX ({error}); upgrade onnxruntime") from None
     return result
 
@@ -83,7 +83,7 @@ def losses(before: ModelProto, after: ModelProto) -> list[Loss]:
 
     Args:
         before: float32.
-        after: what :func:`to_half` made of it.
+        after: the same, converted by :func:`to_half`.
     """
     half = {each.name for each in after.graph.initializer if each.data_type == TensorProto.FLOAT16}
     found = []
@@ -106,7 +106,7 @@ def _constants(model: ModelProto) -> dict[str, TensorProto]:
 
 
 def _constants_to_initializers(model: ModelProto) -> None:
-    """Constant nodes become weights: they are then converted by who reads them, and :func:`losses` sees them."""
+    """Turn Constant nodes into weights, which the converter treats by their readers and :func:`losses` covers."""
     graph = model.graph
     del graph.value_info[:]  # the converter infers it anew
     known = {each.name for each in graph.initializer}
@@ -120,8 +120,8 @@ def _constants_to_initializers(model: ModelProto) -> None:
         graph.node.remove(node)
 
 
-def _drop_twins(model: ModelProto) -> None:
-    """The converter adds the same cast once for each node of the head that reads a tensor."""
+def _drop_duplicate_casts(model: ModelProto) -> None:
+    """Remove duplicates: the converter adds a tensor's cast once per reading node of the head."""
     seen: set[str] = set()
     for node in list(model.graph.node)[::-1]:
         if node.op_type == "Cast" and node.output[0] in seen:
@@ -130,7 +130,7 @@ def _drop_twins(model: ModelProto) -> None:
 
 
 def _drop_round_trips(model: ModelProto) -> None:
-    """Within the head, the converter casts each result to FP16 and back: nothing of float32 would be left."""
+    """Remove the converter's casts to FP16 and back within the head, which would undo float32."""
     graph = model.graph
     maker = {output: node for node in graph.node for output in node.output}
     readers = readers_of(model)
@@ -141,7 +141,7 @@ def _drop_round_trips(model: ModelProto) -> None:
             continue
         old, new = back.output[0], there.input[0]
         if old in outputs:
-            # The graph's output keeps its name, so what the head computes takes it.
+            # The graph's output keeps its name: rename the head's result.
             old, new = new, old
             made = maker[old]
             made.output[list(made.output).index(old)] = new
@@ -161,12 +161,11 @@ def _casts(node: NodeProto, kind: int) -> bool:
 
 
 def rounding(model: ModelProto) -> ModelProto:
-    """An FP16 graph as float32 arithmetic that rounds as FP16 does; a graph without FP16 stays as it is.
+    """Rewrite an FP16 graph in float32 with FP16 rounding; a graph without FP16 stays as it is.
 
-    ONNX Runtime computes FP16 in float32 on most CPUs and leaves out the casts between: it never rounds an activation,
-    and where FP16 overflows it goes on. What a GPU would give does not show there. Here each FP16 tensor is cast to
-    FP16 and back, which ONNX Runtime keeps as it is. Within a convolution or product the sums are float32, as on tensor
-    cores.
+    On most CPUs ONNX Runtime computes FP16 in float32 without the casts between: no rounding and no overflow, unlike a
+    GPU. Here each FP16 tensor is cast to FP16 and back, which ONNX Runtime keeps. Within a convolution or product the
+    sums are float32, as on tensor cores.
     """
     result = ModelProto()
     result.CopyFrom(model)
@@ -193,12 +192,12 @@ def rounding(model: ModelProto) -> ModelProto:
     copies = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
     graph.node.extend(copies)
-    del graph.value_info[:]  # it says the types from before
+    del graph.value_info[:]  # with the old types
     return result
 
 
 def _half_tensors(model: ModelProto) -> set[str]:
-    """Names of what nodes compute in FP16."""
+    """Names of the FP16 activations."""
     inferred = shape_inference.infer_shapes(model)
     values = (*inferred.graph.value_info, *inferred.graph.output)
     return {value.name for value in values if value.type.tensor_type.elem_type == TensorProto.FLOAT16}

@@ -1,7 +1,7 @@
-"""Q/DQ pairs in a graph, where TensorRT's rules want them: before weighted layers and on shortcuts, nowhere else.
+"""Insertion of Q/DQ pairs by TensorRT's rules: before weighted layers and on shortcuts only.
 
-The weights stay as they are in the file, with a pair behind them: TensorRT 8 takes no others, and the engine that
-TensorRT builds holds them as INT8. :mod:`export.quantize.qdq_rules` has the rules.
+The weights stay float32 in the file, each with a pair behind it: TensorRT 8 requires it, and the built engine holds
+them as INT8. :mod:`export.quantize.qdq_rules` has the rules.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from export.graph.weighted_layers import Layer, layers_of, shortcuts_of, unfolde
 from hpe_edge.errors import ModelError
 
 LEVELS = 127  # on each side of 0: TensorRT's scale is the largest magnitude over 127
-_LEAST_SCALE = np.float32(2.0**-100)  # a channel of zeros has no scale of its own, and TensorRT wants one above 0
+_LEAST_SCALE = np.float32(2.0**-100)  # for a channel of zeros: TensorRT requires scales above 0
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear")
 
 
@@ -29,28 +29,28 @@ def candidates(model: ModelProto) -> list[Layer]:
     """The layers that may be INT8.
 
     Raises:
-        ModelError: there is none, or a BatchNorm behind a layer would keep TensorRT from fusing what follows with it.
+        ModelError: there is none, or a BatchNorm behind a layer would prevent TensorRT's fusions.
     """
     if unfolded := unfolded_norms(model):
         raise ModelError(
             f"BatchNorm is not folded into the layer before it ({', '.join(unfolded[:3])}); export the model again "
-            "with python -m export.onnx, which folds it"
+            "with hpe-edge export onnx, which folds it"
         )
     found = [layer for layer in layers_of(model) if not layer.why_not]
     if not found:
-        raise ModelError("no layer of this network can be INT8 (see docs/precision.md); use python -m export.fp16")
+        raise ModelError("no layer of this network can be INT8 (see docs/precision.md); use hpe-edge export fp16")
     return found
 
 
 def tensors_to_calibrate(model: ModelProto, layers: Collection[Layer]) -> list[str]:
-    """The activations whose range must be known when these layers are INT8."""
+    """The activations that need a range when these layers are INT8."""
     chosen = {layer.name for layer in layers}
     shortcuts = [shortcut.data for shortcut in shortcuts_of(model) if shortcut.layer in chosen]
     return list(dict.fromkeys([*(layer.data for layer in layers), *shortcuts]))
 
 
 def quantize(model: ModelProto, layers: Collection[Layer], ranges: Mapping[str, float]) -> ModelProto:
-    """A copy of the graph in which these layers compute with INT8.
+    """Copy the graph with these layers in INT8.
 
     Args:
         model: float32; its nodes have names.
@@ -84,7 +84,7 @@ def quantize(model: ModelProto, layers: Collection[Layer], ranges: Mapping[str, 
 
 
 def weight_scales(weights: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """One scale for each output channel, so that the channel's largest magnitude is the last level."""
+    """One scale per output channel, which maps its largest magnitude to the last level."""
     others = tuple(at for at in range(weights.ndim) if at != axis)
     largest: NDArray[np.float32] = np.abs(weights).max(axis=others, initial=0).astype(np.float32)
     scales: NDArray[np.float32] = np.maximum(largest / np.float32(LEVELS), _LEAST_SCALE)
@@ -98,7 +98,7 @@ def _pair(
     axis: int | None,
     constants: dict[str, TensorProto],
 ) -> Iterator[NodeProto]:
-    """Q and DQ of a node's own before its input ``at``; their constants are shared by all pairs of the tensor."""
+    """The Q and DQ before a node's input ``at``; all pairs of a tensor share their constants."""
     name = node.input[at]
     scale_name, zero_name = f"{name}_scale", f"{name}_zero"
     scale = np.maximum(scale, _LEAST_SCALE)

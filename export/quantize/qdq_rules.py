@@ -1,8 +1,8 @@
-"""TensorRT's rules for Q/DQ pairs in a graph, one by one, and which of them a graph breaks.
+"""Checker of TensorRT's rules for Q/DQ pairs.
 
-The first group is what the ONNX parsers of TensorRT 8.5 to 11 check while they read (onnx-tensorrt,
-QuantDequantLinearHelper); the second what the builder needs to fuse a pair with a layer (TensorRT's developer guide,
-"Explicit Quantization"); the third what this project adds, for kernels that are worth it.
+The rules are, in this order, those of the ONNX parsers of TensorRT 8.5 to 11 (onnx-tensorrt, QuantDequantLinearHelper),
+the builder's conditions for fusing a pair with a layer (TensorRT's developer guide, "Explicit Quantization"), and this
+project's own, for speed and accuracy.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class _Graph:
-    """A graph with what the rules look up in it; ``plain`` is the graph without its pairs."""
+    """A graph with lookup tables; ``plain`` is the graph without its pairs."""
 
     model: ModelProto
     constants: dict[str, TensorProto] = field(init=False)
@@ -75,7 +75,7 @@ class _Graph:
         return name in self.constants
 
     def undo(self, name: str) -> str:
-        """The tensor that a pair was put behind; the tensor itself where there is no pair."""
+        """The tensor before a pair; the tensor itself where there is no pair."""
         last = self.maker.get(name)
         if last is None or last.op_type != _DQ:
             return name
@@ -239,11 +239,11 @@ def _shortcuts(graph: _Graph) -> _Found:
         elif with_pair and (shortcut is None or with_pair[0] != shortcut.data):
             yield node, f"the pair is on {with_pair[0]}, which is not its shortcut"
         if shortcut is not None and shortcut.layer in layers:
-            quantised = graph.undo(layers[shortcut.layer].input[0]) != layers[shortcut.layer].input[0]
-            if quantised != bool(with_pair):
+            quantized = graph.undo(layers[shortcut.layer].input[0]) != layers[shortcut.layer].input[0]
+            if quantized != bool(with_pair):
                 yield (
                     node,
-                    f"{shortcut.layer} is {'INT8, its shortcut not' if quantised else 'not INT8, its shortcut is'}",
+                    f"{shortcut.layer} is {'INT8, its shortcut not' if quantized else 'not INT8, its shortcut is'}",
                 )
 
 
@@ -262,38 +262,37 @@ def _left_alone(graph: _Graph) -> _Found:
             yield node, f"it has pairs, and is {layer.why_not}"
 
 
-# What each says, and how it is checked. The first group stops the parser, the second costs the fusion, the third speed
-# or accuracy.
+# Rule -> its check.
 RULES: dict[str, _Check] = {
     "Q and DQ have data, scale and zero point": _three_inputs,
     "scales and zero points are constants": _constant_scales,
     "scales are above 0": _positive_scales,
     "symmetric: the zero point is int8 and 0": _symmetric,
     "as many zero points as scales": _sizes_agree,
-    "several scales name their axis, and are one for each place along it": _axis_fits,
+    "per-channel scales name their axis and match its length": _axis_fits,
     "weights are stored in floating point, with a pair behind them": _float_weights,
     "float32 scales up to opset 17, float16 scales from opset 19 on": _opset_of_scales,
-    "strongly typed: all scales are of one type, and their weights', too": _one_type_of_scales,
+    "strongly typed: all scales and their weights have one type": _one_type_of_scales,
     "Q and DQ stand in pairs with the same scale": _pairs,
     "activations have one scale": _per_tensor_activations,
     "weights have one scale for each output channel": _per_channel_weights,
-    "a pair belongs to one node": _own_pair,
-    "a layer's input and weights have pairs, or neither": _both_inputs,
+    "a pair has one reader": _own_pair,
+    "a layer's input and weights both have pairs, or neither": _both_inputs,
     "pairs stand before layers with weights and Adds, not on biases or other nodes": _where,
     "on an Add, the shortcut alone has a pair, and only behind an INT8 convolution": _shortcuts,
     "BatchNorm behind a layer is folded into it": _no_batch_norm,
-    "the head, and convolutions of few channels, are left alone": _left_alone,
+    "the head and convolutions of few channels have no pairs": _left_alone,
 }
 
 
 def check(model: ModelProto) -> list[Violation]:
-    """The rules that a graph breaks; its nodes have names. One without Q/DQ pairs can only have BatchNorm unfolded."""
+    """Check a graph with named nodes; without Q/DQ pairs it can only break the rule on BatchNorm."""
     graph = _Graph(model)
     return [Violation(rule, node.name, what) for rule, run in RULES.items() for node, what in run(graph)]
 
 
 def _without_pairs(graph: _Graph) -> ModelProto:
-    """The graph as it was before the pairs."""
+    """The graph without its pairs."""
     plain = ModelProto()
     plain.CopyFrom(graph.model)
     del plain.graph.node[:]

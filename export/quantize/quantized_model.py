@@ -1,9 +1,8 @@
-"""Common parts of FP16 and INT8: the model they start from, verification, the finished file."""
+"""Common parts of FP16 and INT8: reading the original, the spec, verification."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from export.gate.verify import Check, report_passed, verify
 from export.graph import trace as graph
 from export.graph.onnx_file import graph_precision, open_unchanged, read_onnx, session_runner
 from export.quantize.fp16_graph import rounding
-from export.step import ExportReport, Notes, Reporter, byte_size
+from export.step import Reporter, byte_size
 from hpe_edge.backends.onnx.open_session import open_session
 from hpe_edge.errors import ModelError, ModelNotFoundError
 from hpe_edge.models import DEFAULT, DEFAULT_NAME
@@ -28,7 +27,7 @@ from hpe_edge.version import __version__
 
 _TOOLS = ("onnx", "onnxruntime")
 _BATCH = 8
-_REARRANGED = ", as ONNX Runtime rearranges it"
+_OPTIMIZED = ", optimized by ONNX Runtime"
 
 
 @dataclass(frozen=True)
@@ -41,14 +40,14 @@ class Original:
     sha256: str
 
     def poses(self, crops: NDArray[Any]) -> Poses:
-        """Poses of crops by the graph as it is written."""
+        """Poses of crops by the graph, without optimisation."""
         return poses_as_written(self.path, self.model, self.spec, crops)
 
 
 def model_or_default(model: str | Path | None, report: Reporter) -> Path:
-    """The path of a model; None stands for the embedded one, which is reported."""
+    """The path of a model; None is the embedded one, which is reported."""
     if model is None:
-        report("model", [f"none was named: {DEFAULT_NAME}"])
+        report("model", [f"none given: {DEFAULT_NAME}"])
         return DEFAULT
     return Path(model)
 
@@ -61,13 +60,13 @@ def read_original(path: Path, report: Reporter) -> Original:
         ModelError: it is no ONNX model, has no spec, or is in FP16 already.
     """
     if not path.is_file():
-        raise ModelNotFoundError(f"there is no model {path}; make one with python -m export.onnx CHECKPOINT -o {path}")
+        raise ModelNotFoundError(f"there is no model {path}; make one with hpe-edge export onnx CHECKPOINT -o {path}")
     model, sha256 = read_onnx(path)
     text = next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), None)
     if text is None:
         raise ModelError(
             f"{path} carries no hpe_edge spec, so its crop, normalisation and bins are unknown; export it from its "
-            f"checkpoint: python -m export.onnx CHECKPOINT -o {path.name}; or adopt it with --adopt"
+            f"checkpoint: hpe-edge export onnx CHECKPOINT -o {path.name}; or adopt it with --adopt"
         )
     try:
         spec = ModelSpec.from_json(text)
@@ -90,10 +89,9 @@ def quantized_spec(original: Original, step: Quantization, model: ModelProto) ->
 
 
 def poses_as_written(path: Path, model: ModelProto, spec: ModelSpec, crops: NDArray[Any]) -> Poses:
-    """Poses of crops by the graph as TensorRT takes it.
+    """Poses of crops by the graph as TensorRT reads it.
 
-    ONNX Runtime does not rearrange it, for it would move Q/DQ pairs, which changes the rounding; FP16 tensors are
-    rounded to FP16.
+    Without ONNX Runtime's optimisations, which move Q/DQ pairs and so change the rounding, and with FP16 rounding.
     """
     runner = session_runner(open_unchanged(path, rounding(model)), spec, graph.batch(model) or _BATCH)
     return poses_of(runner, spec, crops, len(crops))
@@ -102,26 +100,20 @@ def poses_as_written(path: Path, model: ModelProto, spec: ModelSpec, crops: NDAr
 def write_verified(
     reference: Poses, model: ModelProto, spec: ModelSpec, check: Check, pending: Pending
 ) -> tuple[ModelSpec, list[Comparison]]:
-    """Write a quantized model, not yet under its name, and compare it with its original.
-
-    Args:
-        reference: the original's poses of the faces.
-        model, spec: the result.
-        check: crops, limits and names.
-        pending: the file.
+    """Write the verified quantized model to ``pending``, not yet under its name.
 
     Returns:
-        The spec with the gate's result, as it was written, and the comparisons.
+        The spec with the gate's result, as written, and the comparisons.
 
     Raises:
-        ModelError: the original's answers are NaN, or all the same.
-        GateFailed: the angles differ, by the graph as it is written or as this machine runs it.
+        ModelError: the original's poses are NaN or constant.
+        GateFailed: the angles differ, with or without ONNX Runtime's optimisations.
     """
     written = as_written(reference, pending.path, model, spec, check)
     check.require(written)
     graph.save(model, spec, pending)
-    rearranged = replace(check, compared=f"{check.compared}{_REARRANGED}")
-    comparisons = [written, *verify(reference, pending.temp, spec, rearranged)]
+    optimized = replace(check, compared=f"{check.compared}{_OPTIMIZED}")
+    comparisons = [written, *verify(reference, pending.temp, spec, optimized)]
     report_passed(comparisons, check.report)
     spec = replace(spec, gate=written.result())
     graph.save(model, spec, pending)
@@ -129,22 +121,14 @@ def write_verified(
 
 
 def as_written(reference: Poses, path: Path, model: ModelProto, spec: ModelSpec, check: Check) -> Comparison:
-    """Compare a graph, not rearranged, with the original."""
+    """Compare a graph, without optimisation, with the original."""
     check.check_reference(reference)
     return check.compare(reference, poses_as_written(path, model, spec, check.faces.crops))
 
 
-def as_rearranged(reference: Poses, path: Path, model: ModelProto, spec: ModelSpec, check: Check) -> Comparison:
-    """Compare a graph as ONNX Runtime rearranges it for this machine; see :func:`as_written`."""
+def as_optimized(reference: Poses, path: Path, model: ModelProto, spec: ModelSpec, check: Check) -> Comparison:
+    """Compare a graph with ONNX Runtime's optimisations for this machine; see :func:`as_written`."""
     session = open_session(path, graph=model.SerializeToString())
     crops = check.faces.crops
     poses = poses_of(session_runner(session, spec, graph.batch(model) or _BATCH), spec, crops, len(crops))
-    return check.compare(reference, poses, _REARRANGED)
-
-
-def commit(out: Path, pendings: Sequence[Pending], spec: ModelSpec, gate: Comparison, notes: Notes) -> ExportReport:
-    """Give the finished files their names, the model last."""
-    replaced = out.exists()
-    for pending in reversed(pendings):
-        pending.commit()
-    return ExportReport(out, spec, gate, out.stat().st_size, replaced, notes.lines)
+    return check.compare(reference, poses, _OPTIMIZED)

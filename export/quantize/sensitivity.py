@@ -1,4 +1,4 @@
-"""Sensitivity of the angles to each layer's INT8, and the layers to keep in float32 so that the gate passes."""
+"""Sensitivity of the angles to INT8 in each layer, and the layers to keep in float32."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hpe_edge.poses import Poses
 
 @dataclass(frozen=True)
 class Cost:
-    """Change of the angles where one layer alone is INT8, on some faces, in degrees."""
+    """Change of the angles with a single layer in INT8, in degrees."""
 
     layer: str
     mean_deg: float
@@ -31,14 +31,12 @@ def costs(
     reference: Poses,
     poses: Callable[[ModelProto], Poses],
 ) -> list[Cost]:
-    """Quantise one layer at a time; the most sensitive first.
+    """Quantize one layer at a time, and sort by sensitivity, the most sensitive first.
 
     Args:
-        model: float32.
-        layers: those that may be INT8.
-        ranges: see :func:`export.quantize.insert_qdq.quantize`.
-        reference: the model's poses of some faces, as many as ``poses`` gives.
-        poses: gives another graph's poses of the same faces.
+        model, layers, ranges: see :func:`export.quantize.insert_qdq.quantize`.
+        reference: poses of some faces by the model.
+        poses: computes poses of the same faces by another graph.
     """
     found = []
     for layer in tqdm(layers, "layers", unit="layer", leave=False, disable=None):
@@ -48,7 +46,7 @@ def costs(
 
 
 def table(found: Sequence[Cost], kept: Sequence[str]) -> list[str]:
-    """The costs as lines of a table, with the layers that are kept."""
+    """The costs as lines of a table; kept layers are marked."""
     width = max(len(cost.layer) for cost in found)
     lines = [f"{'alone in INT8, degrees':{width}} {'mean':>8} {'worst':>8}"]
     return lines + [
@@ -58,15 +56,15 @@ def table(found: Sequence[Cost], kept: Sequence[str]) -> list[str]:
 
 
 def fewest_kept(found: Sequence[Cost], passes: Callable[[Sequence[str]], bool]) -> list[str] | None:
-    """The most sensitive layers to keep, as few as the gate needs; None where no number of them is enough.
+    """The fewest most sensitive layers to keep in float32 for the gate to pass; None where it never does.
 
     Args:
         found: the most sensitive first.
-        passes: tells if the gate passes where these layers stay in float32.
+        passes: runs the gate with these layers in float32.
     """
     names = [cost.layer for cost in found]
     most = len(names) - 1
-    # Doubled until it passes, then halved back: a few trials where the layers are many.
+    # Double the number until the gate passes, then bisect.
     trials = [0, *(2**n for n in range(most.bit_length()) if 2**n < most), *([most] if most else [])]
     enough = next((count for count in trials if passes(names[:count])), None)
     if enough is None:
@@ -82,5 +80,5 @@ def fewest_kept(found: Sequence[Cost], passes: Callable[[Sequence[str]], bool]) 
 
 
 def _finite(value: float) -> float:
-    """NaN is the largest cost there is."""
+    """Replace NaN by the largest cost."""
     return value if np.isfinite(value) else 180.0

@@ -21,16 +21,15 @@ from export.quantize.insert_qdq import candidates, is_quantized, quantize, tenso
 from export.quantize.qdq_rules import NEWEST_OPSET_FP32_SCALES, check
 from export.quantize.quantized_model import (
     Original,
-    as_rearranged,
+    as_optimized,
     as_written,
-    commit,
     poses_as_written,
     quantized_spec,
     read_original,
     write_verified,
 )
 from export.quantize.sensitivity import costs, fewest_kept, table
-from export.step import ExportReport, Notes, Reporter
+from export.step import ExportReport, Notes, Reporter, commit
 from hpe_edge.errors import ModelError
 from hpe_edge.poses import Poses
 from hpe_edge.spec import ModelSpec, Quantization
@@ -38,11 +37,11 @@ from hpe_edge.util.atomic import Pending
 
 _COMPARED = "int8 with fp32"
 _DEFAULT: Method = "percentile"
-_OLDEST_OPSET = 13  # in which a scale can have an axis
+_OLDEST_OPSET = 13  # the first with per-channel scales
 _COST_CROPS = 64  # one run for each layer
 _ADVICE = (
-    "--auto keeps the most sensitive layers in float32; try another --method, or more calibration images, and of more "
-    "kinds; --mean-deg and --p99-deg set other limits; export.fp16 changes the angles less"
+    "--auto keeps the most sensitive layers in float32; try another --method, or more and more varied calibration "
+    "images; --mean-deg and --p99-deg set other limits; hpe-edge export fp16 changes the angles less"
 )
 
 
@@ -90,13 +89,13 @@ def quantize_file(
 
 
 def _prepare(original: Original) -> Original:
-    """The original as a graph that takes Q/DQ pairs.
+    """Name the nodes, and convert the opset to one with per-channel scales that TensorRT 8.5 reads.
 
     Raises:
-        ModelError: it has pairs already, or its opset cannot be changed to one that has them and TensorRT 8.5 reads.
+        ModelError: it has Q/DQ pairs already, or its opset cannot be converted.
     """
     if is_quantized(original.model):
-        raise ModelError(f"{original.path} is quantised already; start from the float32 file that it was made from")
+        raise ModelError(f"{original.path} is quantized already; start from the float32 file that it was made from")
     model = ModelProto()
     model.CopyFrom(original.model)
     version = opset(model)
@@ -105,22 +104,22 @@ def _prepare(original: Original) -> Original:
             model = version_converter.convert_version(model, NEWEST_OPSET_FP32_SCALES)
         except Exception as error:  # its errors come from C++
             raise ModelError(
-                f"{original.path} is written in opset {version}, and INT8 needs {_OLDEST_OPSET} to "
-                f"{NEWEST_OPSET_FP32_SCALES}, which it cannot be converted to ({error}); export it in one of them"
+                f"{original.path} has opset {version} and cannot be converted to {NEWEST_OPSET_FP32_SCALES} ({error}); "
+                f"INT8 needs {_OLDEST_OPSET} to {NEWEST_OPSET_FP32_SCALES}: export it again in one of them"
             ) from None
     name_nodes(model)
     return replace(original, model=model)
 
 
 def _split(faces: Faces, report: Reporter) -> tuple[Faces, Faces]:
-    """Faces to calibrate on, and others to check on; where they are few, the same for both."""
+    """Split the faces for calibration and gate; a few are used for both."""
     if len(faces.crops) < 2 * MIN_CROPS:
-        report("", [f"{len(faces.crops)} are few: the ranges are found, and checked, on all of them"])
+        report("", [f"only {len(faces.crops)}: calibration and gate use all of them"])
         return faces, faces
     parts = [replace(faces, crops=faces.crops[start::2]) for start in (0, 1)]
     name = faces.source.rpartition(", ")[0]
     calibrating, checking = (replace(part, source=f"{name}, {len(part.crops)} faces") for part in parts)
-    report("", [f"every other one is for calibration, the {len(checking.crops)} between them are for the gate"])
+    report("", [f"alternate faces: {len(calibrating.crops)} for calibration, {len(checking.crops)} for the gate"])
     return calibrating, checking
 
 
@@ -132,32 +131,32 @@ def _calibrate(
     method: Method | None,
     report: Reporter,
 ) -> Calibration:
-    """The ranges: from a file, or found now."""
+    """Read the ranges from a file, or measure them."""
     tensors = tensors_to_calibrate(original.model, layers)
     if path is not None:
         calibration = read_calibration(path)
         check_calibration(path, calibration, original.sha256, method, tensors)
-        report("ranges", [f"from {path}: {calibration.in_words()}", *calibration.table()])
+        report("ranges", [f"from {path}: {calibration.summary()}", *calibration.table()])
         return calibration
     method = method or _DEFAULT
     ranges = find_ranges(original.path, original.model, tensors, faces.crops, method)
     calibration = Calibration(original.sha256, method, len(faces.crops), faces.source, ranges)
-    report("ranges", [calibration.in_words(), *calibration.table()])
+    report("ranges", [calibration.summary(), *calibration.table()])
     return calibration
 
 
 class _Int8:
-    """One model's quantization, tried with different layers kept in float32."""
+    """Quantization of one model, with a choice of layers kept in float32."""
 
     def __init__(self, original: Original, layers: Sequence[Layer], calibration: Calibration, check: Check) -> None:
         self._original, self._layers, self._calibration, self._check = original, layers, calibration, check
         self._reference: Poses = original.poses(check.faces.crops)
 
     def write(self, auto: bool, pending: Pending) -> tuple[ModelSpec, list[Comparison]]:
-        """Write the model, verified; with ``auto`` as few layers as needed are kept.
+        """Write the verified model; ``auto`` keeps as few layers in float32 as the gate needs.
 
         Raises:
-            GateFailed: the angles differ by more than the limits; the table of costs was reported.
+            GateFailed: the angles differ by more than the limits; the layers' sensitivities were reported.
         """
         kept = self._kept_layers(choose=True) if auto else []
         model = self._model(kept)
@@ -166,12 +165,12 @@ class _Int8:
             "graph",
             [
                 f"opset {opset(model)}; {len(self._layers) - len(kept)} of {len(self._layers) + len(excluded)} layers "
-                f"in INT8, {len(kept)} kept for accuracy, {len(excluded)} left alone:",
+                f"in INT8, {len(kept)} kept for accuracy, {len(excluded)} not eligible:",
                 *(f"{layer.name}: {layer.why_not}" for layer in excluded),
             ],
         )
         names = (*kept, *(layer.name for layer in excluded))
-        spec = quantized_spec(self._original, Quantization("int8", "", "", names, self._calibration.in_words()), model)
+        spec = quantized_spec(self._original, Quantization("int8", "", "", names, self._calibration.summary()), model)
         try:
             return write_verified(self._reference, model, spec, self._check, pending)
         except GateFailed:
@@ -183,19 +182,19 @@ class _Int8:
         chosen = [layer for layer in self._layers if layer.name not in kept]
         model = quantize(self._original.model, chosen, self._calibration.ranges)
         if broken := check(model):
-            raise ModelError(f"{self._original.path}: TensorRT would not take the quantised graph: {broken[0]}")
+            raise ModelError(f"{self._original.path}: TensorRT would reject the quantized graph: {broken[0]}")
         return model
 
     def _passes(self, kept: Sequence[str]) -> bool:
         given = (self._reference, self._original.path, self._model(kept), self._original.spec, self._check)
         comparison = as_written(*given)
-        if comparison.passed and not (rearranged := as_rearranged(*given)).passed:
-            comparison = rearranged
+        if comparison.passed and not (optimized := as_optimized(*given)).passed:
+            comparison = optimized
         self._check.report("tried", [f"{len(kept)} of {len(self._layers)} layers kept: {comparison.summary()}"])
         return comparison.passed
 
     def _kept_layers(self, *, choose: bool) -> list[str]:
-        """Report the cost of each layer; with ``choose``, the layers to keep."""
+        """Report the sensitivity of each layer; with ``choose``, return the layers to keep."""
         crops = self._check.faces.crops
         some = np.linspace(0, len(crops) - 1, min(_COST_CROPS, len(crops))).round().astype(int)
         original = self._original
@@ -209,7 +208,5 @@ class _Int8:
         kept = fewest_kept(found, self._passes) if choose else []
         self._check.report("layers", table(found, kept or []))
         if kept is None:
-            self._check.report(
-                "layers", ["no choice of layers passes: all but the least sensitive were kept, and it still failed"]
-            )
+            self._check.report("layers", ["the gate fails even with only the least sensitive layer in INT8"])
         return kept or []

@@ -1,3 +1,3 @@
-"""The parts of ``python -m export.trt``: from an ONNX graph to a plan that TensorRT runs."""
+"""TensorRT engines: graph preparation, build settings, the build, verification."""
 
 __all__ = ["make_engine", "settings"]

@@ -1,4 +1,4 @@
-"""Building a plan from a graph: all calls to TensorRT's parser and builder."""
+"""Build of a plan from a graph: all calls to TensorRT's parser and builder."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def build_plan(
         settings: as asked for.
         profile: the batch sizes.
         cache: see :mod:`export.tensorrt.timing_cache`.
-        detailed: keep the layers' types and kernels in the plan.
+        detailed: store the layers' types and kernels in the plan.
         report: takes the stages.
 
     Raises:
-        ModelError: the parser does not take the graph; the message names the node.
-        InputError: this version or machine cannot do what is asked for.
+        ModelError: the parser rejects the graph; the message names the node.
+        InputError: this version or machine lacks a requested feature.
         BackendError: the builder failed.
         KeyboardInterrupt: stopped.
     """
@@ -70,13 +70,13 @@ def _build(
     version = Version.of(trt.__version__)
     try:
         builder = trt.Builder(messages.logger)
-    except TypeError:  # what the binding makes of a library that does not start
+    except TypeError:  # the binding's error where the library does not start
         raise BackendError(f"TensorRT's builder does not start: {messages.take()}") from None
     network = builder.create_network(_network_flags(trt, version))
     parser = trt.OnnxParser(network, messages.logger)
     if not parser.parse(model.SerializeToString()):
         raise ModelError(
-            f"TensorRT {version.text} does not read the graph: {_parser_errors(parser, model) or messages.take()}"
+            f"TensorRT {version.text} cannot parse the graph: {_parser_errors(parser, model) or messages.take()}"
         )
     config = builder.create_builder_config()
     _configure(trt, builder, config, settings, version)
@@ -117,13 +117,13 @@ def _parser_errors(parser: Any, model: ModelProto) -> str:
 
 def _configure(trt: Any, builder: Any, config: Any, settings: Settings, version: Version) -> None:
     flag = trt.BuilderFlag
-    config.clear_flag(flag.TF32)  # FP32 is to be FP32: TF32 has FP16's ten bits
+    config.clear_flag(flag.TF32)  # TF32 has only FP16's ten bits
     if not version.typed:
         if settings.precision == "int8":
             config.set_flag(flag.INT8)
         if settings.precision != "fp32":
             config.set_flag(flag.FP16)
-    if version.shares_profiles and version.numbers < (10,):  # later ones always share
+    if version.shares_profiles and version.numbers < (10,):  # later versions always share
         config.set_preview_feature(trt.PreviewFeature.PROFILE_SHARING_0806, True)
     if settings.workspace_mb is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mb << 20)

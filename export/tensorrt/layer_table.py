@@ -18,7 +18,7 @@ def layer_table(trt: Any, engine: Any) -> list[str]:
         engine: built with detailed profiling verbosity.
 
     Raises:
-        BackendError: the inspector's answer cannot be read.
+        BackendError: the inspector's output cannot be read.
     """
     text = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
     try:

@@ -1,4 +1,4 @@
-"""An engine with its description: the ONNX file, the build, the accuracy gate, the finished files."""
+"""Making of an engine and its description: the ONNX file, the build, the accuracy gate, the finished files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from export.gate.gate import poses_of
 from export.gate.verify import Check, report_passed, verify_backend
 from export.graph.onnx_file import open_unchanged, read_onnx, session_runner
 from export.graph.trace import batch
-from export.step import ExportReport, Notes, byte_size, check_output
+from export.step import ExportReport, Notes, byte_size, check_output, commit, write_bytes
 from export.tensorrt.build import build_plan
 from export.tensorrt.layer_table import layer_table
 from export.tensorrt.prepare_graph import check_precision, prepare_graph
@@ -31,14 +31,14 @@ from hpe_edge.backends.tensorrt.plan_file import SUFFIXES, EngineInfo, digest, s
 from hpe_edge.backends.tensorrt.runner import TensorRTBackend
 from hpe_edge.cuda.device import Device, parse_device
 from hpe_edge.errors import InputError, ModelNotFoundError
-from hpe_edge.util.atomic import Pending, output_error
+from hpe_edge.util.atomic import Pending
 from hpe_edge.version import __version__
 
 _LIMITS = {"fp32": ONNX_LIMITS, "fp16": FP16_LIMITS, "int8": INT8_LIMITS}
 _REFERENCE_BATCH = 16
 _ADVICE = (
-    "FP16 loses less than INT8, and FP32 than FP16; python -m export.int8 --auto finds the most sensitive layers and "
-    "keeps them out of INT8; --mean-deg, --p99-deg and --worst-deg set other limits"
+    "try a higher precision: FP16 in place of INT8, FP32 in place of FP16; hpe-edge export int8 --auto keeps the most "
+    "sensitive layers out of INT8; --mean-deg, --p99-deg and --worst-deg set other limits"
 )
 
 
@@ -67,7 +67,7 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
     """
     trt = load_tensorrt()
     version = Version.of(trt.__version__)
-    gpu = Device(parse_device(request.device))  # kept until the process ends, as a stopped build may still use it
+    gpu = Device(parse_device(request.device))  # never closed, as a stopped build may still use it
     notes("machine", [f"TensorRT {version.text}, {gpu.name}, compute capability {gpu.capability}"])
     with _onnx_file(source, request, settings, notes) as path:
         spec = OnnxRuntimeBackend(path).spec  # which checks the file
@@ -104,26 +104,23 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
             comparison = _verify(request, path, model, plan, info, gpu, notes)
             info = replace(info, gate=comparison.result())
             for pending, content in zip(pendings, (plan, info.to_json().encode()), strict=True):
-                _write(pending, content)
-            replaced = out.exists()
-            for pending in reversed(pendings):  # an engine without its description would be refused
-                pending.commit()
+                write_bytes(pending, content)
+            return commit(out, pendings, spec, comparison, notes)
         finally:
             for pending in pendings:
                 pending.discard()
-    return ExportReport(out, spec, comparison, len(plan), replaced, notes.lines)
 
 
 @contextlib.contextmanager
 def _onnx_file(source: Path, request: Request, settings: Settings, notes: Notes) -> Iterator[Path]:
-    """The ONNX file to build from: the one named, or a checkpoint's in a temporary folder."""
+    """The ONNX file to build from: the given one, or a checkpoint's in a temporary folder."""
     if not source.is_file():
         raise ModelNotFoundError(f"there is no model {source}; name an ONNX file or a checkpoint")
     if source.suffix.lower() in SUFFIXES:
         raise InputError(f"{source} is an engine already; name the ONNX file that it was built from")
     if source.suffix.lower() == ".onnx":
         if request.arch or request.trust:
-            raise InputError("--arch and --trust are about a checkpoint; an ONNX file holds its architecture")
+            raise InputError("--arch and --trust apply to a checkpoint; an ONNX file holds its architecture")
         yield source
         return
     from export.checkpoints.network import load_network
@@ -131,8 +128,8 @@ def _onnx_file(source: Path, request: Request, settings: Settings, notes: Notes)
 
     if settings.precision == "int8":
         raise InputError(
-            f"INT8 needs calibration: python -m export.onnx {source} -o model.onnx, python -m export.int8 "
-            "model.onnx, and then this command with the file that it writes"
+            f"INT8 needs calibration: run hpe-edge export onnx {source} -o model.onnx, hpe-edge export int8 "
+            "model.onnx, and then this command with the INT8 file"
         )
     network = load_network([source], [request.arch] if request.arch else [], trust=request.trust, report=notes)
     with tempfile.TemporaryDirectory(prefix="hpe_edge-") as folder:
@@ -154,7 +151,7 @@ def _onnx_file(source: Path, request: Request, settings: Settings, notes: Notes)
 def _verify(
     request: Request, path: Path, model: ModelProto, plan: bytes, info: EngineInfo, gpu: Device, notes: Notes
 ) -> Comparison:
-    """Compare the engine with ONNX Runtime on faces, and report the figures; the layers, too, if asked for."""
+    """Compare the engine with ONNX Runtime on faces; report the figures and, on request, the layers."""
     spec = info.spec
     faces = gate_faces(spec.crop, spec.input, request.images, request.boxes)
     notes("faces", [faces.source, *faces.notes])
@@ -171,13 +168,6 @@ def _verify(
         backend.close()
     report_passed(comparisons, notes)
     return comparisons[0]
-
-
-def _write(pending: Pending, content: bytes) -> None:
-    try:
-        pending.temp.write_bytes(content)
-    except OSError as error:
-        raise output_error(pending.path, error) from None
 
 
 def _command(request: Request, settings: Settings, out: Path) -> str:
@@ -201,7 +191,7 @@ def _command(request: Request, settings: Settings, out: Path) -> str:
         "--worst-deg": request.limits.worst_deg,
         "-o": out,
     }
-    words = ["python", "-m", "export.trt"]
+    words = ["hpe-edge", "export", "trt"]
     words += [str(request.model)] if request.model is not None else []
     words += [] if settings.precision == "fp32" else [f"--{settings.precision}"]
     for option, value in options.items():

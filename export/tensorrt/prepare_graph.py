@@ -1,4 +1,4 @@
-"""The ONNX graph as the installed TensorRT takes it for a precision."""
+"""Preparation of an ONNX graph for the installed TensorRT and a precision."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ def check_precision(path: Path, model: ModelProto, precision: Precision, version
     """Compare the graph's precision with the one asked for.
 
     Raises:
-        InputError: the precision has to be asked for otherwise, or the graph has to be made first.
+        InputError: the graph has another precision, or an opset that TensorRT does not read.
     """
     found = graph_precision(model)
     half, quantized = "fp16" in found, "int8" in found
     if precision == "int8" and not quantized:
         raise InputError(
             f"{path} has no DequantizeLinear nodes, so nothing in it is INT8; make such a file first, with "
-            f"calibration images: python -m export.int8 {path}"
+            f"calibration images: hpe-edge export int8 {path}"
         )
     if precision != "int8" and quantized:
-        raise InputError(f"{path} is quantised to INT8; add --int8, or name the file that it was made from")
+        raise InputError(f"{path} is quantized to INT8; add --int8, or name the file that it was made from")
     if precision == "fp32" and half:
         raise InputError(f"{path} computes in FP16; add --fp16, or name the file that it was made from")
     if version.newest_opset is not None and opset(model) > version.newest_opset:
         raise InputError(
-            f"{path} is written in opset {opset(model)}, TensorRT {version.text} reads up to {version.newest_opset}; "
-            "export it again in that one, or upgrade TensorRT"
+            f"{path} has opset {opset(model)}, TensorRT {version.text} reads up to {version.newest_opset}; export it "
+            "again in that one, or upgrade TensorRT"
         )
 
 
@@ -48,10 +48,9 @@ def prepare_graph(
     profile: tuple[int, int, int],
     report: Reporter,
 ) -> ModelProto:
-    """A copy of the graph, ready for the parser.
+    """A copy of the graph for the parser: only the spec's outputs, and a fixed batch where the profile is one number.
 
-    Where precision is set in the graph, FP32 becomes FP16 here, as flags would have it elsewhere, also between what is
-    INT8. A batch that is not a range is fixed, and outputs that the spec does not name are left out.
+    Where TensorRT has no precision flags, FP32 becomes FP16 in the graph, also between INT8 layers.
     """
     ready = ModelProto()
     ready.CopyFrom(model)
@@ -59,13 +58,13 @@ def prepare_graph(
         from export.quantize.fp16_graph import to_half
 
         ready = to_half(ready)
-        report("precision", [f"FP16 set in the graph, as TensorRT {version.text} takes it from there"])
+        report("precision", [f"FP16 set in the graph, where TensorRT {version.text} reads it"])
     outputs = [output for output in ready.graph.output if output.name in spec.outputs]
     del ready.graph.output[:]
     ready.graph.output.extend(outputs)
     if profile[0] == profile[2]:
         for value in (ready.graph.input[0], *ready.graph.output):
             value.type.tensor_type.shape.dim[0].dim_value = profile[0]
-        del ready.graph.value_info[:]  # they may say another batch
+        del ready.graph.value_info[:]  # with the old batch
     onnx.checker.check_model(ready)
     return ready

@@ -1,7 +1,7 @@
-"""A build that shows how far it is and can be stopped.
+"""Progress and interruption of a build.
 
-TensorRT builds in one long call, in which Python answers no signal. It is therefore made in a thread of its own, while
-the main thread waits where Ctrl-C reaches it.
+TensorRT builds in one long call, during which Python handles no signal. It therefore runs in a thread of its own, while
+the main thread waits for it or for Ctrl-C.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ class Watch:
     """Follows one build.
 
     Attributes:
-        monitor: TensorRT's view of this, to be set as ``config.progress_monitor``; None where the version has none (it
-            came with 8.6 for C++ and with 10 for Python).
+        monitor: for ``config.progress_monitor``; None before TensorRT 10, whose Python API is the first to have it.
     """
 
     def __init__(self, trt: Any) -> None:
@@ -30,8 +29,7 @@ class Watch:
         """Call ``build`` in a thread and wait.
 
         Raises:
-            KeyboardInterrupt: stopped. Where TensorRT can be told so, ``build`` has ended; else it runs until the
-                process does.
+            KeyboardInterrupt: stopped. Without a monitor, ``build`` goes on until the process ends.
         """
         done: list[bytes] = []
         failed: list[BaseException] = []
@@ -48,11 +46,11 @@ class Watch:
         thread = threading.Thread(target=work, name="build", daemon=True)
         try:
             thread.start()
-            ended.wait()  # before Python 3.13 a join that is interrupted takes the thread for ended
+            ended.wait()  # before Python 3.13 an interrupted join marks the thread as ended
         except KeyboardInterrupt:
             self._stop.set()
             if self.monitor is not None:
-                print("stopping, which may take until the current step is done", file=sys.stderr)
+                print("stopping after the current step", file=sys.stderr)
                 ended.wait()
             raise
         finally:
@@ -66,7 +64,7 @@ class Watch:
 
 def _monitor(trt: Any, stop: threading.Event) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # its base is known at run time only
-        """A bar of the outermost phase on standard error, if that is a terminal. Any thread may call."""
+        """Progress bar of the outermost phase, on a terminal. Thread-safe."""
 
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)  # the binding refuses super()
@@ -91,12 +89,12 @@ def _monitor(trt: Any, stop: threading.Event) -> Any:
             return not stop.is_set()
 
         def phase_finish(self, phase_name: str) -> None:
-            """Called by TensorRT as a phase ends, also where the build was ended."""
+            """Called by TensorRT as a phase ends, also in a stopped build."""
             if phase_name == self._outermost:
                 self.close()
 
         def close(self) -> None:
-            """Take the bar away."""
+            """Remove the bar."""
             with self._lock:
                 if self._bar is not None:
                     self._bar.close()

@@ -1,7 +1,7 @@
 """Build settings of an engine, and the requirements of each version of TensorRT.
 
-TensorRT renumbers its enumerations between versions, so that members are taken by name everywhere. Which names a
-version has decides less than it seems: some stay after they stop working, so that versions are compared as well.
+TensorRT renumbers its enumerations between versions, so members are always looked up by name. Some names remain after
+they stop working, so versions are compared as well.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hpe_edge.errors import BackendError, InputError
 OLDEST = (8, 5)  # tensors have names from here on
 _PROFILES_SHARED = (8, 6)
 _OPSETS_BEYOND_17 = (10, 0)
-_TYPED = (10, 12)  # the precision is taken from the graph; the flags are on their way out, and gone in 11
+_TYPED = (10, 12)  # precision is set in the graph; the flags are deprecated, and removed in 11
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,9 @@ class Settings:
     """Settings of a build.
 
     Attributes:
-        precision: of the layers that may have it.
-        profile: least, optimal and largest batch size; None takes what suits the graph.
-        workspace_mb: memory that a layer may use while it runs; None leaves it to TensorRT, which takes all there is.
-        level: how long TensorRT looks for faster kernels, 0 to 5; None leaves it to TensorRT.
-        version_compatible: newer versions of TensorRT run the plan, too.
-        hardware: which GPUs run the plan.
-        dla_core: the DLA core to use where a layer can; None for the GPU alone.
+        profile: least, optimal and largest batch size; None for the graph's default.
+        level: effort in the search for faster kernels, 0 to 5; None is TensorRT's default.
+        precision, workspace_mb, version_compatible, hardware, dla_core: see :func:`export.trt.build`.
     """
 
     precision: Precision = "fp32"
@@ -62,17 +58,17 @@ class Version:
 
     @property
     def typed(self) -> bool:
-        """Layers run in the types that the graph has; there are no flags for precision."""
+        """Layers run in the graph's types, without flags for precision."""
         return self.numbers >= _TYPED
 
     @property
     def newest_opset(self) -> int | None:
-        """The newest ONNX opset that the parser reads; None where that is no limit here."""
+        """The newest ONNX opset that the parser reads; None where all of this project's are."""
         return None if self.numbers >= _OPSETS_BEYOND_17 else 17
 
     @property
     def shares_profiles(self) -> bool:
-        """Several callers may run the same range of batch sizes at a time."""
+        """Several execution contexts may share an optimization profile."""
         return self.numbers >= _PROFILES_SHARED
 
     def profile(self, settings: Settings, fixed: int | None) -> tuple[int, int, int]:
@@ -88,13 +84,13 @@ class Version:
         if fixed is not None:
             if settings.profile not in (None, (fixed,) * 3):
                 raise InputError(
-                    f"the ONNX file takes {fixed} faces and no other number, --batch asks for {settings.profile}; "
-                    "leave --batch out, or export the file with --batch dynamic"
+                    f"the ONNX file has a fixed batch of {fixed}, --batch is {settings.profile}; leave --batch out, or "
+                    "export the file with --batch dynamic"
                 )
             return (fixed,) * 3
         least, best, most = settings.profile or (1, 4, 16)
         if least != most and not self.shares_profiles:
             raise InputError(
-                f"TensorRT {self.text} lends a range of batch sizes to one caller only; fix the number: --batch {most}"
+                f"TensorRT {self.text} cannot share a range of batch sizes between callers; fix it: --batch {most}"
             )
         return least, best, most

@@ -1,6 +1,6 @@
-"""TensorRT's timing cache, kept between builds in the user's cache folder: the next build is faster.
+"""TensorRT's timing cache, kept in the user's cache folder to speed up the next build.
 
-One file per version of TensorRT and GPU, for the times of one say nothing about another.
+One file per version of TensorRT and GPU, as times do not carry over.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def cache_file(tensorrt: str, gpu: str, compute_capability: str) -> Path:
 
 
 def attach(config: Any, path: Path) -> str:
-    """Give the build the times of earlier ones.
+    """Attach the times of earlier builds.
 
     Returns:
         A line for the report.
@@ -35,14 +35,14 @@ def attach(config: Any, path: Path) -> str:
         return f"{path}, {len(kept)} bytes" if kept else f"{path}, new"
     # Damaged, or of another driver.
     config.set_timing_cache(config.create_timing_cache(b""), ignore_mismatch=False)
-    return f"{path} does not fit and is made anew"
+    return f"{path} does not fit and is replaced"
 
 
 def keep(config: Any, path: Path) -> str | None:
     """Store the times for the next build.
 
     Returns:
-        The problem, which does not affect the engine; None if there was none.
+        A problem, which does not affect the engine; None if there was none.
     """
     cache = config.get_timing_cache()
     if cache is None:

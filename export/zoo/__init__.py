@@ -1,4 +1,4 @@
-"""Architecture families whose published checkpoints can be exported: a file for each, and one line below."""
+"""Registry of the architecture families whose checkpoints can be exported."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     from export.zoo.family import Family
 
-# Family name -> where its Family stands. The modules need torch, so they are imported when asked for.
+# Family name -> module and attribute. The modules need torch, so they are imported on demand.
 _REGISTRY = {
     "lightweight": "lightweight:FAMILY",
     "hopenet": "hopenet:HOPENET",
     "hopenet-regression": "hopenet:HOPENET_REGRESSION",
-    "hopenet-alexnet": "alexnet:FAMILY",
+    "hopenet-alexnet": "hopenet:HOPENET_ALEXNET",
     "hopenet-lite": "hopenet_lite:FAMILY",
-    "lenet5": "lenet:FAMILY",
-    "hybrid": "hybrid:FAMILY",
+    "lenet5": "hopenet:LENET5",
+    "hybrid": "hopenet:HYBRID",
     "ehpnet": "ehpnet:EHPNET",
     "mhpnet": "ehpnet:MHPNET",
     "ehpnet-resnet101": "ehpnet:RESNET101",
@@ -53,7 +53,7 @@ _REGISTRY = {
     "student-mixed": "student:MIXED",
     "student-separable": "student:SEPARABLE",
 }
-_NEAREST = 2  # how many families a message compares with
+_NEAREST = 2  # families that a message compares with
 
 
 def names() -> list[str]:
@@ -77,15 +77,14 @@ def get(name: str) -> Family:
 
 
 def keras_family() -> Family:
-    """The family whose published weights are Keras'; its variants on request are asked for by name."""
+    """The family with Keras weights that is not on request."""
     return next(f for f in map(get, _REGISTRY) if f.from_keras is not None and not f.on_request)
 
 
 def strip_prefix(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
-    """Take off what wrappers such as DataParallel and torch.compile put before every key.
+    """Remove the prefix that wrappers such as DataParallel and torch.compile add to every key.
 
-    Of the dotted prefixes that all keys share, that one is taken off with which the most keys are some family's, and
-    none if that does not help.
+    Of the dotted prefixes that all keys share, and none, the one after which most keys match a family is removed.
 
     Returns:
         The prefix, which may be empty, and the state dict without it.
@@ -100,12 +99,12 @@ def strip_prefix(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
 
 
 def fitting(state: Mapping[str, Tensor]) -> list[Family]:
-    """The families whose keys and shapes these weights have, those on request included."""
+    """The families with the keys and shapes of these weights, those on request included."""
     return [family for family in map(get, _REGISTRY) if family.difference(state).count == 0]
 
 
 def recognise(state: Mapping[str, Tensor]) -> Family:
-    """The one family whose keys and shapes these weights have.
+    """The one family with the keys and shapes of these weights.
 
     Raises:
         ModelError: none or several fit; the message names the nearest ones and how they differ.
@@ -115,7 +114,7 @@ def recognise(state: Mapping[str, Tensor]) -> Family:
         return alike[0]
     if alike:
         raise ModelError(
-            "the weights fit several networks alike, and nothing in the file tells them apart; say which they are with:"
+            "the weights fit several networks, which the file does not distinguish; choose one:"
             + "".join(f"\n  --arch {twin.name}: {twin.title}; {twin.source}" for twin in alike)
         )
     nearest = sorted(map(get, _REGISTRY), key=lambda family: family.matching(state), reverse=True)[:_NEAREST]
@@ -143,7 +142,7 @@ def listing() -> str:
 
 
 def describe_heads(decode: Decode) -> str:
-    """The heads of a network in a word or two."""
+    """Describe the heads of a network in a word or two."""
     if isinstance(decode, BinsDecode):
         counts = [head.count for head in (decode.yaw, decode.pitch, decode.roll)]
         return f"3 x {counts[0]} bins" if len(set(counts)) == 1 else f"{'/'.join(map(str, counts))} bins"

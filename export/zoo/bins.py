@@ -1,7 +1,5 @@
 """Common parts of families with three bin heads: the heads, their fusion into one, and the decode."""
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
@@ -20,9 +18,9 @@ class BinNet(nn.Module, ABC):
     def __init__(self, width: int, bins: int, heads: tuple[str, str, str] = ("fc_yaw", "fc_pitch", "fc_roll")) -> None:
         """
         Args:
-            width: how many features the heads read.
-            bins: how many bins each head has.
-            heads: the original's names for the heads of yaw, pitch and roll.
+            width: features that the heads read.
+            bins: bins of each head.
+            heads: the original's names of the heads for yaw, pitch and roll.
         """
         super().__init__()
         self._heads = heads
@@ -31,7 +29,7 @@ class BinNet(nn.Module, ABC):
 
     @property
     def heads(self) -> list[nn.Linear]:
-        """The heads for yaw, pitch and roll, whatever the original's order is."""
+        """The heads for yaw, pitch and roll, in this order."""
         return [self.get_submodule(name) for name in self._heads]
 
     @abstractmethod
@@ -65,7 +63,7 @@ def fuse_heads(net: BinNet) -> nn.Module:
 
 
 def stack_heads(heads: list[nn.Linear]) -> nn.Linear:
-    """One Linear layer that gives what all of these give, side by side: each row of weights does what it did before."""
+    """Stack Linear layers into one, with their outputs side by side."""
     stacked = nn.Linear(heads[0].in_features, sum(head.out_features for head in heads))
     with torch.no_grad():
         stacked.weight.copy_(torch.cat([head.weight for head in heads]))

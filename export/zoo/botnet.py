@@ -4,8 +4,6 @@ Source: Srinivas et al., 2021, arXiv:2101.11605. The keys are those of chientv99
 from the package bottleneck-transformer-pytorch.
 """
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from collections import OrderedDict
@@ -22,10 +20,9 @@ _WIDTH = 128  # of one attention head
 
 
 class _Offsets(nn.Module):
-    """The attention's share that depends on where a position lies as seen from another, by a vector for each offset.
+    """Relative position bias of the attention: a learned vector for each row offset and each column offset, -6 to 6.
 
-    The offset of two positions is a row's and a column's, each from -6 to 6, and the vectors of the two are added. The
-    sums for all 13 x 13 offsets are constants in the exported graph, so that one product and one Gather remain of it.
+    The sums for all 13 x 13 offsets are constants in the exported graph, which leaves one product and one Gather.
     """
 
     index: Tensor
@@ -49,7 +46,7 @@ class _Offsets(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Each of the 49 positions reads all of them."""
+    """Self-attention over the 49 positions."""
 
     def __init__(self, wide_in: int) -> None:
         super().__init__()
@@ -103,7 +100,6 @@ class BotNetTeacher(ResNetBins):
         self.linear = nn.Linear(2048, 512)
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(image))))
         x = self.BOT(self.layer3(self.layer2(self.layer1(x))))
         return self.linear(self.avgpool(x).flatten(1))

@@ -1,6 +1,4 @@
-"""ResNet and MobileNet with a 6D rotation head, as one repository trains them in 6DRepNet's manner."""
-
-# mypy: allow-subclassing-any
+"""ResNet and MobileNet with a 6D rotation head, trained like 6DRepNet."""
 
 from __future__ import annotations
 
@@ -25,7 +23,6 @@ class _MobileNet6d(Rot6dNet):
         self.linear_reg = head
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.rot6d.Rot6dNet`."""
         return self.avgpool(self.features(image)).flatten(1)
 
 

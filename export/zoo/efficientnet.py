@@ -3,8 +3,6 @@
 Source: Tan and Le, 2019, arXiv:1905.11946.
 """
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 import itertools
@@ -22,12 +20,12 @@ _STAGES = (
     (112, 192, 6, 5, 2, 4),
     (192, 320, 6, 3, 1, 1),
 )
-_SQUEEZED = 4  # a block's gate is computed in a fourth of the channels that the block reads, before it expands them
+_SQUEEZED = 4  # a block's gate has a fourth of the block's input channels
 _BN_EPS = 1e-3
 
 
 class EfficientNetB0(nn.Module):
-    """``[N, 3, S, S]`` to ``[N, 1280]``. The submodules stand in the order in which the picture passes through them."""
+    """``[N, 3, S, S]`` to ``[N, 1280]``. The submodules are in the order of execution."""
 
     width = 1280
 

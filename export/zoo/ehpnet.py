@@ -1,6 +1,4 @@
-"""EHPNet, MHPNet, which also tells masked faces, and their ResNet-101 teacher: 62 bins of 3 degrees per angle."""
-
-# mypy: allow-subclassing-any
+"""EHPNet, MHPNet with a mask classifier, and their ResNet-101 teacher: 62 bins of 3 degrees per angle."""
 
 from __future__ import annotations
 
@@ -18,8 +16,8 @@ from hpe_edge.spec import Crop, Input
 class EhpNet(ResNetBins):
     """A ResNet, a hidden layer a quarter as wide as its features, with ReLU, and the heads.
 
-    The training code subtracts from each head the largest logit of the whole batch, so one face's logits depend on the
-    others'. The softmax does not feel it, and it is left out here.
+    The training code subtracts each head's largest logit of the whole batch. The softmax cancels that, so it is left
+    out here.
     """
 
     def __init__(self, block: Block, depths: Depths) -> None:
@@ -35,7 +33,6 @@ class EhpNet(ResNetBins):
         return self.relu(self.linear(pooled))
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
         return self.hide(self.pool(image))
 
 
@@ -65,9 +62,8 @@ class _FusedMhpNet(nn.Module):
         return self.head(self.net.hide(pooled)), self.net.fc_mask(pooled)
 
 
-# Its code reads crops that are already cut, so the margin is not known. The box grows to a square about its centre, as
-# its authors describe; 0.2 on each side is a guess in the middle of what other families use (0.1 to 0.3 and more).
-# Measure it for your weights.
+# Its code reads ready crops, so the margin is unknown. The box grows to a square about its centre, as its authors
+# describe; 0.2 on each side is a guess in the middle of other families' (0.1 to 0.3 and more).
 _CROP = Crop(margins=(0.2, 0.2, 0.2, 0.2), square="extend", clip=False)
 
 EHPNET = Family(
@@ -96,10 +92,10 @@ MHPNET = replace(
 
 
 def teacher(name: str, backbone: str, build: Callable[[], nn.Module]) -> Family:
-    """A larger network that EHPNet learns from. All read and give the same, so that an ensemble can average them.
+    """A teacher of EHPNet. All have the same input and decode, so an ensemble can average them.
 
-    The weights of none are published. MHPNet's training script names files of ResNet-101, Res2Net-101 and BoTNet-101,
-    whose third stage has 23 blocks.
+    No weights are published. MHPNet's training script names ResNet-101, Res2Net-101 and BoTNet-101, whose third stage
+    has 23 blocks.
     """
     return replace(
         EHPNET,

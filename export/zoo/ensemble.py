@@ -1,6 +1,4 @@
-"""Several networks in one graph, which averages what they say."""
-
-# mypy: allow-subclassing-any
+"""Ensembles: several networks in one graph, with averaged outputs."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ _NEVER_ZERO = 1e-30  # keeps the logarithm of a bin with no probability finite
 class _MeanDistribution(nn.Module):
     """Logits of the mean of the members' distributions: equation 4 of EHPNet's paper, with equal weights.
 
-    The logarithm of a distribution is a logit vector of it, so the decode stays the members' own.
+    The logarithm of a distribution is a vector of logits, so the members' decode still applies.
     """
 
     def __init__(self, members: Sequence[nn.Module], decode: BinsDecode) -> None:
@@ -32,15 +30,15 @@ class _MeanDistribution(nn.Module):
         means = []
         for head in self.heads:
             probabilities = [torch.softmax(logits[:, head], dim=1) for logits in outputs]
-            # Dividing the sum by its number of terms would add the same to every logit.
+            # Dividing the sum would add a constant to every logit.
             means.append(torch.log(sum(probabilities[1:], start=probabilities[0]) + _NEVER_ZERO))
         return torch.cat(means, dim=1)
 
 
 class _MeanAngles(nn.Module):
-    """The mean of the members' angles: the first one's, and on average how far the others are from it by the short way.
+    """The mean of the members' angles: the first one's plus the mean of the others' shortest differences from it.
 
-    The plain mean of 179 and -179 degrees would be a face that looks into the camera.
+    The plain mean of 179 and -179 degrees would be 0.
     """
 
     def __init__(self, members: Sequence[nn.Module], decode: AnglesDecode) -> None:
@@ -85,13 +83,11 @@ def check_members(families: Sequence[Family]) -> None:
     for other in families[1:]:
         if other.input != first.input:
             raise InputError(
-                f"{first.name} and {other.name} cannot be one ensemble: they read different inputs "
+                f"{first.name} and {other.name} cannot be one ensemble: their inputs differ "
                 f"({_input(first)}; {_input(other)})"
             )
         if other.decode != first.decode:
-            raise InputError(
-                f"{first.name} and {other.name} cannot be one ensemble: their outputs mean different angles"
-            )
+            raise InputError(f"{first.name} and {other.name} cannot be one ensemble: their decodes differ")
     if not isinstance(first.decode, BinsDecode | AnglesDecode):
         raise InputError(f"{first.name} gives rotations; only networks with bins or angles are averaged")
 

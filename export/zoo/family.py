@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hpe_edge.errors import ModelError
 from hpe_edge.spec import Crop, Decode, Input, ModelSpec, Origin
 
-_SHOWN_KEYS = 3  # a message names the first few differing keys; the rest only repeats the story
+_SHOWN_KEYS = 3  # differing keys that a message names
 
 
 @dataclass(frozen=True)
@@ -49,19 +49,18 @@ class Family:
         name: as ``--arch`` takes it.
         title: one line.
         source: repository, licence and paper.
-        published: accuracy reported for published weights, with the test set, and by whom if not by the authors.
+        published: accuracy reported for published weights, with the test set, and the source if not the authors.
         crop_note: source and reliability of ``crop``.
-        builds: makers of the torch module with the original's state-dict keys, one for each layout in which published
-            files have them, the usual one first. The module maps ``[N, 3, S, S]`` to the tensor that ``outputs`` names,
-            or to a tuple of them.
-        export_form: from the loaded module, of any layout, to the one that is exported; same outputs, fewer nodes.
+        builds: constructors of the torch module with the original's state-dict keys, one for each published layout, the
+            usual one first. The module maps ``[N, 3, S, S]`` to the tensor of ``outputs``, or to a tuple of them.
+        export_form: converts the loaded module to the one that is exported; same outputs, fewer nodes.
         input, crop, decode: see :class:`hpe_edge.spec.ModelSpec`.
         drops: keys that are taken out by name before the strict load.
         unexported: parts of the module that are not in the graph.
         outputs: names of the graph's outputs.
-        on_request: a variant that no file tells of; never recognised, only asked for by name.
-        from_keras: where the published weights are Keras', the conversion into this module's state dict.
-        original_order: in which the original's own code returns the three angles; an ONNX file made by it has them so.
+        on_request: selected by name only, as its weights do not distinguish it.
+        from_keras: conversion of Keras weights to this module's state dict.
+        original_order: of the three angles in the original code's output, and so in its ONNX files.
     """
 
     name: str
@@ -83,7 +82,7 @@ class Family:
 
     @functools.cached_property
     def layouts(self) -> tuple[dict[str, tuple[int, ...]], ...]:
-        """State-dict key -> shape, for each of ``builds``. Built without memory for the weights."""
+        """State-dict key -> shape, for each of ``builds``."""
         with torch.device("meta"):
             return tuple(
                 {key: tuple(tensor.shape) for key, tensor in build().state_dict().items()} for build in self.builds
@@ -100,7 +99,7 @@ class Family:
         return tuple(drop for drop in self.drops if any(key in state for key in drop.keys))
 
     def difference(self, state: Mapping[str, Tensor]) -> Difference:
-        """Difference between this state dict and the layout nearest to it; none, and it loads strictly."""
+        """Difference between this state dict and the nearest layout; without one it loads strictly."""
         kept = self._kept(state)
         expected = self.layouts[self._nearest(state)]
         return Difference(
@@ -144,7 +143,7 @@ class Family:
         )
 
     def _nearest(self, state: Mapping[str, Tensor]) -> int:
-        """Which of the layouts has the most in common with the state dict."""
+        """Number of the layout with the most in common with the state dict."""
         common = [_common(layout, state) for layout in self.layouts]
         return common.index(max(common))
 
@@ -163,5 +162,5 @@ def _some(keys: tuple[str, ...]) -> str:
 
 
 def _may_lack(key: str) -> bool:
-    """BatchNorm's step counters: files from before PyTorch 0.4.1 have none, and inference never reads them."""
+    """True for BatchNorm's step counters, which PyTorch before 0.4.1 did not save and inference does not read."""
     return key.endswith("num_batches_tracked")

@@ -1,10 +1,8 @@
-"""FSA-Net: two small streams, capsules that gather their features by attention, and a stagewise regression to degrees.
+"""FSA-Net: two small streams, capsules with attention, and a stagewise regression to degrees.
 
-Two public ports have the same keys and shapes and differ in what surrounds them: the picture's colours and
-normalisation, and how many degrees yaw spans. A weight file does not tell whose it is.
+Two public ports have the same keys and shapes but different colours, normalisation and range of yaw. The weights do not
+show which port they are from.
 """
-
-# mypy: allow-subclassing-any
 
 from __future__ import annotations
 
@@ -69,7 +67,7 @@ class _ChannelVariance(nn.Module):
 
 
 class _FineGrained(nn.Module):
-    """Gathers the maps into primary capsules; how much each position counts depends on its score."""
+    """Primary capsules: sums over the maps' positions, weighted by scores."""
 
     def __init__(self, score: nn.Module) -> None:
         super().__init__()
@@ -83,9 +81,9 @@ class _FineGrained(nn.Module):
         left = _sigmoid(self.fc(score.reshape(-1, _POSITIONS))).reshape(-1, 1, _PRIMARY, _RANK)
         right = _sigmoid(self.fm(score.reshape(-1, _STAGES, _CHANNELS))).reshape(-1, _STAGES, _RANK, _POSITIONS)
         share = (left @ right).reshape(-1, _STAGES * _PRIMARY, _POSITIONS)
-        # Divided before the product with the features, which so stay within FP16's range.
+        # Divided before the product with the features, to stay within FP16's range.
         share = share / (share.sum(dim=2, keepdim=True) + 1e-8)
-        # Trained with each map [channels, 8, 8] read as [positions, channels] as it lies, without a transposition.
+        # As in training, each map [channels, 8, 8] is reinterpreted as [positions, channels], not transposed.
         return share @ torch.cat(maps, dim=1).reshape(-1, _POSITIONS, _CHANNELS)
 
 
@@ -101,7 +99,7 @@ class _Capsules(nn.Module):
         # One product for each primary capsule gives its votes for all stages; the exporter rearranges the weights once.
         to_votes = self.affine_w.permute(1, 3, 0, 2).reshape(_STAGES * _PRIMARY, _CHANNELS, _STAGES * _CAPSULE)
         votes = (primary.unsqueeze(2) @ to_votes).reshape(-1, _STAGES * _PRIMARY, _STAGES, _CAPSULE)
-        # The first round has no agreement to go by and gives every stage the same share.
+        # The first round weights all stages equally.
         agreed = _squash(votes.sum(dim=1, keepdim=True) / _STAGES)
         share = (votes * agreed).sum(dim=3, keepdim=True).softmax(dim=2)
         return _squash((votes * share).sum(dim=1))
@@ -126,7 +124,7 @@ class _Stage(nn.Module):
 
 
 class FsaNet(nn.Module):
-    """FSA-Net with the given score of positions; ``span_deg`` is what the regression's unit stands for, per angle."""
+    """FSA-Net with the given score of positions; ``span_deg`` is the regression's unit in degrees, per angle."""
 
     def __init__(self, score: nn.Module, span_deg: tuple[float, float, float]) -> None:
         super().__init__()
@@ -163,7 +161,7 @@ class FsaNet(nn.Module):
 
 
 class _FusedStages(nn.Module):
-    """An FsaNet whose nine Linear layers are three, over all capsules at once; the weights in between are zero."""
+    """An FsaNet with three block-diagonal Linear layers in place of nine."""
 
     def __init__(self, net: FsaNet) -> None:
         super().__init__()
@@ -184,7 +182,7 @@ def fuse_stages(net: FsaNet) -> nn.Module:
 
 
 def _side_by_side(layers: Sequence[nn.Linear], columns: slice) -> nn.Linear:
-    """One layer for all capsules that does to each one's ``columns`` what its own layer does."""
+    """Join each capsule's layer on its ``columns`` into one block-diagonal layer."""
     height = layers[0].out_features
     joined = nn.Linear(_STAGES * _CAPSULE, len(layers) * height)
     with torch.no_grad():
@@ -197,12 +195,12 @@ def _side_by_side(layers: Sequence[nn.Linear], columns: slice) -> nn.Linear:
 
 
 def _sigmoid(x: Tensor) -> Tensor:
-    """The sigmoid, spelled out: ONNX Runtime's own ends at 1.5e-8, and here small ones are divided by their sum."""
+    """The sigmoid, explicit: ONNX Runtime's ends at 1.5e-8, and here small values are divided by their sum."""
     return 1.0 / (1.0 + (-x).exp())
 
 
 def _squash(x: Tensor) -> Tensor:
-    """A vector of length d to one of length d² / (1 + d²), which for 0 is 0 without a guard, in FP16 too."""
+    """Scale a vector of length d to length d² / (1 + d²); 0 stays 0, also in FP16."""
     square = x.square().sum(dim=-1, keepdim=True)
     return x * (square.sqrt() / (1.0 + square))
 

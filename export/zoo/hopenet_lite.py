@@ -1,9 +1,7 @@
 """HopeNet-lite: ShuffleNetV2 with 66 bins of 3 degrees per angle.
 
-Its repository holds two networks that compute the same and name their weights otherwise.
+Its repository holds two equal networks with different names of the weights.
 """
-
-# mypy: allow-subclassing-any
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ _STAGES = ((116, 4), (232, 8), (464, 4))
 
 
 class _Unit(nn.Module):
-    """Half of the channels pass, the other half is filtered; a stage's first unit filters both and halves the size."""
+    """ShuffleNet unit: one half of the channels is filtered; a stage's first unit filters both and halves the size."""
 
     def __init__(self, wide_in: int, wide_out: int, branch: str) -> None:
         super().__init__()
@@ -66,7 +64,6 @@ class HopeNetLite(_ShuffleNetBins):
         self.conv5 = conv_bn(464, 1024, 1, 1, 1, nn.ReLU())
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
         x = self.stage4(self.stage3(self.stage2(self.maxpool(self.conv1(image)))))
         return self.avgpool(self.conv5(x)).flatten(1)
 
@@ -82,11 +79,9 @@ class HopeNetLiteV2(_ShuffleNetBins):
 
     @property
     def heads(self) -> list[nn.Linear]:
-        """See :class:`export.zoo.bins.BinNet`."""
         return [self.fc_y[0], self.fc_p[0], self.fc_r[0]]
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
         x = self.features(self.maxpool(self.conv1(image)))
         return self.avgpool(self.conv_last(x)).flatten(1)
 
@@ -101,7 +96,7 @@ def _stages(branch: str) -> list[list[_Unit]]:
 
 def _interleave(left: Tensor, right: Tensor) -> Tensor:
     """The channel shuffle: left and right channels in turn."""
-    # int() leaves the batch as the only free size in the traced graph.
+    # int() keeps the batch the only dynamic size in the traced graph.
     channels, height, width = (int(size) for size in left.shape[1:])
     x = torch.cat([left, right], dim=1).reshape(-1, 2, channels, height, width)
     return x.transpose(1, 2).reshape(-1, 2 * channels, height, width)

@@ -1,6 +1,4 @@
-"""Layers of several backbones."""
-
-# mypy: allow-subclassing-any
+"""Layers shared by several backbones."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from torch.nn import functional
 
 
 class HardSwish(nn.Module):
-    """x * relu6(x + 3) / 6, as HardSigmoid and Mul: every TensorRT reads these two, the early ones no HardSwish."""
+    """x * relu6(x + 3) / 6, as HardSigmoid and Mul, because older TensorRT has no HardSwish."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x * functional.hardsigmoid(x)
@@ -18,7 +16,7 @@ class HardSwish(nn.Module):
 def conv_bn(
     wide_in: int, wide_out: int, kernel: int, stride: int, groups: int, *after: nn.Module, eps: float = 1e-5
 ) -> nn.Sequential:
-    """A convolution that keeps the size, but for the stride; BatchNorm; and what stands behind it."""
+    """A convolution with same padding, BatchNorm, and further layers."""
     return nn.Sequential(
         nn.Conv2d(wide_in, wide_out, kernel, stride, padding=kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(wide_out, eps=eps),

@@ -1,7 +1,5 @@
 """Shaw's lightweight network: 0.2 million parameters, 66 bins of 3 degrees per angle."""
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 from torch import Tensor, nn
@@ -51,11 +49,10 @@ class LightweightNet(BinNet):
         )
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
         return self.features(image).flatten(1)
 
 
-# Measured, as its authors state no crop for testing: mean MAE in degrees on the 195 AFLW2000 photos whose number is a
+# Measured, as its authors state no test crop: mean MAE in degrees on the 195 AFLW2000 photos whose number is a
 # multiple of 10, by the side of the square in max(w, h) of the landmark box:
 #   1.00  1.05  1.10  1.15  1.20  1.25  1.30  1.35  1.40  1.45  1.50  1.55  1.60
 #   4.77  4.38  4.07  3.91  3.87  3.91  3.90  3.92  4.02  4.14  4.20  4.27  4.53

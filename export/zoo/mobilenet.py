@@ -3,8 +3,6 @@
 Sources: Sandler et al., 2018, arXiv:1801.04381; Howard et al., 2019, arXiv:1905.02244.
 """
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 import functools
@@ -37,7 +35,7 @@ class _V2Block(nn.Module):
 
 
 class _SqueezeExcitation(nn.Module):
-    """Weighs the channels by what all of the picture holds."""
+    """Squeeze and excitation."""
 
     def __init__(self, wide: int) -> None:
         super().__init__()
@@ -54,7 +52,7 @@ class _SqueezeExcitation(nn.Module):
 
 
 class _V3Block(nn.Module):
-    """As V2's, with squeeze and excitation between filter and projection."""
+    """V2's block with squeeze and excitation before the projection."""
 
     def __init__(
         self,

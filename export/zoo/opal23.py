@@ -1,10 +1,10 @@
 """Opal23: inverted residuals between 2x2 convolutions that halve the maps, and a pose head of 3, 4 or 6 numbers.
 
-How its numbers relate to the labels of 300W-LP and AFLW2000 (yaw, pitch, roll), by its repository's own code:
+Relation of its outputs to the labels of 300W-LP and AFLW2000 (yaw, pitch, roll), by its repository's own code:
 
 - Its AFLW2000 annotations are the labels with the opposite sign of yaw, as three photos show; its CMU Panoptic
   annotations, drawn as its notebook draws them, turn to the same side.
-- Annotations become the matrix H = Rx(pitch) Ry(-yaw) Rz(roll) of the labels, and what the Euler head says is evaluated
+- Annotations become the matrix H = Rx(pitch) Ry(-yaw) Rz(roll) of the labels, and the Euler head's output is evaluated
   as annotations are: it is -yaw, pitch and roll.
 - The 6D and the quaternion head give the transpose of H, Rz(-roll) Ry(yaw) Rx(-pitch); the published loss, too, makes
   this matrix of annotations.
@@ -13,8 +13,6 @@ Nothing of this was checked with published weights.
 
 Source: Cobo et al., 2024, doi:10.1016/j.patcog.2024.110263.
 """
-
-# mypy: allow-subclassing-any
 
 from __future__ import annotations
 
@@ -33,7 +31,7 @@ _ENCODER = ((256, 1), (256, 1))
 _CORE = 256
 
 ANGLES, QUATERNIONS, SIX = "angles", "quaternion", "rot6d"
-_SIGNS = (1.0, -1.0, -1.0)  # of yaw, pitch and roll in what the rotation heads give; see above
+_SIGNS = (1.0, -1.0, -1.0)  # of yaw, pitch and roll in the rotation heads' output; see above
 
 
 class _InvertedResidual(nn.Module):
@@ -96,13 +94,13 @@ def _angles_decode(factor: float) -> AnglesDecode:
     return AnglesDecode(AngleHead(ANGLES, 0, -factor), AngleHead(ANGLES, 1, factor), AngleHead(ANGLES, 2, factor))
 
 
-# Its test code cuts a square of 1.6 times the longer side of the landmarks' box, black outside the picture, and takes
-# the nearest pixel of the original for each of the input's; what is next to that here is bilinear, not antialiased.
+# Its test code cuts a square of 1.6 times the longer side of the landmarks' box, black outside the picture, and samples
+# the nearest pixels; bilinear without antialiasing is the closest to that here.
 _CROP = Crop(margins=(0.3, 0.3, 0.3, 0.3), square="extend", clip=False, resampling="bilinear")
 
-# The boxes of its CMU Panoptic annotations are cut as they are. They are squares for every pose, and by their size
-# WHENet's labelling script seems to have made them, from a sphere with a radius of 22 about the head, in units of which
-# the face is 14.6 wide and reaches from 7.4 below the nose's base to 7.9 above it; the sphere's middle is 5 above it.
+# The boxes of its CMU Panoptic annotations are cut without margin. They are square for every pose; by their size they
+# seem to be from WHENet's labelling script: a sphere of radius 22 about the head, where the face is 14.6 wide and
+# reaches from 7.4 below the nose's base to 7.9 above it, and the sphere's centre is 5 above it.
 _CROP_PANOPTIC = replace(_CROP, margins=(1.0, 1.25, 1.0, 0.63))
 
 _UNVERIFIED = "signs are those of its repository's code and annotations, not verified with published weights"

@@ -3,8 +3,6 @@
 Source: Ding et al., 2021, arXiv:2101.03697.
 """
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 import copy
@@ -22,7 +20,7 @@ class Plan:
     """The shape of one variant.
 
     Attributes:
-        depths: how many blocks each of the last four stages has; the first has one.
+        depths: blocks of each of the last four stages; the first has one.
         widths: output channels of the five stages.
         groups: of every second block, counted through the last four stages; the other blocks have one.
     """
@@ -66,8 +64,7 @@ class BranchedBlock(nn.Module):
         """The same function in the deploy form.
 
         In inference BatchNorm is gain * x + offset per channel, so each branch is a convolution; the 1x1's weight and
-        the shortcut's one stand in the middle of a 3x3 kernel, and kernels and offsets add up. In float64, as the sums
-        would round otherwise.
+        the shortcut's 1 go to the centre of a 3x3 kernel, and kernels and offsets add up. In float64 against rounding.
         """
         dense, point = self.rbr_dense.conv, self.rbr_1x1.conv
         gain, bias = _affine(self.rbr_dense.bn)
@@ -109,7 +106,7 @@ class RepVgg(nn.Module):
 
 
 def fuse_branches(net: nn.Module) -> nn.Module:
-    """The same network with every block in its deploy form; blocks that are in it already stay as they are."""
+    """The same network with every block in its deploy form."""
     fused = copy.deepcopy(net)
     with torch.no_grad():
         for name, module in net.named_modules():

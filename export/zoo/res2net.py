@@ -1,7 +1,5 @@
 """EHPNet's Res2Net-50 teacher: 62 bins of 3 degrees per angle."""
 
-# mypy: allow-subclassing-any
-
 from __future__ import annotations
 
 import torch
@@ -14,9 +12,9 @@ _SCALE = 4  # groups of channels in a block
 
 
 class Res2NetBlock(nn.Module):
-    """A bottleneck whose 3x3 convolution is a chain over groups of channels: each reads what the one before gave.
+    """A bottleneck with a chain of 3x3 convolutions over groups of channels; each adds the one before.
 
-    A stage's first block has no chain, and averages the last group; the other blocks hand it on as it is.
+    A stage's first block has no chain and averages the last group; the others pass it on unchanged.
     """
 
     expansion = 4
@@ -65,7 +63,7 @@ class Res2NetTeacher(EhpNet):
 
 
 def _shortcut(wide_in: int, wide_out: int, stride: int) -> nn.Module:
-    # Where the size is odd, the last window is cut off at the edge and averages what it has.
+    # For odd sizes the last window is clipped at the edge.
     pool = nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False) if stride > 1 else nn.Identity()
     return nn.Sequential(pool, conv(wide_in, wide_out, 1, 1), nn.BatchNorm2d(wide_out))
 

@@ -1,9 +1,7 @@
-"""The residual backbone that several families share, with torchvision's state-dict keys.
+"""ResNet backbone shared by several families, with torchvision's state-dict keys.
 
-Source: He et al., 2016, arXiv:1512.03385; the stride of a bottleneck stands in its 3x3 convolution, as in torchvision.
+Source: He et al., 2016, arXiv:1512.03385; a bottleneck's stride is in its 3x3 convolution, as in torchvision.
 """
-
-# mypy: allow-subclassing-any
 
 from __future__ import annotations
 
@@ -67,17 +65,16 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The convolutions and average pooling; a subclass adds the heads beside them.
+    """The convolutions and average pooling; a subclass adds the heads.
 
-    The heads may come from a second base class: what is left of the arguments is handed on to it, and ``embed`` is what
-    :class:`export.zoo.bins.BinNet` asks for.
+    The heads may come from a second base class, such as :class:`export.zoo.bins.BinNet`, which gets ``heads``.
     """
 
     def __init__(self, block: Block, depths: Depths, **heads: int) -> None:
         """
         Args:
-            block: which residual block.
-            depths: how many blocks each of the four stages has.
+            block: the residual block.
+            depths: blocks of each of the four stages.
             heads: arguments of the second base class.
         """
         super().__init__(**heads)
@@ -93,7 +90,7 @@ class ResNet(nn.Module):
                 blocks.append(block(wide, 64 << stage, stride))
                 wide = (64 << stage) * block.expansion
             setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
-        # The features are square and fixed in size, so pooling all of them is what AvgPool2d(7) does at 224 pixels.
+        # At 224 pixels the same as the original's AvgPool2d(7).
         self.avgpool = nn.AdaptiveAvgPool2d(1)
 
     def embed(self, image: Tensor) -> Tensor:
@@ -107,12 +104,7 @@ class ResNetBins(ResNet, BinNet):
     """A ResNet with the bin heads."""
 
     def __init__(self, block: Block, depths: Depths, width: int, bins: int) -> None:
-        """
-        Args:
-            block, depths: see :class:`ResNet`.
-            width: how many features the heads read.
-            bins: how many bins each head has.
-        """
+        """See :class:`ResNet` and :class:`export.zoo.bins.BinNet`."""
         super().__init__(block, depths, width=width, bins=bins)
 
 

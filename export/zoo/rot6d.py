@@ -1,11 +1,9 @@
 """Common parts of families with a 6D rotation head: the head, the decode, and the crop of 6DRepNet's test code.
 
-The output is the head's own six numbers; making a rotation of them is the decode's work.
+The output is the head's six numbers; the decode makes a rotation of them.
 
 Source: Zhou et al., 2019, arXiv:1812.07035 (the representation); Hempel et al., 2022, arXiv:2202.12555 (head pose).
 """
-
-# mypy: allow-subclassing-any
 
 from __future__ import annotations
 
@@ -64,7 +62,7 @@ def rot6d_family(
     export_form: Callable[[nn.Module], nn.Module] = nn.Module.eval,
     unexported: tuple[str, ...] = (),
 ) -> Family:
-    """A family that is tested as 6DRepNet is."""
+    """A family with 6DRepNet's input, crop and decode."""
     return Family(
         name=name,
         title=title,

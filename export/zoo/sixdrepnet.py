@@ -1,6 +1,4 @@
-"""6DRepNet and its descendants from the same authors: RepVGG or ResNet-50 with a 6D rotation head."""
-
-# mypy: allow-subclassing-any
+"""6DRepNet and its successors by the same authors: RepVGG or ResNet-50 with a 6D rotation head."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from export.zoo.rot6d import ResNet6d, Rot6dNet, rot6d_family
 
 
 class _SixDRepNet2(ResNet6d):
-    """ResNet-50 with a layer that is in its files and tells them from 6DRepNet360's, and that nothing uses."""
+    """ResNet-50 with an unused layer, which distinguishes its files from 6DRepNet360's."""
 
     def __init__(self) -> None:
         super().__init__(Bottleneck, (3, 4, 6, 3))

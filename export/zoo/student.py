@@ -1,12 +1,10 @@
-"""Small networks to be taught by larger ones: 112x112, 66 bins of 3 degrees per angle, made for edge devices.
+"""Student networks for distillation: 112x112, 66 bins of 3 degrees per angle, for edge devices.
 
-Each costs at most 0.3 ms a face on one core of a server in ONNX Runtime and is at most 1.0 MB as float32. There are
-convolutions, ReLU and additions in it and nothing else, so every INT8 toolchain reads it; one learned filter over the
-whole last map takes the place of its mean, because where a feature stands tells how the head is turned. Widths are
-multiples of 16, which is what a processor computes at once: 24 channels take as long as 32.
+Each takes at most 0.3 ms a face on one core of a server in ONNX Runtime and at most 1.0 MB in float32. They consist of
+convolutions, ReLU and additions only, which every INT8 toolchain supports. A learned filter over the whole last map
+replaces average pooling, because a feature's position shows how the head is turned. Widths are multiples of 16, the
+number of channels that a processor computes at once: 24 channels take as long as 32.
 """
-
-# mypy: allow-subclassing-any
 
 from __future__ import annotations
 
@@ -36,7 +34,7 @@ class _Block(nn.Module):
 
 
 def _dense(wide_in: int, wide: int, wide_out: int, stride: int) -> _Block:
-    """Filter across all channels, project. Costs more sums than ``_separable`` and far less memory traffic."""
+    """A full 3x3 convolution and a projection: more sums than ``_separable``, far less memory traffic."""
     return _Block(
         conv_bn(wide_in, wide, 3, stride, 1, nn.ReLU()),
         conv_bn(wide, wide_out, 1, 1, 1),
@@ -63,7 +61,6 @@ class StudentNet(BinNet):
         self.gather = nn.Conv2d(wide, wide, _LAST_MAP, groups=wide)
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
         return self.gather(self.backbone(image)).flatten(1)
 
 

@@ -1,10 +1,8 @@
-"""WHENet: EfficientNet-B0, bins of 3 degrees, all round for yaw. Published as a Keras file, which is read by position.
+"""WHENet: EfficientNet-B0, bins of 3 degrees, the full circle for yaw. Published as a Keras file, read by position.
 
-The field has no PyTorch form of it, so the state-dict keys are this project's own: ``backbone.*`` as in
+There is no common PyTorch version, so the state-dict keys are this project's own: ``backbone.*`` as in
 :mod:`export.zoo.efficientnet`, then ``fc_yaw``, ``fc_pitch`` and ``fc_roll``.
 """
-
-# mypy: allow-subclassing-any
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ _KERAS_BATCHNORM = {
 
 
 class WheNet(BinNet):
-    """EfficientNet-B0 and the heads, of which yaw's has more bins."""
+    """EfficientNet-B0 and the heads; yaw's has more bins."""
 
     def __init__(self) -> None:
         super().__init__(EfficientNetB0.width, _BINS)
@@ -39,16 +37,14 @@ class WheNet(BinNet):
         self.backbone = EfficientNetB0()
 
     def embed(self, image: Tensor) -> Tensor:
-        """See :class:`export.zoo.bins.BinNet`."""
         features: Tensor = self.backbone(image)
         return features
 
 
 def state_from_keras(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict of the arrays that Keras saved.
+    """Convert Keras arrays to the state dict.
 
-    Keras numbers its layers through a whole session, so that a layer's name says little and arrays are matched by
-    position. Only the heads have names of their own, by which they are told apart wherever in the file they stand.
+    Keras numbers layers through a session, so arrays are matched by position; only the heads have fixed names.
 
     Args:
         weights: ``layer/.../array`` -> array, in the file's order and on Keras' axes.
@@ -113,12 +109,12 @@ def _decode(circular: bool) -> BinsDecode:
     )
 
 
-# The demonstration is all that its authors publish of their crops; no code of theirs cuts a face out by landmarks, and
-# their training code is closed. It grows a head detector's box by 0.2 of its width on the left and 0.24 on the right,
-# and by 0.1 of its height at the top and 0.11 at the bottom, cuts that at the picture's edges and stretches it to the
-# input. A head is guessed here to reach 0.1 of the face's width beyond it on either side, and 0.5 of its height above
-# it: left 0.1 + 0.2 * 1.2, top 0.5 + 0.1 * 1.5, right 0.1 + 0.24 * 1.2, bottom 0.11 * 1.5. Training saw faces much
-# smaller in the crop too: their CMU Panoptic crops span a sphere about the head three times as wide as the face.
+# Its authors publish no crop by landmarks and no training code, only a demonstration. It grows a head detector's box by
+# 0.2 of its width on the left and 0.24 on the right, and by 0.1 of its height at the top and 0.11 at the bottom, cuts
+# that at the picture's edges and stretches it to the input. A head is guessed here to reach 0.1 of the face's width
+# beyond it on either side, and 0.5 of its height above it: left 0.1 + 0.2 * 1.2, top 0.5 + 0.1 * 1.5, right 0.1 + 0.24
+# * 1.2, bottom 0.11 * 1.5. Training saw faces much smaller in the crop too: their CMU Panoptic crops span a sphere
+# about the head three times as wide as the face.
 _CROP = Crop(margins=(0.34, 0.65, 0.388, 0.165), square="none", clip=True, resampling="bilinear")
 
 # A head seen from behind: its bins on both sides of 180 degrees are likely at once, and their plain mean, which the

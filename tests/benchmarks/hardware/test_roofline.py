@@ -1,4 +1,4 @@
-"""The roofline's arithmetic, and the programs that count and measure for it."""
+"""The roofline's arithmetic, the cost of a graph and the peaks of a machine."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from tiny_model import write_tiny_model
 
-from benchmarks.hardware.roofline import Cost, Peaks, bound, cost_figures, measure_peaks, read_costs, roofline_figures
-from hpe_edge import BackendError
+from benchmarks.hardware.roofline import Peaks, bound, cost_figures, measure_peaks, read_costs, roofline_figures
+from hpe_edge import ModelError
+from tools.graph_cost import GraphCost, LayerCost
 
 # 100 GFLOP/s in float32, 400 in INT8, none in bfloat16; 10 GB/s; twice that on two threads.
 KNOWN = Peaks(
@@ -24,8 +25,9 @@ KNOWN = Peaks(
 )
 
 
-def cost(batch: int, macs: int, moved: int, int8_macs: int = 0) -> Cost:
-    return Cost(batch, 1, macs, int8_macs, moved // 4, moved - moved // 4)
+def cost(batch: int, macs: int, moved: int, int8_macs: int = 0) -> GraphCost:
+    floats = LayerCost("conv", "Conv", macs - int8_macs, False, moved // 4, moved - moved // 4)
+    return GraphCost(batch, (floats, LayerCost("conv8", "Conv", int8_macs, True, 0, 0)))
 
 
 def test_the_longer_side_bounds() -> None:
@@ -62,14 +64,14 @@ def test_figures_of_a_run() -> None:
     assert set(cost_figures(busy)) < set(figures)
 
 
-def test_the_programs_answer(tmp_path: Path) -> None:
+def test_costs_and_peaks_are_measured(tmp_path: Path) -> None:
     costs = read_costs(write_tiny_model(tmp_path / "tiny.onnx", size=32), 2)
     assert costs["all"].batch == 2 and costs["all"].macs == costs["Gemm"].macs == 2 * 3 * 198
     peaks = measure_peaks([1], quick=True)
     assert peaks.gbytes_per_s(1) > 0 and (peaks.gflops("fp32", 1) or 0) > 0
 
 
-def test_a_program_that_fails_says_why(tmp_path: Path) -> None:
+def test_a_damaged_file_has_no_cost(tmp_path: Path) -> None:
     (tmp_path / "no.onnx").write_bytes(b"\x00")
-    with pytest.raises(BackendError):
+    with pytest.raises(ModelError, match=r"no\.onnx"):
         read_costs(tmp_path / "no.onnx", 1)

@@ -10,9 +10,8 @@ pytest.importorskip("torch", reason="the export tests need torch")
 
 from export.distillation import angle_grid
 from export.distillation.arrays import BATCH, FACE, SIDE, Patches, Predictions
-from export.distillation.batches import Batches
 from export.distillation.patches import cut_patch
-from export.distillation.targets import Targets
+from export.distillation.targets import Batches, Targets
 from hpe_edge.ops.crop import crop_normalize
 from hpe_edge.spec import Crop, Input
 

@@ -18,9 +18,8 @@ from export import zoo  # noqa: E402
 from export.distill import BOXES_FROM, STUDENTS, main, train  # noqa: E402
 from export.distillation import patches, teachers, train_student, training  # noqa: E402
 from export.distillation.arrays import BATCH  # noqa: E402
-from export.distillation.batches import Batches  # noqa: E402
 from export.distillation.scenes import Scenes  # noqa: E402
-from export.distillation.targets import Targets  # noqa: E402
+from export.distillation.targets import Batches, Targets  # noqa: E402
 from export.gate.comparison import Limits  # noqa: E402
 from export.onnx import export  # noqa: E402
 from hpe_edge import PoseEngine  # noqa: E402
