@@ -153,7 +153,7 @@ def test_a_leak_and_a_starved_camera_are_seen(args: cameras.Options, monkeypatch
             streams.append(self)
         if self is streams[0]:
             with self._work:
-                self._lane.refuse()
+                self._queue.refuse()
             return False
         return submit(self, frame, boxes, **options)
 
