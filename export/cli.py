@@ -48,7 +48,7 @@ def print_model(written: ExportReport) -> None:
 def print_quantized(written: ExportReport) -> None:
     """Print the file and the command that builds an engine of it."""
     option = "--int8" if "int8" in written.spec.precision else "--fp16"
-    engine = f"python -m export.trt {shell_path(written.path)} {option}"
+    engine = f"hpe-edge export trt {shell_path(written.path)} {option}"
     _print_last(written, byte_size(written.size_bytes), f"{engine}, on the machine that is to run it")
 
 

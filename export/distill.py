@@ -122,7 +122,7 @@ def main(argv: list[str] | None = None, program: str = "python -m export.distill
         )
         log = f"log and curves are in {written.run}"
         print_report("written", [f"{written.path}, {byte_size(written.size_bytes)}; {log}"])
-        print_report("next", [f"python -m export.onnx {written.path}"])
+        print_report("next", [f"hpe-edge export onnx {written.path}"])
 
     return run_in_shell(program, command, interrupted="the same command goes on from the last checkpoint")
 

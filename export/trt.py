@@ -185,7 +185,7 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     )
     _add_build_options(parser.add_argument_group("the build"))
     checkpoint = parser.add_argument_group("a checkpoint in place of an ONNX file")
-    checkpoint.add_argument("--arch", metavar="NAME", help="its architecture, see python -m export.onnx --list")
+    checkpoint.add_argument("--arch", metavar="NAME", help="its architecture, see hpe-edge export onnx --list")
     checkpoint.add_argument(
         "--trust", action="store_true", help="run the code that it holds, where reading needs it; see export.onnx"
     )

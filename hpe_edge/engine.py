@@ -65,7 +65,7 @@ class PoseEngine:
         """Load a model.
 
         Args:
-            model: an ONNX file made by ``python -m export.onnx``, or a TensorRT engine by ``python -m export.trt``.
+            model: an ONNX file made by ``hpe-edge export onnx``, or a TensorRT engine by ``hpe-edge export trt``.
                 None: the embedded one, a small network whose card is ``hpe_edge/models/README.md``.
             device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; with OpenVINO one of its own, in any case, such as
                 ``"gpu"``, ``"gpu.1"`` or ``"npu"``. None: the first GPU where TensorRT runs it, else the CPU.
@@ -353,9 +353,9 @@ def _model_path(model: str | os.PathLike[str] | None) -> Path:
         raise ModelError(f"{path} is a folder; name the model in it")
     if not path.is_file():
         step = "trt MODEL.onnx" if path.suffix.lower() in SUFFIXES else "onnx CHECKPOINT"
-        raise ModelNotFoundError(f"there is no model {path}; make one with python -m export.{step} -o {path}")
+        raise ModelNotFoundError(f"there is no model {path}; make one with hpe-edge export {step} -o {path}")
     if path.suffix.lower() not in (".onnx", *SUFFIXES):
-        raise ModelError(f"{path} is not an .onnx file; a checkpoint is converted with python -m export.onnx {path}")
+        raise ModelError(f"{path} is not an .onnx file; a checkpoint is converted with hpe-edge export onnx {path}")
     return path
 
 
@@ -391,7 +391,7 @@ def _load(
     engine = path.suffix.lower() in SUFFIXES
     check_choice("backend", backend, BackendName)
     if backend is not None and engine != (backend == "tensorrt"):
-        remedy = "it runs with backend='tensorrt'" if engine else f"build an engine: python -m export.trt {path}"
+        remedy = "it runs with backend='tensorrt'" if engine else f"build an engine: hpe-edge export trt {path}"
         raise InputError(f"backend={backend!r} does not run {path}; {remedy}")
     check_choice("precision", precision, Precision)
     if backend == "openvino":
@@ -403,7 +403,7 @@ def _load(
     if precision is not None:
         raise InputError(
             f"precision={precision!r} is for backend='openvino'; with other backends the file defines the precision: "
-            "see python -m export.fp16 and export.int8"
+            "see hpe-edge export fp16 and int8"
         )
     if engine:
         from hpe_edge.backends.tensorrt.runner import load_engine

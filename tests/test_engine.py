@@ -210,7 +210,7 @@ def test_bad_arguments_leave_the_engine_usable(load: Load, model: Path, frame: n
 
 
 def test_no_model_says_how_to_get_one() -> None:
-    with pytest.raises(ModelNotFoundError, match=r"python -m export\.onnx CHECKPOINT"):
+    with pytest.raises(ModelNotFoundError, match="hpe-edge export onnx CHECKPOINT"):
         PoseEngine("nowhere.onnx")
     with pytest.raises(FileNotFoundError, match="there is no model"):
         PoseEngine("nowhere.onnx")
@@ -246,7 +246,7 @@ def test_foreign_and_damaged_files(load: Load, tmp_path: Path, model: Path) -> N
 @pytest.mark.parametrize(
     ("changes", "fragment"),
     [
-        ({"spec": None}, r"no hpe_edge spec.*export\.onnx CHECKPOINT"),
+        ({"spec": None}, r"no hpe_edge spec.*export onnx CHECKPOINT"),
         ({"spec": tiny_spec().to_json().replace('"format": 1', '"format": 99')}, "upgrade hpe_edge"),
         ({"spec": tiny_spec(size=32)}, r"wants an input \[N, 3, 32, 32\]"),
         ({"outputs": "other"}, "names the output 'logits'"),

@@ -38,7 +38,7 @@ def refuse_other_files(path: Path, data: bytes) -> None:
     if _ONNX_START.match(data):
         raise ModelError(
             f"{path} is not a checkpoint but an ONNX model; one made by this tool runs as it is, any other can be "
-            f"adopted: python -m export.onnx --adopt {shlex.quote(str(path))} --arch NAME"
+            f"adopted: hpe-edge export onnx --adopt {shlex.quote(str(path))} --arch NAME"
         )
     if _is_text(data):
         raise ModelError(

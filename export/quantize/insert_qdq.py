@@ -34,11 +34,11 @@ def candidates(model: ModelProto) -> list[Layer]:
     if unfolded := unfolded_norms(model):
         raise ModelError(
             f"BatchNorm is not folded into the layer before it ({', '.join(unfolded[:3])}); export the model again "
-            "with python -m export.onnx, which folds it"
+            "with hpe-edge export onnx, which folds it"
         )
     found = [layer for layer in layers_of(model) if not layer.why_not]
     if not found:
-        raise ModelError("no layer of this network can be INT8 (see docs/precision.md); use python -m export.fp16")
+        raise ModelError("no layer of this network can be INT8 (see docs/precision.md); use hpe-edge export fp16")
     return found
 
 

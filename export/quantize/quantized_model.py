@@ -61,13 +61,13 @@ def read_original(path: Path, report: Reporter) -> Original:
         ModelError: it is no ONNX model, has no spec, or is in FP16 already.
     """
     if not path.is_file():
-        raise ModelNotFoundError(f"there is no model {path}; make one with python -m export.onnx CHECKPOINT -o {path}")
+        raise ModelNotFoundError(f"there is no model {path}; make one with hpe-edge export onnx CHECKPOINT -o {path}")
     model, sha256 = read_onnx(path)
     text = next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), None)
     if text is None:
         raise ModelError(
             f"{path} carries no hpe_edge spec, so its crop, normalisation and bins are unknown; export it from its "
-            f"checkpoint: python -m export.onnx CHECKPOINT -o {path.name}; or adopt it with --adopt"
+            f"checkpoint: hpe-edge export onnx CHECKPOINT -o {path.name}; or adopt it with --adopt"
         )
     try:
         spec = ModelSpec.from_json(text)

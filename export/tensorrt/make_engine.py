@@ -37,7 +37,7 @@ from hpe_edge.version import __version__
 _LIMITS = {"fp32": ONNX_LIMITS, "fp16": FP16_LIMITS, "int8": INT8_LIMITS}
 _REFERENCE_BATCH = 16
 _ADVICE = (
-    "FP16 loses less than INT8, and FP32 than FP16; python -m export.int8 --auto finds the most sensitive layers and "
+    "FP16 loses less than INT8, and FP32 than FP16; hpe-edge export int8 --auto finds the most sensitive layers and "
     "keeps them out of INT8; --mean-deg, --p99-deg and --worst-deg set other limits"
 )
 
@@ -131,7 +131,7 @@ def _onnx_file(source: Path, request: Request, settings: Settings, notes: Notes)
 
     if settings.precision == "int8":
         raise InputError(
-            f"INT8 needs calibration: python -m export.onnx {source} -o model.onnx, python -m export.int8 "
+            f"INT8 needs calibration: hpe-edge export onnx {source} -o model.onnx, hpe-edge export int8 "
             "model.onnx, and then this command with the file that it writes"
         )
     network = load_network([source], [request.arch] if request.arch else [], trust=request.trust, report=notes)
@@ -201,7 +201,7 @@ def _command(request: Request, settings: Settings, out: Path) -> str:
         "--worst-deg": request.limits.worst_deg,
         "-o": out,
     }
-    words = ["python", "-m", "export.trt"]
+    words = ["hpe-edge", "export", "trt"]
     words += [str(request.model)] if request.model is not None else []
     words += [] if settings.precision == "fp32" else [f"--{settings.precision}"]
     for option, value in options.items():

@@ -27,7 +27,7 @@ def check_precision(path: Path, model: ModelProto, precision: Precision, version
     if precision == "int8" and not quantized:
         raise InputError(
             f"{path} has no DequantizeLinear nodes, so nothing in it is INT8; make such a file first, with "
-            f"calibration images: python -m export.int8 {path}"
+            f"calibration images: hpe-edge export int8 {path}"
         )
     if precision != "int8" and quantized:
         raise InputError(f"{path} is quantised to INT8; add --int8, or name the file that it was made from")

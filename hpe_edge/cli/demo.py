@@ -92,7 +92,8 @@ def demo(options: DemoOptions) -> int:
         _export_again(photo, box, poses)
     except KeyboardInterrupt as stop:
         number = signal.Signals(stop.args[0] if stop.args else signal.SIGINT)
-        print(f"hpe-edge: the export was stopped by {number.name}; {output} is complete", file=sys.stderr)
+        name = "Ctrl-C" if number is signal.SIGINT else number.name
+        print(f"hpe-edge: the export was stopped by {name}; {output} is complete", file=sys.stderr)
         return 128 + number
     return 0
 

@@ -30,8 +30,7 @@ examples:
   hpe-edge export int8 model.onnx --help
 
 The steps need PyTorch and ONNX: pip install -c constraints.txt '.[export]', in the checkout.
-`python -m export.STEP` is the same, where the current
-folder holds no export.py or export folder.
+`python -m export.STEP` is the same, where the current folder holds no export.py or export folder.
 """
 
 

@@ -42,7 +42,7 @@ def read_spec(text: str | None, path: Path) -> ModelSpec:
     if text is None:
         raise ModelError(
             f"{path} carries no hpe_edge spec, so its crop, normalisation and bins are unknown; export it from its "
-            f"checkpoint: python -m export.onnx CHECKPOINT -o {path.name}"
+            f"checkpoint: hpe-edge export onnx CHECKPOINT -o {path.name}"
         )
     try:
         return ModelSpec.from_json(text)

@@ -121,5 +121,5 @@ def _check_tensors(trt: Any, engine: Any, info: EngineInfo, path: Path) -> dict[
 
 def _contradiction(path: Path, described: str, got: object) -> ModelError:
     return ModelError(
-        f"{path} does not match its description: {described}, got {got}; build it again with python -m export.trt"
+        f"{path} does not match its description: {described}, got {got}; build it again with hpe-edge export trt"
     )
