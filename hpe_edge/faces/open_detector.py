@@ -31,7 +31,7 @@ def open_detector(path: str | os.PathLike[str], *, score: float | None = None, t
 
     file = Path(path)
     if not file.is_file():
-        raise ModelNotFoundError(f"there is no face detector {file}")
+        raise ModelNotFoundError(f"there is no face detector {file}; name the .onnx file of a SCRFD or YuNet model")
     session = open_session(file, threads=threads)
     if METADATA_KEY in session.get_modelmeta().custom_metadata_map:
         raise ModelError(f"{file} is a head-pose model, not a face detector; SCRFD or YuNet is needed here")

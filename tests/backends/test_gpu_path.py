@@ -64,7 +64,7 @@ def plan(trt: FakeTensorRT, launches: FakeLaunches, tmp_path: Path, onnx_file: P
             profile=profile,
             plan_bytes=len(plan),
             plan_sha256=digest(plan),
-            rebuild="python -m export.trt tiny.onnx",
+            rebuild="hpe-edge export trt tiny.onnx",
         )
         path = tmp_path / "tiny.engine"
         path.write_bytes(plan)

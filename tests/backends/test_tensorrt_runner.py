@@ -67,7 +67,7 @@ def engine_file(tmp_path: Path, onnx_file: Path) -> Write:
             profile=profile,
             plan_bytes=len(plan),
             plan_sha256=digest(plan),
-            rebuild="python -m export.trt tiny.onnx --fp16 -o tiny.engine",
+            rebuild="hpe-edge export trt tiny.onnx --fp16 -o tiny.engine",
         )
         path = tmp_path / "tiny.engine"
         path.write_bytes(plan)
@@ -250,7 +250,7 @@ def test_an_engine_for_another_machine(
     FakeTensorRT(cuda, here).install(monkeypatch)
     with pytest.raises(BackendError, match=message) as caught:
         PoseEngine(engine_file(built, **changes))
-    assert "build it again here: python -m export.trt tiny.onnx --fp16 -o tiny.engine" in str(caught.value)
+    assert "build it again here: hpe-edge export trt tiny.onnx --fp16 -o tiny.engine" in str(caught.value)
     assert cuda.leaks() == {}
 
 
@@ -365,7 +365,7 @@ def test_what_tensorrt_itself_refuses(cuda: FakeCuda, trt: FakeTensorRT, engine_
     path.write_bytes(plan)
     info = replace(read_info(path), plan_bytes=len(plan), plan_sha256=digest(plan))
     sidecar(path).write_text(info.to_json())
-    with pytest.raises(BackendError, match=r"magicTag failed.*export\.trt tiny\.onnx"):
+    with pytest.raises(BackendError, match=r"magicTag failed.*export trt tiny\.onnx"):
         PoseEngine(path)
     assert cuda.leaks() == {}
 
@@ -433,7 +433,7 @@ def test_info_needs_neither_tensorrt_nor_a_gpu(
     for word in (
         "fp16", "1 to 16, tuned for 4", "10.3.0 or newer", "Fake GPU, compute capability 8.7",
         "runs on all GPUs from Ampere", "core 0", "onnx 1.23",
-        "python -m export.trt tiny.onnx --fp16", "not run", "architecture", "66 bins",
+        "hpe-edge export trt tiny.onnx --fp16", "not run", "architecture", "66 bins",
     ):  # fmt: skip
         assert word in said
     assert main(["info", str(path), "--json"]) == 0

@@ -165,6 +165,12 @@ def test_export_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < np.abs(int8 - exact).max() < 3  # the gate's limit of the 99th percentile
 
 
+@pytest.mark.parametrize("name", CPU)
+def test_without_arguments_an_example_prints_its_usage(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    with pytest.raises(SystemExit, match=f"python examples/{name}"):
+        run(name, monkeypatch=monkeypatch)
+
+
 def test_every_example_is_run() -> None:
     assert sorted(path.name for path in EXAMPLES.glob("*.py")) == sorted([*CPU, *GPU])
     for name in GPU:

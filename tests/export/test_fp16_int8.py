@@ -80,7 +80,7 @@ def test_fp16_file_says_what_it_was_made_from(capsys, net, out):
     assert spec.gate is not None
     assert spec.gate.compared == "fp16 with fp32"
     assert spec.gate.limits == {"mean_deg": 0.05, "worst_deg": 0.3}
-    for words in ("hundredths of a degree", "passed", "bundled sample", f"python -m export.trt {out} --fp16"):
+    for words in ("hundredths of a degree", "passed", "bundled sample", f"hpe-edge export trt {out} --fp16"):
         assert words in said
     with PoseEngine(out) as engine:
         assert len(engine(np.zeros((99, 99, 3), np.uint8), [[10, 10, 60, 60]] * 11)) == 11

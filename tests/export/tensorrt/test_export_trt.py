@@ -120,7 +120,7 @@ def test_an_engine_explains_itself_and_runs(capsys, cuda, install, model, out, v
         False,
     )
     assert info.tools["hpe_edge"] == __version__ and info.tools["cuda of the driver"] == "12.4"
-    assert info.rebuild == f"python -m export.trt {model} -o {out}"
+    assert info.rebuild == f"hpe-edge export trt {model} -o {out}"
     assert info.gate is not None
     assert (info.gate.compared, info.gate.faces, info.gate.limits) == ("engine with onnx", 64, {"worst_deg": 0.01})
     assert next(iter(json.loads(sidecar(out).read_text()))) == "format"
@@ -142,7 +142,7 @@ def test_without_a_model_the_embedded_one_is_built_and_said(capsys, install, tmp
     assert {"student-dense.engine", "student-dense.engine.json"} <= set(names_in(tmp_path))
     info = read_info(tmp_path / "student-dense.engine")
     assert (info.spec, info.precision) == (OnnxRuntimeBackend(DEFAULT).spec, "fp16")
-    assert info.rebuild == "python -m export.trt --fp16 -o student-dense.engine"
+    assert info.rebuild == "hpe-edge export trt --fp16 -o student-dense.engine"
 
 
 def test_the_embedded_model_is_never_replaced(capsys, install):
@@ -443,7 +443,7 @@ def test_changed_angles_fail_the_gate_and_leave_no_file(capsys, install, model, 
     status, said, errors = run(capsys, model, "-o", out)
     assert status == 3
     assert "FAILED" in said and "engine with onnx" in errors
-    assert "export.int8 --auto" in errors and "--worst-deg" in errors
+    assert "export int8 --auto" in errors and "--worst-deg" in errors
     assert names_in(out.parent) == ["x.engine"] and out.read_bytes() == b"older"
 
 
@@ -496,7 +496,7 @@ def test_int8_of_a_checkpoint_names_the_steps(capsys, install, checkpoint, out):
     install()
     status, _, errors = run(capsys, checkpoint, "--int8", "-o", out)
     assert status == 2
-    assert "export.onnx" in errors and "export.int8" in errors
+    assert "export onnx" in errors and "export int8" in errors
 
 
 @pytest.mark.parametrize(
@@ -531,7 +531,7 @@ def test_default_name(capsys, install, model, tmp_path, monkeypatch):
     status, said, _ = run(capsys, "tiny.onnx")
     assert status == 0
     assert "in place of" not in said
-    assert read_info(Path("tiny.engine")).rebuild == "python -m export.trt tiny.onnx -o tiny.engine"
+    assert read_info(Path("tiny.engine")).rebuild == "hpe-edge export trt tiny.onnx -o tiny.engine"
     assert "in place of the file that was there" in run(capsys, "tiny.onnx")[1]
 
 
