@@ -15,6 +15,9 @@ import cv2
 from hpe_edge import PoseEngine
 from hpe_edge.samples import FOLDER
 
+if len(sys.argv) != 2:
+    sys.exit(__doc__)
+
 picture = cv2.imread(str(FOLDER / "astronaut.jpg"))
 with PoseEngine(sys.argv[1]) as engine, cupy.cuda.Stream(non_blocking=True):
     frame = cupy.asarray(picture)

@@ -13,6 +13,9 @@ import cv2
 from hpe_edge import PoseEngine
 from hpe_edge.samples import FOLDER
 
+if len(sys.argv) != 2:
+    sys.exit(__doc__)
+
 
 class Picture:
     """A frame as a decoder might give it: it has no methods of an array, only those of DLPack."""

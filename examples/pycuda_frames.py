@@ -18,6 +18,9 @@ import pycuda.gpuarray
 from hpe_edge import PoseEngine
 from hpe_edge.samples import FOLDER
 
+if len(sys.argv) != 2:
+    sys.exit(__doc__)
+
 picture = cv2.imread(str(FOLDER / "astronaut.jpg"))
 stream = pycuda.driver.Stream()
 with PoseEngine(sys.argv[1]) as engine:

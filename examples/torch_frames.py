@@ -15,6 +15,9 @@ import torch
 from hpe_edge import PoseEngine
 from hpe_edge.samples import FOLDER
 
+if len(sys.argv) != 2:
+    sys.exit(__doc__)
+
 picture = cv2.imread(str(FOLDER / "astronaut.jpg"))
 frame = torch.from_numpy(picture).to("cuda" if torch.cuda.is_available() else "cpu")
 frame = frame.flip(1)  # any work on uint8 [H, W, 3]; of [3, H, W] pass frame.permute(1, 2, 0).contiguous()

@@ -209,6 +209,17 @@ def test_bad_arguments_leave_the_engine_usable(load: Load, model: Path, frame: n
     np.testing.assert_allclose(engine(frame, BOXES).angles, expected(frame, BOXES), atol=1e-3)
 
 
+def test_an_unreadable_model_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_tiny_model(tmp_path / "tiny.onnx")
+
+    def refuse(path: Path, *mode: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ModelError, match=r"tiny\.onnx cannot be read: Permission denied"):
+        PoseEngine(path)
+
+
 def test_no_model_says_how_to_get_one() -> None:
     with pytest.raises(ModelNotFoundError, match=r"hpe-edge export onnx CHECKPOINT"):
         PoseEngine("nowhere.onnx")

@@ -39,6 +39,9 @@ def main(argv: Sequence[str]) -> int:
     add_run_arguments(parser)
     given = vars(parser.parse_args(argv))
     need_opencv()
+    from hpe_edge.live.server import require_aiohttp
+
+    require_aiohttp()  # before a camera is opened
     from hpe_edge.cli.run_pipeline import PageOptions, RunOptions, run_pipeline
 
     page_options = PageOptions(**{name: given.pop(name) for name in ("host", "port", "token")})

@@ -7,6 +7,7 @@ import re
 import secrets
 import threading
 from concurrent.futures import Future
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from hpe_edge.drawing.draw_poses import Style
@@ -19,6 +20,16 @@ from hpe_edge.util.atomic import Pending
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+
+def require_aiohttp() -> None:
+    """Check that the web server's package is installed.
+
+    Raises:
+        BackendError: it is not.
+    """
+    if find_spec("aiohttp") is None:
+        raise BackendError("the live page needs aiohttp, which is not installed: run `pip install 'hpe-edge[serve]'`")
 
 
 class LivePage:
@@ -44,15 +55,9 @@ class LivePage:
             OutputError: the port is taken.
             BackendError: aiohttp is not installed.
         """
-        try:
-            from hpe_edge.live.app import serve
-        except ModuleNotFoundError as error:
-            if error.name != "aiohttp":
-                raise
-            raise BackendError(
-                "the live page needs aiohttp, which is not installed: run `pip install 'hpe-edge[serve]'`, or "
-                "`pip install aiohttp`"
-            ) from None
+        require_aiohttp()
+        from hpe_edge.live.app import serve
+
         if token is not None and not re.fullmatch("[A-Za-z0-9_-]{16,}", token):
             raise InputError("a token is 16 or more of the characters A-Z a-z 0-9 _ -; leave it out for a random one")
         listening = listen(host, port)

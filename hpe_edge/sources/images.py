@@ -118,7 +118,9 @@ def _read_picture(file: Path) -> tuple[NDArray[np.uint8], bool]:
         data = file.read_bytes()
         # Not by cv2.imread, which cannot open all names.
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):  # unreadable, empty, or more pixels than OpenCV takes
+    except OSError as error:
+        raise SourceError(f"{file} cannot be read: {error.strerror}") from None
+    except cv2.error:  # empty, or more pixels than OpenCV takes
         image = None
     if image is None:
         raise SourceError(

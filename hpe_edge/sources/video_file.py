@@ -149,7 +149,9 @@ class Video:
         self._is_gif = path.suffix.lower() == ".gif"
         self._capture = cv2.VideoCapture(opencv_path(path))
         if not self._capture.isOpened():
-            raise SourceError(f"{path} cannot be opened as a video: damaged, cut short, or of another format")
+            raise SourceError(
+                f"{path} cannot be opened as a video: damaged, cut short, or of another format; re-encode it: ffmpeg -i IN OUT.mp4"
+            )
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.count: int | None = round(count) if count >= 1 else None
         fps = self._capture.get(cv2.CAP_PROP_FPS)

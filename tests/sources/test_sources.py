@@ -169,6 +169,17 @@ def test_foreign_files(tmp_path: Path, name: str, content: bytes, message: str) 
         open_source(tmp_path / name)
 
 
+def test_unreadable_picture_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_picture(tmp_path / "a.png")
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(SourceError, match=r"a\.png cannot be read: Permission denied"):
+        list(open_source(str(tmp_path / "a.png")))
+
+
 def test_damaged_picture_alone_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"damaged")
     with pytest.raises(SourceError, match=r"a\.jpg cannot be read"):

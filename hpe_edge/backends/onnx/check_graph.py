@@ -42,7 +42,7 @@ def read_spec(text: str | None, path: Path) -> ModelSpec:
     if text is None:
         raise ModelError(
             f"{path} has no hpe_edge spec, so its crop, normalisation and bins are unknown; export it from its "
-            f"checkpoint: hpe-edge export onnx CHECKPOINT -o {path.name}"
+            f"checkpoint: hpe-edge export onnx CHECKPOINT -o {path.name}; a face detector is given as --detector"
         )
     try:
         return ModelSpec.from_json(text)

@@ -187,6 +187,11 @@ def open_session(
         name.encode()
     except UnicodeEncodeError:
         raise InputError(f"ONNX Runtime opens only names in UTF-8; rename {path!r}") from None
+    if graph is None:
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read: {error.strerror}") from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # its warnings go to standard error; errors are raised anyway
     if threads is not None:
