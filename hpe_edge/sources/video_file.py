@@ -150,7 +150,8 @@ class Video:
         self._capture = cv2.VideoCapture(opencv_path(path))
         if not self._capture.isOpened():
             raise SourceError(
-                f"{path} cannot be opened as a video: damaged, cut short, or of another format; re-encode it: ffmpeg -i IN OUT.mp4"
+                f"{path} cannot be opened as a video: damaged, cut short, or of another format; re-encode it, "
+                "for example with ffmpeg -i IN OUT.mp4"
             )
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.count: int | None = round(count) if count >= 1 else None
