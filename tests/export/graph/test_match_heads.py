@@ -54,7 +54,7 @@ def test_the_one_that_fits_is_read(family, said, wanted):
         (SIX, {"a": noise(6), "b": noise(3, 2)}, "more than one output"),
         (SIX, {"a": noise(3, 2)}, r"'a' float32 \[N, 3, 2\] does not tell .* \[N, 6\]"),
         (QUATERNION, {"a": noise(4), "b": noise(4)}, "more than one output"),
-        (SIX, {}, "none with a row for each face"),
+        (SIX, {}, "none with one row per face"),
     ],
 )
 def test_others_are_refused(family, said, message):
