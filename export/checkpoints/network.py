@@ -161,10 +161,7 @@ def _ensemble(members: list[_Member], report: Reporter) -> Network:
             *(f"left out: the output {name}, which is not averaged" for name in unread),
         ],
     )
-    origin = Origin(
-        checkpoint=" + ".join(member.origin.checkpoint for member in members),
-        sha256=" + ".join(hashes),
-    )
+    origin = Origin(checkpoint=" + ".join(member.origin.checkpoint for member in members), sha256=" + ".join(hashes))
     spec = replace(
         first.spec(origin), architecture=" + ".join(family.name for family in families), outputs=first.outputs[:1]
     )

@@ -44,11 +44,7 @@ class Check:
             suffix: appended to ``compared``.
         """
         return compare(
-            reference,
-            candidate,
-            compared=f"{self.compared}{suffix}",
-            source=self.faces.source,
-            limits=self.limits,
+            reference, candidate, compared=f"{self.compared}{suffix}", source=self.faces.source, limits=self.limits
         )
 
     def check_reference(self, reference: Poses) -> None:

@@ -135,13 +135,7 @@ def _onnx_file(source: Path, request: Request, settings: Settings, notes: Notes)
     with tempfile.TemporaryDirectory(prefix="hpe_edge-") as folder:
         pending = Pending(Path(folder) / "model.onnx")
         _, comparisons = write_verified(
-            network,
-            pending,
-            batch=None,
-            images=request.images,
-            boxes=request.boxes,
-            limits=ONNX_LIMITS,
-            report=notes,
+            network, pending, batch=None, images=request.images, boxes=request.boxes, limits=ONNX_LIMITS, report=notes
         )
         report_passed(comparisons, notes)
         pending.commit()
