@@ -56,7 +56,7 @@ def test_training_state_beside_the_weights_is_let_through(tmp_path, beside, form
     path.write_bytes(FORMS[form]({"args": beside, "model": SMALL}))
     checkpoint = load_checkpoint(path)
     assert torch.equal(checkpoint.state["conv.weight"], SMALL["conv.weight"])
-    assert checkpoint.notes == ("the weights stand under 'model'",)
+    assert checkpoint.notes == ("weights found under 'model'",)
 
 
 def test_hyperparameters_of_lightning_are_let_through(tmp_path, monkeypatch):
