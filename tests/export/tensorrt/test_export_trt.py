@@ -138,7 +138,7 @@ def test_without_a_model_the_embedded_one_is_built_and_said(capsys, install, tmp
     monkeypatch.chdir(tmp_path)
     status, said, errors = run(capsys, "--fp16")
     assert (status, errors) == (0, "")
-    assert said.startswith("model       none was named: the embedded default, student-dense\n")
+    assert said.startswith("model       none given: the embedded default, student-dense\n")
     assert {"student-dense.engine", "student-dense.engine.json"} <= set(names_in(tmp_path))
     info = read_info(tmp_path / "student-dense.engine")
     assert (info.spec, info.precision) == (OnnxRuntimeBackend(DEFAULT).spec, "fp16")
