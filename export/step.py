@@ -88,13 +88,8 @@ def need(name: str, purpose: str) -> Any:
 def check_output(out: Path, suffixes: Sequence[str], inputs: Iterable[tuple[str, Path | None]]) -> None:
     """Refuse an output that would replace one of the inputs, or whose name cannot be used.
 
-    Args:
-        out: the file to write.
-        suffixes: what its name may end in.
-        inputs: names of arguments and their files, if any.
-
     Raises:
-        InputError: it is one of the inputs, has another suffix, or its name is not UTF-8.
+        InputError: it is one of the named inputs, has none of the suffixes, or its name is not UTF-8.
     """
     try:
         str(out).encode()

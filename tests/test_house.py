@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -93,6 +94,32 @@ def test_packages_import_downwards_only(package: str, may_import: int) -> None:
         if name.partition(".")[0] == package:
             tops = {each.partition(".")[0] for each in imports(name, within_functions=True)}
             assert tops <= set(PACKAGES[:may_import]), name
+
+
+def test_the_wheel_holds_the_runtime_and_export_alone() -> None:
+    """Tests import packages from the checkout; what a wheel has must need none of the packages that it lacks."""
+    listed = re.search(r"^wheel\.packages = (\[.*\])$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert listed is not None
+    packages = ast.literal_eval(listed[1])
+    assert packages == ["hpe_edge", "export"]
+    only_here = {path.parent.name for path in ROOT.glob("*/*.py")} - set(packages)
+    assert {"benchmarks", "tools", "tests"} <= only_here
+    needed = [
+        f"{name} imports {module}"
+        for name, path in modules().items()
+        if name.partition(".")[0] in packages
+        for node in ast.walk(ast.parse(path.read_text()))
+        for module in imported_names(node)
+        if module.partition(".")[0] in only_here
+    ]
+    assert needed == []
+
+
+def imported_names(node: ast.AST) -> list[str]:
+    """The modules of an import statement."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
 
 
 def test_rooms_import_what_others_export() -> None:

@@ -71,11 +71,7 @@ class _Member:
 def load_network(paths: Sequence[Path], archs: Sequence[str], *, trust: bool, report: Reporter) -> Network:
     """Read checkpoints; several become an ensemble with equal weights.
 
-    Args:
-        paths: the checkpoints, at least one.
-        archs: a family for each, one for all, or none to recognise each.
-        trust: run the code that a checkpoint may hold.
-        report: takes the stages.
+    ``archs`` is a family for each checkpoint, one for all, or empty to recognise each.
 
     Raises:
         HpeEdgeError: a checkpoint cannot be used, or the members cannot form an ensemble.
@@ -161,10 +157,7 @@ def _ensemble(members: list[_Member], report: Reporter) -> Network:
             *(f"left out: the output {name}, which is not averaged" for name in unread),
         ],
     )
-    origin = Origin(
-        checkpoint=" + ".join(member.origin.checkpoint for member in members),
-        sha256=" + ".join(hashes),
-    )
+    origin = Origin(checkpoint=" + ".join(member.origin.checkpoint for member in members), sha256=" + ".join(hashes))
     spec = replace(
         first.spec(origin), architecture=" + ".join(family.name for family in families), outputs=first.outputs[:1]
     )

@@ -25,14 +25,9 @@ _SAME_DEG = 0.01  # a smaller spread counts as constant output; even untrained n
 
 
 def compare(reference: Poses, candidate: Poses, *, compared: str, source: str, limits: Limits) -> Comparison:
-    """Compare two sets of poses of the same faces.
+    """Compare two sets of poses of the same faces; a NaN in either fails at any limit.
 
-    Args:
-        reference: the original's poses; their yaw decides a face's band.
-        candidate: the poses of the other variant, in the same order.
-        compared: names both in the report.
-        source: origin of the crops.
-        limits: the largest differences that pass. A NaN in either fails at any limit.
+    Bands are by the yaw of ``reference``; ``compared`` and ``source`` name the models and the crops in the report.
     """
     distance = geodesic_deg(reference.rotation, candidate.rotation)
     apart = np.abs(wrap_deg(candidate.angles.astype(np.float64) - reference.angles.astype(np.float64)))
@@ -57,10 +52,6 @@ def compare(reference: Poses, candidate: Poses, *, compared: str, source: str, l
 
 def check_reference(poses: Poses, name: str) -> None:
     """Refuse a reference that is NaN or constant: anything would pass against it.
-
-    Args:
-        poses: the network's own, of crops that differ.
-        name: the reference's, such as ``"pytorch"``.
 
     Raises:
         ModelError: its poses are NaN, or the same for all crops.

@@ -37,18 +37,9 @@ class Check:
     report: Reporter
 
     def compare(self, reference: Poses, candidate: Poses, suffix: str = "") -> Comparison:
-        """Compare the poses of all faces.
-
-        Args:
-            reference, candidate: of the original, and of the result.
-            suffix: appended to ``compared``.
-        """
+        """Compare the poses of all faces; ``suffix`` is appended to ``compared``."""
         return compare(
-            reference,
-            candidate,
-            compared=f"{self.compared}{suffix}",
-            source=self.faces.source,
-            limits=self.limits,
+            reference, candidate, compared=f"{self.compared}{suffix}", source=self.faces.source, limits=self.limits
         )
 
     def check_reference(self, reference: Poses) -> None:
@@ -68,12 +59,6 @@ class Check:
 
 def verify(reference: Poses, path: Path, spec: ModelSpec, check: Check) -> list[Comparison]:
     """Compare an ONNX file with the reference, and single faces with the same faces in a batch.
-
-    Args:
-        reference: poses of the faces by the original.
-        path: the ONNX file, with its spec.
-        spec: the file's.
-        check: crops, limits and names.
 
     Raises:
         ModelError: the reference is NaN or constant.

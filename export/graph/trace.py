@@ -26,12 +26,7 @@ def trace(net: nn.Module, input: Input, outputs: tuple[str, ...], batch: int | N
     """Export a module to ONNX by torch's tracing exporter.
 
     Unlike the newer one, it folds BatchNorm into the convolutions and adds no shape arithmetic for a dynamic batch.
-
-    Args:
-        net: in eval mode; one input.
-        input: the input's name and size.
-        outputs: the outputs' names.
-        batch: the fixed batch, or None for a dynamic axis ``N``.
+    The module is in eval mode; a batch of None is a dynamic axis ``N``.
     """
     import torch
 

@@ -79,12 +79,7 @@ def to_half(model: ModelProto) -> ModelProto:
 
 
 def losses(before: ModelProto, after: ModelProto) -> list[Loss]:
-    """The constants that FP16 changed by more than rounding.
-
-    Args:
-        before: float32.
-        after: the same, converted by :func:`to_half`.
-    """
+    """The constants that :func:`to_half` changed by more than rounding."""
     half = {each.name for each in after.graph.initializer if each.data_type == TensorProto.FLOAT16}
     found = []
     for name, tensor in _constants(before).items():

@@ -55,7 +55,7 @@ def quantize(model: ModelProto, layers: Collection[Layer], ranges: Mapping[str, 
     Args:
         model: float32; its nodes have names.
         layers: of :func:`candidates`.
-        ranges: the largest magnitude of each tensor of :func:`tensors_to_calibrate`; larger ones are clipped.
+        ranges: clipping range of each tensor of :func:`tensors_to_calibrate`.
     """
     result = ModelProto()
     result.CopyFrom(model)

@@ -8,7 +8,7 @@ project's own, for speed and accuracy.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,30 +36,21 @@ class Violation:
         return f"{self.node}: {self.what} ({self.rule})"
 
 
-@dataclass(frozen=True)
 class _Graph:
     """A graph with lookup tables; ``plain`` is the graph without its pairs."""
 
-    model: ModelProto
-    constants: dict[str, TensorProto] = field(init=False)
-    maker: dict[str, NodeProto] = field(init=False)
-    readers: dict[str, list[NodeProto]] = field(init=False)
-    outputs: set[str] = field(init=False)
-    plain: ModelProto = field(init=False)
-
-    def __post_init__(self) -> None:
-        graph = self.model.graph
-        constants = {each.name: each for each in graph.initializer}
-        constants |= {
+    def __init__(self, model: ModelProto) -> None:
+        self.model, graph = model, model.graph
+        self.constants = {each.name: each for each in graph.initializer}
+        self.constants |= {
             node.output[0]: node.attribute[0].t
             for node in graph.node
             if node.op_type == "Constant" and node.attribute[0].name == "value"
         }
-        object.__setattr__(self, "constants", constants)
-        object.__setattr__(self, "maker", {output: node for node in graph.node for output in node.output})
-        object.__setattr__(self, "readers", readers_of(self.model))
-        object.__setattr__(self, "outputs", {output.name for output in graph.output})
-        object.__setattr__(self, "plain", _without_pairs(self))
+        self.maker = {output: node for node in graph.node for output in node.output}
+        self.readers = readers_of(model)
+        self.outputs = {output.name for output in graph.output}
+        self.plain = _without_pairs(self)
 
     def of(self, *kinds: str) -> Iterator[NodeProto]:
         return (node for node in self.model.graph.node if node.op_type in kinds)
@@ -198,10 +189,7 @@ def _per_channel_weights(graph: _Graph) -> _Found:
             continue
         axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), None)
         if scale.size != tensor.dims[layer.axis] or (axis is not None and axis != layer.axis):
-            yield (
-                node,
-                f"{scale.size} scales along {axis} for {tensor.dims[layer.axis]} outputs along {layer.axis}",
-            )
+            yield (node, f"{scale.size} scales along {axis} for {tensor.dims[layer.axis]} outputs along {layer.axis}")
 
 
 def _own_pair(graph: _Graph) -> _Found:

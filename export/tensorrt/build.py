@@ -27,17 +27,9 @@ def build_plan(
     detailed: bool,
     report: Reporter,
 ) -> bytes:
-    """Build the plan.
+    """Build the plan from a graph of :func:`export.tensorrt.prepare_graph.prepare_graph`.
 
-    Args:
-        trt: the tensorrt package.
-        gpu: the GPU to build on and for.
-        model: see :func:`export.tensorrt.prepare_graph.prepare_graph`.
-        settings: as asked for.
-        profile: the batch sizes.
-        cache: see :mod:`export.tensorrt.timing_cache`.
-        detailed: store the layers' types and kernels in the plan.
-        report: takes the stages.
+    ``detailed`` stores the layers' types and kernels in the plan.
 
     Raises:
         ModelError: the parser rejects the graph; the message names the node.

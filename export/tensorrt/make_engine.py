@@ -58,13 +58,7 @@ class Request:
 
 
 def make_engine(source: Path, request: Request, settings: Settings, notes: Notes) -> ExportReport:
-    """Build and verify an engine. See :func:`export.trt.build`.
-
-    Args:
-        source: the ONNX file or checkpoint.
-        request, settings: as asked for.
-        notes: takes the stages.
-    """
+    """Build and verify an engine of an ONNX file or checkpoint. See :func:`export.trt.build`."""
     trt = load_tensorrt()
     version = Version.of(trt.__version__)
     gpu = Device(parse_device(request.device))  # never closed, as a stopped build may still use it
@@ -135,13 +129,7 @@ def _onnx_file(source: Path, request: Request, settings: Settings, notes: Notes)
     with tempfile.TemporaryDirectory(prefix="hpe_edge-") as folder:
         pending = Pending(Path(folder) / "model.onnx")
         _, comparisons = write_verified(
-            network,
-            pending,
-            batch=None,
-            images=request.images,
-            boxes=request.boxes,
-            limits=ONNX_LIMITS,
-            report=notes,
+            network, pending, batch=None, images=request.images, boxes=request.boxes, limits=ONNX_LIMITS, report=notes
         )
         report_passed(comparisons, notes)
         pending.commit()

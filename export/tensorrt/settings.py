@@ -72,11 +72,7 @@ class Version:
         return self.numbers >= _PROFILES_SHARED
 
     def profile(self, settings: Settings, fixed: int | None) -> tuple[int, int, int]:
-        """The batch sizes to build for.
-
-        Args:
-            settings: as asked for.
-            fixed: the graph's batch, if it takes no other.
+        """The batch sizes to build for; ``fixed`` is the graph's fixed batch, if any.
 
         Raises:
             InputError: the graph or this version does not support the request.

@@ -41,22 +41,13 @@ def _family(name: str, backbone: str, mae: str, build: Callable[[], nn.Module]) 
 
 
 RESNET18_6D = _family(
-    "resnet18-6d",
-    "ResNet-18",
-    "yaw 4.50, pitch 5.83, roll 4.22, mean 4.85",
-    lambda: ResNet6d(BasicBlock, (2, 2, 2, 2)),
+    "resnet18-6d", "ResNet-18", "yaw 4.50, pitch 5.83, roll 4.22, mean 4.85", lambda: ResNet6d(BasicBlock, (2, 2, 2, 2))
 )
 RESNET34_6D = _family(
-    "resnet34-6d",
-    "ResNet-34",
-    "yaw 4.45, pitch 5.27, roll 3.89, mean 4.54",
-    lambda: ResNet6d(BasicBlock, (3, 4, 6, 3)),
+    "resnet34-6d", "ResNet-34", "yaw 4.45, pitch 5.27, roll 3.89, mean 4.54", lambda: ResNet6d(BasicBlock, (3, 4, 6, 3))
 )
 RESNET50_6D = _family(
-    "resnet50-6d",
-    "ResNet-50",
-    "yaw 3.55, pitch 5.00, roll 3.50, mean 4.02",
-    lambda: ResNet6d(Bottleneck, (3, 4, 6, 3)),
+    "resnet50-6d", "ResNet-50", "yaw 3.55, pitch 5.00, roll 3.50, mean 4.02", lambda: ResNet6d(Bottleneck, (3, 4, 6, 3))
 )
 MOBILENETV2_6D = _family(
     "mobilenetv2-6d",

@@ -57,15 +57,7 @@ class _MeanAngles(nn.Module):
 
 
 def average(families: Sequence[Family], nets: Sequence[nn.Module]) -> nn.Module:
-    """One network that gives the mean of several.
-
-    Args:
-        families: of each network, at least two; see :func:`check_members`.
-        nets: the loaded networks, or their exported forms.
-
-    Returns:
-        A module with the first family's first output.
-    """
+    """One network with the mean of the first outputs of several, checked by :func:`check_members`."""
     decode = families[0].decode
     if isinstance(decode, BinsDecode):
         return _MeanDistribution(nets, decode).eval()

@@ -24,9 +24,7 @@ class _V2Block(nn.Module):
         wide = expansion * wide_in
         expand = [_conv_bn(wide_in, wide, 1, 1, 1, nn.ReLU6())] if expansion > 1 else []
         self.conv = nn.Sequential(
-            *expand,
-            _conv_bn(wide, wide, 3, stride, wide, nn.ReLU6()),
-            *conv_bn(wide, wide_out, 1, 1, 1),
+            *expand, _conv_bn(wide, wide, 3, stride, wide, nn.ReLU6()), *conv_bn(wide, wide_out, 1, 1, 1)
         )
         self.shortcut = stride == 1 and wide_in == wide_out
 
@@ -79,15 +77,7 @@ class _V3Block(nn.Module):
 
 
 # expansion, wide_out, how many, stride of the first
-_V2 = (
-    (1, 16, 1, 1),
-    (6, 24, 2, 2),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
-)
+_V2 = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 
 V3Plan = tuple[tuple[int, int, int, int, type[nn.Module], bool], ...]
 

@@ -20,12 +20,7 @@ from hpe_edge.spec import BinHead, BinsDecode, Crop, Input
 _YAW_BINS = 120
 _BINS = 66  # pitch and roll
 _KERAS_HEADS = ("yaw_new", "pitch_new", "roll_new")  # the only layers whose names do not depend on the session
-_KERAS_BATCHNORM = {
-    "weight": "gamma",
-    "bias": "beta",
-    "running_mean": "moving_mean",
-    "running_var": "moving_variance",
-}
+_KERAS_BATCHNORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 
 
 class WheNet(BinNet):

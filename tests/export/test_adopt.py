@@ -57,7 +57,7 @@ def test_the_authors_own_fsanet_files(capsys, data, golden, out, kind):
     theirs = data / f"checkpoints/fsanet/fsanet-{kind}-iter-688590.onnx"
     status, said, errors = run(capsys, "--adopt", theirs, "--arch", f"fsanet-{kind}", "-o", out)
     assert status == 0, errors
-    for word in ("nothing in an ONNX file tells", "input 'input', float32, batch 1", "yaw from 'output' 0:1", "passed"):
+    for word in ("an ONNX file does not show", "input 'input', float32, batch 1", "yaw from 'output' 0:1", "passed"):
         assert word in said
     image = golden(f"fsanet_omasaht_{kind}").inputs(64)[""]
     wanted = [onnxruntime_run(theirs, {"input": image[i : i + 1]})[0][0] for i in range(2)]
@@ -138,7 +138,7 @@ def test_three_angles_in_one_output_stand_as_the_original_has_them(
     status, said, errors = run(capsys, checkpoint, "--adopt", theirs, "--arch", "lightweight", "-o", out)
     assert status == 0, errors
     assert "yaw from 'all' 66:132, pitch from 'all' 132:198, roll from 'all' 0:66" in said
-    assert "the original code's, and assumed" in said
+    assert "assumed from the original code" in said
     origin = spec_of(out).origin
     assert origin.checkpoint == "x.onnx, verified against weights.pth"
     assert origin.sha256 == f"{sha256(theirs)} + {sha256(checkpoint)}"
@@ -175,7 +175,7 @@ def test_a_file_with_a_spec_says_what_it_is(capsys, exported, lightweight_state,
     status, _, errors = run(capsys, "--adopt", ours, "--arch", "hopenet", "-o", out)
     assert (status, "says that it is lightweight, not hopenet" in errors) == (1, True)
     status, _, errors = run(capsys, "--adopt", ours, "--arch", "lightweight", "-o", out)
-    assert (status, "runs as it is, there is nothing to adopt" in errors) == (1, True)
+    assert (status, "runs as it is" in errors) == (1, True)
     status, said, errors = run(capsys, checkpoint, "--adopt", ours, "--arch", "lightweight", "-o", out)
     assert status == 0, errors
     assert "yaw from 'logits' 0:66" in said
@@ -393,7 +393,7 @@ def test_a_file_that_overflows_is_named_as_the_reference(capsys, tmp_path, out):
     onnx.save(model, theirs)
     status, _, errors = run(capsys, "--adopt", theirs, "--arch", "lightweight", "-o", out)
     assert status == 1
-    assert "the reference (the file as it was) overflows already" in errors
+    assert "the reference (the unchanged file) gives NaN" in errors
 
 
 def test_missing_file_is_named(capsys, tmp_path, out):
@@ -407,7 +407,7 @@ def test_missing_file_is_named(capsys, tmp_path, out):
     [
         ([], "--adopt needs one --arch"),
         (["--arch", "lightweight", "--arch", "hopenet"], "--adopt needs one --arch"),
-        (["--arch", "lightweight", "--batch", "4"], "an adopted file keeps its own"),
+        (["--arch", "lightweight", "--batch", "4"], "an adopted file keeps"),
     ],
 )
 def test_wrong_usage(capsys, options, message):

@@ -151,8 +151,8 @@ def test_next_command_can_be_pasted(capsys, checkpoint, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda tensor: torch.zeros_like(tensor), "answers the same for every face"),
-        (lambda tensor: tensor * (1e38 if tensor.shape == (16, 3, 3, 3) else 1), "(pytorch) overflows already"),
+        (lambda tensor: torch.zeros_like(tensor), "gives one pose for all faces"),
+        (lambda tensor: tensor * (1e38 if tensor.shape == (16, 3, 3, 3) else 1), "(pytorch) gives NaN"),
     ],
 )
 def test_weights_that_do_not_answer_are_refused(capsys, lightweight_state, out, tmp_path, damage, message):
@@ -243,7 +243,7 @@ def test_results_that_depend_on_the_batch_fail(capsys, checkpoint, out, monkeypa
     monkeypatch.setattr(verify, "poses_of", leaky)
     status, _, errors = run(capsys, checkpoint, "-o", out)
     assert status == 3
-    assert "a face alone with the same in a batch" in errors
+    assert "a single face with the same in a batch" in errors
     assert not out.exists()
 
 

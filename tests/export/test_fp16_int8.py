@@ -67,7 +67,7 @@ def with_gate(path: Path) -> GateResult:
     return gate
 
 
-def test_fp16_file_says_what_it_was_made_from(capsys, net, out):
+def test_fp16_file_names_its_original(capsys, net, out):
     gate = with_gate(net)
     status, said, errors = run(capsys, fp16, net, "-o", out)
     assert (status, errors) == (0, "")
@@ -180,7 +180,7 @@ def test_a_calibration_of_another_model_is_refused(capsys, net, out, tmp_path):
     other = tiny_nets.write(tiny_nets.residual_net(head_scale=21.0), tmp_path / "other.onnx")
     status, _, errors = run(capsys, int8, other, *FACES, *LOOSE, "--calibration", kept, "-o", out)
     assert status == 1
-    assert "is the calibration of another model" in errors
+    assert "belongs to another model" in errors
     assert names_in(out.parent) == []
 
 
@@ -218,16 +218,16 @@ def test_auto_keeps_the_dearest_layer_and_shows_what_each_costs(capsys, out, tmp
     assert OnnxRuntimeBackend(out).spec.quantizations[0].kept == ("second", "stem", "head")
 
 
-def test_auto_goes_on_until_the_graph_passes_as_onnx_runtime_rearranges_it_too(capsys, net, out, monkeypatch):
-    rearranged = to_int8.as_rearranged
+def test_auto_goes_on_until_the_optimized_graph_passes_too(capsys, net, out, monkeypatch):
+    optimized = to_int8.as_optimized
     most = [3]  # pairs on second inputs, which are weights and the Add's shortcut; four in all
 
     def strict(reference, path, model, *rest):
-        report = rearranged(reference, path, model, *rest)
+        report = optimized(reference, path, model, *rest)
         pairs = sum(node.name.endswith("_1_quantized") for node in model.graph.node)
         return replace(report, failures=("too many",)) if pairs > most[0] else report
 
-    monkeypatch.setattr(to_int8, "as_rearranged", strict)
+    monkeypatch.setattr(to_int8, "as_optimized", strict)
     assert run(capsys, int8, net, *FACES, *LOOSE, "-o", out, "--auto")[0] == 0
     kept = OnnxRuntimeBackend(out).spec.quantizations[0].kept
     assert len(kept) > 2  # more than stem and head
@@ -243,7 +243,7 @@ def test_a_net_that_no_choice_helps_fails_and_keeps_the_older_file(capsys, net, 
     status, said, errors = run(capsys, int8, net, *FACES, "--mean-deg", 1e-9, "-o", out, "--calibration", kept, *auto)
     assert status == 3
     assert "the gate failed (int8 with fp32): mean" in errors
-    assert ("no choice of layers passes" in said) is bool(auto)
+    assert ("even with only the least sensitive layer" in said) is bool(auto)
     assert out.read_bytes() == b"older"
     assert names_in(out.parent) == ["small.onnx"]
 
@@ -318,7 +318,7 @@ def test_a_quantised_model_is_not_quantised_again(capsys, net, out, tmp_path):
     assert run(capsys, int8, net, *FACES, *LOOSE, "-o", tmp_path / "int8.onnx")[0] == 0
     status, _, errors = run(capsys, int8, tmp_path / "int8.onnx", *FACES, "-o", out)
     assert status == 1
-    assert "is quantised already; start from the float32 file" in errors
+    assert "is quantized already; start from the float32 file" in errors
 
 
 def test_calibration_faces_that_are_not_there(capsys, net, out, tmp_path):

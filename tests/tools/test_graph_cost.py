@@ -102,9 +102,9 @@ def test_a_model_file(tmp_path: Path) -> None:
     assert read_cost(write_tiny_model(tmp_path / "m.onnx", size=16, batch=5), 2).batch == 5
 
 
-def test_a_shape_that_does_not_follow_is_said() -> None:
+def test_an_unknown_shape_is_named() -> None:
     nodes = [helper.make_node("NonZero", ["x"], ["n"]), helper.make_node("Cast", ["n"], ["y"], to=TensorProto.FLOAT)]
-    with pytest.raises(ModelError, match="the shape of 'y' does not follow"):
+    with pytest.raises(ModelError, match="the shape of 'y' cannot be inferred"):
         graph_cost(graph(nodes, {}, [4, 4]), 1)
 
 

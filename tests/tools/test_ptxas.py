@@ -109,7 +109,7 @@ def test_unknown_words_are_said() -> None:
         parse(SAID.replace("8WarpBodyINS_4HalfEE", "8GlowBodyE"))
     with pytest.raises(BackendError, match="sm_99"):
         parse(SAID.replace("sm_86", "sm_99"))
-    with pytest.raises(BackendError, match="its wording has changed"):
+    with pytest.raises(BackendError, match="its format has changed"):
         parse(SAID.replace("spill stores", "stores"))
     assert parse("nothing") == []
 

@@ -260,7 +260,7 @@ def other_name(folder: Path, points: np.ndarray) -> Dataset:
         (no_mat, "image00002.mat"),
         (no_rotation, "should begin with a rotation"),
         (cut_pose, "12 numbers; it has 10"),
-        (no_face, "should say where the face is"),
+        (no_face, "should hold the face's position"),
         (other_name, "person1.jpg is not named as"),
     ],
 )

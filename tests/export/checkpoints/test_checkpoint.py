@@ -36,8 +36,8 @@ def test_plain_state_dict(tmp_path, name, zipped):
     ("file", "keys", "notes"),
     [
         ("lightweight/model-b66.pkl", 138, ()),
-        ("fsanet/fsa1x1-08082020.chkpt", 163, ("the weights stand under 'best_states' -> 'model'",)),
-        ("fsanet/fsavar-09082020.chkpt", 161, ("the weights stand under 'best_states' -> 'model'",)),
+        ("fsanet/fsa1x1-08082020.chkpt", 163, ("weights found under 'best_states' -> 'model'",)),
+        ("fsanet/fsavar-09082020.chkpt", 161, ("weights found under 'best_states' -> 'model'",)),
     ],
 )
 def test_published_files(data, file, keys, notes):

@@ -53,9 +53,9 @@ def test_ensemble_reports_what_it_leaves_out_and_what_is_there_twice(of):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--list", "x.pth"], "--list only lists"),
-        (["--list", "--arch", "hopenet"], "--list only lists"),
-        (["--adopt", "x.onnx", "--arch", "hopenet", "--trust"], "--trust is about a CHECKPOINT"),
+        (["--list", "x.pth"], "--list takes no other options"),
+        (["--list", "--arch", "hopenet"], "--list takes no other options"),
+        (["--adopt", "x.onnx", "--arch", "hopenet", "--trust"], "--trust applies to a CHECKPOINT"),
         ([], "name the CHECKPOINT"),
     ],
 )

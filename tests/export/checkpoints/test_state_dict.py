@@ -31,7 +31,7 @@ def test_wrapped_state_dict(tmp_path, key):
     torch.save({"epoch": 3, "optimizer": {"state": {0: {"exp_avg": torch.zeros(3)}}}, key: SMALL}, path)
     checkpoint = load_checkpoint(path)
     assert list(checkpoint.state) == list(SMALL)
-    assert checkpoint.notes == (f"the weights stand under {key!r}",)
+    assert checkpoint.notes == (f"weights found under {key!r}",)
 
 
 @pytest.mark.parametrize("average", ["state_dict_ema", "model_ema", "ema"])
@@ -40,8 +40,8 @@ def test_of_several_the_plain_weights_are_taken_and_the_others_named(tmp_path, a
     torch.save({average: OTHER, "model": SMALL}, path)
     checkpoint = load_checkpoint(path)
     assert torch.equal(checkpoint.state["conv.weight"], SMALL["conv.weight"])
-    assert checkpoint.notes[0] == "the weights stand under 'model'"
-    assert checkpoint.notes[1].startswith(f"there are others under '{average}', which were not taken")
+    assert checkpoint.notes[0] == "weights found under 'model'"
+    assert checkpoint.notes[1].startswith(f"other weights under '{average}' were ignored")
 
 
 def test_what_lies_deeper_is_named_with_its_path(tmp_path):
@@ -49,8 +49,8 @@ def test_what_lies_deeper_is_named_with_its_path(tmp_path):
     torch.save({"best_states": {"ema": OTHER, "model": SMALL}, "net": {"epoch": 1}, "ema": {"state_dict": OTHER}}, path)
     checkpoint = load_checkpoint(path)
     assert torch.equal(checkpoint.state["conv.weight"], SMALL["conv.weight"])
-    assert checkpoint.notes[0] == "the weights stand under 'best_states' -> 'model'"
-    assert "under 'best_states' -> 'ema', 'ema' -> 'state_dict', which were not taken" in checkpoint.notes[1]
+    assert checkpoint.notes[0] == "weights found under 'best_states' -> 'model'"
+    assert "under 'best_states' -> 'ema', 'ema' -> 'state_dict' were ignored" in checkpoint.notes[1]
 
 
 def in_itself() -> dict[str, object]:
@@ -81,15 +81,15 @@ def test_what_stands_among_the_weights_is_ignored_and_said(tmp_path):
         (tmp_path / name).write_bytes(saved(value))
         checkpoint = load_checkpoint(tmp_path / name)
         assert list(checkpoint.state) == list(SMALL)
-        assert checkpoint.notes[-1] == "what stands among the weights under epoch is no tensor and was ignored"
+        assert checkpoint.notes[-1] == "epoch among the weights is no tensor and was ignored"
 
 
 def test_a_wrapper_among_the_weights_comes_first_and_they_are_named(tmp_path):
     (tmp_path / "w.pth").write_bytes(saved({**SMALL, "ema": OTHER}))
     checkpoint = load_checkpoint(tmp_path / "w.pth")
     assert torch.equal(checkpoint.state["conv.weight"], OTHER["conv.weight"])
-    assert checkpoint.notes[0] == "the weights stand under 'ema'"
-    assert checkpoint.notes[1].startswith("there are others under no key, which were not taken")
+    assert checkpoint.notes[0] == "weights found under 'ema'"
+    assert checkpoint.notes[1].startswith("other weights under no key were ignored")
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_training_state_beside_the_weights_is_let_through(tmp_path, beside, form
     path.write_bytes(FORMS[form]({"args": beside, "model": SMALL}))
     checkpoint = load_checkpoint(path)
     assert torch.equal(checkpoint.state["conv.weight"], SMALL["conv.weight"])
-    assert checkpoint.notes == ("the weights stand under 'model'",)
+    assert checkpoint.notes == ("weights found under 'model'",)
 
 
 def test_hyperparameters_of_lightning_are_let_through(tmp_path, monkeypatch):
@@ -225,10 +225,10 @@ def test_code_that_is_not_here_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, module.__name__, module)
     (tmp_path / "whole.pt").write_bytes(saved(module.Net(2, 2)))
     del module.Net
-    with pytest.raises(ModelError, match=r"code that is not here \(.*Net.*PYTHONPATH"):
+    with pytest.raises(ModelError, match=r"code that is missing \(.*Net.*PYTHONPATH"):
         load_checkpoint(tmp_path / "whole.pt", trust=True)
     monkeypatch.undo()
-    with pytest.raises(ModelError, match=r"code that is not here \(No module named 'models_of_old'\).*PYTHONPATH"):
+    with pytest.raises(ModelError, match=r"code that is missing \(No module named 'models_of_old'\).*PYTHONPATH"):
         load_checkpoint(tmp_path / "whole.pt", trust=True)
 
 

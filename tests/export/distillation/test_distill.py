@@ -84,9 +84,9 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been(
         stop_after(10, patch)
         assert distil("stopped.pth") == 130
     assert not (tmp_path / "stopped.pth").exists()
-    assert "goes on from" in capsys.readouterr().err
+    assert "resumes from" in capsys.readouterr().err
     assert distil("stopped.pth") == 0
-    assert "goes on from step 8" in capsys.readouterr().out
+    assert "resumes at step 8" in capsys.readouterr().out
     assert equal(weights(tmp_path / "whole.pth"), weights(tmp_path / "stopped.pth"))
     logs = [(tmp_path / f"{name}.run" / "log.jsonl").read_text().splitlines() for name in ("whole", "stopped")]
     whole, stopped = ([{**json.loads(line), "seconds": 0} for line in log] for log in logs)
@@ -120,7 +120,7 @@ def test_a_damaged_checkpoint_says_what_to_do(distil: Run, tmp_path: Path, capsy
     assert distil("out.pth", views=BATCH) == 0
     (tmp_path / "out.run" / "checkpoint.pth").write_bytes(b"no checkpoint")
     assert distil("out.pth", views=BATCH) == 1
-    assert "remove it to start anew" in capsys.readouterr().err
+    assert "remove it to start again" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_a_teacher_with_plain_angles_gets_its_width_from_labelled_crops(
     ("text", "message"),
     [
         ("file,x1,y1,x2,y2,yaw,pitch\na.jpg,1,2,3,4,5,6\n", "roll"),
-        ("file,x1,y1,x2,y2,yaw,pitch,roll\n", "labels nothing"),
+        ("file,x1,y1,x2,y2,yaw,pitch,roll\n", "has no rows"),
         ("file,x1,y1,x2,y2,yaw,pitch,roll\na.jpg,1,2,3,4,5,6,seven\n", "with numbers"),
         ("file,x1,y1,x2,y2,yaw,pitch,roll\na.jpg,1,2,3,4,5,6,7\n", "a.jpg"),
     ],

@@ -120,7 +120,7 @@ def test_many_boxes_are_capped_and_not_varied(folder, tmp_path):
     faces = gate_faces(CROP, INPUT, folder, write_boxes(tmp_path / "b.csv", *rows))
     assert len(faces.crops) == MAX_CROPS
     assert faces.source == "photos, 256 faces"
-    assert faces.notes == ("256 faces are enough; there may be more, which were not looked at",)
+    assert faces.notes == ("stopped after 256 faces; the rest was not searched",)
 
 
 def test_a_face_at_the_frame_edge_is_varied_too(folder, tmp_path):

@@ -109,12 +109,12 @@ def test_each_limit_is_said_in_both_units():
 def test_a_reference_must_answer_and_not_always_the_same():
     angles = np.zeros((4, 3))
     angles[:, 1] = [0, 0.1, 0, 0.1]
-    check_reference(poses(angles), "the file as it was")
-    with pytest.raises(ModelError, match=r"\(the file as it was\) answers the same for every face"):
-        check_reference(poses(angles / 10), "the file as it was")
+    check_reference(poses(angles), "the unchanged file")
+    with pytest.raises(ModelError, match=r"\(the unchanged file\) gives one pose for all faces"):
+        check_reference(poses(angles / 10), "the unchanged file")
     angles[2, 0] = np.nan
-    with pytest.raises(ModelError, match=r"\(the file as it was\) overflows already"):
-        check_reference(poses(angles), "the file as it was")
+    with pytest.raises(ModelError, match=r"\(the unchanged file\) gives NaN"):
+        check_reference(poses(angles), "the unchanged file")
 
 
 def test_select_takes_rows():

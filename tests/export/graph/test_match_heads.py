@@ -52,9 +52,9 @@ def test_the_one_that_fits_is_read(family, said, wanted):
         (SIX, {"a": rotations(), "b": noise(6)}, r"more than one output .* 'b' float32 \[N, 6\], 'a' float32"),
         (SIX, {"a": rotations(), "b": rotations()}, "more than one output"),
         (SIX, {"a": noise(6), "b": noise(3, 2)}, "more than one output"),
-        (SIX, {"a": noise(3, 2)}, r"'a' float32 \[N, 3, 2\] does not tell .* \[N, 6\]"),
+        (SIX, {"a": noise(3, 2)}, r"'a' float32 \[N, 3, 2\] does not show .* \[N, 6\]"),
         (QUATERNION, {"a": noise(4), "b": noise(4)}, "more than one output"),
-        (SIX, {}, "none with a row for each face"),
+        (SIX, {}, "none with one row per face"),
     ],
 )
 def test_others_are_refused(family, said, message):

@@ -146,7 +146,7 @@ def test_calibration_round_trip_and_table(kept):
 @pytest.mark.parametrize(
     ("model", "method", "tensors", "message"),
     [
-        ("cd" * 32, None, ["a"], "is the calibration of another model"),
+        ("cd" * 32, None, ["a"], "belongs to another model"),
         ("ab" * 32, "minmax", ["a"], "was made by --method entropy, not minmax"),
         ("ab" * 32, "entropy", ["a", "x"], "has no range of x"),
     ],

@@ -37,7 +37,7 @@ def test_which_layers_may_be_int8(net):
     why = {layer.name: layer.why_not for layer in layers_of(net)}
     assert list(why) == ["stem", "first", "second", "depthwise", "head"]
     assert why["stem"] == "a convolution of 3 channels, fewer than 16"
-    assert why["head"] == "the head that says the angles"
+    assert why["head"] == "the head that outputs the angles"
     assert [name for name in why if not why[name]] == ["first", "second", "depthwise"]
     assert [layer.name for layer in candidates(net)] == ["first", "second", "depthwise"]
     assert [node.name for node in head_nodes(net)] == ["head"]

@@ -124,8 +124,8 @@ def test_angles_are_averaged_round_the_circle(name, said, mean):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("ehpnet", "lightweight"), "they read different inputs (112 pixels, BGR"),
-        (("lightweight", "hopenet"), "their outputs mean different angles"),
+        (("ehpnet", "lightweight"), "their inputs differ (112 pixels, BGR"),
+        (("lightweight", "hopenet"), "their decodes differ"),
         (("resnet18-6d", "resnet18-6d"), "gives rotations"),
     ],
 )
