@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from export.step import ExportReport, byte_size, shell_path
-from hpe_edge.util.console import show
+from hpe_edge.util.console import print_message, show
 from hpe_edge.util.shell import CommandParser
 
 _STATUSES = (
@@ -70,12 +69,17 @@ def add_images_option(
 class _RenamedOption(argparse.Action):
     """Store a value; print a notice on standard error for the option's old name."""
 
+    _given: str | None = None
+
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
     ) -> None:
         new = self.option_strings[0]
-        if option is not None and option != new:
-            print(f"{parser.prog}: {option} is now {new}; the old name will be removed", file=sys.stderr)
+        if self._given not in (None, option):
+            raise argparse.ArgumentError(self, f"{self._given} and {option} are one option; give it once")
+        if option != new and self._given is None:
+            print_message(f"{parser.prog}: {option} is now {new}; the old name will be removed")
+        self._given = option
         setattr(namespace, self.dest, values)
 
 

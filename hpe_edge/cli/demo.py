@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from hpe_edge.samples import PHOTO, read_photo
 from hpe_edge.sinks.annotated_images import save_picture
 from hpe_edge.sources.images import PICTURE_SUFFIXES
 from hpe_edge.util.atomic import Pending
-from hpe_edge.util.console import show
+from hpe_edge.util.console import print_message, show
 from hpe_edge.util.shell import CommandParser
 from hpe_edge.util.signals import interrupting_signal, signal_name
 
@@ -91,7 +90,7 @@ def demo(options: DemoOptions) -> int:
         _export_again(photo, box, poses)
     except KeyboardInterrupt as stop:
         number = interrupting_signal(stop)
-        print(f"hpe-edge: the export was stopped by {signal_name(number)}; {output} is complete", file=sys.stderr)
+        print_message(f"hpe-edge: the export was stopped by {signal_name(number)}; {output} is complete")
         return 128 + number
     return 0
 

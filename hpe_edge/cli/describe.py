@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from hpe_edge.spec import (
     Quantization,
     Square,
 )
-from hpe_edge.util.console import show
+from hpe_edge.util.console import print_message, show
 from hpe_edge.util.shell import CommandParser
 
 _SQUARE_TEXT: dict[Square, str] = {
@@ -61,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
 def info(options: InfoOptions) -> None:
     """Print a model's description. An engine is described from its JSON file, even where it cannot run."""
     if options.model is None:
-        print(f"hpe-edge: model: {DEFAULT_NAME}", file=sys.stderr)
+        print_message(f"hpe-edge: model: {DEFAULT_NAME}")
     elif options.model.suffix.lower() in SUFFIXES and options.model.is_file():
         engine_info = read_info(options.model)
         show(engine_info.to_json().rstrip() if options.json else describe_engine(engine_info))

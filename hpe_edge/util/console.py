@@ -39,6 +39,12 @@ def show(text: str = "") -> None:
         raise output_error("standard output", error) from None
 
 
+def print_message(message: str) -> None:
+    """Print a line to standard error; drop it where that takes nothing, such as a terminal that has gone."""
+    with contextlib.suppress(OSError):
+        print(message, file=sys.stderr)
+
+
 def flush_messages() -> None:
     """Flush standard error; discard what cannot be written, which would make Python fail at exit."""
     try:

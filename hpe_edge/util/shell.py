@@ -6,7 +6,6 @@ Exit statuses: 0 done, 1 a failure, 2 wrong usage, 3 the accuracy gate failed, 1
 from __future__ import annotations
 
 import argparse
-import contextlib
 import difflib
 import re
 import signal
@@ -17,7 +16,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from hpe_edge.errors import BackendError, HpeEdgeError
-from hpe_edge.util.console import flush_messages, prepare, show
+from hpe_edge.util.console import flush_messages, prepare, print_message, show
 from hpe_edge.util.signals import STOP_SIGNALS, interrupting_signal, signal_name
 
 
@@ -44,9 +43,9 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Report wrong usage, with a suggestion: a misspelt option can make argparse miss a required one."""
-        known = self._options()
+        known, taken = self._options()
         misspelt = (word.partition("=")[0] for word in self._words if word.startswith("-"))
-        close = (_closest(word, known) for word in misspelt if word not in known)
+        close = (_closest(word, known) for word in misspelt if word not in taken)
         super().error(message + next(filter(None, close), ""))
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -57,16 +56,19 @@ class CommandParser(argparse.ArgumentParser):
                 action, f"invalid choice: {value!r} (choose from {', '.join(known)}){_closest(str(value), known)}"
             )
 
-    def _options(self) -> list[str]:
-        """Return the option strings of this parser and of the subcommands among the words."""
+    def _options(self) -> tuple[list[str], set[str]]:
+        """The options of this parser and of the subcommands among the words: those shown, and all that are taken."""
         parsers: list[argparse.ArgumentParser] = [self]
-        options: list[str] = []
+        shown: list[str] = []
+        taken: set[str] = set()
         while parsers:
-            for action in parsers.pop()._actions:
-                options += action.option_strings
+            parser = parsers.pop()
+            taken |= parser._option_string_actions.keys()  # with former names
+            for action in parser._actions:
+                shown += action.option_strings
                 if isinstance(action, argparse._SubParsersAction):
                     parsers += [each for name, each in action.choices.items() if name in self._words]
-        return options
+        return shown, taken
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -94,7 +96,7 @@ def run_in_shell(program: str, command: Callable[[], int | None], *, interrupted
     prepare()
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
-        return _flushed(program, command() or 0)
+        return _flushed(program, _with_interrupts(command) or 0)
     except SystemExit as wanted:  # argparse ends the process after --help, --version and wrong usage
         if isinstance(wanted.code, str):
             _report(program, wanted.code)
@@ -110,7 +112,7 @@ def run_in_shell(program: str, command: Callable[[], int | None], *, interrupted
         return _flushed(program, 1)
     except KeyboardInterrupt as stop:
         number = interrupting_signal(stop)
-        _print(f"{program}: stopped by {signal_name(number)}; {interrupted}")
+        print_message(f"{program}: stopped by {signal_name(number)}; {interrupted}")
         return 128 + number
     finally:
         flush_messages()
@@ -151,13 +153,21 @@ def need_opencv() -> None:
         ) from None
 
 
+def _with_interrupts(command: Callable[[], int | None]) -> int | None:
+    """Run the command; an interrupt that became another error, as in the import of a compiled module, stays one."""
+    try:
+        return command()
+    except Exception as error:
+        behind: BaseException | None = error
+        while behind is not None and not isinstance(behind, KeyboardInterrupt):
+            behind = behind.__cause__ or behind.__context__
+        if behind is None:
+            raise
+        raise behind from None
+
+
 def _report(program: str, message: str) -> None:
-    _print(f"{program}: error: {message}")
-
-
-def _print(message: str) -> None:
-    with contextlib.suppress(OSError):  # standard error may be a closed terminal
-        print(message, file=sys.stderr)
+    print_message(f"{program}: error: {message}")
 
 
 def _flushed(program: str, status: int) -> int:

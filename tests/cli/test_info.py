@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_helpers import command
+from cli_helpers import command, shell
 from tiny_model import tiny_spec
 
 from hpe_edge.cli.main import main
@@ -20,6 +20,12 @@ def test_info(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert fragment in said, fragment
     assert main(command("info", model, "--json")) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(tiny_spec().to_json())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_info_where_standard_error_takes_nothing() -> None:
+    done = shell("$HPE 2>/dev/full", "info", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["architecture"] == "student-dense"
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])

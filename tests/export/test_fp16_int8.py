@@ -137,6 +137,16 @@ def test_the_old_name_of_an_option_works_and_is_reported(capsys, net, out):
     assert "--calibration-images" in errors and errors.count("\n") == 1
 
 
+def test_an_option_by_both_of_its_names_is_refused(capsys, net, out):
+    status, _, errors = run(capsys, int8, net, "--calibration-images", FOLDER, "--faces", FOLDER, "-o", out)
+    assert status == 2 and "--faces" in errors and not out.exists()
+
+
+def test_the_old_name_of_an_option_is_reported_once(capsys, net, out, tmp_path):
+    none = tmp_path / "none"
+    assert run(capsys, int8, net, "--faces", none, "--faces", none, "-o", out)[2].count("--calibration-images") == 1
+
+
 def test_int8_then_fp16(capsys, net, out, tmp_path):
     assert run(capsys, int8, net, *FACES, *LOOSE, "-o", tmp_path / "int8.onnx")[0] == 0
     status, said, _ = run(capsys, fp16, tmp_path / "int8.onnx", *LOOSE, "-o", out)

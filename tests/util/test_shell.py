@@ -74,6 +74,25 @@ def test_interrupts(stop: KeyboardInterrupt, capsys: pytest.CaptureFixture[str])
     assert ("Ctrl-C" if number == signal.SIGINT else number.name) in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), KeyboardInterrupt(signal.SIGTERM)])
+@pytest.mark.parametrize("hidden", [False, True])
+def test_interrupts_behind_other_errors(stop: KeyboardInterrupt, hidden: bool) -> None:
+    """A compiled module that is interrupted while it is imported raises ImportError."""
+
+    def work() -> None:
+        try:
+            try:
+                raise stop
+            except KeyboardInterrupt as cause:
+                raise ImportError("initialization failed") from cause
+        except ImportError as error:
+            if not hidden:
+                raise
+            raise errors.BackendError(str(error)) from None
+
+    assert run_in_shell("prog", work) == 128 + (stop.args[0] if stop.args else signal.SIGINT)
+
+
 CHILD = """
 import sys, time
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
@@ -201,6 +220,15 @@ def test_suggestions(arguments: str, meant: str, capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit) as exit_:
         parser().parse_args(arguments.split())
     assert exit_.value.code == 2 and f"did you mean {meant}?" in capsys.readouterr().err
+
+
+def test_a_former_name_of_an_option_is_not_misspelt(capsys: pytest.CaptureFixture[str]) -> None:
+    top = CommandParser(prog="prog")
+    top.add_argument("--images", "--image-files").option_strings = ["--images"]
+    top.add_argument("--output", required=True)
+    with pytest.raises(SystemExit):
+        top.parse_args(["--image-files", "x"])
+    assert "did you mean" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", ["convert", "convert -o x --zzz", "qqq", "convert -o x y", "compare --output"])
