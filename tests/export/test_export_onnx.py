@@ -439,4 +439,4 @@ def test_an_epoch_among_the_weights_does_not_keep_them_from_being_exported(capsy
     torch.save({**lightweight_state, "epoch": 3}, tmp_path / "w.pth")
     status, said, _ = run(capsys, tmp_path / "w.pth", "-o", out)
     assert status == 0
-    assert "under epoch is no tensor and was ignored" in said
+    assert "epoch among the weights is no tensor" in said

@@ -112,7 +112,7 @@ def test_a_checkpoint_of_another_run_is_refused(distil: Run, capsys: pytest.Capt
 
 def test_the_answers_are_asked_for_once(distil: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert distil("one.pth", views=BATCH) == 0
-    monkeypatch.setattr(teachers, "ask", None)
+    monkeypatch.setattr(teachers, "predict", None)
     assert distil("two.pth", views=BATCH) == 0
 
 
@@ -203,10 +203,10 @@ def test_a_short_run_learns_from_a_real_teacher(few_faces: patches.Patches, publ
     degrees. With faces and answers shuffled it is 0.75, 1.07 and 13.7; where only the heads learn, 0.64, 0.91 and 10.3.
     """
     teacher, everyone = teachers.open_teacher(published), np.arange(len(few_faces))
-    plain = Targets([teachers.ask(teacher, few_faces)], [None])
+    plain = Targets([teachers.predict(teacher, few_faces)], [None])
     shown = Scenes(few_faces, everyone, rotation_from_euler(plain.angles), 100 * BATCH)
     family = zoo.get(STUDENTS[0])
-    batches = Batches(shown, Targets([teachers.ask(teacher, shown)], [None]), family.crop, family.input)
+    batches = Batches(shown, Targets([teachers.predict(teacher, shown)], [None]), family.crop, family.input)
     student = training.Training(family, batches, 100)
     seen = list(student.run(100))
     for figure, limit in (("divergence", 0.56), ("error_deg", 0.75)):
