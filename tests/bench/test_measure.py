@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from tiny_model import write_tiny_model
 
-from hpe_edge import BackendError, InputError, PoseEngine, Poses
+from hpe_edge import BackendError, Detections, InputError, PoseEngine, Poses
 from hpe_edge.bench import measure
 from hpe_edge.bench.bench_report import Latency
 from hpe_edge.bench.measure import StageClock, bench_model
@@ -64,6 +67,79 @@ def test_stages_are_summed_within_a_call() -> None:
                 pass
         clock.end_call()
     assert len(clock.calls["infer"]) == 2
+
+
+class ClockedEngine:
+    """Takes 2 ms a call on a clock of the test's own: twice 0.25 ms to crop and 0.5 ms to infer, 0.5 ms beside them."""
+
+    batch = 2
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_s, self.calls, self.drift_after = 0.0, 0, 10**9
+        monkeypatch.setattr(measure.time, "perf_counter", lambda: self.now_s)
+
+    def warmup(self, faces: int) -> None:
+        pass
+
+    def __call__(self, frame: object, boxes: np.ndarray, timer: Any = None) -> Poses:
+        self.calls += 1
+        for _ in range(2):
+            for stage, seconds in (("crop", 0.25e-3), ("infer", 0.5e-3)):
+                with timer(stage) if timer else contextlib.nullcontext():
+                    self.now_s += seconds
+        self.now_s += 0.5e-3
+        return poses_of(len(boxes), 1.0 if self.calls > self.drift_after else 0.0)
+
+
+def poses_of(faces: int, yaw_deg: float = 0.0) -> Poses:
+    angles = np.full((faces, 3), np.float32(yaw_deg))
+    return Poses(angles, np.ones_like(angles), np.tile(np.eye(3, dtype=np.float32), (faces, 1, 1)))
+
+
+def test_times_and_rates_of_a_known_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, frame = ClockedEngine(monkeypatch), np.zeros((4, 4, 3), np.uint8)
+    result = measure._measure_batch(engine, frame, np.zeros((3, 4), np.float32), poses_of(1), 0.1, None)
+    assert result.faces_per_s == pytest.approx(3 / 2e-3)
+    assert {name: stage.p50_ms for name, stage in result.stages.items()} == pytest.approx(
+        {"crop": 0.5, "infer": 1.0, "total": 2.0}
+    )
+    assert (result.faces, result.network_batch, result.calls) == (3, 2, 25)
+
+
+def test_an_answer_that_changes_while_timing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, frame = ClockedEngine(monkeypatch), np.zeros((4, 4, 3), np.uint8)
+    engine.drift_after = 15  # after the comparison at the start
+    with pytest.raises(BackendError, match="different poses"):
+        measure._measure_batch(engine, frame, np.zeros((1, 4), np.float32), poses_of(1), 0.1, None)
+
+
+def test_energy_is_per_face_of_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = ClockedEngine(monkeypatch)
+
+    class Meter:
+        kind = "made up"
+
+        def measure(self, load: Any) -> SimpleNamespace:
+            load()
+            return SimpleNamespace(total_joules=10.0, mean_watts=10.0)
+
+    power = measure._measure_power(lambda: engine(None, np.zeros((4, 4))), 4, 0.0, Meter())
+    assert power is not None and power.millijoules_per_face == pytest.approx(1e3 * 10.0 / (engine.calls * 4))
+
+
+def test_the_largest_face_of_the_detector_is_measured(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    boxes = np.float32([[10, 10, 40, 40], [150, 80, 270, 190], [300, 10, 330, 40]])
+    monkeypatch.setattr(measure, "open_detector", lambda path, threads: lambda frame: Detections.from_boxes(boxes))
+    measured: list[np.ndarray] = []
+    measure_batch = measure._measure_batch
+
+    def noting(engine: PoseEngine, frame: object, boxes: np.ndarray, *given: Any) -> Any:
+        measured.append(boxes)
+        return measure_batch(engine, frame, boxes, *given)
+
+    monkeypatch.setattr(measure, "_measure_batch", noting)
+    bench_model(model, detector=Path("any.onnx"), batches=[2], seconds=0.0, threads=1)
+    np.testing.assert_array_equal(measured, [np.repeat(boxes[1:2], 2, axis=0)])
 
 
 def test_answers_that_change_stop_it(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
