@@ -138,7 +138,7 @@ def in_whole_pixels(boxes: Boxes, crop: Crop) -> Boxes:
 
 
 def cut(frame: Frame, window: Window, spec: ModelSpec) -> Any:
-    """Cut the window: what lies outside the frame is left away or filled, as the crop says."""
+    """Cut the window; pixels outside the frame are left away or filled, by the crop."""
     x1, y1, x2, y2 = window
     height, width = frame.shape[:2]
     inside = frame[max(y1, 0) : min(y2, height), max(x1, 0) : min(x2, width)]

@@ -296,5 +296,5 @@ def _engine_budget(results: Sequence[Result]) -> list[BudgetLine]:
 
 
 OPS = Suite("ops", "crop_normalize and decode beside the best that OpenCV, NumPy and PIL can do", _run, budget=_budget)
-_ABOUT = "what PoseEngine adds to the network's own run, and its memory"
+_ABOUT = "time that PoseEngine adds to the network's own run, and its memory"
 ENGINE = Suite("engine", _ABOUT, _run_engine, EngineOptions, _engine_budget)

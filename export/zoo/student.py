@@ -114,7 +114,7 @@ def _family(name: str, title: str, build: Callable[[], StudentNet], published: s
         title=f"{title}, 66 bins, {SIZE}x{SIZE} RGB, for export.distill",
         source="hpe_edge",
         published=published,
-        crop_note="what export.distill trains on",
+        crop_note="the crop of export distill",
         builds=(build,),
         export_form=fuse_heads,
         input=Input(size=SIZE, color="RGB", scale=1 / 255, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
