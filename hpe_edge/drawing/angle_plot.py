@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.drawing.strokes import Color, Image
+from hpe_edge.drawing.strokes import OKABE_ITO, Color, Image
 from hpe_edge.errors import InputError
 from hpe_edge.sinks.read_records import read_series
 from hpe_edge.util.atomic import Pending, output_error
@@ -20,17 +20,8 @@ WIDTH, HEIGHT = 1600, 1050
 _LEFT, _RIGHT, _TOP, _BOTTOM, _BETWEEN = 90, 190, 90, 75, 36  # pixels around and between the panels
 _ROW = 28  # of the legend
 _FONT, _INK, _GRID, _PAPER = cv2.FONT_HERSHEY_SIMPLEX, (40, 40, 40), (222, 222, 222), (255, 255, 255)
-# Okabe and Ito, Color Universal Design, with grey and wine for black and for yellow, which white drowns; BGR.
-_COLORS: tuple[Color, ...] = (
-    (178, 114, 0),
-    (0, 94, 213),
-    (115, 158, 0),
-    (167, 121, 204),
-    (0, 159, 230),
-    (233, 180, 86),
-    (90, 90, 90),
-    (60, 30, 110),
-)
+# Grey and wine stand for black and for yellow, which white drowns; BGR.
+_COLORS: tuple[Color, ...] = (*OKABE_ITO, (90, 90, 90), (60, 30, 110))
 _STEPS_DEG = (1, 2, 5, 10, 15, 30, 45, 60, 90)
 _LEAST_SPAN_DEG = 20.0  # so that the jitter of a still face does not fill the panel
 _MARGIN = 0.04  # of the span, above and below the curves

@@ -9,7 +9,7 @@ from hpe_edge.camera import Camera
 from hpe_edge.drawing.labels import Label, draw_labels
 from hpe_edge.drawing.projection import view_lines
 from hpe_edge.drawing.shapes import SHAPES, Style, axis_ends
-from hpe_edge.drawing.strokes import FAR, WHITE, Color, draw_lines, fixed
+from hpe_edge.drawing.strokes import FAR, OKABE_ITO, WHITE, Color, draw_lines, fixed
 from hpe_edge.errors import InputError
 from hpe_edge.poses import Poses
 
@@ -17,17 +17,8 @@ __all__ = ["Style", "axis_ends", "draw_poses", "identity_color"]
 
 _ROOMY = 400  # pixels; in lower frames a second line of text would hide other faces
 
-# Okabe and Ito, Color Universal Design, without black, and a pink; BGR.
-_IDENTITY_COLORS: tuple[Color, ...] = (
-    (178, 114, 0),
-    (0, 94, 213),
-    (115, 158, 0),
-    (167, 121, 204),
-    (0, 159, 230),
-    (233, 180, 86),
-    (66, 228, 240),
-    (203, 192, 255),
-)
+# With yellow and a pink; BGR.
+_IDENTITY_COLORS: tuple[Color, ...] = (*OKABE_ITO, (66, 228, 240), (203, 192, 255))
 
 
 def identity_color(identity: int) -> Color | None:

@@ -18,6 +18,15 @@ Int32Array = NDArray[np.int32]
 
 WHITE: Color = (255, 255, 255)
 BLACK: Color = (0, 0, 0)
+# Okabe and Ito, Color Universal Design, without black and yellow; BGR.
+OKABE_ITO: tuple[Color, ...] = (
+    (178, 114, 0),
+    (0, 94, 213),
+    (115, 158, 0),
+    (167, 121, 204),
+    (0, 159, 230),
+    (233, 180, 86),
+)
 
 FAR = 1e5  # pixels; lines further out are not drawn, and cv2's coordinates would overflow at 1e8
 _NOWHERE = -(2**21)  # further out than FAR, in 1/16 pixel
