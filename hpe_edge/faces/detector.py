@@ -6,11 +6,14 @@ boxes differently, so each one here has a measured fit that converts them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hpe_edge.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -73,3 +76,23 @@ class LandmarkFit:
         center = boxes[:, :2] + size * np.array([0.5, 0.5 + self.down], np.float32)
         half = size * np.array([self.width / 2, self.height / 2], np.float32)
         return np.concatenate([center - half, center + half], axis=1)
+
+
+def check_min_face(height: float | None) -> float:
+    """Return the height of the smallest face in pixels, 0 if it is None.
+
+    Raises:
+        InputError: it is negative or not finite.
+    """
+    if height is None:
+        return 0.0
+    if not 0 <= height < math.inf:
+        raise InputError(f"min_face is a height in pixels of the frame, 0 or more, got {height!r}")
+    return float(height)
+
+
+def without_small(found: Detections, min_face: float) -> Detections:
+    """Leave out the faces whose box for the engine is lower than ``min_face`` pixels of the frame."""
+    kept = found.boxes[:, 3] - found.boxes[:, 1] >= min_face
+    points = None if found.keypoints is None else found.keypoints[kept]
+    return replace(found, boxes=found.boxes[kept], drawn=found.drawn[kept], scores=found.scores[kept], keypoints=points)
