@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 
 from hpe_edge.errors import BackendError, InputError, ModelError
@@ -63,6 +64,8 @@ class GridDetector:
             raise InputError(f"min_score must be from 0 to 1, got {min_score!r}")
         self.min_face = check_min_face(min_face)
         self._session = session
+        self._quiet = onnxruntime.RunOptions()
+        self._quiet.log_severity_level = 4  # errors of a run are raised, and not printed as well
         self._path = path
         (given,) = session.get_inputs()
         self._input = given.name
@@ -136,7 +139,7 @@ class GridDetector:
         """Run the graph; return the outputs ``[rows, columns]`` grid by grid."""
         flat = [name for grid in names for name in grid]
         try:
-            found = self._session.run(flat, {self._input: picture})
+            found = self._session.run(flat, {self._input: picture}, self._quiet)
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise BackendError(f"ONNX Runtime failed on {self._path}: {error}") from None
         arrays = iter(found)
@@ -166,7 +169,8 @@ class GridDetector:
 
     def _outputs(self) -> tuple[tuple[int, int], list[str], list[Array]]:
         """Return width and height of an empty picture, and names and values of the outputs for it."""
-        width, height = self._fixed or (2 * self.MULTIPLE, self.MULTIPLE)
+        # A size that no file is made for: a graph that runs at one size only must not pass for one of any size.
+        width, height = self._fixed or (3 * self.MULTIPLE, self.MULTIPLE)
         names = [output.name for output in self._session.get_outputs()]
         (outputs,) = self._run(np.zeros((1, 3, height, width), np.float32), [names])
         return (width, height), names, outputs

@@ -91,22 +91,24 @@ def _open_file(path: Path, threads: int | None, min_score: float | None, min_fac
     session = open_session(path, threads=threads)
     if METADATA_KEY in session.get_modelmeta().custom_metadata_map:
         raise ModelError(f"{path} is a head-pose model, not a face detector; SCRFD or YuNet is needed here")
-    if ScrfdDetector.recognises(session):
-        return ScrfdDetector(session, path, min_score, min_face)
-    for kind in (YunetDetector, Yunet2022Detector):
-        if kind.recognises(session):
-            # Files state an input of 120 x 160, 320 or 640, which most graphs do not need.
-            (given,) = session.get_inputs()
-            any_size = open_session(path, threads=threads, graph=free_size(path.read_bytes(), given.name))
-            try:
-                return kind(any_size, path, min_score, min_face)
-            except (BackendError, ModelError) as error:
-                # Shapes within the graph may be of the stated size.
-                try:
-                    return kind(session, path, min_score, min_face)
-                except (BackendError, ModelError):
-                    raise error from None
-    raise ModelError(_unknown_graph(path, session))
+    kinds = (ScrfdDetector, YunetDetector, Yunet2022Detector)
+    kind = next((kind for kind in kinds if kind.recognises(session)), None)
+    if kind is None:
+        raise ModelError(_unknown_graph(path, session))
+    (given,) = session.get_inputs()
+    if kind is ScrfdDetector and all(isinstance(side, int) for side in given.shape):
+        return kind(session, path, min_score, min_face)
+    # YuNet's files state an input of 120 x 160, 320 or 640, which most graphs do not need. InsightFace's files of SCRFD
+    # leave it open, but state the outputs of 640, which ONNX Runtime may build upon.
+    any_size = open_session(path, threads=threads, graph=free_size(path.read_bytes(), given.name))
+    try:
+        return kind(any_size, path, min_score, min_face)
+    except (BackendError, ModelError) as error:
+        # Shapes within the graph may be of the stated size.
+        try:
+            return kind(session, path, min_score, min_face)
+        except (BackendError, ModelError):
+            raise error from None
 
 
 def _check_start(path: Path) -> None:
