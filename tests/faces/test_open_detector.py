@@ -68,12 +68,6 @@ def test_only_non_commercial_weights_are_called_so(caplog: pytest.LogCaptureFixt
         assert ("NOT for commercial use" in str(caught.value)) == forbidden
 
 
-def test_a_pinned_address_names_a_commit() -> None:
-    for remote in DETECTOR_FILES.values():
-        for url in remote.urls:
-            assert url.startswith("https://") and any(len(word) == 40 for word in url.split("/"))
-
-
 def test_haar_by_name(photo: np.ndarray) -> None:
     found = open_detector("haar")
     assert isinstance(found, HaarDetector) and len(found(photo)) == 1
@@ -239,7 +233,7 @@ def test_a_yunet_of_open_size(data: Path, tmp_path: Path) -> None:
     assert compare_to_fp32(data, open_detector(path), 0).min() == 1
 
 
-def test_a_yunet_whose_graph_fixes_the_size(data: Path, tmp_path: Path) -> None:
+def test_a_yunet_whose_graph_fixes_the_size(data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Rewritten for runtimes without dynamic shapes: every reshape holds the rows of 640 x 640."""
     model = onnx.load(data / "detectors" / "yunet_n_640_640.onnx")
     rows = {output.name: [dim.dim_value for dim in output.type.tensor_type.shape.dim] for output in model.graph.output}
@@ -255,6 +249,7 @@ def test_a_yunet_whose_graph_fixes_the_size(data: Path, tmp_path: Path) -> None:
     assert isinstance(detector, YunetDetector) and len(free(frame)) >= 5
     assert pairs(free(frame).drawn, detector(frame).drawn).max(axis=1).min() > 0.9
     assert len(detector(frames(data)[0])) >= 5  # shrunk to fit
+    assert capfd.readouterr().err == ""  # ONNX Runtime's words on the attempt at another size
 
 
 def follow(model: onnx.ModelProto, name: str) -> list[str]:
