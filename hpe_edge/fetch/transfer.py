@@ -38,7 +38,7 @@ class _BrokenError(Exception):
 def transfer(url: str, part: Path, size: int, progress: Callable[[int], None]) -> None:
     """Bring a partial file to its full size; what it holds already is not fetched again if the server allows that.
 
-    The bytes are not verified. The partial file stays after an error or an interrupt, for the next call.
+    The bytes are not verified, and a file that is too long stays as it is. The partial file stays after an error or an interrupt, for the next call.
 
     Args:
         url: http or https; redirects are followed.
@@ -56,11 +56,8 @@ def transfer(url: str, part: Path, size: int, progress: Callable[[int], None]) -
         if attempt:
             sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
         have = part.stat().st_size if part.exists() else 0
-        if have == size:
+        if have >= size:
             return
-        if have > size:
-            part.unlink()
-            have = 0
         try:
             with _open(opener, url, have, etag) as response:
                 start = have if response.status == 206 else 0
