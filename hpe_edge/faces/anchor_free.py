@@ -11,8 +11,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from hpe_edge.boxes.box_fit import BoxFit
 from hpe_edge.errors import BackendError, InputError, ModelError
-from hpe_edge.faces.detector import Detections, LandmarkFit, check_min_face, without_small
+from hpe_edge.faces.detector import Detections, check_min_face, without_small
 from hpe_edge.ops.crop import cached_crop
 from hpe_edge.ops.frames import MAX_COORDINATE, check_frame
 from hpe_edge.spec import Crop, Input
@@ -38,7 +39,7 @@ class GridDetector:
     # Columns of the outputs of one grid: scores, which multiply, then box, then key points.
     OUTPUTS: ClassVar[tuple[tuple[int, ...], ...]]
     INPUT: ClassVar[Input]
-    FIT: ClassVar[LandmarkFit]
+    FIT: ClassVar[BoxFit]
 
     @classmethod
     def recognises(cls, session: Any) -> bool:

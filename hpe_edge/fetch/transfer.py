@@ -38,7 +38,8 @@ class _BrokenError(Exception):
 def transfer(url: str, part: Path, size: int, progress: Callable[[int], None]) -> None:
     """Bring a partial file to its full size; what it holds already is not fetched again if the server allows that.
 
-    The bytes are not verified, and a file that is too long stays as it is. The partial file stays after an error or an interrupt, for the next call.
+    The bytes are not verified, and a file that is too long stays as it is. The partial file stays after an error or an
+    interrupt, for the next call.
 
     Args:
         url: http or https; redirects are followed.
