@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from hpe_edge.boxes.box_fit import BoxFit
@@ -64,6 +63,8 @@ class GridDetector:
         if not 0 <= self.min_score <= 1:
             raise InputError(f"min_score must be from 0 to 1, got {min_score!r}")
         self.min_face = check_min_face(min_face)
+        import onnxruntime  # takes a while to load, and the Haar detector does not need it
+
         self._session = session
         self._quiet = onnxruntime.RunOptions()
         self._quiet.log_severity_level = 4  # errors of a run are raised, and not printed as well

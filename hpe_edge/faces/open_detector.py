@@ -10,7 +10,6 @@ from typing import Any
 
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.faces.detector import Detector
-from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.faces.scrfd import ScrfdDetector
 from hpe_edge.faces.yunet import Yunet2022Detector, YunetDetector
 from hpe_edge.fetch.detector_files import DETECTOR_FILES, detector_file
@@ -73,8 +72,9 @@ def open_detector(
     return _open_file(path, threads, min_score, min_face)
 
 
-def _haar(threads: int | None, min_score: float | None, min_face: float | None) -> HaarDetector:
+def _haar(threads: int | None, min_score: float | None, min_face: float | None) -> Detector:
     from hpe_edge.backends.options import check_threads
+    from hpe_edge.faces.haar import HaarDetector  # with OpenCV, which networks do not need
 
     check_threads(threads)
     if min_score is not None:
