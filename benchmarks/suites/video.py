@@ -75,7 +75,7 @@ class Job:
         model = default_or(options.model)
         self._engine = PoseEngine(model, threads=share.pose_threads)
         self._engine.warmup(WARMUP_FACES)
-        self._loop_detector: Detector = open_detector(options.detector)
+        self._loop_detector: Detector = open_detector(options.detector, threads=None)
         self._loop_engine = PoseEngine(model)
         self.report = Report(Stopwatch())  # of the pipeline's latest run
 

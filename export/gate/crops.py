@@ -111,7 +111,7 @@ def _collect(
 
 
 def _detector(path: Path | None) -> Callable[[Frame], Boxes]:
-    detector = HaarDetector() if path is None else open_detector(path)
+    detector = HaarDetector() if path is None else open_detector(path, threads=None)
     return lambda frame: detector(frame.image).boxes
 
 
