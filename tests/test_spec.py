@@ -70,7 +70,7 @@ def test_info_says_what_it_was_made_from_and_what_stayed() -> None:
 def test_info_says_if_and_how_sigma_was_calibrated() -> None:
     assert "not calibrated" in describe(SPEC)
     said = describe(replace(SPEC, sigma=SIGMA))
-    assert "yaw 0.4, pitch 0.5, roll 0.25, from 195 faces of labels.csv" in said
+    assert "yaw 0.4, pitch 0.5, roll 0.25, from labels of 195 faces: labels.csv" in said
     assert "above 12.5 degrees" in said
     assert "no limit" in describe(replace(SPEC, sigma=replace(SIGMA, limit_deg=None)))
     assert "sigma" not in describe(replace(SPEC, decode=Rot6dDecode("logits")))

@@ -159,9 +159,9 @@ def _sigma(sigma: SigmaCalibration | None) -> str:
     if sigma is None:
         return "not calibrated: as the bins give it; hpe-edge export sigma calibrates it"
     factors = ", ".join(f"{name} {f:.3g}" for name, f in zip(("yaw", "pitch", "roll"), sigma.factors, strict=True))
-    reference = "their labels" if sigma.labelled else "the poses of another model"
+    reference = "labels" if sigma.labelled else "poses"
     limit = "no limit" if sigma.limit_deg is None else f"doubtful above {sigma.limit_deg:g} degrees"
-    return f"factors {factors}, from {sigma.faces} faces of {sigma.source} and {reference}; {limit}"
+    return f"factors {factors}, from {reference} of {sigma.faces} faces: {sigma.source}; {limit}"
 
 
 def _gate(gate: GateResult | None) -> str:
