@@ -67,8 +67,8 @@ class DecodeHeads:
     """Decode with fixed parameters.
 
     Head outputs become angles in degrees, their calibrated standard deviations and rotations. Bins are decoded by a
-    numerically stable softmax and its expectation (circular heads: the circular mean); 6D vectors, matrices and quaternions by the
-    label triple that they encode. A row with a NaN decodes to NaN throughout.
+    numerically stable softmax and its expectation (circular heads: the circular mean); 6D vectors, matrices and
+    quaternions by the label triple that they encode. A row with a NaN decodes to NaN throughout.
     """
 
     def __init__(self, spec: ModelSpec, isa: str = "") -> None:
