@@ -132,15 +132,18 @@ def _on_labels(
     path: Path, labels: Path, detectors: Sequence[str], report: Reporter
 ) -> tuple[SigmaCalibration, Coverage, Coverage]:
     """Measure the factors on labelled photos, and judge them on those that each half leaves out."""
-    from export.uncertainty.labelled_faces import errors_on, read_labels
+    from export.uncertainty.labelled_faces import detected_boxes, errors_on, jittered_boxes, read_labels
     from export.uncertainty.sigma_factors import coverage, cross_validated, from_errors
     from hpe_edge.engine import PoseEngine
     from hpe_edge.spec import SigmaCalibration
 
+    table = read_labels(labels)
+    boxes = detected_boxes(table, detectors) if detectors else jittered_boxes(table)
     with PoseEngine(path) as engine:
-        found = errors_on(engine, read_labels(labels), detectors)
+        found = errors_on(engine, table, boxes)
     count = len(set(found.faces.tolist()))
-    source = f"{labels.name}, {found.boxes}"
+    kind = f"boxes of {', '.join(Path(name).stem for name in detectors)}" if detectors else "its boxes, also jittered"
+    source = f"{labels.name}, {kind}"
     report("faces", [f"{count} of {source}; {len(found.errors)} boxes"])
     before, after = coverage(found.errors, found.sigma), cross_validated(found.errors, found.sigma, found.faces)
     yaw, pitch, roll = (round(float(factor), 4) for factor in from_errors(found.errors, found.sigma))

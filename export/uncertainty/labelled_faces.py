@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import ModelError, SourceError
-from hpe_edge.faces.detector import Detector
+from hpe_edge.faces.detector import Detections
 from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.geometry import wrap_deg
@@ -30,6 +30,7 @@ _JITTERED = 2  # boxes beside the label's own
 Float64Array = NDArray[np.float64]
 Image = NDArray[np.uint8]
 Box = NDArray[np.float32]
+Boxes = Sequence[Sequence[Box]]  # for each row of the labels
 
 
 @dataclass(frozen=True)
@@ -80,79 +81,85 @@ class Errors:
     Attributes:
         errors, sigma: ``[N, 3]`` in degrees, a row per box; sigma as the bins give it, not calibrated.
         faces: ``[N]``, the row of the label; several boxes may be of one face.
-        boxes: their source, in words.
     """
 
     errors: Float64Array
     sigma: Float64Array
     faces: NDArray[np.intp]
-    boxes: str
 
 
-def errors_on(engine: PoseEngine, labels: Labels, detectors: Sequence[str]) -> Errors:
+def errors_on(engine: PoseEngine, labels: Labels, boxes: Boxes) -> Errors:
     """Run a model on labelled photos.
 
     Args:
         engine: the model.
         labels: the faces.
-        detectors: files of face detectors, or ``"haar"``; a face counts for each that finds it. None: the labels' boxes
-            and, because boxes are never exact in use, two copies of each, moved and resized at random.
+        boxes: the boxes to run on, for each row of the labels; a row without boxes is left out.
 
     Raises:
-        SourceError: a photo cannot be read, or too few faces were found.
-        ModelError: a model gives NaN, or a detector's file is none.
+        SourceError: a photo cannot be read, or too few rows have a box.
+        ModelError: the model gives NaN.
     """
-    spec = engine.spec
-    factors = np.ones(3) if spec.sigma is None else np.array(spec.sigma.factors)
-    opened = [(name, HaarDetector() if name == HAAR else open_detector(Path(name))) for name in detectors]
-    boxes_of = _detected([detector for _, detector in opened]) if opened else _jittered()
-    errors, sigma, faces = [], [], []
-    for i, (label, angles) in enumerate(zip(labels.boxes, labels.angles_deg, strict=True)):
-        image = labels.image(i)
-        for box in boxes_of(image, label):
-            poses = engine(image, box[None])
-            if not np.isfinite(poses.sigma).all():
-                raise ModelError(f"the model gives NaN for {labels.files[i]}; its weights are damaged")
-            errors.append(wrap_deg(poses.angles[0].astype(np.float64) - angles))
-            sigma.append(poses.sigma[0].astype(np.float64) / factors)
-            faces.append(i)
-    if len(set(faces)) < LEAST_FACES:
+    usable = sum(1 for each in boxes if len(each))
+    if usable < LEAST_FACES:
         raise SourceError(
-            f"{labels.path} has {len(set(faces))} faces that can be used; {LEAST_FACES} are needed, and 200 are better"
+            f"{labels.path} has {usable} faces that can be used; {LEAST_FACES} are needed, 200 are better"
         )
-    source = f"boxes of {', '.join(Path(name).stem for name, _ in opened)}" if opened else "its boxes, also jittered"
-    return Errors(np.array(errors), np.array(sigma), np.array(faces, np.intp), source)
+    calibration = engine.spec.sigma
+    factors = np.ones(3) if calibration is None else np.array(calibration.factors)
+    errors, sigma, faces = [], [], []
+    for i, (own, angles) in enumerate(zip(boxes, labels.angles_deg, strict=True)):
+        if not len(own):
+            continue
+        poses = engine(labels.image(i), Detections.from_boxes(np.stack(own)))
+        if not np.isfinite(poses.angles).all():
+            raise ModelError(f"the model gives NaN for {labels.files[i]}; its weights are damaged")
+        errors.append(wrap_deg(poses.angles.astype(np.float64) - angles))
+        sigma.append(poses.sigma.astype(np.float64) / factors)
+        faces += [i] * len(own)
+    return Errors(np.concatenate(errors), np.concatenate(sigma), np.array(faces, np.intp))
 
 
-def _jittered() -> Callable[[Image, Box], Iterator[Box]]:
+def jittered_boxes(labels: Labels) -> Boxes:
+    """The labels' boxes, and two copies of each, moved and resized at random: in use, boxes are never exact."""
     rng = np.random.default_rng(0)
-
-    def boxes_of(image: Image, box: Box) -> Iterator[Box]:
-        yield box
+    boxes = []
+    for box in labels.boxes:
         center, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
+        own = [box]
         for _ in range(_JITTERED):
             moved = center + size * rng.normal(0, _CENTER_SPREAD, 2)
             half = size * np.exp(rng.normal(0, _SIZE_SPREAD, 2)) / 2
-            yield np.concatenate([moved - half, moved + half]).astype(np.float32)
-
-    return boxes_of
-
-
-def _detected(detectors: Sequence[Detector]) -> Callable[[Image, Box], Iterator[Box]]:
-    def boxes_of(image: Image, box: Box) -> Iterator[Box]:
-        for detector in detectors:
-            found = detector(image).boxes
-            if len(found):
-                overlaps = _iou(found, box)
-                best = int(np.argmax(overlaps))
-                if overlaps[best] >= _LEAST_IOU:
-                    yield found[best]
-
-    return boxes_of
+            own.append(np.concatenate([moved - half, moved + half]).astype(np.float32))
+        boxes.append(own)
+    return boxes
 
 
-def _iou(boxes: NDArray[np.float32], box: Box) -> Float64Array:
+def detected_boxes(labels: Labels, detectors: Sequence[str]) -> Boxes:
+    """The boxes of face detectors that overlap the labels'.
+
+    Args:
+        labels: the faces.
+        detectors: ONNX files of detectors, or ``"haar"``.
+
+    Raises:
+        SourceError: a photo cannot be read.
+        ModelError: a file is no detector.
+    """
+    opened = [HaarDetector() if name == HAAR else open_detector(Path(name)) for name in detectors]
+    boxes = []
+    for i, box in enumerate(labels.boxes):
+        image = labels.image(i)
+        found = (_overlapping(detector(image).boxes, box) for detector in opened)
+        boxes.append([each for each in found if each is not None])
+    return boxes
+
+
+def _overlapping(boxes: NDArray[np.float32], box: Box) -> Box | None:
+    """The box of ``[N, 4]`` that overlaps most, if by enough."""
     sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
     shared = np.maximum(sides, 0).prod(axis=1)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
-    return np.asarray(shared / (areas - shared), np.float64)
+    iou = shared / (areas - shared)
+    best = int(np.argmax(iou)) if len(iou) else 0
+    return boxes[best] if len(iou) and iou[best] >= _LEAST_IOU else None
