@@ -111,7 +111,7 @@ def calibrate(
     original = read_exported(path, notes)
     if not isinstance(original.spec.decode, BinsDecode):
         raise ModelError(
-            f"{path} gives angles without a distribution ({original.spec.decode.kind}), so it has no sigma"
+            f"{path} gives angles without a distribution ({original.spec.decode.kind}), so it has no sigma to calibrate"
         )
     pending = Pending(out)
     try:

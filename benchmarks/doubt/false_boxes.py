@@ -144,7 +144,7 @@ def _scenes(path: Path) -> list[tuple[str, Path]]:
             rows = [(row["file"], row["source"]) for row in csv.DictReader(file)]
     except (OSError, KeyError) as error:
         raise SourceError(f"cannot read {path}: it needs the columns file and source ({error})") from None
-    objects = [("no people", path.parent / name) for name, _ in rows if name.startswith("object_")]
+    objects = [("objects", path.parent / name) for name, _ in rows if name.startswith("object_")]
     people = [(source, path.parent / name) for name, source in rows if not name.startswith("object_")]
     return objects + people[::EVERY_PICTURE]
 

@@ -90,7 +90,7 @@ def write_verified(
     report("faces", [faces.source, *faces.notes])
     check = Check(source.compared, faces, limits, _ADVICE, report)
     reference = source.reference(faces)
-    comparisons = verify(reference, pending.temp, spec, check)
+    comparisons = verify(reference, pending.temp, replace(spec, sigma=None), check)
     # A file that is adopted again keeps its calibration.
     sigma = spec.sigma or calibrate_against(spec, reference, believed, report)
     spec = replace(spec, gate=comparisons[0].result(), sigma=sigma)
