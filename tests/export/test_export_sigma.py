@@ -17,7 +17,7 @@ from tiny_model import tiny_spec, write_tiny_model
 from export import sigma
 from export.gate import crops
 from export.gate.gate import sigma_change
-from export.onnx import export
+from export.onnx import adopt, export
 from export.uncertainty import labelled_faces
 from export.uncertainty.labelled_faces import errors_on, read_labels
 from export.uncertainty.sigma_factors import coverage
@@ -179,3 +179,17 @@ def test_a_table_of_another_program_may_have_more_columns(labels: Path) -> None:
         writer.writeheader()
         writer.writerows({"name": "a", **row} for row in rows)
     assert len(read_labels(labels).files) == 3
+
+
+def test_an_adopted_file_keeps_its_calibration(published: Path, data: Path, tmp_path: Path) -> None:
+    own = SigmaCalibration(0.9, 0.8, 0.7, 500, "labels.csv", True, 20.0)
+    model = onnx.load(published)
+    text = next(entry.value for entry in model.metadata_props if entry.key == METADATA_KEY)
+    spec = replace(ModelSpec.from_json(text), sigma=own)
+    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    onnx.save(model, tmp_path / "own.onnx")
+    checkpoint = data / "checkpoints" / "lightweight" / "model-b66.pkl"
+    output = tmp_path / "out.onnx"
+    written = adopt(tmp_path / "own.onnx", arch="lightweight", checkpoint=checkpoint, output=output)
+    assert written.spec.sigma == own
+    assert not any("calibrate it again" in note for note in written.notes)
