@@ -66,7 +66,7 @@ class PoseSmoother:
         *,
         min_cutoff_hz: float = 1.0,
         beta: float = 0.8,
-        sigma_usual_deg: float = 6.0,
+        sigma_usual_deg: float = 6.5,
         forget_s: float = 1.0,
     ) -> None:
         """
