@@ -1,8 +1,8 @@
 """Suite ``coverage``: the share of errors within one and two sigma, before and after calibration.
 
 The factors are measured on one random half of the labelled faces and judged on the other, ten times, with the boxes of
-all sources together. ``"without labels"`` are the factors that an export finds against the embedded model, on the
-gate's bundled photos; all labelled faces judge them.
+all sources together. ``"calibrated without labels"`` are the factors that an export finds against the embedded model,
+on the gate's bundled photos and on other images; all labelled faces judge them.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ class Options:
         nargs="+",
         metavar="FILE.onnx",
     )
+    images: Sequence[Path] = path_option(
+        "calibrate without labels on these, too: pictures, folders or videos of faces", (), "PATH", nargs="+"
+    )
 
 
 def _run(options: Options, effort: Effort) -> Iterator[Result]:
@@ -60,6 +63,8 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
         labels = Labels(labels.path, labels.files[few], labels.boxes[few], labels.angles_deg[few])
     by_source = {Path(name).stem: detected_boxes(labels, [name]) for name in options.detectors}
     together: Boxes = [[box for own in row for box in own] for row in zip(*by_source.values(), strict=True)]
+    with PoseEngine(DEFAULT) as engine:
+        known = engine.spec
     for path in options.models or [default_or(None)]:
         with PoseEngine(path, threads=1) as engine:
             spec = engine.spec
@@ -69,8 +74,9 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
                 continue
             found = errors_on(engine, labels, together)
             yield from _calibrated(what, found, QUICK_ROUNDS if effort.quick else ROUNDS)
-            if path != DEFAULT:
-                yield _without_labels(what, path, spec, found)
+            if spec.origin.sha256 != known.origin.sha256:
+                for images in (None, *options.images):
+                    yield _without_labels(what, path, spec, found, images)
             if spec.sigma is not None:
                 yield from _as_stored(what, engine, spec.sigma, labels, by_source)
 
@@ -78,9 +84,11 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
 def _calibrated(what: dict[str, str | int], found: Errors, rounds: int) -> Iterator[Result]:
     faces: Figures = {"faces": len(set(found.faces.tolist())), "boxes": len(found.errors)}
     factors = from_errors(found.errors, found.sigma)
-    yield Result(
-        "coverage", {**what, "sigma": "of the bins"}, figures={**faces, **_shares(coverage(found.errors, found.sigma))}
-    )
+    figures: Figures = dict(faces)
+    for name, median in zip(ANGLES, np.median(found.sigma, axis=0).tolist(), strict=True):
+        figures[f"{name}_median_sigma_deg"] = round(median, 4)
+    figures |= _shares(coverage(found.errors, found.sigma))
+    yield Result("coverage", {**what, "sigma": "of the bins"}, figures=figures)
     after = cross_validated(found.errors, found.sigma, found.faces, rounds)
     yield Result(
         "coverage",
@@ -89,16 +97,19 @@ def _calibrated(what: dict[str, str | int], found: Errors, rounds: int) -> Itera
     )
 
 
-def _without_labels(what: dict[str, str | int], path: Path, spec: ModelSpec, found: Errors) -> Result:
+def _without_labels(
+    what: dict[str, str | int], path: Path, spec: ModelSpec, found: Errors, images: Path | None
+) -> Result:
     plain = replace(spec, sigma=None)
-    believed = faces_and_beliefs(plain, None, None)
+    believed = faces_and_beliefs(plain, images, None)
     backend = OnnxRuntimeBackend(path, threads=1)
     try:
         poses = poses_of(backend_runner(backend), plain, believed.faces.crops, backend.max_batch)
     finally:
         backend.close()
     sigma = calibrate_against(plain, poses, believed, quiet)
-    parameters = {**what, "sigma": "calibrated without labels"}
+    source = "bundled photos" if images is None else images.stem
+    parameters = {**what, "sigma": "calibrated without labels", "images": source}
     if sigma is None:
         return Result("coverage", parameters, figures={"faces": len(poses)})
     shares = _shares(coverage(found.errors, found.sigma * np.array(sigma.factors)))
