@@ -389,8 +389,7 @@ def _batches(parts: Sequence[_Part], most: int) -> Iterator[list[_Part]]:
 
 def _limit_deg(spec: ModelSpec, max_sigma: float | None) -> float:
     if max_sigma is None:
-        sigma = getattr(spec, "sigma", None)
-        return math.inf if sigma is None or sigma.limit_deg is None else float(sigma.limit_deg)
+        return math.inf if spec.sigma is None or spec.sigma.limit_deg is None else spec.sigma.limit_deg
     if not max_sigma > 0:  # NaN as well
         raise InputError(f"max_sigma must be degrees above 0, or math.inf for no limit, got {max_sigma!r}")
     return float(max_sigma)
