@@ -269,7 +269,7 @@ def test_seldom_searched_faces_keep_their_identities(
     video = write_video(tmp_path / "long.mp4", frames=60)
     face = np.float32([[30, 20, 60, 50]])
     monkeypatch.setattr(
-        "hpe_edge.cli.run_pipeline.find_by",
+        "hpe_edge.cli.run.assembly.find_by",
         lambda detector: lambda frame: Detections.from_boxes(face, np.float32([0.9])),
     )
     assert main(command("run", video, "--model", model, "--detect-every", 15, "--smooth", "--csv", "o.csv")) == 0
@@ -297,7 +297,7 @@ def test_notes_of_source_and_outputs_are_said_once_each(
         outputs.append(self)
 
     monkeypatch.setattr(PictureFolder, "__init__", noted)
-    monkeypatch.setattr("hpe_edge.cli.run_pipeline.open_source", lambda given, raw: Speaks.of_folder(Path(given)))
+    monkeypatch.setattr("hpe_edge.cli.run.assembly.open_source", lambda given, raw: Speaks.of_folder(Path(given)))
     assert main(command("run", photos, "--model", model, "--boxes", "boxes.csv", "-o", "out")) == 0
     said = capsys.readouterr().err
     assert said.count("an output's note") == said.count("a source's note") == 1

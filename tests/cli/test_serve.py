@@ -16,8 +16,8 @@ from media import write_picture, write_video
 from tiny_model import write_tiny_model
 from websocket_client import WebSocketClient
 
-from hpe_edge.cli import run_pipeline
 from hpe_edge.cli.main import main
+from hpe_edge.cli.run import assembly, run_pipeline
 from hpe_edge.models import DEFAULT_NAME
 from hpe_edge.sources.frame import Realtime
 from hpe_edge.sources.open_source import open_source
@@ -105,7 +105,7 @@ def test_the_files_of_a_live_source_are_complete_after_a_signal(
     stops: list[StopSignals] = []
     monkeypatch.setattr(run_pipeline, "StopSignals", Noted)
     monkeypatch.setattr(run_pipeline.Outputs, "write", stop_at_five)
-    monkeypatch.setattr(run_pipeline, "open_source", lambda given, raw: Realtime(open_source(given, raw)))
+    monkeypatch.setattr(assembly, "open_source", lambda given, raw: Realtime(open_source(given, raw)))
     assert main(["run", str(clip), "--model", str(model), "--boxes", "boxes.csv", "--csv", "o.csv"]) == 0
     said = capsys.readouterr().err
     assert "o.csv" in said and "partial" not in said

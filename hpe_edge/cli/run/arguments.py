@@ -1,73 +1,18 @@
-"""Command run: poses in pictures, videos, cameras and streams."""
+"""Arguments of the commands run and serve."""
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 from hpe_edge.backends.options import BackendName, Precision
-from hpe_edge.util.shell import CommandParser, need_opencv, whole_number
-
-_DESCRIPTION = """\
-Estimate the pose of every face in pictures, a video, a camera or a stream. Without -o, --csv, --jsonl, --udp and --show
-the angles are printed and no file is written. Without --model the embedded model is used.
-
-Angles are degrees. Yaw > 0: the face turns to the left of the image; pitch > 0: it looks up; roll > 0: it tilts
-clockwise in the image.
-"""
-_EPILOG = """\
-examples:
-  hpe-edge run photo.jpg -o annotated.png
-  hpe-edge run photos/ -o annotated/ --csv poses.csv
-  hpe-edge run clip.mp4 --detector yunet.onnx -o annotated.mp4 --jsonl poses.jsonl
-  hpe-edge run clip.mp4 --model model.onnx --boxes faces.csv --csv poses.csv
-  hpe-edge run 0 --detector yunet.onnx --smooth --show --udp 127.0.0.1:4242
-  hpe-edge run rtsp://user:password@host/live --jsonl poses.jsonl
-  ffmpeg -i clip.mp4 -f rawvideo -pix_fmt bgr24 - | hpe-edge run - --raw 1280x720@25 --csv poses.csv
-
-sources:
-  A picture, a folder of pictures, a quoted pattern ('photos/*.jpg', ** for any folders), a video file, a camera's
-  number or /dev/video file, the URL of a stream (rtsp://, http:// ...), a GStreamer pipeline ending in an appsink
-  (OpenCV must be built with GStreamer), or - for raw frames on standard input, described by --raw.
-  Every frame of a file is processed. A camera or stream does not wait: only the newest frame is kept while one is
-  processed, and the summary counts the dropped frames. A lost connection is reconnected for up to five minutes, then
-  the run ends. Ctrl-C and --frames end it as well; its files are then complete.
-
-faces:
-  The default detector is OpenCV's Haar cascade, which finds upright, roughly frontal faces. For profiles give a SCRFD
-  or YuNet model (--detector), or the boxes of another detector (--boxes), which should reach from chin to eyebrows
-  because models crop relative to that. Faces in videos are tracked and numbered (track). If there is no face in the
-  whole input, nothing is written and the exit status is 1.
-
-files:
-  Results appear under their names when complete; existing files are replaced. Where a source has an end, Ctrl-C,
-  SIGTERM and SIGHUP keep what is finished as NAME.partial.EXT, and a second Ctrl-C, over a second later, keeps nothing.
-  After an error no unfinished file is left. An annotated video (.mp4 or .mkv, MPEG-4 part 2) has the source's frame
-  rate, the size of its first frame, and no sound. After SIGKILL or a power failure hidden files .NAME.*.tmp.EXT are
-  left: records in them are whole up to the last frame, an .mkv plays as far as it was written, an .mp4 does not play.
-
-OpenTrack:
-  --udp sends one face: the one sent before while it is seen, else the largest. In OpenTrack choose the input "UDP over
-  network" with that port. x, y and z are 0 unless the camera is given.
-"""
-
-
-def main(argv: Sequence[str]) -> int:
-    """Run ``hpe-edge run``; returns the exit status."""
-    parser = CommandParser(prog="hpe-edge run", description=_DESCRIPTION, epilog=_EPILOG)
-    add_run_arguments(parser)
-    given = vars(parser.parse_args(argv))
-    need_opencv()
-    from hpe_edge.cli.run_pipeline import RunOptions, run_pipeline
-
-    return run_pipeline(RunOptions(**given))
+from hpe_edge.util.shell import whole_number
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that run and serve share: the fields of :class:`hpe_edge.cli.run_pipeline.RunOptions`."""
+    """Add the arguments that run and serve share: the fields of :class:`hpe_edge.cli.run.run_options.RunOptions`."""
     parser.add_argument(
         "source", metavar="SOURCE", help="picture, folder, pattern, video, camera, stream or -, see below"
     )
