@@ -1,4 +1,4 @@
-"""Checks of the options against each other and against the source, before the first frame."""
+"""Checks of the options against each other, before anything is opened."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from urllib.parse import unquote, urlsplit
 
 from hpe_edge.cli.run.run_options import RunOptions
 from hpe_edge.errors import InputError
-from hpe_edge.sources.frame import Source
 from hpe_edge.sources.open_source import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_file_name
 
 
@@ -58,21 +57,6 @@ def check_names(options: RunOptions) -> None:
         taken[option] = path
         if option in ("--csv", "--jsonl") and path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES:
             raise InputError(f"{option} writes text, got the name {path} of a picture or video; did you mean -o?")
-
-
-def check_video_options(options: RunOptions, source: Source) -> None:
-    """Refuse options that need tracking for pictures or without tracking.
-
-    Raises:
-        InputError: there is such an option.
-    """
-    for option, wanted in (("--smooth", options.smooth), ("--detect-every", options.detect_every > 1)):
-        if not wanted:
-            continue
-        if source.kind != "video":
-            raise InputError(f"{option} tracks faces over time: it needs a video, camera or stream, got {source.name}")
-        if not options.track:
-            raise InputError(f"{option} needs tracked faces; leave out --no-track")
 
 
 def _same(a: Path, b: Path) -> bool:

@@ -7,24 +7,17 @@ import signal
 
 import cv2
 
-from hpe_edge.cli.run.assembly import (
-    as_a_camera,
-    build_pipeline,
-    camera_of,
-    core_share,
-    face_finder,
-    open_engine,
-    open_input,
-)
+from hpe_edge.cli.run.assembly import as_a_camera, build_pipeline, face_options, open_engine, open_input
 from hpe_edge.cli.run.messages import say, supervise
 from hpe_edge.cli.run.open_outputs import open_outputs
-from hpe_edge.cli.run.option_checks import check_alternatives, check_names, check_video_options
+from hpe_edge.cli.run.option_checks import check_alternatives, check_names
 from hpe_edge.cli.run.run_options import PageOptions, RunOptions
 from hpe_edge.cli.run.summary import no_face, summary_lines
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.boxes_csv import BoxesFile
 from hpe_edge.models import DEFAULT_NAME
 from hpe_edge.pipeline.core_budget import WARMUP_FACES
+from hpe_edge.pipeline.opening import check_tracking, open_faces, share_of
 from hpe_edge.pipeline.pipeline import Report
 from hpe_edge.pipeline.stopwatch import Stopwatch
 from hpe_edge.sinks.sink import Outputs
@@ -52,15 +45,14 @@ def run_pipeline(options: RunOptions, page: PageOptions | None = None) -> int:
         cv2.setNumThreads(options.threads)
     check_alternatives(options)
     check_names(options)
-    camera = camera_of(options)
+    faces_options = face_options(options)
     source = open_input(options)
     if page is not None:
         source = as_a_camera(source)
     with contextlib.closing(source):
-        check_video_options(options, source)
-        share = core_share(options)
-        boxes = None if options.boxes is None else BoxesFile(options.boxes, source.kind)
-        find = face_finder(options, boxes, share.detect_threads)
+        check_tracking(faces_options, source, lambda name: f"--{name.replace('_', '-')}")
+        share = share_of(faces_options, options.threads)
+        faces = open_faces(faces_options, source, share.detect_threads)
         watch, outputs = Stopwatch(trace=options.profile is not None), Outputs(options.draw)
         with StopSignals() as stop:  # from the first temporary file to the last
             try:
@@ -70,9 +62,9 @@ def run_pipeline(options: RunOptions, page: PageOptions | None = None) -> int:
                 with open_engine(options, share) as engine:
                     if source.kind == "video":
                         engine.warmup(WARMUP_FACES)
-                    pipeline = build_pipeline(options, source, find, engine, camera, share, outputs.write, watch)
+                    pipeline = build_pipeline(faces_options, source, faces, engine, share, outputs.write, watch)
                     report = supervise(pipeline, source, outputs, window, stop, options.frames)
-                return _end(options, source, boxes, report, outputs, need_faces=page is None)
+                return _end(options, source, faces.file, report, outputs, need_faces=page is None)
             finally:
                 outputs.discard()
 
