@@ -3,65 +3,50 @@
 from __future__ import annotations
 
 import argparse
-import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
-from hpe_edge.backends.options import BackendName, Precision
+from hpe_edge.cli.argument_types import (
+    add_engine_arguments,
+    amount,
+    angles,
+    field_of_view,
+    file_or_stdout,
+    fraction,
+    neutral_pose,
+    sigma_limit,
+)
 from hpe_edge.util.shell import whole_number
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that run and serve share: the fields of :class:`hpe_edge.cli.run.run_options.RunOptions`."""
     parser.add_argument(
-        "source", metavar="SOURCE", help="picture, folder, pattern, video, camera, stream or -, see below"
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="pictures, folders and patterns; or one video, camera, stream or -, see below",
     )
     parser.add_argument(
         "--model", type=Path, metavar="MODEL", help="made by hpe-edge export; default: the embedded model"
     )
+    parser.add_argument("--recursive", action="store_true", help="search folders recursively, but for hidden ones")
     _add_results(parser.add_argument_group("results"))
     _add_faces(parser.add_argument_group("faces"))
-    camera = parser.add_argument_group("camera, for correct poses away from the picture's centre")
-    camera.add_argument("--camera-fov", type=_degrees, metavar="DEG", help="horizontal field of view")
-    camera.add_argument(
-        "--intrinsics", metavar="FX,FY,CX,CY|FILE", help="in pixels, or a file of OpenCV's calibration (camera_matrix)"
-    )
-    other = parser.add_argument_group("other")
-    other.add_argument("--frames", type=whole_number(1, 999_999_999), metavar="N", help="end after N frames")
-    other.add_argument("--raw", metavar="WxH[@FPS]", help="size and rate of raw frames on standard input")
-    other.add_argument("--pixels", metavar="FORMAT", help="format of raw frames: bgr24 (default), rgb24, gray8 or nv12")
-    add_engine_arguments(other)
-    other.add_argument("--threads", type=whole_number(1, 9999), metavar="N", help="cores to use; default: all")
-
-
-def add_engine_arguments(group: argparse._ActionsContainer) -> None:
-    """Add the arguments for device, backend and precision of a model."""
-    group.add_argument(
-        "--device",
-        help="cpu, cuda or cuda:INDEX; with --backend openvino also gpu, gpu.INDEX or npu; default: cpu for .onnx, "
-        "cuda for .engine",
-    )
-    group.add_argument(
-        "--backend",
-        choices=get_args(BackendName),
-        metavar="NAME",
-        help=f"{', '.join(get_args(BackendName))}; default: onnxruntime for .onnx, tensorrt for .engine",
-    )
-    group.add_argument(
-        "--precision",
-        choices=get_args(Precision),
-        metavar="NAME",
-        help=f"of the openvino backend: {', '.join(get_args(Precision))}; default: fp32",
-    )
+    _add_doubt(parser.add_argument_group("doubt, from the model's sigma"))
+    _add_attention(parser.add_argument_group("attention"))
+    _add_camera(parser.add_argument_group("camera, for correct poses away from the picture's centre"))
+    _add_other(parser.add_argument_group("other"))
 
 
 def _add_results(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-o",
         "--output",
-        type=Path,
+        action=_Output,
         metavar="OUT",
-        help="annotated picture, new folder, or .mp4 or .mkv, as the source is; an existing file is replaced",
+        help="annotated picture; new folder; or .mp4, .mkv or .webm, as the source is; an existing file is replaced",
     )
     group.add_argument(
         "--draw",
@@ -70,8 +55,13 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
         metavar="STYLE",
         help="style of the drawn poses: axes (default), cube, or arrow along the nose",
     )
-    group.add_argument("--csv", type=Path, metavar="FILE", help="a row per face and frame: boxes, angles, quaternions")
-    group.add_argument("--jsonl", type=Path, metavar="FILE", help="the same as JSON Lines")
+    group.add_argument(
+        "--csv",
+        type=file_or_stdout,
+        metavar="FILE",
+        help="a row per face and frame: boxes, angles, quaternions; -: standard output",
+    )
+    group.add_argument("--jsonl", type=file_or_stdout, metavar="FILE", help="the same as JSON Lines")
     group.add_argument("--show", action="store_true", help="a window with the annotated frames; q or Esc ends the run")
     group.add_argument("--udp", metavar="HOST:PORT", help="send one face's pose to OpenTrack")
     group.add_argument(
@@ -80,17 +70,38 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
         metavar="FILE.json",
         help="trace of every stage, thread and queue in Chrome's format; open it at ui.perfetto.dev",
     )
+    group.add_argument("--quiet", action="store_true", help="print errors only, no notes and no summary")
+    group.add_argument(
+        "--summary",
+        default="text",
+        choices=("text", "json"),
+        metavar="FORM",
+        help="text (default), or json: one object on standard output, in place of the table",
+    )
 
 
 def _add_faces(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--detector", type=Path, metavar="FILE.onnx", help="SCRFD or YuNet; default: OpenCV's Haar cascade"
+        "--detector",
+        metavar="NAME|FILE",
+        help="haar (default, with OpenCV), yunet or scrfd, fetched at the first use; or the .onnx file of one",
+    )
+    group.add_argument(
+        "--min-score", type=fraction, metavar="S", help="least score of a detection, 0 to 1; default: the detector's"
+    )
+    group.add_argument(
+        "--min-face", type=amount("pixels"), metavar="PX", help="least height of a detected face, in pixels"
     )
     group.add_argument(
         "--boxes",
         type=Path,
         metavar="FILE",
         help="CSV with the faces: columns x1,y1,x2,y2 in pixels, and file (pictures) or frame from 0 (video)",
+    )
+    group.add_argument(
+        "--boxes-from",
+        metavar="NAME|FILE",
+        help="detector that drew these boxes, or a fit from hpe-edge fit-boxes; default: chin to eyebrows (landmarks)",
     )
     group.add_argument(
         "--detect-every",
@@ -103,7 +114,67 @@ def _add_faces(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--smooth", action="store_true", help="filter the poses of each face over time")
 
 
-def _degrees(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", text) or not 0 < float(text) < 180:
-        raise argparse.ArgumentTypeError(f"must be degrees above 0 and below 180, got {text!r}")
-    return float(text)
+def _add_doubt(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--max-sigma",
+        type=sigma_limit,
+        metavar="DEG",
+        help="faces with a larger sigma are doubtful: drawn pale, marked in records; none: no limit; default: the "
+        "model's",
+    )
+    group.add_argument("--drop-doubtful", action="store_true", help="leave doubtful faces out of all results")
+
+
+def _add_attention(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--neutral",
+        type=neutral_pose,
+        metavar="POSE",
+        help="pose of a head that looks straight ahead: learn or learn:SECONDS (default: 10), YAW,PITCH,ROLL, or a "
+        "FILE.json; records then hold angles relative to it",
+    )
+    group.add_argument(
+        "--neutral-per", choices=("person", "mount"), metavar="WHAT", help="learn it per person (default) or per mount"
+    )
+    group.add_argument(
+        "--mount", type=angles, metavar="YAW,PITCH,ROLL", help="mounting angles of the camera, in place of --neutral"
+    )
+    group.add_argument("--zones", type=Path, metavar="FILE.json", help="zones of relative yaw and pitch, by name")
+    group.add_argument(
+        "--away-after",
+        type=amount("seconds"),
+        metavar="SECONDS",
+        help="time outside of all zones after which a face has left; default: 2",
+    )
+    group.add_argument(
+        "--events", type=file_or_stdout, metavar="FILE.jsonl", help="a line when a face leaves or returns"
+    )
+
+
+def _add_camera(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--camera-fov", type=field_of_view, metavar="DEG", help="horizontal field of view")
+    group.add_argument(
+        "--intrinsics", metavar="FX,FY,CX,CY|FILE", help="in pixels, or a file of OpenCV's calibration (camera_matrix)"
+    )
+
+
+def _add_other(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--frames", type=whole_number(1, 999_999_999), metavar="N", help="end after N frames")
+    group.add_argument("--raw", metavar="WxH[@FPS]", help="size and rate of raw frames on standard input")
+    group.add_argument("--pixels", metavar="FORMAT", help="format of raw frames: bgr24 (default), rgb24, gray8 or nv12")
+    add_engine_arguments(group)
+    group.add_argument("--threads", type=whole_number(1, 9999), metavar="N", help="cores to use; default: all")
+
+
+class _Output(argparse.Action):
+    """Path of the output; a slash at its end, which a Path does not keep, means a folder."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        namespace.output = Path(str(values))
+        namespace.output_is_folder = str(values).endswith("/")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 from hpe_edge.cli.run.messages import say
 from hpe_edge.cli.run.run_options import PageOptions, RunOptions
 from hpe_edge.pipeline.stopwatch import Stopwatch
@@ -13,18 +15,28 @@ from hpe_edge.sinks.trace import TraceFile
 from hpe_edge.sinks.window import Window
 from hpe_edge.sources.frame import Source
 
+if TYPE_CHECKING:
+    from hpe_edge.live.server import LivePage
+
+
+class Shown(NamedTuple):
+    """Outputs that somebody watches, if they were asked for."""
+
+    window: Window | None
+    page: LivePage | None
+
 
 def open_outputs(
     outputs: Outputs, options: RunOptions, page: PageOptions | None, source: Source, watch: Stopwatch
-) -> Window | None:
-    """Add the outputs to ``outputs``, a table where there is no other; return the window, if one is wanted.
+) -> Shown:
+    """Add the outputs to ``outputs``; a table where there is no other.
 
     Raises:
         InputError: an output does not fit the source, or an address is none.
         OutputError: an output cannot be written.
     """
     if options.output is not None:
-        outputs.add_picture(open_picture_sink(options.output, source))
+        outputs.add_picture(open_picture_sink(options.output, source, as_folder=options.output_is_folder))
     if options.csv is not None:
         outputs.add(CsvFile(options.csv))
     if options.jsonl is not None:
@@ -34,14 +46,15 @@ def open_outputs(
     window = Window() if options.show else None
     if window is not None:
         outputs.add_picture(window)
+    live = None
     if page is not None:
         from hpe_edge.live.server import LiveOutput, LivePage
 
         live = LivePage(page.host, page.port, page.token, style=options.draw)
         outputs.add(LiveOutput(live))
         say(f"open {live.url} in a browser; Ctrl-C ends it")
-    if not outputs:
+    if not outputs and options.summary != "json":
         outputs.add(Table())
     if options.profile is not None:
         outputs.add(TraceFile(options.profile, watch))
-    return window
+    return Shown(window, live)

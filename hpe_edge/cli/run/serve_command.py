@@ -18,6 +18,8 @@ def main(argv: Sequence[str]) -> int:
     page.add_argument("--host", default="127.0.0.1", help="address to listen on; default: 127.0.0.1, this machine only")
     page.add_argument("--port", type=whole_number(0, 65535), default=_PORT, help=f"default: {_PORT}; 0: any free port")
     page.add_argument("--token", help="part of the URL when --host is not this machine; default: a random one")
+    page.add_argument("--now", action="store_true", help="do not wait for a browser before a video file is read")
+    page.add_argument("--loop", action="store_true", help="play a video file again and again, until Ctrl-C")
     add_run_arguments(parser)
     given = vars(parser.parse_args(argv))
     need_opencv()
@@ -27,5 +29,5 @@ def main(argv: Sequence[str]) -> int:
     from hpe_edge.cli.run.run_options import PageOptions, RunOptions
     from hpe_edge.cli.run.run_pipeline import run_pipeline
 
-    page_options = PageOptions(**{name: given.pop(name) for name in ("host", "port", "token")})
+    page_options = PageOptions(**{name: given.pop(name) for name in ("host", "port", "token", "now", "loop")})
     return run_pipeline(RunOptions(**given), page_options)

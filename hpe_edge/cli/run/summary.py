@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
-from hpe_edge.faces.boxes_csv import BoxesFile
+from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.pipeline.pipeline import Report
 from hpe_edge.sources.frame import Source
 from hpe_edge.util.console import counted
@@ -14,6 +16,8 @@ def summary_lines(report: Report) -> list[str]:
     """Return lines: counts and rate, the time of each stage, and the wall time of each thread."""
     rate = report.frames / report.total_s if report.total_s > 0 else 0.0
     done = f"{counted(report.frames, 'frame')}, {counted(report.faces, 'face')}"
+    if report.doubtful:
+        done += f" ({report.doubtful} doubtful)"
     lines = [f"{done} in {report.total_s:.2f} s: {rate:.1f} frames per second"]
     if report.dropped:
         lines.append(f"{counted(report.dropped, 'frame')} of the live source dropped, for the newest")
@@ -31,17 +35,47 @@ def summary_lines(report: Report) -> list[str]:
     return lines
 
 
-def no_face(source: Source, boxes: BoxesFile | None, detector: Path | None, report: Report) -> str:
+def summary_json(report: Report, outputs: Sequence[Path]) -> str:
+    """Return the summary as a JSON object.
+
+    Args:
+        report: of the run.
+        outputs: the files that were written.
+    """
+    rate = report.frames / report.total_s if report.total_s > 0 else 0.0
+    stages = {
+        stage: {
+            "total_s": round(times.total_s, 6),
+            **{f"p{p}_ms": round(1000 * times.percentile_s(p), 3) for p in (50, 95, 99)},
+        }
+        for stage, times in report.watch.stages.items()
+    }
+    plain = {
+        "frames": report.frames,
+        "faces": report.faces,
+        "doubtful": report.doubtful,
+        "dropped": report.dropped,
+        "seconds": round(report.total_s, 3),
+        "fps": round(rate, 2),
+        "stages": stages,
+        "outputs": [str(path) for path in outputs],
+        "stopped": None if report.stopped is None else report.stopped.name,
+    }
+    return json.dumps(plain)
+
+
+def no_face(source: Source, boxes: BoxesFile | None, detector: str | None, report: Report) -> str:
     """Return the error where the whole source has no face."""
     if boxes is not None:
         return (
-            f"no box of {boxes.path} belongs to {source.name}, so nothing was written; pictures are matched by the "
-            "column file, frames of a video by the column frame (from 0), and by file as well if there is one"
+            f"no box of {boxes.path} belongs to {source.name}, so nothing was written; pictures are matched by their "
+            "paths in the column file, frames of a video by the column frame (from 0), and by file as well if there is "
+            "one"
         )
     why = f"no face was found in {source.name} ({counted(report.frames, 'frame')}), so nothing was written; "
-    if detector is not None:
-        return f"{why}try another detector than {detector.name}, or give boxes: --boxes FILE"
+    if detector not in (None, "haar"):
+        return f"{why}try another detector than {detector}, or give boxes: --boxes FILE"
     return (
         f"{why}the built-in detector finds upright, roughly frontal faces from 38 pixels on (in 720p); for others use "
-        "--detector FILE, or give boxes: --boxes FILE"
+        "--detector yunet, or give boxes: --boxes FILE"
     )
