@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from export.distillation.arrays import FACE, SIDE, Image, Patches
 from hpe_edge.boxes.box_fit import BoxFit
+from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.errors import SourceError
-from hpe_edge.faces.boxes_csv import BoxesFile
 from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.faces.scrfd import ScrfdDetector
 from hpe_edge.faces.yunet import YunetDetector
@@ -33,14 +33,14 @@ def read_patches(path: Path, boxes: Path | None, boxes_from: str) -> Patches:
 
     Args:
         path: the pictures.
-        boxes: see :class:`hpe_edge.faces.boxes_csv.BoxesFile`; None runs the Haar detector.
+        boxes: see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`; None runs the Haar detector.
         boxes_from: source of those boxes, a key of :data:`BOXES_FROM`.
 
     Raises:
         SourceError: pictures or boxes that are missing or cannot be read, or no face in them.
     """
     source = open_source(path)
-    file = None if boxes is None else BoxesFile(boxes, source.kind)
+    file = None if boxes is None else BoxesFile.for_source(boxes, source)
     detector = HaarDetector() if file is None else None
     blocks, images, places = [], [], []
     for frame in source:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.gate.comparison import Faces
+from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.errors import SourceError
-from hpe_edge.faces.boxes_csv import BoxesFile
 from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.ops.crop import CropNormalize
@@ -60,7 +60,7 @@ def faces_of_models(
     Args:
         models: crop and input of each.
         path: a picture, a folder of pictures, or a video, which is sampled; None takes the bundled sample.
-        boxes: see :class:`hpe_edge.faces.boxes_csv.BoxesFile`; None detects the faces.
+        boxes: see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`; None detects the faces.
         detector: a face detector's ONNX file; None takes the Haar detector.
         most: the largest number of faces; a folder of more pictures is sampled evenly.
 
@@ -72,7 +72,7 @@ def faces_of_models(
     if path is None:
         path, boxes = FOLDER, BOXES
     source = open_source(path)
-    file = None if boxes is None else BoxesFile(boxes, source.kind)
+    file = None if boxes is None else BoxesFile.for_source(boxes, source)
     cuts = [CropNormalize(crop, input) for crop, input in models]
     step = _step(source) if file is None else 1
     thinned = _thin(source, most)

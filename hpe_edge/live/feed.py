@@ -43,6 +43,7 @@ class Feed:
         self._newest: _Published | None = None
         self._message: Message | None = None
         self._news = asyncio.Event()
+        self.viewer = threading.Event()  # set once a browser has asked for a message
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="hpe-edge-live-encoder")
 
     def publish(self, result: Result) -> None:
@@ -55,6 +56,7 @@ class Feed:
 
     async def newer_than(self, number: int) -> Message:
         """Wait for a message with a number above ``number``; return the newest."""
+        self.viewer.set()
         while self._newest is None or self._newest.stamp.number <= number:
             self._news.clear()
             await self._news.wait()

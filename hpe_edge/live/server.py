@@ -102,6 +102,10 @@ class LivePage:
         """
         self._feed.publish(result)
 
+    def wait_for_viewer(self, timeout_s: float) -> bool:
+        """Wait for the first browser that shows the page; return True once there was one."""
+        return self._feed.viewer.wait(timeout_s)
+
     def close(self) -> None:
         """Disconnect the browsers and end all threads; takes a second or two if one does not respond."""
         if self._thread.is_alive():

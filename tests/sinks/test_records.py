@@ -19,7 +19,7 @@ from hpe_edge.sources.open_source import Frame
 
 HEADER = (
     "file,frame,time_s,face,track,x1,y1,x2,y2,score,yaw_deg,pitch_deg,roll_deg,"
-    "yaw_sigma_deg,pitch_sigma_deg,roll_sigma_deg,qw,qx,qy,qz"
+    "yaw_sigma_deg,pitch_sigma_deg,roll_sigma_deg,doubtful,qw,qx,qy,qz"
 )
 BOXES = np.float32([[1, 2, 30.5, 40.126], [-5, 0, 10, 10]])
 
@@ -54,8 +54,8 @@ def test_csv(tmp_path: Path) -> None:
     half = "0.707107"
     assert written(CsvFile(tmp_path / "a.csv"), frame()) == (
         f"{HEADER}\n"
-        f"v.mp4,7,0.280,0,3,1.00,2.00,30.50,40.13,0.877,90.000,0.000,0.000,1.235,2.000,3.000,{half},0.000000,{half},0.000000\n"
-        "v.mp4,7,0.280,1,,-5.00,0.00,10.00,10.00,,,,,,,,,,,\n"
+        f"v.mp4,7,0.280,0,3,1.00,2.00,30.50,40.13,0.877,90.000,0.000,0.000,1.235,2.000,3.000,0,{half},0.000000,{half},0.000000\n"
+        "v.mp4,7,0.280,1,,-5.00,0.00,10.00,10.00,,,,,,,,1,,,,\n"
     )
 
 

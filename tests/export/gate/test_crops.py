@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from export.gate.crops import MAX_CROPS, MIN_CROPS, faces_of_models, gate_faces
+from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.errors import SourceError
-from hpe_edge.faces.boxes_csv import BoxesFile
 from hpe_edge.ops.crop import crop_normalize
 from hpe_edge.samples import BOXES, FOLDER
 from hpe_edge.sources.open_source import open_source
