@@ -1,15 +1,18 @@
 """Head pose estimation: from a trained checkpoint to fast inference with verified angles.
 
->>> from hpe_edge import PoseEngine, open_detector
->>> engine, detector = PoseEngine("lightweight.onnx"), open_detector("yunet.onnx")
->>> poses = engine(frame, detector(frame).boxes)
+>>> engine = hpe_edge.PoseEngine(detector="yunet")
+>>> poses = engine(frame)
 >>> poses.yaw, poses.pitch, poses.roll
+
+>>> for result in hpe_edge.track("clip.mp4", engine, smooth=True):
+...     result.time_s, result.poses
 """
 
 from typing import TYPE_CHECKING
 
 from hpe_edge.errors import (
     BackendError,
+    BoxesWarning,
     HpeEdgeError,
     InputError,
     ModelError,
@@ -21,6 +24,7 @@ from hpe_edge.version import __version__
 
 if TYPE_CHECKING:
     from hpe_edge.batching.batcher import DynamicBatcher
+    from hpe_edge.boxes.box_fit import BoxFit
     from hpe_edge.camera import Camera
     from hpe_edge.drawing.draw_poses import draw_poses
     from hpe_edge.engine import PoseEngine
@@ -29,13 +33,16 @@ if TYPE_CHECKING:
     from hpe_edge.faces.open_detector import open_detector
     from hpe_edge.faces.smoother import PoseSmoother
     from hpe_edge.faces.tracker import Tracker
-    from hpe_edge.poses import Poses
+    from hpe_edge.pipeline.frame_result import Result
+    from hpe_edge.pipeline.track import track
+    from hpe_edge.poses import Pose, Poses
     from hpe_edge.sources.open_source import open_source
     from hpe_edge.spec import Crop, ModelSpec
 else:
     # Imported on first use: NumPy, OpenCV and the compiled module take most of the time until a command can handle
     # Ctrl-C or report what is wrong with its arguments.
     _MODULES = {
+        "BoxFit": "boxes.box_fit",
         "Camera": "camera",
         "Crop": "spec",
         "Detections": "faces.detector",
@@ -43,13 +50,16 @@ else:
         "DynamicBatcher": "batching.batcher",
         "HaarDetector": "faces.haar",
         "ModelSpec": "spec",
+        "Pose": "poses",
         "PoseEngine": "engine",
         "PoseSmoother": "faces.smoother",
         "Poses": "poses",
+        "Result": "pipeline.frame_result",
         "Tracker": "faces.tracker",
         "draw_poses": "drawing.draw_poses",
         "open_detector": "faces.open_detector",
         "open_source": "sources.open_source",
+        "track": "pipeline.track",
     }
 
     def __getattr__(name: str) -> object:
@@ -66,6 +76,8 @@ else:
 
 __all__ = [
     "BackendError",
+    "BoxFit",
+    "BoxesWarning",
     "Camera",
     "Crop",
     "Detections",
@@ -78,13 +90,16 @@ __all__ = [
     "ModelNotFoundError",
     "ModelSpec",
     "OutputError",
+    "Pose",
     "PoseEngine",
     "PoseSmoother",
     "Poses",
+    "Result",
     "SourceError",
     "Tracker",
     "__version__",
     "draw_poses",
     "open_detector",
     "open_source",
+    "track",
 ]

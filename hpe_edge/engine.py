@@ -14,13 +14,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from hpe_edge.backends.base import Backend, Context
 from hpe_edge.backends.options import BackendName, CropDevice, Precision, check_choice
 from hpe_edge.backends.tensorrt.plan_file import SUFFIXES
+from hpe_edge.boxes.box_checks import BoxChecks
+from hpe_edge.boxes.box_fit import BoxesFrom
 from hpe_edge.camera import Camera
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
+from hpe_edge.faces.face_finder import FaceFinder
+from hpe_edge.faces.given_faces import Faces, as_detections
 from hpe_edge.models import DEFAULT
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.decode import DecodeHeads
@@ -32,6 +36,7 @@ from hpe_edge.spec import Crop, ModelSpec
 
 if TYPE_CHECKING:
     from hpe_edge.cuda.device import Device
+    from hpe_edge.faces.detector import Detector
 
 Timer = Callable[[str], AbstractContextManager[object]]
 
@@ -45,7 +50,8 @@ class PoseEngine:
     """A head-pose model, ready to run.
 
     >>> engine = PoseEngine()
-    >>> poses = engine(frame, [[120, 80, 260, 250]])
+    >>> poses = engine(frame)  # finds the faces
+    >>> poses = engine(frame, [[120, 80, 260, 250]], boxes_from="retinaface")
 
     Calls are stateless and thread-safe. After the first call with a given number of faces the engine reuses its
     buffers. Device, backend and precision are never switched silently: a missing one raises.
@@ -61,6 +67,8 @@ class PoseEngine:
         threads: int | None = None,
         crop_on: CropDevice | None = None,
         precision: Precision | None = None,
+        detector: Detector | str | os.PathLike[str] | None = None,
+        max_sigma: float | None = None,
     ) -> None:
         """Load a model.
 
@@ -82,6 +90,11 @@ class PoseEngine:
             precision: floating-point precision of OpenVINO: ``"fp32"`` (the default), ``"bf16"`` or ``"fp16"``, where
                 the device supports it. With other backends the file defines the precision, see ``hpe-edge export
                 fp16``. INT8 always comes from the file.
+            detector: finds the faces of calls without boxes: a detector, or what :func:`hpe_edge.open_detector` takes.
+                It is opened at the first such call. None: OpenCV's Haar cascade, which finds upright, roughly frontal
+                faces.
+            max_sigma: root mean square of the three angles' sigma, in degrees, beyond which a pose is
+                :attr:`~hpe_edge.Poses.doubtful`. None: the limit in the model's spec; ``math.inf``: no limit.
 
         Raises:
             ModelNotFoundError: no such file.
@@ -100,6 +113,9 @@ class PoseEngine:
         self._crop = CropNormalize(self.crop, self.spec.input)
         self._crop_on = crop_on
         self._gpu = _cropping_gpu(self._backend, crop_on)
+        self.max_sigma = _limit_deg(self.spec, max_sigma)
+        self._finder = FaceFinder(detector, threads)
+        self._check_boxes = BoxChecks()
         self._decode = DecodeHeads(self.spec)
         self._idle: deque[Context] = deque()
         self._turn = threading.Condition()  # guards what follows
@@ -109,13 +125,14 @@ class PoseEngine:
     def __call__(
         self,
         frame: AnyFrame,
-        boxes: ArrayLike,
+        boxes: Faces | None = None,
         *,
+        boxes_from: BoxesFrom | None = None,
         color: FrameColor = "BGR",
         camera: Camera | None = None,
         timer: Timer | None = None,
     ) -> Poses:
-        """Estimate the poses of all boxes of a frame.
+        """Estimate the poses of all faces of a frame.
 
         Without a camera, rotations are relative to the line of sight to the face. With one, each face is cropped from
         the view of a virtual camera that looks straight at it, and the estimate is turned back into the camera's frame;
@@ -127,30 +144,46 @@ class PoseEngine:
                 :func:`hpe_edge.ops.crop.crop_normalize`. An array of PyCUDA, CuPy, torch or Numba on the engine's GPU
                 and a DLPack tensor on the CPU are read in place; a frame on another GPU, in another CUDA
                 context, or on a GPU while the engine crops on the CPU is copied to the host first.
-            boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
+            boxes: the faces. None: the engine's detector finds them. Else :class:`~hpe_edge.Detections`, those of
+                supervision, or ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame.
+                N may be 0.
+            boxes_from: the detector whose boxes they are, a name in :data:`hpe_edge.boxes.box_fit.FITS`, a file of
+                ``hpe-edge fit-boxes``, or a :class:`~hpe_edge.BoxFit`; they are converted. None: they reach from chin
+                to eyebrows, as the model expects.
             color: pixel format of the frame: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
             camera: the frame's, for rectified estimates.
             timer: called with ``"crop"``, ``"infer"`` and ``"decode"`` for each batch; the stage then runs within the
                 context manager that it returns. For faces cropped on a GPU all is one stage, ``"infer"``.
 
         Returns:
-            Poses of the N faces, in the order of the boxes.
+            Poses of the N faces, in the order of the boxes, with boxes, scores and ids where they are known.
+
+        Warns:
+            BoxesWarning: the boxes look like x y width height, like unconverted ones of a detector, or lie wholly
+                outside the frame. Each is said once per engine.
 
         Raises:
-            InputError: an invalid frame, box or camera; with a camera, a box whose crop reaches 90 degrees
-                from its axis.
+            InputError: an invalid frame, box or camera; boxes that are fractions of the frame; with a camera, a box
+                whose crop reaches 90 degrees from its axis.
             BackendError: the backend failed, or the engine is closed.
         """
-        return self.many([self.request(frame, boxes, color=color, camera=camera)], timer=timer)[0]
+        request = self.request(frame, boxes, boxes_from=boxes_from, color=color, camera=camera)
+        return self.many([request], timer=timer)[0]
 
     def request(
-        self, frame: AnyFrame, boxes: ArrayLike, *, color: FrameColor = "BGR", camera: Camera | None = None
+        self,
+        frame: AnyFrame,
+        boxes: Faces | None = None,
+        *,
+        boxes_from: BoxesFrom | None = None,
+        color: FrameColor = "BGR",
+        camera: Camera | None = None,
     ) -> Request:
-        """Check the arguments of a call, to run it later with others by :meth:`many`.
+        """Check the arguments of a call, to run it later with others by :meth:`many`; without boxes, find the faces.
 
         Args:
-            frame, boxes, color, camera: see :meth:`__call__`. The frame must not be overwritten before the poses are
-                returned.
+            frame, boxes, boxes_from, color, camera: see :meth:`__call__`. The frame must not be overwritten before
+                the poses are returned.
 
         Raises:
             InputError: see :meth:`__call__`.
@@ -161,7 +194,15 @@ class PoseEngine:
             from hpe_edge.ops.gpu_frames import find_on_gpu
 
             on_gpu = find_on_gpu(frame, self._gpu)
-        return Request(self._crop, frame, boxes, color, camera, on_gpu)
+        if boxes is None:
+            if boxes_from is not None:
+                raise InputError("boxes_from= says whose the boxes are, but there are none; leave it out or pass boxes")
+            boxes = self._finder(frame, color)
+        faces = as_detections(boxes, boxes_from)
+        request = Request(self._crop, frame, faces.boxes, color, camera, on_gpu, scores=faces.scores, ids=faces.ids)
+        if faces is not boxes:
+            self._check_boxes(faces.drawn, *request.size_wh, fitted=boxes_from is not None)
+        return request
 
     def many(self, requests: Sequence[Request], *, timer: Timer | None = None) -> list[Poses]:
         """Estimate the poses of several frames in one call; their faces share batches.
@@ -182,7 +223,12 @@ class PoseEngine:
             if not (isinstance(request, Request) and request.is_for(self._crop)):
                 raise InputError("requests must be those that this engine's request() made")
         timed = timer or _untimed
-        found = [Poses.empty(request.count) for request in requests]
+        found = [
+            Poses.empty(
+                request.count, boxes=request.boxes, scores=request.scores, ids=request.ids, max_sigma=self.max_sigma
+            )
+            for request in requests
+        ]
         context = self._borrow()
         try:
             for on_gpu, parts in self._by_crop(list(zip(requests, found, strict=True))):
@@ -339,6 +385,15 @@ def _batches(parts: Sequence[_Part], most: int) -> Iterator[list[_Part]]:
             free -= count - start
     if batch:
         yield batch
+
+
+def _limit_deg(spec: ModelSpec, max_sigma: float | None) -> float:
+    if max_sigma is None:
+        sigma = getattr(spec, "sigma", None)
+        return math.inf if sigma is None or sigma.limit_deg is None else float(sigma.limit_deg)
+    if not max_sigma > 0:  # NaN as well
+        raise InputError(f"max_sigma must be degrees above 0, or math.inf for no limit, got {max_sigma!r}")
+    return float(max_sigma)
 
 
 def _untimed(stage: str) -> AbstractContextManager[object]:

@@ -37,3 +37,7 @@ class SourceError(HpeEdgeError, OSError):
 
 class OutputError(HpeEdgeError, OSError):
     """A result cannot be written: no such folder, no permission, disk full."""
+
+
+class BoxesWarning(UserWarning):
+    """Boxes that are probably not what the engine takes them for."""

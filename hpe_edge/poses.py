@@ -1,6 +1,11 @@
-"""Poses of N faces as a struct of arrays."""
+"""Poses of N faces as a struct of arrays, and one face's pose as a row of it."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,53 +13,134 @@ from numpy.typing import NDArray
 from hpe_edge.errors import InputError
 from hpe_edge.geometry import near_gimbal, quaternion_from_rotation
 
+if TYPE_CHECKING:
+    from hpe_edge.camera import Camera
+    from hpe_edge.drawing.shapes import Style
+
 Float32Array = NDArray[np.float32]
+Int64Array = NDArray[np.int64]
+Index = slice | NDArray[Any] | Sequence[int] | Sequence[bool]
+
+NO_ID = -1  # of a face that is not tracked
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Pose of one face: a row of :class:`Poses`, as plain numbers.
+
+    Attributes:
+        yaw, pitch, roll: degrees. Yaw > 0: the face turns to the left of the image; pitch > 0: it looks up; roll > 0:
+            it tilts clockwise in the image.
+        sigma: standard deviations of yaw, pitch, roll in degrees; NaN where the model's head has no distribution.
+        rotation: float32 ``[3, 3]``, head to OpenCV's camera frame.
+        quaternion: w x y z of ``rotation``.
+        box: x1 y1 x2 y2 in pixels, chin to eyebrows; NaN if unknown.
+        score: of the detector; NaN if unknown.
+        id: identity over time; -1 if the face is not tracked.
+        doubtful: see :attr:`Poses.doubtful`.
+    """
+
+    yaw: float
+    pitch: float
+    roll: float
+    sigma: tuple[float, float, float]
+    rotation: Float32Array = field(repr=False, compare=False)
+    quaternion: tuple[float, float, float, float]
+    box: tuple[float, float, float, float]
+    score: float
+    id: int
+    doubtful: bool
 
 
 class Poses:
     """Poses of N faces, in the order of their boxes.
 
+    >>> for pose in poses:
+    ...     print(pose.yaw, pose.box)
+    >>> poses[0].pitch, poses[~poses.doubtful], poses.to_rows()
+
     Attributes:
         angles: float32 ``[N, 3]``: yaw, pitch, roll in degrees. Yaw > 0: the face turns to the left of the image;
             pitch > 0: it looks up; roll > 0: it tilts clockwise in the image.
-        sigma: float32 ``[N, 3]``: standard deviation of each angle's distribution in degrees; NaN where the model's
-            head has no distribution.
+        sigma: float32 ``[N, 3]``: standard deviation of each angle in degrees; NaN where the model's head has no
+            distribution.
         rotation: float32 ``[N, 3, 3]``: head to OpenCV's camera frame, R = Rx(-pitch) Ry(yaw) Rz(roll).
+        max_sigma: limit of :attr:`sigma_rms` in degrees beyond which a pose is doubtful; infinite for no limit.
 
     The arrays belong to this object. A face with a NaN in the network's output is NaN throughout; others are not
     affected.
     """
 
-    # Checked once, here: decode writes into these arrays without another check.
-    __slots__ = ("_angles", "_rotation", "_sigma")
+    # Checked once, here: decode writes into these arrays without another check. None stands for unknown: the arrays of
+    # NaN and -1 are made only when they are read.
+    __slots__ = ("_angles", "_boxes", "_ids", "_rotation", "_scores", "_sigma", "max_sigma")
 
-    def __init__(self, angles: Float32Array, sigma: Float32Array, rotation: Float32Array) -> None:
-        """Wrap arrays of the shapes above.
+    _boxes: Float32Array | None
+    _scores: Float32Array | None
+    _ids: Int64Array | None
+    max_sigma: float
+
+    def __init__(
+        self,
+        angles: Float32Array,
+        sigma: Float32Array,
+        rotation: Float32Array,
+        *,
+        boxes: Float32Array | None = None,
+        scores: Float32Array | None = None,
+        ids: Int64Array | None = None,
+        max_sigma: float = math.inf,
+    ) -> None:
+        """Wrap arrays of the shapes above, and below for boxes, scores and ids; None for unknown ones.
 
         Raises:
-            InputError: one is not a writeable, C-contiguous float32 array, or they do not fit each other.
+            InputError: one is not a writeable, C-contiguous array of its type, or they do not fit each other.
         """
         count = len(angles)
         self._angles = _checked("angles", angles, (count, 3))
         self._sigma = _checked("sigma", sigma, (count, 3))
         self._rotation = _checked("rotation", rotation, (count, 3, 3))
+        self._boxes = None if boxes is None else _checked("boxes", boxes, (count, 4))
+        self._scores = None if scores is None else _checked("scores", scores, (count,))
+        if ids is not None and (ids.shape != (count,) or ids.dtype != np.int64):
+            raise InputError(f"ids must be an int64 array {(count,)}, got {ids.dtype} {ids.shape}")
+        self._ids = ids
+        self.max_sigma = max_sigma
 
     @classmethod
-    def empty(cls, count: int) -> Poses:
-        """Allocate uninitialised poses of ``count`` faces."""
+    def empty(
+        cls,
+        count: int,
+        *,
+        boxes: Float32Array | None = None,
+        scores: Float32Array | None = None,
+        ids: Int64Array | None = None,
+        max_sigma: float = math.inf,
+    ) -> Poses:
+        """Allocate uninitialised poses of ``count`` faces; the other arrays are kept and not checked."""
         poses = cls.__new__(cls)
         poses._angles = np.empty((count, 3), np.float32)
         poses._sigma = np.empty((count, 3), np.float32)
         poses._rotation = np.empty((count, 3, 3), np.float32)
+        poses._boxes, poses._scores, poses._ids = boxes, scores, ids
+        poses.max_sigma = max_sigma
         return poses
 
     def part(self, start: int, stop: int) -> Poses:
         """Return a view of the faces from ``start`` to before ``stop``."""
-        poses = Poses.__new__(Poses)
-        poses._angles = self._angles[start:stop]
-        poses._sigma = self._sigma[start:stop]
-        poses._rotation = self._rotation[start:stop]
-        return poses
+        return self._select(slice(start, stop))
+
+    def copy(self) -> Poses:
+        """Return poses with arrays of their own."""
+        return Poses(
+            self._angles.copy(),
+            self._sigma.copy(),
+            self._rotation.copy(),
+            boxes=None if self._boxes is None else self._boxes.copy(),
+            scores=None if self._scores is None else self._scores.copy(),
+            ids=None if self._ids is None else self._ids.copy(),
+            max_sigma=self.max_sigma,
+        )
 
     @property
     def angles(self) -> Float32Array:
@@ -70,6 +156,21 @@ class Poses:
     def rotation(self) -> Float32Array:
         """float32 ``[N, 3, 3]``: head to camera."""
         return self._rotation
+
+    @property
+    def boxes(self) -> Float32Array:
+        """float32 ``[N, 4]``: x1 y1 x2 y2 in pixels, chin to eyebrows; NaN if unknown."""
+        return np.full((len(self), 4), np.nan, np.float32) if self._boxes is None else self._boxes
+
+    @property
+    def scores(self) -> Float32Array:
+        """float32 ``[N]``: scores of the detector; NaN if unknown."""
+        return np.full(len(self), np.nan, np.float32) if self._scores is None else self._scores
+
+    @property
+    def ids(self) -> Int64Array:
+        """int64 ``[N]``: identities over time; -1 for a face that is not tracked."""
+        return np.full(len(self), NO_ID, np.int64) if self._ids is None else self._ids
 
     @property
     def yaw(self) -> Float32Array:
@@ -96,12 +197,128 @@ class Poses:
         """bool ``[N]``: |yaw| is within 1e-3 rad of 90 degrees, so pitch and roll are not unique; use ``rotation``."""
         return near_gimbal(self.angles)
 
+    @property
+    def sigma_rms(self) -> Float32Array:
+        """float32 ``[N]``: root mean square of the three angles' sigma in degrees."""
+        rms: Float32Array = np.sqrt(np.square(self._sigma).mean(axis=1))
+        return rms
+
+    @property
+    def doubtful(self) -> NDArray[np.bool_]:
+        """bool ``[N]``: the box probably holds no face, or one that the model cannot judge.
+
+        :attr:`sigma_rms` exceeds :attr:`max_sigma`, or the pose is NaN.
+        """
+        with np.errstate(invalid="ignore"):
+            exceeds = self.sigma_rms > self.max_sigma  # False where there is no sigma
+        doubtful: NDArray[np.bool_] = exceeds | np.isnan(self._angles).any(axis=1)
+        return doubtful
+
+    def to_rows(self) -> list[dict[str, float | int | bool | None]]:
+        """Return a dict of plain numbers per face, as for ``pandas.DataFrame(poses.to_rows())``.
+
+        Keys are those of the command line's records: ``x1 y1 x2 y2 score id yaw_deg pitch_deg roll_deg yaw_sigma_deg
+        pitch_sigma_deg roll_sigma_deg doubtful qw qx qy qz``. Unknown values are None.
+        """
+        columns = np.concatenate([self.boxes, self.scores[:, None], self.angles, self.sigma, self.quaternion], axis=1)
+        rows: list[dict[str, float | int | bool | None]] = []
+        for numbers, identity, doubtful in zip(
+            columns.tolist(), self.ids.tolist(), self.doubtful.tolist(), strict=True
+        ):
+            known = [number if math.isfinite(number) else None for number in numbers]
+            row: dict[str, float | int | bool | None] = dict(zip(_BOX_KEYS, known, strict=False))
+            row["id"] = None if identity == NO_ID else identity
+            row.update(zip(_ANGLE_KEYS, known[5:], strict=False))
+            row["doubtful"] = doubtful
+            row.update(zip(_QUATERNION_KEYS, known[11:], strict=True))
+            rows.append(row)
+        return rows
+
+    def draw(self, frame_bgr: NDArray[np.uint8], *, style: Style = "axes", camera: Camera | None = None) -> None:
+        """Draw the poses into a frame, uint8 ``[H, W, 3]``, in place; doubtful ones are pale.
+
+        Args:
+            frame_bgr, style, camera: see :func:`hpe_edge.draw_poses`.
+
+        Raises:
+            InputError: a frame that cannot be drawn on, an unknown style, or poses without boxes.
+        """
+        from hpe_edge.drawing.draw_faces import draw_faces
+
+        if self._boxes is None and len(self):
+            raise InputError("these poses have no boxes to draw at; those of a PoseEngine have")
+        draw_faces(
+            frame_bgr,
+            self.boxes,
+            self._angles,
+            self._sigma,
+            self._rotation,
+            ids=self.ids,
+            doubtful=self.doubtful,
+            style=style,
+            camera=camera,
+        )
+
     def __len__(self) -> int:
-        return len(self.angles)
+        return len(self._angles)
+
+    def __iter__(self) -> Iterator[Pose]:
+        return (self[i] for i in range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int) -> Pose: ...
+    @overload
+    def __getitem__(self, index: Index) -> Poses: ...
+    def __getitem__(self, index: int | Index) -> Pose | Poses:
+        """Return one face's :class:`Pose`, or the :class:`Poses` of a slice, a mask or a list of indices.
+
+        Raises:
+            IndexError: there is no such face.
+        """
+        if isinstance(index, (int, np.integer)):
+            count = len(self)
+            if not -count <= index < count:
+                raise IndexError(f"there is no face {index}: these are poses of {count}")
+            return self._row(int(index) % count)
+        return self._select(index if isinstance(index, slice) else np.asarray(index, _index_type(index)))
+
+    def _row(self, i: int) -> Pose:
+        one = self._select(slice(i, i + 1))
+        yaw, pitch, roll = one._angles[0].tolist()
+        return Pose(
+            yaw=yaw,
+            pitch=pitch,
+            roll=roll,
+            sigma=tuple(one._sigma[0].tolist()),
+            rotation=one._rotation[0],
+            quaternion=tuple(one.quaternion[0].tolist()),
+            box=tuple(one.boxes[0].tolist()),
+            score=float(one.scores[0]),
+            id=int(one.ids[0]),
+            doubtful=bool(one.doubtful[0]),
+        )
+
+    def _select(self, rows: slice | NDArray[Any]) -> Poses:
+        part = Poses.__new__(Poses)
+        part._angles, part._sigma, part._rotation = self._angles[rows], self._sigma[rows], self._rotation[rows]
+        part._boxes = None if self._boxes is None else self._boxes[rows]
+        part._scores = None if self._scores is None else self._scores[rows]
+        part._ids = None if self._ids is None else self._ids[rows]
+        part.max_sigma = self.max_sigma
+        return part
 
     def __repr__(self) -> str:
         rows = ", ".join(f"(yaw {y:.1f}, pitch {p:.1f}, roll {r:.1f})" for y, p, r in self.angles[:4])
         return f"Poses({len(self)}: {rows}{', ...' if len(self) > 4 else ''})"
+
+
+_BOX_KEYS = ("x1", "y1", "x2", "y2", "score")
+_ANGLE_KEYS = ("yaw_deg", "pitch_deg", "roll_deg", "yaw_sigma_deg", "pitch_sigma_deg", "roll_sigma_deg")
+_QUATERNION_KEYS = ("qw", "qx", "qy", "qz")
+
+
+def _index_type(index: Index) -> type | None:
+    return np.intp if not isinstance(index, slice) and len(index) == 0 else None  # an empty list is float64
 
 
 def _checked(name: str, array: Float32Array, shape: tuple[int, ...]) -> Float32Array:

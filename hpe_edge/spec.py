@@ -59,6 +59,18 @@ class Crop:
         _check_choice("crop.square", self.square, get_args(Square))
         _check_choice("crop.resampling", self.resampling, ("bilinear", "antialias"))
 
+    def with_margins(self, margins: float | tuple[float, float, float, float]) -> Crop:
+        """Return this crop with other margins and nothing else changed.
+
+        Args:
+            margins: left, top, right, bottom, or one number for all four sides.
+
+        Raises:
+            ModelError: see the class.
+        """
+        sides = (margins,) * 4 if isinstance(margins, (int, float)) else margins
+        return dataclasses.replace(self, margins=sides)
+
 
 @dataclass(frozen=True)
 class Input:

@@ -26,11 +26,10 @@ from benchmarks.harness.suite import BudgetLine, Suite, default_or, model_option
 from benchmarks.harness.timing import FEW_RUNS, Alternative, Answer, Case, Effort, Result, measure
 from hpe_edge import PoseEngine
 from hpe_edge.bench.environment import usable_cores
-from hpe_edge.drawing.draw_poses import draw_poses
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.faces.smoother import PoseSmoother
-from hpe_edge.faces.tracker import NO_ID, Tracker
+from hpe_edge.faces.tracker import Tracker
 from hpe_edge.pipeline.core_budget import WARMUP_FACES, share_cores
 from hpe_edge.pipeline.frame_result import Result as FrameResult
 from hpe_edge.pipeline.frame_step import Analysis, find_by
@@ -105,10 +104,10 @@ class Job:
         for frame in itertools.islice(source, self._frames):
             detections = self._loop_detector(frame.image)
             boxes = detections.boxes
-            poses = self._loop_engine(frame.image, boxes)
-            result = FrameResult(frame, boxes, poses, detections.scores, np.full(len(boxes), NO_ID))
+            poses = self._loop_engine(frame.image, detections)
+            result = FrameResult(frame, poses)
             drawn = frame.image.copy()
-            draw_poses(drawn, boxes, poses)
+            poses.draw(drawn)
             out.write_picture(result, drawn)
             results.append((boxes, poses))
         out.finish()

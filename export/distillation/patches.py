@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.distillation.arrays import FACE, SIDE, Image, Patches
+from hpe_edge.boxes.box_fit import BoxFit
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.boxes_csv import BoxesFile
-from hpe_edge.faces.detector import LandmarkFit
 from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.faces.scrfd import ScrfdDetector
 from hpe_edge.faces.yunet import YunetDetector
@@ -19,7 +19,7 @@ from hpe_edge.sources.open_source import open_source
 
 # Source of boxes -> the fit from its boxes to landmark boxes.
 BOXES_FROM = {
-    "landmarks": LandmarkFit(width=1.0, height=1.0, down=0.0),
+    "landmarks": BoxFit(width=1.0, height=1.0, down=0.0),
     "yunet": YunetDetector.FIT,
     "scrfd": ScrfdDetector.FIT,
     "haar": HaarDetector.FIT,

@@ -4,60 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hpe_edge.attention.attention import Attention, ZoneEvent
 from hpe_edge.attention.learner import NeutralLearner
 from hpe_edge.attention.mount import CameraMount
 from hpe_edge.attention.neutral import NeutralPose, relative_angles, relative_rotation
 from hpe_edge.attention.zone import Zone
-from hpe_edge.attention.zone_watch import ZoneEvent, ZoneWatch
+from hpe_edge.attention.zone_watch import ZoneWatch
 from hpe_edge.errors import InputError
+from hpe_edge.poses import Poses
 
 Neutral = NeutralPose | NeutralLearner | CameraMount | ArrayLike
-
-
-class TrackedPoses(Protocol):
-    """Poses with identities, as :class:`hpe_edge.Poses`."""
-
-    @property
-    def rotation(self) -> NDArray[np.float32]:
-        """float32 ``[N, 3, 3]``: head to camera."""
-
-    @property
-    def ids(self) -> NDArray[np.int64]:
-        """int64 ``[N]``; -1 for none."""
-
-    @property
-    def doubtful(self) -> NDArray[np.bool_]:
-        """bool ``[N]``."""
-
-
-@dataclass(frozen=True)
-class Attention:
-    """Attention of a frame's N faces, in the order of their poses.
-
-    Attributes:
-        angles: float32 ``[N, 3]``: yaw, pitch, roll in degrees relative to the neutral pose; NaN while it is not known,
-            and for a pose that is NaN. Yaw > 0: the head is turned to the person's right, which is the left of the
-            picture; pitch > 0: it looks up; roll > 0: it tilts clockwise in the picture.
-        rotation: float32 ``[N, 3, 3]``: head to neutral head.
-        zones: name of each face's zone; None outside of all zones, while the neutral pose is not known, and for a pose
-            that is doubtful for longer than ``hold_s``.
-        events: of the frame.
-        progress: float32 ``[N]``: share of the time that a neutral pose is learned for; 1 when it is known.
-        spread_deg: float32 ``[N]``: of learned neutral poses, see :class:`hpe_edge.NeutralPose`; NaN otherwise.
-    """
-
-    angles: NDArray[np.float32]
-    rotation: NDArray[np.float32]
-    zones: tuple[str | None, ...]
-    events: tuple[ZoneEvent, ...]
-    progress: NDArray[np.float32]
-    spread_deg: NDArray[np.float32]
 
 
 class AttentionMeter:
@@ -125,7 +85,7 @@ class AttentionMeter:
         self._watch.reset()
         self._time_s = -math.inf
 
-    def __call__(self, time_s: float, poses: TrackedPoses) -> Attention:
+    def __call__(self, time_s: float, poses: Poses) -> Attention:
         """Measure a frame.
 
         Args:

@@ -22,7 +22,7 @@ class CameraMount:
 
     - ``yaw_deg`` > 0: the camera stands to the person's right, which is the left of its picture.
     - ``pitch_deg`` > 0: it stands above the eyes and looks down by this angle.
-    - ``roll_deg`` > 0: it is rolled clockwise, seen from behind it, so that upright heads tilt anticlockwise in its picture.
+    - ``roll_deg`` > 0: it is rolled clockwise, seen from behind it; upright heads look tilted anticlockwise.
 
     A camera on the A-pillar, 30 degrees to the driver's right, is ``CameraMount(30, 0, 0)``; one above the windscreen
     that looks 20 degrees down is ``CameraMount(0, 20, 0)``.

@@ -13,11 +13,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.attention.attention import ZoneEvent
 from hpe_edge.attention.limits import checked_number
 from hpe_edge.attention.zone import Zone, checked_zones
 
@@ -25,27 +25,6 @@ Float64Array = NDArray[np.float64]
 
 _ROUNDING_S = 1e-6  # times of frames are sums of fractions
 _FORGET_S = 60.0
-
-
-@dataclass(frozen=True)
-class ZoneEvent:
-    """A person left or came back.
-
-    Attributes:
-        id: of the person.
-        zone: left: the watched zone where the person was last, None if never in one. Returned: the zone the person is
-            in now. Lost: the last zone, if any.
-        kind: ``"left"``: outside of all watched zones for ``after_s``. ``"returned"``: after that, inside for
-            ``back_s``. ``"lost"``: no known pose for ``lost_s``.
-        time_s: of the frame with which the event is certain.
-        outside_s: left: seconds outside so far. Returned: seconds outside in all. Lost: seconds without a known pose.
-    """
-
-    id: int
-    zone: str | None
-    kind: Literal["left", "returned", "lost"]
-    time_s: float
-    outside_s: float
 
 
 class ZoneWatch:

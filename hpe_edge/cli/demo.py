@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.cli.export import load_step
-from hpe_edge.drawing.draw_poses import draw_poses
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError, SourceError
 from hpe_edge.faces.haar import HaarDetector
@@ -114,7 +113,7 @@ def _estimate(output: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32], Pos
             _print(name, f"{angle:6.1f} degrees, sigma {sigma:.1f}    {sign}")
         _print("time", f"{call_ms:.2f} ms from picture and box to pose; median of {CALLS} calls, 1 thread")
         drawn = photo.copy()
-        draw_poses(drawn, box, poses)
+        poses.draw(drawn)
         save_picture(pending.temp, drawn, output)
         replaced = output.exists()
         pending.commit()

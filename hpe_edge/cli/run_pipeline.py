@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 from dataclasses import dataclass
@@ -20,14 +19,10 @@ from hpe_edge.drawing.draw_poses import Style
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError, SourceError
 from hpe_edge.faces.boxes_csv import BoxesFile
-from hpe_edge.faces.haar import HaarDetector
-from hpe_edge.faces.open_detector import open_detector
-from hpe_edge.faces.smoother import PoseSmoother
-from hpe_edge.faces.tracker import Tracker
 from hpe_edge.models import DEFAULT_NAME
-from hpe_edge.pipeline.core_budget import WARMUP_FACES, CoreShare, share_cores
-from hpe_edge.pipeline.frame_result import FindFaces
-from hpe_edge.pipeline.frame_step import Analysis, CameraOf, find_by, find_in
+from hpe_edge.pipeline.core_budget import WARMUP_FACES, CoreShare
+from hpe_edge.pipeline.frame_step import CameraOf
+from hpe_edge.pipeline.opening import FaceOptions, check_tracking, open_analysis, open_faces, share_of
 from hpe_edge.pipeline.pipeline import Pipeline, Report
 from hpe_edge.pipeline.stopwatch import Stopwatch
 from hpe_edge.sinks.annotated_images import open_picture_sink
@@ -41,9 +36,6 @@ from hpe_edge.sources.open_source import PICTURE_SUFFIXES, VIDEO_SUFFIXES, is_fi
 from hpe_edge.sources.raw_stdin import PixelFormat, RawFormat, RawFrames
 from hpe_edge.util.console import counted
 from hpe_edge.util.signals import StopSignals, signal_name
-
-_MEMORY_S = 1.0
-_SLOWEST_LIVE_FPS = 5.0  # lowest processing rate that is assumed for a live source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,11 +108,10 @@ def run_pipeline(options: RunOptions, page: PageOptions | None = None) -> int:
     if page is not None:
         source = _as_a_camera(source)
     with contextlib.closing(source):
-        _check_video_options(options, source)
-        cores = options.threads or len(os.sched_getaffinity(0))
-        share = share_cores(cores, several_detectors=options.detector is not None)
-        boxes = None if options.boxes is None else BoxesFile(options.boxes, source.kind)
-        find = _find(options, boxes, share.detect_threads)
+        check_tracking(_faces(options, camera_of), source, lambda name: f"--{name.replace('_', '-')}")
+        faces_options = _faces(options, camera_of)
+        share = share_of(faces_options, options.threads)
+        faces = open_faces(faces_options, source, share.detect_threads)
         watch, outputs = Stopwatch(trace=options.profile is not None), Outputs(options.draw)
         with StopSignals() as stop:  # from the first temporary file to the last
             try:
@@ -132,8 +123,8 @@ def run_pipeline(options: RunOptions, page: PageOptions | None = None) -> int:
                         engine.warmup(WARMUP_FACES)
                     pipeline = Pipeline(
                         source,
-                        find,
-                        _analysis(options, source, engine, camera_of),
+                        faces.find,
+                        open_analysis(faces_options, source, engine),
                         outputs.write,
                         watch,
                         detect_every=options.detect_every,
@@ -141,7 +132,7 @@ def run_pipeline(options: RunOptions, page: PageOptions | None = None) -> int:
                         frame_limit=options.frames,
                     )
                     report = _process(options, source, pipeline, outputs, window, stop)
-                return _end(options, source, boxes, report, outputs, need_faces=page is None)
+                return _end(options, source, faces.file, report, outputs, need_faces=page is None)
             finally:
                 outputs.discard()
 
@@ -156,14 +147,15 @@ def _engine(options: RunOptions, share: CoreShare) -> PoseEngine:
     )
 
 
-def _analysis(options: RunOptions, source: Source, engine: PoseEngine, camera_of: CameraOf | None) -> Analysis:
-    memory_s = _memory_s(source, options.detect_every)
-    return Analysis(
-        engine,
-        tracker=Tracker(survive_s=memory_s) if source.kind == "video" and options.track else None,
-        smoother=PoseSmoother(forget_s=memory_s) if options.smooth else None,
+def _faces(options: RunOptions, camera_of: CameraOf | None) -> FaceOptions:
+    return FaceOptions(
+        detector=options.detector,
+        boxes=options.boxes,
+        detect_every=options.detect_every,
+        track=options.track,
+        smooth=options.smooth,
         camera_of=camera_of,
-        keep_boxes=options.boxes is not None,
+        frames=options.frames,
     )
 
 
@@ -199,15 +191,6 @@ def _open_outputs(
     if options.profile is not None:
         outputs.add(TraceFile(options.profile, watch))
     return window
-
-
-def _memory_s(source: Source, detect_every: int) -> float:
-    """Return how long a face may be undetected: two missed detections, and at least a second."""
-    if source.kind != "video":
-        return _MEMORY_S
-    # Frames of a live source may be dropped, so its rate is an upper bound.
-    fps = min(source.fps, _SLOWEST_LIVE_FPS) if source.live else source.fps
-    return max(_MEMORY_S, 2.5 * detect_every / fps)
 
 
 def _process(
@@ -333,17 +316,6 @@ def _check_names(options: RunOptions) -> None:
             raise InputError(f"{option} writes text, got the name {path} of a picture or video; did you mean -o?")
 
 
-def _check_video_options(options: RunOptions, source: Source) -> None:
-    """Refuse options that need tracking for pictures or without tracking."""
-    for option, wanted in (("--smooth", options.smooth), ("--detect-every", options.detect_every > 1)):
-        if not wanted:
-            continue
-        if source.kind != "video":
-            raise InputError(f"{option} tracks faces over time: it needs a video, camera or stream, got {source.name}")
-        if not options.track:
-            raise InputError(f"{option} needs tracked faces; leave out --no-track")
-
-
 def _same(a: Path, b: Path) -> bool:
     return a.resolve() == b.resolve() or (a.exists() and b.exists() and a.samefile(b))
 
@@ -353,12 +325,6 @@ def _camera_of(options: RunOptions) -> CameraOf | None:
         return read_intrinsics(options.intrinsics)
     fov_deg = options.camera_fov
     return None if fov_deg is None else lambda width, height: Camera.from_fov(width, height, fov_deg)
-
-
-def _find(options: RunOptions, boxes: BoxesFile | None, threads: int) -> FindFaces:
-    if boxes is not None:
-        return find_in(boxes)
-    return find_by(HaarDetector() if options.detector is None else open_detector(options.detector, threads=threads))
 
 
 def _no_face(source: Source, boxes: BoxesFile | None, detector: Path | None, report: Report) -> str:

@@ -1,3 +1,14 @@
 """Face detection, boxes, tracking and smoothing."""
 
-__all__ = ["boxes_csv", "detector", "haar", "open_detector", "scrfd", "smoother", "tracker", "yunet"]
+__all__ = [
+    "boxes_csv",
+    "detector",
+    "face_finder",
+    "given_faces",
+    "haar",
+    "open_detector",
+    "scrfd",
+    "smoother",
+    "tracker",
+    "yunet",
+]

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.boxes.box_fit import BoxFit
 from hpe_edge.errors import BackendError, InputError, ModelError
-from hpe_edge.faces.detector import Detections, LandmarkFit
+from hpe_edge.faces.detector import Detections
 from hpe_edge.ops.crop import cached_crop
 from hpe_edge.ops.frames import MAX_COORDINATE, check_frame
 from hpe_edge.spec import Crop, Input
@@ -36,7 +37,7 @@ class GridDetector:
     # Columns of the outputs of one grid: scores, which multiply, then box, then key points.
     OUTPUTS: ClassVar[tuple[tuple[int, ...], ...]]
     INPUT: ClassVar[Input]
-    FIT: ClassVar[LandmarkFit]
+    FIT: ClassVar[BoxFit]
 
     @classmethod
     def recognises(cls, session: Any) -> bool:

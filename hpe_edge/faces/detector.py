@@ -7,10 +7,17 @@ boxes differently, so each one here has a measured fit that converts them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from hpe_edge.boxes.box_fit import box_fit
+from hpe_edge.errors import InputError
+from hpe_edge.ops.frames import check_boxes
+
+if TYPE_CHECKING:
+    from hpe_edge.boxes.box_fit import BoxesFrom
 
 
 @dataclass(frozen=True)
@@ -24,17 +31,34 @@ class Detections:
         scores: float32 ``[N]``, 0..1, NaN if the detector has none; detectors differ in scale.
         keypoints: float32 ``[N, 5, 2]``, x y in pixels: eyes, tip of the nose, corners of the mouth; of a pair the
             person's right one first, which is the left one in the image. None if the detector has none.
+        ids: int64 ``[N]``, identities of a tracker, -1 for none; None if the faces are not tracked.
     """
 
     boxes: NDArray[np.float32]
     drawn: NDArray[np.float32]
     scores: NDArray[np.float32]
     keypoints: NDArray[np.float32] | None = None
+    ids: NDArray[np.int64] | None = None
 
     @classmethod
-    def from_boxes(cls, boxes: NDArray[np.float32], scores: NDArray[np.float32] | None = None) -> Detections:
-        """Create detections from boxes ``[N, 4]``, chin to eyebrows, and scores ``[N]`` (NaN if None)."""
-        return cls(boxes, boxes, np.full(len(boxes), np.nan, np.float32) if scores is None else scores)
+    def from_boxes(
+        cls, boxes: ArrayLike, scores: ArrayLike | None = None, *, boxes_from: BoxesFrom | None = None
+    ) -> Detections:
+        """Create detections from boxes of another detector.
+
+        Args:
+            boxes: ``[N, 4]``, x1 y1 x2 y2 in pixels.
+            scores: ``[N]``; None if there are none.
+            boxes_from: whose boxes they are, see :meth:`hpe_edge.PoseEngine.__call__`; None: chin to eyebrows.
+
+        Raises:
+            InputError: invalid boxes or scores, or an unknown ``boxes_from``.
+        """
+        drawn = check_boxes(boxes)
+        numbers = np.full(len(drawn), np.nan, np.float32) if scores is None else np.asarray(scores, np.float32)
+        if numbers.shape != (len(drawn),):
+            raise InputError(f"there must be one score per box, got shape {numbers.shape} for {len(drawn)} boxes")
+        return cls(drawn if boxes_from is None else box_fit(boxes_from)(drawn), drawn, numbers)
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -52,24 +76,3 @@ class Detector(Protocol):
         Raises:
             InputError: another frame.
         """
-
-
-@dataclass(frozen=True)
-class LandmarkFit:
-    """Position of the landmark box in a detector's box: medians, as fractions of that box's width and height.
-
-    Attributes:
-        width, height: of the landmark box.
-        down: from the box's centre to the landmark box's. The horizontal offset is 0 but for a yaw-dependent error.
-    """
-
-    width: float
-    height: float
-    down: float
-
-    def __call__(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Convert a detector's boxes to landmark boxes, both ``[N, 4]``."""
-        size = boxes[:, 2:] - boxes[:, :2]
-        center = boxes[:, :2] + size * np.array([0.5, 0.5 + self.down], np.float32)
-        half = size * np.array([self.width / 2, self.height / 2], np.float32)
-        return np.concatenate([center - half, center + half], axis=1)

@@ -12,7 +12,14 @@ from hpe_edge.faces.yunet import YunetDetector
 from hpe_edge.spec import METADATA_KEY
 
 
-def open_detector(path: str | os.PathLike[str], *, score: float | None = None, threads: int | None = None) -> Detector:
+def open_detector(
+    path: str | os.PathLike[str],
+    *,
+    score: float | None = None,
+    threads: int | None = None,
+    min_score: float | None = None,
+    min_face: float | None = None,
+) -> Detector:
     """Open a face detector's ONNX file: SCRFD, with or without key points, or YuNet, recognised by its graph.
 
     Args:
@@ -29,6 +36,10 @@ def open_detector(path: str | os.PathLike[str], *, score: float | None = None, t
     from hpe_edge.backends.onnx.dynamic_size import free_size
     from hpe_edge.backends.onnx.open_session import open_session
 
+    if path == "haar":
+        from hpe_edge.faces.haar import HaarDetector
+
+        return HaarDetector()
     file = Path(path)
     if not file.is_file():
         raise ModelNotFoundError(f"there is no face detector {file}; name the .onnx file of a SCRFD or YuNet model")

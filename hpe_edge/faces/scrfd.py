@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.boxes.box_fit import BoxFit
 from hpe_edge.faces.anchor_free import GridDetector
-from hpe_edge.faces.detector import LandmarkFit
 from hpe_edge.spec import Input
 
 
@@ -26,7 +26,7 @@ class ScrfdDetector(GridDetector):
     # conversion lifts the median IoU with the landmark box from 0.68 to 0.87. The lightweight network with its own crop
     # then errs by 3.88 and 3.93 degrees (mean of the three angles), with the boxes as they are by 4.33 and 4.28, with
     # the landmark boxes by 3.92 and 3.91.
-    FIT = LandmarkFit(width=1.031, height=0.734, down=0.125)
+    FIT = BoxFit(width=1.031, height=0.734, down=0.125)
 
     SCORE = 0.5
     NMS_IOU = 0.4

@@ -115,7 +115,7 @@ class PoseSmoother:
         self._time_s = time_s
         self._faces = self._faces[time_s - self._faces["time_s"] <= self._forget_s]
 
-        result = Poses(poses.angles.copy(), poses.sigma.copy(), poses.rotation.copy())
+        result = poses.copy()
         usable = (
             (identities >= 0) & np.isfinite(poses.rotation).all(axis=(1, 2)) & np.isfinite(poses.angles).all(axis=1)
         )

@@ -22,10 +22,9 @@ from numpy.typing import ArrayLike, NDArray
 from hpe_edge.errors import InputError
 from hpe_edge.faces.assignment import assign
 from hpe_edge.ops.frames import check_boxes
+from hpe_edge.poses import NO_ID
 
 Float64Array = NDArray[np.float64]
-
-NO_ID = -1
 
 # In sizes of the face, the root of its box's area. Fitted to the seven faces of a 720p classroom video with YuNet's
 # boxes, by the likelihood of the box 1, 5 and 10 frames ahead: the optima were 0.015, 0.4 and 0.8. The values below

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from hpe_edge.drawing.draw_poses import Style, draw_poses, identity_color
 from hpe_edge.drawing.strokes import WHITE
 from hpe_edge.errors import OutputError
-from hpe_edge.faces.tracker import NO_ID
 from hpe_edge.pipeline.frame_result import Result
+from hpe_edge.poses import NO_ID
 
 _LONGEST = 1280  # pixels; a page shows hardly more, and a 4K picture would take a small device's core to encode
 _QUALITY = 80
@@ -49,7 +49,7 @@ def encode(result: Result, stamp: Stamp, style: Style) -> bytes:
     picture = np.array(image, np.uint8) if scale == 1.0 else _shrunk(image, scale)
     boxes = result.boxes * np.float32(scale)
     camera = None if result.camera is None else result.camera.scaled(scale)
-    draw_poses(picture, boxes, result.poses, style=style, ids=result.ids, camera=camera)
+    draw_poses(picture, result.poses, boxes=boxes, style=style, camera=camera)
     done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not done:
         raise OutputError(f"OpenCV cannot encode a picture of {image.shape} as JPEG")

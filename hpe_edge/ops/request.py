@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.camera import Camera
@@ -26,12 +27,14 @@ class Request:
 
     Attributes:
         count: the number of faces.
+        boxes: float32 ``[N, 4]``, a copy of those given.
+        scores, ids: ``[N]`` of the faces, for the poses; None if unknown.
         planes: the frame, from :func:`hpe_edge.ops.frames.frame_planes`.
         color: its pixel format.
         on_gpu: the frame in memory of the engine's GPU; the host must not read ``planes`` then. None for host memory.
     """
 
-    __slots__ = ("_boxes", "_crop", "_views", "color", "count", "on_gpu", "planes")
+    __slots__ = ("_crop", "_views", "boxes", "color", "count", "ids", "on_gpu", "planes", "scores")
 
     def __init__(
         self,
@@ -41,19 +44,24 @@ class Request:
         color: FrameColor,
         camera: Camera | None,
         on_gpu: GpuFrame | None = None,
+        *,
+        scores: NDArray[np.float32] | None = None,
+        ids: NDArray[np.int64] | None = None,
     ) -> None:
         """
         Args:
             crop: of the engine.
             frame, boxes, color, camera: see :meth:`hpe_edge.PoseEngine.__call__`.
             on_gpu: the frame in memory of the engine's GPU, if it is there.
+            scores, ids: of the faces, if known; not checked.
 
         Raises:
             InputError: an invalid frame, box or camera.
             BackendError: the frame is on a GPU and cannot be fetched.
         """
-        self._boxes = check_boxes(boxes).copy()
-        self.count = len(self._boxes)
+        self.boxes = check_boxes(boxes).copy()
+        self.count = len(self.boxes)
+        self.scores, self.ids = scores, ids
         plane, chroma = frame_planes(frame if on_gpu is None else on_gpu.planes, color)
         # Own views: if the owner reshaped its array in place, the original would be read beyond its end.
         self.planes = (plane[:], None if chroma is None else chroma[:])
@@ -64,17 +72,25 @@ class Request:
         if camera is not None:
             if not isinstance(camera, Camera):
                 raise InputError(f"camera must be a hpe_edge.Camera, got {type(camera).__name__}")
-            views = look_at(camera, self._boxes, crop.crop, crop.input.size)
+            views = look_at(camera, self.boxes, crop.crop, crop.input.size)
             self._views = Views(views.rotations, check_homographies(views.homographies))
 
     def part(self, start: int, stop: int) -> Request:
         """Return the request of the faces from ``start`` to before ``stop``, in the same frame."""
         part = Request.__new__(Request)
-        part._boxes, part.count = self._boxes[start:stop], stop - start
+        part.boxes, part.count = self.boxes[start:stop], stop - start
+        part.scores = None if self.scores is None else self.scores[start:stop]
+        part.ids = None if self.ids is None else self.ids[start:stop]
         part.planes, part.color, part.on_gpu, part._crop = self.planes, self.color, self.on_gpu, self._crop
         views = self._views
         part._views = None if views is None else Views(views.rotations[start:stop], views.homographies[start:stop])
         return part
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height of the frame in pixels."""
+        height, width = self.planes[0].shape[:2]
+        return width, height
 
     @property
     def warped(self) -> bool:
@@ -84,7 +100,7 @@ class Request:
     @property
     def places(self) -> NDArray[Any]:
         """Boxes float32 ``[N, 4]`` of the faces, or homographies float64 ``[N, 3, 3]`` if they are warped."""
-        return self._boxes if self._views is None else self._views.homographies
+        return self.boxes if self._views is None else self._views.homographies
 
     def is_for(self, crop: CropNormalize) -> bool:
         """Return True if the request was made for this crop object."""
@@ -93,7 +109,7 @@ class Request:
     def crop_into(self, out: NDArray[Any]) -> None:
         """Crop all faces into the network's input, ``[N, 3, size, size]``."""
         if self._views is None:
-            self._crop.crop_checked(self.planes, self._boxes, out, self.color)
+            self._crop.crop_checked(self.planes, self.boxes, out, self.color)
         else:
             self._crop.warp_checked(self.planes, self._views.homographies, out, self.color)
 

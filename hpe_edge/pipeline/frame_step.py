@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hpe_edge.attention.attention import Attention
 from hpe_edge.camera import Camera
 from hpe_edge.engine import PoseEngine
-from hpe_edge.faces.boxes_csv import BoxesFile
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.faces.smoother import PoseSmoother
-from hpe_edge.faces.tracker import NO_ID, Tracker
+from hpe_edge.faces.tracker import Tracker
 from hpe_edge.pipeline.frame_result import FindFaces, Result
 from hpe_edge.pipeline.stopwatch import Stopwatch
+from hpe_edge.poses import Poses
 from hpe_edge.sources.frame import Frame
 
 CameraOf = Callable[[int, int], Camera]  # of frames of that width and height
+Meter = Callable[[float, Poses], Attention]  # of a time in seconds and the poses at it
 
 
 def find_by(detector: Detector) -> FindFaces:
     """Create a face finder from a detector."""
     return lambda frame: detector(frame.image)
-
-
-def find_in(file: BoxesFile) -> FindFaces:
-    """Create a face finder from a boxes file."""
-    return lambda frame: Detections.from_boxes(file(frame))
 
 
 class Analysis:
@@ -41,6 +38,8 @@ class Analysis:
         smoother: PoseSmoother | None = None,
         camera_of: CameraOf | None = None,
         keep_boxes: bool = False,
+        drop_doubtful: bool = False,
+        meter: Meter | None = None,
     ) -> None:
         """
         Args:
@@ -49,9 +48,12 @@ class Analysis:
             smoother: of the poses of tracked faces.
             camera_of: intrinsics, for rectified estimates.
             keep_boxes: use the detected boxes; otherwise the tracker's filtered ones.
+            drop_doubtful: leave doubtful faces out of the results.
+            meter: adds poses relative to the neutral pose, zones and events.
         """
         self._engine, self._tracker, self._smoother = engine, tracker, smoother
         self._camera_of, self._keep_boxes = camera_of, keep_boxes
+        self._drop_doubtful, self._meter = drop_doubtful, meter
         self._cameras: dict[tuple[int, int], Camera] = {}
 
     def __call__(self, frame: Frame, found: Detections | None, watch: Stopwatch) -> Result:
@@ -63,25 +65,28 @@ class Analysis:
             watch: times the stages "track", "crop", "infer", "decode" and "filter".
         """
         with watch.stage("track", frame.index):
-            boxes, scores, ids = self._tracked(frame, found)
+            faces = self._tracked(frame, found)
         camera = self._camera(frame)
-        poses = self._engine(frame.image, boxes, camera=camera, timer=lambda name: watch.stage(name, frame.index))
+        poses = self._engine(frame.image, faces, camera=camera, timer=lambda name: watch.stage(name, frame.index))
+        if self._drop_doubtful:
+            poses = poses[~poses.doubtful]
         if self._smoother is not None:
             with watch.stage("filter", frame.index):
-                poses = self._smoother(frame.time_s, ids, poses)
-        return Result(frame, boxes, poses, scores, ids, camera)
+                poses = self._smoother(frame.time_s, poses.ids, poses)
+        attention = None if self._meter is None else self._meter(frame.time_s, poses)
+        return Result(frame, poses, camera, attention)
 
-    def _tracked(
-        self, frame: Frame, found: Detections | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
+    def _tracked(self, frame: Frame, found: Detections | None) -> Detections:
         if self._tracker is None:
             assert found is not None
-            return found.boxes, found.scores, np.full(len(found.boxes), NO_ID, np.int64)
+            return found
         if found is None:
             tracks = self._tracker.predict(frame.time_s)
-            return tracks.boxes, np.full(len(tracks), np.nan, np.float32), tracks.ids
+            scores = np.full(len(tracks), np.nan, np.float32)
+            return Detections(tracks.boxes, tracks.boxes, scores, ids=tracks.ids)
         tracks = self._tracker.update(frame.time_s, found.boxes, found.scores)
-        return found.boxes if self._keep_boxes else tracks.boxes, found.scores, tracks.ids
+        boxes = found.boxes if self._keep_boxes else tracks.boxes
+        return replace(found, boxes=boxes, ids=tracks.ids)
 
     def _camera(self, frame: Frame) -> Camera | None:
         if self._camera_of is None:

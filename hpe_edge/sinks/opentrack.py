@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError
-from hpe_edge.faces.tracker import NO_ID
 from hpe_edge.pipeline.frame_result import Result
+from hpe_edge.poses import NO_ID
 from hpe_edge.util.atomic import Pending
 
 # From chin to eyebrows of an adult, our rough estimate; it only scales x, y and z.

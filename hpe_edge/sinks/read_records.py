@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import InputError, SourceError
-from hpe_edge.faces.tracker import NO_ID, Tracker
+from hpe_edge.faces.tracker import Tracker
 from hpe_edge.geometry import rotation_from_euler
-from hpe_edge.poses import Poses
+from hpe_edge.poses import NO_ID, Poses
 
 ID_COLUMN = "track"
 _BOX = ("x1", "y1", "x2", "y2")

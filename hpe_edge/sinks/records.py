@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hpe_edge.faces.tracker import NO_ID
 from hpe_edge.pipeline.frame_result import Result
+from hpe_edge.poses import NO_ID
 from hpe_edge.util.atomic import Pending, output_error
 from hpe_edge.util.console import show
 

@@ -91,7 +91,7 @@ class Outputs:
         if self._picture_sinks:
             with watch.stage("draw", index):
                 drawn = result.frame.image.copy()  # other outputs may keep the frame
-                draw_poses(drawn, result.boxes, result.poses, style=self._style, ids=result.ids, camera=result.camera)
+                draw_poses(drawn, result.poses, style=self._style, camera=result.camera)
         with watch.stage("write", index):
             for picture_sink in self._picture_sinks:
                 picture_sink.write_picture(result, drawn)

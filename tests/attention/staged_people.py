@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge import Poses
 from hpe_edge import geometry as g
 
 Float64Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Seen:
-    """Poses of a frame, as the meter takes them."""
-
-    rotation: NDArray[np.float32]
-    ids: NDArray[np.int64]
-    doubtful: NDArray[np.bool_]
-
-
-def seen(rotations: Float64Array, ids: list[int] | None = None, doubtful: list[bool] | None = None) -> Seen:
+def seen(rotations: Float64Array, ids: list[int] | None = None, doubtful: list[bool] | None = None) -> Poses:
     """Poses ``[N, 3, 3]``; by default of identities 0, 1, ..., none doubtful."""
     count = len(rotations)
-    return Seen(
-        np.asarray(rotations, np.float32),
-        np.array(range(count) if ids is None else ids, np.int64).reshape(count),
-        np.array([False] * count if doubtful is None else doubtful, np.bool_),
+    angles = g.euler_from_rotation(rotations).astype(np.float32).reshape(count, 3)
+    sigma = np.where(np.array([False] * count if doubtful is None else doubtful), 60, 5).astype(np.float32)
+    return Poses(
+        angles,
+        np.repeat(sigma[:, None], 3, axis=1),
+        np.array(rotations, np.float32).reshape(count, 3, 3),
+        ids=np.array(range(count) if ids is None else ids, np.int64).reshape(count),
+        max_sigma=30,
     )
 
 

@@ -34,24 +34,27 @@ def errors_deg(learner: NeutralLearner, neutrals: Float64Array) -> Float64Array:
     return np.array([g.geodesic_deg(pose.rotation, n) for pose, n in zip(learned, neutrals, strict=True) if pose])
 
 
-@pytest.mark.parametrize("fps", [10, 15, 30])
+@pytest.mark.parametrize("fps", [10, 30])
 @pytest.mark.parametrize("side", [(35.0, 0.0, 0.0), (-30.0, 10.0, 0.0), (0.0, -25.0, 0.0)])
 def test_glances_do_not_move_the_neutral_pose_of_any_mount(
     rng: np.random.Generator, side: tuple[float, float, float], fps: float
 ) -> None:
-    # A minute at 10 frames a second has 320 poses ahead: even their mean is off by 0.2 degrees (root mean square).
-    at_s = times(rng, 65, fps)
-    neutrals = neutral_poses(rng, 30)
-    learner = NeutralLearner(60)
+    # 650 poses ahead; even their mean is off by 0.14 degrees (root mean square).
+    learn_s = 1200 / fps
+    at_s = times(rng, 1.05 * learn_s, fps)
+    neutrals = neutral_poses(rng, 20)
+    learner = NeutralLearner(learn_s)
     learn(learner, at_s, np.array([looking_around(rng, at_s, n, side=side) for n in neutrals]))
     assert errors_deg(learner, neutrals).max() < WANTED_DEG
 
 
 @pytest.mark.parametrize("side", [(-20.0, 5.0, 0.0), (0.0, -15.0, 0.0), (12.0, 0.0, 0.0)])
-def test_short_glances_move_it_by_less_than_a_degree(rng: np.random.Generator, side: tuple[float, float, float]) -> None:
+def test_short_glances_move_it_by_less_than_a_degree(
+    rng: np.random.Generator, side: tuple[float, float, float]
+) -> None:
     """Poses on the way of the turn lie near the neutral pose on one side."""
     at_s = times(rng, 35, 25)
-    neutrals = neutral_poses(rng, 30)
+    neutrals = neutral_poses(rng, 20)
     learner = NeutralLearner(30)
     learn(learner, at_s, np.array([looking_around(rng, at_s, n, side=side) for n in neutrals]))
     assert errors_deg(learner, neutrals).max() < 1.0
@@ -59,7 +62,7 @@ def test_short_glances_move_it_by_less_than_a_degree(rng: np.random.Generator, s
 
 def test_twenty_seconds_are_enough_for_most_people(rng: np.random.Generator) -> None:
     at_s = times(rng, 21, 25)
-    neutrals = neutral_poses(rng, 100)
+    neutrals = neutral_poses(rng, 60)
     learner = NeutralLearner(20)
     learn(learner, at_s, np.array([looking_around(rng, at_s, n) for n in neutrals]))
     assert np.percentile(errors_deg(learner, neutrals), 95) < WANTED_DEG
@@ -94,9 +97,9 @@ def test_progress_and_the_pose_come_on_time() -> None:
     at_s = np.arange(0, 3, 0.1)
     progress = learn(learner, at_s, np.tile(facing((5, 5)), (1, len(at_s), 1, 1)))
     np.testing.assert_allclose([p[0] for p in progress], np.minimum(at_s / 2, 1), atol=1e-9)
-    poses = [NeutralLearner(2.0) for _ in range(1)][0]
+    again = NeutralLearner(2.0)
     for k, t in enumerate(at_s):
-        found, _ = poses.observe(float(t), facing((5, 5)), np.array([0]), np.array([True]))
+        found, _ = again.observe(float(t), facing((5, 5)), np.array([0]), np.array([True]))
         assert (found[0] is not None) == (k >= 20)
 
 
@@ -174,9 +177,9 @@ def test_a_head_that_is_never_still_is_reported(rng: np.random.Generator) -> Non
 
 def test_memory_is_bounded(rng: np.random.Generator) -> None:
     """A long learning keeps its accuracy in the poses that it keeps."""
-    at_s = np.arange(0, 601, 0.05)
+    at_s = np.arange(0, 501, 0.05)
     neutral = neutral_poses(rng, 1)
-    learner = NeutralLearner(600)
+    learner = NeutralLearner(500)
     rotations = np.array([looking_around(rng, at_s, neutral[0])])
     for k, t in enumerate(at_s):
         learner.observe(float(t), rotations[:, k], np.array([0]), np.array([True]))

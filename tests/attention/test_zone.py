@@ -35,7 +35,7 @@ def star(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
 def test_distances_are_those_of_opencv(rng: np.random.Generator, count: int) -> None:
     for _ in range(20):
         corners = star(rng, count)[:: rng.choice([-1, 1])]
-        points = np.concatenate([rng.uniform(-90, 90, (200, 2)), corners, corners + [0, 1], corners + [1, 0]])
+        points = np.concatenate([rng.uniform(-90, 90, (200, 2)), corners, corners + 1.0, corners - 0.5])
         outline = corners.astype(np.float32)
         wanted = [cv2.pointPolygonTest(outline, (float(x), float(y)), True) for x, y in points]
         np.testing.assert_allclose(signed_distance(points, corners), wanted, atol=1e-4)  # float32 of OpenCV

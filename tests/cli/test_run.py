@@ -269,7 +269,7 @@ def test_seldom_searched_faces_keep_their_identities(
     video = write_video(tmp_path / "long.mp4", frames=60)
     face = np.float32([[30, 20, 60, 50]])
     monkeypatch.setattr(
-        "hpe_edge.cli.run_pipeline.find_by",
+        "hpe_edge.pipeline.opening.find_by",
         lambda detector: lambda frame: Detections.from_boxes(face, np.float32([0.9])),
     )
     assert main(command("run", video, "--model", model, "--detect-every", 15, "--smooth", "--csv", "o.csv")) == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -21,6 +21,10 @@ RED, GREEN, BLUE = 2, 1, 0  # BGR
 STYLES: tuple[Style, ...] = get_args(Style)
 CAMERA = Camera(300.0, 300.0, 200.0, 200.0)
 GREY = 128
+
+
+def draw_at(frame: np.ndarray, boxes: np.ndarray, poses: Poses, **options: Any) -> None:
+    draw_poses(frame, poses, boxes=boxes, **options)
 
 
 def poses_of(*angles_deg: tuple[float, float, float], sigma: float = np.nan) -> Poses:
@@ -73,7 +77,7 @@ def test_drawn_axes_point_where_the_head_does(
     angles: tuple[float, float, float], channel: int, towards: tuple[int, int]
 ) -> None:
     frame = np.full((400, 400, 3), 128, np.uint8)
-    draw_poses(frame, np.float32([[150, 150, 250, 250]]), poses_of(angles))
+    draw_at(frame, np.float32([[150, 150, 250, 250]]), poses_of(angles))
     way = color_center(frame, channel) - 200
     assert np.linalg.norm(way) > 10
     assert np.dot(way, towards) / np.linalg.norm(way) / np.linalg.norm(towards) > 0.99
@@ -97,7 +101,7 @@ def test_arrow_and_front_of_the_cube_lie_where_the_nose_points(
     style: Style, angles: tuple[float, float, float], towards: tuple[int, int], camera: Camera | None
 ) -> None:
     frame = np.full((400, 400, 3), GREY, np.uint8)
-    draw_poses(frame, np.float32([[150, 150, 250, 250]]), poses_of(angles), style=style, camera=camera)
+    draw_at(frame, np.float32([[150, 150, 250, 250]]), poses_of(angles), style=style, camera=camera)
     if style == "arrow":
         way = color_center(frame, BLUE) - 200
     else:
@@ -119,7 +123,7 @@ def bluish(frame: np.ndarray) -> np.ndarray:
 def test_edges_of_the_cube(angles: tuple[float, float, float]) -> None:
     """A quarter along an edge, where others seldom cross it: red along x, green along y, blue along z."""
     frame = np.full((600, 600, 3), GREY, np.uint8)
-    draw_poses(frame, np.float32([[100, 200, 500, 400]]), poses_of(angles), style="cube")
+    draw_at(frame, np.float32([[100, 200, 500, 400]]), poses_of(angles), style="cube")
     yaw, pitch, roll = angles
     rotation = oracle.rx(-pitch) @ oracle.ry(yaw) @ oracle.rz(roll)
     found = []
@@ -136,7 +140,7 @@ def test_edges_of_the_cube(angles: tuple[float, float, float]) -> None:
 def test_cube_tilts_clockwise_for_roll_above_0(roll: float) -> None:
     tilted, upright = (np.full((400, 400, 3), GREY, np.uint8) for _ in range(2))
     for frame, angle in ((tilted, roll), (upright, 0)):
-        draw_poses(frame, np.float32([[150, 150, 250, 250]]), poses_of((0, 0, angle)), style="cube")
+        draw_at(frame, np.float32([[150, 150, 250, 250]]), poses_of((0, 0, angle)), style="cube")
     clockwise = cv2.getRotationMatrix2D((199.5, 199.5), -roll, 1)  # OpenCV's positive angle is anticlockwise
     wanted = cv2.warpAffine(upright, clockwise, (400, 400))
     for channel in (RED, GREEN):
@@ -148,7 +152,7 @@ def test_arrow_gets_shorter_the_more_it_points_at_the_camera() -> None:
     lengths = []
     for yaw in (0, 20, 45, 90, 120):
         frame = np.full((400, 400, 3), GREY, np.uint8)
-        draw_poses(frame, np.float32([[250, 150, 350, 250]]), poses_of((yaw, 0, 0)), style="arrow")
+        draw_at(frame, np.float32([[250, 150, 350, 250]]), poses_of((yaw, 0, 0)), style="arrow")
         lengths.append(300 - np.nonzero((frame[200] != GREY).any(axis=1))[0][0])
     assert lengths[0] < 8
     np.testing.assert_allclose(lengths[1:], 130 * np.sin(np.deg2rad([20, 45, 90, 120])), atol=6)
@@ -160,7 +164,7 @@ def test_arrow_of_a_face_that_looks_into_the_camera_is_a_dot_wherever_it_is() ->
     extents = []
     for camera in (CAMERA, None):
         frame = np.full((400, 600, 3), GREY, np.uint8)
-        draw_poses(frame, box, poses, style="arrow", camera=camera)
+        draw_at(frame, box, poses, style="arrow", camera=camera)
         columns = np.nonzero((frame[200] != GREY).any(axis=1))[0]
         extents.append(500 - columns[0])
     assert extents[0] < 8
@@ -171,7 +175,7 @@ def test_arrow_of_a_face_that_looks_into_the_camera_is_a_dot_wherever_it_is() ->
 def test_identities_have_their_colors(style: Style) -> None:
     frame = np.full((720, 1280, 3), GREY, np.uint8)
     boxes = np.float32([[300, 300, 400, 400], [600, 300, 700, 400]])
-    draw_poses(frame, boxes, poses_of((20, 0, 0), (20, 0, 0)), style=style, ids=np.array([-1, 9]))
+    draw_at(frame, boxes, poses_of((20, 0, 0), (20, 0, 0)), style=style, ids=np.array([-1, 9]))
     mine, none = (frame[300, left : left + 20].astype(int) for left in (600, 300))
     np.testing.assert_array_equal(np.median(mine, axis=0), identity_color(9))
     np.testing.assert_array_equal(np.median(none, axis=0), [255, 255, 255])
@@ -193,13 +197,13 @@ def test_nearer_faces_cover_others_whatever_their_order(style: Style) -> None:
     boxes, ids = np.float32([[300, 300, 460, 460], [340, 330, 440, 430], [250, 280, 380, 400]]), np.array([1, 2, 3])
     poses = poses_of((10, 5, 0), (-30, 0, 20), (20, -30, 0))
     wanted = np.zeros((720, 1280, 3), np.uint8)
-    draw_poses(wanted, boxes, poses, style=style, ids=ids)
+    draw_at(wanted, boxes, poses, style=style, ids=ids)
     for order in ([2, 1, 0], [1, 2, 0]):
         frame = np.zeros_like(wanted)
-        draw_poses(frame, boxes[order], poses_of(*poses.angles[order]), style=style, ids=ids[order])
+        draw_at(frame, boxes[order], poses_of(*poses.angles[order]), style=style, ids=ids[order])
         np.testing.assert_array_equal(frame, wanted)
     largest = np.zeros_like(wanted)
-    draw_poses(largest, boxes[:1], poses_of(poses.angles[0]), style=style, ids=ids[:1])
+    draw_at(largest, boxes[:1], poses_of(poses.angles[0]), style=style, ids=ids[:1])
     opaque = (largest[300:460, 300:460] == identity_color(1)).all(axis=2)
     assert opaque.any() and (wanted[300:460, 300:460][opaque] == identity_color(1)).all()
 
@@ -207,7 +211,7 @@ def test_nearer_faces_cover_others_whatever_their_order(style: Style) -> None:
 def test_sigma_is_said_where_it_is_known_and_there_is_room() -> None:
     def drawn(height: int, sigma: float) -> np.ndarray:
         frame = np.full((height, 600, 3), GREY, np.uint8)
-        draw_poses(frame, np.float32([[250, 150, 330, 230]]), poses_of((5, 5, 5), sigma=sigma))
+        draw_at(frame, np.float32([[250, 150, 330, 230]]), poses_of((5, 5, 5), sigma=sigma))
         return (frame[:140] != GREY).any(axis=2).sum()
 
     assert drawn(600, sigma=7.0) > 1.4 * drawn(600, sigma=np.nan)
@@ -223,7 +227,7 @@ def test_labels_are_readable(size_wh: tuple[int, int], capital: int) -> None:
     for half in (0.05, 0.6):
         frame = np.full((height, width, 3), GREY, np.uint8)
         box = [width / 2 - half * height, (0.5 - half) * height, width / 2 + half * height, (0.5 + half) * height]
-        draw_poses(frame, np.float32([box]), poses_of((80, 80, 80)), ids=[3])
+        draw_at(frame, np.float32([box]), poses_of((80, 80, 80)), ids=[3])
         rows, _ = np.nonzero((frame > 200).all(axis=2))  # nothing else is white
         assert np.ptp(rows) + 1 >= capital
 
@@ -231,8 +235,8 @@ def test_labels_are_readable(size_wh: tuple[int, int], capital: int) -> None:
 def test_nan_pose_is_skipped_with_its_box_and_its_neighbour_is_drawn() -> None:
     alone, both = np.zeros((200, 200, 3), np.uint8), np.zeros((200, 200, 3), np.uint8)
     box, other = [20, 20, 80, 80], [100, 100, 160, 170]
-    draw_poses(alone, np.float32([box]), poses_of((10, 0, 0)))
-    draw_poses(both, np.float32([box, other]), poses_of((10, 0, 0), (np.nan, 0, 0)))
+    draw_at(alone, np.float32([box]), poses_of((10, 0, 0)))
+    draw_at(both, np.float32([box, other]), poses_of((10, 0, 0), (np.nan, 0, 0)))
     assert alone.any()
     np.testing.assert_array_equal(both, alone)
 
@@ -246,20 +250,20 @@ def test_nan_pose_is_skipped_with_its_box_and_its_neighbour_is_drawn() -> None:
 @pytest.mark.filterwarnings("error")
 def test_boxes_may_leave_the_frame(box: tuple[float, ...], shape: tuple[int, int, int], style: Style) -> None:
     for camera in (None, CAMERA, Camera(1e-6, 1e-6, 0, 0), Camera(1e15, 1e15, 1e15, 0)):
-        draw_poses(np.zeros(shape, np.uint8), np.float32([box]), poses_of((30, 20, 10)), style=style, camera=camera)
+        draw_at(np.zeros(shape, np.uint8), np.float32([box]), poses_of((30, 20, 10)), style=style, camera=camera)
 
 
 @pytest.mark.parametrize("box", [(50, 20, 20, 80), (20, 50, 80, 50), (20, 20, np.nan, 80)])
 def test_boxes_without_area_are_skipped(box: tuple[float, ...]) -> None:
     frame = np.zeros((100, 100, 3), np.uint8)
-    draw_poses(frame, np.float32([box]), poses_of((0, 0, 0)))
+    draw_at(frame, np.float32([box]), poses_of((0, 0, 0)))
     assert not frame.any()
 
 
 def test_lines_grow_with_the_face() -> None:
     small, large = np.zeros((240, 320, 3), np.uint8), np.zeros((2160, 3840, 3), np.uint8)
-    draw_poses(small, np.float32([[140, 100, 180, 140]]), poses_of((0, 0, 0)))
-    draw_poses(large, np.float32([[1000, 600, 2000, 1600]]), poses_of((0, 0, 0)))
+    draw_at(small, np.float32([[140, 100, 180, 140]]), poses_of((0, 0, 0)))
+    draw_at(large, np.float32([[1000, 600, 2000, 1600]]), poses_of((0, 0, 0)))
     assert 1 <= red_height(small, column=175) <= 3
     assert 15 <= red_height(large, column=1950) <= 30
 
@@ -271,7 +275,7 @@ def red_height(frame: np.ndarray, column: int) -> int:
 
 def test_no_faces_leave_the_frame_alone() -> None:
     frame = np.zeros((20, 20, 3), np.uint8)
-    draw_poses(frame, np.zeros((0, 4), np.float32), poses_of())
+    draw_at(frame, np.zeros((0, 4), np.float32), poses_of())
     assert not frame.any()
 
 
@@ -285,18 +289,18 @@ def test_no_faces_leave_the_frame_alone() -> None:
 )
 def test_unfit_frames_are_refused(frame: np.ndarray, message: str) -> None:
     with pytest.raises(InputError) as error:
-        draw_poses(frame, np.float32([[1, 1, 5, 5]]), poses_of((0, 0, 0)))
+        draw_at(frame, np.float32([[1, 1, 5, 5]]), poses_of((0, 0, 0)))
     assert message in str(error.value)
 
 
 def test_boxes_and_poses_must_agree() -> None:
     with pytest.raises(InputError, match="one pose per box, got 2 boxes and 1 poses"):
-        draw_poses(np.zeros((9, 9, 3), np.uint8), np.zeros((2, 4), np.float32), poses_of((0, 0, 0)))
+        draw_at(np.zeros((9, 9, 3), np.uint8), np.zeros((2, 4), np.float32), poses_of((0, 0, 0)))
 
 
 def test_style_and_ids_must_be_right() -> None:
     frame, boxes, poses = np.zeros((9, 9, 3), np.uint8), np.float32([[1, 1, 5, 5]]), poses_of((0, 0, 0))
     with pytest.raises(InputError, match="axes, cube, arrow, got 'cone'"):
-        draw_poses(frame, boxes, poses, style="cone")
+        draw_at(frame, boxes, poses, style="cone")
     with pytest.raises(InputError, match=r"ids of shape \(2,\)"):
-        draw_poses(frame, boxes, poses, ids=[1, 2])
+        draw_at(frame, boxes, poses, ids=[1, 2])

@@ -14,9 +14,10 @@ from media import noise
 from tiny_model import write_tiny_model
 
 import hpe_edge
+from hpe_edge.boxes.box_fit import BoxFit
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.faces.anchor_free import GridDetector
-from hpe_edge.faces.detector import Detections, Detector, LandmarkFit
+from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.faces.open_detector import open_detector
 
@@ -74,7 +75,7 @@ def test_boxes_of_networks_fit_the_labelled_landmarks(data: Path, file: str) -> 
 
 def test_conversion_moves_the_box_down_and_shrinks_it() -> None:
     boxes = np.array([[100, 200, 150, 250], [0, 0, 20, 40]], np.float32)
-    fit = LandmarkFit(width=0.8, height=0.6, down=0.1)
+    fit = BoxFit(width=0.8, height=0.6, down=0.1)
     np.testing.assert_allclose(fit(boxes), [[105, 215, 145, 245], [2, 12, 18, 36]], rtol=1e-6)
     assert fit(boxes).dtype == np.float32
 

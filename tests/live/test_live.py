@@ -52,10 +52,14 @@ def result_of(
     boxes = (np.float32([[20, 60, 70, 130]]) + np.concatenate([left, 0 * left] * 2, axis=1)).astype(np.float32)
     return Result(
         Frame("clip.mp4", index, index / 30, image),
-        boxes,
-        Poses(angles, np.full((count, 3), sigma, np.float32), rotation_from_euler(angles)),
-        np.full(count, 0.5, np.float32),
-        np.arange(1, count + 1) if ids is None else np.array(ids, np.int64),
+        Poses(
+            angles,
+            np.full((count, 3), sigma, np.float32),
+            rotation_from_euler(angles),
+            boxes=boxes,
+            scores=np.full(count, 0.5, np.float32),
+            ids=np.arange(1, count + 1) if ids is None else np.array(ids, np.int64),
+        ),
     )
 
 
@@ -107,7 +111,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_message_holds_picture_and_poses(page: LivePage) -> None:
     result = result_of([[20, 10, 5], [-30, 0, 12.25]], ids=[7, -1], sigma=2.5)
     wanted = result.frame.image.copy()
-    draw_poses(wanted, result.boxes, result.poses, ids=result.ids)
+    draw_poses(wanted, result.poses, boxes=result.boxes, ids=result.ids)
     page.publish(result)
     latency, facts, picture = parsed(browser(page).receive())
     assert np.isnan(latency)
@@ -132,7 +136,7 @@ def test_message_holds_picture_and_poses(page: LivePage) -> None:
 def test_poses_are_drawn_as_asked(style: Style) -> None:
     result = result_of(ONE)
     wanted = result.frame.image.copy()
-    draw_poses(wanted, result.boxes, result.poses, style=style, ids=result.ids)
+    draw_poses(wanted, result.poses, boxes=result.boxes, style=style, ids=result.ids)
     with LivePage(port=0, style=style) as page:
         page.publish(result)
         picture = parsed(browser(page).receive())[2]
@@ -170,9 +174,8 @@ def test_large_picture_is_shrunk_with_its_boxes(page: LivePage) -> None:
 
 def test_shrunk_picture_is_seen_by_a_shrunk_camera(page: LivePage) -> None:
     result = result_of(ONE, np.zeros((1440, 2560, 3), np.uint8))
-    half = replace(result, boxes=result.boxes / 2, camera=Camera(600, 600, 640, 360))
     wanted = np.zeros((720, 1280, 3), np.uint8)
-    draw_poses(wanted, half.boxes, half.poses, ids=half.ids, camera=half.camera)
+    draw_poses(wanted, result.poses, boxes=result.boxes / 2, camera=Camera(600, 600, 640, 360))
     page.publish(replace(result, camera=Camera(1200, 1200, 1280, 720)))
     picture = parsed(browser(page).receive())[2]
     assert (np.abs(picture.astype(int) - wanted).max(axis=-1) > 60).mean() < 1e-4

@@ -24,10 +24,11 @@ FRAME = Frame("camera 0", 0, 0.0, np.zeros((48, 64, 3), np.uint8))
 def result_of(*faces: tuple[list[float], tuple[float, float, float], int], camera: Camera | None = None) -> Result:
     """Faces as box, angles and identity."""
     angles = np.float32([angles for _, angles, _ in faces]).reshape(-1, 3)
-    poses = Poses(angles, np.full_like(angles, np.nan), rotation_from_euler(angles).astype(np.float32))
     boxes = np.float32([box for box, _, _ in faces]).reshape(-1, 4)
     ids = np.array([identity for _, _, identity in faces], np.int64)
-    return Result(FRAME, boxes, poses, np.full(len(faces), np.nan, np.float32), ids, camera)
+    rotation = rotation_from_euler(angles).astype(np.float32)
+    poses = Poses(angles, np.full_like(angles, np.nan), rotation, boxes=boxes, ids=ids)
+    return Result(FRAME, poses, camera)
 
 
 @pytest.fixture

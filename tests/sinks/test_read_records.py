@@ -11,8 +11,8 @@ import pytest
 
 from hpe_edge import Poses, SourceError
 from hpe_edge import geometry as g
-from hpe_edge.faces.tracker import NO_ID
 from hpe_edge.pipeline.frame_result import Result
+from hpe_edge.poses import NO_ID
 from hpe_edge.sinks.read_records import ID_COLUMN, Series, read_series
 from hpe_edge.sinks.records import CsvFile, JsonLinesFile
 from hpe_edge.sources.open_source import Frame
@@ -35,10 +35,10 @@ def write(
         sigma = np.float32([[3, 4, 5], [np.nan] * 3])[order]
         if at == 7:
             angles[0] = np.nan
-        poses = Poses(angles, sigma, g.rotation_from_euler(angles))
-        frame = Frame(name, at, at / 25 if time else np.nan, np.zeros((1, 1, 3), np.uint8))
         known = np.array(ids[at] if ids else (NO_ID, NO_ID))
-        file.write(Result(frame, boxes, poses, np.full(2, np.nan, np.float32), known))
+        poses = Poses(angles, sigma, g.rotation_from_euler(angles), boxes=boxes, ids=known)
+        frame = Frame(name, at, at / 25 if time else np.nan, np.zeros((1, 1, 3), np.uint8))
+        file.write(Result(frame, poses))
         written.append(poses)
     file.finish()
     assert file.pending is not None

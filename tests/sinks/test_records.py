@@ -32,12 +32,14 @@ def two_poses() -> Poses:
     """The first turned by a yaw of 90 degrees, the second NaN."""
     angles = np.float32([[90, 0, 0], [np.nan, np.nan, np.nan]])
     sigma = np.float32([[1.23456, 2, 3], [np.nan, np.nan, np.nan]])
-    return Poses(angles, sigma, rotation_from_euler(angles).astype(np.float32))
+    scores, ids = np.float32([0.87654, np.nan]), np.array([3, -1])
+    rotation = rotation_from_euler(angles).astype(np.float32)
+    return Poses(angles, sigma, rotation, boxes=BOXES, scores=scores, ids=ids)
 
 
 def result_of(one: Frame) -> Result:
     """The first face has the identity 3 and a score, the second neither."""
-    return Result(one, BOXES, two_poses(), np.float32([0.87654, np.nan]), np.array([3, -1]))
+    return Result(one, two_poses())
 
 
 def written(sink: RecordFile, *frames: Frame) -> str:

@@ -31,11 +31,12 @@ BOX = np.float32([[30, 20, 60, 50]])
 
 def one_pose() -> Poses:
     angles = np.float32([[20, 10, 5]])
-    return Poses(angles, np.full_like(angles, np.nan), rotation_from_euler(angles).astype(np.float32))
+    rotation = rotation_from_euler(angles).astype(np.float32)
+    return Poses(angles, np.full_like(angles, np.nan), rotation, boxes=BOX, scores=np.float32([0.9]), ids=np.array([0]))
 
 
 def result_of(frame: Frame) -> Result:
-    return Result(frame, BOX, one_pose(), np.float32([0.9]), np.array([0]))
+    return Result(frame, one_pose())
 
 
 def write(outputs: Outputs, frame: Frame) -> None:

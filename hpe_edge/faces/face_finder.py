@@ -1,0 +1,78 @@
+"""Faces of a frame in any pixel format, by a detector that is opened at its first use."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.errors import InputError
+from hpe_edge.faces.detector import Detections, Detector
+from hpe_edge.ops.frames import AnyFrame, FrameColor, frame_planes
+
+_DEFAULT = "haar"
+
+
+class FaceFinder:
+    """Detector of an engine. May be called from several threads."""
+
+    def __init__(self, detector: Detector | str | os.PathLike[str] | None, threads: int | None) -> None:
+        """
+        Args:
+            detector: a detector, or what :func:`hpe_edge.open_detector` takes; None: OpenCV's Haar cascade.
+            threads: of a neural detector; None: all cores.
+
+        Raises:
+            InputError: neither a detector nor a name.
+        """
+        if detector is not None and not callable(detector) and not isinstance(detector, (str, os.PathLike)):
+            raise InputError(
+                f"detector must be a name, a file or a callable from frame to Detections, got {type(detector).__name__}"
+            )
+        self._given = _DEFAULT if detector is None else detector
+        self._threads = threads
+        self._detector: Detector | None = None
+        self._guard = threading.Lock()
+
+    def __call__(self, frame: AnyFrame, color: FrameColor) -> Detections:
+        """Find the faces of a frame.
+
+        Raises:
+            InputError: an invalid frame, or a detector that does not return Detections.
+            HpeEdgeError: the detector cannot be opened, see :func:`hpe_edge.open_detector`.
+        """
+        found = self._opened()(_bgr(frame, color))
+        if not isinstance(found, Detections):
+            raise InputError(
+                f"the detector must return hpe_edge.Detections, such as Detections.from_boxes(boxes), got "
+                f"{type(found).__name__}"
+            )
+        return found
+
+    def _opened(self) -> Detector:
+        with self._guard:
+            if self._detector is None:
+                given = self._given
+                if isinstance(given, (str, os.PathLike)):
+                    from hpe_edge.faces.open_detector import open_detector  # with OpenCV, which boxes do not need
+
+                    self._detector = open_detector(given, threads=self._threads)
+                else:
+                    self._detector = given
+            return self._detector
+
+
+def _bgr(frame: AnyFrame, color: FrameColor) -> NDArray[np.uint8]:
+    plane, chroma = frame_planes(frame, color)
+    if color == "BGR":
+        return plane
+    import cv2
+
+    if color == "NV12":
+        assert chroma is not None
+        interleaved = np.ascontiguousarray(chroma).reshape(len(chroma), -1, 2)
+        return np.asarray(cv2.cvtColorTwoPlane(plane, interleaved, cv2.COLOR_YUV2BGR_NV12), np.uint8)
+    code = cv2.COLOR_RGB2BGR if color == "RGB" else cv2.COLOR_GRAY2BGR
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(plane), code), np.uint8)

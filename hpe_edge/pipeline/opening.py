@@ -1,0 +1,168 @@
+"""Parts of a run, opened from options that `hpe-edge run` and :func:`hpe_edge.track` share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpe_edge.boxes.box_checks import BoxChecks
+from hpe_edge.boxes.box_fit import BoxesFrom
+from hpe_edge.camera import Camera
+from hpe_edge.engine import PoseEngine
+from hpe_edge.errors import InputError
+from hpe_edge.faces.boxes_csv import BoxesFile
+from hpe_edge.faces.detector import Detections, Detector
+from hpe_edge.faces.open_detector import open_detector
+from hpe_edge.faces.smoother import PoseSmoother
+from hpe_edge.faces.tracker import Tracker
+from hpe_edge.pipeline.core_budget import CoreShare, share_cores
+from hpe_edge.pipeline.frame_result import FindFaces
+from hpe_edge.pipeline.frame_step import Analysis, CameraOf, Meter, find_by
+from hpe_edge.sources.frame import Frame, Source
+
+DEFAULT_DETECTOR = "haar"
+_MEMORY_S = 1.0
+_SLOWEST_LIVE_FPS = 5.0  # lowest processing rate that is assumed for a live source
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceOptions:
+    """Options of a run but for its source, engine and outputs.
+
+    Attributes:
+        detector: a detector, or what :func:`hpe_edge.open_detector` takes; None: OpenCV's Haar cascade.
+        boxes: a file of boxes instead of a detector, see :class:`hpe_edge.faces.boxes_csv.BoxesFile`.
+        boxes_from: whose boxes those of the file are; None: chin to eyebrows.
+        min_score, min_face: see :func:`hpe_edge.open_detector`.
+        detect_every: interval of detection in frames; faces are tracked in the others.
+        track: track faces across frames; pictures are never tracked.
+        smooth: filter the poses of each face over time.
+        camera_of: intrinsics for rectified poses, of frames of a width and height.
+        drop_doubtful: leave doubtful faces out of the results.
+        meter: adds poses relative to the neutral pose, zones and events.
+        frames: number of frames to process; None for all.
+    """
+
+    detector: Detector | str | os.PathLike[str] | None = None
+    boxes: Path | None = None
+    boxes_from: BoxesFrom | None = None
+    min_score: float | None = None
+    min_face: float | None = None
+    detect_every: int = 1
+    track: bool = True
+    smooth: bool = False
+    camera_of: CameraOf | None = None
+    drop_doubtful: bool = False
+    meter: Meter | None = None
+    frames: int | None = None
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Origin of the faces.
+
+    Attributes:
+        find: finds those of a frame.
+        file: the boxes file; None with a detector.
+    """
+
+    find: FindFaces
+    file: BoxesFile | None
+
+
+def share_of(options: FaceOptions, threads: int | None) -> CoreShare:
+    """Distribute the cores of a run; OpenCV's cascade takes one frame at a time."""
+    cores = threads or len(os.sched_getaffinity(0))
+    one_at_a_time = options.boxes is not None or options.detector in (None, "haar")
+    return share_cores(cores, several_detectors=not one_at_a_time)
+
+
+def open_faces(options: FaceOptions, source: Source, threads: int) -> Faces:
+    """Open the detector or the boxes file.
+
+    Args:
+        options: of the run.
+        source: whose frames it will get.
+        threads: of a neural detector.
+
+    Raises:
+        HpeEdgeError: see :func:`hpe_edge.open_detector` and :class:`BoxesFile`.
+    """
+    if options.boxes is None:
+        given = DEFAULT_DETECTOR if options.detector is None else options.detector
+        if isinstance(given, (str, os.PathLike)):
+            detector = open_detector(given, threads=threads, min_score=options.min_score, min_face=options.min_face)
+        elif options.min_score is not None or options.min_face is not None:
+            raise InputError("min_score and min_face are for detectors by name or file; set them in your own detector")
+        else:
+            detector = given
+        return Faces(find_by(detector), None)
+    if options.detector is not None:
+        raise InputError("boxes and detector exclude each other; leave one out")
+    file, fit, check = BoxesFile(options.boxes, source.kind), options.boxes_from, BoxChecks()
+
+    def find(frame: Frame) -> Detections:
+        boxes = file(frame)
+        height, width = frame.image.shape[:2]
+        check(boxes, width, height, fitted=fit is not None)
+        return Detections.from_boxes(boxes, boxes_from=fit)
+
+    return Faces(find, file)
+
+
+def open_analysis(options: FaceOptions, source: Source, engine: PoseEngine) -> Analysis:
+    """Create the per-frame processing of a run."""
+    memory_s = _memory_s(source, options.detect_every)
+    return Analysis(
+        engine,
+        tracker=Tracker(survive_s=memory_s) if source.kind == "video" and options.track else None,
+        smoother=PoseSmoother(forget_s=memory_s) if options.smooth else None,
+        camera_of=options.camera_of,
+        keep_boxes=options.boxes is not None,
+        drop_doubtful=options.drop_doubtful,
+        meter=options.meter,
+    )
+
+
+def check_tracking(options: FaceOptions, source: Source, named: Callable[[str], str] = str) -> None:
+    """Refuse options that need tracking for pictures or without tracking.
+
+    Args:
+        options: of the run.
+        source: pictures or a video.
+        named: name of an option in messages.
+
+    Raises:
+        InputError: see above.
+    """
+    for option, wanted in (("smooth", options.smooth), ("detect_every", options.detect_every > 1)):
+        if not wanted:
+            continue
+        if source.kind != "video":
+            raise InputError(
+                f"{named(option)} tracks faces over time: it needs a video, camera or stream, got {source.name}"
+            )
+        if not options.track:
+            raise InputError(f"{named(option)} needs tracked faces; leave out {named('no_track')}")
+
+
+def fixed_camera(camera: Camera | float | None) -> CameraOf | None:
+    """Return the intrinsics by frame size of a camera, or of a horizontal field of view in degrees."""
+    if camera is None:
+        return None
+    if isinstance(camera, Camera):
+        given = camera
+        return lambda width, height: given
+    fov_deg = float(camera)
+    return lambda width, height: Camera.from_fov(width, height, fov_deg)
+
+
+def _memory_s(source: Source, detect_every: int) -> float:
+    """Return how long a face may be undetected: two missed detections, and at least a second."""
+    if source.kind != "video":
+        return _MEMORY_S
+    # Frames of a live source may be dropped, so its rate is an upper bound.
+    fps = min(source.fps, _SLOWEST_LIVE_FPS) if source.live else source.fps
+    return max(_MEMORY_S, 2.5 * detect_every / fps)
