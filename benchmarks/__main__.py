@@ -19,7 +19,19 @@ from benchmarks.report.charts import require_matplotlib
 from benchmarks.report.compare import compare, describe
 from benchmarks.report.markdown import write_report
 from benchmarks.running import Job, jobs, run, shared_options
-from benchmarks.suites import accuracy, cameras, card, model, ops, pipeline, precision, rectification, smoothing, video
+from benchmarks.suites import (
+    accuracy,
+    box_fits,
+    cameras,
+    card,
+    model,
+    ops,
+    pipeline,
+    precision,
+    rectification,
+    smoothing,
+    video,
+)
 from hpe_edge.util.atomic import Pending
 from hpe_edge.util.shell import CommandParser, run_in_shell
 from tools import cuda_launches
@@ -34,6 +46,7 @@ SUITES: tuple[Suite, ...] = (
     cameras.SUITE,
     accuracy.SUITE,
     card.SUITE,
+    box_fits.SUITE,
     precision.SUITE,
     coverage.SUITE,
     false_boxes.SUITE,

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.boxes.box_fit import BoxFit
+from hpe_edge.boxes.box_fit import FITS
 from hpe_edge.errors import BackendError
 from hpe_edge.faces.detector import Detections, check_min_face, without_small
 from hpe_edge.ops.frames import check_frame
@@ -30,12 +30,7 @@ class HaarDetector:
     :class:`hpe_edge.faces.detector.Detector`.
     """
 
-    # Relative to the side of Haar's square box; the landmark box is lower and smaller. Medians over the 122 of 195
-    # AFLW2000 photos where both overlap (IoU > 0.4), quartiles in brackets: width 0.83..0.90, height 0.78..0.87, centre
-    # up-down 0.12..0.17. The centre left-right is 0 within 0.08 either way and depends on yaw. The conversion lifts the
-    # median IoU with the landmark box from 0.58 to 0.74; the lightweight network with its own crop then errs by 2.62
-    # degrees (mean of the three angles, the 128 photos where Haar finds the face), with the landmark boxes by 2.71.
-    FIT = BoxFit(width=0.863, height=0.825, down=0.146)
+    FIT = FITS["haar"].fit
 
     # Larger frames are shrunk to this longer side: 1.7 times as fast on 720p as the full size, for the same faces.
     LONGEST_SIDE = 800

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.boxes.box_fit import BoxFit
+from hpe_edge.boxes.box_fit import FITS
 from hpe_edge.errors import ModelError
 from hpe_edge.faces.anchor_free import GridDetector, columns_of, output_shapes
 from hpe_edge.spec import Input
@@ -24,11 +24,7 @@ class YunetDetector(GridDetector):
     not shrunk further. Of 195 labelled AFLW2000 photos, |yaw| up to 90 degrees, it finds 193.
     """
 
-    # Medians over the photos where both boxes overlap (IoU > 0.4), quartiles: width 1.00..1.09, height
-    # 0.71..0.78, centre down 0.11..0.14. Left-right it is 0 within 0.04. The conversion lifts the median IoU with the
-    # landmark box from 0.67 to 0.85. The lightweight network with its own crop then errs by 3.88 degrees (mean of the
-    # three angles), with the boxes as they are by 4.22, with the landmark boxes by 3.90.
-    FIT = BoxFit(width=1.049, height=0.743, down=0.121)
+    FIT = FITS["yunet"].fit
 
     SCORE = 0.7
     NMS_IOU = 0.3
