@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,9 @@ def read_exported(path: Path, report: Reporter) -> Original:
     text = next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), None)
     if text is None:
         raise ModelError(
-            f"{path} carries no hpe_edge spec, so its crop, normalisation and bins are unknown; export it from its "
-            f"checkpoint: hpe-edge export onnx CHECKPOINT -o {path.name}; or adopt it with --adopt"
+            f"{path} carries no hpe_edge spec, so its crop, normalisation and bins are unknown; make a copy that has "
+            f"one: hpe-edge export onnx --adopt {shlex.quote(str(path))} --arch NAME (--list shows them), or export "
+            "its checkpoint: hpe-edge export onnx CHECKPOINT"
         )
     try:
         spec = ModelSpec.from_json(text)

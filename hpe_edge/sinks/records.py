@@ -98,6 +98,8 @@ class RecordFile(ABC):
         try:
             self._append("".join(self._line(row) for row in rows(result)))
         except OSError as error:
+            if self._file is None:  # an end that is no failure, see show_bytes
+                raise
             raise output_error(self.path, error) from None
 
     def finish(self) -> None:

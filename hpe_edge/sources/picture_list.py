@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,21 +57,16 @@ def list_folder(path: Path, *, recursive: bool = False) -> PictureList:
 def list_pattern(pattern: str) -> PictureList:
     """List the pictures that match a pattern such as ``photos/*.jpg``, in the order of their paths.
 
-    ``**`` matches any number of folders. A folder that is reached by several paths, through links, is read once.
+    ``**`` matches any number of folders, without links to folders. Hidden files and folders must be named.
 
     Raises:
         SourceError: no picture matches.
     """
-    # Path.glob does not support absolute patterns.
-    entries = sorted(map(Path, glob.glob(pattern, recursive=True)))  # noqa: PTH207
-    matched = [f for f in entries if f.suffix.lower() in PICTURE_SUFFIXES and f.is_file()]
-    if not matched:
+    entries = sorted(_matches(pattern))
+    files = [f for f in entries if f.suffix.lower() in PICTURE_SUFFIXES and f.is_file()]
+    if not files:
         raise SourceError(f"{pattern} matches no picture; pictures end in {' '.join(sorted(PICTURE_SUFFIXES))}")
-    at: dict[tuple[str, str], Path] = {}
-    for file in sorted(matched, key=lambda f: (len(f.parts), f)):
-        at.setdefault((os.path.realpath(file.parent), file.name), file)
-    files = sorted(at.values())
-    return PictureList(files, _common(f.parent for f in files), _skipped(len(entries) - len(matched), pattern))
+    return PictureList(files, _common(f.parent for f in files), _skipped(len(entries) - len(files), pattern))
 
 
 def list_several(given: Sequence[Path | str], *, recursive: bool = False) -> PictureList:
@@ -87,14 +82,15 @@ def list_several(given: Sequence[Path | str], *, recursive: bool = False) -> Pic
         InputError: recursive, and there is no folder.
     """
     parts: list[PictureList] = []
-    others, empty = 0, []
+    others = 0
+    empty: dict[Path, str] = {}
     for each in given:
         path = Path(each)
         if path.is_dir():
             try:
                 parts.append(list_folder(path, recursive=recursive))
             except SourceError as error:
-                empty.append(str(error))
+                empty[_absolute(path)] = str(error)
         elif not path.exists():
             if not is_pattern(path):
                 raise SourceError(f"there is no {path}; it is the source {len(parts) + others + 1} of {len(given)}")
@@ -106,17 +102,17 @@ def list_several(given: Sequence[Path | str], *, recursive: bool = False) -> Pic
     if recursive and not any(Path(each).is_dir() for each in given):
         raise not_recursive(", ".join(map(str, given[:3])))
     if not parts:
-        raise SourceError(empty[0] if empty else f"none of {counted(len(given), 'source')} is a picture")
+        raise SourceError(next(iter(empty.values()), f"none of {counted(len(given), 'source')} is a picture"))
     files: dict[Path, Path] = {}
     for part in parts:
         for file in part.files:
             files.setdefault(_absolute(file), file)
-    notes = [note for part in parts for note in part.notes] + [f"{each}; it was skipped" for each in empty]
+    notes = [note for part in parts for note in part.notes] + [f"{each}; it was skipped" for each in empty.values()]
     notes += _skipped(others, "the sources")
     twice = sum(len(part.files) for part in parts) - len(files)
     if twice:
         notes.append(f"{counted(twice, 'picture was', 'pictures were')} named more than once and read once")
-    return PictureList(list(files.values()), _common(part.folder for part in parts), notes)
+    return PictureList(list(files.values()), _common([*(part.folder for part in parts), *empty]), notes)
 
 
 def is_pattern(path: Path) -> bool:
@@ -127,6 +123,21 @@ def is_pattern(path: Path) -> bool:
 def not_recursive(given: str) -> InputError:
     """Create the error for a recursive search without a folder."""
     return InputError(f"a recursive search needs a folder, got {given}; leave out --recursive, or name the folder")
+
+
+def _matches(pattern: str) -> Iterator[Path]:
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        # Path.glob does not support absolute patterns.
+        yield from map(Path, glob.glob(pattern))  # noqa: PTH207
+        return
+    # glob.glob follows links in **, which takes for ever where several go round in a circle.
+    fixed = next(k for k, part in enumerate(parts) if is_pattern(Path(part)))
+    top, wild = Path(*parts[:fixed]), parts[fixed:]
+    for found in top.glob("/".join(wild) + ("/*" if wild[-1] == "**" else "")):
+        hidden = [part for part in found.relative_to(top).parts if part[0] == "."]
+        if all(part in wild for part in hidden):
+            yield found
 
 
 def _below(top: Path, notes: list[str]) -> Iterator[Path]:
@@ -171,7 +182,7 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100  # without resolving links
 
 
-def _common(folders: Iterator[Path]) -> Path:
+def _common(folders: Iterable[Path]) -> Path:
     return Path(os.path.commonpath([str(_absolute(folder)) for folder in folders]))
 
 

@@ -92,5 +92,5 @@ def _read_avif(file: Path, data: bytes) -> NDArray[Any]:
     try:
         upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
         return np.ascontiguousarray(np.asarray(upright.convert("RGB"))[:, :, ::-1])
-    except (ValueError, OSError, MemoryError, Image.DecompressionBombError) as error:
+    except (ValueError, OSError, SyntaxError, MemoryError, Image.DecompressionBombError) as error:
         raise SourceError(f"{file} cannot be read as AVIF ({error}); convert it to a JPEG") from None

@@ -14,7 +14,7 @@ from hpe_edge.errors import OutputError
 from hpe_edge.geometry import rotation_from_euler
 from hpe_edge.pipeline.frame_result import Result
 from hpe_edge.poses import Poses
-from hpe_edge.sinks.records import CsvFile, JsonLinesFile, RecordFile
+from hpe_edge.sinks.records import CsvFile, JsonLinesFile, RecordFile, Table
 from hpe_edge.sources.open_source import Frame
 
 HEADER = (
@@ -69,6 +69,7 @@ def test_json_lines_hold_the_same(tmp_path: Path) -> None:
         for name, value in plain.items():
             expected = row[name] if name == "file" else float(row[name]) if row[name] else None
             assert value == expected, name
+            assert isinstance(value, bool) == (name == "doubtful")
 
 
 def test_pictures_have_no_time(tmp_path: Path) -> None:
@@ -104,3 +105,37 @@ def test_what_was_written_lies_in_the_file_at_once(tmp_path: Path, kind: type[Re
         sink.write(result_of(frame()))
         text = sink.pending.temp.read_text()
         assert text.endswith("\n") and text.count("v.mp4") == 2 * number
+
+
+def test_doubtful_faces_are_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The sigmas of the first face have a root mean square of 2.2 degrees; the second is NaN."""
+    table, one = Table(), result_of(frame())
+    for limit, expected in ((2.1, ["1", "1"]), (2.3, ["0", "1"]), (math.inf, ["0", "1"])):
+        one.poses.max_sigma = limit
+        sink = CsvFile(tmp_path / "a.csv")
+        sink.write(one)
+        table.write(one)
+        sink.finish()
+        rows = list(csv.DictReader(sink.pending.temp.read_text().splitlines()))
+        assert [row["doubtful"] for row in rows] == expected
+        sink.pending.discard()
+    marks = [line[-len("?v.mp4") :] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert marks == ["?v.mp4", "?v.mp4", " v.mp4", "?v.mp4", " v.mp4", "?v.mp4"]
+
+
+@pytest.mark.parametrize(("kind", "header"), [(CsvFile, f"{HEADER}\n"), (JsonLinesFile, "")])
+def test_standard_output(kind: type[RecordFile], header: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """The header comes with the first record, and names keep their bytes."""
+    sink = kind("-")
+    empty = Result(frame(), two_poses()[:0])
+    sink.write(empty)
+    assert capsysbinary.readouterr().out == b"" and sink.pending is None
+    sink.write(result_of(frame("caf\udce9.mp4")))
+    text = capsysbinary.readouterr().out.decode("utf-8", "surrogateescape")
+    assert text.startswith(header) and text.count("caf\udce9.mp4") == 2
+    sink.finish()
+    assert capsysbinary.readouterr().out == b""
+
+
+def test_a_file_without_records_has_its_header(tmp_path: Path) -> None:
+    assert written(CsvFile(tmp_path / "a.csv")) == f"{HEADER}\n"
