@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from benchmarks.harness.load import resident_kb
 from benchmarks.harness.suite import BudgetLine, Suite, default_or, model_option, path_option
 from benchmarks.harness.timing import FEW_RUNS, Alternative, Answer, Case, Effort, Result, measure
-from hpe_edge import PoseEngine
 from hpe_edge.bench.environment import usable_cores
+from hpe_edge.engine import PoseEngine
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.faces.smoother import PoseSmoother

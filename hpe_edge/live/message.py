@@ -89,9 +89,7 @@ def _shrunk(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def _facts(
-    result: Result, boxes: NDArray[np.float32], stamp: Stamp, scene: Scene, events: Events
-) -> dict[str, Any]:
+def _facts(result: Result, boxes: NDArray[np.float32], stamp: Stamp, scene: Scene, events: Events) -> dict[str, Any]:
     """Collect the JSON: boxes in pixels of the message's picture, null for unknown numbers.
 
     A face without an identity gets the colour of its position in the list. Without attention, zones are null.

@@ -20,7 +20,10 @@ from hpe_edge.geometry import rotation_from_euler
 from hpe_edge.live.server import LivePage
 from hpe_edge.pipeline.frame_result import Result
 
-ZONES = (Zone("road", [(-20, -15), (20, -15), (20, 15), (-20, 15)]), Zone("mirror", [(30, 0), (50, 0), (50, 20), (30, 20)]))
+ZONES = (
+    Zone("road", [(-20, -15), (20, -15), (20, 15), (-20, 15)]),
+    Zone("mirror", [(30, 0), (50, 0), (50, 20), (30, 20)]),
+)
 AHEAD, MIRROR, LAP = (0, 0, 0), (40, 10, 0), (0, -40, 0)
 
 

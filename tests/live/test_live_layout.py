@@ -109,9 +109,7 @@ def shape(tab: Browser) -> Iterator[Any]:
     """Gives the window a size, a colour scheme, touch, and large letters."""
 
     def take(size: tuple[int, int], *, dark: bool = False, touch: bool = False, still: bool = False) -> None:
-        tab.call(
-            "Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=1, mobile=touch
-        )
+        tab.call("Emulation.setDeviceMetricsOverride", width=size[0], height=size[1], deviceScaleFactor=1, mobile=touch)
         tab.call("Emulation.setTouchEmulationEnabled", enabled=touch)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         motion = {"name": "prefers-reduced-motion", "value": "reduce" if still else "no-preference"}

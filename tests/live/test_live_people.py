@@ -166,10 +166,10 @@ def test_doubtful_face_is_pale_and_says_so(tab: Browser, live: LivePage, clock: 
     result.poses.max_sigma = 20
     live.publish(result)
     tab.wait_for(f"{card(2)} !== null")
-    look = f"""(() => {{ const card = CARD; const style = (part) => getComputedStyle(card.querySelector(part));
+    look = """(() => { const card = CARD; const style = (part) => getComputedStyle(card.querySelector(part));
         return [card.dataset.doubtful, card.querySelector('.mark').innerText, Number(style('canvas').opacity),
                 style('dd').color, getComputedStyle(card).borderStyle, card.querySelector('canvas').ariaLabel,
-                card.querySelector('[data-angle=yaw]').innerText] }})()"""
+                card.querySelector('[data-angle=yaw]').innerText] })()"""
     doubtful, sure = (tab.evaluate(look.replace("CARD", card(identity))) for identity in (1, 2))
     assert [doubtful[0], sure[0]] == ["true", "false"]
     assert [doubtful[1], sure[1]] == ["? not sure", ""]
