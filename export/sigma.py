@@ -74,7 +74,7 @@ def calibrate(
             takes the embedded model.
         labels: CSV with the columns file, x1, y1, x2, y2, yaw, pitch, roll: photos beside it, boxes around the
             landmarks, degrees; at least 30 faces. None: the embedded model's poses of ``images`` take their place.
-        detectors: with ``labels``, face detectors whose boxes are used: ONNX files or ``"haar"``. None: the labels'
+        detectors: with ``labels``, face detectors whose boxes are used: names or ONNX files. None: the labels'
             boxes, as they are and slightly moved and resized.
         images: without labels, picture, folder of pictures or video of faces; None takes two bundled photos.
         boxes: CSV of the face boxes in ``images``; None detects the faces.
@@ -209,9 +209,9 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         dest="detectors",
         action="append",
         default=[],
-        metavar="FILE.onnx",
-        help="with --labels: take the boxes of this face detector, or of 'haar'; repeat it for several (default: the "
-        "labels' boxes, also slightly moved and resized)",
+        metavar="NAME",
+        help="with --labels: take the boxes of this face detector: yunet, scrfd, haar or a file; repeat it for several "
+        "(default: the labels' boxes, also slightly moved and resized)",
     )
     add_images_option(
         parser,

@@ -15,12 +15,12 @@ import numpy as np
 
 from benchmarks.harness.suite import BudgetLine, Suite, default_or, option, path_option
 from benchmarks.harness.timing import Effort, Result
+from benchmarks.inputs.crops import HAAR
 from export.gate.gate import backend_runner, poses_of
 from export.step import quiet
 from export.uncertainty.against_model import calibrate_against, faces_and_beliefs
 from export.uncertainty.labelled_faces import (
     COLUMNS,
-    HAAR,
     Boxes,
     Errors,
     Labels,

@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import ModelError, SourceError
 from hpe_edge.faces.detector import Detections
-from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.geometry import wrap_deg
 
 COLUMNS = ("file", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")
 LEAST_FACES = 30
-HAAR = "haar"
 _LEAST_IOU = 0.4  # of a detected box with the label's
 # Of boxes of YuNet and SCRFD about the landmarks', after their fit: quartiles of the sizes are 4 to 5 % to each side of
 # the median, those of the centre 2 %, which are standard deviations of 7 and 3 %.
@@ -140,13 +138,13 @@ def detected_boxes(labels: Labels, detectors: Sequence[str]) -> Boxes:
 
     Args:
         labels: the faces.
-        detectors: ONNX files of detectors, or ``"haar"``.
+        detectors: names or files, see :func:`hpe_edge.faces.open_detector.open_detector`.
 
     Raises:
         SourceError: a photo cannot be read.
-        ModelError: a file is no detector.
+        HpeEdgeError: a detector cannot be opened.
     """
-    opened = [HaarDetector() if name == HAAR else open_detector(Path(name)) for name in detectors]
+    opened = [open_detector(name) for name in detectors]
     boxes = []
     for i, box in enumerate(labels.boxes):
         image = labels.image(i)

@@ -23,7 +23,7 @@ class OnFaces:
 
 def test_the_whole_suite(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labelled_faces, "LEAST_FACES", 3)
-    monkeypatch.setattr(labelled_faces, "HaarDetector", OnFaces)
+    monkeypatch.setattr(labelled_faces, "open_detector", lambda name: OnFaces())
     labels = write_labelled_photos(tmp_path, rng)
     # Errors are 1, 2 and 3 degrees everywhere, far within the tiny model's sigma.
     narrow = SigmaCalibration(0.001, 0.001, 0.001, 1, "", True)

@@ -55,7 +55,7 @@ def test_jittered_boxes_stay_around_the_label() -> None:
 
 
 def test_only_boxes_on_the_face_count(labels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labelled_faces, "HaarDetector", Finder)
+    monkeypatch.setattr(labelled_faces, "open_detector", lambda name: Finder())
     found = detected_boxes(read_labels(labels), ["haar"])
     assert [len(row) for row in found] == [1, 0, 0] and found[0][0].tolist() == BOX
     with (
