@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from export.distillation.arrays import FACE, SIDE, Image, Patches
 from hpe_edge.boxes.box_fit import box_fit
+from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.errors import SourceError
-from hpe_edge.faces.boxes_csv import BoxesFile
 from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.sources.open_source import open_source
 
@@ -23,14 +23,14 @@ def read_patches(path: Path, boxes: Path | None, boxes_from: str) -> Patches:
 
     Args:
         path: the pictures.
-        boxes: see :class:`hpe_edge.faces.boxes_csv.BoxesFile`; None runs the Haar detector.
+        boxes: see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`; None runs the Haar detector.
         boxes_from: the detector whose boxes those are, see :func:`hpe_edge.boxes.box_fit.box_fit`.
 
     Raises:
         SourceError: pictures or boxes that are missing or cannot be read, or no face in them.
     """
     source = open_source(path)
-    file, fit = None if boxes is None else BoxesFile(boxes, source.kind), box_fit(boxes_from)
+    file, fit = None if boxes is None else BoxesFile.for_source(boxes, source), box_fit(boxes_from)
     detector = HaarDetector() if file is None else None
     blocks, images, places = [], [], []
     for frame in source:

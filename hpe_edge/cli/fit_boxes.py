@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.boxes.measure_fit import Measurement, measure_fit
 from hpe_edge.errors import SourceError
-from hpe_edge.faces.boxes_csv import BoxesFile
 from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.sources.frame import Frame, Kind
 from hpe_edge.sources.open_source import open_source
@@ -35,7 +35,7 @@ class FitBoxesOptions:
     """Arguments of ``hpe-edge fit-boxes``.
 
     Attributes:
-        boxes: CSV of the detector's boxes, see :class:`hpe_edge.faces.boxes_csv.BoxesFile`.
+        boxes: CSV of the detector's boxes, see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`.
         photos: pictures or video.
         output: JSON to write; None to print only.
         detector: the reference, see :func:`hpe_edge.open_detector`.

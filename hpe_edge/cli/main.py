@@ -11,8 +11,8 @@ from hpe_edge.util.shell import CommandParser, interrupt_on_signals, need_opencv
 from hpe_edge.version import __version__
 
 COMMANDS = {  # name -> module, summary
-    "run": ("hpe_edge.cli.run", "estimate the poses in pictures, a video, a camera or a stream"),
-    "serve": ("hpe_edge.cli.serve", "show a camera, stream or video in a browser"),
+    "run": ("hpe_edge.cli.run.run_command", "estimate the poses in pictures, a video, a camera or a stream"),
+    "serve": ("hpe_edge.cli.run.serve_command", "show a camera, stream or video in a browser"),
     "demo": ("hpe_edge.cli.demo", "estimate a pose in a bundled photo and export the embedded model again"),
     "plot": ("hpe_edge.cli.plot", "draw angles over time from a file of records"),
     "fit-boxes": ("hpe_edge.cli.fit_boxes", "measure how the boxes of your own detector fit the face"),

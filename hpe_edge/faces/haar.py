@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hpe_edge.boxes.box_fit import FITS
 from hpe_edge.errors import BackendError
-from hpe_edge.faces.detector import Detections
+from hpe_edge.faces.detector import Detections, check_min_face, without_small
 from hpe_edge.ops.frames import check_frame
 
 _CASCADE = "haarcascade_frontalface_alt2.xml"
@@ -38,12 +38,18 @@ class HaarDetector:
     SCALE_STEP = 1.1
     NEIGHBORS = 4
 
-    def __init__(self) -> None:
+    def __init__(self, *, min_face: float | None = None) -> None:
         """Load the cascade that comes with opencv-python.
+
+        Args:
+            min_face: leave out faces whose box in ``boxes`` is lower, in pixels of the frame; larger is faster. None
+                for the cascade's own limit.
 
         Raises:
             BackendError: the installed OpenCV has none; version 5 does not.
+            InputError: ``min_face`` is negative or not finite.
         """
+        self.min_face = check_min_face(min_face)
         folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
         if not hasattr(cv2, "CascadeClassifier") or folder is None or not (Path(folder) / _CASCADE).is_file():
             raise BackendError(
@@ -60,10 +66,14 @@ class HaarDetector:
         if scale < 1.0:
             size = max(1, round(gray.shape[1] * scale)), max(1, round(gray.shape[0] * scale))
             gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
-        smallest = (self.SMALLEST_FACE, self.SMALLEST_FACE)
+        # Boxes are means of several finds, some of which may be smaller; a step of the scale allows for that.
+        smallest = max(self.SMALLEST_FACE, int(self.min_face / self.FIT.height * scale / self.SCALE_STEP))
         with self._lock:
-            found = self._classifier.detectMultiScale(gray, self.SCALE_STEP, self.NEIGHBORS, minSize=smallest)
+            found = self._classifier.detectMultiScale(
+                gray, self.SCALE_STEP, self.NEIGHBORS, minSize=(smallest, smallest)
+            )
         squares = np.asarray(found, np.float32).reshape(-1, 4) / np.float32(scale)
         squares = squares[np.argsort(squares[:, 0], kind="stable")]
         boxes = np.concatenate([squares[:, :2], squares[:, :2] + squares[:, 2:]], axis=1)
-        return Detections(self.FIT(boxes), boxes, np.full(len(boxes), np.nan, np.float32))
+        scores = np.full(len(boxes), np.nan, np.float32)
+        return without_small(Detections(self.FIT(boxes), boxes, scores), self.min_face)
