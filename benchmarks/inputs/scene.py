@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.errors import SourceError
-from hpe_edge.faces.boxes_csv import BoxesFile
 from hpe_edge.samples import BOXES, FOLDER
 from hpe_edge.sources.open_source import open_source
 from hpe_edge.spec import BinHead, BinsDecode, Crop, Input, ModelSpec, Origin

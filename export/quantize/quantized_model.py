@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,12 @@ def model_or_default(model: str | Path | None, report: Reporter) -> Path:
     return Path(model)
 
 
-def read_original(path: Path, report: Reporter) -> Original:
-    """Read the model to start from, in float32 or INT8.
+def read_exported(path: Path, report: Reporter) -> Original:
+    """Read a model with its spec.
 
     Raises:
         ModelNotFoundError: there is no such file.
-        ModelError: it is no ONNX model, has no spec, or is in FP16 already.
+        ModelError: it is no ONNX model, or has no spec.
     """
     if not path.is_file():
         raise ModelNotFoundError(f"there is no model {path}; make one with hpe-edge export onnx CHECKPOINT -o {path}")
@@ -65,19 +66,31 @@ def read_original(path: Path, report: Reporter) -> Original:
     text = next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), None)
     if text is None:
         raise ModelError(
-            f"{path} carries no hpe_edge spec, so its crop, normalisation and bins are unknown; export it from its "
-            f"checkpoint: hpe-edge export onnx CHECKPOINT -o {path.name}; or adopt it with --adopt"
+            f"{path} carries no hpe_edge spec, so its crop, normalisation and bins are unknown; make a copy that has "
+            f"one: hpe-edge export onnx --adopt {shlex.quote(str(path))} --arch NAME (--list shows them), or export "
+            "its checkpoint: hpe-edge export onnx CHECKPOINT"
         )
     try:
         spec = ModelSpec.from_json(text)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
-    if "fp16" in graph_precision(model):
-        source = f" ({spec.quantizations[-1].source})" if spec.quantizations else ""
-        raise ModelError(f"{path} is in FP16 already; start from the file that it was made from{source}")
     facts = f"{spec.architecture}, {spec.precision}, {byte_size(model.ByteSize())}"
     report("model", [f"{path}, sha256 {sha256[:12]}..., {facts}"])
     return Original(path, model, spec, sha256)
+
+
+def read_original(path: Path, report: Reporter) -> Original:
+    """Read the model to start from, in float32 or INT8; see :func:`read_exported`.
+
+    Raises:
+        ModelError: it is in FP16 already.
+    """
+    original = read_exported(path, report)
+    if "fp16" in graph_precision(original.model):
+        steps = original.spec.quantizations
+        source = f" ({steps[-1].source})" if steps else ""
+        raise ModelError(f"{path} is in FP16 already; start from the file that it was made from{source}")
+    return original
 
 
 def quantized_spec(original: Original, step: Quantization, model: ModelProto) -> ModelSpec:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hpe_edge.backends.options import BackendName, Precision
 from hpe_edge.bench.measure import bench_model
-from hpe_edge.cli.run import add_engine_arguments
+from hpe_edge.cli.argument_types import add_engine_arguments
 from hpe_edge.util.atomic import Pending, output_error
 from hpe_edge.util.console import show
 from hpe_edge.util.shell import CommandParser, whole_number

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from hpe_edge.cli.export import load_step
 from hpe_edge.engine import PoseEngine
-from hpe_edge.errors import InputError, SourceError
+from hpe_edge.errors import SourceError
 from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.geometry import geodesic_deg
 from hpe_edge.models import DEFAULT, DEFAULT_NAME, FOLDER, WEIGHTS
 from hpe_edge.poses import Poses
 from hpe_edge.samples import PHOTO, read_photo
-from hpe_edge.sinks.annotated_images import save_picture
-from hpe_edge.sources.images import PICTURE_SUFFIXES
+from hpe_edge.sinks.annotated_images import check_picture_suffix, save_picture
 from hpe_edge.util.atomic import Pending
 from hpe_edge.util.console import print_message, show
 from hpe_edge.util.shell import CommandParser
@@ -82,8 +81,7 @@ def demo(options: DemoOptions) -> int:
             where the exported model's angles differ.
     """
     output = options.output
-    if output.suffix.lower() not in PICTURE_SUFFIXES:
-        raise InputError(f"an annotated picture needs one of {' '.join(sorted(PICTURE_SUFFIXES))}, got {output}")
+    check_picture_suffix(output)
     photo, box, poses = _estimate(output)
     try:
         _export_again(photo, box, poses)

@@ -11,17 +11,18 @@ from hpe_edge.util.shell import CommandParser, interrupt_on_signals, need_opencv
 from hpe_edge.version import __version__
 
 COMMANDS = {  # name -> module, summary
-    "run": ("hpe_edge.cli.run", "estimate the poses in pictures, a video, a camera or a stream"),
-    "serve": ("hpe_edge.cli.serve", "show a camera, stream or video in a browser"),
+    "run": ("hpe_edge.cli.run.run_command", "estimate the poses in pictures, a video, a camera or a stream"),
+    "serve": ("hpe_edge.cli.run.serve_command", "show a camera, stream or video in a browser"),
     "demo": ("hpe_edge.cli.demo", "estimate a pose in a bundled photo and export the embedded model again"),
     "plot": ("hpe_edge.cli.plot", "draw angles over time from a file of records"),
+    "fit-boxes": ("hpe_edge.cli.fit_boxes", "measure how the boxes of your own detector fit the face"),
     "info": ("hpe_edge.cli.describe", "describe a model file"),
     "doctor": ("hpe_edge.cli.doctor", "check the installation: what works on this machine and what is missing"),
     "export": ("hpe_edge.cli.export", "convert, quantize and compile models: onnx, fp16, int8, trt, distill"),
     "bench": ("hpe_edge.cli.bench", "measure a model stage by stage"),
 }
 
-_WITH_OPENCV = ("demo", "plot", "bench")  # import it at once; run and serve check their arguments first
+_WITH_OPENCV = ("demo", "plot", "fit-boxes", "bench")  # import it at once; run and serve check their arguments first
 
 _DESCRIPTION = "Head pose estimation: yaw, pitch and roll of every face in pictures and videos."
 _EPILOG = """\

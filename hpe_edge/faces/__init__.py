@@ -1,7 +1,6 @@
 """Face detection, boxes, tracking and smoothing."""
 
 __all__ = [
-    "boxes_csv",
     "detector",
     "face_finder",
     "given_faces",

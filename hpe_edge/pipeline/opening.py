@@ -9,10 +9,10 @@ from pathlib import Path
 
 from hpe_edge.boxes.box_checks import BoxChecks
 from hpe_edge.boxes.box_fit import BoxesFrom
+from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.camera import Camera
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError
-from hpe_edge.faces.boxes_csv import BoxesFile
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.faces.smoother import PoseSmoother
@@ -33,7 +33,7 @@ class FaceOptions:
 
     Attributes:
         detector: a detector, or what :func:`hpe_edge.open_detector` takes; None: OpenCV's Haar cascade.
-        boxes: a file of boxes instead of a detector, see :class:`hpe_edge.faces.boxes_csv.BoxesFile`.
+        boxes: a file of boxes instead of a detector, see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`.
         boxes_from: whose boxes those of the file are; None: chin to eyebrows.
         min_score, min_face: see :func:`hpe_edge.open_detector`.
         detect_every: interval of detection in frames; faces are tracked in the others.
@@ -101,7 +101,7 @@ def open_faces(options: FaceOptions, source: Source, threads: int) -> Faces:
         return Faces(find_by(detector), None)
     if options.detector is not None:
         raise InputError("boxes and detector exclude each other; leave one out")
-    file, fit, check = BoxesFile(options.boxes, source.kind), options.boxes_from, BoxChecks()
+    file, fit, check = BoxesFile.for_source(options.boxes, source), options.boxes_from, BoxChecks()
 
     def find(frame: Frame) -> Detections:
         boxes = file(frame)
@@ -114,11 +114,11 @@ def open_faces(options: FaceOptions, source: Source, threads: int) -> Faces:
 
 def open_analysis(options: FaceOptions, source: Source, engine: PoseEngine) -> Analysis:
     """Create the per-frame processing of a run."""
-    memory_s = _memory_s(source, options.detect_every)
+    forget_s = memory_s(source, options.detect_every)
     return Analysis(
         engine,
-        tracker=Tracker(survive_s=memory_s) if source.kind == "video" and options.track else None,
-        smoother=PoseSmoother(forget_s=memory_s) if options.smooth else None,
+        tracker=Tracker(survive_s=forget_s) if source.kind == "video" and options.track else None,
+        smoother=PoseSmoother(forget_s=forget_s) if options.smooth else None,
         camera_of=options.camera_of,
         keep_boxes=options.boxes is not None,
         drop_doubtful=options.drop_doubtful,
@@ -159,7 +159,7 @@ def fixed_camera(camera: Camera | float | None) -> CameraOf | None:
     return lambda width, height: Camera.from_fov(width, height, fov_deg)
 
 
-def _memory_s(source: Source, detect_every: int) -> float:
+def memory_s(source: Source, detect_every: int) -> float:
     """Return how long a face may be undetected: two missed detections, and at least a second."""
     if source.kind != "video":
         return _MEMORY_S

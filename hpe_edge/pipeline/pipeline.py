@@ -37,6 +37,7 @@ class Report:
     Attributes:
         watch: the time of each stage.
         frames, faces: number processed.
+        doubtful: number of the faces whose pose is doubtful.
         outside: number of boxes wholly outside their frame.
         dropped: frames of a live source that were dropped.
         stopped: signal that ended the run early, or None.
@@ -46,6 +47,7 @@ class Report:
     watch: Stopwatch
     frames: int = 0
     faces: int = 0
+    doubtful: int = 0
     outside: int = 0
     dropped: int = 0
     stopped: Signals | None = None
@@ -183,7 +185,8 @@ class Pipeline:
     def _write(self, number: int, result: Result) -> None:
         self._take(result, self.report.watch)
         self.report.frames += 1
-        self.report.faces += len(result.boxes)
+        self.report.faces += len(result.poses)
+        self.report.doubtful += int(np.count_nonzero(result.poses.doubtful))
 
 
 def _outside(boxes: NDArray[np.float32], image: NDArray[np.uint8]) -> int:

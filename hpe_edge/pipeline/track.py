@@ -61,8 +61,8 @@ def track(
     >>> for result in hpe_edge.track("clip.mp4", detector="yunet", smooth=True):
     ...     print(result.time_s, result.poses.ids, result.poses.yaw)
 
-    Frames are read, searched and estimated in threads, a few ahead of the caller. Of a camera or stream only the newest
-    frame is kept while the caller is busy; of a file every frame comes.
+    Frames are read, searched and estimated in threads, a few ahead of the caller. Of a camera or stream the caller gets
+    the newest result, and those that came while it was busy are dropped; of a file every frame comes.
 
     Args:
         source: what :func:`hpe_edge.open_source` takes, or a source.
@@ -141,7 +141,8 @@ class TrackedFrames(Iterator[Result]):
             engine = self._owned = PoseEngine(threads=share.pose_threads)
             if source.kind == "video":
                 engine.warmup(WARMUP_FACES)
-        self._work = _Work()
+        self._left = options.frames
+        self._work = _Work(source.live)
         self._work.pipeline = Pipeline(
             source,
             faces.find,
@@ -150,7 +151,7 @@ class TrackedFrames(Iterator[Result]):
             Stopwatch(),
             detect_every=options.detect_every,
             detect_workers=share.detect_workers,
-            frame_limit=options.frames,
+            frame_limit=None if source.live else options.frames,  # results of a live source may be dropped
         )
         self.report: Report = self._work.pipeline.report
         self._thread = threading.Thread(target=self._work.run, name="track", daemon=True)
@@ -164,8 +165,10 @@ class TrackedFrames(Iterator[Result]):
         """
         if self._thread.ident is None and not self._work.closed:
             self._thread.start()
-        got = self._work.results.get()
+        got = self._work.results.get() if self._left != 0 else None
         if got is not None:
+            if self._left is not None:
+                self._left -= 1
             return got[1]
         self.close()
         error, self._work.error = self._work.error, None
@@ -201,8 +204,8 @@ class _Work:
 
     pipeline: Pipeline
 
-    def __init__(self) -> None:
-        self.results: ClosableQueue[Result] = ClosableQueue(_AHEAD)
+    def __init__(self, live: bool) -> None:
+        self.results: ClosableQueue[Result] = ClosableQueue(1 if live else _AHEAD, newest_wins=live)
         self.error: BaseException | None = None
         self.closed = False
         self._number = 0
@@ -219,4 +222,5 @@ class _Work:
         except BaseException as error:
             self.error = error
         finally:
+            self.pipeline.report.dropped += self.results.dropped
             self.results.finish()

@@ -14,9 +14,17 @@ from hpe_edge.sources.frame import Source
 from hpe_edge.sources.images import PICTURE_SUFFIXES
 from hpe_edge.util.atomic import Pending, output_error
 
+# A subset of those that can be read; pictures of the others become JPEGs.
+PICTURE_OUTPUT_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
-def open_picture_sink(path: Path, source: Source) -> PictureSink:
+
+def open_picture_sink(path: Path, source: Source, *, as_folder: bool = False) -> PictureSink:
     """Open the sink for annotated pictures that fits the source: picture, folder or video.
+
+    Args:
+        path: of the output.
+        source: of the pictures.
+        as_folder: the output of a single picture is a new folder; one that exists is taken as such anyway.
 
     Raises:
         InputError: the name does not fit the source.
@@ -25,15 +33,26 @@ def open_picture_sink(path: Path, source: Source) -> PictureSink:
     suffix = path.suffix.lower()
     if source.kind == "folder":
         if path.is_file() or suffix in PICTURE_SUFFIXES or suffix in VIDEO_OUTPUT_SUFFIXES:
-            raise InputError(f"{source.name} is a folder, so the output must be a folder as well, got {path}")
+            raise InputError(f"{source.name} may hold several pictures, so the output must be a folder, got {path}")
         return PictureFolder(path)
     if source.kind == "picture":
-        if suffix not in PICTURE_SUFFIXES:
-            raise InputError(f"an annotated picture needs one of {' '.join(sorted(PICTURE_SUFFIXES))}, got {path}")
+        if as_folder or path.is_dir():
+            return PictureFolder(path)
+        check_picture_suffix(path)
         return PictureFile(path)
     if suffix not in VIDEO_OUTPUT_SUFFIXES:
         raise InputError(f"an annotated video needs the extension {' or '.join(VIDEO_OUTPUT_SUFFIXES)}, got {path}")
     return VideoFile(path, source.fps, keep_time=source.live)
+
+
+def check_picture_suffix(path: Path) -> None:
+    """Check that an annotated picture can have this name.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if path.suffix.lower() not in PICTURE_OUTPUT_SUFFIXES:
+        raise InputError(f"an annotated picture needs one of {' '.join(PICTURE_OUTPUT_SUFFIXES)}, got {path}")
 
 
 class PictureFile:
@@ -57,7 +76,11 @@ class PictureFile:
 
 
 class PictureFolder:
-    """A folder of annotated pictures, named as the originals. Implements :class:`hpe_edge.sinks.sink.PictureSink`."""
+    """A folder of annotated pictures, in subfolders and with names as the originals.
+
+    Those in a format that OpenCV does not write become JPEGs and get .jpg after their name. Implements
+    :class:`hpe_edge.sinks.sink.PictureSink`.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -68,7 +91,16 @@ class PictureFolder:
     def write_picture(self, result: Result, drawn: Image) -> None:
         """See :class:`hpe_edge.sinks.sink.PictureSink`."""
         name = result.frame.name
-        save_picture(self._temp / name, drawn, self._path / name)
+        if Path(name).suffix.lower() not in PICTURE_OUTPUT_SUFFIXES:
+            name = f"{name}.jpg"
+            if not self.notes:
+                self.notes.append(f"{result.frame.name} and others of its format are written as JPEG, as {name}")
+        to = self._temp / name
+        try:
+            to.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise output_error(self._path / name, error) from None
+        save_picture(to, drawn, self._path / name)
 
     def finish(self) -> None:
         """See :class:`hpe_edge.sinks.sink.Sink`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import shutil
 from pathlib import Path
@@ -14,10 +15,13 @@ from hpe_edge.pipeline.frame_result import Result
 from hpe_edge.sinks.sink import Image
 from hpe_edge.sources.frame import opencv_path
 from hpe_edge.util.atomic import Pending
-from hpe_edge.util.console import counted
+from hpe_edge.util.console import counted, without_stderr_lines
 
-VIDEO_OUTPUT_SUFFIXES = (".mp4", ".mkv")
-_FOURCC = "mp4v"  # MPEG-4 part 2: the one codec that every build of OpenCV can write into both
+# MPEG-4 part 2 is the one codec that every build of OpenCV can write into .mp4 and .mkv; browsers play VP9 and not it.
+_MPEG4, _VP9 = "mp4v", "VP90"
+_FOURCC = {".mp4": _MPEG4, ".mkv": _MPEG4, ".webm": _VP9}
+VIDEO_OUTPUT_SUFFIXES = tuple(_FOURCC)
+_TAG_WARNING = b"OpenCV: FFMPEG: tag"  # printed for every codec in .webm, which has no tags
 _LONGEST_GAP_S = 1.0
 
 
@@ -29,7 +33,7 @@ class VideoFile:
     of the first; a later frame of another size is scaled to fit and padded with black, and a note reports it.
 
     An .mp4 has its index at the end and cannot be played unless it is closed: after SIGKILL or a power failure it is
-    lost. An .mkv can be played as far as it was written.
+    lost. An .mkv or .webm can be played as far as it was written.
 
     OpenCV's writer reports no errors, not even a full disk. So free space is checked before each frame, and at the end
     the file is opened again: its number of frames must match and its last frame must decode.
@@ -49,6 +53,7 @@ class VideoFile:
         """
         opencv_path(path.resolve())  # raises before there is anything to clean up
         self._path = path
+        self._fourcc = _FOURCC[path.suffix.lower()]
         self.pending: Pending | None = Pending(path)
         self._temp = self.pending.temp
         self.notes: list[str] = []
@@ -82,6 +87,10 @@ class VideoFile:
                 f"cannot write {self._path}: only a part of {counted(self._frames, 'frame')} arrived in the file; "
                 "the disk, a quota or a file-size limit is probably exhausted"
             )
+        if self._frames and self._fourcc == _MPEG4:
+            self.notes.append(
+                f"{self._path} is MPEG-4 part 2: VLC, mpv and ffplay play it, browsers do not; for those name it .webm"
+            )
 
     def abort(self) -> None:
         """See :class:`hpe_edge.sinks.sink.Sink`."""
@@ -113,15 +122,18 @@ class VideoFile:
         return fitted
 
     def _open(self) -> cv2.VideoWriter:
-        name, fourcc = str(self._temp), cv2.VideoWriter.fourcc(*_FOURCC)
+        name, fourcc = str(self._temp), cv2.VideoWriter.fourcc(*self._fourcc)
         # MPEG-4 stores the time base in 16 bits, too few for rates such as 120.123.
         for fps in (self._fps, round(self._fps, 2), math.ceil(self._fps)):
-            writer = cv2.VideoWriter(name, fourcc, fps, self._size_wh)
+            with without_stderr_lines(_TAG_WARNING) if self._fourcc == _VP9 else contextlib.nullcontext():
+                writer = cv2.VideoWriter(name, fourcc, fps, self._size_wh)
             if writer.isOpened():
                 return writer
+        instead = "use .mp4, " if self._fourcc == _VP9 else "use "
         raise OutputError(
-            f"OpenCV {cv2.__version__} cannot write {self._path} ({_FOURCC}, {self._size_wh[0]} x {self._size_wh[1]} "
-            f"at {self._fps:g} frames per second); use --csv or --jsonl, or an opencv-python wheel, which has FFmpeg"
+            f"OpenCV {cv2.__version__} cannot write {self._path} ({self._fourcc}, {self._size_wh[0]} x "
+            f"{self._size_wh[1]} at {self._fps:g} frames per second); {instead}--csv or --jsonl, or an opencv-python "
+            "wheel, which has FFmpeg"
         )
 
 

@@ -1,4 +1,4 @@
-"""Records, one per face and frame, as CSV, JSON Lines or a table on standard output.
+"""Records, one per face and frame, as CSV or JSON Lines, in a file or on standard output, or as a table.
 
 CSV and JSON Lines hold the same fields and digits. A missing value (the time of a picture, the identity of an untracked
 face, the sigma of a model without distributions, a pose that is NaN) is an empty field in CSV and null in JSON.
@@ -17,13 +17,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, Literal, TypeAlias
 
 import numpy as np
 
 from hpe_edge.pipeline.frame_result import Result
 from hpe_edge.poses import NO_ID
 from hpe_edge.util.atomic import Pending, output_error
-from hpe_edge.util.console import show
+from hpe_edge.util.console import show, show_bytes
 
 # Column -> digits after the point; 0 for names and counts.
 COLUMNS = {
@@ -34,55 +35,80 @@ COLUMNS = {
     "score": 3,
     **dict.fromkeys(("yaw_deg", "pitch_deg", "roll_deg"), 3),
     **dict.fromkeys(("yaw_sigma_deg", "pitch_sigma_deg", "roll_sigma_deg"), 3),
+    "doubtful": 0,
     **dict.fromkeys(("qw", "qx", "qy", "qz"), 6),
 }
-Field = str | int | float | None
+# After those, in a run with a neutral pose or zones.
+ATTENTION_COLUMNS = {**dict.fromkeys(("rel_yaw_deg", "rel_pitch_deg", "rel_roll_deg"), 3), "zone": 0}
+Field = str | int | float | bool | None
 Row = dict[str, Field]
+
+STDOUT: Literal["-"] = "-"
+RecordTarget: TypeAlias = "Path | Literal['-']"
 
 
 def rows(result: Result) -> Iterator[Row]:
-    """Yield the records of one frame, with fields in the order of COLUMNS."""
+    """Yield the records of one frame, with fields in the order of COLUMNS and ATTENTION_COLUMNS."""
     frame, poses = result.frame, result.poses
-    numbers = np.concatenate(
-        [result.boxes, result.scores[:, None], poses.angles, poses.sigma, poses.quaternion], axis=1
-    )
-    for face, (track, values) in enumerate(zip(result.ids.tolist(), numbers.tolist(), strict=True)):
+    first = np.concatenate([poses.boxes, poses.scores[:, None], poses.angles, poses.sigma], axis=1)
+    faces = zip(poses.ids.tolist(), first.tolist(), poses.doubtful.tolist(), poses.quaternion.tolist(), strict=True)
+    for face, (track, numbers, doubtful, quaternion) in enumerate(faces):
         known = None if track == NO_ID else track
-        yield dict(zip(COLUMNS, [frame.name, frame.index, frame.time_s, face, known, *values], strict=True))
+        fields = [frame.name, frame.index, frame.time_s, face, known, *numbers, doubtful, *quaternion]
+        row: Row = dict(zip(COLUMNS, fields, strict=True))
+        if result.attention is not None:
+            relative = [*result.attention.angles[face].tolist(), result.attention.zones[face]]
+            row.update(zip(ATTENTION_COLUMNS, relative, strict=True))
+        yield row
 
 
 class RecordFile(ABC):
-    """File of records. Implements :class:`hpe_edge.sinks.sink.Sink`."""
+    """Records in a file or on standard output. Implements :class:`hpe_edge.sinks.sink.Sink`."""
 
-    def __init__(self, path: Path) -> None:
+    pending: Pending | None = None
+
+    def __init__(self, to: RecordTarget, *, attention: bool = False) -> None:
         """
         Args:
-            path: of the output; a device or pipe, such as /dev/stdout, is written to directly.
+            attention: with ATTENTION_COLUMNS; results must have an attention then.
+            to: the file; a device or pipe, such as /dev/stdout, is written to directly. ``-``: standard output, which
+                gets the header with the first record.
 
         Raises:
             OutputError: the output cannot be written.
         """
-        self.path = path
-        direct = path.exists() and not path.is_file() and not path.is_dir()
-        self.pending = None if direct else Pending(path)
-        to = self.pending.temp if self.pending else path
+        self.columns = {**COLUMNS, **ATTENTION_COLUMNS} if attention else COLUMNS
+        self._unwritten = self._header()
+        self._file: BinaryIO | None = None
+        self.path = Path("standard output")
+        if isinstance(to, str):
+            return
+        self.path = to
+        direct = to.exists() and not to.is_file() and not to.is_dir()
+        self.pending = None if direct else Pending(to)
         try:
-            self._file = to.open("wb")
-            self._append(self._header())
+            self._file = (self.pending.temp if self.pending else to).open("wb")
+            self._append("")
         except OSError as error:
             if self.pending is not None:
                 self.pending.discard()
-            raise output_error(path, error) from None
+            raise output_error(to, error) from None
 
     def write(self, result: Result) -> None:
         """Append the frame's records.
 
         Raises:
             OutputError: the disk is full, or the like.
+            BrokenPipeError: the reader of standard output has gone.
         """
+        text = self._text(result)
+        if self._file is None and not text:
+            return
         try:
-            self._append("".join(self._line(row) for row in rows(result)))
+            self._append(text)
         except OSError as error:
+            if self._file is None:  # an end that is no failure, see show_bytes
+                raise
             raise output_error(self.path, error) from None
 
     def finish(self) -> None:
@@ -91,6 +117,8 @@ class RecordFile(ABC):
         Raises:
             OutputError: the disk is full, or the like.
         """
+        if self._file is None:
+            return
         try:
             self._file.close()
         except OSError as error:
@@ -98,38 +126,50 @@ class RecordFile(ABC):
 
     def abort(self) -> None:
         """Close, ignoring errors."""
-        with contextlib.suppress(OSError):
-            self._file.close()
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
 
     @abstractmethod
-    def _line(self, row: Row) -> str:
-        """Format one record, with its newline."""
+    def _text(self, result: Result) -> str:
+        """Format the records of a frame, each with its newline."""
 
     def _header(self) -> str:
         return ""
 
     def _append(self, text: str) -> None:
         # File names that are not UTF-8 keep their bytes.
-        self._file.write(text.encode("utf-8", "surrogateescape"))
-        self._file.flush()
+        data = (self._unwritten + text).encode("utf-8", "surrogateescape")
+        self._unwritten = ""
+        if self._file is None:
+            show_bytes(data)
+        else:
+            self._file.write(data)
+            self._file.flush()
 
 
 class CsvFile(RecordFile):
     """Records as CSV with a header; lines end in LF."""
 
     def _header(self) -> str:
-        return _csv_line(list(COLUMNS))
+        return _csv_line(list(self.columns))
 
-    def _line(self, row: Row) -> str:
-        return _csv_line([_csv_field(row[name], digits) for name, digits in COLUMNS.items()])
+    def _text(self, result: Result) -> str:
+        columns = self.columns.items()
+        return "".join(_csv_line([_csv_field(row[name], digits) for name, digits in columns]) for row in rows(result))
 
 
 class JsonLinesFile(RecordFile):
     """Records as one JSON object per line."""
 
-    def _line(self, row: Row) -> str:
-        plain = {name: _json_value(row[name], digits) for name, digits in COLUMNS.items()}
-        return json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n"
+    def _text(self, result: Result) -> str:
+        columns = self.columns.items()
+        return "".join(json_line({name: _json_value(row[name], n) for name, n in columns}) for row in rows(result))
+
+
+def json_line(plain: Row) -> str:
+    """Format an object as a line of JSON."""
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _csv_line(fields: list[str | int]) -> str:
@@ -141,7 +181,7 @@ def _csv_line(fields: list[str | int]) -> str:
 def _csv_field(value: Field, digits: int) -> str | int:
     if isinstance(value, float):
         return f"{value:.{digits}f}" if math.isfinite(value) else ""
-    return "" if value is None else value
+    return "" if value is None else int(value) if isinstance(value, bool) else value
 
 
 def _json_value(value: Field, digits: int) -> Field:
@@ -151,7 +191,9 @@ def _json_value(value: Field, digits: int) -> Field:
 
 
 class Table:
-    """One line per face on standard output. Implements :class:`hpe_edge.sinks.sink.Sink`."""
+    """One line per face on standard output, with a ``?`` if it is doubtful. Implements
+    :class:`hpe_edge.sinks.sink.Sink`.
+    """
 
     pending: Pending | None = None
 
@@ -160,16 +202,18 @@ class Table:
 
     def write(self, result: Result) -> None:
         """See :class:`hpe_edge.sinks.sink.Sink`."""
-        frame = result.frame
-        faces = zip(result.ids.tolist(), result.boxes.tolist(), result.poses.angles.tolist(), strict=True)
-        for face, (track, box, angles) in enumerate(faces):
+        frame, poses = result.frame, result.poses
+        faces = zip(
+            poses.ids.tolist(), poses.boxes.tolist(), poses.angles.tolist(), poses.doubtful.tolist(), strict=True
+        )
+        for face, (track, box, angles, doubtful) in enumerate(faces):
             if self._lines == 0:
                 names = ("frame", "face", "track", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")
                 show(" ".join(f"{name:>7}" for name in names) + "  file")
             self._lines += 1
             known = "-" if track == NO_ID else track
             numbers = [f"{frame.index:7d}", f"{face:7d}", f"{known:>7}", *(f"{v:7.1f}" for v in (*box, *angles))]
-            show(f"{' '.join(numbers)}  {frame.name}")
+            show(f"{' '.join(numbers)} {'?' if doubtful else ' '}{frame.name}")
 
     def finish(self) -> None:
         """See :class:`hpe_edge.sinks.sink.Sink`."""

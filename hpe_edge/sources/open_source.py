@@ -2,50 +2,80 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from hpe_edge.errors import InputError, SourceError
 from hpe_edge.sources.frame import Frame, Source
 from hpe_edge.sources.images import PICTURE_SUFFIXES, Pictures
-from hpe_edge.sources.live_stream import open_camera, open_pipeline, open_url
+from hpe_edge.sources.live_stream import open_camera, open_pipeline, open_url, without_password
+from hpe_edge.sources.picture_list import is_pattern, not_recursive
 from hpe_edge.sources.raw_stdin import RawFormat, RawFrames
 from hpe_edge.sources.video_file import VIDEO_SUFFIXES, Video
 
 __all__ = ["PICTURE_SUFFIXES", "VIDEO_SUFFIXES", "Frame", "Source", "open_source"]
 
+Named: TypeAlias = "str | os.PathLike[str]"
 
-def open_source(given: Path | str, raw: RawFormat | None = None) -> Source:
+
+def open_source(given: Named | Sequence[Named], raw: RawFormat | None = None, *, recursive: bool = False) -> Source:
     """Open a source of frames.
 
     Args:
-        given: a picture, a folder of pictures, a pattern with ``*`` (quoted) or a video file; as text also a camera's
-            number or /dev/video file, the address of a stream (rtsp://, http://), a GStreamer pipeline (elements
-            joined by ``!``), or ``-`` for raw frames on standard input.
+        given: a picture, a folder of pictures, a pattern with ``*`` or a video file; as text also a camera's number or
+            /dev/video file, the address of a stream (rtsp://, http://), a GStreamer pipeline (elements joined by
+            ``!``), or ``-`` for raw frames on standard input. A list of pictures, folders and patterns is one source.
+            Frames of several pictures are named by their paths relative to the deepest folder that holds them all.
         raw: format of the frames on standard input.
+        recursive: search folders recursively.
 
     Raises:
         SourceError: it is missing, of an unknown type, empty or damaged.
-        InputError: raw frames without their format, or a format without raw frames.
+        InputError: raw frames without their format, or a format without raw frames; a video, camera or stream among
+            several sources; a recursive search without a folder.
     """
-    text = str(given)
+    several = [given] if isinstance(given, (str, os.PathLike)) else list(given)
+    if not several:
+        raise InputError("name a picture, a folder of pictures, a video file, a camera or a stream")
+    for each in several if len(several) > 1 else ():
+        _check_picture(each, len(several))
+    first = several[0] if isinstance(several[0], str) else Path(several[0])
+    text = str(first)
     if (text == "-") != (raw is not None):
         raise InputError(
             "frames on standard input need their format, --raw WxH@FPS, and nothing else takes one; "
             f"got the source {text} {'without' if raw is None else 'with'} --raw"
         )
+    if len(several) > 1:
+        return Pictures.of_several([str(each) for each in several], recursive=recursive)
+    if recursive and not Path(first).is_dir():
+        raise not_recursive(text)
     if raw is not None:
         return RawFrames(raw)
-    if isinstance(given, str):
-        outside = _from_outside(given)
+    if isinstance(first, str):
+        outside = _from_outside(first)
         if outside is not None:
             return outside
-    return _from_files(Path(given))
+    return _from_files(Path(first), recursive)
 
 
 def is_file_name(text: str) -> bool:
     """Return True if a source is in the file system, where a result could overwrite it."""
     return text != "-" and not _is_camera(text) and "://" not in text and not _is_pipeline(text)
+
+
+def _check_picture(given: Named, count: int) -> None:
+    text = str(given)
+    if (isinstance(given, str) and not is_file_name(text)) or (
+        Path(text).suffix.lower() in VIDEO_SUFFIXES and not Path(text).is_dir()
+    ):
+        raise InputError(
+            f"{without_password(text)} is a video, camera or stream, of which a run takes one and nothing else, but "
+            f'there are {count} sources; run it once for each: for f in *.mp4; do hpe-edge run "$f" ...; done'
+        )
 
 
 def _from_outside(text: str) -> Source | None:
@@ -57,11 +87,11 @@ def _from_outside(text: str) -> Source | None:
     return open_pipeline(text) if _is_pipeline(text) else None
 
 
-def _from_files(path: Path) -> Source:
+def _from_files(path: Path, recursive: bool) -> Source:
     if path.is_dir():
-        return Pictures.of_folder(path)
+        return Pictures.of_folder(path, recursive=recursive)
     if not path.exists():
-        if any(sign in str(path) for sign in "*?["):
+        if is_pattern(path):
             return Pictures.of_pattern(str(path))
         raise SourceError(
             f"there is no {path}; name a picture, a folder of pictures, a video file, a camera or a stream"
@@ -70,7 +100,7 @@ def _from_files(path: Path) -> Source:
         raise SourceError(f"{path} is empty (0 bytes)")
     suffix = path.suffix.lower()
     if suffix in PICTURE_SUFFIXES:
-        return Pictures("picture", str(path), [path])
+        return Pictures.of_file(path)
     if suffix in VIDEO_SUFFIXES:
         return Video(path)
     raise SourceError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 
 def prepare() -> None:
@@ -26,8 +27,22 @@ def show(text: str = "") -> None:
         BrokenPipeError: the reader has closed the pipe.
         OutputError: it is closed, the disk is full, or the like.
     """
-    try:
+    with _failing_once():
         print(text, end="\n" if text else "", flush=True)
+
+
+def show_bytes(data: bytes) -> None:
+    """Write to standard output as it is, and flush it; errors as :func:`show`."""
+    with _failing_once():
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _failing_once() -> Iterator[None]:
+    """Turn an error of standard output into ours, and send what follows nowhere."""
+    try:
+        yield
     except OSError as error:
         # Python must not try to flush it again on the way out.
         with contextlib.suppress(OSError, ValueError):
@@ -37,6 +52,32 @@ def show(text: str = "") -> None:
         from hpe_edge.util.atomic import output_error
 
         raise output_error("standard output", error) from None
+
+
+@contextlib.contextmanager
+def without_stderr_lines(part: bytes) -> Iterator[None]:
+    """Keep lines that a C library writes to standard error off it if they hold ``part``; others follow at the end.
+
+    It holds what fits in a pipe.
+    """
+    try:
+        real = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)  # too much is lost rather than waited for
+    os.dup2(writing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(real, 2)
+        os.close(writing)
+        os.close(real)
+        with os.fdopen(reading, "rb") as held:
+            rest = b"".join(line for line in held if part not in line)
+        with contextlib.suppress(OSError):
+            os.write(2, rest)
 
 
 def print_message(message: str) -> None:

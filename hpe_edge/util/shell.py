@@ -19,6 +19,9 @@ from hpe_edge.errors import BackendError, HpeEdgeError
 from hpe_edge.util.console import flush_messages, prepare, print_message, show
 from hpe_edge.util.signals import STOP_SIGNALS, interrupting_signal, signal_name
 
+# Several numbers, such as -30,0,0, are no option either.
+_NEGATIVE_NUMBERS = re.compile(r"-[0-9.]+(,[-+]?[0-9.]+)*$")
+
 
 class CommandParser(argparse.ArgumentParser):
     """Argument parser without abbreviations that suggests the closest option or command for a misspelt one."""
@@ -27,6 +30,7 @@ class CommandParser(argparse.ArgumentParser):
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         options.setdefault("allow_abbrev", False)
         super().__init__(*args, **options)
+        self._negative_number_matcher = _NEGATIVE_NUMBERS
         self._words: list[str] = []
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]

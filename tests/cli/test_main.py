@@ -80,7 +80,7 @@ def test_standard_output_that_cannot_be_written(
 ) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    run = ["run", photos, "--model", model, "--boxes", "boxes.csv"]
+    run = ["run", photos, "--model", model, "--boxes", "boxes.csv", "--quiet"]
     done = shell(f"$HPE {redirection}", *{"run": run, "info": ["info", model]}.get(what, [what]))
     assert done.returncode == 1
     assert reason in done.stderr

@@ -297,7 +297,9 @@ def test_notes_of_source_and_outputs_are_said_once_each(
         outputs.append(self)
 
     monkeypatch.setattr(PictureFolder, "__init__", noted)
-    monkeypatch.setattr("hpe_edge.cli.run_pipeline.open_source", lambda given, raw: Speaks.of_folder(Path(given)))
+    monkeypatch.setattr(
+        "hpe_edge.cli.run.assembly.open_source", lambda given, raw, recursive: Speaks.of_folder(Path(given[0]))
+    )
     assert main(command("run", photos, "--model", model, "--boxes", "boxes.csv", "-o", "out")) == 0
     said = capsys.readouterr().err
     assert said.count("an output's note") == said.count("a source's note") == 1

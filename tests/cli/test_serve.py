@@ -16,8 +16,8 @@ from media import write_picture, write_video
 from tiny_model import write_tiny_model
 from websocket_client import WebSocketClient
 
-from hpe_edge.cli import run_pipeline
 from hpe_edge.cli.main import main
+from hpe_edge.cli.run import assembly, run_pipeline
 from hpe_edge.models import DEFAULT_NAME
 from hpe_edge.sources.frame import Realtime
 from hpe_edge.sources.open_source import open_source
@@ -62,7 +62,7 @@ def test_poses_reach_a_browser_until_ctrl_c(server: subprocess.Popen[str], tmp_p
     server.send_signal(signal.SIGINT)
     _, said = server.communicate(timeout=60)
     assert server.returncode == 0, said
-    assert "o.csv" in said and "boxes.csv" not in said
+    assert "o.csv" in said and "belong" not in said
     with (tmp_path / "o.csv").open() as file:
         yaws = [float(row["yaw_deg"]) for row in csv.DictReader(file)]
     for one in shown:  # a video file plays at its own speed, so these are among the first
@@ -82,7 +82,7 @@ def test_a_port_that_is_none(clip: Path, model: Path, capsys: pytest.CaptureFixt
 
 
 def test_without_a_model_the_embedded_one_is_served(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["serve", str(clip), "--boxes", "boxes.csv", "--port", "0", "--frames", "3"]) == 0
+    assert main(["serve", str(clip), "--boxes", "boxes.csv", "--port", "0", "--frames", "3", "--now"]) == 0
     assert DEFAULT_NAME in capsys.readouterr().err
 
 
@@ -105,7 +105,7 @@ def test_the_files_of_a_live_source_are_complete_after_a_signal(
     stops: list[StopSignals] = []
     monkeypatch.setattr(run_pipeline, "StopSignals", Noted)
     monkeypatch.setattr(run_pipeline.Outputs, "write", stop_at_five)
-    monkeypatch.setattr(run_pipeline, "open_source", lambda given, raw: Realtime(open_source(given, raw)))
+    monkeypatch.setattr(assembly, "open_source", lambda given, raw, recursive: Realtime(open_source(given, raw)))
     assert main(["run", str(clip), "--model", str(model), "--boxes", "boxes.csv", "--csv", "o.csv"]) == 0
     said = capsys.readouterr().err
     assert "o.csv" in said and "partial" not in said

@@ -94,6 +94,25 @@ def test_records_without_the_column(tmp_path: Path) -> None:
     assert [one.id for one in read_series(tmp_path / "other.csv")] == [0, 1]
 
 
+@pytest.mark.parametrize(("kind", "name"), KINDS)
+def test_records_from_before_the_column_doubtful(
+    tmp_path: Path, kind: type[CsvFile | JsonLinesFile], name: str
+) -> None:
+    write(kind(tmp_path / name))
+    text = (tmp_path / name).read_text()
+    if name.endswith(".csv"):
+        header, *lines = ([*line.split(",")] for line in text.splitlines())
+        at = header.index("doubtful")
+        text = "\n".join(",".join([*fields[:at], *fields[at + 1 :]]) for fields in (header, *lines))
+    else:
+        text = re.sub('"doubtful": [a-z]+, ', "", text)
+    assert "doubtful" not in text
+    (tmp_path / f"old-{name}").write_text(text)
+    old, new = read_series(tmp_path / f"old-{name}"), read_series(tmp_path / name)
+    for before, after in zip(old, new, strict=True):
+        np.testing.assert_array_equal(before.poses.angles, after.poses.angles)
+
+
 def test_pictures_have_no_time(tmp_path: Path) -> None:
     write(CsvFile(tmp_path / "poses.csv"), time=False)
     with pytest.raises(SourceError, match="pictures, which have no time"):

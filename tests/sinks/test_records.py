@@ -14,12 +14,12 @@ from hpe_edge.errors import OutputError
 from hpe_edge.geometry import rotation_from_euler
 from hpe_edge.pipeline.frame_result import Result
 from hpe_edge.poses import Poses
-from hpe_edge.sinks.records import CsvFile, JsonLinesFile, RecordFile
+from hpe_edge.sinks.records import CsvFile, JsonLinesFile, RecordFile, Table
 from hpe_edge.sources.open_source import Frame
 
 HEADER = (
     "file,frame,time_s,face,track,x1,y1,x2,y2,score,yaw_deg,pitch_deg,roll_deg,"
-    "yaw_sigma_deg,pitch_sigma_deg,roll_sigma_deg,qw,qx,qy,qz"
+    "yaw_sigma_deg,pitch_sigma_deg,roll_sigma_deg,doubtful,qw,qx,qy,qz"
 )
 BOXES = np.float32([[1, 2, 30.5, 40.126], [-5, 0, 10, 10]])
 
@@ -54,8 +54,8 @@ def test_csv(tmp_path: Path) -> None:
     half = "0.707107"
     assert written(CsvFile(tmp_path / "a.csv"), frame()) == (
         f"{HEADER}\n"
-        f"v.mp4,7,0.280,0,3,1.00,2.00,30.50,40.13,0.877,90.000,0.000,0.000,1.235,2.000,3.000,{half},0.000000,{half},0.000000\n"
-        "v.mp4,7,0.280,1,,-5.00,0.00,10.00,10.00,,,,,,,,,,,\n"
+        f"v.mp4,7,0.280,0,3,1.00,2.00,30.50,40.13,0.877,90.000,0.000,0.000,1.235,2.000,3.000,0,{half},0.000000,{half},0.000000\n"
+        "v.mp4,7,0.280,1,,-5.00,0.00,10.00,10.00,,,,,,,,1,,,,\n"
     )
 
 
@@ -69,6 +69,7 @@ def test_json_lines_hold_the_same(tmp_path: Path) -> None:
         for name, value in plain.items():
             expected = row[name] if name == "file" else float(row[name]) if row[name] else None
             assert value == expected, name
+            assert isinstance(value, bool) == (name == "doubtful")
 
 
 def test_pictures_have_no_time(tmp_path: Path) -> None:
@@ -104,3 +105,37 @@ def test_what_was_written_lies_in_the_file_at_once(tmp_path: Path, kind: type[Re
         sink.write(result_of(frame()))
         text = sink.pending.temp.read_text()
         assert text.endswith("\n") and text.count("v.mp4") == 2 * number
+
+
+def test_doubtful_faces_are_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The sigmas of the first face have a root mean square of 2.2 degrees; the second is NaN."""
+    table, one = Table(), result_of(frame())
+    for limit, expected in ((2.1, ["1", "1"]), (2.3, ["0", "1"]), (math.inf, ["0", "1"])):
+        one.poses.max_sigma = limit
+        sink = CsvFile(tmp_path / "a.csv")
+        sink.write(one)
+        table.write(one)
+        sink.finish()
+        rows = list(csv.DictReader(sink.pending.temp.read_text().splitlines()))
+        assert [row["doubtful"] for row in rows] == expected
+        sink.pending.discard()
+    marks = [line[-len("?v.mp4") :] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert marks == ["?v.mp4", "?v.mp4", " v.mp4", "?v.mp4", " v.mp4", "?v.mp4"]
+
+
+@pytest.mark.parametrize(("kind", "header"), [(CsvFile, f"{HEADER}\n"), (JsonLinesFile, "")])
+def test_standard_output(kind: type[RecordFile], header: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """The header comes with the first record, and names keep their bytes."""
+    sink = kind("-")
+    empty = Result(frame(), two_poses()[:0])
+    sink.write(empty)
+    assert capsysbinary.readouterr().out == b"" and sink.pending is None
+    sink.write(result_of(frame("caf\udce9.mp4")))
+    text = capsysbinary.readouterr().out.decode("utf-8", "surrogateescape")
+    assert text.startswith(header) and text.count("caf\udce9.mp4") == 2
+    sink.finish()
+    assert capsysbinary.readouterr().out == b""
+
+
+def test_a_file_without_records_has_its_header(tmp_path: Path) -> None:
+    assert written(CsvFile(tmp_path / "a.csv")) == f"{HEADER}\n"

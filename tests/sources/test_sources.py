@@ -229,19 +229,11 @@ def test_patterns(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(cv2.imencode(".png", noise())[1].tobytes())
     source = open_source(f"{tmp_path}/*/*.[jJ]*")
-    assert (source.kind, source.count, [frame.name for frame in source]) == ("folder", 2, ["1.jpg", "2.JPG"])
-    assert [frame.name for frame in open_source(f"{tmp_path}/**/?.*")] == ["1.jpg", "2.JPG", "3.png"]
+    assert (source.kind, source.count, [frame.name for frame in source]) == ("folder", 2, ["a/1.jpg", "b/2.JPG"])
+    assert [frame.name for frame in open_source(f"{tmp_path}/**/?.*")] == ["a/1.jpg", "b/2.JPG", "b/c/3.png"]
     assert_notes(open_source(f"{tmp_path}/b/*").notes, f"2 entries of {tmp_path}/b/*")
-    with pytest.raises(SourceError, match=r"\*\.gif matches no picture; .*quotes"):
+    with pytest.raises(SourceError, match=r"\*\.gif matches no picture"):
         open_source(f"{tmp_path}/*.gif")
-
-
-def test_patterns_with_pictures_of_one_name(tmp_path: Path) -> None:
-    for folder in "ab":
-        (tmp_path / folder).mkdir()
-        write_picture(tmp_path / folder / "1.png")
-    with pytest.raises(SourceError, match=r"2 pictures called 1\.png"):
-        open_source(f"{tmp_path}/*/1.png")
 
 
 def test_a_name_with_the_signs_of_a_pattern_is_a_name(tmp_path: Path) -> None:

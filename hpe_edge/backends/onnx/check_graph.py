@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -41,8 +42,9 @@ def read_spec(text: str | None, path: Path) -> ModelSpec:
     """
     if text is None:
         raise ModelError(
-            f"{path} has no hpe_edge spec, so its crop, normalisation and bins are unknown; export it from its "
-            f"checkpoint: hpe-edge export onnx CHECKPOINT -o {path.name}; a face detector is given as --detector"
+            f"{path} has no hpe_edge spec, so its crop, normalisation and bins are unknown; make a copy that has one: "
+            f"hpe-edge export onnx --adopt {shlex.quote(str(path))} --arch NAME (--list shows them), or export its "
+            "checkpoint: hpe-edge export onnx CHECKPOINT; a face detector is given as --detector"
         )
     try:
         return ModelSpec.from_json(text)

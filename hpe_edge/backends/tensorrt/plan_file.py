@@ -130,7 +130,7 @@ def read_info(path: Path) -> EngineInfo:
     if not beside.is_file():
         raise ModelError(
             f"{path} has no {beside.name} beside it, so its model, crop and GPU are unknown; copy both files together, "
-            f"or build it with hpe-edge export trt MODEL.onnx -o {path.name}"
+            "or build another engine: hpe-edge export trt MODEL.onnx -o OTHER.engine"
         )
     try:
         info = read_json(EngineInfo, beside.read_text(encoding="utf-8"), FORMAT, "the engine's description", "engine")

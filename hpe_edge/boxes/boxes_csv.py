@@ -6,37 +6,51 @@ import csv
 import io
 import math
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.boxes.match_paths import PathMatch
 from hpe_edge.errors import SourceError
 from hpe_edge.ops.frames import MAX_COORDINATE
-from hpe_edge.sources.frame import Frame
+from hpe_edge.sources.frame import Frame, Source
 
 _BOX = ("x1", "y1", "x2", "y2")
+_OF_RECORDS = "yaw_deg"  # a column that no detector writes
 _Key = tuple[str | None, int | None]
 
 
 class BoxesFile:
     """Boxes of a CSV file with the columns x1, y1, x2, y2 and ``file`` or ``frame`` or both.
 
-    Pictures are matched by their file name, frames of a video by ``frame`` (from 0), and by ``file`` as well if that
-    column exists. Other columns are ignored, so a file written by ``--csv`` can be read. A picture or frame without a
-    row has no faces.
+    Pictures are matched by their paths, see :class:`hpe_edge.boxes.match_paths.PathMatch`, frames of a video by
+    ``frame`` (from 0), and by the video's name as well if there is the column ``file``. Other columns are ignored, so a
+    file written by ``--csv`` can be read. A picture or frame without a row has no faces.
+
+    Attributes:
+        path: of the file.
+        of_records: it was written by ``--csv``, so its boxes are those that the engine took.
     """
 
-    def __init__(self, path: Path, kind: Literal["picture", "folder", "video"]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        kind: Literal["picture", "folder", "video"],
+        pictures: Mapping[str, Path] | None = None,
+    ) -> None:
         """Read and check the whole file.
 
         Args:
             path: the CSV file, UTF-8.
             kind: of the source, see :class:`hpe_edge.sources.frame.Source`.
+            pictures: absolute path of each picture by its name in frames; None: only the names are known, as they come.
 
         Raises:
-            SourceError: it cannot be read, or a line is invalid; the message has the line number.
+            SourceError: it cannot be read, a line is invalid (the message has the line number), or a path in it may
+                mean several of the pictures.
         """
         self.path = path
         self._boxes: dict[_Key, list[list[float]]] = defaultdict(list)
@@ -51,12 +65,35 @@ class BoxesFile:
             self._read(text, kind)
         except csv.Error as error:
             raise SourceError(f"the boxes file {path} is not CSV: {error}") from None
+        self._pictures = dict(pictures or {})
+        self._paths = {name for name, _ in self._boxes if name is not None}
+        self._match = PathMatch(path, self._paths, self._pictures) if kind != "video" else None
+
+    @classmethod
+    def for_source(cls, path: Path, source: Source) -> BoxesFile:
+        """Read the boxes of a source; see above."""
+        from hpe_edge.sources.images import Pictures  # a long chain of imports
+
+        return cls(path, source.kind, source.paths() if isinstance(source, Pictures) else None)
 
     def __call__(self, frame: Frame) -> NDArray[np.float32]:
-        """Return the boxes of a frame, float32 ``[N, 4]``, in the order of the file."""
-        key = (frame.name if self._by_file else None, frame.index if self._by_frame else None)
-        self._used.add(key)
-        return np.asarray(self._boxes.get(key, []), np.float32).reshape(-1, 4)
+        """Return the boxes of a frame, float32 ``[N, 4]``, in the order of the file.
+
+        Raises:
+            SourceError: several paths may mean the frame's picture, which was not known before.
+        """
+        keys = self._keys(frame)
+        self._used.update(keys)
+        boxes = [box for key in keys for box in self._boxes.get(key, [])]
+        return np.asarray(boxes, np.float32).reshape(-1, 4)
+
+    def _keys(self, frame: Frame) -> list[_Key]:
+        if self._match is None:
+            return [(frame.name if self._by_file else None, frame.index)]
+        match = self._match
+        if frame.name not in self._pictures:
+            match = PathMatch(self.path, self._paths, {frame.name: Path(frame.name)})
+        return [(path, None) for path in match(frame.name)]
 
     @property
     def unused(self) -> int:
@@ -80,6 +117,7 @@ class BoxesFile:
             raise SourceError(f"{self.path}, line 1: {what}, got {','.join(header)[:100]!r}")
         self._by_file = "file" in header
         self._by_frame = kind == "video"
+        self.of_records = _OF_RECORDS in header
         columns = {name: header.index(name) for name in (*_BOX, "file", "frame") if name in header}
         twice = [name for name in columns if header.count(name) > 1]
         if twice:
@@ -97,10 +135,10 @@ class BoxesFile:
             self._boxes[self._key(named, line)].append(self._box(named, line))
 
     def _key(self, named: dict[str, str], line: int) -> _Key:
-        # Also Windows paths; the name suffices, because names of pictures are unique in a source.
-        name = PurePosixPath(named["file"].replace("\\", "/")).name if self._by_file else None
+        path = named.get("file")
         if not self._by_frame:
-            return name, None
+            return path, None
+        name = path and PurePosixPath(path.replace("\\", "/")).name
         try:
             number = float(named["frame"])
         except ValueError:

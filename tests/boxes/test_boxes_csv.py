@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.errors import SourceError
-from hpe_edge.faces.boxes_csv import BoxesFile
 from hpe_edge.sources.open_source import Frame
 
 
@@ -26,13 +26,18 @@ def boxes_file(tmp_path: Path, text: str | bytes, kind: str = "folder") -> Boxes
 def test_pictures_are_matched_by_name(tmp_path: Path) -> None:
     boxes = boxes_file(
         tmp_path,
-        "score,file,x1,y1,x2,y2\n.9,a.jpg,1,2,3.5,4\n.8,some/where/b.jpg,5,6,7,8\n.7,C:\\x\\a.jpg,-1,-2,9,9\n\n",
+        "score,file,x1,y1,x2,y2\n.9,a.jpg,1,2,3.5,4\n.8,some/where/b.jpg,5,6,7,8\n.7,a.jpg,-1,-2,9,9\n\n",
     )
     np.testing.assert_array_equal(boxes(frame("a.jpg")), [[1, 2, 3.5, 4], [-1, -2, 9, 9]])
     np.testing.assert_array_equal(boxes(frame("b.jpg")), [[5, 6, 7, 8]])
     none = boxes(frame("c.jpg"))
     assert none.shape == (0, 4) and none.dtype == np.float32
     assert boxes.unused == 0
+
+
+def test_records_are_known_by_a_column(tmp_path: Path) -> None:
+    assert boxes_file(tmp_path, "file,x1,y1,x2,y2,yaw_deg\na.jpg,1,2,3,4,5\n").of_records
+    assert not boxes_file(tmp_path, "file,x1,y1,x2,y2\na.jpg,1,2,3,4\n").of_records
 
 
 def test_unused_boxes_are_counted(tmp_path: Path) -> None:

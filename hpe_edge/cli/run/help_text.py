@@ -1,0 +1,65 @@
+"""Descriptions and epilogs of the commands run and serve."""
+
+RUN_DESCRIPTION = """\
+Estimate the pose of every face in pictures, a video, a camera or a stream. Without -o, --csv, --jsonl, --udp and --show
+the angles are printed and no file is written. Without --model the embedded model is used.
+
+Angles are degrees. Yaw > 0: the face turns to the left of the image; pitch > 0: it looks up; roll > 0: it tilts
+clockwise in the image.
+"""
+
+RUN_EPILOG = """\
+examples:
+  hpe-edge run photo.jpg -o annotated.png
+  hpe-edge run photos/ -o annotated/ --csv poses.csv
+  hpe-edge run clip.mp4 --detector yunet.onnx -o annotated.mp4 --jsonl poses.jsonl
+  hpe-edge run clip.mp4 --model model.onnx --boxes faces.csv --csv poses.csv
+  hpe-edge run 0 --detector yunet.onnx --smooth --show --udp 127.0.0.1:4242
+  hpe-edge run rtsp://user:password@host/live --jsonl poses.jsonl
+  ffmpeg -i clip.mp4 -f rawvideo -pix_fmt bgr24 - | hpe-edge run - --raw 1280x720@25 --csv poses.csv
+
+sources:
+  A picture, a folder of pictures, a quoted pattern ('photos/*.jpg', ** for any folders), a video file, a camera's
+  number or /dev/video file, the URL of a stream (rtsp://, http:// ...), a GStreamer pipeline ending in an appsink
+  (OpenCV must be built with GStreamer), or - for raw frames on standard input, described by --raw.
+  Every frame of a file is processed. A camera or stream does not wait: only the newest frame is kept while one is
+  processed, and the summary counts the dropped frames. A lost connection is reconnected for up to five minutes, then
+  the run ends. Ctrl-C and --frames end it as well; its files are then complete.
+
+faces:
+  The default detector is OpenCV's Haar cascade, which finds upright, roughly frontal faces. For profiles give a SCRFD
+  or YuNet model (--detector), or the boxes of another detector (--boxes), which should reach from chin to eyebrows
+  because models crop relative to that. Faces in videos are tracked and numbered (track). If there is no face in the
+  whole input, nothing is written and the exit status is 1.
+
+files:
+  Results appear under their names when complete; existing files are replaced. Where a source has an end, Ctrl-C,
+  SIGTERM and SIGHUP keep what is finished as NAME.partial.EXT, and a second Ctrl-C, over a second later, keeps nothing.
+  After an error no unfinished file is left. An annotated video (.mp4 or .mkv, MPEG-4 part 2) has the source's frame
+  rate, the size of its first frame, and no sound. After SIGKILL or a power failure hidden files .NAME.*.tmp.EXT are
+  left: records in them are whole up to the last frame, an .mkv plays as far as it was written, an .mp4 does not play.
+
+OpenTrack:
+  --udp sends one face: the one sent before while it is seen, else the largest. In OpenTrack choose the input "UDP over
+  network" with that port. x, y and z are 0 unless the camera is given.
+"""
+
+SERVE_DESCRIPTION = """\
+Show a camera, stream or video in a browser: the annotated picture, a head that turns with each pose, and the angles
+over time. A video file plays at its own speed; frames that arrive while one is processed are dropped.
+"""
+
+SERVE_EPILOG = """\
+examples:
+  hpe-edge serve 0
+  hpe-edge serve clip.mp4 --detector yunet.onnx --smooth
+  hpe-edge serve rtsp://host/live --model model.onnx --host 0.0.0.0 --port 9000
+
+access:
+  On 127.0.0.1, the default, only this machine can see the page. With another --host, everyone who can reach it and
+  knows the printed URL, which holds a token; the connection is not encrypted. Over ssh, -L 8765:127.0.0.1:8765 needs
+  neither.
+
+Ctrl-C ends it: the exit status is 0, and files are complete up to there. SOURCE and the other options are those of
+hpe-edge run.
+"""

@@ -1,0 +1,21 @@
+"""Command run: poses in pictures, videos, cameras and streams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hpe_edge.cli.run.arguments import add_run_arguments
+from hpe_edge.cli.run.help_text import RUN_DESCRIPTION, RUN_EPILOG
+from hpe_edge.util.shell import CommandParser, need_opencv
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run ``hpe-edge run``; returns the exit status."""
+    parser = CommandParser(prog="hpe-edge run", description=RUN_DESCRIPTION, epilog=RUN_EPILOG)
+    add_run_arguments(parser)
+    given = vars(parser.parse_args(argv))
+    need_opencv()
+    from hpe_edge.cli.run.run_options import RunOptions
+    from hpe_edge.cli.run.run_pipeline import run_pipeline
+
+    return run_pipeline(RunOptions(**given))
