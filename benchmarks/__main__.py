@@ -12,13 +12,26 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.doubt import coverage, false_boxes
 from benchmarks.harness.schema import read_document, to_json
 from benchmarks.harness.suite import Suite, add_options, build_options
 from benchmarks.report.charts import require_matplotlib
 from benchmarks.report.compare import compare, describe
 from benchmarks.report.markdown import write_report
 from benchmarks.running import Job, jobs, run, shared_options
-from benchmarks.suites import accuracy, cameras, card, model, ops, pipeline, precision, rectification, smoothing, video
+from benchmarks.suites import (
+    accuracy,
+    box_fits,
+    cameras,
+    card,
+    model,
+    ops,
+    pipeline,
+    precision,
+    rectification,
+    smoothing,
+    video,
+)
 from hpe_edge.util.atomic import Pending
 from hpe_edge.util.shell import CommandParser, run_in_shell
 from tools import cuda_launches
@@ -33,7 +46,10 @@ SUITES: tuple[Suite, ...] = (
     cameras.SUITE,
     accuracy.SUITE,
     card.SUITE,
+    box_fits.SUITE,
     precision.SUITE,
+    coverage.SUITE,
+    false_boxes.SUITE,
     rectification.SUITE,
     smoothing.SUITE,
     cuda_launches.SUITE,
@@ -53,6 +69,8 @@ examples:
   python -m benchmarks cameras --model model.onnx --video clip.mp4 --boxes boxes.csv
   python -m benchmarks accuracy --labels photos/labels.csv --crops own 1 1.1 1.2 1.3 1.4
   python -m benchmarks card --labels photos/labels.csv --detectors haar yunet.onnx --plot calibration.png
+  python -m benchmarks coverage --models model.onnx --labels photos/labels.csv --detectors haar yunet.onnx
+  python -m benchmarks doubt --labels photos/labels.csv --detectors yunet.onnx scrfd.onnx --video clip.mp4
   python -m benchmarks precision --models model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
 """
 

@@ -173,13 +173,15 @@ HeadView view_head(const std::vector<py::array>& outputs, const HeadPlace& place
             array.strides(0) / static_cast<ptrdiff_t>(sizeof(float))};
 }
 
-DecodePlan make_decode_plan(DecodeKind kind, const std::vector<std::tuple<float, float, int, bool>>& grids,
-                            const std::vector<float>& factors) {
+// The fields of a BinGrid, in its order.
+using BinTuple = std::tuple<float, float, int, bool, float>;
+
+DecodePlan make_decode_plan(DecodeKind kind, const std::vector<BinTuple>& grids, const std::vector<float>& factors) {
     DecodePlan plan{kind, {}, {1.0f, 1.0f, 1.0f}};
     for (int h = 0; h < 3; ++h) {
         if (kind == DecodeKind::kBins) {
-            const auto& [first_deg, step_deg, count, circular] = grids.at(h);
-            plan.grid[h] = {first_deg, step_deg, count, circular};
+            const auto& [first_deg, step_deg, count, circular, sigma_factor] = grids.at(h);
+            plan.grid[h] = {first_deg, step_deg, count, circular, sigma_factor};
         } else {
             plan.factors[h] = factors.at(h);
         }
@@ -189,9 +191,8 @@ DecodePlan make_decode_plan(DecodeKind kind, const std::vector<std::tuple<float,
 
 class Decode {
 public:
-    Decode(DecodeKind kind, const std::vector<std::pair<int, int>>& places,
-           const std::vector<std::tuple<float, float, int, bool>>& grids, const std::vector<float>& factors,
-           const std::string& isa)
+    Decode(DecodeKind kind, const std::vector<std::pair<int, int>>& places, const std::vector<BinTuple>& grids,
+           const std::vector<float>& factors, const std::string& isa)
         : plan_(make_decode_plan(kind, grids, factors)), emulated_(isa == kEmulated) {
         for (const auto& [output, column] : places) places_.push_back({output, column});
         if (!emulated_) isa_ = find_isa(isa);
@@ -231,8 +232,7 @@ private:
 // As CropLaunch: everything is an address; rows of heads are `row_strides` floats apart.
 class DecodeLaunch {
 public:
-    DecodeLaunch(DecodeKind kind, const std::vector<std::tuple<float, float, int, bool>>& grids,
-                 const std::vector<float>& factors, bool emulated)
+    DecodeLaunch(DecodeKind kind, const std::vector<BinTuple>& grids, const std::vector<float>& factors, bool emulated)
         : plan_(make_decode_plan(kind, grids, factors)), emulated_(emulated) {}
 
     void run(const std::vector<std::pair<uint64_t, int64_t>>& heads, int count, uint64_t angles, uint64_t sigma,
@@ -307,9 +307,8 @@ PYBIND11_MODULE(_native, m) {
              py::arg("out"));
 
     py::class_<Decode>(m, "Decode")
-        .def(py::init<DecodeKind, const std::vector<std::pair<int, int>>&,
-                      const std::vector<std::tuple<float, float, int, bool>>&, const std::vector<float>&,
-                      const std::string&>(),
+        .def(py::init<DecodeKind, const std::vector<std::pair<int, int>>&, const std::vector<BinTuple>&,
+                      const std::vector<float>&, const std::string&>(),
              py::kw_only(), py::arg("kind"), py::arg("places"), py::arg("grids"), py::arg("factors"), py::arg("isa"))
         .def("run", &Decode::run, py::arg("outputs"), py::arg("angles"), py::arg("sigma"), py::arg("rotation"));
 
@@ -322,9 +321,8 @@ PYBIND11_MODULE(_native, m) {
         .def("warp", &CropLaunch::warp, py::arg("faces"), py::arg("count"), py::arg("out"), py::arg("stream"));
 
     py::class_<DecodeLaunch>(m, "DecodeLaunch")
-        .def(py::init<DecodeKind, const std::vector<std::tuple<float, float, int, bool>>&, const std::vector<float>&,
-                      bool>(),
-             py::kw_only(), py::arg("kind"), py::arg("grids"), py::arg("factors"), py::arg("emulated"))
+        .def(py::init<DecodeKind, const std::vector<BinTuple>&, const std::vector<float>&, bool>(), py::kw_only(),
+             py::arg("kind"), py::arg("grids"), py::arg("factors"), py::arg("emulated"))
         .def("run", &DecodeLaunch::run, py::arg("heads"), py::arg("count"), py::arg("angles"), py::arg("sigma"),
              py::arg("rotation"), py::arg("stream"));
 

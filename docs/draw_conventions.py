@@ -107,8 +107,8 @@ def pose_tile(angles_deg: tuple[float, float, float], title: str, words: str) ->
     reach = np.array([0.9, 1.0]) * half
     draw_poses(
         canvas,
-        np.array([[*(middle - reach), *(middle + reach)]]),
         Poses(np.array([angles_deg], np.float32), np.full((1, 3), np.nan, np.float32), rotation),
+        boxes=np.array([[*(middle - reach), *(middle + reach)]]),
     )
     for end, color, name in zip(axis_ends(rotation[0], 1.5 * half), (RED, GREEN, BLUE), NAMES, strict=True):
         length = float(np.linalg.norm(end))

@@ -39,7 +39,7 @@ def tile(angles_deg: tuple[float, float, float], style: Style) -> Image:
     reach = np.array([0.9, 1.0]) * half
     unknown = np.full((1, 3), np.nan, np.float32)
     poses = Poses(np.array([angles_deg], np.float32), unknown, rotation)
-    draw_poses(canvas, np.array([[*(middle - reach), *(middle + reach)]]), poses, style=style)
+    draw_poses(canvas, poses, boxes=np.array([[*(middle - reach), *(middle + reach)]]), style=style)
     return cv2.resize(canvas, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 

@@ -302,6 +302,143 @@ def card_sixths() -> str:
     )
 
 
+def shares(by: dict[str, float], k: int) -> list[str]:
+    """Percentages of the errors within k sigma: yaw, pitch, roll and all."""
+    found = []
+    for name in (*ANGLES, "all"):
+        spread = by.get(f"{name}_within_{k}_sigma_spread_percent")
+        text = f"{by[f'{name}_within_{k}_sigma_percent']:.0f}"
+        found.append(f"{text} ± {spread:.0f} %" if spread else f"{text} %")
+    return found
+
+
+COVERAGE_ROWS = {
+    "of the bins": "as the bins give it",
+    "calibrated, other faces": "calibrated; faces not used for it",
+    "calibrated without labels": "calibrated without labels",
+}
+
+
+def coverage(models: Sequence[str]) -> str:
+    """Errors within one and two sigma, before and after calibration."""
+    lines = []
+    for result in results("coverage", "coverage"):
+        what, by = result["parameters"], result["figures"]
+        if what["model"] in models and what["sigma"] in COVERAGE_ROWS:
+            if "images" in what and what["model"] not in (EMBEDDED, *TEACHERS):
+                continue  # FP16 and INT8 differ by a percent
+            title = ", ".join([COVERAGE_ROWS[what["sigma"]], *([what["images"]] if "images" in what else [])])
+            lines.append([what["model"], title, *shares(by, 1), shares(by, 2)[-1]])
+    header = ("model", "sigma", *(f"{name} within 1" for name in ANGLES), "all within 1", "all within 2")
+    return table(header, lines)
+
+
+def all_coverage() -> str:
+    """accuracy.md: the models whose angles come from bins."""
+    return coverage([f"{model}{suffix}" for model in (EMBEDDED, "lightweight") for suffix in ("", "-int8")])
+
+
+def card_coverage() -> str:
+    """Model card: the same of the embedded model."""
+    return coverage([EMBEDDED])
+
+
+def stored_coverage() -> str:
+    """Model card: errors within the embedded model's sigma by source of boxes."""
+    names = {**BOXES, "scrfd_2.5g_kps": "SCRFD 2.5G", "scrfd_500m_kps": "SCRFD 500M"}
+    lines = [
+        [
+            names[r["parameters"]["boxes"]],
+            f"{r['figures']['faces']}",
+            *shares(r["figures"], 1),
+            shares(r["figures"], 2)[-1],
+        ]
+        for r in results("coverage", "coverage")
+        if r["parameters"]["model"] == EMBEDDED and "boxes" in r["parameters"]
+    ]
+    return table(("boxes", "faces", *(f"{name} within 1" for name in ANGLES), "all within 1", "all within 2"), lines)
+
+
+DOUBT_IMAGES = {
+    "labelled photos": "195 labelled photos",
+    "video": "video, every 4th frame",
+    "without_mask": "photos of people",
+    "with_mask": "photos of people with masks",
+    "objects": "photos of objects",
+}
+DOUBT_DETECTORS = {"haar": "Haar", "yunet_n_640_640": "YuNet", "scrfd_2.5g_kps": "SCRFD"}
+
+
+def doubt() -> str:
+    """accuracy.md: false boxes dropped and faces lost at the embedded model's limit."""
+    found = {(r["parameters"]["images"], r["parameters"]["detector"]): r["figures"] for r in results("doubt", "doubt")}
+    lines = []
+    for images, title in DOUBT_IMAGES.items():
+        for detector, name in DOUBT_DETECTORS.items():
+            by = found[images, detector]
+            false = f"{by['false_boxes_dropped']} of {by['false_boxes']}" if detector == "haar" else ""
+            if images == "objects":  # what two detectors agree on there are animals, mostly
+                lines += [[title, name, false, "", "", "", ""]] * bool(false)
+                continue
+            bands = [
+                f"{by[f'faces_lost_yaw_{band}']} of {by[f'faces_yaw_{band}']}"
+                for band in ("0_to_30", "30_to_60", "60_to_180")
+            ]
+            lines.append([title, name, false, f"{by['faces_lost']} of {by['faces']}", *bands])
+    bands = (r"\|yaw\| < 30°", "30–60°", "> 60°")
+    return table(("images", "boxes", "false boxes dropped", "faces lost", *bands), lines)
+
+
+def box_fits() -> str:
+    """detector.md: the fits of detectors' boxes, and what raw and fitted boxes add to the error."""
+    errors = {
+        (r["parameters"]["boxes"], r["parameters"]["model"]): r["figures"]
+        for r in results("box-fits", "error")
+        if r["parameters"]["boxes"] != "all"
+    }
+    lines = []
+    for result in results("box-fits", "fit"):
+        boxes, fit = result["parameters"]["boxes"], result["figures"]
+        added = []
+        for model in (EMBEDDED, "lightweight"):
+            by = errors.get((boxes, model))
+            for what in ("raw", "fitted"):
+                text = "" if by is None else f"{by[f'{what}_added_deg']:+.2f}"
+                if by is not None and what == "fitted":
+                    text += f" ({by['fitted_added_low_deg']:+.2f} to {by['fitted_added_high_deg']:+.2f})"
+                added.append(text)
+        numbers = [f"{fit[name]:.3f}" for name in ("width", "height", "down")]
+        lines.append([f"`{boxes}`", f"{fit['faces']:.0f}" if fit.get("faces") else "", *numbers, *added])
+    columns = (f"{model}: {what}" for model in (EMBEDDED, "lightweight") for what in ("raw", "fitted"))
+    return table(("boxes", "faces", "width", "height", "down", *columns), lines)
+
+
+def limits() -> str:
+    """accuracy.md: other limits."""
+    columns = {
+        "haar_false_boxes_dropped_video": "Haar's false boxes dropped: video",
+        "haar_false_boxes_dropped_objects": "objects",
+        "faces_lost_labelled_photos": "faces lost: labelled photos",
+        "faces_lost_video": "video",
+        "faces_lost_without_mask": "people",
+        "faces_lost_with_mask": "people with masks",
+    }
+    lines = [
+        [f"{r['parameters']['limit_deg']}°", *(f"{r['figures'][f'{name}_percent']:.1f} %" for name in columns)]
+        for r in results("doubt", "limits")
+    ]
+    return table(("limit", *columns.values()), lines)
+
+
+def measures() -> str:
+    """accuracy.md: measures of doubt beside each other."""
+    lines = [
+        [r["parameters"]["measure"], f"{r['figures']['roc_area']:.4f}", f"{r['figures']['faces_lost_percent']:.2f} %"]
+        for r in results("doubt", "measures")
+    ]
+    return table(("measure", "area under the ROC", "faces lost where 90 % of the false boxes are dropped"), lines)
+
+
 def card_precision() -> str:
     """Model card: FP16 and INT8."""
     lines = [
@@ -330,10 +467,14 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/video.md": {"pipeline": pipeline, "smoothing": smoothing},
     "docs/cameras.md": {"live": cameras_live, "throughput": cameras_throughput},
     "docs/precision.md": {"precision": precision, "fp16 gate": fp16_gate, "calibration": calibration},
+    "docs/guides/detector.md": {"box-fits": box_fits},
+    "docs/accuracy.md": {"coverage": all_coverage, "doubt": doubt, "limits": limits, "measures": measures},
     "hpe_edge/models/README.md": {
         "facts": card_facts,
         "errors": card_errors,
         "targets": card_targets,
+        "coverage": card_coverage,
+        "stored coverage": stored_coverage,
         "sigma": card_sigma,
         "sixths": card_sixths,
         "precision": card_precision,

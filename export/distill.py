@@ -14,11 +14,12 @@ from pathlib import Path
 
 from export.cli import add_boxes_option, add_images_option, print_report, step_parser
 from export.step import Notes, PathLike, Reporter, byte_size, check_output, need, optional_path, quiet, shell_path
+from hpe_edge.boxes.box_fit import box_fit
 from hpe_edge.errors import InputError
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
 
 STUDENTS = ("student-dense", "student-mixed", "student-separable")
-BOXES_FROM = ("landmarks", "yunet", "scrfd", "haar")
+_LANDMARKS = "landmarks"  # boxes from chin to eyebrows
 VIEWS = 2_000_000
 _MOST_VIEWS = 10**9
 
@@ -47,7 +48,7 @@ def train(
     *,
     images: PathLike,
     boxes: PathLike | None = None,
-    boxes_from: str = BOXES_FROM[0],
+    boxes_from: str = _LANDMARKS,
     labels: PathLike | None = None,
     student: str = STUDENTS[0],
     views: int = VIEWS,
@@ -63,7 +64,8 @@ def train(
             it disagrees with the first.
         images: folder of pictures, picture or video with the faces to learn from.
         boxes: CSV of the face boxes in ``images``; None detects the faces.
-        boxes_from: source of those boxes: ``"landmarks"`` (chin to eyebrows), ``"yunet"``, ``"scrfd"`` or ``"haar"``.
+        boxes_from: the detector whose boxes those are, see :func:`hpe_edge.boxes.box_fit.box_fit`; ``"landmarks"``
+            reach from chin to eyebrows.
         labels: CSV of crops of known pose, from which a teacher with plain angles gets its uncertainty; None takes its
             distance from the other teachers.
         student: the network to train, one of :data:`STUDENTS`.
@@ -89,9 +91,8 @@ def train(
         raise InputError("name at least one teacher")
     if student not in STUDENTS:
         raise InputError(f"the student must be one of {', '.join(STUDENTS)}, got {student!r}")
-    if boxes_from not in BOXES_FROM:
-        raise InputError(f"boxes_from must be one of {', '.join(BOXES_FROM)}, got {boxes_from!r}")
-    if boxes is None and boxes_from != BOXES_FROM[0]:
+    box_fit(boxes_from)  # known before the training begins
+    if boxes is None and boxes_from != _LANDMARKS:
         raise InputError("--boxes-from applies to --boxes, which is missing")
     if not 1 <= views <= _MOST_VIEWS:
         raise InputError(f"the number of views must be from 1 to {_MOST_VIEWS}, got {views}")
@@ -139,9 +140,10 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     add_boxes_option(parser)
     parser.add_argument(
         "--boxes-from",
-        choices=BOXES_FROM,
-        default=BOXES_FROM[0],
-        help="source of those boxes; landmark boxes reach from chin to eyebrows (default: %(default)s)",
+        default=_LANDMARKS,
+        metavar="NAME",
+        help="the detector whose boxes those are: yunet, scrfd, retinaface, mediapipe, ..., or a file of hpe-edge "
+        "fit-boxes; landmarks reach from chin to eyebrows (default: %(default)s)",
     )
     parser.add_argument(
         "--labels",

@@ -23,6 +23,12 @@ from hpe_edge.errors import (
 from hpe_edge.version import __version__
 
 if TYPE_CHECKING:
+    from hpe_edge.attention.attention import Attention, ZoneEvent
+    from hpe_edge.attention.learner import NeutralLearner
+    from hpe_edge.attention.meter import AttentionMeter
+    from hpe_edge.attention.mount import CameraMount
+    from hpe_edge.attention.neutral import NeutralPose
+    from hpe_edge.attention.zone import Zone, load_zones
     from hpe_edge.batching.batcher import DynamicBatcher
     from hpe_edge.boxes.box_fit import BoxFit
     from hpe_edge.camera import Camera
@@ -42,6 +48,14 @@ else:
     # Imported on first use: NumPy, OpenCV and the compiled module take most of the time until a command can handle
     # Ctrl-C or report what is wrong with its arguments.
     _MODULES = {
+        "Attention": "attention.attention",
+        "AttentionMeter": "attention.meter",
+        "CameraMount": "attention.mount",
+        "NeutralLearner": "attention.learner",
+        "NeutralPose": "attention.neutral",
+        "Zone": "attention.zone",
+        "ZoneEvent": "attention.attention",
+        "load_zones": "attention.zone",
         "BoxFit": "boxes.box_fit",
         "Camera": "camera",
         "Crop": "spec",
@@ -75,10 +89,13 @@ else:
 
 
 __all__ = [
+    "Attention",
+    "AttentionMeter",
     "BackendError",
     "BoxFit",
     "BoxesWarning",
     "Camera",
+    "CameraMount",
     "Crop",
     "Detections",
     "Detector",
@@ -89,6 +106,8 @@ __all__ = [
     "ModelError",
     "ModelNotFoundError",
     "ModelSpec",
+    "NeutralLearner",
+    "NeutralPose",
     "OutputError",
     "Pose",
     "PoseEngine",
@@ -97,8 +116,11 @@ __all__ = [
     "Result",
     "SourceError",
     "Tracker",
+    "Zone",
+    "ZoneEvent",
     "__version__",
     "draw_poses",
+    "load_zones",
     "open_detector",
     "open_source",
     "track",

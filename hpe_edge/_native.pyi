@@ -70,7 +70,7 @@ class Decode:
         *,
         kind: DecodeKind,
         places: Sequence[tuple[int, int]],
-        grids: Sequence[tuple[float, float, int, bool]],
+        grids: Sequence[tuple[float, float, int, bool, float]],
         factors: Sequence[float],
         isa: str,
     ) -> None: ...
@@ -105,7 +105,7 @@ class DecodeLaunch:
         self,
         *,
         kind: DecodeKind,
-        grids: Sequence[tuple[float, float, int, bool]],
+        grids: Sequence[tuple[float, float, int, bool, float]],
         factors: Sequence[float],
         emulated: bool,
     ) -> None: ...

@@ -24,7 +24,7 @@ from hpe_edge.boxes.box_fit import BoxesFrom
 from hpe_edge.camera import Camera
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.faces.face_finder import FaceFinder
-from hpe_edge.faces.given_faces import Faces, as_detections
+from hpe_edge.faces.given_faces import Faces, given_faces
 from hpe_edge.models import DEFAULT
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.decode import DecodeHeads
@@ -198,10 +198,10 @@ class PoseEngine:
             if boxes_from is not None:
                 raise InputError("boxes_from= says whose the boxes are, but there are none; leave it out or pass boxes")
             boxes = self._finder(frame, color)
-        faces = as_detections(boxes, boxes_from)
+        faces = given_faces(boxes, boxes_from)
         request = Request(self._crop, frame, faces.boxes, color, camera, on_gpu, scores=faces.scores, ids=faces.ids)
-        if faces is not boxes:
-            self._check_boxes(faces.drawn, *request.size_wh, fitted=boxes_from is not None)
+        if faces.elsewhere is not None:
+            self._check_boxes(faces.elsewhere, *request.size_wh, fitted=boxes_from is not None)
         return request
 
     def many(self, requests: Sequence[Request], *, timer: Timer | None = None) -> list[Poses]:
@@ -389,8 +389,7 @@ def _batches(parts: Sequence[_Part], most: int) -> Iterator[list[_Part]]:
 
 def _limit_deg(spec: ModelSpec, max_sigma: float | None) -> float:
     if max_sigma is None:
-        sigma = getattr(spec, "sigma", None)
-        return math.inf if sigma is None or sigma.limit_deg is None else float(sigma.limit_deg)
+        return math.inf if spec.sigma is None or spec.sigma.limit_deg is None else spec.sigma.limit_deg
     if not max_sigma > 0:  # NaN as well
         raise InputError(f"max_sigma must be degrees above 0, or math.inf for no limit, got {max_sigma!r}")
     return float(max_sigma)

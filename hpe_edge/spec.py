@@ -267,6 +267,40 @@ class GateResult:
 
 
 @dataclass(frozen=True)
+class SigmaCalibration:
+    """Calibration of sigma: with these factors about 68 % of the errors lie within one sigma, 95 % within two.
+
+    Attributes:
+        yaw, pitch, roll: factors of the standard deviation of each angle's bins.
+        faces: number of faces that they were measured on.
+        source: those faces, and the model's reference where they have no labels.
+        labelled: measured against labels; otherwise against the poses of another, calibrated model.
+        limit_deg: default of ``max_sigma``, a limit on the root mean square of the three calibrated sigmas, above which
+            a pose is doubtful; None for no limit.
+    """
+
+    yaw: float
+    pitch: float
+    roll: float
+    faces: int
+    source: str
+    labelled: bool
+    limit_deg: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_numbers("sigma's factors", self.factors, 3)
+        if not all(1e-3 <= factor <= 1e3 for factor in self.factors):
+            raise ModelError(f"sigma's factors must be from 0.001 to 1000, got {self.factors}")
+        if self.limit_deg is not None and not 0 < self.limit_deg < math.inf:
+            raise ModelError(f"sigma.limit_deg must be a number of degrees above 0, got {self.limit_deg!r}")
+
+    @property
+    def factors(self) -> Triple:
+        """Factors of yaw, pitch and roll."""
+        return (self.yaw, self.pitch, self.roll)
+
+
+@dataclass(frozen=True)
 class Quantization:
     """A step after the export that lowered the network's precision.
 
@@ -304,6 +338,7 @@ class ModelSpec:
         gate: last result of the accuracy gate; None before the first.
         quantizations: the steps after the export that lowered the precision, in their order.
         exported_precision: of the exported or adopted graph; see :attr:`precision`.
+        sigma: calibration of sigma; None: factors of 1 and no limit. For decodes with a distribution only.
     """
 
     renamed: ClassVar[dict[str, str]] = {"reductions": "quantizations"}
@@ -317,6 +352,7 @@ class ModelSpec:
     gate: GateResult | None = None
     quantizations: tuple[Quantization, ...] = ()
     exported_precision: Precision = "fp32"
+    sigma: SigmaCalibration | None = None
 
     def __post_init__(self) -> None:
         if len(set(self.outputs)) != len(self.outputs):
@@ -324,6 +360,8 @@ class ModelSpec:
         for head in self.heads():
             if head.output not in self.outputs:
                 raise ModelError(f"the decode reads output {head.output!r}, but the outputs are {self.outputs}")
+        if self.sigma is not None and not isinstance(self.decode, BinsDecode):
+            raise ModelError(f"a decode of {self.decode.kind} gives no sigma, so there is none to calibrate")
 
     @property
     def precision(self) -> Precision:

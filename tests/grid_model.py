@@ -72,6 +72,57 @@ def write_grid_model(
     return path
 
 
+PRIORS = {8: (10, 16, 24), 16: (32, 48), 32: (64, 96), 64: (128, 192, 256)}
+
+
+def write_prior_model(
+    path: Path, *, size_hw: tuple[int, int] = (120, 160), softmax: bool = True, fixed: bool = False
+) -> Path:
+    """Write a model of the outputs of YuNet until 2022: loc, conf and iou, a row per prior, grid after grid.
+
+    Convolutions see ``(input - 127.5) / 128``. ``fixed``: the graph reshapes to the rows of ``size_hw``.
+    """
+    constants = [
+        numpy_helper.from_array(np.float32(1 / 128), "gain"),
+        numpy_helper.from_array(np.float32(127.5), "offset"),
+    ]
+    nodes = [
+        helper.make_node("Sub", ["input", "offset"], ["shifted"]),
+        helper.make_node("Mul", ["shifted", "gain"], ["x"]),
+    ]
+    rows = sum(size_hw[0] // stride * (size_hw[1] // stride) * len(sides) for stride, sides in PRIORS.items())
+    for which, (name, columns) in enumerate((("loc", 14), ("conf", 2), ("iou", 1))):
+        parts = []
+        for stride, sides in PRIORS.items():
+            at = f"{name}_{stride}"
+            parts.append(at)
+            constants.append(numpy_helper.from_array(weights(stride, columns, len(sides), which), f"w{at}"))
+            constants.append(numpy_helper.from_array(np.array([1, -1, columns]), f"s{at}"))
+            nodes += [
+                helper.make_node("Conv", ["x", f"w{at}"], [f"c{at}"], kernel_shape=[stride] * 2, strides=[stride] * 2),
+                helper.make_node("Transpose", [f"c{at}"], [f"t{at}"], perm=[0, 2, 3, 1]),
+                helper.make_node("Reshape", [f"t{at}", f"s{at}"], [at]),
+            ]
+        constants.append(numpy_helper.from_array(np.array([1, rows if fixed else -1, columns]), f"s{name}"))
+        nodes.append(helper.make_node("Concat", parts, [f"all_{name}"], axis=1))
+        last = f"raw_{name}" if name == "conf" and softmax else name
+        nodes.append(helper.make_node("Reshape", [f"all_{name}", f"s{name}"], [last]))
+        if last != name:
+            nodes.append(helper.make_node("Softmax", [last], [name], axis=2))
+    graph = helper.make_graph(
+        nodes,
+        "priors",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, *size_hw])],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, rows, columns])
+            for name, columns in (("loc", 14), ("conf", 2), ("iou", 1))
+        ],
+        constants,
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
 def grid_numbers(picture: np.ndarray, stride: int, columns: int, per_cell: int, which: int) -> np.ndarray:
     """The model's output for ``picture`` [3, H, W], already shifted and scaled: [rows, cols, per_cell, columns]."""
     kernel = weights(stride, columns, per_cell, which).astype(np.float64)

@@ -21,6 +21,7 @@ from hpe_edge.spec import (
     Quantization,
     QuaternionDecode,
     Rot6dDecode,
+    SigmaCalibration,
 )
 
 SPEC = tiny_spec()
@@ -29,6 +30,7 @@ QUANTIZED = (
     Quantization("int8", "a.onnx", "0" * 64, ("/head/Gemm",), "entropy", {"onnx": "1.2"}, GATE),
     Quantization("int8+fp16", "b.onnx", "1" * 64),
 )
+SIGMA = SigmaCalibration(0.4, 0.5, 0.25, 195, "labels.csv", True, 12.5)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,8 @@ QUANTIZED = (
         SPEC,
         replace(SPEC, gate=GATE),
         replace(SPEC, quantizations=QUANTIZED),
+        replace(SPEC, sigma=SIGMA),
+        replace(SPEC, sigma=replace(SIGMA, labelled=False, limit_deg=None)),
         replace(SPEC, decode=Rot6dDecode("logits"), crop=Crop(resampling="antialias", fill=(1, 2, 3), clip=True)),
         replace(SPEC, decode=MatrixDecode("logits", 3), crop=Crop(square="shrink")),
         replace(SPEC, decode=QuaternionDecode("logits", 3, (1, -1, -1)), crop=Crop(square="none")),
@@ -63,6 +67,15 @@ def test_info_says_what_it_was_made_from_and_what_stayed() -> None:
     assert f"to int8+fp16 from b.onnx, sha256 {'1' * 64}" in said
 
 
+def test_info_says_if_and_how_sigma_was_calibrated() -> None:
+    assert "not calibrated" in describe(SPEC)
+    said = describe(replace(SPEC, sigma=SIGMA))
+    assert "yaw 0.4, pitch 0.5, roll 0.25, from labels of 195 faces: labels.csv" in said
+    assert "above 12.5 degrees" in said
+    assert "no limit" in describe(replace(SPEC, sigma=replace(SIGMA, limit_deg=None)))
+    assert "sigma" not in describe(replace(SPEC, decode=Rot6dDecode("logits")))
+
+
 def test_the_written_form_stays_readable() -> None:
     """A file written by the first version must load in every later one."""
     text = (
@@ -77,6 +90,7 @@ def test_the_written_form_stays_readable() -> None:
     )
     spec = ModelSpec.from_json(text)
     assert (spec.architecture, spec.decode.yaw.first_deg, spec.input.mean[0]) == ("lightweight", -97.5, 0.485)
+    assert spec.sigma is None
 
 
 def test_names_of_earlier_versions_are_read() -> None:
@@ -91,6 +105,10 @@ def test_names_of_earlier_versions_are_read() -> None:
 def test_a_rotation_head_without_signs_is_6drepnets() -> None:
     spec = ModelSpec.from_json(edited("decode", value={"kind": "rot6d", "output": "logits", "column": 0}))
     assert spec.decode == Rot6dDecode("logits", 0, (1.0, 1.0, 1.0))
+
+
+def calibrated(name: str, value: object) -> str:
+    return edited("sigma", value={**json.loads(replace(SPEC, sigma=SIGMA).to_json())["sigma"], name: value})
 
 
 def edited(*path: object, value: object = None, remove: bool = False) -> str:
@@ -160,6 +178,13 @@ def edited(*path: object, value: object = None, remove: bool = False) -> str:
         (edited("decode", value={"kind": "matrix", "output": "logits", "column": -50_000_000}), "first column"),
         (edited("decode", "yaw", "column", value=-1), "first column"),
         ('{"format": 1, "architecture": "a", "architecture": "b"}', "names a field twice"),
+        (edited("sigma", value={"yaw": 0.5}), "spec.sigma lacks the field 'pitch'"),
+        (calibrated("surprise", 1), "spec.sigma has the unknown field"),
+        (calibrated("pitch", "0.5"), "spec.sigma.pitch must be a number"),
+        (calibrated("roll", 0), "from 0.001 to 1000"),
+        (calibrated("labelled", 1), "spec.sigma.labelled must be bool"),
+        (calibrated("limit_deg", 0), "above 0"),
+        (calibrated("limit_deg", "12"), "spec.sigma.limit_deg must be a number"),
     ],
 )
 def test_what_does_not_fit_is_refused(text: str, fragment: str) -> None:
@@ -185,3 +210,7 @@ def test_values_are_checked_in_python_too() -> None:
         QuaternionDecode("x", signs=(1, 1, 0))
     with pytest.raises(ModelError):
         AngleHead("x", 0, 0.0)
+    with pytest.raises(ModelError, match="rot6d gives no sigma"):
+        replace(SPEC, decode=Rot6dDecode("logits"), sigma=SIGMA)
+    with pytest.raises(ModelError, match="above 0"):
+        replace(SIGMA, limit_deg=float("nan"))

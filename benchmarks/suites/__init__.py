@@ -2,6 +2,7 @@
 
 __all__ = [
     "accuracy",
+    "box_fits",
     "cameras",
     "card",
     "model",

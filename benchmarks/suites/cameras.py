@@ -22,10 +22,13 @@ from benchmarks.harness.load import all_at_once, resident_kb
 from benchmarks.harness.suite import BudgetLine, Suite, option, path_option, positive
 from benchmarks.harness.timing import FEW_RUNS, Alternative, Case, Effort, Result, measure
 from benchmarks.suites.video import growth_line
-from hpe_edge import DynamicBatcher, PoseEngine, Poses, SourceError
+from hpe_edge.batching.batcher import DynamicBatcher
 from hpe_edge.batching.camera_stream import CameraStream
 from hpe_edge.bench.environment import usable_cores
 from hpe_edge.boxes.boxes_csv import BoxesFile
+from hpe_edge.engine import PoseEngine
+from hpe_edge.errors import SourceError
+from hpe_edge.poses import Poses
 from hpe_edge.sources.open_source import open_source
 
 FRAMES, QUICK_FRAMES = 100, 6  # of the video; 720p takes 2.8 MB each

@@ -239,7 +239,7 @@ def _around(detector: Path | None, scene: FaceScene, path: Path, calls: int) -> 
     if detector is None:
         yield Result("around", {**parameters, "stage": "detect"}, skipped={"detect": "no --detector was named"})
         return
-    find = find_by(open_detector(detector))
+    find = find_by(open_detector(detector, threads=None))
     shown = Frame("scene", 0, 0.0, frame)
     found = find(shown)
     figures = {"detect_us": median_us(lambda: find(shown), calls), "found_faces": float(len(found.boxes))}

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from benchmarks.harness.load import resident_kb
 from benchmarks.harness.suite import BudgetLine, Suite, default_or, model_option, path_option
 from benchmarks.harness.timing import FEW_RUNS, Alternative, Answer, Case, Effort, Result, measure
-from hpe_edge import PoseEngine
 from hpe_edge.bench.environment import usable_cores
+from hpe_edge.engine import PoseEngine
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.faces.smoother import PoseSmoother
@@ -75,7 +75,7 @@ class Job:
         model = default_or(options.model)
         self._engine = PoseEngine(model, threads=share.pose_threads)
         self._engine.warmup(WARMUP_FACES)
-        self._loop_detector: Detector = open_detector(options.detector)
+        self._loop_detector: Detector = open_detector(options.detector, threads=None)
         self._loop_engine = PoseEngine(model)
         self.report = Report(Stopwatch())  # of the pipeline's latest run
 

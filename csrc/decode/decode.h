@@ -26,12 +26,14 @@ struct HeadView {
 };
 
 // Bins k = 0 .. count - 1 stand for first_deg + k * step_deg. A circular head spans the full circle and is decoded by
-// the circular mean, which also knows a head seen from behind.
+// the circular mean, which also knows a head seen from behind. `sigma_factor` calibrates the standard deviation, whose
+// size networks get wrong; see SigmaCalibration in hpe_edge/spec.py.
 struct BinGrid {
     float first_deg;
     float step_deg;
     int count;
     bool circular;
+    float sigma_factor = 1.0f;
 };
 
 HPE_HD float expected_angle(const BinGrid& grid, const Moments& m) {
@@ -41,9 +43,9 @@ HPE_HD float expected_angle(const BinGrid& grid, const Moments& m) {
 
 // Circular heads: sqrt(-2 ln r), the circular standard deviation; it equals the linear one while the spread is small.
 HPE_HD float angle_deviation(const BinGrid& grid, const Moments& m) {
-    if (!grid.circular) return sqrtf(greater(m.variance, 0.0f)) * fabsf(grid.step_deg);
+    if (!grid.circular) return sqrtf(greater(m.variance, 0.0f)) * (fabsf(grid.step_deg) * grid.sigma_factor);
     const float r = lesser(sqrtf(m.cosine * m.cosine + m.sine * m.sine), 1.0f);
-    return sqrtf(-2.0f * logf(r)) * kDegreesPerRadian;
+    return sqrtf(-2.0f * logf(r)) * (kDegreesPerRadian * grid.sigma_factor);
 }
 
 // Row-major. The one place in C++ that fixes the order and the signs.

@@ -9,21 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.distillation.arrays import FACE, SIDE, Image, Patches
-from hpe_edge.boxes.box_fit import BoxFit
+from hpe_edge.boxes.box_fit import box_fit
 from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.haar import HaarDetector
-from hpe_edge.faces.scrfd import ScrfdDetector
-from hpe_edge.faces.yunet import YunetDetector
 from hpe_edge.sources.open_source import open_source
-
-# Source of boxes -> the fit from its boxes to landmark boxes.
-BOXES_FROM = {
-    "landmarks": BoxFit(width=1.0, height=1.0, down=0.0),
-    "yunet": YunetDetector.FIT,
-    "scrfd": ScrfdDetector.FIT,
-    "haar": HaarDetector.FIT,
-}
 
 _BLOCK = 1024  # faces are stacked in blocks, large enough for the allocator to free their memory
 
@@ -34,18 +24,18 @@ def read_patches(path: Path, boxes: Path | None, boxes_from: str) -> Patches:
     Args:
         path: the pictures.
         boxes: see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`; None runs the Haar detector.
-        boxes_from: source of those boxes, a key of :data:`BOXES_FROM`.
+        boxes_from: the detector whose boxes those are, see :func:`hpe_edge.boxes.box_fit.box_fit`.
 
     Raises:
         SourceError: pictures or boxes that are missing or cannot be read, or no face in them.
     """
     source = open_source(path)
-    file = None if boxes is None else BoxesFile.for_source(boxes, source)
+    file, fit = None if boxes is None else BoxesFile.for_source(boxes, source), box_fit(boxes_from)
     detector = HaarDetector() if file is None else None
     blocks, images, places = [], [], []
     for frame in source:
         if file is not None:
-            found = BOXES_FROM[boxes_from](file(frame))
+            found = fit(file(frame))
         else:
             assert detector is not None
             found = detector(frame.image).boxes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,24 @@ def gate_faces(
     detector: Path | None = None,
     most: int = MAX_CROPS,
 ) -> Faces:
-    """Crops of real faces, by the operation and the crop of inference.
+    """Crops of real faces, by the operation and the crop of inference; see :func:`faces_of_models`."""
+    return faces_of_models([(crop, input)], path, boxes, detector=detector, most=most)[0]
+
+
+def faces_of_models(
+    models: Sequence[tuple[Crop, Input]],
+    path: Path | None = None,
+    boxes: Path | None = None,
+    *,
+    detector: Path | None = None,
+    most: int = MAX_CROPS,
+) -> list[Faces]:
+    """Crops of the same real faces for several models, each by its own crop.
 
     Fewer than 64 faces are augmented to 64 by shifts, scales, mirroring, rotation and brightness, with a fixed seed.
 
     Args:
-        crop: the model's.
-        input: the model's input.
+        models: crop and input of each.
         path: a picture, a folder of pictures, or a video, which is sampled; None takes the bundled sample.
         boxes: see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`; None detects the faces.
         detector: a face detector's ONNX file; None takes the Haar detector.
@@ -62,11 +73,12 @@ def gate_faces(
         path, boxes = FOLDER, BOXES
     source = open_source(path)
     file = None if boxes is None else BoxesFile.for_source(boxes, source)
-    cut = CropNormalize(crop, input)
+    cuts = [CropNormalize(crop, input) for crop, input in models]
     step = _step(source) if file is None else 1
     thinned = _thin(source, most)
-    crops, kept = _collect(source, file or _detector(detector), cut, step, most)
-    if not crops:
+    crops, kept = _collect(source, file or _detector(detector), cuts, step, most)
+    count = len(crops[0])
+    if not count:
         raise SourceError(
             f"no face was found in {path}; name other pictures, or give the boxes: --boxes CSV with the columns "
             "file,x1,y1,x2,y2 (a video: frame in place of file)"
@@ -76,42 +88,44 @@ def gate_faces(
         notes.append(f"only one frame in {step} of the first {_searched(source)} was searched for faces")
     if thinned:
         notes.append(thinned)
-    if len(crops) == most:
+    if count == most:
         notes.append(f"stopped after {most} faces; the rest was not searched")
-    if file is not None and file.unused and len(crops) < most and not thinned:
+    if file is not None and file.unused and count < most and not thinned:
         notes.append(f"{file.unused} boxes of {boxes} belong to none of the pictures")
     rng = np.random.default_rng(0)
-    faces = f"{len(crops)} faces"
-    if (copies := MIN_CROPS - len(crops)) > 0:
+    faces = f"{count} faces"
+    if (copies := MIN_CROPS - count) > 0:
         faces += f" varied to {MIN_CROPS} crops"
         notes.append(
             f"{copies} of the {MIN_CROPS} crops are copies, shifted, scaled, mirrored, turned, lit differently"
         )
-        crops += [_varied(*kept[i % len(kept)], cut, rng) for i in range(copies)]
+        varied = [_varied(*kept[i % len(kept)], rng) for i in range(copies)]
+        crops = [own + [cut(*each) for each in varied] for own, cut in zip(crops, cuts, strict=True)]
     name = "bundled sample" if bundled else path.name or str(path)
-    return Faces(f"{name}, {faces}", np.concatenate(crops), tuple(notes))
+    return [Faces(f"{name}, {faces}", np.concatenate(own), tuple(notes)) for own in crops]
 
 
 def _collect(
-    source: Source, find: Callable[[Frame], Boxes], cut: CropNormalize, step: int, most: int
-) -> tuple[list[NDArray[Any]], list[tuple[Image, Boxes]]]:
-    """Crops of the faces in every ``step``-th frame, and some of the faces with their surroundings."""
-    crops: list[NDArray[Any]] = []
+    source: Source, find: Callable[[Frame], Boxes], cuts: Sequence[CropNormalize], step: int, most: int
+) -> tuple[list[list[NDArray[Any]]], list[tuple[Image, Boxes]]]:
+    """Crops by each cut of the faces in every ``step``-th frame, and some of the faces with their surroundings."""
+    crops: list[list[NDArray[Any]]] = [[] for _ in cuts]
     kept: list[tuple[Image, Boxes]] = []
     for frame in source:
         if frame.index % step:
             continue
-        for box in find(frame)[: most - len(crops)]:
-            crops.append(cut(frame.image, box[None]))
+        for box in find(frame)[: most - len(crops[0])]:
+            for own, cut in zip(crops, cuts, strict=True):
+                own.append(cut(frame.image, box[None]))
             if len(kept) < _VARIED_FACES:
                 kept.append(_around(frame.image, box))
-        if len(crops) == most or (step > 1 and frame.index >= _VIDEO_REACH):
+        if len(crops[0]) == most or (step > 1 and frame.index >= _VIDEO_REACH):
             break
     return crops, kept
 
 
 def _detector(path: Path | None) -> Callable[[Frame], Boxes]:
-    detector = HaarDetector() if path is None else open_detector(path)
+    detector = HaarDetector() if path is None else open_detector(path, threads=None)
     return lambda frame: detector(frame.image).boxes
 
 
@@ -145,8 +159,8 @@ def _around(image: Image, box: Boxes) -> tuple[Image, Boxes]:
     return image[y1:y2, x1:x2].copy(), box - np.array([x1, y1, x1, y1], np.float32)
 
 
-def _varied(image: Image, box: Boxes, cut: CropNormalize, rng: np.random.Generator) -> NDArray[Any]:
-    """A random variation of a face: rotation, brightness, box scale and shift, mirroring."""
+def _varied(image: Image, box: Boxes, rng: np.random.Generator) -> tuple[Image, Boxes]:
+    """A random variation of a face, and its boxes ``[1, 4]``: rotation, brightness, box scale and shift, mirroring."""
     centre = (box[:2] + box[2:]) / 2
     turn = cv2.getRotationMatrix2D((float(centre[0]), float(centre[1])), rng.uniform(-25, 25), 1.0)
     turned = cv2.warpAffine(image, turn, image.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
@@ -156,4 +170,4 @@ def _varied(image: Image, box: Boxes, cut: CropNormalize, rng: np.random.Generat
     if rng.random() < 0.5:
         lit = np.ascontiguousarray(lit[:, ::-1])
         centre[0] = image.shape[1] - centre[0]
-    return cut(np.asarray(lit, np.uint8), np.concatenate([centre - half, centre + half])[None])
+    return np.asarray(lit, np.uint8), np.concatenate([centre - half, centre + half])[None]

@@ -50,6 +50,14 @@ def compare(reference: Poses, candidate: Poses, *, compared: str, source: str, l
     return Comparison(compared, source, rows, limits, tuple(failures))
 
 
+def sigma_change(reference: Poses, candidate: Poses) -> NDArray[np.float64]:
+    """Median change of the sigmas of yaw, pitch and roll, ``[3]``, as fractions of the reference's; NaN without."""
+    if np.isnan(reference.sigma).all() or np.isnan(candidate.sigma).all():
+        return np.full(3, np.nan)
+    ratio = candidate.sigma.astype(np.float64) / np.maximum(reference.sigma.astype(np.float64), 1e-6)
+    return np.asarray(np.median(ratio, axis=0) - 1, np.float64)
+
+
 def check_reference(poses: Poses, name: str) -> None:
     """Refuse a reference that is NaN or constant: anything would pass against it.
 

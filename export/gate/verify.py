@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from export.gate.comparison import Comparison, Faces, GateFailed, Limits
-from export.gate.gate import backend_runner, check_reference, compare, poses_of, select
+from export.gate.gate import backend_runner, check_reference, compare, poses_of, select, sigma_change
 from export.step import Reporter
 from hpe_edge.backends.base import Backend
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
@@ -16,6 +16,7 @@ from hpe_edge.poses import Poses
 from hpe_edge.spec import ModelSpec
 
 _ALONE = 16  # faces that are also run in a batch of 1
+_SIGMA_CHANGE = 0.05  # a larger one outdates the calibration of sigma
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,12 @@ def verify_backend(reference: Poses, backend: Backend, spec: ModelSpec, check: C
     ]
     for comparison in comparisons:
         check.require(comparison)
+    changed = sigma_change(reference, together)
+    if (np.abs(changed) > _SIGMA_CHANGE).any():
+        percents = ", ".join(f"{100 * each:+.0f} %" for each in changed)
+        check.report(
+            "sigma", [f"changed by {percents} (yaw, pitch, roll); calibrate it again: hpe-edge export sigma MODEL"]
+        )
     return comparisons
 
 

@@ -10,11 +10,11 @@ from typing import Protocol
 from onnx import ModelProto
 
 from export.gate.comparison import Comparison, Faces, Limits
-from export.gate.crops import gate_faces
 from export.gate.verify import Check, verify
 from export.graph import trace as graph
 from export.graph.merge_groups import merge_groups
 from export.step import Reporter, byte_size
+from export.uncertainty.against_model import calibrate_against, faces_and_beliefs
 from hpe_edge.poses import Poses
 from hpe_edge.spec import ModelSpec
 from hpe_edge.util.atomic import Pending
@@ -58,6 +58,8 @@ def write_verified(
 ) -> tuple[ModelSpec, list[Comparison]]:
     """Write the verified model to ``pending``, not yet under its name.
 
+    Its sigma is calibrated against the embedded model.
+
     Returns:
         The spec as written, and the comparisons; the first is with the original.
 
@@ -83,11 +85,15 @@ def write_verified(
     origin = replace(source.spec.origin, tools=_tools(model), merged=tuple(merged))
     spec = replace(source.spec, origin=origin)
     graph.save(model, spec, pending)
-    faces = gate_faces(spec.crop, spec.input, images, boxes)
+    believed = faces_and_beliefs(spec, images, boxes)
+    faces = believed.faces
     report("faces", [faces.source, *faces.notes])
     check = Check(source.compared, faces, limits, _ADVICE, report)
-    comparisons = verify(source.reference(faces), pending.temp, spec, check)
-    spec = replace(spec, gate=comparisons[0].result())
+    reference = source.reference(faces)
+    comparisons = verify(reference, pending.temp, replace(spec, sigma=None), check)
+    # A file that is adopted again keeps its calibration.
+    sigma = spec.sigma or calibrate_against(spec, reference, believed, report)
+    spec = replace(spec, gate=comparisons[0].result(), sigma=sigma)
     graph.save(model, spec, pending)
     return spec, comparisons
 

@@ -53,12 +53,12 @@ def model_or_default(model: str | Path | None, report: Reporter) -> Path:
     return Path(model)
 
 
-def read_original(path: Path, report: Reporter) -> Original:
-    """Read the model to start from, in float32 or INT8.
+def read_exported(path: Path, report: Reporter) -> Original:
+    """Read a model with its spec.
 
     Raises:
         ModelNotFoundError: there is no such file.
-        ModelError: it is no ONNX model, has no spec, or is in FP16 already.
+        ModelError: it is no ONNX model, or has no spec.
     """
     if not path.is_file():
         raise ModelNotFoundError(f"there is no model {path}; make one with hpe-edge export onnx CHECKPOINT -o {path}")
@@ -74,12 +74,23 @@ def read_original(path: Path, report: Reporter) -> Original:
         spec = ModelSpec.from_json(text)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
-    if "fp16" in graph_precision(model):
-        source = f" ({spec.quantizations[-1].source})" if spec.quantizations else ""
-        raise ModelError(f"{path} is in FP16 already; start from the file that it was made from{source}")
     facts = f"{spec.architecture}, {spec.precision}, {byte_size(model.ByteSize())}"
     report("model", [f"{path}, sha256 {sha256[:12]}..., {facts}"])
     return Original(path, model, spec, sha256)
+
+
+def read_original(path: Path, report: Reporter) -> Original:
+    """Read the model to start from, in float32 or INT8; see :func:`read_exported`.
+
+    Raises:
+        ModelError: it is in FP16 already.
+    """
+    original = read_exported(path, report)
+    if "fp16" in graph_precision(original.model):
+        steps = original.spec.quantizations
+        source = f" ({steps[-1].source})" if steps else ""
+        raise ModelError(f"{path} is in FP16 already; start from the file that it was made from{source}")
+    return original
 
 
 def quantized_spec(original: Original, step: Quantization, model: ModelProto) -> ModelSpec:

@@ -1,3 +1,3 @@
-"""Poses relative to a neutral pose, zones and events."""
+"""Attention: poses relative to a neutral pose, zones of yaw and pitch, and events of leaving them."""
 
-__all__ = ["attention"]
+__all__ = ["attention", "learner", "meter", "mount", "neutral", "zone"]

@@ -7,11 +7,10 @@ import time
 from collections.abc import Iterator
 from typing import Any, Literal, Protocol
 
-from numpy.typing import ArrayLike
-
 from hpe_edge.batching.schedule import CameraQueue, Outcome
 from hpe_edge.camera import Camera
 from hpe_edge.errors import BackendError
+from hpe_edge.faces.given_faces import Faces
 from hpe_edge.ops.frames import AnyFrame, FrameColor
 from hpe_edge.ops.request import Request
 
@@ -22,7 +21,7 @@ class MakeRequest(Protocol):
     """:meth:`hpe_edge.PoseEngine.request`."""
 
     def __call__(
-        self, frame: AnyFrame, boxes: ArrayLike, *, color: FrameColor = "BGR", camera: Camera | None = None
+        self, frame: AnyFrame, boxes: Faces, *, color: FrameColor = "BGR", camera: Camera | None = None
     ) -> Request: ...
 
 
@@ -52,7 +51,7 @@ class CameraStream:
     def submit(
         self,
         frame: AnyFrame,
-        boxes: ArrayLike,
+        boxes: Faces,
         *,
         color: FrameColor = "BGR",
         camera: Camera | None = None,

@@ -17,9 +17,8 @@ _FRACTION = 1.5  # fractions of a face that leaves the frame exceed 1; a box wit
 # Height by width. Of the landmark boxes of 195 AFLW2000 photos, |yaw| up to 90 degrees, 98 % lie within 0.8 to 1.25;
 # YuNet's and SCRFD's own boxes have a median of 1.37. No face is two and a half times as high as wide.
 _TALLEST_FACE = 1.27
-_STRANGE, _PLAUSIBLE = 2.5, 1.8
-
-_REMEDY_FIT = "name the detector with boxes_from=, or measure it with `hpe-edge fit-boxes`"
+_FLATTEST, _HIGHEST, _PLAUSIBLE = 0.4, 2.5, 1.8
+_TINY_FRAME = 8  # pixels; of these, boxes of a pixel are not fractions
 
 
 class BoxChecks:
@@ -42,40 +41,38 @@ class BoxChecks:
         Warns:
             BoxesWarning: see the module.
         """
-        rows = boxes.tolist()
-        if not rows:
-            return
-        # For a few faces plain numbers are faster than NumPy.
-        if max(width, height) > 8 and all(abs(number) <= _FRACTION for row in rows for number in row):
-            raise InputError(
-                f"the boxes look like fractions of the frame, such as {_short(rows[0])}; give pixels: multiply x by "
-                f"{width} and y by {height}"
-            )
-        for row in rows:
+        # As plain numbers in one loop: for a few faces that is faster than NumPy.
+        ratios, fractions = [], max(width, height) > _TINY_FRAME
+        for row in boxes.tolist():
             x1, y1, x2, y2 = row
+            if x2 > _FRACTION or y2 > _FRACTION or x1 < -_FRACTION or y1 < -_FRACTION:
+                fractions = False
             ratio = (y2 - y1) / (x2 - x1)
+            ratios.append(ratio)
             if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
                 self._warn(
                     "outside",
                     f"the box {_short(row)} lies wholly outside the frame of {width} x {height} pixels; was it made at "
                     "another size?",
                 )
-            elif not 1 / _STRANGE < ratio < _STRANGE and _is_face_xywh(x1, y1, x2, y2, width, height):
+            elif not _FLATTEST < ratio < _HIGHEST and _is_face_xywh(x1, y1, x2, y2, width, height):
                 self._warn(
                     "xywh",
                     f"the box {_short(row)} looks like x, y, width, height; boxes are x1 y1 x2 y2: pass x, y, "
                     "x + width, y + height",
                 )
-        if not fitted and "tall" not in self._warned:
-            ratios = sorted((y2 - y1) / (x2 - x1) for x1, y1, x2, y2 in rows)
-            middle = ratios[len(ratios) // 2]
-            if _TALLEST_FACE < middle < _STRANGE:
-                self._warn(
-                    "tall",
-                    f"the boxes are {middle:.2f} times as high as wide, as detectors draw them around the whole face; "
-                    "the model expects chin to eyebrows, which costs a degree on average: "
-                    f"{_REMEDY_FIT}; boxes_from='landmarks' takes them as they are",
-                )
+        if fractions and ratios:
+            raise InputError(
+                f"the boxes look like fractions of the frame, such as {_short(boxes[0].tolist())}; give pixels: "
+                f"multiply x by {width} and y by {height}"
+            )
+        if not fitted and ratios and _TALLEST_FACE < (middle := sorted(ratios)[len(ratios) // 2]) < _HIGHEST:
+            self._warn(
+                "tall",
+                f"the boxes are {middle:.2f} times as high as wide, as detectors draw them around the whole face; "
+                "the model expects chin to eyebrows, which costs a degree on average: name the detector with "
+                "boxes_from=, or measure it with `hpe-edge fit-boxes`; boxes_from='landmarks' takes them as they are",
+            )
 
     def _warn(self, kind: str, message: str) -> None:
         if kind not in self._warned:

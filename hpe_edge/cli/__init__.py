@@ -1,3 +1,3 @@
 """Command line ``hpe-edge``; argparse is used only here."""
 
-__all__ = ["argument_types", "intrinsics", "main"]
+__all__ = ["argument_types", "attention_options", "intrinsics", "main"]

@@ -19,6 +19,7 @@ from hpe_edge.spec import (
     Input,
     ModelSpec,
     Quantization,
+    SigmaCalibration,
     Square,
 )
 from hpe_edge.util.console import print_message, show
@@ -78,6 +79,7 @@ def describe(spec: ModelSpec) -> str:
         ("crop", _crop(spec.crop)),
         ("outputs", ", ".join(spec.outputs)),
         *_decode(spec),
+        *([("sigma", _sigma(spec.sigma))] if isinstance(spec.decode, BinsDecode) else []),
         ("made from", f"{spec.origin.checkpoint}, sha256 {spec.origin.sha256}"),
         ("made with", ", ".join(f"{name} {version}" for name, version in spec.origin.tools.items()) or "not recorded"),
         *(("quantized", _quantization(step)) for step in spec.quantizations),
@@ -151,6 +153,15 @@ def _head(head: BinHead | AngleHead) -> str:
         f"{head.count} bins from {head.first_deg:g} to {last:g} degrees{round_}, "
         f"{head.output}[{head.column}:{head.column + head.count}]"
     )
+
+
+def _sigma(sigma: SigmaCalibration | None) -> str:
+    if sigma is None:
+        return "not calibrated: as the bins give it; hpe-edge export sigma calibrates it"
+    factors = ", ".join(f"{name} {f:.3g}" for name, f in zip(("yaw", "pitch", "roll"), sigma.factors, strict=True))
+    reference = "labels" if sigma.labelled else "poses"
+    limit = "no limit" if sigma.limit_deg is None else f"doubtful above {sigma.limit_deg:g} degrees"
+    return f"factors {factors}, from {reference} of {sigma.faces} faces: {sigma.source}; {limit}"
 
 
 def _gate(gate: GateResult | None) -> str:

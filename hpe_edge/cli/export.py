@@ -17,6 +17,7 @@ STEPS = {  # name -> summary
     "fp16": "convert a model to FP16",
     "int8": "quantize a model to INT8 with calibration images",
     "trt": "build a TensorRT engine",
+    "sigma": "calibrate a model's sigma",
     "distill": "train a smaller model from a larger one",
 }
 _PACKAGES = ("torch", "onnx", "onnxsim", "safetensors", "h5py")

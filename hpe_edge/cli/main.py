@@ -15,13 +15,14 @@ COMMANDS = {  # name -> module, summary
     "serve": ("hpe_edge.cli.run.serve_command", "show a camera, stream or video in a browser"),
     "demo": ("hpe_edge.cli.demo", "estimate a pose in a bundled photo and export the embedded model again"),
     "plot": ("hpe_edge.cli.plot", "draw angles over time from a file of records"),
+    "fit-boxes": ("hpe_edge.cli.fit_boxes", "measure how the boxes of your own detector fit the face"),
     "info": ("hpe_edge.cli.describe", "describe a model file"),
     "doctor": ("hpe_edge.cli.doctor", "check the installation: what works on this machine and what is missing"),
     "export": ("hpe_edge.cli.export", "convert, quantize and compile models: onnx, fp16, int8, trt, distill"),
     "bench": ("hpe_edge.cli.bench", "measure a model stage by stage"),
 }
 
-_WITH_OPENCV = ("demo", "plot", "bench")  # import it at once; run and serve check their arguments first
+_WITH_OPENCV = ("demo", "plot", "fit-boxes", "bench")  # import it at once; run and serve check their arguments first
 
 _DESCRIPTION = "Head pose estimation: yaw, pitch and roll of every face in pictures and videos."
 _EPILOG = """\

@@ -1,4 +1,4 @@
-"""Probes of the computer: processor, hpe_edge's compiled module, display, Jetson."""
+"""Probes of the computer: processor, hpe_edge's compiled module, display, face detectors, Jetson."""
 
 from __future__ import annotations
 
@@ -38,6 +38,19 @@ def probe_display(machine: Machine) -> Finding:
         if value:
             return Finding("found", f"{name}={value}", {"variable": name, "value": value})
     return Finding("missing", "none: neither DISPLAY nor WAYLAND_DISPLAY is set")
+
+
+def probe_detectors(machine: Machine) -> Finding:
+    """Find the face detectors that are fetched by name; found if all of them are in the cache."""
+    detectors = machine.detectors()
+    there = [name for name, cached in detectors.items() if cached]
+    absent = [name for name, cached in detectors.items() if not cached]
+    offline = machine.variable("HPE_EDGE_OFFLINE") not in ("", "0")
+    parts = [f"{', '.join(there)} in the cache"] if there else []
+    if absent:
+        how = "cannot be fetched: HPE_EDGE_OFFLINE is set" if offline else "not fetched yet"
+        parts.append(f"{', '.join(absent)} {how}")
+    return Finding("missing" if absent else "found", "; ".join(parts), {"cached": there, "absent": absent})
 
 
 def probe_jetson(machine: Machine) -> Finding:

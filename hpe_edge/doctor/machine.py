@@ -87,6 +87,9 @@ class Machine(Protocol):
     def variable(self, name: str) -> str:
         """Return an environment variable; empty if it is not set."""
 
+    def detectors(self) -> dict[str, bool]:
+        """Return the face detectors that are fetched by name, and whether the cache has them."""
+
 
 class ThisMachine:
     """The machine on which the program runs. Implements :class:`Machine`."""
@@ -142,6 +145,13 @@ class ThisMachine:
     def variable(self, name: str) -> str:
         """See :class:`Machine`."""
         return os.environ.get(name, "")
+
+    def detectors(self) -> dict[str, bool]:
+        """See :class:`Machine`."""
+        from hpe_edge.fetch.detector_files import DETECTOR_FILES, cached_detectors
+
+        cached = cached_detectors()
+        return {name: name in cached for name in DETECTOR_FILES}
 
 
 def parse_trial(status: int, printed: str, stderr: str) -> dict[str, Any]:

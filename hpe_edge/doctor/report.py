@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpe_edge.doctor.abilities import Ability, Findings, Lack, abilities
-from hpe_edge.doctor.host import probe_display, probe_jetson, probe_native, probe_processor
+from hpe_edge.doctor.host import probe_detectors, probe_display, probe_jetson, probe_native, probe_processor
 from hpe_edge.doctor.machine import Finding, Machine, ThisMachine, guarded
 from hpe_edge.doctor.nvidia import probe_cuda, probe_cuda_python, probe_cudnn, probe_gpu, probe_tensorrt
 from hpe_edge.doctor.python_packages import probe_export, probe_onnx_runtime, probe_opencv, probe_openvino, probe_web
@@ -31,6 +31,7 @@ _LABELS = {
     "display": "display",
     "export": "export tools",
     "web": "web server",
+    "detectors": "detectors",
 }
 
 
@@ -119,6 +120,7 @@ def look(machine: Machine) -> Findings:
         "display": guarded(probe_display, machine),
         "export": guarded(probe_export, machine),
         "web": guarded(probe_web, machine),
+        "detectors": guarded(probe_detectors, machine),
     }
 
 

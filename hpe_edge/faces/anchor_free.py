@@ -1,4 +1,4 @@
-"""Anchor-free face detectors on three grids of cells: base class of SCRFD and YuNet, letterbox and NMS."""
+"""Anchor-free face detectors on grids of cells: base class of SCRFD and YuNet, letterbox and NMS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hpe_edge.boxes.box_fit import BoxFit
 from hpe_edge.errors import BackendError, InputError, ModelError
-from hpe_edge.faces.detector import Detections
+from hpe_edge.faces.detector import Detections, check_min_face, without_small
 from hpe_edge.ops.crop import cached_crop
 from hpe_edge.ops.frames import MAX_COORDINATE, check_frame
 from hpe_edge.spec import Crop, Input
@@ -31,6 +31,7 @@ class GridDetector:
 
     SCORE: ClassVar[float]  # default score threshold
     NMS_IOU: ClassVar[float]
+    MULTIPLE: ClassVar[int] = STRIDES[-1]  # sides of the input are multiples of it
     LONGEST_SIDE: ClassVar[int]  # of the input, if the graph's size is dynamic
     ENLARGES: ClassVar[bool]  # smaller frames are enlarged to it
     BOXES_PER_CELL: ClassVar[int]
@@ -42,48 +43,46 @@ class GridDetector:
     @classmethod
     def recognises(cls, session: Any) -> bool:
         """Return True if the graph's input and outputs are those of this kind."""
-        inputs = session.get_inputs()
-        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
-            return False
-        if inputs[0].shape[1] != 3:
-            return False
-        # Rows are not compared: files of dynamic size still state those of the exported size.
-        found = Counter(output.shape[-1] for output in session.get_outputs() if output.shape)
-        return any(found == Counter(columns * len(STRIDES)) for columns in cls.OUTPUTS)
+        columns = columns_of(session)
+        return columns is not None and any(columns == Counter(each * len(STRIDES)) for each in cls.OUTPUTS)
 
-    def __init__(self, session: Any, path: Path, score: float | None = None) -> None:
+    def __init__(self, session: Any, path: Path, min_score: float | None = None, min_face: float | None = None) -> None:
         """
         Args:
             session: ONNX Runtime session of a graph of this kind.
             path: its file, for messages.
-            score: threshold, 0..1; None for the kind's default.
+            min_score: threshold, 0..1; None for the kind's default.
+            min_face: leave out faces whose box in ``boxes`` is lower, in pixels of the frame.
 
         Raises:
-            InputError: the score is not from 0 to 1.
+            InputError: ``min_score`` is not from 0 to 1, or ``min_face`` is negative or not finite.
             ModelError: the graph's outputs are not those of this kind.
+            BackendError: the graph does not run.
         """
-        self.score = self.SCORE if score is None else score
-        if not 0 <= self.score <= 1:
-            raise InputError(f"score must be from 0 to 1, got {score!r}")
+        self.min_score = self.SCORE if min_score is None else min_score
+        if not 0 <= self.min_score <= 1:
+            raise InputError(f"min_score must be from 0 to 1, got {min_score!r}")
+        self.min_face = check_min_face(min_face)
+        import onnxruntime  # takes a while to load, and the Haar detector does not need it
+
         self._session = session
+        self._quiet = onnxruntime.RunOptions()
+        self._quiet.log_severity_level = 4  # errors of a run are raised, and not printed as well
         self._path = path
         (given,) = session.get_inputs()
         self._input = given.name
         height, width = given.shape[2:]
         self._fixed = (width, height) if isinstance(width, int) and isinstance(height, int) else None
-        if self._fixed is not None and (width % STRIDES[-1] or height % STRIDES[-1]):
-            raise ModelError(f"{path}: its input is {width} x {height}, a multiple of {STRIDES[-1]} each is needed")
+        if self._fixed is not None and (width % self.MULTIPLE or height % self.MULTIPLE):
+            raise ModelError(f"{path}: its input is {width} x {height}, a multiple of {self.MULTIPLE} each is needed")
         self._names = self._try_out()
-        self._has_keypoints = len(self._names[0]) == max(map(len, self.OUTPUTS))  # they come last
 
     def __call__(self, frame_bgr: NDArray[np.uint8]) -> Detections:
         """Find faces, see :class:`hpe_edge.faces.detector.Detector`."""
         frame = check_frame(frame_bgr)
         (in_width, in_height), scale = self._canvas(frame.shape[1], frame.shape[0])
         picture = letterbox(frame, in_width, in_height, scale, self.INPUT)
-        grids = self._run(picture, self._names)
-        found = [self._find(stride, grid, in_width) for stride, grid in zip(STRIDES, grids, strict=True)]
-        scores, boxes, keypoints = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        scores, boxes, keypoints = self._candidates(picture)
         # Cells without a face may hold any values; the engine accepts only boxes with an area.
         with np.errstate(invalid="ignore"):
             sound = (boxes[:, :2] < boxes[:, 2:]).all(axis=1) & (np.abs(boxes * scale) <= MAX_COORDINATE).all(axis=1)
@@ -92,8 +91,15 @@ class GridDetector:
         kept = kept[np.argsort(boxes[kept, 0], kind="stable")]
         factor = np.float32(scale)
         drawn = boxes[kept] * factor
-        points = keypoints[kept] * factor if self._has_keypoints else None
-        return Detections(self.FIT(drawn), drawn, scores[kept], points)
+        points = keypoints[kept] * factor if keypoints.shape[1] else None
+        return without_small(Detections(self.FIT(drawn), drawn, scores[kept], points), self.min_face)
+
+    def _candidates(self, picture: Array) -> tuple[Array, Array, Array]:
+        """Return scores ``[N]``, boxes ``[N, 4]``, key points ``[N, 5 or 0, 2]`` from the threshold on, before NMS."""
+        grids = self._run(picture, self._names)
+        found = [self._find(stride, grid, picture.shape[3]) for stride, grid in zip(STRIDES, grids, strict=True)]
+        scores, boxes, keypoints = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return scores, boxes, keypoints
 
     @staticmethod
     def _boxes(cells: Array, stride: int, numbers: Array) -> Array:
@@ -103,13 +109,13 @@ class GridDetector:
     def _find(self, stride: int, outputs: list[Array], width: int) -> tuple[Array, Array, Array]:
         """Return scores ``[N]``, boxes ``[N, 4]`` and key points ``[N, 5, 2]`` (or ``[N, 0, 2]``) of one grid."""
         scores = self._scores(outputs)
-        index = np.flatnonzero(scores >= self.score)
+        index = np.flatnonzero(scores >= self.min_score)
         cell = index // self.BOXES_PER_CELL
         columns = width // stride
         cells = np.stack([cell % columns, cell // columns], axis=1).astype(np.float32)
         numbers = [output[index] for output in outputs if output.shape[1] > 1]
         boxes = self._boxes(cells, stride, numbers[0])
-        if not self._has_keypoints:
+        if len(numbers) == 1:
             return scores[index], boxes, np.empty((len(index), 0, 2), np.float32)
         return scores[index], boxes, (cells[:, None] + numbers[1].reshape(-1, 5, 2)) * np.float32(stride)
 
@@ -126,16 +132,16 @@ class GridDetector:
         scale = max(width, height) / self.LONGEST_SIDE
         if not self.ENLARGES:
             scale = max(scale, 1.0)
-        last = STRIDES[-1]
+        step = self.MULTIPLE
         # Slightly less before rounding up, so that 1280.0000001 stays 1280.
-        in_width, in_height = (int(-(-(side / scale - 1e-6) // last)) * last for side in (width, height))
+        in_width, in_height = (int(-(-(side / scale - 1e-6) // step)) * step for side in (width, height))
         return (in_width, in_height), scale
 
     def _run(self, picture: Array, names: list[list[str]]) -> list[list[Array]]:
         """Run the graph; return the outputs ``[rows, columns]`` grid by grid."""
         flat = [name for grid in names for name in grid]
         try:
-            found = self._session.run(flat, {self._input: picture})
+            found = self._session.run(flat, {self._input: picture}, self._quiet)
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise BackendError(f"ONNX Runtime failed on {self._path}: {error}") from None
         arrays = iter(found)
@@ -146,29 +152,53 @@ class GridDetector:
 
         Names differ between exports, and shapes stated in a graph may be wrong.
         """
-        width, height = self._fixed or (2 * STRIDES[-1], STRIDES[-1])
-        blank = np.zeros((1, 3, height, width), np.float32)
-        names = [output.name for output in self._session.get_outputs()]
-        (outputs,) = self._run(blank, [names])
+        (width, height), names, outputs = self._outputs()
         grids: list[list[str]] = []
         for stride in STRIDES:
             rows = (width // stride) * (height // stride) * self.BOXES_PER_CELL
             mine = [(array.shape[1], name) for name, array in zip(names, outputs, strict=True) if len(array) == rows]
             mine.sort(key=lambda output: output[0])
             if tuple(columns for columns, _ in mine) not in self.OUTPUTS:
-                shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(names, outputs, strict=True))
                 raise ModelError(
                     f"{self._path}: a picture of {width} x {height} should give {rows} rows at stride {stride}, "
-                    f"{self.BOXES_PER_CELL} per cell; the graph gives {shapes}"
+                    f"{self.BOXES_PER_CELL} per cell; the graph gives {output_shapes(names, outputs)}"
                 )
             grids.append([name for _, name in mine])
         for name, array in zip(names, outputs, strict=True):
-            if array.shape[1] == 1 and not (array.min() >= 0 and array.max() <= 1):
-                raise ModelError(
-                    f"{self._path}: its scores {name!r} are {array.min():.3g} to {array.max():.3g}, not within 0..1; "
-                    "export it with the sigmoid in the graph"
-                )
+            if array.shape[1] == 1:
+                self._check_scores(name, array)
         return grids
+
+    def _outputs(self) -> tuple[tuple[int, int], list[str], list[Array]]:
+        """Return width and height of an empty picture, and names and values of the outputs for it."""
+        # A size that no file is made for: a graph that runs at one size only must not pass for one of any size.
+        width, height = self._fixed or (3 * self.MULTIPLE, self.MULTIPLE)
+        names = [output.name for output in self._session.get_outputs()]
+        (outputs,) = self._run(np.zeros((1, 3, height, width), np.float32), [names])
+        return (width, height), names, outputs
+
+    def _check_scores(self, name: str, scores: Array) -> None:
+        """Refuse scores that are no probabilities."""
+        if not (scores.min() >= 0 and scores.max() <= 1):
+            raise ModelError(
+                f"{self._path}: its scores {name!r} are {scores.min():.3g} to {scores.max():.3g}, not within 0..1; "
+                "export it with the sigmoid or softmax in the graph"
+            )
+
+
+def columns_of(session: Any) -> Counter[int | str] | None:
+    """Count the outputs by their columns; None if the graph does not take one float picture ``[1, 3, H, W]``."""
+    inputs = session.get_inputs()
+    if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(inputs[0].shape) != 4:
+        return None
+    if inputs[0].shape[1] != 3:
+        return None
+    # Rows are not counted: files of dynamic size still state those of the exported size.
+    return Counter(output.shape[-1] for output in session.get_outputs() if output.shape)
+
+
+def output_shapes(names: list[str], outputs: list[Array]) -> str:
+    return ", ".join(f"{name} {array.shape}" for name, array in zip(names, outputs, strict=True))
 
 
 def _rows(array: NDArray[Any]) -> Array:

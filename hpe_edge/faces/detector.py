@@ -6,6 +6,7 @@ boxes differently, so each one here has a measured fit that converts them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -76,3 +77,24 @@ class Detector(Protocol):
         Raises:
             InputError: another frame.
         """
+
+
+def check_min_face(height: float | None) -> float:
+    """Return the height of the smallest face in pixels, 0 if it is None.
+
+    Raises:
+        InputError: it is negative or not finite.
+    """
+    if height is None:
+        return 0.0
+    if not 0 <= height < math.inf:
+        raise InputError(f"min_face is a height in pixels of the frame, 0 or more, got {height!r}")
+    return float(height)
+
+
+def without_small(found: Detections, min_face: float) -> Detections:
+    """Leave out the faces whose box for the engine is lower than ``min_face`` pixels of the frame."""
+    kept = found.boxes[:, 3] - found.boxes[:, 1] >= min_face
+    points = None if found.keypoints is None else found.keypoints[kept]
+    ids = None if found.ids is None else found.ids[kept]
+    return Detections(found.boxes[kept], found.drawn[kept], found.scores[kept], points, ids)

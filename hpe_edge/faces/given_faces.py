@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,6 @@ from hpe_edge.ops.frames import check_boxes
 from hpe_edge.poses import NO_ID
 
 
-@runtime_checkable
 class XyxyDetections(Protocol):
     """Detections of the package supervision, or of the same attributes.
 
@@ -32,15 +31,27 @@ class XyxyDetections(Protocol):
 Faces = ArrayLike | Detections | XyxyDetections
 
 
-def as_detections(given: Faces, boxes_from: BoxesFrom | None) -> Detections:
-    """Return what was given as boxes that are ready for the engine.
+class GivenFaces(NamedTuple):
+    """N faces, ready for the engine.
+
+    Attributes:
+        boxes: float32 ``[N, 4]``, chin to eyebrows.
+        elsewhere: the boxes as they were given, if they are not from a detector of ours; else None.
+        scores, ids: ``[N]``; None if unknown.
+    """
+
+    boxes: NDArray[np.float32]
+    elsewhere: NDArray[np.float32] | None
+    scores: NDArray[np.float32] | None
+    ids: NDArray[np.int64] | None
+
+
+def given_faces(given: Faces, boxes_from: BoxesFrom | None) -> GivenFaces:
+    """Read what was given, and convert boxes from elsewhere.
 
     Args:
         given: see :meth:`hpe_edge.PoseEngine.__call__`.
         boxes_from: whose boxes they are; None for boxes from chin to eyebrows.
-
-    Returns:
-        Ours as they are; else new ones, with the given boxes in ``drawn``.
 
     Raises:
         InputError: invalid boxes, an unknown ``boxes_from``, or one for detections of ours, which are ready.
@@ -50,19 +61,16 @@ def as_detections(given: Faces, boxes_from: BoxesFrom | None) -> Detections:
             raise InputError(
                 "boxes_from= is for boxes from elsewhere; those of a hpe_edge detector are converted already"
             )
-        return given
+        return GivenFaces(check_boxes(given.boxes), None, given.scores, given.ids)
     scores: NDArray[np.float32] | None = None
     ids: NDArray[np.int64] | None = None
-    if isinstance(given, XyxyDetections):
+    if hasattr(given, "xyxy"):
         boxes = check_boxes(given.xyxy)
-        scores = _column("confidence", given.confidence, len(boxes), np.float32)
-        ids = _column("tracker_id", given.tracker_id, len(boxes), np.int64)
+        scores = _column("confidence", getattr(given, "confidence", None), len(boxes), np.float32)
+        ids = _column("tracker_id", getattr(given, "tracker_id", None), len(boxes), np.int64)
     else:
         boxes = check_boxes(given)
-    ready = boxes
-    if boxes_from is not None:
-        ready = box_fit(boxes_from)(boxes)
-    return Detections(ready, boxes, np.full(len(boxes), np.nan, np.float32) if scores is None else scores, ids=ids)
+    return GivenFaces(boxes if boxes_from is None else box_fit(boxes_from)(boxes), boxes, scores, ids)
 
 
 def _column(name: str, values: Any, count: int, kind: type) -> Any:

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.boxes.box_fit import BoxFit
+from hpe_edge.boxes.box_fit import FITS
 from hpe_edge.errors import BackendError
-from hpe_edge.faces.detector import Detections
+from hpe_edge.faces.detector import Detections, check_min_face, without_small
 from hpe_edge.ops.frames import check_frame
 
 _CASCADE = "haarcascade_frontalface_alt2.xml"
@@ -30,12 +30,7 @@ class HaarDetector:
     :class:`hpe_edge.faces.detector.Detector`.
     """
 
-    # Relative to the side of Haar's square box; the landmark box is lower and smaller. Medians over the 122 of 195
-    # AFLW2000 photos where both overlap (IoU > 0.4), quartiles in brackets: width 0.83..0.90, height 0.78..0.87, centre
-    # up-down 0.12..0.17. The centre left-right is 0 within 0.08 either way and depends on yaw. The conversion lifts the
-    # median IoU with the landmark box from 0.58 to 0.74; the lightweight network with its own crop then errs by 2.62
-    # degrees (mean of the three angles, the 128 photos where Haar finds the face), with the landmark boxes by 2.71.
-    FIT = BoxFit(width=0.863, height=0.825, down=0.146)
+    FIT = FITS["haar"].fit
 
     # Larger frames are shrunk to this longer side: 1.7 times as fast on 720p as the full size, for the same faces.
     LONGEST_SIDE = 800
@@ -43,12 +38,18 @@ class HaarDetector:
     SCALE_STEP = 1.1
     NEIGHBORS = 4
 
-    def __init__(self) -> None:
+    def __init__(self, *, min_face: float | None = None) -> None:
         """Load the cascade that comes with opencv-python.
+
+        Args:
+            min_face: leave out faces whose box in ``boxes`` is lower, in pixels of the frame; larger is faster. None
+                for the cascade's own limit.
 
         Raises:
             BackendError: the installed OpenCV has none; version 5 does not.
+            InputError: ``min_face`` is negative or not finite.
         """
+        self.min_face = check_min_face(min_face)
         folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
         if not hasattr(cv2, "CascadeClassifier") or folder is None or not (Path(folder) / _CASCADE).is_file():
             raise BackendError(
@@ -65,10 +66,14 @@ class HaarDetector:
         if scale < 1.0:
             size = max(1, round(gray.shape[1] * scale)), max(1, round(gray.shape[0] * scale))
             gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
-        smallest = (self.SMALLEST_FACE, self.SMALLEST_FACE)
+        # Boxes are means of several finds, some of which may be smaller; a step of the scale allows for that.
+        smallest = max(self.SMALLEST_FACE, int(self.min_face / self.FIT.height * scale / self.SCALE_STEP))
         with self._lock:
-            found = self._classifier.detectMultiScale(gray, self.SCALE_STEP, self.NEIGHBORS, minSize=smallest)
+            found = self._classifier.detectMultiScale(
+                gray, self.SCALE_STEP, self.NEIGHBORS, minSize=(smallest, smallest)
+            )
         squares = np.asarray(found, np.float32).reshape(-1, 4) / np.float32(scale)
         squares = squares[np.argsort(squares[:, 0], kind="stable")]
         boxes = np.concatenate([squares[:, :2], squares[:, :2] + squares[:, 2:]], axis=1)
-        return Detections(self.FIT(boxes), boxes, np.full(len(boxes), np.nan, np.float32))
+        scores = np.full(len(boxes), np.nan, np.float32)
+        return without_small(Detections(self.FIT(boxes), boxes, scores), self.min_face)

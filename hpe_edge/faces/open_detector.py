@@ -1,64 +1,139 @@
-"""Face detectors from ONNX files."""
+"""Face detectors by name, or from ONNX files."""
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 from pathlib import Path
+from typing import Any
 
-from hpe_edge.errors import ModelError, ModelNotFoundError
+from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.faces.detector import Detector
 from hpe_edge.faces.scrfd import ScrfdDetector
-from hpe_edge.faces.yunet import YunetDetector
+from hpe_edge.faces.yunet import Yunet2022Detector, YunetDetector
+from hpe_edge.fetch.detector_files import DETECTOR_FILES, detector_file
 from hpe_edge.spec import METADATA_KEY
+
+HAAR = "haar"
+NAMES = (*DETECTOR_FILES, HAAR)
+
+_log = logging.getLogger(__name__)
 
 
 def open_detector(
-    path: str | os.PathLike[str],
+    name_or_path: str | os.PathLike[str],
     *,
-    score: float | None = None,
-    threads: int | None = None,
+    threads: int | None = 1,
     min_score: float | None = None,
     min_face: float | None = None,
 ) -> Detector:
-    """Open a face detector's ONNX file: SCRFD, with or without key points, or YuNet, recognised by its graph.
+    """Open a face detector.
+
+    ``"yunet"`` and ``"scrfd"`` are fetched from their publishers on first use and kept in the user's cache;
+    SCRFD's weights are not for commercial use. With ``HPE_EDGE_OFFLINE=1`` nothing is fetched. ``"haar"`` comes with
+    OpenCV. In a file, SCRFD (with or without key points) and YuNet (from 2021 on, also INT8) are recognised by the
+    graph.
 
     Args:
-        path: the file.
-        score: threshold, 0..1; None: 0.5 for SCRFD, 0.7 for YuNet.
-        threads: CPU threads that one call may use; None leaves it to ONNX Runtime (all cores).
+        name_or_path: a name, or an .onnx file; a file that is called like a name is used instead of it.
+        threads: CPU threads that one call may use; None leaves it to ONNX Runtime (all cores). Haar uses OpenCV's,
+            see ``cv2.setNumThreads``.
+        min_score: threshold, 0..1; None: 0.5 for SCRFD, 0.7 for YuNet. Haar has no scores.
+        min_face: leave out faces whose box in ``boxes`` is lower, in pixels of the frame.
 
     Raises:
-        ModelNotFoundError: no such file.
-        ModelError: not an ONNX file, truncated, a head-pose model, or another graph.
-        InputError: ``score`` or ``threads`` out of range.
+        ModelNotFoundError: neither a name nor a file, or the named file cannot be fetched.
+        ModelError: not an ONNX file, truncated, a head-pose model, or another graph; or a fetched file is not the
+            expected one.
+        InputError: ``min_score``, ``min_face`` or ``threads`` out of range, ``min_score`` for Haar, or an address.
+        BackendError: the installed OpenCV has no Haar cascades.
+        OutputError: the cache cannot be written.
     """
+    name = os.fspath(name_or_path)
+    path = Path(name)
+    if path.is_file():
+        if name in NAMES:
+            _log.warning("%s is a file here and is used instead of the detector of that name", path.resolve())
+    elif re.match("[A-Za-z][A-Za-z0-9+.-]+:/", name):
+        raise InputError(
+            f"a detector is a name ({', '.join(NAMES)}) or a file, got the address {name}; download it and name the "
+            "file"
+        )
+    elif name == HAAR:
+        return _haar(threads, min_score, min_face)
+    elif name in DETECTOR_FILES:
+        path = detector_file(name)
+    else:
+        raise ModelNotFoundError(
+            f"there is no face detector {name}: it is neither a name ({', '.join(NAMES)}) nor the .onnx file of a "
+            "SCRFD or YuNet model"
+        )
+    return _open_file(path, threads, min_score, min_face)
+
+
+def _haar(threads: int | None, min_score: float | None, min_face: float | None) -> Detector:
+    from hpe_edge.backends.options import check_threads
+    from hpe_edge.faces.haar import HaarDetector  # with OpenCV, which networks do not need
+
+    check_threads(threads)
+    if min_score is not None:
+        raise InputError("the Haar cascade has no scores: leave out min_score, or use yunet or scrfd")
+    return HaarDetector(min_face=min_face)
+
+
+def _open_file(path: Path, threads: int | None, min_score: float | None, min_face: float | None) -> Detector:
     # Imported on demand: ONNX Runtime takes a while to load, and the Haar detector does not need it.
     from hpe_edge.backends.onnx.dynamic_size import free_size
     from hpe_edge.backends.onnx.open_session import open_session
 
-    if path == "haar":
-        from hpe_edge.faces.haar import HaarDetector
-
-        return HaarDetector()
-    file = Path(path)
-    if not file.is_file():
-        raise ModelNotFoundError(f"there is no face detector {file}; name the .onnx file of a SCRFD or YuNet model")
-    session = open_session(file, threads=threads)
+    _check_start(path)
+    session = open_session(path, threads=threads)
     if METADATA_KEY in session.get_modelmeta().custom_metadata_map:
-        raise ModelError(f"{file} is a head-pose model, not a face detector; SCRFD or YuNet is needed here")
-    if ScrfdDetector.recognises(session):
-        return ScrfdDetector(session, file, score)
-    if YunetDetector.recognises(session):
-        # Files state an input of 320 or 640, which the graph does not need.
-        (given,) = session.get_inputs()
-        any_size = open_session(file, threads=threads, graph=free_size(file.read_bytes(), given.name))
-        return YunetDetector(any_size, file, score)
+        raise ModelError(f"{path} is a head-pose model, not a face detector; SCRFD or YuNet is needed here")
+    kinds = (ScrfdDetector, YunetDetector, Yunet2022Detector)
+    kind = next((kind for kind in kinds if kind.recognises(session)), None)
+    if kind is None:
+        raise ModelError(_unknown_graph(path, session))
+    (given,) = session.get_inputs()
+    if kind is ScrfdDetector and all(isinstance(side, int) for side in given.shape):
+        return kind(session, path, min_score, min_face)
+    # YuNet's files state an input of 120 x 160, 320 or 640, which most graphs do not need. InsightFace's files of SCRFD
+    # leave it open, but state the outputs of 640, which ONNX Runtime may build upon.
+    any_size = open_session(path, threads=threads, graph=free_size(path.read_bytes(), given.name))
+    try:
+        return kind(any_size, path, min_score, min_face)
+    except (BackendError, ModelError) as error:
+        # Shapes within the graph may be of the stated size.
+        try:
+            return kind(session, path, min_score, min_face)
+        except (BackendError, ModelError):
+            raise error from None
+
+
+def _check_start(path: Path) -> None:
+    """Refuse frequent results of a failed download by name."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(64).lstrip()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from None
+    if start.startswith(b"version https://git-lfs"):
+        raise ModelError(
+            f"{path} is a Git LFS pointer, not the model: run `git lfs pull` in its repository, or download the file "
+            "itself"
+        )
+    if start.startswith(b"<"):
+        raise ModelError(f"{path} is a web page or XML, not an ONNX file: download the file itself")
+
+
+def _unknown_graph(path: Path, session: Any) -> str:
     inputs, outputs = (
         ", ".join(f"{value.name} {value.shape}" for value in values)
         for values in (session.get_inputs(), session.get_outputs())
     )
-    raise ModelError(
-        f"{file} is not a supported face detector: SCRFD has 3 outputs of 1 column, 3 of 4 and, with key points, "
-        f"3 of 10; YuNet has 6, 3 and 3. This graph takes {inputs} and gives {outputs}; for another detector, pass "
-        "its boxes"
+    return (
+        f"{path} is not a supported face detector: SCRFD has 3 outputs of 1 column, 3 of 4 and, with key points, 3 of "
+        f"10; YuNet has 6, 3 and 3, until 2022 one each of 14, 2 and 1. This graph takes {inputs} and gives "
+        f"{outputs}; for another detector, pass its boxes, or use one by name: {', '.join(NAMES)}"
     )

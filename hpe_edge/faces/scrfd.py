@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.boxes.box_fit import BoxFit
+from hpe_edge.boxes.box_fit import FITS
 from hpe_edge.faces.anchor_free import GridDetector
 from hpe_edge.spec import Input
 
@@ -21,12 +21,7 @@ class ScrfdDetector(GridDetector):
     dnn module takes 55 and 31 ms.
     """
 
-    # Medians over the photos where both boxes overlap (IoU > 0.4), of the two networks, which agree within 0.005;
-    # quartiles: width 0.99..1.07, height 0.70..0.77, centre down 0.11..0.14. Left-right it is 0 within 0.03. The
-    # conversion lifts the median IoU with the landmark box from 0.68 to 0.87. The lightweight network with its own crop
-    # then errs by 3.88 and 3.93 degrees (mean of the three angles), with the boxes as they are by 4.33 and 4.28, with
-    # the landmark boxes by 3.92 and 3.91.
-    FIT = BoxFit(width=1.031, height=0.734, down=0.125)
+    FIT = FITS["scrfd"].fit
 
     SCORE = 0.5
     NMS_IOU = 0.4

@@ -66,14 +66,15 @@ class PoseSmoother:
         *,
         min_cutoff_hz: float = 1.0,
         beta: float = 0.8,
-        sigma_usual_deg: float = 15.0,
+        sigma_usual_deg: float = 6.5,
         forget_s: float = 1.0,
     ) -> None:
         """
         Args:
             min_cutoff_hz: cut-off frequency for a face at rest; lower is steadier.
             beta: growth of the cut-off with the angular velocity, in Hz per rad/s; higher follows faster.
-            sigma_usual_deg: sigma (root mean square of the three angles') up to which an estimate has full weight.
+            sigma_usual_deg: calibrated sigma (root mean square of the three angles') up to which an estimate has full
+                weight. A model whose sigma is not calibrated needs about twice as much.
             forget_s: an identity that was absent for longer starts anew.
 
         Raises:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from collections import Counter
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.boxes.box_fit import BoxFit
-from hpe_edge.faces.anchor_free import GridDetector
+from hpe_edge.boxes.box_fit import FITS
+from hpe_edge.errors import ModelError
+from hpe_edge.faces.anchor_free import GridDetector, columns_of, output_shapes
 from hpe_edge.spec import Input
 
 
@@ -19,11 +24,7 @@ class YunetDetector(GridDetector):
     not shrunk further. Of 195 labelled AFLW2000 photos, |yaw| up to 90 degrees, it finds 193.
     """
 
-    # Medians over the photos where both boxes overlap (IoU > 0.4), quartiles: width 1.00..1.09, height
-    # 0.71..0.78, centre down 0.11..0.14. Left-right it is 0 within 0.04. The conversion lifts the median IoU with the
-    # landmark box from 0.67 to 0.85. The lightweight network with its own crop then errs by 3.88 degrees (mean of the
-    # three angles), with the boxes as they are by 4.22, with the landmark boxes by 3.90.
-    FIT = BoxFit(width=1.049, height=0.743, down=0.121)
+    FIT = FITS["yunet"].fit
 
     SCORE = 0.7
     NMS_IOU = 0.3
@@ -42,3 +43,63 @@ class YunetDetector(GridDetector):
         boxes = np.concatenate([center - half, center + half], axis=1)
         boxes *= stride
         return boxes
+
+
+class Yunet2022Detector(YunetDetector):
+    """YuNet of OpenCV's zoo from 2021 and 2022: three outputs, loc, conf and iou, with a row per prior box.
+
+    Runs like :class:`YunetDetector`. Its boxes are converted with the same fit, which was measured with the later one.
+
+    Source: FaceDetectorYN of OpenCV 4.5.4 to 4.7, which is the last to read these files.
+    """
+
+    MULTIPLE = 64
+
+    # Sides of the square priors at each cell's centre, in pixels of the input, by the cell's side.
+    _PRIORS = ((8, (10, 16, 24)), (16, (32, 48)), (32, (64, 96)), (64, (128, 192, 256)))
+    _PLACE = np.float32(0.1)  # scale of offsets, in sides of the prior
+    _SIZE = np.array([0.1, 0.2], np.float32)  # of the logarithms of width and height
+
+    @classmethod
+    def recognises(cls, session: Any) -> bool:
+        """Return True if the graph's input and outputs are those of this kind."""
+        return columns_of(session) == Counter((14, 2, 1))
+
+    def _candidates(
+        self, picture: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        ((loc, conf, iou),) = self._run(picture, self._names)
+        scores = np.sqrt(conf[:, 1] * np.clip(iou[:, 0], 0, 1))
+        index = np.flatnonzero(scores >= self.min_score)
+        center, side = (each[index] for each in self._priors(picture.shape[3], picture.shape[2]))
+        numbers = loc[index]
+        points = center[:, None] + numbers[:, 4:].reshape(-1, 5, 2) * (self._PLACE * side[:, None])
+        middle = center + numbers[:, :2] * (self._PLACE * side)
+        with np.errstate(over="ignore"):
+            half = side * np.exp(numbers[:, 2:4] * self._SIZE) / 2
+        return scores[index], np.concatenate([middle - half, middle + half], axis=1), points
+
+    @classmethod
+    @functools.lru_cache(maxsize=8)
+    def _priors(cls, width: int, height: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return centres ``[N, 2]`` and sides ``[N, 1]`` of the priors, in the order of the outputs' rows."""
+        centers, sides = [], []
+        for stride, lengths in cls._PRIORS:
+            rows, columns = np.mgrid[: height // stride, : width // stride].reshape(2, -1)
+            cells = (np.stack([columns, rows], axis=1) + 0.5) * stride
+            centers.append(np.repeat(cells, len(lengths), axis=0))
+            sides.append(np.tile(lengths, len(cells)))
+        return np.concatenate(centers).astype(np.float32), np.concatenate(sides).astype(np.float32)[:, None]
+
+    def _try_out(self) -> list[list[str]]:
+        """Return the names of loc, conf and iou from a run on an empty picture."""
+        (width, height), names, outputs = self._outputs()
+        rows = len(self._priors(width, height)[1])
+        by_columns = {array.shape[1]: (name, array) for name, array in zip(names, outputs, strict=True)}
+        if any(len(array) != rows for array in outputs) or set(by_columns) != {14, 2, 1}:
+            raise ModelError(
+                f"{self._path}: a picture of {width} x {height} should give {rows} rows of 14, 2 and 1 columns; the "
+                f"graph gives {output_shapes(names, outputs)}"
+            )
+        self._check_scores(*by_columns[2])
+        return [[by_columns[columns][0] for columns in (14, 2, 1)]]

@@ -29,12 +29,11 @@ _silent_log.addHandler(logging.NullHandler())
 _silent_log.propagate = False
 logging.getLogger("aiohttp.websocket").addHandler(logging.NullHandler())
 
+_SCRIPTS = ("page", "stream", "message", "people", "card", "head", "plot", "zones", "events", "rates", "dom")
 _FILES = {
     "": ("index.html", "text/html"),
-    "style.css": ("style.css", "text/css"),
-    "page.js": ("page.js", "text/javascript"),
-    "head.js": ("head.js", "text/javascript"),
-    "plot.js": ("plot.js", "text/javascript"),
+    **{f"{name}.css": (f"{name}.css", "text/css") for name in ("style", "people", "attention")},
+    **{f"{name}.js": (f"{name}.js", "text/javascript") for name in _SCRIPTS},
     "head.json": ("head.json", "application/json"),
     "icon.svg": ("icon.svg", "image/svg+xml"),
 }

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from hpe_edge.drawing.draw_poses import Style
-from hpe_edge.live.message import Stamp, encode
+from hpe_edge.live.event_log import EventLog, Events
+from hpe_edge.live.message import Scene, Stamp, encode
 from hpe_edge.pipeline.frame_result import Result
 
 
@@ -29,14 +30,16 @@ class Message:
 class _Published:
     result: Result
     stamp: Stamp
+    events: Events
 
 
 class Feed:
     """Newest result. ``publish`` and ``close`` may be called from any thread, other methods from ``loop`` only."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, style: Style) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, style: Style, scene: Scene) -> None:
         self._loop = loop
-        self._style = style
+        self._style, self._scene = style, scene
+        self._log = EventLog()
         self._run = secrets.token_hex(4)
         self._guard = threading.Lock()
         self._closed = False
@@ -51,7 +54,8 @@ class Feed:
         with self._guard:
             if not self._closed:
                 number = 1 if self._newest is None else self._newest.stamp.number + 1
-                self._newest = _Published(result, Stamp(self._run, number, time.monotonic()))
+                stamp = Stamp(self._run, number, time.monotonic())
+                self._newest = _Published(result, stamp, self._log.add(result))
                 self._loop.call_soon_threadsafe(self._news.set)
 
     async def newer_than(self, number: int) -> Message:
@@ -67,7 +71,8 @@ class Feed:
         newest = self._newest
         assert newest is not None
         if self._message is None or self._message.stamp != newest.stamp:
-            self._message = Message(newest.stamp, encode(newest.result, newest.stamp, self._style))
+            data = encode(newest.result, newest.stamp, self._style, self._scene, newest.events)
+            self._message = Message(newest.stamp, data)
         return self._message
 
     def close(self) -> None:

@@ -6,15 +6,18 @@ import asyncio
 import re
 import secrets
 import threading
+from collections.abc import Iterable
 from concurrent.futures import Future
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from hpe_edge.attention.zone import Zone
 from hpe_edge.drawing.draw_poses import Style
 from hpe_edge.errors import BackendError, InputError
 from hpe_edge.live.access import Access
 from hpe_edge.live.address import is_loopback, listen, url_of
 from hpe_edge.live.feed import Feed
+from hpe_edge.live.message import Scene
 from hpe_edge.pipeline.frame_result import Result
 from hpe_edge.util.atomic import Pending
 
@@ -40,7 +43,14 @@ class LivePage:
     """
 
     def __init__(
-        self, host: str = "127.0.0.1", port: int = 0, token: str | None = None, *, style: Style = "axes"
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str | None = None,
+        *,
+        style: Style = "axes",
+        zones: Iterable[Zone] = (),
+        learn_s: float | None = None,
     ) -> None:
         """Start to listen.
 
@@ -49,6 +59,8 @@ class LivePage:
             port: 0 takes any free one, which ``url`` then names.
             token: required in the address. None: no token on loopback, a random one elsewhere.
             style: of the poses in the picture.
+            zones: those of the results' attention, to be drawn.
+            learn_s: time for which neutral poses are learned; None if they are given.
 
         Raises:
             InputError: the host, the port or the token cannot be used.
@@ -67,7 +79,7 @@ class LivePage:
         self._url = url_of(listening, host) + (f"{token}/" if token is not None else "")
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
-        self._feed = Feed(self._loop, style)
+        self._feed = Feed(self._loop, style, Scene(tuple(zones), learn_s))
         started: Future[None] = Future()
 
         def work() -> None:

@@ -37,7 +37,7 @@ class DecodeArguments(TypedDict):
     """Arguments of ``native.Decode`` and ``native.DecodeLaunch``."""
 
     kind: native.DecodeKind
-    grids: list[tuple[float, float, int, bool]]
+    grids: list[tuple[float, float, int, bool, float]]
     factors: list[float]
 
 
@@ -45,7 +45,12 @@ def decode_arguments(spec: ModelSpec) -> DecodeArguments:
     """Return the native arguments of the decode of a spec's heads."""
     decode = spec.decode
     if isinstance(decode, BinsDecode):
-        grids = [(h.first_deg, h.step_deg, h.count, h.circular) for h in (decode.yaw, decode.pitch, decode.roll)]
+        heads = (decode.yaw, decode.pitch, decode.roll)
+        sigma_factors = (1.0, 1.0, 1.0) if spec.sigma is None else spec.sigma.factors
+        grids = [
+            (head.first_deg, head.step_deg, head.count, head.circular, factor)
+            for head, factor in zip(heads, sigma_factors, strict=True)
+        ]
         return {"kind": native.DecodeKind.BINS, "grids": grids, "factors": []}
     if isinstance(decode, AnglesDecode):
         factors = [h.factor for h in (decode.yaw, decode.pitch, decode.roll)]
@@ -61,9 +66,9 @@ def head_offsets(spec: ModelSpec) -> list[tuple[int, int]]:
 class DecodeHeads:
     """Decode with fixed parameters.
 
-    Head outputs become angles in degrees, their standard deviations and rotations. Bins are decoded by a numerically
-    stable softmax and its expectation (circular heads: the circular mean); 6D vectors, matrices and quaternions by the
-    label triple that they encode. A row with a NaN decodes to NaN throughout.
+    Head outputs become angles in degrees, their calibrated standard deviations and rotations. Bins are decoded by a
+    numerically stable softmax and its expectation (circular heads: the circular mean); 6D vectors, matrices and
+    quaternions by the label triple that they encode. A row with a NaN decodes to NaN throughout.
     """
 
     def __init__(self, spec: ModelSpec, isa: str = "") -> None:

@@ -9,7 +9,6 @@ import numpy as np
 
 from hpe_edge.attention.attention import Attention
 from hpe_edge.camera import Camera
-from hpe_edge.engine import PoseEngine
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.faces.smoother import PoseSmoother
 from hpe_edge.faces.tracker import Tracker
@@ -32,7 +31,7 @@ class Analysis:
 
     def __init__(
         self,
-        engine: PoseEngine,
+        engine: Callable[..., Poses],
         *,
         tracker: Tracker | None = None,
         smoother: PoseSmoother | None = None,
@@ -43,7 +42,7 @@ class Analysis:
     ) -> None:
         """
         Args:
-            engine: estimates the poses.
+            engine: estimates the poses: a :class:`hpe_edge.PoseEngine`.
             tracker: of the faces; needed for frames without detections. None for pictures.
             smoother: of the poses of tracked faces.
             camera_of: intrinsics, for rectified estimates.

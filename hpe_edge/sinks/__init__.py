@@ -1,3 +1,13 @@
 """Outputs of a run: records, annotated images and videos, window, table, OpenTrack, trace."""
 
-__all__ = ["annotated_images", "annotated_video", "opentrack", "read_records", "records", "sink", "trace", "window"]
+__all__ = [
+    "annotated_images",
+    "annotated_video",
+    "events",
+    "opentrack",
+    "read_records",
+    "records",
+    "sink",
+    "trace",
+    "window",
+]

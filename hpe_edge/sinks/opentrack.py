@@ -33,7 +33,7 @@ class OpenTrackUdp:
     """Sender of one face's pose per frame. Implements :class:`hpe_edge.sinks.sink.Sink`.
 
     The face is the one sent last, by its identity, while it is visible; else the largest one. Without a face, or if its
-    pose is NaN, nothing is sent, and OpenTrack keeps the last pose. Without a camera x, y and z are 0.
+    pose is NaN or doubtful, nothing is sent, and OpenTrack keeps the last pose. Without a camera x, y and z are 0.
     """
 
     pending: Pending | None = None
@@ -61,7 +61,7 @@ class OpenTrackUdp:
     def write(self, result: Result) -> None:
         """See :class:`hpe_edge.sinks.sink.Sink`. A datagram that cannot be sent is lost."""
         face = self._chosen(result)
-        if face is None or not np.isfinite(result.poses.rotation[face]).all():
+        if face is None or result.poses.doubtful[face] or not np.isfinite(result.poses.rotation[face]).all():
             return
         place = (0.0, 0.0, 0.0) if result.camera is None else _place_cm(result.boxes[face], result.camera)
         try:

@@ -38,6 +38,8 @@ COLUMNS = {
     "doubtful": 0,
     **dict.fromkeys(("qw", "qx", "qy", "qz"), 6),
 }
+# After those, in a run with a neutral pose or zones.
+ATTENTION_COLUMNS = {**dict.fromkeys(("rel_yaw_deg", "rel_pitch_deg", "rel_roll_deg"), 3), "zone": 0}
 Field = str | int | float | bool | None
 Row = dict[str, Field]
 
@@ -46,14 +48,18 @@ RecordTarget: TypeAlias = "Path | Literal['-']"
 
 
 def rows(result: Result) -> Iterator[Row]:
-    """Yield the records of one frame, with fields in the order of COLUMNS."""
+    """Yield the records of one frame, with fields in the order of COLUMNS and ATTENTION_COLUMNS."""
     frame, poses = result.frame, result.poses
     first = np.concatenate([poses.boxes, poses.scores[:, None], poses.angles, poses.sigma], axis=1)
     faces = zip(poses.ids.tolist(), first.tolist(), poses.doubtful.tolist(), poses.quaternion.tolist(), strict=True)
     for face, (track, numbers, doubtful, quaternion) in enumerate(faces):
         known = None if track == NO_ID else track
         fields = [frame.name, frame.index, frame.time_s, face, known, *numbers, doubtful, *quaternion]
-        yield dict(zip(COLUMNS, fields, strict=True))
+        row: Row = dict(zip(COLUMNS, fields, strict=True))
+        if result.attention is not None:
+            relative = [*result.attention.angles[face].tolist(), result.attention.zones[face]]
+            row.update(zip(ATTENTION_COLUMNS, relative, strict=True))
+        yield row
 
 
 class RecordFile(ABC):
@@ -61,15 +67,17 @@ class RecordFile(ABC):
 
     pending: Pending | None = None
 
-    def __init__(self, to: RecordTarget) -> None:
+    def __init__(self, to: RecordTarget, *, attention: bool = False) -> None:
         """
         Args:
+            attention: with ATTENTION_COLUMNS; results must have an attention then.
             to: the file; a device or pipe, such as /dev/stdout, is written to directly. ``-``: standard output, which
                 gets the header with the first record.
 
         Raises:
             OutputError: the output cannot be written.
         """
+        self.columns = {**COLUMNS, **ATTENTION_COLUMNS} if attention else COLUMNS
         self._unwritten = self._header()
         self._file: BinaryIO | None = None
         self.path = Path("standard output")
@@ -93,10 +101,11 @@ class RecordFile(ABC):
             OutputError: the disk is full, or the like.
             BrokenPipeError: the reader of standard output has gone.
         """
-        if self._file is None and not len(result.poses):
+        text = self._text(result)
+        if self._file is None and not text:
             return
         try:
-            self._append("".join(self._line(row) for row in rows(result)))
+            self._append(text)
         except OSError as error:
             if self._file is None:  # an end that is no failure, see show_bytes
                 raise
@@ -122,8 +131,8 @@ class RecordFile(ABC):
                 self._file.close()
 
     @abstractmethod
-    def _line(self, row: Row) -> str:
-        """Format one record, with its newline."""
+    def _text(self, result: Result) -> str:
+        """Format the records of a frame, each with its newline."""
 
     def _header(self) -> str:
         return ""
@@ -143,18 +152,24 @@ class CsvFile(RecordFile):
     """Records as CSV with a header; lines end in LF."""
 
     def _header(self) -> str:
-        return _csv_line(list(COLUMNS))
+        return _csv_line(list(self.columns))
 
-    def _line(self, row: Row) -> str:
-        return _csv_line([_csv_field(row[name], digits) for name, digits in COLUMNS.items()])
+    def _text(self, result: Result) -> str:
+        columns = self.columns.items()
+        return "".join(_csv_line([_csv_field(row[name], digits) for name, digits in columns]) for row in rows(result))
 
 
 class JsonLinesFile(RecordFile):
     """Records as one JSON object per line."""
 
-    def _line(self, row: Row) -> str:
-        plain = {name: _json_value(row[name], digits) for name, digits in COLUMNS.items()}
-        return json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n"
+    def _text(self, result: Result) -> str:
+        columns = self.columns.items()
+        return "".join(json_line({name: _json_value(row[name], n) for name, n in columns}) for row in rows(result))
+
+
+def json_line(plain: Row) -> str:
+    """Format an object as a line of JSON."""
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _csv_line(fields: list[str | int]) -> str:

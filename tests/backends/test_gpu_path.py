@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tiny_model import tiny_spec, write_tiny_model
 from hpe_edge import BackendError, Camera, Crop, InputError, PoseEngine
 from hpe_edge.backends.tensorrt.plan_file import EngineInfo, digest, sidecar
 from hpe_edge.ops.native import native
+from hpe_edge.spec import SigmaCalibration
 
 BOXES = np.float32([[10, 10, 50, 60], [-20, 5, 40, 70], [60, 20, 90, 45]])
 CAMERA = Camera(fx=90, fy=90, cx=50, cy=40)
@@ -53,10 +55,10 @@ def onnx_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def plan(trt: FakeTensorRT, launches: FakeLaunches, tmp_path: Path, onnx_file: Path) -> Callable[..., Path]:
-    def write(profile: tuple[int, int, int] = (1, 4, 16)) -> Path:
+    def write(profile: tuple[int, int, int] = (1, 4, 16), sigma: SigmaCalibration | None = None) -> Path:
         plan = fake_plan(onnx.load(onnx_file), "10.3.0", profile)
         info = EngineInfo(
-            spec=tiny_spec(),
+            spec=replace(tiny_spec(), sigma=sigma),
             tensorrt="10.3.0",
             gpu="Fake GPU",
             compute_capability="8.7",
@@ -93,6 +95,17 @@ def same(got: Any, want: Any) -> None:
 def lent(cuda: FrameCuda, content: np.ndarray, **more: Any) -> CudaArray:
     """A frame that another library has on the GPU, in a pool of its own."""
     return CudaArray(cuda.place(content), content, **more)
+
+
+def test_sigma_is_calibrated_on_the_gpu(
+    cuda: FrameCuda, plan: Callable[..., Path], frame: np.ndarray, expected: PoseEngine
+) -> None:
+    sigma = SigmaCalibration(0.5, 0.25, 2.0, 100, "labels.csv", True, 9.0)
+    with PoseEngine(plan(sigma=sigma)) as engine:
+        assert engine.spec.sigma == sigma
+        got, want = engine(lent(cuda, frame), BOXES), expected(frame, BOXES)
+    np.testing.assert_allclose(got.sigma, want.sigma * np.array(sigma.factors, np.float32), rtol=1e-3)
+    np.testing.assert_allclose(got.angles, want.angles, atol=2e-3)
 
 
 @pytest.mark.parametrize("camera", [None, CAMERA])

@@ -25,6 +25,7 @@ from hpe_edge import BackendError, InputError, ModelError, ModelNotFoundError, P
 from hpe_edge.backends.tensorrt.plan_file import EngineInfo, digest, read_info, sidecar
 from hpe_edge.backends.tensorrt.runner import TensorRTContext, load_engine
 from hpe_edge.cli.main import main
+from hpe_edge.spec import SigmaCalibration
 
 BOXES = np.float32([[10, 10, 50, 60], [-20, 5, 40, 70], [60, 20, 90, 45]])
 VERSIONS = ("8.6.1", "10.0.1", "10.3.0", "10.13.3.9", "11.4.0.106")
@@ -89,6 +90,19 @@ def test_the_answers_are_onnx_runtimes(
             np.testing.assert_allclose(engine(frame, boxes).angles, reference(frame, boxes).angles, atol=1e-4)
     gc.collect()
     assert cuda.leaks() == {} and cuda.stack == [] and trt.mistakes == []
+
+
+@pytest.mark.parametrize("on", ["cpu", None])
+def test_sigma_is_calibrated_by_the_file_beside_it(
+    trt: FakeTensorRT, onnx_file: Path, engine_file: Write, frame: Any, on: Any
+) -> None:
+    """Cropped and decoded on the CPU, or where the engine chooses."""
+    sigma = SigmaCalibration(0.5, 0.25, 2.0, 100, "labels.csv", True, 9.0)
+    path = engine_file(spec=replace(tiny_spec(), sigma=sigma))
+    with PoseEngine(onnx_file) as plain, PoseEngine(path, crop_on=on) as engine:
+        assert engine.spec.sigma == sigma and engine.max_sigma == 9.0
+        want = plain(frame, BOXES).sigma * np.array(sigma.factors, np.float32)
+        np.testing.assert_allclose(engine(frame, BOXES).sigma, want, rtol=1e-3)
 
 
 @pytest.mark.parametrize("suffix", [".plan", ".ENGINE"])

@@ -7,6 +7,7 @@ together, not that they run on a GPU.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import csv
 import runpy
@@ -29,7 +30,8 @@ from hpe_edge.samples import FOLDER
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 GPU = ["cupy_frames.py", "dlpack_frames.py", "pycuda_frames.py", "torch_frames.py"]
-CPU = ["export_model.py", "folder_to_csv.py", "several_cameras.py", "webcam.py"]
+SHORT = ["folder_to_table.py", "own_detector.py", "own_drawing.py", "picture.py", "webcam.py"]
+CPU = ["export_model.py", "several_cameras.py", *SHORT]
 
 
 @pytest.fixture
@@ -120,27 +122,64 @@ def video(tmp_path: Path) -> Path:
     return path
 
 
-def test_webcam(tmp_path: Path, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It draws on the face and writes as many frames as it read."""
-    run("webcam.py", video, tmp_path / "annotated.mp4", monkeypatch=monkeypatch)
-    before, after = cv2.VideoCapture(str(video)), cv2.VideoCapture(str(tmp_path / "annotated.mp4"))
-    for _ in range(3):
-        changed = cv2.absdiff(before.read()[1], after.read()[1]).max(axis=2) > 80
+@pytest.mark.parametrize("name", SHORT)
+def test_what_a_user_writes_first_has_at_most_12_lines(name: str) -> None:
+    lines = (EXAMPLES / name).read_text(encoding="utf-8").splitlines()
+    assert len([line for line in lines if line.strip()]) <= 12
+
+
+def test_webcam(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It draws on the face of every frame, and q ends it."""
+    shown: list[np.ndarray] = []
+    monkeypatch.setattr(cv2, "imshow", lambda title, image: shown.append(image.copy()))
+    monkeypatch.setattr(cv2, "waitKey", lambda wait_ms: -1)
+    run("webcam.py", video, monkeypatch=monkeypatch)
+    before = cv2.VideoCapture(str(video))
+    assert len(shown) == 3
+    for image in shown:
+        changed = cv2.absdiff(before.read()[1], image).max(axis=2) > 80
         assert changed[88:178, 181:269].any() and not changed[300:].any()
-    assert not after.read()[0]
+    monkeypatch.setattr(cv2, "waitKey", lambda wait_ms: ord("q"))
+    run("webcam.py", video, monkeypatch=monkeypatch)
+    assert len(shown) == 4
 
 
-def test_folder_to_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_to_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     for name in ("astronaut.jpg", "grace_hopper.jpg"):
         shutil.copy(FOLDER / name, photos)
-    run("folder_to_csv.py", photos, tmp_path / "poses.csv", monkeypatch=monkeypatch)
+    run("folder_to_table.py", photos, tmp_path / "poses.csv", monkeypatch=monkeypatch)
     with (tmp_path / "poses.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["file"] for row in rows] == ["astronaut.jpg", "grace_hopper.jpg"]
     assert all(abs(float(row[f"{angle}_deg"])) < 40 for row in rows for angle in ("yaw", "pitch", "roll"))
     assert 150 < float(rows[0]["x1"]) < float(rows[0]["x2"]) < 300
+
+
+def test_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = cv2.imread(str(FOLDER / "astronaut.jpg"))
+    run("picture.py", FOLDER / "astronaut.jpg", tmp_path / "posed.png", monkeypatch=monkeypatch)
+    (row,) = capsys.readouterr().out.splitlines()
+    assert ast.literal_eval(row)["yaw_deg"] == PoseEngine()(photo).yaw[0]
+    changed = cv2.absdiff(photo, cv2.imread(str(tmp_path / "posed.png"))).max(axis=2) > 80
+    assert changed[88:178, 181:269].any() and not changed[300:].any()
+
+
+def test_own_detector(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    run("own_detector.py", FOLDER / "astronaut.jpg", monkeypatch=monkeypatch)
+    assert "Poses(1: (yaw " in capsys.readouterr().out
+
+
+def test_own_drawing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The arrow of a face that looks down and a little aside starts within its box and points down."""
+    photo = cv2.imread(str(FOLDER / "astronaut.jpg"))
+    run("own_drawing.py", FOLDER / "astronaut.jpg", tmp_path / "arrows.png", monkeypatch=monkeypatch)
+    pose = PoseEngine()(photo)[0]
+    rows, columns = np.nonzero(cv2.absdiff(photo, cv2.imread(str(tmp_path / "arrows.png"))).max(axis=2) > 30)
+    middle = (pose.box[1] + pose.box[3]) / 2
+    assert pose.pitch < -5 and rows.min() > middle - 8 and middle + 4 < rows.max() < pose.box[3]
+    assert pose.box[0] < columns.min() and columns.max() < pose.box[2]
 
 
 def test_several_cameras(video: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

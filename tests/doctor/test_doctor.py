@@ -65,6 +65,23 @@ def test_desktop_with_everything() -> None:
     assert has["cuda"].text == "libcudart.so.12, compiler nvcc 12.8"
 
 
+@pytest.mark.parametrize(
+    ("cached", "variables", "text"),
+    [
+        ((), {}, "yunet, scrfd not fetched yet"),
+        (("yunet",), {}, "yunet in the cache; scrfd not fetched yet"),
+        (("yunet",), {"HPE_EDGE_OFFLINE": "1"}, "yunet in the cache; scrfd cannot be fetched: HPE_EDGE_OFFLINE is set"),
+        (("yunet", "scrfd"), {"HPE_EDGE_OFFLINE": "1"}, "yunet, scrfd in the cache"),
+    ],
+)
+def test_detectors_in_the_cache(cached: tuple[str, ...], variables: dict[str, str], text: str) -> None:
+    machine = made_up.bare_server()
+    machine.cached, machine.variables = cached, {**machine.variables, **variables}
+    found = examined(machine)[0]["detectors"]
+    assert found.text == text and found.found == (len(cached) == 2)
+    assert found.facts["cached"] == list(cached)
+
+
 def test_jetson_as_it_comes() -> None:
     has, can = examined(made_up.jetson_orin())
     assert has["jetson"].facts == {

@@ -296,6 +296,8 @@ def test_without_a_model_the_embedded_one_is_taken_and_said(capsys, out, command
     assert "student-dense" in said.splitlines()[0]
     spec = OnnxRuntimeBackend(out).spec
     assert (spec.architecture, spec.quantizations[0].source) == ("student-dense", DEFAULT.name)
+    assert spec.sigma == OnnxRuntimeBackend(DEFAULT).spec.sigma is not None
+    assert "calibrate it again" not in said  # sigma did not move
     before = DEFAULT.read_bytes()
     status, _, errors = run(capsys, command, *faces, "-o", DEFAULT)
     assert status == 2 and "the output and the model are the same file" in errors

@@ -29,7 +29,7 @@ def detector(request: pytest.FixtureRequest, tmp_path: Path) -> Detector:
     if request.param == "haar":
         return HaarDetector()
     columns, per_cell = ((1, 4, 10), 2) if request.param == "scrfd" else ((1, 1, 4, 10), 1)
-    return open_detector(write_grid_model(tmp_path / "a.onnx", columns, per_cell, size_hw=(64, 96)), score=0.6)
+    return open_detector(write_grid_model(tmp_path / "a.onnx", columns, per_cell, size_hw=(64, 96)), min_score=0.6)
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -114,7 +114,7 @@ def test_haar_has_neither_scores_nor_key_points() -> None:
 def test_nothing_found_is_empty(detector: Detector, size: tuple[int, int]) -> None:
     found = detector(np.full((*size, 3), 128, np.uint8))
     if not isinstance(detector, HaarDetector):
-        detector.score = 1.0
+        detector.min_score = 1.0
         found = detector(np.full((*size, 3), 128, np.uint8))
         assert found.keypoints is not None and found.keypoints.shape == (0, 5, 2)
     assert found.boxes.shape == (0, 4) and found.scores.shape == (0,) and len(found) == 0
@@ -206,8 +206,8 @@ def test_an_unknown_graph_is_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("score", [-0.1, 1.5, float("nan")])
 def test_a_score_beyond_its_range(tmp_path: Path, score: float) -> None:
     path = write_grid_model(tmp_path / "a.onnx", (1, 4), 2, size_hw=(64, 96))
-    with pytest.raises(InputError, match="score must be from 0 to 1"):
-        open_detector(path, score=score)
+    with pytest.raises(InputError, match="min_score must be from 0 to 1"):
+        open_detector(path, min_score=score)
 
 
 def test_no_threads(tmp_path: Path) -> None:

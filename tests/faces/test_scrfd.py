@@ -65,7 +65,7 @@ def test_decode_equals_the_oracle(tmp_path: Path, keypoints: bool, batched: bool
     columns = (1, 4, 10) if keypoints else (1, 4)
     path = write_grid_model(tmp_path / "a.onnx", columns, 2, size_hw=(64, 96), batched=batched)
     frame = noise(96, 64)
-    detector = open_detector(path, score=None if score == 0.5 else score)
+    detector = open_detector(path, min_score=None if score == 0.5 else score)
     assert isinstance(detector, ScrfdDetector)
     check(detector, frame, oracle(frame[..., ::-1], keypoints, score), 1.0)
 
@@ -85,7 +85,7 @@ def test_an_open_size_takes_the_frames_shape(tmp_path: Path) -> None:
     canvas = np.zeros((96, 640, 3), np.uint8)
     canvas[:70] = blocks
     frame = blocks.repeat(2, axis=0).repeat(2, axis=1)
-    check(open_detector(path, score=0.9), frame, oracle(canvas[..., ::-1], False, 0.9), 2.0)
+    check(open_detector(path, min_score=0.9), frame, oracle(canvas[..., ::-1], False, 0.9), 2.0)
 
 
 @pytest.mark.parametrize(("file", "reference"), NETWORKS)

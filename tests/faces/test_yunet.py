@@ -42,7 +42,7 @@ def oracle(picture_bgr: np.ndarray, score: float) -> list[Face]:
 @pytest.mark.parametrize("score", [0.4, 0.7])
 @pytest.mark.parametrize("size_hw", [(64, 96), None])
 def test_decode_equals_the_oracle(tmp_path: Path, score: float, size_hw: tuple[int, int] | None) -> None:
-    detector = open_detector(write_model(tmp_path / "a.onnx", size_hw), score=None if score == 0.7 else score)
+    detector = open_detector(write_model(tmp_path / "a.onnx", size_hw), min_score=None if score == 0.7 else score)
     assert isinstance(detector, YunetDetector)
     frame = noise(200, 130)  # neither the file's size nor a multiple of 32
     canvas = np.zeros((160, 224, 3), np.uint8)
@@ -74,7 +74,7 @@ def test_finds_the_reference_faces(data: Path, file: str) -> None:
 
 def test_equals_opencv_on_other_sizes_and_thresholds(data: Path) -> None:
     path = data / "detectors" / FILES[1]
-    detector = open_detector(path, score=0.3, threads=1)
+    detector = open_detector(path, min_score=0.3, threads=1)
     for frame in (frames(data)[80][:613, :801].copy(), cv2.resize(frames(data)[80], (333, 187))):
         theirs = cv2.FaceDetectorYN.create(str(path), "", frame.shape[1::-1], 0.3, YunetDetector.NMS_IOU, 5000)
         faces = theirs.detect(frame)[1]

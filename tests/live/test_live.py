@@ -97,9 +97,9 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     numbers: list[int] = []
     encode = feed.encode
 
-    def noted(result: Result, stamp: Any, style: Style) -> bytes:
+    def noted(result: Result, stamp: Any, *rest: Any) -> bytes:
         numbers.append(stamp.number)
-        return encode(result, stamp, style)
+        return encode(result, stamp, *rest)
 
     monkeypatch.setattr(feed, "encode", noted)
     return numbers

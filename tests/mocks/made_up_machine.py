@@ -40,6 +40,7 @@ class MadeUpMachine:
     trials: dict[str, dict[str, Any]] = field(default_factory=dict)
     installed: dict[str, str] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
+    cached: tuple[str, ...] = ()
 
     def system(self) -> dict[str, Any]:
         return {"system": "Linux", "machine": self.machine, "python": "3.12.3", "cores": 8}
@@ -59,6 +60,9 @@ class MadeUpMachine:
 
     def variable(self, name: str) -> str:
         return self.variables.get(name, "")
+
+    def detectors(self) -> dict[str, bool]:
+        return {name: name in self.cached for name in ("yunet", "scrfd")}
 
 
 def session(*providers: str, cuda: str = "", works: bool = True, **more: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ from hpe_edge.spec import (
     QuaternionDecode,
     Rot6dDecode,
     RotationDecode,
+    SigmaCalibration,
 )
 
 # Degrees; a float32 expectation over a 360 degree grid rounds at about 2^-24 of 180, a hundred times below this.
@@ -84,6 +86,19 @@ def test_bins(rng: np.random.Generator, grids: tuple, spread: float) -> None:
         assert (np.abs(poses.sigma[:, i] - sigma) < sigma_tolerance).all()
     for row, angles in zip(poses.rotation, poses.angles, strict=True):
         np.testing.assert_allclose(row, reference.rotation(*angles.astype(np.float64)), atol=2e-6)
+
+
+def test_the_calibration_scales_each_sigma_and_nothing_else(rng: np.random.Generator) -> None:
+    spec = bins_spec(WHENET_YAW, HOPENET, (99.0, -3.0, 67, False))
+    logits = [rng.normal(0, 3, (9, 2 + count)).astype(np.float32) for count in (120, 66, 67)]
+    factors = (0.3, 0.55, 1.7)
+    plain, scaled = (
+        DecodeHeads(replace(spec, sigma=sigma))(logits)
+        for sigma in (None, SigmaCalibration(*factors, faces=1, source="made up", labelled=True, limit_deg=1.0))
+    )
+    np.testing.assert_allclose(scaled.sigma, plain.sigma * np.array(factors, np.float32), rtol=1e-6)
+    np.testing.assert_array_equal(scaled.angles, plain.angles)
+    np.testing.assert_array_equal(scaled.rotation, plain.rotation)
 
 
 def test_uniform_logits_tell_edges_from_centres() -> None:

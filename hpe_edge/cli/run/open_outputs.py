@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from hpe_edge.attention.meter import AttentionMeter
+from hpe_edge.cli.attention_options import learn_s
 from hpe_edge.cli.run.messages import say
 from hpe_edge.cli.run.run_options import PageOptions, RunOptions
 from hpe_edge.pipeline.stopwatch import Stopwatch
 from hpe_edge.sinks.annotated_images import open_picture_sink
+from hpe_edge.sinks.events import EventsFile
 from hpe_edge.sinks.opentrack import OpenTrackUdp
 from hpe_edge.sinks.records import CsvFile, JsonLinesFile, Table
 from hpe_edge.sinks.sink import Outputs
@@ -27,7 +30,12 @@ class Shown(NamedTuple):
 
 
 def open_outputs(
-    outputs: Outputs, options: RunOptions, page: PageOptions | None, source: Source, watch: Stopwatch
+    outputs: Outputs,
+    options: RunOptions,
+    page: PageOptions | None,
+    source: Source,
+    watch: Stopwatch,
+    meter: AttentionMeter | None,
 ) -> Shown:
     """Add the outputs to ``outputs``; a table where there is no other.
 
@@ -38,9 +46,11 @@ def open_outputs(
     if options.output is not None:
         outputs.add_picture(open_picture_sink(options.output, source, as_folder=options.output_is_folder))
     if options.csv is not None:
-        outputs.add(CsvFile(options.csv))
+        outputs.add(CsvFile(options.csv, attention=meter is not None))
     if options.jsonl is not None:
-        outputs.add(JsonLinesFile(options.jsonl))
+        outputs.add(JsonLinesFile(options.jsonl, attention=meter is not None))
+    if options.events is not None:
+        outputs.add(EventsFile(options.events))
     if options.udp is not None:
         outputs.add(OpenTrackUdp(options.udp))
     window = Window() if options.show else None
@@ -50,7 +60,8 @@ def open_outputs(
     if page is not None:
         from hpe_edge.live.server import LiveOutput, LivePage
 
-        live = LivePage(page.host, page.port, page.token, style=options.draw)
+        zones = () if meter is None else meter.zones
+        live = LivePage(page.host, page.port, page.token, style=options.draw, zones=zones, learn_s=learn_s(options))
         outputs.add(LiveOutput(live))
         say(f"open {live.url} in a browser; Ctrl-C ends it")
     if not outputs and options.summary != "json":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 import cv2
 
 from hpe_edge.boxes.boxes_csv import BoxesFile
+from hpe_edge.cli.attention_options import check_meter, open_meter
 from hpe_edge.cli.run.assembly import build_pipeline, face_options, open_engine, open_input, open_live_input
 from hpe_edge.cli.run.messages import Messages, say, supervise
 from hpe_edge.cli.run.open_outputs import Shown, open_outputs
@@ -46,16 +48,18 @@ def run_pipeline(options: RunOptions, page: PageOptions | None = None) -> int:
         cv2.setNumThreads(options.threads)
     check_alternatives(options)
     check_names(options)
-    of_faces = face_options(options)
+    meter = open_meter(options)
+    of_faces = replace(face_options(options), meter=meter)
     messages = Messages(quiet=options.quiet)
     with contextlib.closing(open_input(options) if page is None else open_live_input(options, page)) as source:
         check_tracking(of_faces, source, lambda name: f"--{name.replace('_', '-')}")
+        check_meter(options, source)
         share = share_of(of_faces, options.threads)
         faces = open_faces(of_faces, source, share.detect_threads)
         watch, outputs = Stopwatch(trace=options.profile is not None), Outputs(options.draw)
         with StopSignals() as stop:  # from the first temporary file to the last
             try:
-                shown = open_outputs(outputs, options, page, source, watch)
+                shown = open_outputs(outputs, options, page, source, watch, meter)
                 messages.follow(source.notes, *outputs.notes)
                 if options.model is None:
                     messages.say(f"model: {DEFAULT_NAME}")
@@ -69,6 +73,8 @@ def run_pipeline(options: RunOptions, page: PageOptions | None = None) -> int:
                         _wait_for_viewer(shown, stop)
                     total = min(filter(None, (source.count, options.frames)), default=None)
                     report = supervise(pipeline, total, messages, shown.window, stop)
+                    for note in () if meter is None else meter.notes:
+                        messages.note(note)
                 return _end(options, source, faces.file, report, outputs, messages, need_faces=page is None)
             finally:
                 outputs.discard()

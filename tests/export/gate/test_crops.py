@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from export.gate.crops import MAX_CROPS, MIN_CROPS, gate_faces
+from export.gate.crops import MAX_CROPS, MIN_CROPS, faces_of_models, gate_faces
 from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.errors import SourceError
 from hpe_edge.ops.crop import crop_normalize
@@ -49,6 +50,14 @@ def test_sample_is_what_it_says():
         assert 0 <= y1 < y2 <= height
         assert (FOLDER / frame.name).stat().st_size < 150_000
         assert frame.name in (FOLDER / "README.md").read_text()
+
+
+def test_several_models_see_the_same_faces_each_by_its_own_crop():
+    other, small = Crop(margins=(0.5, 0.5, 0.5, 0.5)), replace(INPUT, size=32)
+    first, second = faces_of_models([(CROP, INPUT), (other, small)])
+    assert first.source == second.source
+    np.testing.assert_array_equal(first.crops, gate_faces(CROP, INPUT).crops)
+    np.testing.assert_array_equal(second.crops, gate_faces(other, small).crops)
 
 
 def test_sample_crops_are_many_varied_and_the_same_every_time():
