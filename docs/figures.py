@@ -389,6 +389,30 @@ def doubt() -> str:
     return table(("images", "boxes", "false boxes dropped", "faces lost", *bands), lines)
 
 
+def box_fits() -> str:
+    """detector.md: the fits of detectors' boxes, and what raw and fitted boxes add to the error."""
+    errors = {
+        (r["parameters"]["boxes"], r["parameters"]["model"]): r["figures"]
+        for r in results("box-fits", "error")
+        if r["parameters"]["boxes"] != "all"
+    }
+    lines = []
+    for result in results("box-fits", "fit"):
+        boxes, fit = result["parameters"]["boxes"], result["figures"]
+        added = []
+        for model in (EMBEDDED, "lightweight"):
+            by = errors.get((boxes, model))
+            for what in ("raw", "fitted"):
+                text = "" if by is None else f"{by[f'{what}_added_deg']:+.2f}"
+                if by is not None and what == "fitted":
+                    text += f" ({by['fitted_added_low_deg']:+.2f} to {by['fitted_added_high_deg']:+.2f})"
+                added.append(text)
+        numbers = [f"{fit[name]:.3f}" for name in ("width", "height", "down")]
+        lines.append([f"`{boxes}`", f"{fit['faces']:.0f}" if fit.get("faces") else "", *numbers, *added])
+    columns = (f"{model}: {what}" for model in (EMBEDDED, "lightweight") for what in ("raw", "fitted"))
+    return table(("boxes", "faces", "width", "height", "down", *columns), lines)
+
+
 def limits() -> str:
     """accuracy.md: other limits."""
     columns = {
@@ -443,6 +467,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/video.md": {"pipeline": pipeline, "smoothing": smoothing},
     "docs/cameras.md": {"live": cameras_live, "throughput": cameras_throughput},
     "docs/precision.md": {"precision": precision, "fp16 gate": fp16_gate, "calibration": calibration},
+    "docs/guides/detector.md": {"box-fits": box_fits},
     "docs/accuracy.md": {"coverage": all_coverage, "doubt": doubt, "limits": limits, "measures": measures},
     "hpe_edge/models/README.md": {
         "facts": card_facts,

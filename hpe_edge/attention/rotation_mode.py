@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.attention.neutral import STEADY_DEG
-from hpe_edge.geometry import rotation_from_quaternion, rotation_from_rotvec, rotvec_from_rotation
+from hpe_edge.geometry import quaternion_from_rotvec, rotation_from_quaternion, rotvec_from_quaternion
 
 Float64Array = NDArray[np.float64]
 
 _MOST_CANDIDATES = 256
 _QUARTILE_SIGMAS = 1.101  # lower quartile of the length of a three-dimensional normal vector
 _RADIUS_SIGMAS, _LEAST_RADIUS_DEG = 3.0, 3.0
-_MOST_STEPS, _AT_REST_DEG = 60, 1e-4
+_MOST_STEPS, _AT_REST_DEG = 60, 1e-3
 
 
 def rotation_mode(quaternions: Float64Array, weights: Float64Array) -> tuple[Float64Array, float]:
@@ -35,36 +35,43 @@ def rotation_mode(quaternions: Float64Array, weights: Float64Array) -> tuple[Flo
     Returns:
         The rotation ``[3, 3]``, and the distance in degrees within which half of the weight lies.
     """
-    rotations = rotation_from_quaternion(quaternions).astype(np.float64)
     centre = _densest(quaternions, weights)
     radius_deg = STEADY_DEG
     for _ in range(_MOST_STEPS):
-        turns, distance_deg = _turns(centre, rotations)
+        turns, distance_deg = _turns(centre, quaternions)
         tapered = weights * np.maximum(0, 1 - (distance_deg / radius_deg) ** 2)
         shift = tapered @ turns / tapered.sum()
-        centre = centre @ rotation_from_rotvec(shift)
+        centre = _after(centre) @ quaternion_from_rotvec(shift)
         near = distance_deg < STEADY_DEG
         sigma_deg = _quantile(distance_deg[near], weights[near], 0.25) / _QUARTILE_SIGMAS
         radius_deg = float(np.clip(_RADIUS_SIGMAS * sigma_deg, _LEAST_RADIUS_DEG, STEADY_DEG))
         if np.rad2deg(np.linalg.norm(shift)) < _AT_REST_DEG:
             break
-    return centre, _quantile(_turns(centre, rotations)[1], weights, 0.5)
+    spread_deg = _quantile(_turns(centre, quaternions)[1], weights, 0.5)
+    return rotation_from_quaternion(centre).astype(np.float64), spread_deg
 
 
 def _densest(quaternions: Float64Array, weights: Float64Array) -> Float64Array:
-    """Return the rotation ``[3, 3]`` of the pose with the most weight around it, of candidates spread over time."""
+    """Return the pose ``[4]`` with the most weight around it, of candidates spread over time."""
     count = min(len(quaternions), _MOST_CANDIDATES)
     candidates = quaternions[np.linspace(0, len(quaternions) - 1, count).astype(np.intp)]
     # The chord of half the angle: the square of a small angle in radians is 8 (1 - |cos(angle / 2)|).
     squared = 8 * (1 - np.minimum(np.abs(candidates @ quaternions.T), 1))
     density = np.maximum(0, 1 - squared / np.deg2rad(STEADY_DEG) ** 2) @ weights
-    return rotation_from_quaternion(candidates[np.argmax(density)]).astype(np.float64)
+    densest: Float64Array = candidates[np.argmax(density)]
+    return densest
 
 
-def _turns(centre: Float64Array, rotations: Float64Array) -> tuple[Float64Array, Float64Array]:
+def _turns(centre: Float64Array, quaternions: Float64Array) -> tuple[Float64Array, Float64Array]:
     """Return rotation vectors ``[N, 3]`` in radians from the centre and their lengths ``[N]`` in degrees."""
-    turns = rotvec_from_rotation(centre.T @ rotations).astype(np.float64)
+    turns = rotvec_from_quaternion(quaternions @ _after(centre * [1, -1, -1, -1]).T).astype(np.float64)
     return turns, np.rad2deg(np.linalg.norm(turns, axis=1))
+
+
+def _after(quaternion: Float64Array) -> Float64Array:
+    """Return the matrix ``[4, 4]`` of the product of a quaternion with the one to its right."""
+    w, x, y, z = quaternion
+    return np.array([[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]])
 
 
 def _quantile(values: Float64Array, weights: Float64Array, share: float) -> float:

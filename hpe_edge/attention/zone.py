@@ -65,8 +65,8 @@ class Zone:
         """
         points = np.asarray(angles_deg, np.float64)[:, :2]
         corners = np.array(self.polygon)
-        turned = [signed_distance(points + np.array([turn, 0.0]), corners) for turn in (-360.0, 0.0, 360.0)]
-        nearest: Float64Array = np.max(turned, axis=0)
+        turned = points + np.array([[[-360.0, 0.0]], [[0.0, 0.0]], [[360.0, 0.0]]])
+        nearest: Float64Array = signed_distance(turned.reshape(-1, 2), corners).reshape(3, -1).max(axis=0)
         return nearest
 
 

@@ -17,7 +17,6 @@ import pytest
 from tiny_model import write_tiny_model
 
 from hpe_edge import PoseEngine
-from hpe_edge.faces.yunet import YunetDetector
 from hpe_edge.models import FOLDER as MODELS
 from hpe_edge.samples import FOLDER as SAMPLES
 
@@ -173,17 +172,6 @@ def test_code_blocks_run(page: Path, here: Path) -> None:
             if needed in block or needed == "torch":
                 pytest.importorskip(needed)
         exec(compile(block, str(page), "exec"), names)
-
-
-def test_the_guides_conversion_is_that_of_the_detectors() -> None:
-    names: dict[str, Any] = {}
-    for block in blocks(ROOT / "docs" / "guides" / "detector.md", "python"):
-        exec(compile(block, "detector.md", "exec"), names)
-    theirs = np.array([[10, 20, 110, 170], [-5, 0, 60, 80], [300, 200, 340, 260]], np.float64)
-    landmark = YunetDetector.FIT(theirs)
-    found = names["fit"](theirs, landmark)
-    np.testing.assert_allclose(found, [YunetDetector.FIT.width, YunetDetector.FIT.height, YunetDetector.FIT.down])
-    np.testing.assert_allclose(names["convert"](theirs, *found), landmark)
 
 
 @pages

@@ -88,7 +88,7 @@ def test_message_with_attention() -> None:
     neutral = (12.0, -7.0, 3.0)
     with LivePage(port=0, zones=ZONES) as live:
         cabin = Cabin(live, AttentionMeter(neutral, ZONES), max_sigma=10)
-        result = cabin.at(4.0, neutral, (55, 0, 0))
+        result = cabin.at(4.0, neutral, (-55, 0, 0))
         facts = parsed(browser(live).receive())[1]
     assert facts["zones"][0] == {"name": "road", "polygon": [[-20, -15], [20, -15], [20, 15], [-20, 15]]}
     first, second = facts["faces"]

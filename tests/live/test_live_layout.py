@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,24 +124,28 @@ def shape(tab: Browser) -> Iterator[Any]:
 
 @pytest.fixture
 def busy(tab: Browser, clock: Clock) -> Iterator[Any]:
-    """Fills a page with all that it can show: four people, one who is not sure, one who is away, one who is gone."""
-    with LivePage(port=0, token=TOKEN, zones=ZONES, learn_s=5) as live:
-
-        def fill(people: int = 4) -> None:
-            view(tab, live)
-            cabin = Cabin(live, AttentionMeter(None, ZONES, after_s=2, back_s=0), max_sigma=50)
-            poses = [LAP, MIRROR, AHEAD, (-120.4, 12.3, -14.5)] + [AHEAD] * (people - 4)
-            for time_s in range(8):
-                clock.now_s += 1
-                result = cabin.measured(time_s, [*poses, AHEAD] if time_s < 3 else poses)
-                result.poses.sigma[1] = 77.7
-                result.frame.image.resize((180, 320, 3), refcheck=False)
-                live.publish(result)
-                tab.wait_for(f"document.getElementById('source').textContent === '{time_s}.mp4'")
-            tab.wait_for("document.querySelector('#gone li')")
-
-        yield fill
+    """Fills the tab's page with all that it can show."""
+    with zoned_page() as live:
+        yield lambda people=4: fill(tab, live, clock, people)
         assert tab.evaluate("errors") == []
+
+
+def zoned_page() -> LivePage:
+    return LivePage(port=0, token=TOKEN, zones=ZONES, learn_s=5)
+
+
+def fill(tab: Browser, live: LivePage, clock: Clock, people: int = 4) -> None:
+    """Show people of whom one is not sure, one is away and one is gone."""
+    view(tab, live)
+    cabin = Cabin(live, AttentionMeter(None, ZONES, after_s=2, back_s=0), max_sigma=50)
+    poses = [LAP, MIRROR, AHEAD, (-120.4, 12.3, -14.5)] + [AHEAD] * (people - 4)
+    for time_s in range(8):
+        clock.now_s += 1
+        result = cabin.measured(time_s, [*poses, AHEAD] if time_s < 3 else poses)
+        result.poses.sigma[1] = 77.7
+        live.publish(result)
+        tab.wait_for(f"document.getElementById('source').textContent === '{time_s}.mp4'")
+    tab.wait_for("document.querySelector('#gone li') !== null")
 
 
 def assert_all_is_seen(tab: Browser) -> None:
@@ -157,11 +162,14 @@ def test_every_figure_is_seen(tab: Browser, shape: Any, busy: Any, screen: str) 
 
 
 @pytest.mark.parametrize("screen", ["phone", "laptop"])
-def test_every_figure_is_seen_with_large_letters(tab: Browser, shape: Any, busy: Any, screen: str) -> None:
-    shape(SCREENS[screen])
-    busy()
-    tab.evaluate("document.documentElement.style.fontSize = '200%'")
-    assert_all_is_seen(tab)
+def test_every_figure_is_seen_with_large_letters(tmp_path: Path, clock: Clock, screen: str) -> None:
+    width, height = SCREENS[screen]
+    # A setting of the browser, which lengths in media queries follow.
+    with Browser(tmp_path, "--blink-settings=defaultFontSize=32") as large, zoned_page() as live:
+        large.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        fill(large, live, clock)
+        assert large.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") == 32
+        assert_all_is_seen(large)
 
 
 def test_thirty_people_are_seen_on_a_phone(tab: Browser, shape: Any, busy: Any) -> None:
