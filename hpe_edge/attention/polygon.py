@@ -33,21 +33,17 @@ def signed_distance(points: Float64Array, corners: Float64Array) -> Float64Array
 
 
 def crossing_edges(corners: Float64Array) -> tuple[int, int] | None:
-    """Return the numbers of two edges of a polygon ``[K, 2]`` that touch elsewhere than in a common corner, or None.
+    """Return the numbers of two edges of a polygon ``[K, 2]`` that touch and are no neighbours, or None.
 
-    Edge k goes from corner k to the next. The polygon has no equal neighbouring corners.
+    Edge k goes from corner k to the next. Where neighbours fold back, one of them touches the edge after or before them
+    as well, but in a triangle, which then has no area.
     """
     points = [(float(x), float(y)) for x, y in corners]
     count = len(points)
     for one, other in itertools.combinations(range(count), 2):
-        a, b, c, d = points[one], points[one + 1], points[other], points[(other + 1) % count]
-        if other == one + 1:
-            touching = _folds_back(b, a, d)
-        elif (other + 1) % count == one:
-            touching = _folds_back(a, b, c)
-        else:
-            touching = _touch(a, b, c, d)
-        if touching:
+        if other == one + 1 or (other + 1) % count == one:
+            continue
+        if _touch(points[one], points[one + 1], points[other], points[(other + 1) % count]):
             return one, other
     return None
 
@@ -58,12 +54,6 @@ _Point = tuple[float, float]
 def _side(a: _Point, b: _Point, c: _Point) -> float:
     """Return twice the area of a triangle: its sign tells the side of the line a b that c is on."""
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
-
-
-def _folds_back(tip: _Point, one: _Point, other: _Point) -> bool:
-    """Return true if the edges from a common corner to two others have the same direction."""
-    forward = (one[0] - tip[0]) * (other[0] - tip[0]) + (one[1] - tip[1]) * (other[1] - tip[1])
-    return _side(one, tip, other) == 0 and forward > 0
 
 
 def _touch(a: _Point, b: _Point, c: _Point, d: _Point) -> bool:
