@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from chromium import Browser
-from conftest import view
+from page_clock import view
 from test_live import TOKEN, browser, parsed, result_of
 from test_live_browser import said
 from test_live_people import card, named

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from chromium import Browser, wait_until
-from conftest import Clock
+from page_clock import Clock
 from test_live import result_of
 from test_live_browser import legend, said
 
