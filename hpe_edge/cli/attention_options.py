@@ -26,7 +26,8 @@ def open_meter(options: RunOptions) -> AttentionMeter | None:
     if options.neutral is None and options.mount is None and options.zones is None:
         return None
     zones = () if options.zones is None else load_zones(options.zones)
-    return AttentionMeter(_neutral(options), zones, after_s=options.away_after or _AWAY_S)
+    after_s = _AWAY_S if options.away_after is None else options.away_after
+    return AttentionMeter(_neutral(options), zones, after_s=after_s)
 
 
 def check_meter(options: RunOptions, source: Source) -> None:
