@@ -37,6 +37,7 @@ from hpe_edge.poses import Poses
 
 Float64Array = NDArray[np.float64]
 
+UNCALIBRATED_USUAL_DEG = 15.0  # usual sigma of the bins, about twice a calibrated one
 _SPEED_CUTOFF_HZ = 1.0  # of the angular velocity, as in the paper
 
 _FACE = np.dtype(

@@ -114,7 +114,7 @@ def _facts(result: Result, boxes: NDArray[np.float32], stamp: Stamp, scene: Scen
             }
             for i in range(len(poses))
         ],
-        "zones": None if attention is None else [{"name": z.name, "polygon": z.polygon} for z in scene.zones],
+        "zones": None if attention is None else [asdict(zone) for zone in scene.zones],
         "learn_s": scene.learn_s,
         "events": [{**asdict(event), "color": _css_color(event.id)} for event in events.newest],
     }

@@ -15,7 +15,7 @@ from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.faces.open_detector import open_detector
-from hpe_edge.faces.smoother import PoseSmoother
+from hpe_edge.faces.smoother import UNCALIBRATED_USUAL_DEG, PoseSmoother
 from hpe_edge.faces.tracker import Tracker
 from hpe_edge.pipeline.core_budget import CoreShare, share_cores
 from hpe_edge.pipeline.frame_result import FindFaces
@@ -115,10 +115,11 @@ def open_faces(options: FaceOptions, source: Source, threads: int) -> Faces:
 def open_analysis(options: FaceOptions, source: Source, engine: PoseEngine) -> Analysis:
     """Create the per-frame processing of a run."""
     forget_s = memory_s(source, options.detect_every)
+    usual = {} if engine.spec.sigma is not None else {"sigma_usual_deg": UNCALIBRATED_USUAL_DEG}
     return Analysis(
         engine,
         tracker=Tracker(survive_s=forget_s) if source.kind == "video" and options.track else None,
-        smoother=PoseSmoother(forget_s=forget_s) if options.smooth else None,
+        smoother=PoseSmoother(forget_s=forget_s, **usual) if options.smooth else None,
         camera_of=options.camera_of,
         keep_boxes=options.boxes is not None,
         drop_doubtful=options.drop_doubtful,

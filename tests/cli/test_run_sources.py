@@ -33,7 +33,7 @@ def files(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("sources", ["p/x p/y", "p --recursive", "p/*/*.png", "p/x/1.png p/x/2.png p/y"])
 def test_records_and_pictures_have_relative_paths(tree: Path, model: Path, sources: str) -> None:
-    run = command("run", *sources, "--model", model, "--boxes", "boxes.csv", "--csv", "o.csv", "-o", "out")
+    run = command("run", *sources.split(), "--model", model, "--boxes", "boxes.csv", "--csv", "o.csv", "-o", "out")
     assert main(run) == 0
     rows = rows_of(tree / "o.csv")
     assert [row["file"] for row in rows] == ["x/1.png", "x/2.png", "y/1.png"]

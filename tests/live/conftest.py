@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 from chromium import PROGRAM, Browser
+from page_clock import Clock, view
 from test_live import TOKEN
 
 from hpe_edge.live import feed
@@ -36,21 +36,6 @@ def live(tab: Browser) -> Iterator[LivePage]:
         view(tab, opened)
         yield opened
         assert tab.evaluate("errors") == []
-
-
-def view(tab: Browser, page: LivePage) -> None:
-    tab.open(page.url)
-    tab.wait_for("document.getElementById('state')?.dataset.state === 'waiting'")
-
-
-@dataclass
-class Clock:
-    """Time of publication, which passes only where a test says so."""
-
-    now_s: float = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture

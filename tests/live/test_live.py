@@ -145,7 +145,7 @@ def test_poses_are_drawn_as_asked(style: Style) -> None:
 
 def test_serve_hands_the_style_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Noted:
-        def __init__(self, *_: object, style: Style) -> None:
+        def __init__(self, *_: object, style: Style, **__: object) -> None:
             styles.append(style)
             raise OutputError("enough")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from chromium import Browser
-from conftest import view
+from page_clock import view
 from test_live import TOKEN, browser, parsed, result_of
 from test_live_browser import said
 from test_live_people import card, named
@@ -22,7 +22,7 @@ from hpe_edge.pipeline.frame_result import Result
 
 ZONES = (
     Zone("road", [(-20, -15), (20, -15), (20, 15), (-20, 15)]),
-    Zone("mirror", [(30, 0), (50, 0), (50, 20), (30, 20)]),
+    Zone("mirror", [(30, 0), (50, 0), (50, 20), (30, 20)], watched=False),
 )
 AHEAD, MIRROR, LAP = (0, 0, 0), (40, 10, 0), (0, -40, 0)
 
@@ -90,7 +90,11 @@ def test_message_with_attention() -> None:
         cabin = Cabin(live, AttentionMeter(neutral, ZONES), max_sigma=10)
         result = cabin.at(4.0, neutral, (-55, 0, 0))
         facts = parsed(browser(live).receive())[1]
-    assert facts["zones"][0] == {"name": "road", "polygon": [[-20, -15], [20, -15], [20, 15], [-20, 15]]}
+    assert facts["zones"][0] == {
+        "name": "road",
+        "polygon": [[-20, -15], [20, -15], [20, 15], [-20, 15]],
+        "watched": True,
+    }
     first, second = facts["faces"]
     np.testing.assert_allclose(first["relative_deg"], [0, 0, 0], atol=1e-3)
     relative = rotation_from_euler(np.array(neutral)).T @ result.poses.rotation[1]
@@ -256,6 +260,18 @@ def test_who_is_away_is_marked_and_listed(tab: Browser, zoned: LivePage) -> None
     assert [tab.evaluate(f"{card(i)}.dataset.outside") for i in (1, 2)] == ["true", "false"]
     cabin.at(21, tab=tab)
     assert entries(tab)[0] == "#1 left road at 0:17, then gone"
+
+
+def test_zone_that_is_not_watched_does_not_end_it(tab: Browser, zoned: LivePage) -> None:
+    cabin = Cabin(zoned, AttentionMeter(None, ZONES, after_s=2, back_s=2))
+    for time_s in range(6):
+        cabin.at(time_s, MIRROR if time_s else AHEAD, tab=tab if time_s == 5 else None)
+    assert text(tab, ".zone") == "in mirror, away for 4.0 s"
+    cabin.at(6, AHEAD, tab=tab)  # not for long enough yet
+    assert text(tab, ".zone") == "in road"
+    assert tab.evaluate(f"{card(1)}.dataset.outside") == "true"
+    dashes = "getComputedStyle(document.querySelector('#map polygon[data-zone={}]')).strokeDasharray"
+    assert [tab.evaluate(dashes.format(zone.name)) for zone in ZONES] == ["none", "5px, 3px"]
 
 
 def test_list_of_events_is_bounded(tab: Browser, zoned: LivePage) -> None:

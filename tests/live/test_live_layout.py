@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from chromium import Browser
-from conftest import Clock, view
+from page_clock import Clock, view
 from test_live import TOKEN, noise, result_of
 from test_live_attention import AHEAD, LAP, MIRROR, ZONES, Cabin
 from test_live_people import card

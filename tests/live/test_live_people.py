@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from chromium import Browser, wait_until
-from conftest import Clock
+from page_clock import Clock
 from test_live import result_of
 from test_live_browser import legend, said
 
@@ -179,6 +179,17 @@ def test_doubtful_face_is_pale_and_says_so(tab: Browser, live: LivePage, clock: 
     assert "not sure" in doubtful[5]
     assert [doubtful[6], sure[6]] == [said(31.2), said(10)]
     assert tab.evaluate("document.getElementById('count').textContent") == "2 in the picture, 1 not sure"
+
+
+def test_doubt_of_a_moment_does_not_flicker(tab: Browser, live: LivePage, clock: Clock) -> None:
+    story = Story(tab, live, clock)
+    marks = []
+    for time_s, sigma in ((0, 9), (0.2, 2), (0.4, 2), (1, 2)):
+        result = result_of([[10, 0, 0]], sigma=sigma)
+        result.poses.max_sigma = 5
+        story.show(time_s, result)
+        marks.append(tab.evaluate(f"{card(1)}.dataset.doubtful"))
+    assert marks == ["true", "true", "true", "false"]
 
 
 def test_curve_is_pale_where_it_is_doubtful(tab: Browser, live: LivePage, clock: Clock) -> None:

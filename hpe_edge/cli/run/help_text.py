@@ -11,33 +11,40 @@ clockwise in the image.
 RUN_EPILOG = """\
 examples:
   hpe-edge run photo.jpg -o annotated.png
-  hpe-edge run photos/ -o annotated/ --csv poses.csv
-  hpe-edge run clip.mp4 --detector yunet.onnx -o annotated.mp4 --jsonl poses.jsonl
-  hpe-edge run clip.mp4 --model model.onnx --boxes faces.csv --csv poses.csv
-  hpe-edge run 0 --detector yunet.onnx --smooth --show --udp 127.0.0.1:4242
+  hpe-edge run photos/*.jpg -o annotated/ --csv poses.csv
+  hpe-edge run photos/ --recursive --csv - | head
+  hpe-edge run clip.mp4 --detector yunet -o annotated.webm --jsonl poses.jsonl
+  hpe-edge run clip.mp4 --model model.onnx --boxes faces.csv --boxes-from retinaface --csv poses.csv
+  hpe-edge run car.mp4 --neutral learn:20 --zones zones.json --events events.jsonl
+  hpe-edge run 0 --detector yunet --smooth --show --udp 127.0.0.1:4242
   hpe-edge run rtsp://user:password@host/live --jsonl poses.jsonl
   ffmpeg -i clip.mp4 -f rawvideo -pix_fmt bgr24 - | hpe-edge run - --raw 1280x720@25 --csv poses.csv
 
 sources:
-  A picture, a folder of pictures, a quoted pattern ('photos/*.jpg', ** for any folders), a video file, a camera's
-  number or /dev/video file, the URL of a stream (rtsp://, http:// ...), a GStreamer pipeline ending in an appsink
-  (OpenCV must be built with GStreamer), or - for raw frames on standard input, described by --raw.
+  Pictures, folders of pictures and patterns ('photos/*.jpg', ** for any folders), as many as you like; HEIC and some
+  AVIF need pip install 'hpe-edge[heif]'. Or one of: a video file, a camera's number or /dev/video file, the URL of a
+  stream (rtsp://, http:// ...), a GStreamer pipeline ending in an appsink (OpenCV must be built with GStreamer), or -
+  for raw frames on standard input, described by --raw.
   Every frame of a file is processed. A camera or stream does not wait: only the newest frame is kept while one is
   processed, and the summary counts the dropped frames. A lost connection is reconnected for up to five minutes, then
   the run ends. Ctrl-C and --frames end it as well; its files are then complete.
 
 faces:
-  The default detector is OpenCV's Haar cascade, which finds upright, roughly frontal faces. For profiles give a SCRFD
-  or YuNet model (--detector), or the boxes of another detector (--boxes), which should reach from chin to eyebrows
-  because models crop relative to that. Faces in videos are tracked and numbered (track). If there is no face in the
-  whole input, nothing is written and the exit status is 1.
+  The default detector is OpenCV's Haar cascade, which finds upright, roughly frontal faces. For profiles take yunet or
+  scrfd (--detector), or the boxes of another detector (--boxes). Models crop relative to a box from chin to eyebrows:
+  --boxes-from names the detector that drew the boxes, so that they are converted. Pictures are matched by the column
+  file: their paths, or enough of their ends. Faces in videos are tracked and numbered (track). If there is no face in
+  the whole input, nothing is written and the exit status is 1.
 
 files:
-  Results appear under their names when complete; existing files are replaced. Where a source has an end, Ctrl-C,
-  SIGTERM and SIGHUP keep what is finished as NAME.partial.EXT, and a second Ctrl-C, over a second later, keeps nothing.
-  After an error no unfinished file is left. An annotated video (.mp4 or .mkv, MPEG-4 part 2) has the source's frame
-  rate, the size of its first frame, and no sound. After SIGKILL or a power failure hidden files .NAME.*.tmp.EXT are
-  left: records in them are whole up to the last frame, an .mkv plays as far as it was written, an .mp4 does not play.
+  The column file holds a picture's path relative to the deepest folder of all sources, and -o OUT/ mirrors it. Results
+  appear under their names when complete; existing files are replaced. Where a source has an end, Ctrl-C, SIGTERM and
+  SIGHUP keep what is finished as NAME.partial.EXT, and a second Ctrl-C, over a second later, keeps nothing. After an
+  error no unfinished file is left.
+  An annotated video has the source's frame rate, the size of its first frame, and no sound. .mp4 and .mkv are MPEG-4
+  part 2, which VLC, mpv and ffplay play and browsers do not. .webm is VP9, which browsers play too; it takes far longer
+  to write. After SIGKILL or a power failure hidden files .NAME.*.tmp.EXT are left: records in them are whole up to the
+  last frame, .mkv and .webm play as far as they were written, an .mp4 does not play.
 
 OpenTrack:
   --udp sends one face: the one sent before while it is seen, else the largest. In OpenTrack choose the input "UDP over
@@ -46,13 +53,15 @@ OpenTrack:
 
 SERVE_DESCRIPTION = """\
 Show a camera, stream or video in a browser: the annotated picture, a head that turns with each pose, and the angles
-over time. A video file plays at its own speed; frames that arrive while one is processed are dropped.
+over time. A video file waits for the first browser and then plays at its own speed; cameras, streams and raw frames do
+not wait. Frames that arrive while one is processed are dropped.
 """
 
 SERVE_EPILOG = """\
 examples:
   hpe-edge serve 0
-  hpe-edge serve clip.mp4 --detector yunet.onnx --smooth
+  hpe-edge serve clip.mp4 --detector yunet --smooth --loop
+  hpe-edge serve car.mp4 --mount 30,20,0 --zones zones.json
   hpe-edge serve rtsp://host/live --model model.onnx --host 0.0.0.0 --port 9000
 
 access:

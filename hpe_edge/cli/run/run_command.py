@@ -11,7 +11,9 @@ from hpe_edge.util.shell import CommandParser, need_opencv
 
 def main(argv: Sequence[str]) -> int:
     """Run ``hpe-edge run``; returns the exit status."""
-    parser = CommandParser(prog="hpe-edge run", description=RUN_DESCRIPTION, epilog=RUN_EPILOG)
+    parser = CommandParser(
+        prog="hpe-edge run", usage="%(prog)s SOURCE ... [OPTION ...]", description=RUN_DESCRIPTION, epilog=RUN_EPILOG
+    )
     add_run_arguments(parser)
     given = vars(parser.parse_args(argv))
     need_opencv()

@@ -13,7 +13,9 @@ _PORT = 8765
 
 def main(argv: Sequence[str]) -> int:
     """Run ``hpe-edge serve``; returns the exit status."""
-    parser = CommandParser(prog="hpe-edge serve", description=SERVE_DESCRIPTION, epilog=SERVE_EPILOG)
+    parser = CommandParser(
+        prog="hpe-edge serve", usage="%(prog)s SOURCE [OPTION ...]", description=SERVE_DESCRIPTION, epilog=SERVE_EPILOG
+    )
     page = parser.add_argument_group("page")
     page.add_argument("--host", default="127.0.0.1", help="address to listen on; default: 127.0.0.1, this machine only")
     page.add_argument("--port", type=whole_number(0, 65535), default=_PORT, help=f"default: {_PORT}; 0: any free port")

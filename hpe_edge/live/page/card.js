@@ -46,7 +46,7 @@ export class Card {
     if (visible && this.#stale) this.#draw();
   }
 
-  // seen: face of a message; view: {relative, attention, zones, learn_s, pixels}
+  // seen: face of a message, unsure as in people.js; view: see page.js, and the pixels of a head
   fill(seen, view) {
     const learning = view.relative && seen.relative_deg === null && seen.learning !== null;
     // Until there is a neutral pose, the camera's angles say that something happens.
@@ -57,28 +57,29 @@ export class Card {
       setText(this.#cells[i].sigma, sigma === null ? "–" : `± ${sigma.toFixed(1)}°`);
     });
     const values = NAMES.map((name, i) => `${name} ${angles_deg[i] === null ? "unknown" : degrees(angles_deg[i])}`);
-    setAttribute(this.head, "aria-label", `Head: ${values.join(", ")}${seen.doubtful ? "; not sure" : ""}`);
-    setText(this.mark, seen.doubtful ? "? not sure" : learning ? "from camera" : "");
+    setAttribute(this.head, "aria-label", `Head: ${values.join(", ")}${seen.unsure ? "; not sure" : ""}`);
+    setText(this.mark, seen.unsure ? "? not sure" : learning ? "from camera" : "");
     setAttribute(this.node, "data-away", false);
-    setAttribute(this.node, "data-doubtful", seen.doubtful);
+    setAttribute(this.node, "data-doubtful", seen.unsure);
     setAttribute(this.node, "data-outside", seen.outside_s !== null);
-    this.#fillZone(seen, view);
+    this.#fillZone(seen, view, learning);
     if (this.head.width !== view.pixels) this.head.width = this.head.height = view.pixels;
     this.head.rotation = rotation; // for tests, which also look at the pixels
     this.#draw();
   }
 
-  #fillZone({ learning, zone, outside_s }, { attention, zones, learn_s }) {
+  #fillZone({ learning, zone, outside_s, unsure }, { attention, watched, learn_s }, fromCamera) {
     setHidden(this.zone, !attention);
     if (!attention) return;
-    setHidden(this.progress, learning === null);
+    setHidden(this.progress, learning === null || unsure); // nothing is learned from a doubtful pose
     if (learning !== null) {
       this.progress.value = learning;
-      setText(this.words, `learning ${progressText(learning, learn_s)}`);
+      setText(this.words, `${unsure && fromCamera ? "camera; " : ""}learning ${progressText(learning, learn_s)}`);
       return;
     }
-    const away = outside_s === null ? [] : [`away for ${outside_s.toFixed(1)} s`];
-    const where = zone !== null ? [`in ${zone}`] : zones && outside_s === null ? ["in no zone"] : [];
+    // Back in a watched zone, a person is marked until the event comes.
+    const away = outside_s !== null && !watched.has(zone) ? [`away for ${outside_s.toFixed(1)} s`] : [];
+    const where = zone !== null ? [`in ${zone}`] : watched.size > 0 && outside_s === null ? ["in no zone"] : [];
     setText(this.words, [...where, ...away].join(", "));
   }
 

@@ -16,7 +16,7 @@ const events = new EventList();
 const rates = new Rates();
 let people;
 let latest; // the message on the screen
-let view; // {relative, attention, zones: there are some, learn_s: time for which a neutral pose is learned}
+let view; // {relative, attention, watched: names of zones, learn_s: time for which a neutral pose is learned}
 
 function show(message) {
   if (latest !== undefined && latest.run !== message.run) startAnew();
@@ -29,10 +29,14 @@ function show(message) {
   drawPicture(message);
   people.show(message, view);
   drawPlot();
-  setHidden(element("attention"), !view.zones);
-  if (!view.zones) return;
+  setHidden(element("attention"), !hasZones());
+  if (!hasZones()) return;
   map.show(message.zones, message.faces);
   events.show(message.events, message.faces);
+}
+
+function hasZones() {
+  return latest.zones !== null && latest.zones.length > 0;
 }
 
 function startAnew() {
@@ -53,9 +57,10 @@ function pointOf(face) {
 function chooseView() {
   const attention = latest.zones !== null;
   const relative = attention && element("frame-of").querySelector("input:checked").value === "relative";
-  view = { relative, attention, zones: attention && latest.zones.length > 0, learn_s: latest.learn_s };
+  const watched = new Set((latest.zones ?? []).filter((zone) => zone.watched).map(({ name }) => name));
+  view = { relative, attention, watched, learn_s: latest.learn_s };
   setHidden(element("frame-of"), !attention);
-  setAttribute(document.documentElement, "data-zones", view.zones);
+  setAttribute(document.documentElement, "data-zones", hasZones());
 }
 
 function drawPicture({ picture, faces, name }) {
@@ -89,9 +94,10 @@ function drawLetters(context, faces, pictureHeight) {
 }
 
 function drawPlot() {
-  const drawn = people.chosen.filter(({ key }) => plot.remembers(key));
+  const frame = view.relative ? "relative" : "camera";
+  const drawn = people.chosen.filter(({ key }) => plot.remembers(key, frame));
   const lines = drawn.map(({ key, id, color }) => ({ key, color: lineColor(color), joined: id !== NO_ID }));
-  plot.draw(latest.published_s, lines, view.relative ? "relative" : "camera");
+  plot.draw(latest.published_s, lines, frame);
   drawLegend(drawn);
 }
 

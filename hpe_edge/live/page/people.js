@@ -10,13 +10,14 @@ import { NO_ID } from "./message.js";
 const CHOSEN_UNASKED = 4; // curves
 const KEPT_S = 2; // a face that comes back within this time has lost nothing
 const LINE_S = 30;
+const UNSURE_S = 0.5; // after the last doubtful pose, so that the mark does not flicker
 const READING_MS = 3000; // after the last movement
 const FINE_HEADS = 6; // more are drawn with half the pixels
 const HEAD_PIXELS = 320; // some three times what the style gives it, which smooths its edges
 const GLIDE_MS = 200;
 
 export class People {
-  #people = new Map(); // key -> {id, index, label, color, chosen, asked, seen_s, seen_at_s, card, line}
+  #people = new Map(); // key -> {id, index, label, color, chosen, asked, seen_s, seen_at_s, doubted_s, card, line}
   #present = [];
   #followed = false; // faces are tracked: some face had an identity
   #headParts;
@@ -67,6 +68,8 @@ export class People {
     for (const face of [...faces].sort((a, b) => a.index - b.index)) {
       const person = this.#people.get(face.key) ?? this.#add(face);
       Object.assign(person, { seen_s: published_s, seen_at_s: time_s });
+      if (face.doubtful) person.doubted_s = published_s;
+      face.unsure = published_s - person.doubted_s < UNSURE_S;
       if (person.line !== null) this.#bringBack(person, face);
     }
     this.#chooseUnasked();
@@ -84,6 +87,7 @@ export class People {
   #add(face) {
     const { id, index, key, color, label } = face;
     const person = { id, index, key, color, label, chosen: false, asked: false, line: null };
+    person.doubted_s = -Infinity;
     this.#people.set(key, person);
     this.#giveCard(person, face);
     return person;
@@ -168,7 +172,7 @@ export class People {
     const some = (count, words) => (count > 0 ? [`${count} ${words}`] : []);
     const words = [
       present.length === 0 ? "none in the picture" : `${present.length} in the picture`,
-      ...some(present.filter(({ doubtful }) => doubtful).length, "not sure"),
+      ...some(present.filter(({ unsure }) => unsure).length, "not sure"),
       ...some(present.filter(({ outside_s }) => outside_s !== null).length, "away"),
     ];
     setText(element("count"), words.join(", "));

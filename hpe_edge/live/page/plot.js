@@ -38,8 +38,9 @@ export class Plot {
     }
   }
 
-  remembers(key) {
-    return this.#history.has(key);
+  // A curve of the face is known; frame as for draw.
+  remembers(key, frame) {
+    return this.#points(key, frame).length > 0;
   }
 
   // faces: [{key, color, joined}]; those that are not followed from frame to frame are points, not lines.

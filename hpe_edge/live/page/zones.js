@@ -7,6 +7,7 @@ const SMALLEST_DEG = { yaw: 45, pitch: 30 };
 const STEP_DEG = 15;
 const FLATTEST = 0.5; // height by width
 const STEEPEST = 0.8;
+const REACH = 12; // pixels of a dot with its ring
 const EDGE = 0.03; // room around the outermost zone, as a share
 const NAMED = 8; // dots; more names would hide each other
 
@@ -22,7 +23,7 @@ export class ZoneMap {
     new ResizeObserver(() => this.#draw()).observe(this.#svg);
   }
 
-  // zones: [{name, polygon: [[yaw, pitch], ...]}]; faces: those of a message
+  // zones: [{name, polygon: [[yaw, pitch], ...], watched}] and faces: those of a message, unsure as in people.js
   show(zones, faces) {
     this.#zones = zones;
     this.#faces = faces.filter(({ relative_deg }) => relative_deg !== null && !relative_deg.includes(null));
@@ -53,9 +54,9 @@ export class ZoneMap {
   #drawBackground(range, place, width, height) {
     const ground = this.#svg.firstElementChild;
     ground.replaceChildren();
-    for (const { name, polygon } of this.#zones) {
+    for (const { name, polygon, watched } of this.#zones) {
       const points = polygon.map((corner) => place(corner).join(",")).join(" ");
-      ground.append(make("polygon", { points, "data-zone": name }));
+      ground.append(make("polygon", { points, "data-zone": name, "data-watched": watched }));
     }
     const ticks = (limit) => [-2, -1, 1, 2].map((step) => step * STEP_DEG * Math.ceil(limit / STEP_DEG / 3));
     const lines = make("g", { class: "ticks" });
@@ -89,10 +90,10 @@ export class ZoneMap {
       if (!this.#dots.has(face.key)) this.#dots.set(face.key, this.#newDot(face));
       const { group, name } = this.#dots.get(face.key);
       const [x, y] = place(face.relative_deg);
-      const inside = [Math.min(width - 6, Math.max(6, x)), Math.min(height - 6, Math.max(6, y))];
+      const inside = [Math.min(width - REACH, Math.max(REACH, x)), Math.min(height - REACH, Math.max(REACH, y))];
       group.setAttribute("transform", `translate(${inside.join(" ")})`);
       group.style.setProperty("--identity", lineColor(face.color));
-      setAttribute(group, "data-doubtful", face.doubtful);
+      setAttribute(group, "data-doubtful", face.unsure);
       setAttribute(group, "data-outside", face.outside_s !== null);
       // The name lies on the side with more room.
       setAttribute(name, "text-anchor", inside[0] > width - 40 ? "end" : "start");
