@@ -198,12 +198,12 @@ def test_text_stands_out(tab: Browser, shape: Any, busy: Any, dark: bool) -> Non
 
 
 def test_picture_is_seen_at_once(tab: Browser, shape: Any, busy: Any) -> None:
-    for size in SCREENS.values():
-        shape(size)
-        busy()
+    busy()
+    for width, height in SCREENS.values():
+        shape((width, height))
+        tab.wait_for(f"innerWidth === {width} && innerHeight === {height}")
         tab.evaluate("scrollTo(0, 0)")
-        bottom = tab.evaluate("document.getElementById('picture').getBoundingClientRect().bottom")
-        assert bottom <= size[1]
+        assert tab.evaluate("document.getElementById('picture').getBoundingClientRect().bottom <= innerHeight")
 
 
 @pytest.mark.parametrize("still", [False, True])
