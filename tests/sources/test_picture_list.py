@@ -124,6 +124,8 @@ def links(tmp_path: Path) -> None:
 def test_links_are_followed_and_no_folder_is_read_twice(links: None) -> None:
     expected = ["a/1.png", "a/2.png", "b/1.png", "b/c/1.png", "d/1.png", "d/out/9.png"]
     assert names(".", recursive=True) == expected
+    found = names("b", recursive=True)  # a link in it leads to the folder that it is in
+    assert found[0] == "1.png" and "c/1.png" in found and len(found) == 6
 
 
 @pytest.mark.parametrize("pattern", ["**/*.png", "./**/*.png", "**"])
