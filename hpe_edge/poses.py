@@ -263,7 +263,13 @@ class Poses:
         return len(self._angles)
 
     def __iter__(self) -> Iterator[Pose]:
-        return (self[i] for i in range(len(self)))
+        columns = (self._angles, self._sigma, self.quaternion, self.boxes, self.scores, self.ids, self.doubtful)
+        for i, (angles, sigma, quaternion, box, score, identity, doubtful) in enumerate(
+            zip(*(column.tolist() for column in columns), strict=True)
+        ):
+            rotation, (yaw, pitch, roll) = self._rotation[i], angles
+            vectors = tuple(sigma), rotation, tuple(quaternion), tuple(box)
+            yield Pose(yaw, pitch, roll, *vectors, score, identity, doubtful)
 
     @overload
     def __getitem__(self, index: int) -> Pose: ...
@@ -279,24 +285,9 @@ class Poses:
             count = len(self)
             if not -count <= index < count:
                 raise IndexError(f"there is no face {index}: these are poses of {count}")
-            return self._row(int(index) % count)
+            at = int(index) % count
+            return next(iter(self._select(slice(at, at + 1))))
         return self._select(index if isinstance(index, slice) else np.asarray(index, _index_type(index)))
-
-    def _row(self, i: int) -> Pose:
-        one = self._select(slice(i, i + 1))
-        yaw, pitch, roll = one._angles[0].tolist()
-        return Pose(
-            yaw=yaw,
-            pitch=pitch,
-            roll=roll,
-            sigma=tuple(one._sigma[0].tolist()),
-            rotation=one._rotation[0],
-            quaternion=tuple(one.quaternion[0].tolist()),
-            box=tuple(one.boxes[0].tolist()),
-            score=float(one.scores[0]),
-            id=int(one.ids[0]),
-            doubtful=bool(one.doubtful[0]),
-        )
 
     def _select(self, rows: slice | NDArray[Any]) -> Poses:
         part = Poses.__new__(Poses)

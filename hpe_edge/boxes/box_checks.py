@@ -70,7 +70,7 @@ class BoxChecks:
             self._warn(
                 "tall",
                 f"the boxes are {middle:.2f} times as high as wide, as detectors draw them around the whole face; "
-                "the model expects chin to eyebrows, which costs a degree on average: name the detector with "
+                "the model expects chin to eyebrows, so the angles would be off: name the detector with "
                 "boxes_from=, or measure it with `hpe-edge fit-boxes`; boxes_from='landmarks' takes them as they are",
             )
 

@@ -90,9 +90,12 @@ BoxesFrom: TypeAlias = "str | os.PathLike[str] | BoxFit"
 
 # Public descriptions of both name WIDER FACE as the training set: github.com/deepcam-cn/yolov5-face,
 # github.com/lindevs/yolov8-face and github.com/Linzaer/Ultra-Light-Fast-Generic-Face-Detector-1MB.
-_LIKE_WIDER_FACE = (
+_LIKE_WIDER_FACE = MeasuredFit(
+    BoxFit(width=1.034, height=0.737, down=0.125),
+    0,
+    None,
     "not measured: no package holds its weights. It was trained on the boxes of WIDER FACE, as were yunet, scrfd and "
-    "retinaface, whose median this is; mtcnn, trained on them too, is within 0.02 of it"
+    "retinaface, whose median this is; mtcnn, trained on them too, is within 0.02 of it",
 )
 
 # The medians of measure_fit on the 195 labelled AFLW2000 photos, |yaw| up to 90 degrees; docs/guides/detector.md has
@@ -147,8 +150,8 @@ FITS: Mapping[str, MeasuredFit] = {
         ((0.897, 1.018), (0.868, 1.000), (0.058, 0.127)),
         "dlib 20.0.1, get_frontal_face_detector() (HOG), upsampled once",
     ),
-    "yolo-face": MeasuredFit(BoxFit(width=1.034, height=0.737, down=0.125), 0, None, _LIKE_WIDER_FACE),
-    "ultra-light": MeasuredFit(BoxFit(width=1.034, height=0.737, down=0.125), 0, None, _LIKE_WIDER_FACE),
+    "yolo-face": _LIKE_WIDER_FACE,
+    "ultra-light": _LIKE_WIDER_FACE,
     "landmarks": MeasuredFit(
         BoxFit(width=1.0, height=1.0, down=0.0), 0, None, "not measured: boxes from chin to eyebrows, by definition"
     ),

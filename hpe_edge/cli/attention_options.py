@@ -13,8 +13,6 @@ from hpe_edge.cli.run.run_options import RunOptions
 from hpe_edge.errors import InputError
 from hpe_edge.sources.frame import Source
 
-_AWAY_S = 2.0
-
 
 def open_meter(options: RunOptions) -> AttentionMeter | None:
     """Create the meter that the options ask for; None without any.
@@ -26,8 +24,8 @@ def open_meter(options: RunOptions) -> AttentionMeter | None:
     if options.neutral is None and options.mount is None and options.zones is None:
         return None
     zones = () if options.zones is None else load_zones(options.zones)
-    after_s = _AWAY_S if options.away_after is None else options.away_after
-    return AttentionMeter(_neutral(options), zones, after_s=after_s)
+    given = {} if options.away_after is None else {"after_s": options.away_after}
+    return AttentionMeter(_neutral(options), zones, **given)
 
 
 def check_meter(options: RunOptions, source: Source) -> None:
@@ -36,12 +34,14 @@ def check_meter(options: RunOptions, source: Source) -> None:
     Raises:
         InputError: there is such an option.
     """
-    for option, wanted in (("--neutral learn", isinstance(options.neutral, float)), ("--events", options.events)):
+    learned = isinstance(options.neutral, float)
+    for option, wanted in (("--neutral learn", learned), ("--events", options.events is not None)):
         if not wanted:
             continue
         if source.kind != "video":
             raise InputError(f"{option} follows faces over time: it needs a video, camera or stream, got {source.name}")
-        if not options.track:
+        of_all = option != "--events" and options.neutral_per == "mount"
+        if not options.track and not of_all:
             raise InputError(f"{option} needs tracked faces; leave out --no-track")
 
 

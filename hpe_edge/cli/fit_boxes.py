@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.boxes.measure_fit import Measurement, measure_fit
 from hpe_edge.errors import SourceError
+from hpe_edge.faces.detector import DEFAULT_DETECTOR
 from hpe_edge.faces.open_detector import open_detector
-from hpe_edge.sources.frame import Frame, Kind
+from hpe_edge.sources.frame import Frame, Source
 from hpe_edge.sources.open_source import open_source
 from hpe_edge.util.atomic import Pending, output_error
 from hpe_edge.util.console import counted, print_message, show
@@ -26,8 +27,6 @@ result is a file for --boxes-from and boxes_from=. Any photos with faces will do
 detector whose boxes are known, or labelled landmark boxes. Haar finds upright, frontal faces only: yunet or scrfd is
 better.
 """
-
-_DETECTOR = "haar"
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
     )
     reference = parser.add_mutually_exclusive_group()
     reference.add_argument(
-        "--detector", metavar="NAME", help=f"reference: yunet, scrfd, haar or FILE.onnx; default: {_DETECTOR}"
+        "--detector", metavar="NAME", help=f"reference: yunet, scrfd, haar or FILE.onnx; default: {DEFAULT_DETECTOR}"
     )
     reference.add_argument(
         "--landmarks",
@@ -103,8 +102,8 @@ def fit_boxes(options: FitBoxesOptions) -> Measurement:
 
 def _measure(options: FitBoxesOptions) -> Measurement:
     source = open_source(options.photos)
-    file = BoxesFile(options.boxes, source.kind)
-    reference, name = _reference(options, source.kind)
+    file = BoxesFile.for_source(options.boxes, source)
+    reference, name = _reference(options, source)
     boxes, references = [], []
     for frame in source:
         drawn = file(frame)
@@ -125,11 +124,11 @@ def _measure(options: FitBoxesOptions) -> Measurement:
     return measure_fit(boxes, references, about)
 
 
-def _reference(options: FitBoxesOptions, kind: Kind) -> tuple[Callable[[Frame], NDArray[np.float32]], str]:
+def _reference(options: FitBoxesOptions, source: Source) -> tuple[Callable[[Frame], NDArray[np.float32]], str]:
     """Return the landmark boxes of a frame, and the reference's name."""
     if options.landmarks is not None:
-        return BoxesFile(options.landmarks, kind), options.landmarks.name
-    name = options.detector or _DETECTOR
+        return BoxesFile.for_source(options.landmarks, source), options.landmarks.name
+    name = options.detector or DEFAULT_DETECTOR
     detector = open_detector(name)
     return lambda frame: detector(frame.image).boxes, Path(name).name
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from hpe_edge.boxes.box_fit import BoxesFrom
 
 
+DEFAULT_DETECTOR = "haar"  # see hpe_edge.open_detector; needs no file
+
+
 @dataclass(frozen=True)
 class Detections:
     """Faces of a frame, from left to right (by x1 as drawn), so that rows are stable when scores fluctuate.

@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import InputError
-from hpe_edge.faces.detector import Detections, Detector
+from hpe_edge.faces.detector import DEFAULT_DETECTOR, Detections, Detector
 from hpe_edge.ops.frames import AnyFrame, FrameColor, frame_planes
-
-_DEFAULT = "haar"
 
 
 class FaceFinder:
@@ -31,7 +29,7 @@ class FaceFinder:
             raise InputError(
                 f"detector must be a name, a file or a callable from frame to Detections, got {type(detector).__name__}"
             )
-        self._given = _DEFAULT if detector is None else detector
+        self._given = DEFAULT_DETECTOR if detector is None else detector
         self._threads = threads
         self._detector: Detector | None = None
         self._guard = threading.Lock()

@@ -9,7 +9,8 @@ from hpe_edge.util.cache_folder import cache_folder
 
 _YUNET = "https://raw.githubusercontent.com/ShiqiYu/libfacedetection.train/{}/onnx/yunet_n_640_640.onnx"
 
-# The files whose boxes were measured (FIT in hpe_edge/faces), under commits, so that an address keeps its bytes.
+# The files whose boxes were measured (FITS in hpe_edge/boxes/box_fit.py), under commits, so that an address keeps its
+# bytes.
 DETECTOR_FILES = {
     # YuNet-n of its authors. OpenCV's face_detection_yunet_2023mar.onnx has the size of their smaller YuNet-s.
     "yunet": RemoteFile(

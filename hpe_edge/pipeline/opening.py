@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpe_edge.boxes.box_checks import BoxChecks
-from hpe_edge.boxes.box_fit import BoxesFrom
+from hpe_edge.boxes.box_fit import BoxesFrom, box_fit
 from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.camera import Camera
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError
-from hpe_edge.faces.detector import Detections, Detector
-from hpe_edge.faces.open_detector import open_detector
+from hpe_edge.faces.detector import DEFAULT_DETECTOR, Detections, Detector
+from hpe_edge.faces.open_detector import HAAR, open_detector
 from hpe_edge.faces.smoother import UNCALIBRATED_USUAL_DEG, PoseSmoother
 from hpe_edge.faces.tracker import Tracker
 from hpe_edge.pipeline.core_budget import CoreShare, share_cores
@@ -22,7 +22,6 @@ from hpe_edge.pipeline.frame_result import FindFaces
 from hpe_edge.pipeline.frame_step import Analysis, CameraOf, Meter, find_by
 from hpe_edge.sources.frame import Frame, Source
 
-DEFAULT_DETECTOR = "haar"
 _MEMORY_S = 1.0
 _SLOWEST_LIVE_FPS = 5.0  # lowest processing rate that is assumed for a live source
 
@@ -60,7 +59,7 @@ class FaceOptions:
 
 
 @dataclass(frozen=True)
-class Faces:
+class FaceSource:
     """Origin of the faces.
 
     Attributes:
@@ -75,11 +74,11 @@ class Faces:
 def share_of(options: FaceOptions, threads: int | None) -> CoreShare:
     """Distribute the cores of a run; OpenCV's cascade takes one frame at a time."""
     cores = threads or len(os.sched_getaffinity(0))
-    one_at_a_time = options.boxes is not None or options.detector in (None, "haar")
+    one_at_a_time = options.boxes is not None or options.detector in (None, HAAR)
     return share_cores(cores, several_detectors=not one_at_a_time)
 
 
-def open_faces(options: FaceOptions, source: Source, threads: int) -> Faces:
+def open_faces(options: FaceOptions, source: Source, threads: int) -> FaceSource:
     """Open the detector or the boxes file.
 
     Args:
@@ -98,10 +97,11 @@ def open_faces(options: FaceOptions, source: Source, threads: int) -> Faces:
             raise InputError("min_score and min_face are for detectors by name or file; set them in your own detector")
         else:
             detector = given
-        return Faces(find_by(detector), None)
+        return FaceSource(find_by(detector), None)
     if options.detector is not None:
         raise InputError("boxes and detector exclude each other; leave one out")
-    file, fit, check = BoxesFile.for_source(options.boxes, source), options.boxes_from, BoxChecks()
+    file, check = BoxesFile.for_source(options.boxes, source), BoxChecks()
+    fit = None if options.boxes_from is None else box_fit(options.boxes_from)
 
     def find(frame: Frame) -> Detections:
         boxes = file(frame)
@@ -109,7 +109,7 @@ def open_faces(options: FaceOptions, source: Source, threads: int) -> Faces:
         check(boxes, width, height, fitted=fit is not None)
         return Detections.from_boxes(boxes, boxes_from=fit)
 
-    return Faces(find, file)
+    return FaceSource(find, file)
 
 
 def open_analysis(options: FaceOptions, source: Source, engine: PoseEngine) -> Analysis:

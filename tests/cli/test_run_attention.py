@@ -48,6 +48,12 @@ def test_relative_angles_are_those_of_the_recorded_rotation(clip: Path, model: P
     assert {row["zone"] for row in rows} == {""}
 
 
+def test_a_seat_is_learned_without_identities(clip: Path, model: Path) -> None:
+    learn = ["--neutral", "learn:0.4", "--neutral-per", "mount", "--no-track"]
+    rows = ran(clip, "--model", model, "--boxes", "boxes.csv", *learn)
+    assert {row["track"] for row in rows} == {""} and rows[0]["rel_yaw_deg"] == "" and rows[-1]["rel_yaw_deg"] != ""
+
+
 @pytest.mark.parametrize("per", ["person", "mount"])
 def test_a_learned_pose_is_known_after_its_time(clip: Path, model: Path, per: str) -> None:
     Path("zones.json").write_text(json.dumps({"zones": [EVERYWHERE]}))

@@ -202,12 +202,20 @@ def test_boxes_of_a_file_are_checked_and_converted(tmp_path: Path, engine: PoseE
         ({"boxes": "nowhere.csv", "detector": None}, SourceError, "nowhere.csv"),
         ({"boxes": "nowhere.csv"}, InputError, "exclude"),
         ({"min_score": 0.5}, InputError, "min_score"),
+        ({"boxes": "b.csv", "detector": None, "boxes_from": "nobody"}, InputError, "nobody"),
     ],
 )
 def test_wrong_arguments_are_refused_at_once(
-    tmp_path: Path, engine: PoseEngine, options: dict[str, object], error: type[Exception], fragment: str
+    tmp_path: Path,
+    engine: PoseEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, object],
+    error: type[Exception],
+    fragment: str,
 ) -> None:
     photo = write_picture(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    Path("b.csv").write_text("file,x1,y1,x2,y2\na.png,30,20,60,50\n")
     with pytest.raises(error, match=fragment):
         track(photo, engine, **{"detector": face, **options})  # type: ignore[arg-type]
 

@@ -8,7 +8,7 @@ from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError
 from hpe_edge.pipeline.core_budget import CoreShare
 from hpe_edge.pipeline.frame_step import CameraOf
-from hpe_edge.pipeline.opening import FaceOptions, Faces, fixed_camera, memory_s, open_analysis
+from hpe_edge.pipeline.opening import FaceOptions, FaceSource, fixed_camera, memory_s, open_analysis
 from hpe_edge.pipeline.pipeline import Pipeline, TakeResult
 from hpe_edge.pipeline.stopwatch import Stopwatch
 from hpe_edge.sources.frame import Realtime, Source
@@ -80,7 +80,7 @@ def open_engine(options: RunOptions, share: CoreShare) -> PoseEngine:
 def build_pipeline(
     options: FaceOptions,
     source: Source,
-    faces: Faces,
+    faces: FaceSource,
     engine: PoseEngine,
     share: CoreShare,
     take: TakeResult,
