@@ -49,6 +49,7 @@ _REGISTRY = {
     "opal23-euler-panoptic": "opal23:EULER_PANOPTIC",
     "opal23-quaternion": "opal23:QUATERNION",
     "opal23-6d": "opal23:ROT6D",
+    "3ddfa": "threeddfa:FAMILY",
     "student-dense": "student:DENSE",
     "student-mixed": "student:MIXED",
     "student-separable": "student:SEPARABLE",

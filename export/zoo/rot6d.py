@@ -18,6 +18,9 @@ from hpe_edge.spec import Crop, Input, Rot6dDecode
 
 OUTPUT = "rot6d"
 DECODE = Rot6dDecode(output=OUTPUT)
+# Of networks whose six numbers are the first two rows of R, in place of 6DRepNet's columns: with yaw y, pitch p and
+# roll r, the transpose of R = Rx(-p) Ry(y) Rz(r) is Rz(-r) Ry(-y) Rx(p).
+DECODE_TRANSPOSED = Rot6dDecode(output=OUTPUT, signs=(-1.0, 1.0, -1.0))
 
 _INPUT = Input(size=224, color="RGB", scale=1 / 255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
