@@ -179,7 +179,7 @@ using BinTuple = std::tuple<float, float, int, bool, float>;
 DecodePlan make_decode_plan(DecodeKind kind, const std::vector<BinTuple>& grids, const std::vector<float>& factors) {
     DecodePlan plan{kind, {}, {1.0f, 1.0f, 1.0f}};
     for (int h = 0; h < 3; ++h) {
-        if (kind == DecodeKind::kBins) {
+        if (has_bins(kind)) {
             const auto& [first_deg, step_deg, count, circular, sigma_factor] = grids.at(h);
             plan.grid[h] = {first_deg, step_deg, count, circular, sigma_factor};
         } else {
@@ -196,7 +196,7 @@ public:
         : plan_(make_decode_plan(kind, grids, factors)), emulated_(isa == kEmulated) {
         for (const auto& [output, column] : places) places_.push_back({output, column});
         if (!emulated_) isa_ = find_isa(isa);
-        if (kind == DecodeKind::kBins) bins_ = make_bin_decode(plan_.grid);
+        if (has_bins(kind)) bins_ = make_bin_decode(plan_.grid, kind == DecodeKind::kBinsZxy);
     }
 
     void run(const std::vector<py::array>& outputs, py::array& angles, py::array& sigma, py::array& rotation) const {
@@ -209,6 +209,7 @@ public:
         if (emulated_) return emulate_decode(plan_, heads, count, out);
         switch (plan_.kind) {
             case DecodeKind::kBins:
+            case DecodeKind::kBinsZxy:
                 return decode_bins(heads, count, bins_, *isa_.decode, out);
             case DecodeKind::kAngles:
                 return decode_angles(heads, count, plan_.factors, out);
@@ -288,6 +289,7 @@ PYBIND11_MODULE(_native, m) {
         .value("ROT6D", DecodeKind::kRot6d)
         .value("MATRIX", DecodeKind::kMatrix)
         .value("QUATERNION", DecodeKind::kQuaternion)
+        .value("BINS_ZXY", DecodeKind::kBinsZxy)
         .finalize();
     py::native_enum<Square>(m, "Square", "enum.Enum")
         .value("EXTEND", Square::kExtend)

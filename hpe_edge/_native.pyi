@@ -26,6 +26,7 @@ class DecodeKind(Enum):
     ROT6D = 2
     MATRIX = 3
     QUATERNION = 4
+    BINS_ZXY = 5
 
 class Square(Enum):
     EXTEND = 0

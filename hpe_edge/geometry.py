@@ -90,6 +90,40 @@ def euler_near(rotation: ArrayLike, angles_deg: ArrayLike) -> FloatArray:
     return np.where((far_second < far_first)[..., None], second, first)
 
 
+def rotation_from_zxy(angles_deg: ArrayLike) -> FloatArray:
+    """Convert angles of the turns roll, pitch, yaw to rotations.
+
+    Args:
+        angles_deg: ``[..., 3]`` yaw, pitch, roll in degrees; not the labels' triple.
+
+    Returns:
+        ``[..., 3, 3]``, R = Rz(roll) Rx(-pitch) Ry(yaw).
+    """
+    yaw, pitch, roll = np.moveaxis(_floating(angles_deg), -1, 0)
+    zero = np.zeros_like(yaw)
+    turned, nodded = (rotation_from_euler(np.stack(each, axis=-1)) for each in ((yaw, pitch, zero), (zero, zero, roll)))
+    return nodded @ turned
+
+
+def zxy_from_rotation(rotation: ArrayLike) -> FloatArray:
+    """Convert rotations to the angles of :func:`rotation_from_zxy`, yaw within [-180, 180] and pitch within [-90, 90].
+
+    They are unique except where the face looks straight up or down. A turn of the picture by a degrees clockwise adds a
+    to roll and changes nothing else.
+
+    Args:
+        rotation: ``[..., 3, 3]``.
+
+    Returns:
+        ``[..., 3]`` yaw, pitch, roll in degrees.
+    """
+    r = _floating(rotation)
+    yaw = np.arctan2(-r[..., 2, 0], r[..., 2, 2])
+    pitch = np.arctan2(-r[..., 2, 1], np.hypot(r[..., 2, 0], r[..., 2, 2]))
+    roll = np.arctan2(-r[..., 0, 1], r[..., 1, 1])
+    return np.rad2deg(np.stack([yaw, pitch, roll], axis=-1))
+
+
 def near_gimbal(angles_deg: ArrayLike) -> NDArray[np.bool_]:
     """Mask ``[...]`` of angles ``[..., 3]`` with |yaw| within 1e-3 rad of 90 degrees: pitch and roll are not unique."""
     yaw = np.abs(_floating(angles_deg)[..., 0])

@@ -159,12 +159,20 @@ class AngleHead:
 
 @dataclass(frozen=True)
 class BinsDecode:
-    """Softmax over bins per angle, then its expectation and standard deviation."""
+    """Softmax over bins per angle, then its expectation and standard deviation.
+
+    Attributes:
+        yaw, pitch, roll: the heads.
+        order: of the turns that the heads stand for. ``"xyz"``: the labels', R = Rx(-pitch) Ry(yaw) Rz(roll).
+            ``"zxy"``: R = Rz(roll) Rx(-pitch) Ry(yaw), whose angles stay unique in profile; the pose's angles are then
+            the label triple of that R, and its sigma that of the heads.
+    """
 
     kind: ClassVar[str] = "bins"
     yaw: BinHead
     pitch: BinHead
     roll: BinHead
+    order: Literal["xyz", "zxy"] = "xyz"
 
 
 @dataclass(frozen=True)

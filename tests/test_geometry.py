@@ -88,6 +88,19 @@ def test_label_matrices_are_products_of_their_factors_and_back(y: float, p: floa
         np.testing.assert_allclose(g.wrap_deg(g.labels_from_matrix(product, order) - [y, p, r]), 0, atol=1e-6)
 
 
+@given(st.floats(-180, 180), st.floats(-89, 89), st.floats(-180, 180))
+def test_zxy_is_the_product_of_its_factors_and_back(y: float, p: float, r: float) -> None:
+    turned = g.rotation_from_zxy([y, p, r])
+    np.testing.assert_allclose(turned, reference.rz(r) @ reference.rx(-p) @ reference.ry(y), atol=1e-12)
+    np.testing.assert_allclose(g.wrap_deg(g.zxy_from_rotation(turned) - [y, p, r]), 0, atol=1e-6)
+
+
+@given(st.floats(-180, 180), st.floats(-80, 80), st.floats(-90, 90), st.floats(-90, 90))
+def test_turning_the_picture_adds_to_the_roll_of_zxy_alone(y: float, p: float, r: float, turn: float) -> None:
+    turned = g.zxy_from_rotation(reference.rz(turn) @ g.rotation_from_zxy([y, p, r]))
+    np.testing.assert_allclose(g.wrap_deg(turned - [y, p, r + turn]), 0, atol=1e-6)
+
+
 @pytest.mark.parametrize("order", ["ZYX", "XYZ"])
 @pytest.mark.parametrize("y", [-90, 90])
 def test_label_matrices_at_the_gimbal(order: str, y: float) -> None:

@@ -40,8 +40,12 @@ void run_warp(const CropPlan& plan, const WarpFace* faces, int count, void* out,
 
 template <typename Run>
 void run_decode(const DecodePlan& plan, const HeadView heads[3], int count, const PoseArrays& out, const Run& run) {
-    if (plan.kind == DecodeKind::kBins)
-        run(BinsBody{{heads[0], heads[1], heads[2]}, {plan.grid[0], plan.grid[1], plan.grid[2]}, count, out});
+    if (has_bins(plan.kind))
+        run(BinsBody{{heads[0], heads[1], heads[2]},
+                     {plan.grid[0], plan.grid[1], plan.grid[2]},
+                     plan.kind == DecodeKind::kBinsZxy,
+                     count,
+                     out});
     else
         run(PlainBody{plan.kind,
                       {heads[0], heads[1], heads[2]},

@@ -2,8 +2,9 @@
 
 namespace hpe {
 
-BinDecode make_bin_decode(const BinGrid grids[3]) {
+BinDecode make_bin_decode(const BinGrid grids[3], bool zxy) {
     BinDecode bins;
+    bins.zxy = zxy;
     for (int h = 0; h < 3; ++h) {
         bins.grid[h] = grids[h];
         if (!grids[h].circular) continue;
@@ -31,7 +32,8 @@ void decode_bins(const HeadView heads[3], int count, const BinDecode& bins, cons
             angle[h] = expected_angle(bins.grid[h], m);
             sigma[h] = angle_deviation(bins.grid[h], m);
         }
-        write_pose({angle[0], angle[1], angle[2]}, sigma, out, i);
+        const Angles heads_say{angle[0], angle[1], angle[2]};
+        write_pose(bins.zxy ? angles_from_zxy(heads_say) : heads_say, sigma, out, i);
     }
 }
 

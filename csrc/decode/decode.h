@@ -17,7 +17,12 @@ namespace hpe {
 constexpr float kDegreesPerRadian = 57.29577951308232f;
 constexpr int kMaxBins = 4096;
 
-enum class DecodeKind : int { kBins = 0, kAngles = 1, kRot6d = 2, kMatrix = 3, kQuaternion = 4 };
+// kBinsZxy: the three heads are those of R = Rz(roll) Rx(-pitch) Ry(yaw); see angles_from_zxy.
+enum class DecodeKind : int { kBins = 0, kAngles = 1, kRot6d = 2, kMatrix = 3, kQuaternion = 4, kBinsZxy = 5 };
+
+HPE_HD bool has_bins(DecodeKind kind) {
+    return kind == DecodeKind::kBins || kind == DecodeKind::kBinsZxy;
+}
 
 // One array of head outputs, float32 [N, columns]; rows may be further apart than they are wide.
 struct HeadView {
@@ -81,6 +86,22 @@ HPE_HD Angles angles_from_label_matrix(const float* m, const float* signs) {
     for (int i = 0; i < 9; ++i) poison += 0.0f * m[i];
     return {poison + signs[0] * yaw * kDegreesPerRadian, signs[1] * pitch * kDegreesPerRadian,
             signs[2] * roll * kDegreesPerRadian};
+}
+
+// The label triple of R = Rz(roll) Rx(-pitch) Ry(yaw): other angles of the same three axes, which stay unique in profile
+// (they are not where the face looks straight up or down). Of the two equivalent triples it is the one with |pitch| up
+// to 90 degrees, so a head seen from behind keeps its yaw beyond 90. Roll comes from Rx(pitch) R = Ry(yaw) Rz(roll), so
+// that it makes up for an ill-conditioned pitch.
+HPE_HD Angles angles_from_zxy(const Angles& a) {
+    const float y = a.yaw / kDegreesPerRadian, p = a.pitch / kDegreesPerRadian, z = a.roll / kDegreesPerRadian;
+    const float sy = sinf(y), cy = cosf(y), sp = sinf(p), cp = cosf(p), sz = sinf(z), cz = cosf(z);
+    const float r00 = cz * cy + sz * sp * sy, r01 = -sz * cp, r02 = cz * sy - sz * sp * cy;
+    const float r10 = sz * cy - cz * sp * sy, r11 = cz * cp, r12 = sz * sy + cz * sp * cy;
+    const float r20 = -cp * sy, r21 = -sp, r22 = cp * cy;
+    const float side = r22 < 0.0f ? -1.0f : 1.0f;
+    const float pitch = atan2f(side * r12, side * r22), s = sinf(pitch), c = cosf(pitch);
+    return {atan2f(r02, side * sqrtf(r00 * r00 + r01 * r01)) * kDegreesPerRadian, pitch * kDegreesPerRadian,
+            atan2f(c * r10 - s * r20, c * r11 - s * r21) * kDegreesPerRadian};
 }
 
 // The largest magnitude of three numbers.
@@ -155,8 +176,9 @@ struct BinDecode {
     BinGrid grid[3];
     std::vector<float> cosines[3];
     std::vector<float> sines[3];
+    bool zxy = false;
 };
-BinDecode make_bin_decode(const BinGrid grids[3]);
+BinDecode make_bin_decode(const BinGrid grids[3], bool zxy);
 void decode_bins(const HeadView heads[3], int count, const BinDecode& bins, const DecodeKernels& kernels,
                  const PoseArrays& out);
 

@@ -22,6 +22,7 @@ struct BinsBody {
 
     HeadView heads[3];
     BinGrid grid[3];
+    bool zxy;
     int count;
     PoseArrays out;
 
@@ -59,7 +60,8 @@ struct BinsBody {
             s.angle[head] = expected_angle(bins, m);
             s.sigma[head] = angle_deviation(bins, m);
         } else if (thread == 0) {
-            write_pose({s.angle[0], s.angle[1], s.angle[2]}, s.sigma, out, face);
+            const Angles heads_say{s.angle[0], s.angle[1], s.angle[2]};
+            write_pose(zxy ? angles_from_zxy(heads_say) : heads_say, s.sigma, out, face);
         }
     }
 
@@ -100,7 +102,7 @@ struct PlainBody {
     static constexpr int kThreads = 128;
     struct Shared {};
 
-    DecodeKind kind;    // not kBins
+    DecodeKind kind;    // without bins
     HeadView heads[3];  // of a rotation only the first
     float factors[3];   // of angles; the signs of a rotation's triple
     int count;

@@ -51,7 +51,8 @@ def decode_arguments(spec: ModelSpec) -> DecodeArguments:
             (head.first_deg, head.step_deg, head.count, head.circular, factor)
             for head, factor in zip(heads, sigma_factors, strict=True)
         ]
-        return {"kind": native.DecodeKind.BINS, "grids": grids, "factors": []}
+        kind = native.DecodeKind.BINS if decode.order == "xyz" else native.DecodeKind.BINS_ZXY
+        return {"kind": kind, "grids": grids, "factors": []}
     if isinstance(decode, AnglesDecode):
         factors = [h.factor for h in (decode.yaw, decode.pitch, decode.roll)]
         return {"kind": native.DecodeKind.ANGLES, "grids": [], "factors": factors}

@@ -123,13 +123,13 @@ void check_unaligned_output(Runner& runner) {
     runner.forget();
 }
 
-void check_bins(int bins, int count, Runner& runner) {
+void check_bins(DecodeKind kind, int bins, int count, Runner& runner) {
     Random random(static_cast<unsigned>(bins));
     const int stride = 3 * bins + 2;
     std::vector<float> logits(static_cast<size_t>(stride) * (count - 1) + 3 * bins);
     for (float& v : logits) v = random.between(-9, 9);
     if (count > 2) logits[stride + bins] = NAN;
-    const DecodePlan plan{DecodeKind::kBins,
+    const DecodePlan plan{kind,
                           {{-180.0f, 360.0f / static_cast<float>(bins), bins, true},
                            {-99.0f, 3.0f, bins, false},
                            {-97.5f, 1.5f, bins, false}},
@@ -141,7 +141,8 @@ void check_bins(int bins, int count, Runner& runner) {
         lent[h] = {there + h * bins, stride};
     }
     std::vector<float> want(15 * count);
-    decode_bins(here, count, make_bin_decode(plan.grid), *usable_isas().back().decode, pose_arrays(want.data(), count));
+    const BinDecode decode = make_bin_decode(plan.grid, kind == DecodeKind::kBinsZxy);
+    decode_bins(here, count, decode, *usable_isas().back().decode, pose_arrays(want.data(), count));
     const std::vector<float> got = runner.decode(plan, lent, count);
     for (size_t i = 0; i < want.size(); ++i) {
         const bool both_nan = std::isnan(want[i]) && std::isnan(got[i]);
@@ -186,8 +187,9 @@ void launch_tests(Runner& runner) {
     check_boxes(random, 516, 90, runner);
     check_unaligned_output(runner);
     for (const int bins : {1, 2, 31, 32, 33, 66, 120, 198}) {
-        check_bins(bins, 1, runner);
-        check_bins(bins, 5, runner);
+        check_bins(DecodeKind::kBins, bins, 1, runner);
+        check_bins(DecodeKind::kBins, bins, 5, runner);
+        check_bins(DecodeKind::kBinsZxy, bins, 5, runner);
     }
     check_plain(1, runner);
     check_plain(300, runner);

@@ -101,6 +101,34 @@ def test_the_calibration_scales_each_sigma_and_nothing_else(rng: np.random.Gener
     np.testing.assert_array_equal(scaled.rotation, plain.rotation)
 
 
+def peaked(angles: list[float], first: float, count: int) -> list[np.ndarray]:
+    """Logits of bins 3 degrees apart whose expectations are the angles."""
+    logits = np.full((3, 1, 2 + count), -200.0, np.float32)
+    for row, angle in zip(logits[:, 0, 2:], angles, strict=True):
+        at = (angle - first) / 3
+        below = int(np.floor(at))
+        with np.errstate(divide="ignore"):
+            row[[below, (below + 1) % count]] = np.log([1 - (at - below), at - below])
+    return list(logits)
+
+
+@pytest.mark.parametrize("yaw", [-170.0, -100.0, -90.0, -60.0, 0.0, 31.0, 89.5, 90.0, 91.0, 150.0])
+@pytest.mark.parametrize(("pitch", "roll"), [(0.0, 0.0), (20.0, -35.0), (-50.0, 70.0)])
+def test_heads_of_the_order_zxy(yaw: float, pitch: float, roll: float) -> None:
+    spec = bins_spec(*[(-178.5, 3.0, 120, False)] * 3)
+    assert isinstance(spec.decode, BinsDecode)
+    turned = replace(spec, decode=replace(spec.decode, order="zxy"))
+    poses = DecodeHeads(turned)(peaked([yaw, pitch, roll], -178.5, 120))
+    want = reference.rz(roll) @ reference.rx(-pitch) @ reference.ry(yaw)
+    np.testing.assert_allclose(poses.rotation[0], want, atol=2e-5)
+    np.testing.assert_allclose(reference.rotation(*poses.angles[0].astype(np.float64)), want, atol=2e-5)
+    assert abs(poses.pitch[0]) <= 90.001
+    if abs(pitch) + abs(roll) == 0:
+        assert abs(poses.yaw[0] - yaw) < 1e-3
+    same = DecodeHeads(spec)(peaked([yaw, pitch, roll], -178.5, 120))
+    np.testing.assert_array_equal(poses.sigma, same.sigma)
+
+
 def test_uniform_logits_tell_edges_from_centres() -> None:
     flat = [np.zeros((1, 68), np.float32)] * 3
     np.testing.assert_allclose(DecodeHeads(bins_spec(HOPENET, HOPENET, HOPENET))(flat).angles, -1.5, atol=1e-5)
