@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -14,44 +14,27 @@ SEED = 20231
 BATCH = 64
 SIDE = 192  # pixels of a patch
 FACE = 96  # longer side of the face box in a patch: students see 1.25 times that in 112 pixels, so nothing is lost
+MIDDLE = SIDE / 2
 
-Image = NDArray[np.uint8]
-Float64Array = NDArray[np.float64]
-
-
-class FaceSource(Protocol):
-    """N faces as images: patches or scenes.
-
-    Attributes:
-        boxes: float32 ``[N, 4]`` x1 y1 x2 y2 of the landmark boxes in the images.
-        digest: hexadecimal; changes with any pixel.
-    """
-
-    @property
-    def boxes(self) -> NDArray[np.float32]: ...
-
-    @property
-    def digest(self) -> str: ...
-
-    def __len__(self) -> int: ...
-
-    def image(self, number: int, /) -> Image:
-        """The image of a face, BGR."""
+Image: TypeAlias = NDArray[np.uint8]
+Float64Array: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Patches:
-    """N faces.
+    """N faces, upright as far as their key points tell.
 
     Attributes:
         pictures: uint8 ``[N, SIDE, SIDE, 3]``, BGR; the landmark box is in the middle, its longer side FACE pixels.
         boxes: float32 ``[N, 4]`` x1 y1 x2 y2 of the landmark boxes in the patches.
+        sources: intp ``[N]``, the number of the picture that each was cut from.
         notes: unreadable images and unused boxes.
         digest: hexadecimal; changes with any pixel.
     """
 
     pictures: Image
     boxes: NDArray[np.float32]
+    sources: NDArray[np.intp]
     notes: tuple[str, ...] = ()
     digest: str = field(init=False)
 
@@ -63,23 +46,21 @@ class Patches:
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def image(self, face: int) -> Image:
-        """The patch of a face."""
-        return np.asarray(self.pictures[face], np.uint8)
-
 
 @dataclass(frozen=True)
-class Predictions:
-    """One teacher's predictions for N faces.
+class Labels:
+    """Poses of N faces, as upright as their patches are.
 
     Attributes:
-        angles: float32 ``[N, 3]``, yaw, pitch, roll in degrees.
-        distributions: float16 ``[N, 3, COUNT]`` on :mod:`export.distillation.angle_grid`; None where the teacher gives
-            plain angles or a rotation.
+        rotations: float64 ``[N, 3, 3]``.
+        widths: float64 ``[N, 3]``, standard deviations in degrees of yaw, pitch and roll, in the order zxy.
     """
 
-    angles: NDArray[np.float32]
-    distributions: NDArray[np.float16] | None
+    rotations: Float64Array
+    widths: Float64Array
+
+    def __len__(self) -> int:
+        return len(self.rotations)
 
 
 @dataclass(frozen=True)
@@ -88,22 +69,45 @@ class Batch:
 
     Attributes:
         crops: uint8 ``[B, 3, S, S]`` in the student's colour order.
-        distributions: float32 ``[B, 3, COUNT]``.
-        angles: float32 ``[B, 3]``, yaw, pitch, roll in degrees.
+        rotations: float32 ``[B, 3, 3]``.
+        widths: float32 ``[B, 3]``, see :class:`Labels`.
     """
 
     crops: NDArray[np.uint8]
-    distributions: NDArray[np.float32]
-    angles: NDArray[np.float32]
+    rotations: NDArray[np.float32]
+    widths: NDArray[np.float32]
 
 
 def warp(image: Image, matrix: Float64Array, size: int) -> Image:
     """``[size, size, 3]`` of an image, whose edge is repeated outside it.
 
     Args:
-        matrix: the homography to the image, in OpenCV's coordinates.
+        matrix: ``[2, 3]`` from the result to the image, corners at whole numbers.
     """
+    # OpenCV counts from the centre of the first pixel.
+    shifted = np.array(matrix)
+    shifted[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return np.asarray(
-        cv2.warpPerspective(image, matrix, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8
+        cv2.warpAffine(image, shifted, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE), np.uint8
     )
+
+
+def turned_square(
+    middle: Float64Array, side: float, turn_deg: float, size: int, *, mirror: bool = False
+) -> Float64Array:
+    """The map ``[2, 3]`` for :func:`warp` that shows a square of the image, turned clockwise, mirrored before that.
+
+    Args:
+        middle: of the square, x y.
+        side: its side in pixels of the image.
+        turn_deg: the face in the result is turned clockwise by this.
+        size: pixels of the result.
+        mirror: left and right are exchanged.
+    """
+    angle = np.deg2rad(turn_deg)
+    cosine, sine = np.cos(angle) * side / size, np.sin(angle) * side / size
+    back = np.array([[cosine, sine], [-sine, cosine]])  # turns counter-clockwise: from the result to the image
+    if mirror:
+        back[0] *= -1
+    return np.concatenate([back, (middle - back @ (size / 2, size / 2))[:, None]], axis=1)

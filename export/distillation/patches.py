@@ -1,80 +1,153 @@
-"""Training faces, each a small image with some surroundings, kept in memory."""
+"""Training faces, each a small upright image with some surroundings, kept in memory."""
 
 from __future__ import annotations
 
+import itertools
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from export.distillation.arrays import FACE, SIDE, Image, Patches
-from hpe_edge.boxes.box_fit import box_fit
+from export.distillation.arrays import FACE, MIDDLE, SIDE, Image, Patches, turned_square, warp
+from hpe_edge.boxes.box_fit import BoxFit, box_fit
 from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.errors import SourceError
-from hpe_edge.faces.haar import HaarDetector
-from hpe_edge.sources.open_source import open_source
+from hpe_edge.faces.detector import Detections, Detector
+from hpe_edge.sources.open_source import Frame, open_source
 
-_BLOCK = 1024  # faces are stacked in blocks, large enough for the allocator to free their memory
+_AT_ONCE = 256  # pictures
+_Patch: TypeAlias = "tuple[Image, NDArray[np.float32]]"  # and the box in it
+_LEAST_SIDE = 36  # pixels of the box; smaller faces teach little
+_ENLARGED_TO, _ENLARGED_BY = 900, 2.0  # detectors find more in pictures of about this many pixels
+_BORDER = 0.15  # of the picture, repeated around it: detectors miss faces that fill it
+_SAME_IOU = 0.4  # boxes of two detectors that are one face
 
 
-def read_patches(path: Path, boxes: Path | None, boxes_from: str) -> Patches:
-    """Every face in a picture, a folder of pictures or a video.
+def read_patches(images: Sequence[Path], boxes: Path | None, boxes_from: str, detectors: Sequence[Detector]) -> Patches:
+    """Every face in pictures, folders of pictures or videos.
 
     Args:
-        path: the pictures.
-        boxes: see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`; None runs the Haar detector.
+        images: the pictures.
+        boxes: see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`, for a single entry of ``images``; None runs the
+            detectors. Faces given by boxes have no key points and are not turned.
         boxes_from: the detector whose boxes those are, see :func:`hpe_edge.boxes.box_fit.box_fit`.
+        detectors: a face that several of them find gets the mean of their boxes and key points.
 
     Raises:
         SourceError: pictures or boxes that are missing or cannot be read, or no face in them.
     """
-    source = open_source(path)
-    file, fit = None if boxes is None else BoxesFile.for_source(boxes, source), box_fit(boxes_from)
-    detector = HaarDetector() if file is None else None
-    blocks, images, places = [], [], []
-    for frame in source:
-        if file is not None:
-            found = fit(file(frame))
-        else:
-            assert detector is not None
-            found = detector(frame.image).boxes
-        for box in found:
-            image, place = cut_patch(frame.image, box)
-            images.append(image)
-            places.append(place)
-            if len(images) == _BLOCK:
-                blocks.append(np.stack(images))
-                images.clear()
-    if images:
-        blocks.append(np.stack(images))
+    blocks, places, sources, notes = [], [], [], []
+    number = 0
+    for path in images:
+        source = open_source(path)
+        file, fit = None if boxes is None else BoxesFile.for_source(boxes, source), box_fit(boxes_from)
+
+        def faces_of(frame: Frame, file: BoxesFile | None = file, fit: BoxFit = fit) -> list[_Patch]:
+            found = _find(frame.image, detectors) if file is None else Detections.from_boxes(fit(file(frame)))
+            return _cut(frame.image, found)
+
+        with ThreadPoolExecutor(os.cpu_count()) as threads, tqdm(desc=path.name, unit="picture", disable=None) as bar:
+            while frames := list(itertools.islice(source, _AT_ONCE)):
+                patches = list(threads.map(faces_of, frames))
+                bar.update(len(frames))
+                if any(patches):
+                    blocks.append(np.stack([picture for each in patches for picture, _ in each]))
+                places += [place for each in patches for _, place in each]
+                sources += [number + i for i, each in enumerate(patches) for _ in each]
+                number += len(frames)
+        notes += source.notes
+        if file is not None and file.unused:
+            notes.append(f"{file.unused} boxes of {boxes} belong to none of the pictures")
     if not blocks:
-        raise SourceError(f"no face was found in {path}; name other pictures, or give the boxes: --boxes CSV")
-    notes = list(source.notes)
-    if file is not None and file.unused:
-        notes.append(f"{file.unused} boxes of {boxes} belong to none of the pictures")
-    return Patches(np.concatenate(blocks), np.stack(places), tuple(notes))
+        named = ", ".join(map(str, images))
+        raise SourceError(
+            f"no face of at least {_LEAST_SIDE} pixels was found in {named}; name other pictures, another --detector, "
+            "or give the boxes: --boxes CSV"
+        )
+    return Patches(np.concatenate(blocks), np.stack(places), np.array(sources), tuple(notes))
 
 
-def cut_patch(image: Image, box: NDArray[np.float32]) -> tuple[Image, NDArray[np.float32]]:
-    """The patch of one landmark box ``[4]``, and the box in it. The picture's edge is repeated outside."""
-    side = float(max(box[2] - box[0], box[3] - box[1])) * SIDE / FACE
-    scale = SIDE / side
-    left, top = ((box[:2] + box[2:]) / 2 - side / 2).tolist()
+def _cut(image: Image, found: Detections) -> list[_Patch]:
+    """The patches of the faces that are large enough."""
+    large = np.flatnonzero((found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1) >= _LEAST_SIDE)
+    turns = [0.0 if found.keypoints is None else roll_of(found.keypoints[face]) for face in large]
+    return [cut_patch(image, found.boxes[face], turn) for face, turn in zip(large, turns, strict=True)]
+
+
+def cut_patch(image: Image, box: NDArray[np.float32], turn_deg: float) -> tuple[Image, NDArray[np.float32]]:
+    """The patch of one landmark box ``[4]`` whose face is turned clockwise, and the box in it.
+
+    The face stands upright in the patch; the box keeps its size. The picture's edge is repeated outside.
+    """
+    side = float(max(box[2:] - box[:2])) * SIDE / FACE
+    middle = (box[:2].astype(np.float64) + box[2:]) / 2
     # Shrink by a whole factor first: the bilinear warp below does not antialias.
-    steps = max(1, int(1 / scale))
+    steps = max(1, int(side / SIDE))
     if steps > 1:
         height, width = image.shape[:2]
-        image = np.asarray(
-            cv2.resize(image, (max(1, width // steps), max(1, height // steps)), interpolation=cv2.INTER_AREA), np.uint8
-        )
-        left, top = left * image.shape[1] / width, top * image.shape[0] / height
-        scale *= width / image.shape[1]
-    # cv2 counts from the centre of the first pixel.
-    shift = (-left * scale + 0.5 * scale - 0.5, -top * scale + 0.5 * scale - 0.5)
-    patch = cv2.warpAffine(
-        image, np.array([[scale, 0, shift[0]], [0, scale, shift[1]]]), (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE
-    )
-    half = (box[2:] - box[:2]) / 2 * SIDE / side
-    place = np.concatenate([SIDE / 2 - half, SIDE / 2 + half])
-    return np.asarray(patch, np.uint8), place.astype(np.float32)
+        smaller = (max(1, width // steps), max(1, height // steps))
+        image = np.asarray(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), np.uint8)
+        middle = middle * (smaller[0] / width, smaller[1] / height)
+        side *= smaller[0] / width
+    picture = warp(image, turned_square(middle, side, -turn_deg, SIDE), SIDE)
+    half = (box[2:] - box[:2]) / 2 * FACE / max(box[2:] - box[:2])
+    return picture, np.concatenate([MIDDLE - half, MIDDLE + half]).astype(np.float32)
+
+
+def roll_of(points: NDArray[np.float32]) -> float:
+    """Clockwise turn in degrees of five key points ``[5, 2]``, see :class:`hpe_edge.Detections`; 0 where unknown.
+
+    The lines between the eyes and between the corners of the mouth count by their length, and so does the line from the
+    mouth to the eyes: in profile the first two are short, and it decides.
+    """
+    if np.isnan(points).any():
+        return 0.0
+    right_eye, left_eye, _, right_corner, left_corner = points.astype(np.float64)
+    across = (left_eye - right_eye + left_corner - right_corner) / 2
+    up = (right_eye + left_eye - right_corner - left_corner) / 2
+    return float(np.degrees(np.angle(complex(*across) + complex(-up[1], up[0]))))
+
+
+def _find(image: Image, detectors: Sequence[Detector]) -> Detections:
+    """The faces of all detectors in the enlarged picture, in the picture's pixels."""
+    height, width = image.shape[:2]
+    scale = max(1.0, min(_ENLARGED_BY, _ENLARGED_TO / max(height, width)))
+    border = int(_BORDER * max(height, width))
+    large = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REPLICATE)
+    if scale > 1:
+        large = cv2.resize(large, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    boxes, points = np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32)
+    for detector in detectors:
+        found = detector(np.asarray(large, np.uint8))
+        theirs = np.full((len(found), 5, 2), np.nan, np.float32) if found.keypoints is None else found.keypoints
+        before = len(boxes)
+        for box, five in zip(found.boxes, theirs, strict=True):
+            same = np.flatnonzero(_overlap(boxes[:before], box) > _SAME_IOU)
+            if len(same):
+                boxes[same[0]] = (boxes[same[0]] + box) / 2
+                points[same[0]] = _mean_known(points[same[0]], five)
+            else:
+                boxes, points = np.concatenate([boxes, box[None]]), np.concatenate([points, five[None]])
+    boxes, points = (each / np.float32(scale) - np.float32(border) for each in (boxes, points))
+    return Detections(boxes, boxes, np.full(len(boxes), np.nan, np.float32), points)
+
+
+def _mean_known(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean of two sets of key points; where one is unknown, the other."""
+    if np.isnan(one).any():
+        return two
+    return one if np.isnan(two).any() else np.asarray((one + two) / 2, np.float32)
+
+
+def _overlap(boxes: NDArray[np.float32], box: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Intersection over union of boxes ``[N, 4]`` with one."""
+    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
+    common = np.clip(sides, 0, None).prod(axis=1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
+    return np.asarray(common / np.maximum(areas - common, 1e-6), np.float32)

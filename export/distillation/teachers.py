@@ -1,4 +1,4 @@
-"""Teacher models: exported ONNX files or checkpoints of the zoo, and their predictions for every face."""
+"""Teacher models: exported ONNX files or checkpoints of the zoo, and the rotations that they see in every patch."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 from tqdm import tqdm
 
-from export.distillation import angle_grid
-from export.distillation.arrays import FaceSource, Predictions
+from export.distillation.arrays import FACE, MIDDLE, SEED, SIDE, Float64Array, Image, Patches, turned_square, warp
+from export.distillation.cache import cached
 from export.gate.gate import Runner, backend_runner
 from export.step import Reporter, quiet
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.errors import ModelError, ModelNotFoundError
+from hpe_edge.geometry import rotation_from_euler
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.decode import DecodeHeads
-from hpe_edge.spec import BinHead, BinsDecode, ModelSpec
-from hpe_edge.util.atomic import Pending, output_error
+from hpe_edge.spec import ModelSpec
 
-_CHUNK = 8  # faces at once
-_CACHE_FORMAT = 2
+LOOKS = 4  # at each patch, every second one mirrored
+_CHUNK = 2  # patches at once
+_TURN_DEG, _SCALE, _SHIFT = 6.0, 0.06, 0.03  # standard deviations between the looks; the shift in box sides
+_RIM = 32  # pixels of repeated edge, for teachers with wide crops, which are clipped at the border
+_MIRROR = np.diag([-1.0, 1.0, 1.0])
+_CACHE_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,14 @@ class Teacher:
         sha256: of the file's bytes, in hexadecimal.
         spec: its spec.
         open: makes a runner of the network; each thread needs its own.
+        net: the torch module of a checkpoint; None for an ONNX file.
     """
 
     name: str
     sha256: str
     spec: ModelSpec
     open: Callable[[], Runner]
+    net: nn.Module | None = None
 
 
 def open_teacher(path: Path, report: Reporter = quiet) -> Teacher:
@@ -63,18 +70,18 @@ def open_teacher(path: Path, report: Reporter = quiet) -> Teacher:
             raise
         except ModelError as error:
             raise ModelError(f"{error}. A teacher can also be an ONNX file by hpe-edge export onnx") from None
-        return Teacher(path.name, network.spec.origin.sha256, network.spec, lambda: network.run)
+        return Teacher(path.name, network.spec.origin.sha256, network.spec, lambda: network.run, network.net)
     if not path.is_file():
         raise ModelNotFoundError(f"there is no teacher {path}; check the name")
     backend = OnnxRuntimeBackend(path, threads=1)  # the cores run different faces
-    if backend.max_batch < _CHUNK:
+    if backend.max_batch < _CHUNK * LOOKS:
         raise ModelError(f"{path} takes batches of {backend.max_batch}; export it with a dynamic batch to teach")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return Teacher(path.name, sha256, backend.spec, lambda: backend_runner(backend))
 
 
-def cached_predictions(teacher: Teacher, source: FaceSource, cache: Path) -> tuple[Predictions, bool]:
-    """The teacher's predictions, and True where they come from the cache folder.
+def cached_looks(teacher: Teacher, patches: Patches, cache: Path) -> tuple[NDArray[np.float32], bool]:
+    """What :func:`look` gives, and True where it comes from the cache folder.
 
     A cache file belongs to one model file and one set of faces.
 
@@ -82,47 +89,34 @@ def cached_predictions(teacher: Teacher, source: FaceSource, cache: Path) -> tup
         ModelError: the teacher predicts NaN.
         OutputError: the cache cannot be written to.
     """
-    grid = f"{angle_grid.FIRST_DEG} {angle_grid.STEP_DEG} {angle_grid.COUNT}"
-    content = f"{_CACHE_FORMAT} {teacher.sha256} {source.digest} {grid}"
-    path = cache / f"{teacher.name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}.npz"
-    if path.is_file():
-        with np.load(path) as file:
-            return Predictions(file["angles"], file.get("distributions")), True
-    predictions = predict(teacher, source)
-    arrays: dict[str, Any] = {"angles": predictions.angles} | (
-        {} if predictions.distributions is None else {"distributions": predictions.distributions}
-    )
-    pending = Pending(path)
-    try:
-        np.savez(pending.temp, **arrays)
-        pending.commit()
-    except OSError as error:
-        raise output_error(path, error) from None
-    finally:
-        pending.discard()
-    return predictions, False
+    content = f"{_CACHE_FORMAT} {teacher.sha256} {teacher.spec.to_json()} {patches.digest}"
+    return cached(cache, teacher.name, content, lambda: look(teacher, patches))
 
 
-def predict(teacher: Teacher, source: FaceSource) -> Predictions:
-    """Run the teacher on all faces, on all cores.
+def look(teacher: Teacher, patches: Patches) -> NDArray[np.float32]:
+    """The rotations ``[N, LOOKS, 3, 3]`` that a teacher sees, on all cores.
+
+    The looks differ in turn, size, place and side; the turn and the mirror are undone.
 
     Raises:
         ModelError: it predicts NaN.
     """
-    spec, count = teacher.spec, len(source)
-    crop, decode, distributions_of = CropNormalize(spec.crop, spec.input), DecodeHeads(spec), _distribution_reader(spec)
-    angles = np.empty((count, 3), np.float32)
-    distributions = None if distributions_of is None else np.empty((count, 3, angle_grid.COUNT), np.float16)
+    spec, count = teacher.spec, len(patches)
+    crop, decode = CropNormalize(spec.crop, spec.input), DecodeHeads(spec)
+    rotations = np.empty((count, LOOKS, 3, 3), np.float32)
     own = threading.local()
 
     def run_part(start: int) -> None:
         if not hasattr(own, "run"):
             own.run = teacher.open()
-        part = slice(start, min(start + _CHUNK, count))
-        outputs = own.run(np.concatenate([crop(source.image(i), source.boxes[i][None]) for i in range(count)[part]]))
-        angles[part] = decode(outputs).angles
-        if distributions_of is not None and distributions is not None:
-            distributions[part] = distributions_of(outputs)
+        part = range(start, min(start + _CHUNK, count))
+        looks = [each for face in part for each in _looks(patches, face)]
+        outputs = own.run(np.concatenate([crop(picture, box[None]) for picture, box, _ in looks]))
+        back = np.stack([each[2] for each in looks])
+        seen = decode(outputs).rotation
+        flipped = np.linalg.det(back) < 0
+        seen[flipped] = seen[flipped] @ _MIRROR
+        rotations[part.start : part.stop] = (back @ seen).reshape(-1, LOOKS, 3, 3)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         starts = range(0, count, _CHUNK)
@@ -134,26 +128,25 @@ def predict(teacher: Teacher, source: FaceSource) -> Predictions:
         except BaseException:
             threads.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest
             raise
-    if np.isnan(angles).any():
+    if np.isnan(rotations).any():
         raise ModelError(f"the teacher {teacher.name} predicts NaN; its weights are damaged")
-    return Predictions(angles, distributions)
+    return rotations
 
 
-def _distribution_reader(spec: ModelSpec) -> Callable[[list[NDArray[np.float32]]], NDArray[np.floating]] | None:
-    """Reader of ``[N, 3, COUNT]`` distributions from the outputs; None where there are none."""
-    if not isinstance(spec.decode, BinsDecode):
-        return None
-    heads: list[tuple[int, BinHead]] = [
-        (spec.outputs.index(head.output), head) for head in (spec.decode.yaw, spec.decode.pitch, spec.decode.roll)
-    ]
-
-    def read(outputs: list[NDArray[np.float32]]) -> NDArray[np.floating]:
-        read_off = []
-        for at, head in heads:
-            flat = outputs[at].reshape(len(outputs[at]), -1)
-            logits = flat[:, head.column : head.column + head.count].astype(np.float64)
-            odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-            read_off.append(angle_grid.rebinned(odds / odds.sum(axis=1, keepdims=True), head))
-        return np.stack(read_off, axis=1)
-
-    return read
+def _looks(patches: Patches, face: int) -> list[tuple[Image, NDArray[np.float32], Float64Array]]:
+    """Picture, box ``[4]`` and the way back from its rotation, ``[3, 3]``, of each look at a patch."""
+    rng = np.random.default_rng([SEED, face])
+    half = (patches.boxes[face, 2:] - patches.boxes[face, :2]) / 2
+    looks = []
+    for number in range(LOOKS):
+        turn, mirror = rng.normal(0, _TURN_DEG), number % 2 == 1
+        view = turned_square(np.array([MIDDLE, MIDDLE]), SIDE, turn, SIDE, mirror=mirror)
+        picture = warp(patches.pictures[face], view, SIDE)
+        picture = np.asarray(cv2.copyMakeBorder(picture, _RIM, _RIM, _RIM, _RIM, cv2.BORDER_REPLICATE), np.uint8)
+        middle = MIDDLE + _RIM + _SHIFT * FACE * rng.normal(size=2)
+        sides = half * np.exp(_SCALE * rng.normal())
+        box = np.concatenate([middle - sides, middle + sides]).astype(np.float32)
+        upright = rotation_from_euler(np.array([0.0, 0.0, -turn]))
+        # A mirrored face has the rotation M R M: M to its left here, to its right in look().
+        looks.append((picture, box, _MIRROR @ upright if mirror else upright))
+    return looks

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from export.distillation import angle_grid
 from export.distillation.arrays import BATCH, SEED, Batch
+from export.distillation.heads import Heads, geodesic_deg
 from export.zoo.bins import BinNet
 from export.zoo.family import Family
 from hpe_edge.errors import ModelError
-from hpe_edge.spec import Input
+from hpe_edge.spec import BinsDecode, Input
 from hpe_edge.util.atomic import Pending, output_error
 
 _RATE = 3e-3
@@ -39,7 +39,7 @@ class Losses:
 
     Attributes:
         divergence: Kullback-Leibler, target from student, mean over the angles and views; nats.
-        error_deg: mean absolute difference of the student's expectation from the target's angles.
+        error_deg: mean angle between the student's expected rotation and the target's.
     """
 
     divergence: float
@@ -62,6 +62,8 @@ class Training:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.step, self.steps = 0, steps
         self._batches, self._input = batches, family.input
+        assert isinstance(family.decode, BinsDecode)
+        self._heads = Heads(family.decode, self.device)
         self._net = net.to(self.device, memory_format=torch.channels_last)
         self._average = copy.deepcopy(self._net).eval().requires_grad_(False)
         matrices = [weight for weight in self._net.parameters() if weight.ndim > 1]
@@ -140,13 +142,12 @@ class Training:
         # bfloat16 takes 0.6 of the time on processors that support it; sums and weights stay float32.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=net.training):
             features = net.embed(image)
-        logits = net.logits(features.float()).reshape(-1, 3, angle_grid.COUNT)
-        log_probabilities = functional.log_softmax(logits, dim=2)
-        distributions = torch.from_numpy(batch.distributions).to(self.device)
-        divergence = functional.kl_div(log_probabilities, distributions, reduction="sum") / (3 * len(image))
-        centers = torch.from_numpy(angle_grid.CENTERS_DEG.astype(np.float32)).to(self.device)
-        error = (log_probabilities.exp() @ centers - torch.from_numpy(batch.angles).to(self.device)).abs().mean()
-        return divergence, error
+        logs = self._heads.log_probabilities(net.logits(features.float()))
+        rotations = torch.from_numpy(batch.rotations).to(self.device)
+        targets = self._heads.targets(rotations, torch.from_numpy(batch.widths).to(self.device))
+        divergences = [functional.kl_div(log, each, reduction="sum") for log, each in zip(logs, targets, strict=True)]
+        error = geodesic_deg(self._heads.rotations(logs), rotations).mean()
+        return torch.stack(divergences).sum() / (3 * len(image)), error
 
     def _image(self, crops: NDArray[np.uint8]) -> Tensor:
         """Normalise uint8 crops to the network's input."""

@@ -50,6 +50,7 @@ _REGISTRY = {
     "opal23-quaternion": "opal23:QUATERNION",
     "opal23-6d": "opal23:ROT6D",
     "3ddfa": "threeddfa:FAMILY",
+    "student-v2": "student:V2",
     "student-dense": "student:DENSE",
     "student-mixed": "student:MIXED",
     "student-separable": "student:SEPARABLE",

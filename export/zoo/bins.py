@@ -15,17 +15,22 @@ OUTPUT = "logits"
 class BinNet(nn.Module, ABC):
     """A backbone (``embed``, the subclass's) and the heads for yaw, pitch and roll, by default ``fc_yaw`` and so on."""
 
-    def __init__(self, width: int, bins: int, heads: tuple[str, str, str] = ("fc_yaw", "fc_pitch", "fc_roll")) -> None:
+    def __init__(
+        self,
+        width: int,
+        bins: int | tuple[int, int, int],
+        heads: tuple[str, str, str] = ("fc_yaw", "fc_pitch", "fc_roll"),
+    ) -> None:
         """
         Args:
             width: features that the heads read.
-            bins: bins of each head.
+            bins: bins of each head, or of yaw, pitch and roll.
             heads: the original's names of the heads for yaw, pitch and roll.
         """
         super().__init__()
         self._heads = heads
-        for name in heads:
-            self.add_module(name, nn.Linear(width, bins))
+        for name, count in zip(heads, (bins,) * 3 if isinstance(bins, int) else bins, strict=True):
+            self.add_module(name, nn.Linear(width, count))
 
     @property
     def heads(self) -> list[nn.Linear]:
@@ -37,11 +42,11 @@ class BinNet(nn.Module, ABC):
         """``[N, 3, S, S]`` to ``[N, width]``."""
 
     def logits(self, features: Tensor) -> Tensor:
-        """``[N, width]`` to ``[N, 3 * bins]``, in the order of ``heads``."""
+        """``[N, width]`` to the logits of all heads side by side, in the order of ``heads``."""
         return torch.cat([head(features) for head in self.heads], dim=1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """``[N, 3, S, S]`` to the logits ``[N, 3 * bins]``."""
+        """``[N, 3, S, S]`` to the logits of all heads side by side."""
         return self.logits(self.embed(image))
 
 

@@ -1,4 +1,4 @@
-"""Student networks for distillation: 112x112, 66 bins of 3 degrees per angle, for edge devices.
+"""Student networks for distillation: 112x112, bins of 3 degrees per angle, for edge devices.
 
 Each takes at most 0.3 ms a face on one core of a server in ONNX Runtime and at most 1.0 MB in float32. They consist of
 convolutions, ReLU and additions only, which every INT8 toolchain supports. A learned filter over the whole last map
@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from export.zoo.bins import BinNet, bins_decode, fuse_heads
+from export.zoo.bins import OUTPUT, BinNet, bins_decode, fuse_heads
 from export.zoo.family import Family
 from export.zoo.layers import conv_bn
-from hpe_edge.spec import Crop, Input
+from hpe_edge.spec import BinHead, BinsDecode, Crop, Input
 
 SIZE = 112
 _LAST_MAP = SIZE // 16  # sides of the last map; four convolutions have stride 2
@@ -55,8 +55,8 @@ def _separable(wide_in: int, wide: int, wide_out: int, stride: int) -> _Block:
 class StudentNet(BinNet):
     """A backbone that ends in maps of 7x7, one filter over each of them, and the heads."""
 
-    def __init__(self, *backbone: nn.Module, wide: int) -> None:
-        super().__init__(width=wide, bins=66)
+    def __init__(self, *backbone: nn.Module, wide: int, bins: int | tuple[int, int, int] = 66) -> None:
+        super().__init__(width=wide, bins=bins)
         self.backbone = nn.Sequential(*backbone)
         self.gather = nn.Conv2d(wide, wide, _LAST_MAP, groups=wide)
 
@@ -64,7 +64,7 @@ class StudentNet(BinNet):
         return self.gather(self.backbone(image)).flatten(1)
 
 
-def _dense_net() -> StudentNet:
+def _dense_net(bins: int | tuple[int, int, int] = 66) -> StudentNet:
     return StudentNet(
         conv_bn(3, 16, 3, 2, 1, nn.ReLU()),
         conv_bn(16, 32, 3, 2, 1, nn.ReLU()),
@@ -75,6 +75,7 @@ def _dense_net() -> StudentNet:
         _dense(96, 48, 96, 1),
         _dense(96, 48, 96, 1),
         wide=96,
+        bins=bins,
     )
 
 
@@ -108,10 +109,22 @@ def _separable_net() -> StudentNet:
     )
 
 
-def _family(name: str, title: str, build: Callable[[], StudentNet], published: str = "none") -> Family:
+def _full_range_decode() -> BinsDecode:
+    """Heads of the turns roll, pitch, yaw, whose angles stay unique in profile; yaw and roll over the full circle."""
+    count = {"yaw": 120, "pitch": 66, "roll": 120}
+    yaw, pitch, roll = (
+        BinHead(OUTPUT, column, first_deg=-(number - 1) * 1.5, step_deg=3.0, count=number, circular=number == 120)
+        for number, column in zip(count.values(), (0, 120, 186), strict=True)
+    )
+    return BinsDecode(yaw=yaw, pitch=pitch, roll=roll, order="zxy")
+
+
+def _family(
+    name: str, title: str, build: Callable[[], StudentNet], published: str = "none", decode: BinsDecode | None = None
+) -> Family:
     return Family(
         name=name,
-        title=f"{title}, 66 bins, {SIZE}x{SIZE} RGB, for export.distill",
+        title=f"{title}, {SIZE}x{SIZE} RGB, for export.distill",
         source="hpe_edge",
         published=published,
         crop_note="the crop of export distill",
@@ -119,15 +132,17 @@ def _family(name: str, title: str, build: Callable[[], StudentNet], published: s
         export_form=fuse_heads,
         input=Input(size=SIZE, color="RGB", scale=1 / 255, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
         crop=Crop(margins=(0.125, 0.125, 0.125, 0.125), square="extend", clip=False, resampling="antialias"),
-        decode=bins_decode(first_deg=-97.5, step_deg=3.0, count=66),
+        decode=decode or bins_decode(first_deg=-97.5, step_deg=3.0, count=66),
     )
 
 
-DENSE = _family(
-    "student-dense",
-    "Small network of dense convolutions",
-    _dense_net,
+V2 = _family(
+    "student-v2",
+    "Small network of dense convolutions, 120 bins of yaw and roll and 66 of pitch",
+    lambda: _dense_net((120, 66, 120)),
     "of the embedded one, see hpe_edge/models/README.md",
+    _full_range_decode(),
 )
-MIXED = _family("student-mixed", "Small network of dense, then separable convolutions", _mixed_net)
-SEPARABLE = _family("student-separable", "Small network of separable convolutions", _separable_net)
+DENSE = _family("student-dense", "Small network of dense convolutions, 66 bins", _dense_net)
+MIXED = _family("student-mixed", "Small network of dense, then separable convolutions, 66 bins", _mixed_net)
+SEPARABLE = _family("student-separable", "Small network of separable convolutions, 66 bins", _separable_net)

@@ -1,0 +1,150 @@
+"""The lesson of a student: faces, the teachers' consensus on them, and what is held out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.distillation.arrays import SEED, Patches
+from export.distillation.consensus import Consensus, Opinion, agree
+from export.distillation.head_shape import landmarks_of
+from export.distillation.material import Material
+from export.distillation.patches import read_patches
+from export.distillation.patches_file import load_patches, save_patches
+from export.distillation.pool import make_pool, pool_of
+from export.distillation.teachers import cached_looks, open_teacher
+from export.distillation.views import Pool
+from export.step import Reporter
+from export.zoo.threeddfa import ThreeDdfa
+from hpe_edge.faces.open_detector import open_detector
+from hpe_edge.util.atomic import output_error
+
+_KEPT_SHARE, _KEPT_MOST = 0.05, 1500  # of the pictures, whose faces are held out; their faces at most
+_KEPT_DOUBT_DEG = 10.0  # held-out faces on which the teachers disagree more judge nothing
+_RARE_DEG = 20.0  # a teacher further off than this on a face is reported
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a student learns from.
+
+    Attributes:
+        pool: the faces to learn from.
+        held_out: the faces that judge.
+        digest: hexadecimal, of all labels and pictures.
+    """
+
+    pool: Pool
+    held_out: Pool
+    digest: str
+
+
+def make_lesson(material: Material, cache: Path, report: Reporter) -> Lesson:
+    """Find the faces, ask the teachers and turn faces. All results are kept in the cache folder.
+
+    Raises:
+        HpeEdgeError: a picture, a detector or a teacher cannot be used, or the cache cannot be written.
+    """
+    study = _study(material, cache, report)
+    pool = make_pool(study.patches, study.taught, study.points, study.consensus, cache)
+    report("pool", [f"{len(pool.boxes)} faces from {len(study.taught)}; {len(study.kept)} others are held out"])
+    content = hashlib.sha256(study.patches.digest.encode())
+    for array in (pool.labels.rotations, pool.labels.widths, pool.boxes, study.kept):
+        content.update(np.ascontiguousarray(array).data)
+    return Lesson(pool, pool_of(study.patches, study.kept, study.points, study.consensus), content.hexdigest())
+
+
+def held_out_faces(material: Material, cache: Path, report: Reporter) -> Pool:
+    """The faces that :func:`make_lesson` holds out of the same material, with the teachers' consensus.
+
+    Raises:
+        HpeEdgeError: as there.
+    """
+    make_folder(cache)
+    study = _study(material, cache, report)
+    return pool_of(study.patches, study.kept, study.points, study.consensus)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder unless it is there.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise output_error(path, error) from None
+
+
+@dataclass(frozen=True)
+class _Study:
+    """All faces, their landmarks if a teacher gives them, the consensus, and the numbers of the faces of each use."""
+
+    patches: Patches
+    points: NDArray[np.float32] | None
+    consensus: Consensus
+    taught: NDArray[np.intp]
+    kept: NDArray[np.intp]
+
+
+def _study(material: Material, cache: Path, report: Reporter) -> _Study:
+    teachers = [(choice, open_teacher(choice.path, report)) for choice in material.teachers]
+    patches = _patches(material, cache, report)
+    opinions = []
+    for choice, teacher in teachers:
+        looks, known = cached_looks(teacher, patches, cache)
+        opinions.append(Opinion(teacher.name, looks, choice.weights, choice.aligned))
+        report("teacher", [f"{teacher.name}, {teacher.spec.architecture}, {len(patches)} faces{', as cached' * known}"])
+    consensus = agree(opinions)
+    report("consensus", _summary(opinions, consensus))
+    net = next((teacher.net for _, teacher in teachers if isinstance(teacher.net, ThreeDdfa)), None)
+    points = None if net is None else landmarks_of(net, patches)
+    if points is None:
+        report("turning", ["no teacher is a checkpoint of 3DDFA, which gives landmarks: no face is turned in depth"])
+    kept, taught = _split(patches.sources)
+    kept = kept[consensus.disagreement_deg[kept] < _KEPT_DOUBT_DEG]
+    return _Study(patches, points, consensus, taught, kept)
+
+
+def _patches(material: Material, cache: Path, report: Reporter) -> Patches:
+    parts = [*material.images, *([material.boxes] if material.boxes else [])]
+    name = " ".join([material.boxes_from, *map(str, material.detectors), *map(_listing, parts)])
+    patches = load_patches(cache, name)
+    known = patches is not None
+    if patches is None:
+        detectors = [] if material.boxes else [open_detector(each) for each in material.detectors]
+        patches = read_patches(material.images, material.boxes, material.boxes_from, detectors)
+        save_patches(patches, cache, name)
+    where = ", ".join(map(str, material.images))
+    report("faces", [f"{len(patches)} of {where}{', as cached' * known}", *patches.notes])
+    return patches
+
+
+def _listing(path: Path) -> str:
+    """Names, sizes and times of a file or of a folder's files."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return " ".join(f"{each} {each.stat().st_size} {each.stat().st_mtime_ns}" for each in files if each.is_file())
+
+
+def _split(sources: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Numbers of the held-out faces, and of all others; a picture's faces stay together."""
+    pictures = np.unique(sources)
+    order = np.random.default_rng(SEED).permutation(pictures)
+    kept = np.isin(sources, order[: max(1, int(_KEPT_SHARE * len(pictures)))])
+    if kept.all():
+        return np.arange(len(sources)), np.arange(len(sources))
+    return np.flatnonzero(kept)[:_KEPT_MOST], np.flatnonzero(~kept)
+
+
+def _summary(opinions: Sequence[Opinion], consensus: Consensus) -> list[str]:
+    return [
+        f"{each.name}: median {np.median(apart):.1f} degrees from it, more than {_RARE_DEG:g} on "
+        f"{100 * np.mean(apart > _RARE_DEG):.1f} % of the faces"
+        for each, apart in zip(opinions, consensus.by_teacher_deg, strict=True)
+    ]

@@ -1,0 +1,128 @@
+"""The faces that a student learns from: the patches, and the same faces turned out of the picture's plane."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from export.distillation.arrays import SEED, SIDE, Float64Array, Labels, Patches
+from export.distillation.cache import cached
+from export.distillation.consensus import Consensus
+from export.distillation.head_shape import mean_head, placed
+from export.distillation.turned_faces import HeadMesh, Placed
+from export.distillation.views import Pool
+from hpe_edge.geometry import rotation_from_zxy, zxy_from_rotation
+
+_DOUBTED_DEG = 14.0  # faces on which the teachers disagree more are not learned from
+_TURNED_DEG = 9.0  # faces with a smaller disagreement are turned
+_TURNS = 2  # of each of them
+_CACHE_FORMAT = 1
+_SHAPE_DEG = 5.0  # faces with a smaller disagreement shape the mean head
+_FARTHEST_ERROR = 0.08  # of the mean head from the landmarks, in face sizes
+_OUTWARDS_DEG, _NOD_DEG = (10.0, 60.0), 25.0  # change of the yaw; largest change of the pitch
+_LARGEST_YAW_DEG, _LARGEST_PITCH_DEG = 105.0, 60.0
+_MOST_TURNED_BACK = 0.25  # share of the turns that go towards the camera
+_EITHER_SIDE_DEG = 12.0
+_TURN_WIDTH = 0.06  # share of a turn that its result is unsure by
+
+
+def make_pool(
+    patches: Patches,
+    faces: NDArray[np.intp],
+    points: NDArray[np.float32] | None,
+    consensus: Consensus,
+    cache: Path,
+) -> Pool:
+    """Collect the faces.
+
+    Args:
+        patches: all faces.
+        faces: the numbers of those to learn from.
+        points: ``[N, 68, 2]``, the landmarks of all; None: no face is turned.
+        consensus: on all.
+        cache: folder for the turned faces.
+    """
+    kept = faces[consensus.disagreement_deg[faces] < _DOUBTED_DEG]
+    plain = pool_of(patches, kept, points, consensus)
+    return plain if points is None else _joined(plain, _turned(patches, faces, points, consensus, cache))
+
+
+def pool_of(
+    patches: Patches, faces: NDArray[np.intp], points: NDArray[np.float32] | None, consensus: Consensus
+) -> Pool:
+    """Faces as they are, each with the box that it was cut by and, where known, that of its landmarks."""
+    boxes = patches.boxes[faces, None]
+    if points is not None:
+        boxes = np.concatenate([boxes, _boxes_of(points[faces])[:, None]], axis=1)
+    labels = Labels(consensus.labels.rotations[faces], consensus.labels.widths[faces])
+    return Pool(patches.pictures[faces], boxes, labels, np.ones(len(faces)))
+
+
+def _turned(
+    patches: Patches, taught: NDArray[np.intp], points: NDArray[np.float32], consensus: Consensus, cache: Path
+) -> Pool:
+    rotations, doubt = consensus.labels.rotations, consensus.disagreement_deg
+    sure = doubt < _SHAPE_DEG
+    shape = mean_head(points[sure], rotations[sure])
+    scale, shift, error = placed(shape, points.astype(np.float64), rotations)
+    faces = np.repeat(taught[(doubt < _TURNED_DEG)[taught] & (error < _FARTHEST_ERROR)[taught]], _TURNS)
+    before = zxy_from_rotation(rotations[faces])
+    after = _drawn_poses(before)
+    turns = rotation_from_zxy(after) @ np.swapaxes(rotations[faces], 1, 2)
+    mesh = HeadMesh(shape)
+    places = [Placed(points[face], rotations[face], float(scale[face]), shift[face]) for face in faces]
+    outlines = np.stack([mesh.outline(*each) for each in zip(places, turns, strict=True)])
+
+    def draw() -> NDArray[np.uint8]:
+        pictures = np.empty((len(faces), SIDE, SIDE, 3), np.uint8)
+        for row, face in enumerate(tqdm(faces, desc="turning faces", unit="face", disable=None)):
+            pictures[row] = mesh.turn(patches.pictures[face], places[row], turns[row])
+        return pictures
+
+    content = f"{_CACHE_FORMAT} {patches.digest} {hashlib.sha256(outlines.tobytes()).hexdigest()}"
+    pictures, _ = cached(cache, "turned", content, draw)
+    widths = np.hypot(consensus.labels.widths[faces], _TURN_WIDTH * np.abs(after - before).sum(axis=1, keepdims=True))
+    labels = Labels(rotation_from_zxy(after), widths)
+    return Pool(pictures, _boxes_of(outlines)[:, None], labels, np.ones(len(faces)))
+
+
+def _drawn_poses(before: Float64Array) -> Float64Array:
+    """New poses ``[N, 3]`` in the order zxy; most faces turn further away from the camera."""
+    rng = np.random.default_rng(SEED)
+    count = len(before)
+    away = np.where(rng.random(count) < _MOST_TURNED_BACK, -1.0, 1.0)
+    side = np.where(before[:, 0] == 0, 1.0, np.sign(before[:, 0]))
+    # A nearly frontal face turns to either side.
+    side = np.where(np.abs(before[:, 0]) < _EITHER_SIDE_DEG, rng.choice((-1.0, 1.0), count), side)
+    yaw = before[:, 0] + side * away * rng.uniform(*_OUTWARDS_DEG, count)
+    pitch = before[:, 1] + rng.uniform(-_NOD_DEG, _NOD_DEG, count)
+    return np.stack(
+        [
+            np.clip(yaw, -_LARGEST_YAW_DEG, _LARGEST_YAW_DEG),
+            np.clip(pitch, -_LARGEST_PITCH_DEG, _LARGEST_PITCH_DEG),
+            before[:, 2],
+        ],
+        axis=1,
+    )
+
+
+def _boxes_of(points: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Bounding boxes ``[N, 4]`` of points ``[N, 68, 2]``."""
+    return np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1).astype(np.float32)
+
+
+def _joined(one: Pool, two: Pool) -> Pool:
+    boxes = np.broadcast_to(two.boxes, (len(two.boxes), one.boxes.shape[1], 4))
+    return Pool(
+        np.concatenate([one.pictures, two.pictures]),
+        np.concatenate([one.boxes, boxes]),
+        Labels(
+            np.concatenate([one.labels.rotations, two.labels.rotations]),
+            np.concatenate([one.labels.widths, two.labels.widths]),
+        ),
+        np.concatenate([one.weights, two.weights]),
+    )

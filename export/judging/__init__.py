@@ -1,0 +1,3 @@
+"""Judging students without labels: agreement with the teachers on held-out faces, and consistency."""
+
+__all__ = ["judgement", "measures"]

@@ -1,0 +1,104 @@
+"""Measures of one model on held-out faces, each a number of degrees for every face."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from export.distillation.arrays import FACE, MIDDLE, SEED, SIDE, Float64Array, Image, turned_square, warp
+from export.distillation.disturbances import DISTURBANCES
+from export.distillation.teachers import Teacher
+from export.distillation.views import Pool
+from hpe_edge.geometry import geodesic_deg, rotation_from_euler
+from hpe_edge.ops.crop import CropNormalize
+from hpe_edge.ops.decode import DecodeHeads
+
+AGREEMENT, MIRROR, BOX = "from the teachers", "mirrored", "other boxes"
+TURNS_DEG = (15.0, 40.0)
+_BOXES = ((1.1, 0.0, 0.0), (0.9, 0.0, 0.0), (1.0, 0.06, 0.0), (1.0, 0.0, -0.06))  # scale, shift in box sides
+_CHUNK = 16
+_RIM = 32  # as in export.distillation.teachers
+_MIRROR = np.diag([-1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model's figures.
+
+    Attributes:
+        rotations: float64 ``[N, 3, 3]`` of the plain faces.
+        distances: name -> degrees ``[N]``: from the consensus, and from its own plain estimate under each change.
+    """
+
+    rotations: Float64Array
+    distances: dict[str, Float64Array]
+
+
+def measure(model: Teacher, faces: Pool) -> Measured:
+    """Run a model on upright faces, and on the same faces changed."""
+    see = _Seer(model)
+    pictures, boxes = list(faces.pictures), faces.boxes[:, 0].astype(np.float64)
+    plain = see(pictures, boxes)
+    distances = {AGREEMENT: geodesic_deg(plain, faces.labels.rotations)}
+    mirrored = see([np.ascontiguousarray(each[:, ::-1]) for each in pictures], boxes)
+    distances[MIRROR] = geodesic_deg(_MIRROR @ mirrored @ _MIRROR, plain)
+    distances[BOX] = np.mean([geodesic_deg(see(pictures, _moved(boxes, *each)), plain) for each in _BOXES], axis=0)
+    for turn in TURNS_DEG:
+        distances[f"turned by {turn:g} degrees"] = np.mean(
+            [_turned_apart(see, pictures, boxes, plain, each) for each in (-turn, turn)], axis=0
+        )
+    for name, change in DISTURBANCES.items():
+        changed = [_face_changed(each, change, i) for i, each in enumerate(pictures)]
+        distances[name] = geodesic_deg(see(changed, boxes), plain)
+    return Measured(plain, distances)
+
+
+class _Seer:
+    """A model on patches."""
+
+    def __init__(self, model: Teacher) -> None:
+        self._run = model.open()
+        self._crop, self._decode = CropNormalize(model.spec.crop, model.spec.input), DecodeHeads(model.spec)
+
+    def __call__(self, pictures: list[Image], boxes: Float64Array) -> Float64Array:
+        rotations = np.empty((len(pictures), 3, 3))
+        for start in range(0, len(pictures), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            crops = [
+                self._crop(
+                    np.asarray(cv2.copyMakeBorder(each, *(_RIM,) * 4, cv2.BORDER_REPLICATE), np.uint8),
+                    (box + _RIM).astype(np.float32)[None],
+                )
+                for each, box in zip(pictures[part], boxes[part], strict=True)
+            ]
+            rotations[part] = self._decode(self._run(np.concatenate(crops))).rotation
+        return rotations
+
+
+def _turned_apart(
+    see: _Seer, pictures: list[Image], boxes: Float64Array, plain: Float64Array, turn_deg: float
+) -> Float64Array:
+    view = turned_square(np.array([MIDDLE, MIDDLE]), SIDE, turn_deg, SIDE)
+    seen = see([warp(each, view, SIDE) for each in pictures], boxes)
+    return np.asarray(geodesic_deg(seen, rotation_from_euler(np.array([0.0, 0.0, turn_deg])) @ plain), np.float64)
+
+
+def _moved(boxes: Float64Array, scale: float, right: float, down: float) -> Float64Array:
+    middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
+    middle = middle + 2 * half.max(axis=1, keepdims=True) * (right, down)
+    return np.concatenate([middle - scale * half, middle + scale * half], axis=1)
+
+
+def _face_changed(
+    picture: Image, change: Callable[[Image, np.random.Generator], Image], number: int
+) -> NDArray[np.uint8]:
+    """The patch whose middle, 1.25 times the box, is disturbed: shares of the side are those of a student's crop."""
+    changed = picture.copy()
+    reach = round(FACE * 1.25 / 2)
+    part = slice(SIDE // 2 - reach, SIDE // 2 + reach)
+    changed[part, part] = change(np.ascontiguousarray(picture[part, part]), np.random.default_rng([SEED, number]))
+    return changed
