@@ -1,3 +1,3 @@
-"""Distillation: augmentation, teachers, targets, training."""
+"""Distillation: faces, teachers, their consensus, faces turned in depth, training."""
 
 __all__ = ["train_student"]

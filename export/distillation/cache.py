@@ -29,7 +29,7 @@ def cached(folder: Path, name: str, content: str, compute: Callable[[], NDArray[
     if path.is_file():
         try:
             return np.load(path, mmap_mode="r"), True
-        except (OSError, ValueError):
+        except (OSError, ValueError, EOFError):
             path.unlink(missing_ok=True)
     array = compute()
     pending = Pending(path)

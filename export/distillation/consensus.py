@@ -76,7 +76,7 @@ def agree(opinions: Sequence[Opinion]) -> Consensus:
     for _ in range(_ROUNDS):
         trust = 1 / ((1 + (geodesic_deg(rotations, agreed) / _DISTANCE_DEG) ** 2) * (1 + (scatter / _SCATTER_DEG) ** 2))
         agreed = nearest_rotation(np.einsum("tn,tnij->nij", _weights(opinions, agreed) * trust, rotations))
-    distance = geodesic_deg(rotations, agreed)
+    distance = np.asarray(geodesic_deg(rotations, agreed), np.float64)
     weights = _weights(opinions, agreed)
     weights /= weights.sum(axis=0)
     apart = np.clip(wrap_deg(zxy_from_rotation(rotations) - zxy_from_rotation(agreed)), -_FARTHEST_DEG, _FARTHEST_DEG)

@@ -81,7 +81,7 @@ def _hidden(image: Image, rng: np.random.Generator) -> Image:
     side = len(image)
     width, height = (rng.uniform(*_HIDE, 2) * side).astype(int)
     x, y = rng.integers(0, side - width + 1), rng.integers(0, side - height + 1)
-    covered = image.copy()
+    covered = np.array(image)
     covered[y : y + height, x : x + width] = rng.integers(0, 256, 3)
     return covered
 
@@ -111,7 +111,7 @@ def _levels(rng: np.random.Generator) -> NDArray[np.uint8]:
     levels = ((levels - _MIDDLE) * contrast + _MIDDLE + brightness) * np.exp(_TINT * rng.normal(0, 1, 3))
     if rng.random() < _DARK_SHARE:
         levels *= rng.uniform(*_DARK)
-    return np.asarray(np.clip(np.rint(levels), 0, 255), np.uint8)[None]
+    return np.asarray(np.clip(np.rint(levels), 0, 255)[None], np.uint8)
 
 
 # The disturbances that a model is judged by; each takes a crop with its face.

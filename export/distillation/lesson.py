@@ -16,11 +16,12 @@ from export.distillation.head_shape import landmarks_of
 from export.distillation.material import Material
 from export.distillation.patches import read_patches
 from export.distillation.patches_file import load_patches, save_patches
-from export.distillation.pool import make_pool, pool_of
+from export.distillation.pool import can_turn, make_pool, pool_of
 from export.distillation.teachers import cached_looks, open_teacher
 from export.distillation.views import Pool
 from export.step import Reporter
 from export.zoo.threeddfa import ThreeDdfa
+from hpe_edge.errors import ModelError
 from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.util.atomic import output_error
 
@@ -31,7 +32,7 @@ _RARE_DEG = 20.0  # a teacher further off than this on a face is reported
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a student learns from.
+    """Faces with labels: those that a student learns from, and those that judge it.
 
     Attributes:
         pool: the faces to learn from.
@@ -104,11 +105,21 @@ def _study(material: Material, cache: Path, report: Reporter) -> _Study:
     consensus = agree(opinions)
     report("consensus", _summary(opinions, consensus))
     net = next((teacher.net for _, teacher in teachers if isinstance(teacher.net, ThreeDdfa)), None)
-    points = None if net is None else landmarks_of(net, patches)
-    if points is None:
+    points = None
+    if net is None:
         report("turning", ["no teacher is a checkpoint of 3DDFA, which gives landmarks: no face is turned in depth"])
+    elif not can_turn(consensus):
+        report("turning", ["the teachers agree on too few faces to shape a mean head: no face is turned in depth"])
+    else:
+        points = landmarks_of(net, patches)
     kept, taught = _split(patches.sources)
     kept = kept[consensus.disagreement_deg[kept] < _KEPT_DOUBT_DEG]
+    if not len(kept):
+        raise ModelError(
+            f"the teachers disagree by {_KEPT_DOUBT_DEG:g} degrees or more on every held-out face, so none can judge; "
+            "check the boxes (chin to eyebrows), give more images, or name a teacher with a convention of its own with "
+            "--aligned-teacher"
+        )
     return _Study(patches, points, consensus, taught, kept)
 
 

@@ -17,6 +17,7 @@ from hpe_edge.errors import InputError
 from hpe_edge.faces.detector import DEFAULT_DETECTOR
 
 LANDMARKS = "landmarks"  # boxes from chin to eyebrows
+_POSES = ("near frontal", "half turned", "in profile")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def checked_material(
     """Check the arguments of a step.
 
     Raises:
-        InputError: none of something, boxes together with detectors, or an unknown fit.
+        InputError: none of something, a weight below 0, poses that no teacher has a weight for, boxes together with
+            detectors, or an unknown fit.
     """
     several = [teachers] if isinstance(teachers, (str, Path, TeacherChoice)) else list(teachers)
     choices = [each if isinstance(each, TeacherChoice) else TeacherChoice(Path(each)) for each in several]
@@ -74,6 +76,12 @@ def checked_material(
         raise InputError("name at least one teacher and one folder of images")
     if all(choice.aligned for choice in choices):
         raise InputError("at least one teacher must not be aligned: it fixes the convention")
+    for choice in choices:
+        if not all(0 <= each < math.inf for each in choice.weights):
+            raise InputError(f"the weights of {choice.path} must be finite and not below 0, got {choice.weights}")
+    for pose, weights in zip(_POSES, zip(*(choice.weights for choice in choices), strict=True), strict=True):
+        if not any(weights):
+            raise InputError(f"all teachers have the weight 0 for faces {pose}; give one of them a larger one")
     box_fit(boxes_from)  # known before the work begins
     if boxes is None and boxes_from != LANDMARKS:
         raise InputError("--boxes-from applies to --boxes, which is missing")

@@ -53,7 +53,8 @@ def read_patches(images: Sequence[Path], boxes: Path | None, boxes_from: str, de
             return _cut(frame.image, found)
 
         with ThreadPoolExecutor(os.cpu_count()) as threads, tqdm(desc=path.name, unit="picture", disable=None) as bar:
-            while frames := list(itertools.islice(source, _AT_ONCE)):
+            frames_left = iter(source)  # a source starts anew with every iteration
+            while frames := list(itertools.islice(frames_left, _AT_ONCE)):
                 patches = list(threads.map(faces_of, frames))
                 bar.update(len(frames))
                 if any(patches):

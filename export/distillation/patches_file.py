@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ def load_patches(folder: Path, content: str) -> Patches | None:
     try:
         with np.load(path) as file:
             return Patches(file["pictures"], file["boxes"], file["sources"], tuple(file["notes"].tolist()))
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         path.unlink(missing_ok=True)
         return None
 

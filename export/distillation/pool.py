@@ -15,13 +15,14 @@ from export.distillation.consensus import Consensus
 from export.distillation.head_shape import mean_head, placed
 from export.distillation.turned_faces import HeadMesh, Placed
 from export.distillation.views import Pool
+from hpe_edge.errors import ModelError
 from hpe_edge.geometry import rotation_from_zxy, zxy_from_rotation
 
 _DOUBTED_DEG = 14.0  # faces on which the teachers disagree more are not learned from
 _TURNED_DEG = 9.0  # faces with a smaller disagreement are turned
 _TURNS = 2  # of each of them
 _CACHE_FORMAT = 1
-_SHAPE_DEG = 5.0  # faces with a smaller disagreement shape the mean head
+_SHAPE_DEG, _LEAST_SHAPE_FACES = 5.0, 20  # faces with a smaller disagreement shape the mean head
 _FARTHEST_ERROR = 0.08  # of the mean head from the landmarks, in face sizes
 _OUTWARDS_DEG, _NOD_DEG = (10.0, 60.0), 25.0  # change of the yaw; largest change of the pitch
 _LARGEST_YAW_DEG, _LARGEST_PITCH_DEG = 105.0, 60.0
@@ -45,10 +46,25 @@ def make_pool(
         points: ``[N, 68, 2]``, the landmarks of all; None: no face is turned.
         consensus: on all.
         cache: folder for the turned faces.
+
+    Raises:
+        ModelError: the teachers disagree on every face.
+        OutputError: the cache cannot be written to.
     """
     kept = faces[consensus.disagreement_deg[faces] < _DOUBTED_DEG]
+    if not len(kept):
+        raise ModelError(
+            f"the teachers disagree by {_DOUBTED_DEG:g} degrees or more on every face to learn from; check the boxes "
+            "(chin to eyebrows), and name a teacher with a convention of its own with --aligned-teacher"
+        )
     plain = pool_of(patches, kept, points, consensus)
-    return plain if points is None else _joined(plain, _turned(patches, faces, points, consensus, cache))
+    turned = None if points is None else _turned(patches, faces, points, consensus, cache)
+    return plain if turned is None else _joined(plain, turned)
+
+
+def can_turn(consensus: Consensus) -> bool:
+    """Tell if the teachers agree on enough faces to shape a mean head."""
+    return int((consensus.disagreement_deg < _SHAPE_DEG).sum()) >= _LEAST_SHAPE_FACES
 
 
 def pool_of(
@@ -64,13 +80,16 @@ def pool_of(
 
 def _turned(
     patches: Patches, taught: NDArray[np.intp], points: NDArray[np.float32], consensus: Consensus, cache: Path
-) -> Pool:
+) -> Pool | None:
+    """Turned faces; None where the mean head fits none."""
     rotations, doubt = consensus.labels.rotations, consensus.disagreement_deg
     sure = doubt < _SHAPE_DEG
     shape = mean_head(points[sure], rotations[sure])
     scale, shift, error = placed(shape, points.astype(np.float64), rotations)
     faces = np.repeat(taught[(doubt < _TURNED_DEG)[taught] & (error < _FARTHEST_ERROR)[taught]], _TURNS)
-    before = zxy_from_rotation(rotations[faces])
+    if not len(faces):
+        return None
+    before = np.asarray(zxy_from_rotation(rotations[faces]), np.float64)
     after = _drawn_poses(before)
     turns = rotation_from_zxy(after) @ np.swapaxes(rotations[faces], 1, 2)
     mesh = HeadMesh(shape)
@@ -86,7 +105,7 @@ def _turned(
     content = f"{_CACHE_FORMAT} {patches.digest} {hashlib.sha256(outlines.tobytes()).hexdigest()}"
     pictures, _ = cached(cache, "turned", content, draw)
     widths = np.hypot(consensus.labels.widths[faces], _TURN_WIDTH * np.abs(after - before).sum(axis=1, keepdims=True))
-    labels = Labels(rotation_from_zxy(after), widths)
+    labels = Labels(np.asarray(rotation_from_zxy(after), np.float64), widths)
     return Pool(pictures, _boxes_of(outlines)[:, None], labels, np.ones(len(faces)))
 
 

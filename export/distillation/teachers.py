@@ -81,7 +81,7 @@ def open_teacher(path: Path, report: Reporter = quiet) -> Teacher:
 
 
 def cached_looks(teacher: Teacher, patches: Patches, cache: Path) -> tuple[NDArray[np.float32], bool]:
-    """What :func:`look` gives, and True where it comes from the cache folder.
+    """The rotations of :func:`look`, and True where they come from the cache folder.
 
     A cache file belongs to one model file and one set of faces.
 
@@ -146,7 +146,7 @@ def _looks(patches: Patches, face: int) -> list[tuple[Image, NDArray[np.float32]
         middle = MIDDLE + _RIM + _SHIFT * FACE * rng.normal(size=2)
         sides = half * np.exp(_SCALE * rng.normal())
         box = np.concatenate([middle - sides, middle + sides]).astype(np.float32)
-        upright = rotation_from_euler(np.array([0.0, 0.0, -turn]))
+        upright = np.asarray(rotation_from_euler(np.array([0.0, 0.0, -turn])), np.float64)
         # A mirrored face has the rotation M R M: M to its left here, to its right in look().
         looks.append((picture, box, _MIRROR @ upright if mirror else upright))
     return looks

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.drawing.angle_plot import save_png
+from hpe_edge.errors import InputError
 from hpe_edge.util.atomic import output_error
 
 _WIDTH, _HEIGHT, _LEFT, _BETWEEN = 1200, 420, 90, 60
@@ -37,10 +38,13 @@ class TrainingLog:
 
         Raises:
             OutputError: it cannot be written.
+            InputError: it is shorter than that.
         """
         self._path = path
+        if size_bytes and (not path.is_file() or path.stat().st_size < size_bytes):
+            raise InputError(f"the log {path} is missing or was cut; remove its folder to start again")
         try:
-            self._file = path.open("r+b" if size_bytes and path.is_file() else "w+b")
+            self._file = path.open("r+b" if size_bytes else "w+b")
             self._file.truncate(size_bytes)
             lines = self._file.read().decode().splitlines()
         except OSError as error:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from export.distillation.arrays import FACE, MIDDLE, SEED, SIDE, Float64Array, Image, turned_square, warp
 from export.distillation.disturbances import DISTURBANCES
@@ -20,7 +19,7 @@ from hpe_edge.ops.decode import DecodeHeads
 AGREEMENT, MIRROR, BOX = "from the teachers", "mirrored", "other boxes"
 TURNS_DEG = (15.0, 40.0)
 _BOXES = ((1.1, 0.0, 0.0), (0.9, 0.0, 0.0), (1.0, 0.06, 0.0), (1.0, 0.0, -0.06))  # scale, shift in box sides
-_CHUNK = 16
+_CHUNK = 8  # as many crops as a teacher takes at least
 _RIM = 32  # as in export.distillation.teachers
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
 
@@ -43,17 +42,17 @@ def measure(model: Teacher, faces: Pool) -> Measured:
     see = _Seer(model)
     pictures, boxes = list(faces.pictures), faces.boxes[:, 0].astype(np.float64)
     plain = see(pictures, boxes)
-    distances = {AGREEMENT: geodesic_deg(plain, faces.labels.rotations)}
+    distances = {AGREEMENT: _apart(plain, faces.labels.rotations)}
     mirrored = see([np.ascontiguousarray(each[:, ::-1]) for each in pictures], boxes)
-    distances[MIRROR] = geodesic_deg(_MIRROR @ mirrored @ _MIRROR, plain)
-    distances[BOX] = np.mean([geodesic_deg(see(pictures, _moved(boxes, *each)), plain) for each in _BOXES], axis=0)
+    distances[MIRROR] = _apart(_MIRROR @ mirrored @ _MIRROR, plain)
+    distances[BOX] = np.mean([_apart(see(pictures, _moved(boxes, *each)), plain) for each in _BOXES], axis=0)
     for turn in TURNS_DEG:
         distances[f"turned by {turn:g} degrees"] = np.mean(
             [_turned_apart(see, pictures, boxes, plain, each) for each in (-turn, turn)], axis=0
         )
     for name, change in DISTURBANCES.items():
         changed = [_face_changed(each, change, i) for i, each in enumerate(pictures)]
-        distances[name] = geodesic_deg(see(changed, boxes), plain)
+        distances[name] = _apart(see(changed, boxes), plain)
     return Measured(plain, distances)
 
 
@@ -84,7 +83,11 @@ def _turned_apart(
 ) -> Float64Array:
     view = turned_square(np.array([MIDDLE, MIDDLE]), SIDE, turn_deg, SIDE)
     seen = see([warp(each, view, SIDE) for each in pictures], boxes)
-    return np.asarray(geodesic_deg(seen, rotation_from_euler(np.array([0.0, 0.0, turn_deg])) @ plain), np.float64)
+    return _apart(seen, np.asarray(rotation_from_euler(np.array([0.0, 0.0, turn_deg])), np.float64) @ plain)
+
+
+def _apart(one: Float64Array, two: Float64Array) -> Float64Array:
+    return np.asarray(geodesic_deg(one, two), np.float64)
 
 
 def _moved(boxes: Float64Array, scale: float, right: float, down: float) -> Float64Array:
@@ -93,11 +96,9 @@ def _moved(boxes: Float64Array, scale: float, right: float, down: float) -> Floa
     return np.concatenate([middle - scale * half, middle + scale * half], axis=1)
 
 
-def _face_changed(
-    picture: Image, change: Callable[[Image, np.random.Generator], Image], number: int
-) -> NDArray[np.uint8]:
+def _face_changed(picture: Image, change: Callable[[Image, np.random.Generator], Image], number: int) -> Image:
     """The patch whose middle, 1.25 times the box, is disturbed: shares of the side are those of a student's crop."""
-    changed = picture.copy()
+    changed = np.array(picture)
     reach = round(FACE * 1.25 / 2)
     part = slice(SIDE // 2 - reach, SIDE // 2 + reach)
     changed[part, part] = change(np.ascontiguousarray(picture[part, part]), np.random.default_rng([SEED, number]))
