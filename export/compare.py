@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from export.cli import print_report, step_parser
-from export.distillation.material import LANDMARKS, TeacherLike, add_material_options, checked_material
 from export.step import PathLike, Reporter, check_output, need, optional_path, quiet
+from export.teaching.material import LANDMARKS, TeacherLike, add_material_options, checked_material
 from hpe_edge.errors import InputError
 from hpe_edge.util.atomic import Pending, output_error
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
@@ -49,9 +49,9 @@ def compare(
     """
     need("torch", "comparing")
     from export.distillation.lesson import held_out_faces
-    from export.distillation.teachers import open_teacher
     from export.judging.judgement import judge, table
     from export.judging.measures import measure
+    from export.teaching.teachers import open_teacher
 
     if not models:
         raise InputError("name at least one model")

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.cli import print_report, step_parser
-from export.distillation.material import LANDMARKS, TeacherLike, add_material_options, checked_material
 from export.step import Notes, PathLike, Reporter, byte_size, check_output, need, optional_path, quiet, shell_path
+from export.teaching.material import LANDMARKS, TeacherLike, add_material_options, checked_material
 from hpe_edge.errors import InputError
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
 
@@ -63,7 +63,7 @@ def train(
 
     Args:
         teachers: exported ONNX models or checkpoints of known families; with weights, a
-            :class:`export.distillation.material.TeacherChoice`.
+            :class:`export.teaching.material.TeacherChoice`.
         images: folders of pictures, pictures or videos with the faces to learn from.
         boxes: CSV of the face boxes in a single entry of ``images``; None detects the faces.
         boxes_from: the detector whose boxes those are, see :func:`hpe_edge.boxes.box_fit.box_fit`; ``"landmarks"``

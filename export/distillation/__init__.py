@@ -1,3 +1,3 @@
-"""Distillation: faces, teachers, their consensus, faces turned in depth, training."""
+"""Distillation: the lesson of a student, its views and its training."""
 
-__all__ = ["train_student"]
+__all__ = ["disturbances", "lesson", "train_student", "views"]

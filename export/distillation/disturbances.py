@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from export.distillation.arrays import Image
+from export.teaching.arrays import Image
 
 _MIDDLE = 110.0  # the level that contrast does not change; near the mean of photos
 

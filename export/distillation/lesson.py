@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from export.distillation.arrays import SEED, Patches
-from export.distillation.consensus import Consensus, Opinion, agree
-from export.distillation.head_shape import landmarks_of
-from export.distillation.material import Material
-from export.distillation.patches import read_patches
-from export.distillation.patches_file import load_patches, save_patches
 from export.distillation.pool import can_turn, make_pool, pool_of
-from export.distillation.teachers import cached_looks, open_teacher
 from export.distillation.views import Pool
 from export.step import Reporter
+from export.teaching.arrays import SEED, Patches
+from export.teaching.consensus import Consensus, Opinion, agree
+from export.teaching.material import Material
+from export.teaching.patches import read_patches
+from export.teaching.patches_file import load_patches, save_patches
+from export.teaching.teachers import cached_looks, open_teacher
+from export.turning.head_shape import landmarks_of
 from export.zoo.threeddfa import ThreeDdfa
 from hpe_edge.errors import ModelError
 from hpe_edge.faces.open_detector import open_detector

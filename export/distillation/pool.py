@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from export.distillation.arrays import SEED, SIDE, Float64Array, Labels, Patches
-from export.distillation.cache import cached
-from export.distillation.consensus import Consensus
-from export.distillation.head_shape import mean_head, placed
-from export.distillation.turned_faces import HeadMesh, Placed
 from export.distillation.views import Pool
+from export.teaching.arrays import SEED, SIDE, Float64Array, Labels, Patches
+from export.teaching.cache import cached
+from export.teaching.consensus import Consensus
+from export.turning.head_shape import mean_head, placed
+from export.turning.turned_faces import HeadMesh, Placed
 from hpe_edge.errors import ModelError
 from hpe_edge.geometry import rotation_from_zxy, zxy_from_rotation
 

@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from export import zoo
 from export.distillation import training, training_log
-from export.distillation.arrays import BATCH, Batch
 from export.distillation.lesson import make_folder, make_lesson
-from export.distillation.material import Material
 from export.distillation.views import Views, upright_views
 from export.step import Notes
+from export.teaching.arrays import BATCH, Batch
+from export.teaching.material import Material
 from hpe_edge.errors import InputError
 
 _SAVE_EVERY = 200  # steps; ten seconds to minutes

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from export.distillation.arrays import BATCH, SEED, Batch
 from export.distillation.heads import Heads, geodesic_deg
+from export.teaching.arrays import BATCH, SEED, Batch
 from export.zoo.bins import BinNet
 from export.zoo.family import Family
 from hpe_edge.errors import ModelError

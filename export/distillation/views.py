@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from export.distillation.arrays import BATCH, SEED, SIDE, Batch, Image, Labels, turned_square, warp
 from export.distillation.disturbances import disturbed
+from export.teaching.arrays import BATCH, SEED, SIDE, Batch, Image, Labels, turned_square, warp
 from hpe_edge.geometry import geodesic_deg, rotation_from_zxy, zxy_from_rotation
 from hpe_edge.spec import Crop, Input
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.distillation.arrays import SEED
 from export.distillation.views import Pool
 from export.judging.measures import AGREEMENT, Measured
+from export.teaching.arrays import SEED
 from hpe_edge.geometry import zxy_from_rotation
 
 _BANDS = (("|yaw| < 30", 0.0, 30.0), ("|yaw| 30..60", 30.0, 60.0), ("|yaw| > 60", 60.0, 181.0))

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from export.distillation.arrays import FACE, MIDDLE, SEED, SIDE, Float64Array, Image, turned_square, warp
 from export.distillation.disturbances import DISTURBANCES
-from export.distillation.teachers import Teacher
 from export.distillation.views import Pool
+from export.teaching.arrays import FACE, MIDDLE, SEED, SIDE, Float64Array, Image, turned_square, warp
+from export.teaching.teachers import Teacher
 from hpe_edge.geometry import geodesic_deg, rotation_from_euler
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.decode import DecodeHeads
@@ -20,7 +20,7 @@ AGREEMENT, MIRROR, BOX = "from the teachers", "mirrored", "other boxes"
 TURNS_DEG = (15.0, 40.0)
 _BOXES = ((1.1, 0.0, 0.0), (0.9, 0.0, 0.0), (1.0, 0.06, 0.0), (1.0, 0.0, -0.06))  # scale, shift in box sides
 _CHUNK = 8  # as many crops as a teacher takes at least
-_RIM = 32  # as in export.distillation.teachers
+_RIM = 32  # as in export.teaching.teachers
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
 
 

@@ -153,4 +153,4 @@ def describe_heads(decode: Decode) -> str:
     return "quaternion" if isinstance(decode, QuaternionDecode) else "6D rotation"
 
 
-__all__ = ["bins", "ensemble", "family"]
+__all__ = ["bins", "ensemble", "family", "threeddfa"]

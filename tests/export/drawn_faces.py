@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from export.distillation.arrays import FACE, MIDDLE, SIDE, Labels, Patches
-from export.distillation.teachers import Teacher
 from export.distillation.views import Pool
+from export.teaching.arrays import FACE, MIDDLE, SIDE, Labels, Patches
+from export.teaching.teachers import Teacher
 from hpe_edge.geometry import euler_from_rotation, rotation_from_zxy
 from hpe_edge.spec import AngleHead, AnglesDecode, Crop, Input, ModelSpec, Origin
 

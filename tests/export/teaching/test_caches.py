@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.distillation.arrays import Patches
-from export.distillation.cache import cached
-from export.distillation.patches_file import load_patches, save_patches
+from export.teaching.arrays import Patches
+from export.teaching.cache import cached
+from export.teaching.patches_file import load_patches, save_patches
 from hpe_edge.errors import OutputError
 
 DAMAGES = {

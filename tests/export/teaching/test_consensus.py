@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.distillation.consensus import Opinion, agree, nearest_rotation
+from export.teaching.consensus import Opinion, agree, nearest_rotation
 from hpe_edge.geometry import geodesic_deg, rotation_from_euler, rotation_from_rotvec, rotation_from_zxy
 
 FACES, LOOKS = 60, 4

@@ -10,8 +10,8 @@ import pytest
 import torch
 from drawn_faces import drawn_patches, poses, reader
 
-from export.distillation import teachers
-from export.distillation.teachers import LOOKS, cached_looks, look, open_teacher
+from export.teaching import teachers
+from export.teaching.teachers import LOOKS, cached_looks, look, open_teacher
 from hpe_edge.errors import ModelError, ModelNotFoundError
 from hpe_edge.geometry import geodesic_deg, rotation_from_zxy
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from export.distillation.material import TeacherChoice, add_material_options, checked_material
+from export.teaching.material import TeacherChoice, add_material_options, checked_material
 from hpe_edge.errors import InputError
 from hpe_edge.faces.detector import DEFAULT_DETECTOR
 

@@ -10,8 +10,8 @@ import pytest
 from drawn_faces import clockwise, dots, face, place_of, read
 from numpy.typing import NDArray
 
-from export.distillation.arrays import FACE, MIDDLE, SIDE
-from export.distillation.patches import cut_patch, read_patches, roll_of
+from export.teaching.arrays import FACE, MIDDLE, SIDE
+from export.teaching.patches import cut_patch, read_patches, roll_of
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.detector import Detections
 from hpe_edge.samples import BOXES, FOLDER

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from drawn_faces import BLUE, GREEN, RED, clockwise, dots, place_of
 
-from export.distillation.arrays import Patches, turned_square, warp
+from export.teaching.arrays import Patches, turned_square, warp
 
 SIZE = 120
 POINTS = np.array([[150.0, 110.0], [190.0, 150.0], [140.0, 175.5]])

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from drawn_faces import GREEN, dots, drawn_patches, head, place_of, poses
 
-from export.distillation.arrays import SIDE, Patches
-from export.distillation.head_shape import MIRRORED, landmarks_of, mean_head, placed
+from export.teaching.arrays import SIDE, Patches
+from export.turning.head_shape import MIRRORED, landmarks_of, mean_head, placed
 from export.zoo.threeddfa import LANDMARKS
 from hpe_edge.geometry import rotation_from_zxy
 
@@ -80,8 +80,8 @@ def test_the_published_network_finds_the_landmarks_of_the_bundled_faces(data: ob
     """Their boxes are those that the samples state, chin to eyebrows."""
     from pathlib import Path
 
-    from export.distillation.patches import read_patches
-    from export.distillation.teachers import open_teacher
+    from export.teaching.patches import read_patches
+    from export.teaching.teachers import open_teacher
     from hpe_edge.samples import BOXES, FOLDER
 
     patches = read_patches([FOLDER], BOXES, "landmarks", [])

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from drawn_faces import BLUE, GREEN, RED, dots, head, place_of
 
-from export.distillation.arrays import FACE, MIDDLE, SIDE
-from export.distillation.head_shape import placed
-from export.distillation.turned_faces import HeadMesh, Placed
+from export.teaching.arrays import FACE, MIDDLE, SIDE
+from export.turning.head_shape import placed
+from export.turning.turned_faces import HeadMesh, Placed
 from hpe_edge.geometry import rotation_from_zxy
 
 NOSE, LEFT_BROW, RIGHT_CORNER = 30, 24, 48

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from export.distillation.arrays import FACE, MIDDLE, SIDE, Float64Array, Image
+from export.teaching.arrays import FACE, MIDDLE, SIDE, Float64Array, Image
 
 _BROWS, _CHIN, _JAW_ENDS, _UNDER = (17, 19, 21, 22, 24, 26), 8, ((0, -1), (16, 1)), (4, 6, 8, 10, 12)
 # Points around the landmarks: across (a factor for brows and neck, outwards in head heights for the sides), up and back
@@ -33,7 +33,7 @@ class Placed(NamedTuple):
     Attributes:
         points: float ``[68, 2]``, its landmarks in pixels.
         rotation: ``[3, 3]``, its pose.
-        scale, shift: the mean head's place, see :func:`export.distillation.head_shape.placed`.
+        scale, shift: the mean head's place, see :func:`export.turning.head_shape.placed`.
     """
 
     points: NDArray[np.floating]
@@ -48,7 +48,7 @@ class HeadMesh:
     def __init__(self, shape: Float64Array) -> None:
         """
         Args:
-            shape: ``[68, 3]``, see :func:`export.distillation.head_shape.mean_head`.
+            shape: ``[68, 3]``, see :func:`export.turning.head_shape.mean_head`.
         """
         self._count = len(shape)
         self._head = np.concatenate([shape, _around(shape)])

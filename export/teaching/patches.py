@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from export.distillation.arrays import FACE, MIDDLE, SIDE, Image, Patches, turned_square, warp
+from export.teaching.arrays import FACE, MIDDLE, SIDE, Image, Patches, turned_square, warp
 from hpe_edge.boxes.box_fit import BoxFit, box_fit
 from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.errors import SourceError

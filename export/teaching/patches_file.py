@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.distillation.arrays import Patches
+from export.teaching.arrays import Patches
 from hpe_edge.util.atomic import Pending, output_error
 
 _FORMAT = 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from export.distillation.arrays import Float64Array, Labels
+from export.teaching.arrays import Float64Array, Labels
 from hpe_edge.geometry import geodesic_deg, wrap_deg, zxy_from_rotation
 
 # |yaw| in degrees at which a teacher's three weights hold; between them they are interpolated.

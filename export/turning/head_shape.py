@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.distillation.arrays import FACE, MIDDLE, Float64Array, Patches, turned_square, warp
+from export.teaching.arrays import FACE, MIDDLE, Float64Array, Patches, turned_square, warp
 from export.zoo.threeddfa import LANDMARKS, SIZE, ThreeDdfa
 
 _CROP = 1.25  # of the landmark box, as in the family's spec

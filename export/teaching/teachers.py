@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
-from export.distillation.arrays import FACE, MIDDLE, SEED, SIDE, Float64Array, Image, Patches, turned_square, warp
-from export.distillation.cache import cached
 from export.gate.gate import Runner, backend_runner
 from export.step import Reporter, quiet
+from export.teaching.arrays import FACE, MIDDLE, SEED, SIDE, Float64Array, Image, Patches, turned_square, warp
+from export.teaching.cache import cached
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.errors import ModelError, ModelNotFoundError
 from hpe_edge.geometry import rotation_from_euler
