@@ -121,7 +121,8 @@ def zxy_from_rotation(rotation: ArrayLike) -> FloatArray:
     yaw = np.arctan2(-r[..., 2, 0], r[..., 2, 2])
     pitch = np.arctan2(-r[..., 2, 1], np.hypot(r[..., 2, 0], r[..., 2, 2]))
     roll = np.arctan2(-r[..., 0, 1], r[..., 1, 1])
-    return np.rad2deg(np.stack([yaw, pitch, roll], axis=-1))
+    angles: FloatArray = np.rad2deg(np.stack([yaw, pitch, roll], axis=-1))
+    return angles
 
 
 def near_gimbal(angles_deg: ArrayLike) -> NDArray[np.bool_]:

@@ -41,7 +41,8 @@ def imagenet_input(size: int) -> Input:
 
 def bins_spec(architecture: str, size: int) -> ModelSpec:
     """Describe a model with three heads of BINS side by side in one output."""
-    decode = BinsDecode(*(BinHead("logits", i * BINS[2], *BINS) for i in range(3)))
+    yaw, pitch, roll = (BinHead("logits", i * BINS[2], *BINS) for i in range(3))
+    decode = BinsDecode(yaw, pitch, roll)
     return ModelSpec(architecture, imagenet_input(size), ("logits",), Crop(), decode, Origin("none", "0" * 64))
 
 

@@ -21,6 +21,7 @@ from export.teaching.patches_file import load_patches, save_patches
 from export.teaching.teachers import cached_looks, open_teacher
 from export.turning.head_shape import landmarks_of
 from export.zoo.threeddfa import ThreeDdfa
+from hpe_edge.boxes.box_fit import box_fit
 from hpe_edge.errors import ModelError
 from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.util.atomic import output_error
@@ -125,7 +126,8 @@ def _study(material: Material, cache: Path, report: Reporter) -> _Study:
 
 def _patches(material: Material, cache: Path, report: Reporter) -> Patches:
     parts = [*material.images, *([material.boxes] if material.boxes else [])]
-    name = " ".join([material.boxes_from, *map(str, material.detectors), *map(_listing, parts)])
+    # The fit's numbers stand for its name or file.
+    name = " ".join([repr(box_fit(material.boxes_from)), *map(_identity, material.detectors), *map(_listing, parts)])
     patches = load_patches(cache, name)
     known = patches is not None
     if patches is None:
@@ -135,6 +137,14 @@ def _patches(material: Material, cache: Path, report: Reporter) -> Patches:
     where = ", ".join(map(str, material.images))
     report("faces", [f"{len(patches)} of {where}{', as cached' * known}", *patches.notes])
     return patches
+
+
+def _identity(detector: str) -> str:
+    """Hash of a detector's file; otherwise its name, which stands for one published file."""
+    try:
+        return hashlib.sha256(Path(detector).read_bytes()).hexdigest()
+    except OSError:
+        return detector
 
 
 def _listing(path: Path) -> str:
@@ -150,7 +160,10 @@ def _split(sources: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp
     kept = np.isin(sources, order[: max(1, int(_KEPT_SHARE * len(pictures)))])
     if kept.all():
         return np.arange(len(sources)), np.arange(len(sources))
-    return np.flatnonzero(kept)[:_KEPT_MOST], np.flatnonzero(~kept)
+    held_out = np.flatnonzero(kept)
+    if len(held_out) > _KEPT_MOST:  # from all pictures, which come folder by folder
+        held_out = np.sort(np.random.default_rng(SEED).choice(held_out, _KEPT_MOST, replace=False))
+    return held_out, np.flatnonzero(~kept)
 
 
 def _summary(opinions: Sequence[Opinion], consensus: Consensus) -> list[str]:

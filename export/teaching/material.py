@@ -140,11 +140,11 @@ def add_material_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _teacher(text: str, aligned: bool = False) -> TeacherChoice:
-    path, _, numbers = text.partition("=")
+    path, _, numbers = text.rpartition("=")
     try:
-        weights = [float(each) for each in numbers.split(",")] if numbers else [1.0]
-    except ValueError:
-        weights = []
+        weights = [float(each) for each in numbers.split(",")]
+    except ValueError:  # a name that may contain "="
+        path, weights = text, [1.0]
     if len(weights) == 1:
         weights *= 3
     if len(weights) != 3 or not all(0 <= each < math.inf for each in weights) or not any(weights):

@@ -124,26 +124,27 @@ def _find(image: Image, detectors: Sequence[Detector]) -> Detections:
     if scale > 1:
         large = cv2.resize(large, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     boxes, points = np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32)
+    merged, known = np.empty(0, np.float32), np.empty(0, np.float32)  # boxes and sets of key points in each mean
     for detector in detectors:
         found = detector(np.asarray(large, np.uint8))
         theirs = np.full((len(found), 5, 2), np.nan, np.float32) if found.keypoints is None else found.keypoints
         before = len(boxes)
         for box, five in zip(found.boxes, theirs, strict=True):
+            has_points = not np.isnan(five).any()
             same = np.flatnonzero(_overlap(boxes[:before], box) > _SAME_IOU)
-            if len(same):
-                boxes[same[0]] = (boxes[same[0]] + box) / 2
-                points[same[0]] = _mean_known(points[same[0]], five)
-            else:
+            if not len(same):
                 boxes, points = np.concatenate([boxes, box[None]]), np.concatenate([points, five[None]])
+                merged, known = np.append(merged, np.float32(1)), np.append(known, np.float32(has_points))
+                continue
+            face = same[0]
+            boxes[face] = (boxes[face] * merged[face] + box) / (merged[face] + 1)
+            merged[face] += 1
+            if has_points:
+                sum_before = points[face] * known[face] if known[face] else np.float32(0)
+                points[face] = (sum_before + five) / (known[face] + 1)
+                known[face] += 1
     boxes, points = (each / np.float32(scale) - np.float32(border) for each in (boxes, points))
     return Detections(boxes, boxes, np.full(len(boxes), np.nan, np.float32), points)
-
-
-def _mean_known(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean of two sets of key points; where one is unknown, the other."""
-    if np.isnan(one).any():
-        return two
-    return one if np.isnan(two).any() else np.asarray((one + two) / 2, np.float32)
 
 
 def _overlap(boxes: NDArray[np.float32], box: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,8 +1,8 @@
 """Faces turned out of the picture's plane: new poses whose change is known exactly.
 
 A mesh over 68 landmarks, their depth from a mean head, forehead, ears and neck is turned, and the picture is drawn with
-it, far triangles first; the background hardly moves. The idea is the face profiling of Zhu et al., 2016,
-arXiv:1511.07212, which fits a dense face model; here a coarse mesh has to do.
+it, far triangles first; the background follows less and less towards a fixed rim. The idea is the face profiling of Zhu
+et al., 2016, arXiv:1511.07212, which fits a dense face model; here a coarse mesh has to do.
 """
 
 from __future__ import annotations

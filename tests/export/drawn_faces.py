@@ -48,11 +48,11 @@ def dots(
 def place_of(image: NDArray[np.uint8], color: tuple[int, int, int]) -> Array:
     """The middle of the disc of a colour of one channel."""
     channel = color.index(255)
-    levels = image.astype(np.float64)
-    weight = np.clip(levels[..., channel] - np.delete(levels, channel, axis=2).max(axis=2), 0, None)
-    weight[weight < 0.4 * weight.max()] = 0
-    y, x = np.mgrid[: image.shape[0], : image.shape[1]] + 0.5
-    return np.array([(x * weight).sum(), (y * weight).sum()]) / max(weight.sum(), 1e-9)
+    levels = image.astype(np.int16)
+    weight = levels[..., channel] - np.maximum(levels[..., channel - 1], levels[..., channel - 2])
+    y, x = np.nonzero(weight >= max(1.0, 0.4 * weight.max()))
+    weights = weight[y, x].astype(np.float64)
+    return np.array([(x + 0.5) @ weights, (y + 0.5) @ weights]) / max(weights.sum(), 1e-9)
 
 
 def marks(zxy_deg: Array, middle: Array, side: float) -> Array:

@@ -31,12 +31,25 @@ def test_a_teacher_and_its_weights(text: str, weights: tuple[float, ...]) -> Non
     assert parsed("--teacher", text).teachers == [TeacherChoice(Path("a.onnx"), weights)]
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "weight"),
+    [
+        ("runs/lr=0.1/a.pth", "runs/lr=0.1/a.pth", 1),
+        ("runs/lr=0.1/a.pth=2", "runs/lr=0.1/a.pth", 2),
+        ("a=x.pth", "a=x.pth", 1),
+        ("lr=3=1", "lr=3", 1),
+    ],
+)
+def test_a_name_may_contain_an_equals_sign(text: str, name: str, weight: float) -> None:
+    assert parsed("--teacher", text).teachers == [TeacherChoice(Path(name), (weight,) * 3)]
+
+
 def test_teachers_stay_in_order_and_aligned_ones_are_known() -> None:
     found = parsed("--aligned-teacher", "b.onnx=1,2,3", "--teacher", "a.pth").teachers
     assert found == [TeacherChoice(Path("b.onnx"), (1, 2, 3), True), TeacherChoice(Path("a.pth"))]
 
 
-@pytest.mark.parametrize("text", ["a=1,2", "a=1,2,3,4", "a=x", "a=-1", "a=nan", "a=inf", "a=0", "a=0,0,0"])
+@pytest.mark.parametrize("text", ["a=1,2", "a=1,2,3,4", "a=-1", "a=nan", "a=inf", "a=0", "a=0,0,0"])
 def test_wrong_weights(text: str) -> None:
     with pytest.raises(argparse.ArgumentError, match="MODEL=W1,W2,W3"):
         parsed("--teacher", text)

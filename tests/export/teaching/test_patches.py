@@ -16,15 +16,16 @@ from hpe_edge.errors import SourceError
 from hpe_edge.faces.detector import Detections
 from hpe_edge.samples import BOXES, FOLDER
 
+SIDE_PX = 55  # of the faces' boxes
 # Eyes, nose and corners of the mouth of an upright face, in box sides; of a pair the one to the left first.
 FIVE = np.array([[-0.2, -0.25], [0.2, -0.25], [0.0, 0.0], [-0.15, 0.25], [0.15, 0.25]])
 
 
 class Finder:
-    """A detector that finds a face drawn by drawn_faces, and its roll by the marks."""
+    """A detector that finds a face drawn by drawn_faces, and its roll by the marks; shift and turn are its errors."""
 
-    def __init__(self, shift: float = 0.0, points: bool = True, size: float = 1.0) -> None:
-        self.shift, self.points, self.size = shift, points, size
+    def __init__(self, shift: float = 0.0, points: bool = True, size: float = 1.0, turn: float = 0.0) -> None:
+        self.shift, self.points, self.size, self.turn = shift, points, size, turn
 
     def __call__(self, frame_bgr: NDArray[np.uint8]) -> Detections:
         if not frame_bgr.any():
@@ -35,7 +36,7 @@ class Finder:
         side = 2 * np.linalg.norm(eyes - chin) * self.size
         middle = (eyes + chin) / 2 + self.shift * side
         box = np.concatenate([middle - side / 2, middle + side / 2]).astype(np.float32)[None]
-        five = (FIVE @ clockwise(read(frame_bgr)[2]).T * side + middle).astype(np.float32)[None]
+        five = (FIVE @ clockwise(read(frame_bgr)[2] + self.turn).T * side + middle).astype(np.float32)[None]
         return Detections(box, box, np.ones(1, np.float32), five if self.points else None)
 
 
@@ -43,8 +44,8 @@ class Finder:
 def photos(tmp_path: Path) -> Path:
     """Four pictures: three faces that are turned in the picture, and no face."""
     for name, pose in {"a": (20, 10, 35), "b": (-10, 0, -50), "c": (0, 20, 120)}.items():
-        cv2.imwrite(str(tmp_path / f"{name}.png"), face(np.array(pose), np.array([170.0, 120.0]), 110, 260, 330))
-    cv2.imwrite(str(tmp_path / "b_empty.png"), np.zeros((200, 200, 3), np.uint8))
+        cv2.imwrite(str(tmp_path / f"{name}.png"), face(np.array(pose), np.array([85.0, 60.0]), SIDE_PX, 130, 165))
+    cv2.imwrite(str(tmp_path / "b_empty.png"), np.zeros((100, 100, 3), np.uint8))
     return tmp_path
 
 
@@ -64,7 +65,7 @@ def test_without_key_points_or_by_boxes_they_stay_as_they_are(photos: Path, tmp_
     rolls = [35, -50, 120]
     found = read_patches([photos], None, "landmarks", [Finder(points=False)])
     np.testing.assert_allclose([read(each)[2] for each in found.pictures], rolls, atol=1)
-    rows = [f"{name}.png,115,65,225,175" for name in ("a", "b", "c", "zzz")]
+    rows = [f"{name}.png,57.5,32.5,112.5,87.5" for name in ("a", "b", "c", "zzz")]
     (tmp_path / "boxes.csv").write_text("\n".join(["file,x1,y1,x2,y2", *rows]))
     given = read_patches([photos], tmp_path / "boxes.csv", "landmarks", [])
     np.testing.assert_allclose([read(each)[2] for each in given.pictures], rolls, atol=1)
@@ -85,6 +86,16 @@ def test_a_face_that_two_detectors_find_is_one_with_the_mean_box(photos: Path) -
     assert len(apart) == 6 and apart.sources.tolist() == [0, 0, 1, 1, 3, 3]
 
 
+def test_of_three_detectors_each_counts_a_third(photos: Path) -> None:
+    unturned = [Finder(shift, points=False) for shift in (0.09, 0.0, -0.03)]  # 0.02 on average
+    for picture in read_patches([photos], None, "landmarks", unturned).pictures:
+        middle = (place_of(picture, (0, 0, 255)) + place_of(picture, (255, 0, 0))) / 2
+        np.testing.assert_allclose(middle, MIDDLE - 0.02 * FACE, atol=0.5)
+    turning = [Finder(turn=12.0), Finder(points=False), Finder(), Finder(turn=-3.0)]  # 3 degrees on average
+    for picture in read_patches([photos], None, "landmarks", turning).pictures:
+        assert read(picture)[2] == pytest.approx(-3.0, abs=1.0)
+
+
 def test_several_folders_number_their_pictures_on(photos: Path) -> None:
     found = read_patches([photos, photos / "b.png"], None, "landmarks", [Finder()])
     assert found.sources.tolist() == [0, 1, 3, 4]
@@ -93,7 +104,7 @@ def test_several_folders_number_their_pictures_on(photos: Path) -> None:
 
 def test_small_faces_teach_nothing_and_no_face_is_an_error(photos: Path) -> None:
     with pytest.raises(SourceError, match=r"36 pixels.*--detector.*--boxes"):
-        read_patches([photos], None, "landmarks", [Finder(size=35 / 110)])
+        read_patches([photos], None, "landmarks", [Finder(size=35 / SIDE_PX)])
     with pytest.raises(SourceError, match="b_empty"):
         read_patches([photos / "b_empty.png"], None, "landmarks", [Finder()])
 

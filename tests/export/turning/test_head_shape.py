@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,9 +10,12 @@ import torch
 from drawn_faces import GREEN, dots, drawn_patches, head, place_of, poses
 
 from export.teaching.arrays import SIDE, Patches
+from export.teaching.patches import read_patches
+from export.teaching.teachers import open_teacher
 from export.turning.head_shape import MIRRORED, landmarks_of, mean_head, placed
 from export.zoo.threeddfa import LANDMARKS
 from hpe_edge.geometry import rotation_from_zxy
+from hpe_edge.samples import BOXES, FOLDER
 
 SCALE, SHIFT = 96.0, np.array([96.0, 90.0])
 
@@ -76,20 +80,13 @@ def test_landmarks_are_in_pixels_of_the_patch() -> None:
     np.testing.assert_allclose(found, wanted[:, None].repeat(LANDMARKS, axis=1), atol=0.1)
 
 
-def test_the_published_network_finds_the_landmarks_of_the_bundled_faces(data: object) -> None:
+def test_the_published_network_finds_the_landmarks_of_the_bundled_faces(data: Path) -> None:
     """Their boxes are those that the samples state, chin to eyebrows."""
-    from pathlib import Path
-
-    from export.teaching.patches import read_patches
-    from export.teaching.teachers import open_teacher
-    from hpe_edge.samples import BOXES, FOLDER
-
     patches = read_patches([FOLDER], BOXES, "landmarks", [])
-    net = open_teacher(Path(str(data)) / "checkpoints/3ddfa_v2/mb05_120x120.pth").net
+    net = open_teacher(data / "checkpoints/3ddfa_v2/mb05_120x120.pth").net
     points = landmarks_of(net, patches)  # type: ignore[arg-type]
     boxes = np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1)
     assert np.abs(boxes - patches.boxes).max() < 9
-    assert (points[:, 8, 1] > points[:, 30, 1]).all() and (
-        points[:, 30, 1] > points[:, 19, 1]
-    ).all()  # chin, nose, brow
+    chin, nose, brow = (points[:, i, 1] for i in (8, 30, 19))
+    assert (chin > nose).all() and (nose > brow).all()
     assert (points[:, 36, 0] < points[:, 45, 0]).all()  # the right eye is to the left

@@ -58,7 +58,8 @@ def test_marks_on_the_face_move_with_their_landmarks(after: tuple[float, float, 
     mesh, turn = HeadMesh(head()), turn_to(face, after)
     shown, outline = mesh.turn(picture, face, turn), mesh.outline(face, turn)
     for color, landmark in zip(colors, which, strict=True):
-        np.testing.assert_allclose(place_of(shown, color), outline[landmark], atol=2.0)
+        # A turned disc is hidden in part, which moves its middle.
+        np.testing.assert_allclose(place_of(shown, color), outline[landmark], atol=3.0)
 
 
 def test_what_turns_away_is_hidden_behind_the_nose() -> None:
@@ -73,13 +74,14 @@ def test_what_turns_away_is_hidden_behind_the_nose() -> None:
     assert red > 4 * green
 
 
-def test_the_background_hardly_moves(rng: np.random.Generator) -> None:
-    picture = cv2.resize(rng.integers(0, 256, (12, 12, 3)).astype(np.uint8), (SIDE, SIDE))
+def test_the_background_follows_less_than_the_face() -> None:
+    """Two channels hold the place that a pixel comes from."""
+    at = np.arange(SIDE, dtype=np.uint8)
+    picture = np.stack(np.broadcast_arrays(at, at[:, None], np.uint8(0)), axis=-1)
     face = upright((0, 0, 0))
     shown = HeadMesh(head()).turn(picture, face, turn_to(face, (40, 0, 0)))
+    moved = np.hypot(*(shown.astype(float) - picture).transpose(2, 0, 1)[:2])
     rim = np.ones((SIDE, SIDE), bool)
     rim[12:-12, 12:-12] = False
-    assert (
-        np.abs(shown.astype(int) - picture)[rim].mean()
-        < 0.3 * np.abs(picture.astype(int) - picture[:, ::-1])[rim].mean()
-    )
+    middle = moved[SIDE // 2 - 16 : SIDE // 2 + 16, SIDE // 2 - 16 : SIDE // 2 + 16].mean()
+    assert moved[rim].mean() < middle / 2 and middle > 15
