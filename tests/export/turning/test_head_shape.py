@@ -35,14 +35,15 @@ def test_the_head_is_recovered_from_its_projections(rng: np.random.Generator) ->
     np.testing.assert_allclose(found / scale, shape, atol=0.02)  # the head is 1 high
     assert 0.8 < scale < 1.25
     np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(found[MIRRORED] * (-1, 1, 1), found, atol=1e-9)
 
 
 def test_faces_that_do_not_fit_count_little(rng: np.random.Generator) -> None:
     shape, rotations = head(), rotation_from_zxy(poses(200))
     points = projected(shape, rotations, rng, noise=1.0)
-    points[::8] += rng.normal(0, 25, points[::8].shape).astype(np.float32)
+    points[::4, 27:36, 1] += 60  # noses on the chin, by which the plain mean would move by 0.15
     found = mean_head(points, rotations)
-    np.testing.assert_allclose(found * (shape * found).sum() / (found**2).sum(), shape, atol=0.04)
+    np.testing.assert_allclose(found * (shape * found).sum() / (found**2).sum(), shape, atol=0.02)
 
 
 def test_every_landmark_has_its_other_side() -> None:
@@ -51,7 +52,7 @@ def test_every_landmark_has_its_other_side() -> None:
 
 
 def test_a_head_is_placed_where_it_was_projected(rng: np.random.Generator) -> None:
-    shape, rotations = head(), rotation_from_zxy(poses(7))
+    shape, rotations = head() + (0.1, 0.2, 0.3), rotation_from_zxy(poses(7))
     points = SCALE * np.stack([shape @ each.T for each in rotations])[..., :2] + SHIFT
     scale, shift, error = placed(shape, points, rotations)
     np.testing.assert_allclose(scale, SCALE)
