@@ -15,6 +15,7 @@ from export.zoo.threeddfa import LANDMARKS, SIZE, ThreeDdfa
 _CROP = 1.25  # of the landmark box, as in the family's spec
 _BATCH = 64
 _ROUNDS = 12
+_LEAST_SCALE = 1.0  # pixels; landmarks that are upside down would fit with a negative one
 _BULGE = 1.2  # the first guess of the depth: a cylinder's, in face sizes
 
 # The other side's landmark for each.
@@ -72,7 +73,7 @@ def placed(
     """Scale ``[N]``, shift ``[N, 2]`` in pixels and mean error ``[N]`` in shape units of the shape at its places."""
     flat = np.einsum("nij,kj->nki", rotations[:, :2], shape)
     about, seen = flat - flat.mean(axis=1, keepdims=True), points - points.mean(axis=1, keepdims=True)
-    scale = (about * seen).sum(axis=(1, 2)) / (about**2).sum(axis=(1, 2))
+    scale = np.maximum((about * seen).sum(axis=(1, 2)) / (about**2).sum(axis=(1, 2)), _LEAST_SCALE)
     shift = points.mean(axis=1) - scale[:, None] * flat.mean(axis=1)
     error = np.abs(scale[:, None, None] * flat + shift[:, None] - points).mean(axis=(1, 2)) / scale
     return scale, shift, error

@@ -99,10 +99,13 @@ def test_a_circle_has_no_end() -> None:
     assert roll[0] == pytest.approx(roll[119].item(), rel=1e-3) and roll[0] > 0.3
 
 
-def test_a_width_of_almost_nothing_still_has_a_bin() -> None:
-    middle = torch.from_numpy(rotation_from_zxy(np.array([[3.0, 3.0, 3.0]]))).float()
-    for target in Heads(DECODES["zxy"], CPU).targets(middle, torch.full((1, 3), 1e-3)):
-        assert torch.isfinite(target).all() and target.sum().item() == pytest.approx(1, abs=1e-5)
+def test_without_a_width_the_distribution_is_as_narrow_as_the_bins() -> None:
+    """A third of a bin, 1 degree: at 1 degree, 2.5 from one centre and 0.5 from another."""
+    pose = torch.from_numpy(rotation_from_zxy(np.array([[1.0, 1.0, 1.0]]))).float()
+    share = np.exp(-0.5 * np.array([2.5, 0.5]) ** 2)
+    for target in Heads(DECODES["zxy"], CPU).targets(pose, torch.zeros(1, 3)):
+        middle = target.shape[1] // 2
+        np.testing.assert_allclose(target[0, middle - 1 : middle + 1], share / share.sum(), atol=0.02)
 
 
 def test_angles_between_rotations(rng: np.random.Generator) -> None:

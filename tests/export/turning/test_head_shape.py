@@ -52,12 +52,13 @@ def test_every_landmark_has_its_other_side() -> None:
 
 
 def test_a_head_is_placed_where_it_was_projected(rng: np.random.Generator) -> None:
-    shape, rotations = head() + (0.1, 0.2, 0.3), rotation_from_zxy(poses(7))
+    shape, rotations = head() + np.array([0.1, 0.2, 0.3]), rotation_from_zxy(poses(7))
     points = SCALE * np.stack([shape @ each.T for each in rotations])[..., :2] + SHIFT
     scale, shift, error = placed(shape, points, rotations)
     np.testing.assert_allclose(scale, SCALE)
     np.testing.assert_allclose(shift, np.tile(SHIFT, (7, 1)))
     np.testing.assert_allclose(error, 0, atol=1e-9)
+    assert placed(shape, -points, rotations)[2].min() > 1  # upside down: no fit
     points[:, :34, 0] += 2
     points[:, 34:, 0] -= 2
     np.testing.assert_allclose(placed(shape, points, rotations)[2], 1 / SCALE, rtol=0.2)  # x errs by 2, y not
