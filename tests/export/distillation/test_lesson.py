@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import cv2
@@ -14,21 +13,13 @@ from export.distillation import lesson
 from export.distillation.lesson import Lesson, held_out_faces, make_folder, make_lesson
 from export.teaching import teachers
 from export.teaching.material import Material, TeacherChoice
+from hpe_edge.boxes.box_fit import BoxFit, MeasuredFit
 from hpe_edge.errors import ModelError, OutputError
 from hpe_edge.faces.detector import Detections
 from hpe_edge.geometry import geodesic_deg, rotation_from_zxy
 
 PICTURES, PER_PICTURE, SIDE_PX = 20, 2, 60
 FACES = PICTURES * PER_PICTURE
-FIT = {
-    "format": 1,
-    "width": 1.0,
-    "height": 1.0,
-    "down": 0.0,
-    "faces": 5,
-    "quartiles": [[1, 1], [1, 1], [0, 0]],
-    "source": "a",
-}
 
 
 @pytest.fixture
@@ -153,7 +144,7 @@ def test_faces_belong_to_the_content_of_the_fit(
     fit = tmp_path / "fit.json"
 
     def sides(width: float) -> float:
-        fit.write_text(json.dumps({**FIT, "width": width}))
+        fit.write_text(MeasuredFit(BoxFit(width, height=1.0, down=0.0), 0, None, "by hand").to_json())
         boxes = made(changed(material, boxes_from=str(fit)), cache, said).pool.boxes
         return float(np.ptp(boxes[:, 0, ::2], axis=1).mean() / np.ptp(boxes[:, 0, 1::2], axis=1).mean())
 
