@@ -5,6 +5,8 @@ Its repository holds two equal networks with different names of the weights.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -113,4 +115,12 @@ FAMILY = Family(
     input=HOPENET.input,
     crop=HOPENET.crop,
     decode=HOPENET.decode,
+)
+
+FR_POSE = replace(
+    FAMILY,
+    name="fr-pose",
+    title="HopeNet-lite as fr_pose.onnx of the npm package faceplugin-face-recognition-js has it, for --adopt",
+    source="npm faceplugin-face-recognition-js 0.0.1, model/fr_pose.onnx (MIT); HopeNet-lite's network",
+    on_request=True,
 )
