@@ -281,8 +281,8 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         "--batch",
         type=_batch,
         metavar="N",
-        help="batch size: 'dynamic' for any (default), or a fixed number, which some accelerators need; with --adopt the "
-        "file keeps its own, and 'dynamic' frees a fixed one",
+        help="batch size: 'dynamic' for any (default), or a fixed number, which some accelerators need; with --adopt "
+        "the file keeps its own, and 'dynamic' frees a fixed one",
     )
     add_gate_options(parser)
     parser.add_argument(

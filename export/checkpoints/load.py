@@ -50,7 +50,8 @@ def load_checkpoint(path: Path, *, trust: bool = False, report: Reporter = quiet
     """Read PyTorch, safetensors, Keras or TensorFlow Lite weights, recognised by content, whatever the file's name.
 
     Args:
-        path: ``.pth``, ``.pt``, ``.pkl``, ``.ckpt``, ``.chkpt``, ``.tar``, ``.safetensors``, ``.h5``, ``.hdf5`` or ``.tflite``.
+        path: ``.pth``, ``.pt``, ``.pkl``, ``.ckpt``, ``.chkpt``, ``.tar``, ``.safetensors``, ``.h5``, ``.hdf5`` or
+            ``.tflite``.
         trust: run the code in a file that cannot be read without. The safe reader is tried first; the notes tell which
             was used.
         report: takes a line before code is run.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,7 +70,7 @@ class _Table:
         at = self._field(field)
         return 0 if at is None else int(struct.unpack_from(kind, self._data, at)[0])
 
-    def vector(self, field: int, dtype: str) -> NDArray[np.generic]:
+    def vector(self, field: int, dtype: str) -> NDArray[Any]:
         """A field of numbers."""
         at = self._field(field)
         if at is None:
@@ -121,5 +122,5 @@ def _arrays(path: Path, data: bytes) -> Iterator[tuple[str, Tensor]]:
             kind = tensor.number(_TENSOR_TYPE, "<b")
             if kind not in _FLOATS:
                 raise ModelError(f"{path}: operator {position} has quantised weights; use the float model")
-            values = np.frombuffer(raw.tobytes(), _FLOATS[kind]).reshape(tensor.vector(_TENSOR_SHAPE, "<i4"))
+            values = raw.view(_FLOATS[kind]).reshape(tensor.vector(_TENSOR_SHAPE, "<i4"))
             yield f"{position}/{_KINDS[code]}/{place}", torch.from_numpy(values.astype(np.float32))

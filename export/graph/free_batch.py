@@ -63,4 +63,4 @@ def _free_shapes(model: ModelProto, batch: int) -> None:
 
 
 def _is_tensor(node: NodeProto) -> bool:
-    return node.op_type == "Constant" and node.attribute[0].name == "value"
+    return bool(node.op_type == "Constant" and node.attribute[0].name == "value")

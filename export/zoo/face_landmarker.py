@@ -195,18 +195,18 @@ def state_from_tflite(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for (key, shape), (name, array) in zip(expected.items(), arrays.items(), strict=False):
         tensor = _from_tensorflow_axes(array, name.split("/")[1])
         if tuple(tensor.shape) != shape:
-            raise ModelError(
-                f"the arrays are not the face landmarker's: {name} {list(array.shape)} stands where {key} {list(shape)} "
-                "is due; export face_landmarks_detector.tflite, which is in MediaPipe's face_landmarker.task, a zip "
-                "archive"
-            )
+            raise _other_file(f"{name} {list(array.shape)} stands where {key} {list(shape)} is due")
         state[key] = tensor.contiguous()
     if len(arrays) != len(expected):
-        raise ModelError(
-            f"the file has {len(arrays)} arrays and the face landmarker {len(expected)}; export "
-            "face_landmarks_detector.tflite, which is in MediaPipe's face_landmarker.task, a zip archive"
-        )
+        raise _other_file(f"{len(arrays)} in place of {len(expected)}")
     return state
+
+
+def _other_file(difference: str) -> ModelError:
+    return ModelError(
+        f"the arrays are not the face landmarker's ({difference}); export face_landmarks_detector.tflite, which is in "
+        "MediaPipe's face_landmarker.task, a zip archive"
+    )
 
 
 def _from_tensorflow_axes(array: Tensor, kind: str) -> Tensor:
@@ -221,12 +221,12 @@ FAMILY = Family(
     title="MediaPipe's face landmarker, 478 points in space and the rotation of its canonical face, 256x256 RGB",
     source="google-ai-edge/mediapipe, face_landmarker.task (Apache-2.0); Kartynnik et al., 2019, arXiv:1907.06724",
     published="none for the pose",
-    crop_note="found by agreement with 3ddfa, lightweight and fsanet on unlabelled faces; MediaPipe's own is 1.5 times a "
-    "box about all points, turned upright",
+    crop_note="found by agreement with 3ddfa, lightweight and fsanet on unlabelled faces; MediaPipe's own is 1.5 times "
+    "a box about all points, turned upright",
     builds=(FaceLandmarker,),
     export_form=fuse_fit,
     input=Input(size=SIZE, color="RGB", scale=1 / 255, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
-    crop=Crop(margins=(0.3, 0.4, 0.3, 0.2), square="extend", clip=False, resampling="bilinear"),
+    crop=Crop(margins=(0.25, 0.35, 0.25, 0.15), square="extend", clip=False, resampling="bilinear"),
     decode=MatrixDecode(OUTPUT, signs=(-1.0, 1.0, -1.0)),
     outputs=(OUTPUT,),
     unexported=("the points, and the scores of a face and of a tongue: the pose needs none of them",),
