@@ -21,7 +21,7 @@ from torch import Tensor
 from hpe_edge.errors import ModelError
 
 _MARK = b"TFL3"  # at byte 4
-_FLOATS = {0: np.dtype("<f4"), 1: np.dtype("<f2")}  # TensorType
+_FLOATS = {0: "<f4", 1: "<f2"}  # TensorType -> dtype
 _DEQUANTIZE = 6  # BuiltinOperator: float16 weights pass through it
 # BuiltinOperator -> name in the keys; other operators' constants are sizes and shapes.
 _KINDS = {3: "conv", 4: "depthwise", 9: "dense", 54: "prelu"}
@@ -56,7 +56,8 @@ class _Table:
 
     def __init__(self, data: bytes, at: int) -> None:
         self._data, self._at = data, at
-        self._fields = at - _int32(data, at)
+        (back,) = struct.unpack_from("<i", data, at)
+        self._fields = at - back
 
     def _field(self, number: int) -> int | None:
         """Position of a field's value; None where it has its default."""
@@ -88,12 +89,6 @@ class _Table:
         return [_Table(self._data, place + _offset(self._data, place)) for place in places]
 
 
-def _int32(data: bytes, at: int) -> int:
-    if at < 0:
-        raise ValueError
-    return int(struct.unpack_from("<i", data, at)[0])
-
-
 def _offset(data: bytes, at: int) -> int:
     return int(struct.unpack_from("<I", data, at)[0])
 
@@ -107,6 +102,7 @@ def _arrays(path: Path, data: bytes) -> Iterator[tuple[str, Tensor]]:
     buffers = model.tables(_MODEL_BUFFERS)
     tensors = graphs[0].tables(_GRAPH_TENSORS)
     source = list(range(len(tensors)))  # the constant that a dequantised tensor comes from
+    count = 0
     for position, operator in enumerate(graphs[0].tables(_GRAPH_OPERATORS)):
         code = codes[operator.number(_OPERATOR_CODE, "<I")]
         inputs = [int(each) for each in operator.vector(_OPERATOR_INPUTS, "<i4")]
@@ -122,5 +118,10 @@ def _arrays(path: Path, data: bytes) -> Iterator[tuple[str, Tensor]]:
             kind = tensor.number(_TENSOR_TYPE, "<b")
             if kind not in _FLOATS:
                 raise ModelError(f"{path}: operator {position} has quantised weights; use the float model")
-            values = raw.view(_FLOATS[kind]).reshape(tensor.vector(_TENSOR_SHAPE, "<i4"))
+            values = np.frombuffer(raw.tobytes(), _FLOATS[kind]).reshape(tensor.vector(_TENSOR_SHAPE, "<i4").tolist())
+            count += values.size
+            if count > len(
+                data
+            ):  # of two bytes at least each: a few may be shared, and a damaged file shares any number
+                raise ValueError
             yield f"{position}/{_KINDS[code]}/{place}", torch.from_numpy(values.astype(np.float32))

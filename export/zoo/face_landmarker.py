@@ -226,7 +226,7 @@ FAMILY = Family(
     builds=(FaceLandmarker,),
     export_form=fuse_fit,
     input=Input(size=SIZE, color="RGB", scale=1 / 255, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
-    crop=Crop(margins=(0.25, 0.35, 0.25, 0.15), square="extend", clip=False, resampling="bilinear"),
+    crop=Crop(margins=(0.325, 0.425, 0.325, 0.225), square="extend", clip=False, resampling="bilinear"),
     decode=MatrixDecode(OUTPUT, signs=(-1.0, 1.0, -1.0)),
     outputs=(OUTPUT,),
     unexported=("the points, and the scores of a face and of a tongue: the pose needs none of them",),
