@@ -45,6 +45,8 @@ def read_tflite(path: Path, data: bytes) -> tuple[dict[str, Tensor], list[str]]:
     """
     try:
         return dict(_arrays(path, data)), ["TensorFlow Lite weights by position, in the order of the operators"]
+    except ModelError:
+        raise
     except (struct.error, IndexError, ValueError, OverflowError):  # an offset out of the file, or sizes that disagree
         raise ModelError(
             f"{path} cannot be read as a TensorFlow Lite file; it may be truncated: fetch it again"

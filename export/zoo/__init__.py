@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hpe_edge.errors import ModelError
-from hpe_edge.spec import AnglesDecode, BinsDecode, Decode, QuaternionDecode
+from hpe_edge.spec import AnglesDecode, BinsDecode, Decode
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -151,7 +151,7 @@ def describe_heads(decode: Decode) -> str:
         return f"3 x {counts[0]} bins" if len(set(counts)) == 1 else f"{'/'.join(map(str, counts))} bins"
     if isinstance(decode, AnglesDecode):
         return "3 angles"
-    return "quaternion" if isinstance(decode, QuaternionDecode) else "6D rotation"
+    return {"quaternion": "quaternion", "matrix": "matrix", "rot6d": "6D rotation"}[decode.kind]
 
 
 __all__ = ["bins", "ensemble", "family"]
