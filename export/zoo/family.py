@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +59,8 @@ class Family:
         unexported: parts of the module that are not in the graph.
         outputs: names of the graph's outputs.
         on_request: selected by name only, as its weights do not distinguish it.
-        from_keras: conversion of Keras weights to this module's state dict.
+        from_arrays: for files that are read by position, ``"keras"`` or ``"tflite"`` -> conversion of their arrays to
+            this module's state dict.
         original_order: of the three angles in the original code's output, and so in its ONNX files.
     """
 
@@ -77,7 +78,7 @@ class Family:
     unexported: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ("logits",)
     on_request: bool = False
-    from_keras: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
+    from_arrays: Mapping[str, Callable[[Mapping[str, Tensor]], dict[str, Tensor]]] = field(default_factory=dict)
     original_order: tuple[str, str, str] = ("yaw", "pitch", "roll")
 
     @functools.cached_property
