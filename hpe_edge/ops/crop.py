@@ -15,7 +15,6 @@ from hpe_edge.errors import InputError
 from hpe_edge.ops.frames import AnyFrame, CheckedPlanes, FrameColor, brief, check_boxes, frame_planes
 from hpe_edge.ops.native import native
 from hpe_edge.spec import Crop, Input, Square
-from hpe_edge.upright.turned_boxes import sides_in_turned_axes
 
 FORMATS: dict[FrameColor, native.PixelFormat] = {
     "BGR": native.PixelFormat.COLOR,
@@ -142,15 +141,8 @@ class CropNormalize:
             color: pixel format of the frame.
             turns_deg: of :func:`check_turns`; None: no turns.
         """
-        if turns_deg is None or not turns_deg.any():
-            self._ops[color].boxes(*planes, boxes, out)
-            return
-        homographies = turned_homographies(boxes, turns_deg, self.crop, self.input.size)
-        for i, turn in enumerate(turns_deg):
-            if turn:
-                self._ops[color].warp(*planes, homographies[i : i + 1], out[i : i + 1])
-            else:
-                self._ops[color].boxes(*planes, boxes[i : i + 1], out[i : i + 1])
+        turns = None if turns_deg is None else turn_vectors(turns_deg)
+        self._ops[color].boxes(*planes, boxes, turns, out)
 
     def warp_checked(
         self, planes: CheckedPlanes, homographies: NDArray[np.float64], out: NDArray[Any], color: FrameColor
@@ -283,25 +275,7 @@ def check_turns(turns_deg: ArrayLike, count: int) -> NDArray[np.float32]:
     return array
 
 
-def turned_homographies(
-    boxes: NDArray[np.float32], turns_deg: NDArray[np.float32], crop: Crop, size: int
-) -> NDArray[np.float64]:
-    """Return the homographies ``[N, 3, 3]`` of turned crops."""
-    sides = sides_in_turned_axes(boxes, turns_deg).astype(np.float64)
-    centers = (sides[:, :2] + sides[:, 2:]) / 2
-    half = (sides[:, 2:] - sides[:, :2]) / 2
-    left, top, right, bottom = crop.margins
-    low, high = -half - 2 * half * [left, top], half + 2 * half * [right, bottom]  # from the box's centre
-    if crop.square != "none":
-        lengths = high - low
-        side = (lengths.max if crop.square == "extend" else lengths.min)(axis=1, keepdims=True)
-        middle = (low + high) / 2
-        low, high = middle - side / 2, middle + side / 2
-    scale = (high - low) / size
-    cosine, sine = (f(np.deg2rad(turns_deg.astype(np.float64))) for f in (np.cos, np.sin))
-    found = np.zeros((len(boxes), 3, 3))
-    for row, (along_x, along_y) in enumerate(((cosine, -sine), (sine, cosine))):
-        found[:, row, 0], found[:, row, 1] = along_x * scale[:, 0], along_y * scale[:, 1]
-        found[:, row, 2] = centers[:, row] + along_x * low[:, 0] + along_y * low[:, 1]
-    found[:, 2, 2] = 1
-    return found
+def turn_vectors(turns_deg: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return cosines and sines ``[N, 2]`` of turns, as the native operations take them."""
+    radians = np.deg2rad(turns_deg.astype(np.float64))
+    return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError
-from hpe_edge.ops.crop import CropNormalize, check_homographies, turned_homographies
+from hpe_edge.ops.crop import CropNormalize, check_homographies, turn_vectors
 from hpe_edge.ops.frames import AnyFrame, FrameColor, check_boxes, frame_planes
 from hpe_edge.ops.rectify import Facing, Views, facing
 from hpe_edge.poses import Poses
@@ -151,18 +151,18 @@ class Request:
     @property
     def warped(self) -> bool:
         """True if the faces are cropped by homographies."""
-        return self._views is not None or self._applied() is not None
+        return self._views is not None
 
     @property
     def places(self) -> NDArray[Any]:
         """Boxes float32 ``[N, 4]`` of the faces, or homographies float64 ``[N, 3, 3]`` if they are warped."""
-        if self._views is not None:
-            return self._views.homographies
+        return self.boxes if self._views is None else self._views.homographies
+
+    @property
+    def turn_vectors(self) -> NDArray[np.float32] | None:
+        """Cosines and sines ``[N, 2]`` of the turns of crops by boxes; None if none is turned."""
         turns = self._applied()
-        plain: NDArray[Any] = self.boxes
-        if turns is None:
-            return plain
-        return turned_homographies(self.boxes, turns, self._crop.crop, self._crop.input.size)
+        return None if turns is None else turn_vectors(turns)
 
     def is_for(self, crop: CropNormalize) -> bool:
         """Return True if the request was made for this crop object."""

@@ -99,4 +99,29 @@ HPE_HD Planes sample_columns(const float* row, const int* first, const float* we
     return planes;
 }
 
+template <bool kWide, bool kPatch>
+HPE_HD Planes sample_points(const uint8_t* source, ptrdiff_t row_stride_bytes, const TurnedPoints& points) {
+    constexpr int kTaps = kWide ? 4 : 2;
+    Planes planes;
+    for (int i = 0; i < 16; ++i) {
+        const uint8_t* p = source + points.offset[i];
+        float weight[4], sum[3] = {0.0f, 0.0f, 0.0f};
+        for (int k = 0; k < kTaps; ++k)
+            weight[k] = static_cast<float>(points.across[k / 2][i] >> (k % 2 ? 16 : 0) & 0xffffu);
+        for (int k = 0; k < kTaps; ++k, p += row_stride_bytes) {
+            float row[3] = {0.0f, 0.0f, 0.0f};
+            for (int tap = 0; tap < kTaps; ++tap) {
+                for (int c = 0; c < 3; ++c) {
+                    uint16_t number = p[3 * tap + c];
+                    if (kPatch) memcpy(&number, p + 8 * tap + 2 * c, 2);
+                    row[c] += weight[tap] * static_cast<float>(number);
+                }
+            }
+            for (int c = 0; c < 3; ++c) sum[c] += points.down[k][i] * row[c];
+        }
+        for (int c = 0; c < 3; ++c) planes.c[c].v[i] = sum[c];
+    }
+    return planes;
+}
+
 }  // namespace hpe::HPE_ISA

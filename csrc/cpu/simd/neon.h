@@ -4,6 +4,7 @@
 #include <arm_neon.h>
 
 #include "common/half.h"
+#include "cpu/kernels.h"
 
 namespace hpe::HPE_ISA {
 
@@ -97,6 +98,15 @@ struct Planes {
     Vec c[3];
 };
 
+// Puts four (c0, c1, c2, unused) pixels into quarter q of the planes.
+HPE_HD void transpose(const float32x4_t* sum, int q, Planes& planes) {
+    const float32x4_t low = vtrn1q_f32(sum[0], sum[1]), high = vtrn1q_f32(sum[2], sum[3]);
+    const float32x4_t low1 = vtrn2q_f32(sum[0], sum[1]), high1 = vtrn2q_f32(sum[2], sum[3]);
+    planes.c[0].q[q] = vcombine_f32(vget_low_f32(low), vget_low_f32(high));
+    planes.c[1].q[q] = vcombine_f32(vget_low_f32(low1), vget_low_f32(high1));
+    planes.c[2].q[q] = vcombine_f32(vget_high_f32(low), vget_high_f32(high));
+}
+
 HPE_HD Planes sample_columns(const float* row, const int* first, const float* weight, int taps, int stride) {
     Planes planes;
     for (int q = 0; q < 4; ++q) {
@@ -107,12 +117,52 @@ HPE_HD Planes sample_columns(const float* row, const int* first, const float* we
             const float* w = weight + k * stride + 4 * q;
             for (int g = 0; g < 4; ++g) sum[g] = vfmaq_n_f32(sum[g], vld1q_f32(base + 3 * first[4 * q + g]), w[g]);
         }
-        // Transpose four (c0, c1, c2, unused) pixels.
-        const float32x4_t low = vtrn1q_f32(sum[0], sum[1]), high = vtrn1q_f32(sum[2], sum[3]);
-        const float32x4_t low1 = vtrn2q_f32(sum[0], sum[1]), high1 = vtrn2q_f32(sum[2], sum[3]);
-        planes.c[0].q[q] = vcombine_f32(vget_low_f32(low), vget_low_f32(high));
-        planes.c[1].q[q] = vcombine_f32(vget_low_f32(low1), vget_low_f32(high1));
-        planes.c[2].q[q] = vcombine_f32(vget_high_f32(low), vget_high_f32(high));
+        transpose(sum, q, planes);
+    }
+    return planes;
+}
+
+// Two neighbouring pixels as 16-bit numbers, each in its own register; the fourth numbers mean nothing.
+template <bool kPatch>
+HPE_HD int16x4x2_t load_pair(const uint8_t* p) {
+    if (kPatch) {
+        const int16x8_t both = vreinterpretq_s16_u8(vld1q_u8(p));
+        return {{vget_low_s16(both), vget_high_s16(both)}};
+    }
+    const int16x8_t both = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(p)));
+    return {{vget_low_s16(both), vget_low_s16(vextq_s16(both, both, 3))}};
+}
+
+HPE_HD int16_t low_half(uint32_t v) {
+    return static_cast<int16_t>(v & 0xffffu);
+}
+HPE_HD int16_t high_half(uint32_t v) {
+    return static_cast<int16_t>(v >> 16);
+}
+
+template <bool kWide, bool kPatch>
+HPE_HD Planes sample_points(const uint8_t* source, ptrdiff_t row_stride_bytes, const TurnedPoints& points) {
+    constexpr int kPair = kPatch ? 16 : 6;  // bytes
+    Planes planes;
+    for (int q = 0; q < 4; ++q) {
+        float32x4_t sum[4];
+        for (int g = 0; g < 4; ++g) {
+            const int l = 4 * q + g;
+            const uint8_t* p = source + points.offset[l];
+            sum[g] = vdupq_n_f32(0.0f);
+            for (int k = 0; k < (kWide ? 4 : 2); ++k, p += row_stride_bytes) {
+                const int16x4x2_t left = load_pair<kPatch>(p);
+                int32x4_t level = vmull_n_s16(left.val[0], low_half(points.across[0][l]));
+                level = vmlal_n_s16(level, left.val[1], high_half(points.across[0][l]));
+                if (kWide) {
+                    const int16x4x2_t right = load_pair<kPatch>(p + kPair);
+                    level = vmlal_n_s16(level, right.val[0], low_half(points.across[1][l]));
+                    level = vmlal_n_s16(level, right.val[1], high_half(points.across[1][l]));
+                }
+                sum[g] = vfmaq_n_f32(sum[g], vcvtq_f32_s32(level), points.down[k][l]);
+            }
+        }
+        transpose(sum, q, planes);
     }
     return planes;
 }
