@@ -99,9 +99,9 @@ class PoseEngine:
             max_sigma: root mean square of the three angles' sigma, in degrees, beyond which a pose is
                 :attr:`~hpe_edge.Poses.doubtful`. None: the limit in the model's spec; ``math.inf``: no limit.
             upright: turns the crops so that faces stand upright in them; the poses are turned back. ``"keypoints"``: by
-                the faces' key points; a face without them is not turned. ``"second-pass"``: a face without key points
-                whose first answer is rolled by more than 15 degrees is estimated again, turned by that roll. None: no
-                crop is turned. ``"model"``: as the model's spec says.
+                the faces' key points; a face without them is not turned. ``"second-pass"``: likewise, and a face that
+                by the first answer is still rolled by more than 15 degrees in its crop is estimated again, turned by
+                that roll. None: no crop is turned. ``"model"``: as the model's spec says.
 
         Raises:
             ModelNotFoundError: no such file.

@@ -105,11 +105,11 @@ _PAD = 8
 def triangle_of(variance: float) -> tuple[int, float]:
     """Side of the means that are sampled, and half-width of the triangle over them, of a filter's sixfold variance."""
     if variance <= 4:
-        return 1, max(variance, 1) ** 0.5
-    # The greatest side whose own blur, (side^2 - 1) / 2, leaves a triangle of one mean at least; 2 where there is none.
-    sides = [side for side in range(2, 129) if variance - (side**2 - 1) / 2 >= side**2]
-    side = max(sides, default=2)
-    return side, min(max((variance - (side**2 - 1) / 2) / side**2, 1), 4) ** 0.5
+        return 1, 1 if variance < 1.5 else variance**0.5
+    # A mean of k pixels has (k^2 - 1) / 2, and sampling means that lie k apart adds k^2.
+    sides = np.arange(2, 129)
+    blurs = (sides**2 - 1) / 2 + sides**2
+    return int(sides[np.argmin(np.abs(np.log(blurs / variance)))]), 1
 
 
 def reduced(frame: Array, across: int, down: int, fill: Array) -> Array:

@@ -85,21 +85,21 @@ struct TurnedRow {
     float x, y;              // centre of output 0 in pixels of the source, from the centre of its first one
     float step_x, step_y;    // to the next output
     float slope_x, slope_y;  // of the triangle filter
-    float scale;             // levels per number of the source
     int size;                // kLanes at least
-};
-
-// kLanes sample points of such a row.
-struct TurnedPoints {
-    int offset[kLanes];          // bytes to the first tap
-    uint32_t across[2][kLanes];  // weights of two neighbours in 14 bits: the left one's in the lower half
-    float down[4][kLanes];       // weights of the rows, with the scale
 };
 
 constexpr int kWeightBits = 14;
 
+// kLanes sample points of such a row. Weights of two neighbours are one word, the left one's in its lower half.
+struct alignas(64) TurnedPoints {
+    int offset[kLanes];  // bytes to the first tap
+    // Two taps: weights of the upper and of the lower row's pair. Four taps: of the left and of the right pair.
+    uint32_t pair[2][kLanes];
+    float down[4][kLanes];  // four taps: weights of the rows
+};
+
 struct TurnedKernels {
-    // Samples a row, normalises it and splits it into planes.
+    // Samples a row, in numbers of the source times 2^kWeightBits, normalises it and splits it into planes.
     void (*row_float)(const TurnedRow& row, const PlaneRow<float>& planes);
     void (*row_half)(const TurnedRow& row, const PlaneRow<Half>& planes);
     void (*row_byte)(const TurnedRow& row, const PlaneRow<uint8_t>& planes);

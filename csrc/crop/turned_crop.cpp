@@ -183,8 +183,8 @@ void sample_all(const TurnedWindow& window, const Reach& reach, const uint8_t* s
     row.step_y = static_cast<float>(window.column_y / down.factor);
     row.slope_x = 1.0f / across.half_width;
     row.slope_y = 1.0f / down.half_width;
-    row.scale = 1.0f / (one * static_cast<float>(1 << kWeightBits));
     row.size = size;
+    for (float& gain : planes.gain) gain /= one * static_cast<float>(1 << kWeightBits);
     for (int j = 0; j < size; ++j) {
         row.x = static_cast<float>((window.x + j * window.row_x) / across.factor - 0.5 - reach.left);
         row.y = static_cast<float>((window.y + j * window.row_y) / down.factor - 0.5 - reach.top);

@@ -5,9 +5,10 @@
 // exceeds 45 degrees. The window is not clipped. Sampling sees the pixels beside it; outside the frame lies the fill.
 //
 // Each output is a sum of pixels round its sample point by a triangle filter along the frame's axes. Its half-width is
-// 1 for `bilinear`; `antialias` gives it the variance of the plain crop's filter, turned. A filter of more than 2
-// pixels works on means of factor x factor pixels, which start at the frame's corner, and is narrowed by what those
-// blur: 16 taps are enough at any scale, and a pixel is read once for its mean, not once for every output near it.
+// 1 for `bilinear`; `antialias` gives it the variance of the plain crop's filter, turned, but for what is below 1.5,
+// which is hardly seen. In place of a filter of more than 2 pixels, means of factor x factor pixels, which start at the
+// frame's corner, are sampled bilinearly; the factor is the one that blurs most nearly as much (its standard deviation
+// is 0.81 to 1.24 times the wanted one). So a pixel is read once for its mean, not for every output near it.
 #pragma once
 
 #include <cmath>
@@ -29,21 +30,23 @@ HPE_HD bool is_turned(const Turn& turn) {
 // How one of the frame's axes is filtered.
 struct Filter {
     int factor;        // pixels of a mean, 1 .. kMostReduced
-    float half_width;  // of the triangle in means, 1 .. 2
+    float half_width;  // of the triangle, 1 .. 2; 1 if factor is not 1
 };
 
 constexpr int kMostReduced = 128;
 
+HPE_HD double mean_blur(int k) {
+    return 1.5 * k * k - 0.5;
+}
+
 // `variance` is six times the filter's, in squared pixels: the squared half-width of a triangle that has it.
 HPE_HD Filter find_filter(double variance) {
-    if (variance <= 4.0) return {1, static_cast<float>(sqrt(greater(variance, 1.0)))};
-    // Sampling means that lie `factor` apart blurs by a triangle of that half-width at least, taking a mean by
-    // (factor^2 - 1) / 2 on this scale. The largest factor that blurs no more than wanted:
-    const int fitting = floor_int(sqrt((2.0 * lesser(variance, 1e9) + 1.0) / 3.0));
-    const int factor = lesser(greater(fitting, 2), kMostReduced);
-    const double square = static_cast<double>(factor) * factor;
-    const double rest = (variance - 0.5 * (square - 1.0)) / square;
-    return {factor, static_cast<float>(sqrt(lesser(greater(rest, 1.0), 4.0)))};
+    if (variance <= 4.0) return {1, variance < 1.5 ? 1.0f : static_cast<float>(sqrt(variance))};
+    // Means of k pixels blur by (k^2 - 1) / 2 on this scale, and sampling them, which lie k apart, by k^2. The nearest
+    // k: one whose blur and that of the next enclose the wanted one, as ratios.
+    int k = floor_int(sqrt((2.0 * lesser(variance, 1e9) + 1.0) / 3.0));
+    if (variance * variance > mean_blur(k) * mean_blur(k + 1)) ++k;
+    return {lesser(greater(k, 2), kMostReduced), 1.0f};
 }
 
 // Centres of outputs in the frame, and the filters along the frame's axes.

@@ -23,11 +23,13 @@ void place_points(const TurnedRow& row, int column, TurnedPoints& points) {
     }
     if (!kWide) {
         for (int l = 0; l < kLanes; ++l) {
-            const uint32_t right = static_cast<uint32_t>(static_cast<int>(tx[l] * kOne + 0.5f));
-            points.across[0][l] = (1u << kWeightBits) - right + (right << 16);
-            points.across[1][l] = 0;
-            points.down[0][l] = (1.0f - ty[l]) * row.scale;
-            points.down[1][l] = ty[l] * row.scale;
+            const float lower = ty[l] * kOne, right = tx[l];
+            const int b = static_cast<int>((kOne - lower) * right + 0.5f);
+            const int c = static_cast<int>(lower * (1.0f - right) + 0.5f);
+            const int d = static_cast<int>(lower * right + 0.5f);
+            const int a = greater((1 << kWeightBits) - b - c - d, 0);  // rounding may have given out one too much
+            points.pair[0][l] = static_cast<uint32_t>(a | b << 16);
+            points.pair[1][l] = static_cast<uint32_t>(c | d << 16);
         }
         return;
     }
@@ -41,14 +43,14 @@ void place_points(const TurnedRow& row, int column, TurnedPoints& points) {
         const uint32_t third = static_cast<uint32_t>(static_cast<int>(c * norm + 0.5f));
         const uint32_t last = static_cast<uint32_t>(static_cast<int>(d * norm + 0.5f));
         const uint32_t second = (1u << kWeightBits) - first - third - last;
-        points.across[0][l] = first | second << 16;
-        points.across[1][l] = third | last << 16;
+        points.pair[0][l] = first | second << 16;
+        points.pair[1][l] = third | last << 16;
     }
     for (int l = 0; l < kLanes; ++l) {
         const float t = ty[l], slope = row.slope_y;
         const float a = greater(1.0f - (1.0f + t) * slope, 0.0f), b = 1.0f - t * slope;
         const float c = greater(1.0f - (1.0f - t) * slope, 0.0f), d = greater(1.0f - (2.0f - t) * slope, 0.0f);
-        const float norm = row.scale / (a + b + c + d);
+        const float norm = 1.0f / (a + b + c + d);
         points.down[0][l] = a * norm;
         points.down[1][l] = b * norm;
         points.down[2][l] = c * norm;

@@ -33,7 +33,7 @@ _SQUARE_TEXT: dict[Square, str] = {
 }
 _UPRIGHT_TEXT: dict[Upright, str] = {
     "keypoints": "crops are turned by the faces' key points",
-    "second-pass": "crops are turned by the faces' key points; rolled faces without them are estimated again, turned",
+    "second-pass": "crops are turned by the faces' key points; faces that still are rolled are estimated again",
 }
 
 

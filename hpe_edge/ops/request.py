@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError
+from hpe_edge.geometry import difference_deg
 from hpe_edge.ops.crop import CropNormalize, check_homographies, turn_vectors
 from hpe_edge.ops.frames import AnyFrame, FrameColor, check_boxes, frame_planes
 from hpe_edge.ops.rectify import Facing, Views, facing
@@ -122,9 +123,10 @@ class Request:
         return part
 
     def second_pass(self, poses: Poses, limit_deg: float) -> NDArray[np.intp]:
-        """Return the faces of unknown roll whose first answer is rolled by more than ``limit_deg``."""
-        far = np.abs(self.rolls(poses)) > limit_deg  # False for NaN
-        return np.flatnonzero(far if self.turns is None else far & np.isnan(self.turns))
+        """Return the faces that still are rolled by more than ``limit_deg`` in their crops, as the poses say."""
+        rolls = self.rolls(poses)
+        left = rolls if self.turns is None else difference_deg(rolls, np.nan_to_num(self.turns))
+        return np.flatnonzero(np.abs(left) > limit_deg)  # False for NaN
 
     def rolls(self, poses: Poses) -> NDArray[np.float32]:
         """Return the in-plane rolls ``[N]`` of finished poses, in the crops before their turns."""

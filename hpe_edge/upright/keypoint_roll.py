@@ -1,9 +1,9 @@
 """In-plane roll of a face from its five key points, at any yaw and pitch.
 
-The line through the eyes is no measure of it: in a profile the eyes lie behind each other. Seen from afar, the points
-are an affine image of the head's, so the image of the head's downward axis is one linear combination of them, whatever
-the head's rotation: the corners of the mouth minus the eyes, and a little of the nose, because a mouth does not lie
-straight below the eyes but a little in front.
+The line through the eyes is no measure of it: in a profile the eyes lie behind each other. The way from the middle of
+the eyes to the middle of the mouth is the head's downward axis, from wherever it is seen but straight from above or
+below. On turned faces of Pointing'04, of all yaws, the rolls by SCRFD's points were wrong by 3.5 degrees in the mean by
+this way and by 8.1 by the eyes. A share of the nose, which would allow for a mouth in front of the eyes, made it worse.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.errors import InputError
 
-# Share of the nose's lead, see roll_from_keypoints.
-_NOSE = 0.0
-
 
 def roll_from_keypoints(keypoints: NDArray[np.float32]) -> NDArray[np.float32]:
     """Compute the in-plane roll of faces.
@@ -24,12 +21,10 @@ def roll_from_keypoints(keypoints: NDArray[np.float32]) -> NDArray[np.float32]:
         keypoints: float32 ``[N, 5, 2]``, in the order of :class:`hpe_edge.Detections`.
 
     Returns:
-        float32 ``[N]``, degrees in (-180, 180], above 0 for a face that is tilted clockwise in the image. NaN where a
-        key point is NaN, or where all lie on one spot.
+        float32 ``[N]``, degrees in (-180, 180], above 0 for a face that is tilted clockwise in the image. NaN where an
+        eye or a corner of the mouth is NaN, or where both middles lie on one spot.
     """
-    eyes, nose, mouth = keypoints[:, :2].mean(axis=1), keypoints[:, 2], keypoints[:, 3:].mean(axis=1)
-    down = mouth - eyes - _NOSE * (nose - (eyes + mouth) / 2)
-    return roll_of(down)
+    return roll_of(keypoints[:, 3:].mean(axis=1) - keypoints[:, :2].mean(axis=1))
 
 
 def roll_of(down: NDArray[np.floating]) -> NDArray[np.float32]:

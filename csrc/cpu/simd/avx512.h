@@ -135,21 +135,26 @@ HPE_HD Planes sample_points(const uint8_t* source, ptrdiff_t row_stride_bytes, c
     const __m512i right =
         _mm512_broadcast_i32x4(kPatch ? _mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, -1, -1, -1, -1)
                                       : _mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
-    const __m512i weigh_left = _mm512_loadu_si512(points.across[0]), weigh_right = _mm512_loadu_si512(points.across[1]);
+    const __m512i weigh_first = _mm512_loadu_si512(points.pair[0]), weigh_second = _mm512_loadu_si512(points.pair[1]);
     __m512 sum[4];
     for (int g = 0; g < 4; ++g) {
         const __m512i spread = spread_index(g);
-        const __m512i wl = _mm512_permutexvar_epi32(spread, weigh_left);
-        const __m512i wr = _mm512_permutexvar_epi32(spread, weigh_right);
+        const __m512i first = _mm512_permutexvar_epi32(spread, weigh_first);
+        const __m512i second = _mm512_permutexvar_epi32(spread, weigh_second);
+        const int* offset = points.offset + 4 * g;
+        if (!kWide) {
+            const __m512i upper = _mm512_shuffle_epi8(load_points(source, offset), left);
+            const __m512i lower = _mm512_shuffle_epi8(load_points(source + row_stride_bytes, offset), left);
+            sum[g] =
+                _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_madd_epi16(upper, first), _mm512_madd_epi16(lower, second)));
+            continue;
+        }
         sum[g] = _mm512_setzero_ps();
         const uint8_t* row = source;
-        for (int k = 0; k < (kWide ? 4 : 2); ++k, row += row_stride_bytes) {
-            const __m512i p = load_points(row, points.offset + 4 * g);
-            __m512i level = _mm512_madd_epi16(_mm512_shuffle_epi8(p, left), wl);
-            if (kWide) {
-                const __m512i q = kPatch ? load_points(row + 16, points.offset + 4 * g) : p;
-                level = _mm512_add_epi32(level, _mm512_madd_epi16(_mm512_shuffle_epi8(q, right), wr));
-            }
+        for (int k = 0; k < 4; ++k, row += row_stride_bytes) {
+            const __m512i p = load_points(row, offset), q = kPatch ? load_points(row + 16, offset) : p;
+            const __m512i level = _mm512_add_epi32(_mm512_madd_epi16(_mm512_shuffle_epi8(p, left), first),
+                                                   _mm512_madd_epi16(_mm512_shuffle_epi8(q, right), second));
             const __m512 weight = _mm512_permutexvar_ps(spread, _mm512_loadu_ps(points.down[k]));
             sum[g] = _mm512_fmadd_ps(weight, _mm512_cvtepi32_ps(level), sum[g]);
         }

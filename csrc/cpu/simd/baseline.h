@@ -99,25 +99,35 @@ HPE_HD Planes sample_columns(const float* row, const int* first, const float* we
     return planes;
 }
 
+// As three levels in the channels' order.
+template <bool kPatch>
+HPE_HD float number_at(const uint8_t* pixel, int channel) {
+    uint16_t number = pixel[channel];
+    if (kPatch) memcpy(&number, pixel + 2 * channel, 2);
+    return static_cast<float>(number);
+}
+
 template <bool kWide, bool kPatch>
 HPE_HD Planes sample_points(const uint8_t* source, ptrdiff_t row_stride_bytes, const TurnedPoints& points) {
-    constexpr int kTaps = kWide ? 4 : 2;
+    constexpr int kPixel = kPatch ? 8 : 3;  // bytes
     Planes planes;
     for (int i = 0; i < 16; ++i) {
         const uint8_t* p = source + points.offset[i];
         float weight[4], sum[3] = {0.0f, 0.0f, 0.0f};
-        for (int k = 0; k < kTaps; ++k)
-            weight[k] = static_cast<float>(points.across[k / 2][i] >> (k % 2 ? 16 : 0) & 0xffffu);
-        for (int k = 0; k < kTaps; ++k, p += row_stride_bytes) {
-            float row[3] = {0.0f, 0.0f, 0.0f};
-            for (int tap = 0; tap < kTaps; ++tap) {
+        for (int k = 0; k < 4; ++k) weight[k] = static_cast<float>(points.pair[k / 2][i] >> (k % 2 ? 16 : 0) & 0xffffu);
+        if (!kWide) {
+            const uint8_t* q = p + row_stride_bytes;
+            for (int c = 0; c < 3; ++c)
+                sum[c] = weight[0] * number_at<kPatch>(p, c) + weight[1] * number_at<kPatch>(p + kPixel, c) +
+                         weight[2] * number_at<kPatch>(q, c) + weight[3] * number_at<kPatch>(q + kPixel, c);
+        } else {
+            for (int k = 0; k < 4; ++k, p += row_stride_bytes) {
                 for (int c = 0; c < 3; ++c) {
-                    uint16_t number = p[3 * tap + c];
-                    if (kPatch) memcpy(&number, p + 8 * tap + 2 * c, 2);
-                    row[c] += weight[tap] * static_cast<float>(number);
+                    float level = 0.0f;
+                    for (int tap = 0; tap < 4; ++tap) level += weight[tap] * number_at<kPatch>(p + kPixel * tap, c);
+                    sum[c] += points.down[k][i] * level;
                 }
             }
-            for (int c = 0; c < 3; ++c) sum[c] += points.down[k][i] * row[c];
         }
         for (int c = 0; c < 3; ++c) planes.c[c].v[i] = sum[c];
     }

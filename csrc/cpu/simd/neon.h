@@ -133,13 +133,6 @@ HPE_HD int16x4x2_t load_pair(const uint8_t* p) {
     return {{vget_low_s16(both), vget_low_s16(vextq_s16(both, both, 3))}};
 }
 
-HPE_HD int16_t low_half(uint32_t v) {
-    return static_cast<int16_t>(v & 0xffffu);
-}
-HPE_HD int16_t high_half(uint32_t v) {
-    return static_cast<int16_t>(v >> 16);
-}
-
 template <bool kWide, bool kPatch>
 HPE_HD Planes sample_points(const uint8_t* source, ptrdiff_t row_stride_bytes, const TurnedPoints& points) {
     constexpr int kPair = kPatch ? 16 : 6;  // bytes
@@ -149,16 +142,20 @@ HPE_HD Planes sample_points(const uint8_t* source, ptrdiff_t row_stride_bytes, c
         for (int g = 0; g < 4; ++g) {
             const int l = 4 * q + g;
             const uint8_t* p = source + points.offset[l];
+            const auto weigh = [&](int32x4_t level, const int16x4x2_t& pair, uint32_t weights) {
+                level = vmlal_n_s16(level, pair.val[0], static_cast<int16_t>(weights & 0xffffu));
+                return vmlal_n_s16(level, pair.val[1], static_cast<int16_t>(weights >> 16));
+            };
+            const int32x4_t none = vdupq_n_s32(0);
+            if (!kWide) {
+                const int32x4_t upper = weigh(none, load_pair<kPatch>(p), points.pair[0][l]);
+                sum[g] = vcvtq_f32_s32(weigh(upper, load_pair<kPatch>(p + row_stride_bytes), points.pair[1][l]));
+                continue;
+            }
             sum[g] = vdupq_n_f32(0.0f);
-            for (int k = 0; k < (kWide ? 4 : 2); ++k, p += row_stride_bytes) {
-                const int16x4x2_t left = load_pair<kPatch>(p);
-                int32x4_t level = vmull_n_s16(left.val[0], low_half(points.across[0][l]));
-                level = vmlal_n_s16(level, left.val[1], high_half(points.across[0][l]));
-                if (kWide) {
-                    const int16x4x2_t right = load_pair<kPatch>(p + kPair);
-                    level = vmlal_n_s16(level, right.val[0], low_half(points.across[1][l]));
-                    level = vmlal_n_s16(level, right.val[1], high_half(points.across[1][l]));
-                }
+            for (int k = 0; k < 4; ++k, p += row_stride_bytes) {
+                const int32x4_t left = weigh(none, load_pair<kPatch>(p), points.pair[0][l]);
+                const int32x4_t level = weigh(left, load_pair<kPatch>(p + kPair), points.pair[1][l]);
                 sum[g] = vfmaq_n_f32(sum[g], vcvtq_f32_s32(level), points.down[k][l]);
             }
         }
