@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hpe_edge.errors import ModelError
-from hpe_edge.spec import Crop, Decode, Input, ModelSpec, Origin
+from hpe_edge.spec import Crop, Decode, Input, ModelSpec, Origin, Upright
 
 _SHOWN_KEYS = 3  # differing keys that a message names
 
@@ -62,6 +62,7 @@ class Family:
         from_arrays: for files that are read by position, ``"keras"`` or ``"tflite"`` -> conversion of their arrays to
             this module's state dict.
         original_order: of the three angles in the original code's output, and so in its ONNX files.
+        upright: see :class:`hpe_edge.spec.ModelSpec`.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Family:
     on_request: bool = False
     from_arrays: Mapping[str, Callable[[Mapping[str, Tensor]], dict[str, Tensor]]] = field(default_factory=dict)
     original_order: tuple[str, str, str] = ("yaw", "pitch", "roll")
+    upright: Upright | None = None
 
     @functools.cached_property
     def layouts(self) -> tuple[dict[str, tuple[int, ...]], ...]:
@@ -141,6 +143,7 @@ class Family:
             crop=self.crop,
             decode=self.decode,
             origin=origin,
+            upright=self.upright,
         )
 
     def _nearest(self, state: Mapping[str, Tensor]) -> int:
