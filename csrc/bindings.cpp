@@ -14,6 +14,7 @@
 
 #include "cpu/isa.h"
 #include "crop/crop_normalize.h"
+#include "crop/turned_crop.h"
 #include "crop/warp_normalize.h"
 #include "cuda/cuda_device.h"
 #include "cuda/kernel_launch.h"
@@ -89,12 +90,27 @@ public:
     }
 
     void boxes(const py::array& frame, const std::optional<py::array>& chroma, const py::array& boxes,
-               py::array& out) const {
+               const std::optional<py::array>& turns, py::array& out) const {
         const Frame view = view_frame(frame, chroma, format_);
         const Box* data = static_cast<const Box*>(boxes.data());
+        const Turn* turn = turns ? static_cast<const Turn*>(turns->data()) : nullptr;
         const int count = static_cast<int>(boxes.shape(0));
-        if (emulated_) return emulate(view, data, count, out, emulate_crop);
-        run(out, [&](auto* to) { crop_normalize(view, data, count, plan_.crop, plan_.input, *isa_.rows, to); });
+        if (emulated_) {
+            std::vector<BoxFace> faces;
+            for (int i = 0; i < count; ++i)
+                faces.push_back({record_of(view, plan_.input.swap_colors), data[i], turn ? turn[i] : Turn{1.0f, 0.0f}});
+            return emulate(faces, out, emulate_crop);
+        }
+        run(out, [&](auto* to) {
+            if (!turn) return crop_normalize(view, data, count, plan_.crop, plan_.input, *isa_.rows, to);
+            const size_t face = static_cast<size_t>(3) * plan_.input.size * plan_.input.size;
+            for (int i = 0; i < count; ++i, to += face) {
+                if (is_turned(turn[i]))
+                    turned_crop(view, data[i], turn[i], plan_.crop, plan_.input, *isa_.turned, to);
+                else
+                    crop_normalize(view, data + i, 1, plan_.crop, plan_.input, *isa_.rows, to);
+            }
+        });
     }
 
     void warp(const py::array& frame, const std::optional<py::array>& chroma, const py::array& homographies,
@@ -102,7 +118,11 @@ public:
         const Frame view = view_frame(frame, chroma, format_);
         const Homography* data = static_cast<const Homography*>(homographies.data());
         const int count = static_cast<int>(homographies.shape(0));
-        if (emulated_) return emulate(view, data, count, out, emulate_warp);
+        if (emulated_) {
+            std::vector<WarpFace> faces;
+            for (int i = 0; i < count; ++i) faces.push_back({record_of(view, plan_.input.swap_colors), data[i]});
+            return emulate(faces, out, emulate_warp);
+        }
         run(out, [&](auto* to) { warp_normalize(view, data, count, plan_.crop, plan_.input, *isa_.rows, to); });
     }
 
@@ -114,16 +134,14 @@ private:
         with_output_type(plan_.output, to, loop);
     }
 
-    template <typename Place, typename Face>
-    void emulate(const Frame& view, const Place* places, int count, py::array& out,
+    template <typename Face>
+    void emulate(const std::vector<Face>& faces, py::array& out,
                  void (*launch)(const CropPlan&, const Face*, int, void*, bool)) const {
-        std::vector<Face> faces;
-        for (int i = 0; i < count; ++i) faces.push_back({record_of(view, plan_.input.swap_colors), places[i]});
         void* to = out.mutable_data();
         const py::gil_scoped_release release;
         CropPlan thick = plan_;
         thick.tiles_wanted = 1;  // tests have few faces, and these tiles are the ones that take several rows
-        launch(thick, faces.data(), count, to, false);
+        launch(thick, faces.data(), static_cast<int>(faces.size()), to, false);
     }
 
     CropPlan plan_;
@@ -304,7 +322,8 @@ PYBIND11_MODULE(_native, m) {
              py::kw_only(), py::arg("margins"), py::arg("square"), py::arg("clip"), py::arg("antialias"),
              py::arg("fill"), py::arg("size"), py::arg("swap_colors"), py::arg("gain"), py::arg("bias"),
              py::arg("format"), py::arg("output"), py::arg("isa"))
-        .def("boxes", &CropNormalize::boxes, py::arg("frame"), py::arg("chroma"), py::arg("boxes"), py::arg("out"))
+        .def("boxes", &CropNormalize::boxes, py::arg("frame"), py::arg("chroma"), py::arg("boxes"), py::arg("turns"),
+             py::arg("out"))
         .def("warp", &CropNormalize::warp, py::arg("frame"), py::arg("chroma"), py::arg("homographies"),
              py::arg("out"));
 
@@ -332,7 +351,8 @@ PYBIND11_MODULE(_native, m) {
                          swap_colors);
     PYBIND11_NUMPY_DTYPE(Box, x1, y1, x2, y2);
     PYBIND11_NUMPY_DTYPE(Homography, m);
-    PYBIND11_NUMPY_DTYPE(BoxFace, frame, box);
+    PYBIND11_NUMPY_DTYPE(Turn, cosine, sine);
+    PYBIND11_NUMPY_DTYPE(BoxFace, frame, box, turn);
     PYBIND11_NUMPY_DTYPE(WarpFace, frame, homography);
     m.attr("BOX_FACE") = py::dtype::of<BoxFace>();
     m.attr("WARP_FACE") = py::dtype::of<WarpFace>();

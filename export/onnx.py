@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from export.graph.write_onnx import Exportable
     from hpe_edge.spec import Crop
 
+_DYNAMIC = 0  # batch size
 _PACKAGES = ("torch", "onnx", "onnxsim")
 _SQUARE = {"extend": "extended to a square", "shrink": "cut to a square about its centre", "none": "not squared"}
 
@@ -54,8 +55,8 @@ def export(
     """Export a checkpoint to ONNX and verify its angles.
 
     Args:
-        checkpoint: trained weights: .pth, .pt, .pkl, .tar, .chkpt, .safetensors, or Keras .h5. Several become an
-            ensemble that averages their outputs.
+        checkpoint: trained weights: .pth, .pt, .pkl, .tar, .chkpt, .safetensors, Keras .h5 or TensorFlow Lite
+            .tflite. Several become an ensemble that averages their outputs.
         output: the ONNX file to write; an existing one is replaced. None: the architecture's name with .onnx, in the
             current folder.
         arch: the architecture, see :func:`export.zoo.names`; one for all checkpoints or one for each. Recognised from
@@ -101,6 +102,7 @@ def adopt(
     arch: str,
     checkpoint: PathLike | None = None,
     output: PathLike | None = None,
+    dynamic_batch: bool = False,
     trust: bool = False,
     images: PathLike | None = None,
     boxes: PathLike | None = None,
@@ -113,6 +115,7 @@ def adopt(
         model: the ONNX file.
         arch: its architecture, see :func:`export.zoo.names`; an ONNX file does not name it.
         checkpoint: its original weights, as the gate's reference; None: the unchanged file.
+        dynamic_batch: make a fixed batch dynamic, where the graph allows it; otherwise the file keeps its batch.
         output, trust, images, boxes, limits, report: see :func:`export`.
 
     Returns:
@@ -130,7 +133,7 @@ def adopt(
     files = _Files(output, images, boxes, [("CHECKPOINT", weights), ("--adopt", Path(model))])
     notes = Notes(report)
     network = None if weights is None else load_network([weights], [arch], trust=trust, report=notes)
-    adopted = adoption.adopt(Path(model), arch, network, notes)
+    adopted = adoption.adopt(Path(model), arch, network, notes, dynamic_batch=dynamic_batch)
     return _write(adopted, files, None, limits, notes)
 
 
@@ -207,12 +210,19 @@ def _command(argv: list[str] | None, program: str) -> None:
         show(listing())
         return
     checkpoints, archs = given.pop("checkpoint"), given.pop("arch")
-    batch, adopted = given.pop("batch") or None, given.pop("adopt")
+    batch, adopted = given.pop("batch"), given.pop("adopt")
     if adopted is None:
-        written = export(checkpoints, arch=archs, batch=batch, **given, report=print_report)
+        written = export(checkpoints, arch=archs, batch=batch or None, **given, report=print_report)
     else:
         checkpoint = checkpoints[0] if checkpoints else None
-        written = adopt(adopted, arch=archs[0], checkpoint=checkpoint, **given, report=print_report)
+        written = adopt(
+            adopted,
+            arch=archs[0],
+            checkpoint=checkpoint,
+            dynamic_batch=batch == _DYNAMIC,
+            **given,
+            report=print_report,
+        )
     print_model(written)
 
 
@@ -230,8 +240,8 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         type=Path,
         nargs="*",
         metavar="CHECKPOINT",
-        help="trained weights: .pth, .pt, .pkl, .tar, .chkpt, .safetensors, or Keras .h5 (WHENet); several become an "
-        "ensemble that averages their outputs",
+        help="trained weights: .pth, .pt, .pkl, .tar, .chkpt, .safetensors, Keras .h5 (WHENet) or "
+        "TensorFlow Lite .tflite (MediaPipe); several become an ensemble that averages their outputs",
     )
     parser.add_argument(
         "--list",
@@ -271,7 +281,8 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         "--batch",
         type=_batch,
         metavar="N",
-        help="batch size: 'dynamic' for any (default), or a fixed number, which some accelerators need",
+        help="batch size: 'dynamic' for any (default), or a fixed number, which some accelerators need; with --adopt "
+        "the file keeps its own, and 'dynamic' frees a fixed one",
     )
     add_gate_options(parser)
     parser.add_argument(
@@ -300,14 +311,14 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error(
             "--adopt needs one --arch, since an ONNX file does not name its family, and at most one CHECKPOINT"
         )
-    if args.adopt is not None and args.batch is not None:
-        parser.error("--batch applies to an export; an adopted file keeps its batch size")
+    if args.adopt is not None and args.batch:
+        parser.error("an adopted file keeps its batch size; only --batch dynamic applies to it")
 
 
 def _batch(text: str) -> int:
-    """Parse a batch size; 0 is a dynamic one."""
+    """Parse a batch size."""
     if text == "dynamic":
-        return 0
+        return _DYNAMIC
     if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= 1024:
         raise argparse.ArgumentTypeError(f"must be 'dynamic' or a number from 1 to 1024, got {text!r}")
     return int(text)

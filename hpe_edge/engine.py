@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.backends.base import Backend, Context
 from hpe_edge.backends.options import BackendName, CropDevice, Precision, check_choice
@@ -32,7 +32,8 @@ from hpe_edge.ops.frames import AnyFrame, FrameColor
 from hpe_edge.ops.native import native
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
-from hpe_edge.spec import Crop, ModelSpec
+from hpe_edge.spec import Crop, ModelSpec, Upright
+from hpe_edge.upright.turn import SECOND_PASS_ROLL_DEG
 
 if TYPE_CHECKING:
     from hpe_edge.cuda.device import Device
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 Timer = Callable[[str], AbstractContextManager[object]]
 
+_Upright = Literal["model", "keypoints", "second-pass"]
 _Part = tuple[Request, Poses]  # some faces of a frame, and the arrays for their poses
 
 _UNTIMED = nullcontext()
@@ -69,6 +71,7 @@ class PoseEngine:
         precision: Precision | None = None,
         detector: Detector | str | os.PathLike[str] | None = None,
         max_sigma: float | None = None,
+        upright: Upright | Literal["model"] | None = "model",
     ) -> None:
         """Load a model.
 
@@ -95,6 +98,10 @@ class PoseEngine:
                 faces.
             max_sigma: root mean square of the three angles' sigma, in degrees, beyond which a pose is
                 :attr:`~hpe_edge.Poses.doubtful`. None: the limit in the model's spec; ``math.inf``: no limit.
+            upright: turns the crops so that faces stand upright in them; the poses are turned back. ``"keypoints"``: by
+                the faces' key points; a face without them is not turned. ``"second-pass"``: likewise, and a face that
+                by the first answer is still rolled by more than 15 degrees in its crop is estimated again, turned by
+                that roll. None: no crop is turned. ``"model"``: as the model's spec says.
 
         Raises:
             ModelNotFoundError: no such file.
@@ -114,6 +121,9 @@ class PoseEngine:
         self._crop_on = crop_on
         self._gpu = _cropping_gpu(self._backend, crop_on)
         self.max_sigma = _limit_deg(self.spec, max_sigma)
+        if upright is not None:
+            check_choice("upright", upright, _Upright)
+        self.upright: Upright | None = self.spec.upright if upright == "model" else upright
         self._finder = FaceFinder(detector, threads)
         self._check_boxes = BoxChecks()
         self._decode = DecodeHeads(self.spec)
@@ -128,6 +138,7 @@ class PoseEngine:
         boxes: Faces | None = None,
         *,
         boxes_from: BoxesFrom | None = None,
+        keypoints: ArrayLike | None = None,
         color: FrameColor = "BGR",
         camera: Camera | None = None,
         timer: Timer | None = None,
@@ -138,6 +149,11 @@ class PoseEngine:
         the view of a virtual camera that looks straight at it, and the estimate is turned back into the camera's frame;
         see :mod:`hpe_edge.ops.rectify`. ``crop.clip`` is then ignored, sigma stays that of the network's own angles,
         and yaw may exceed 90 degrees.
+
+        A turned crop (see ``upright`` of the class) takes ``crop``'s margins along the turned axes, and ``crop.clip``
+        is ignored for it: what lies outside the frame is ``crop.fill``. Its sigma is that of the angles relative to the
+        turned axes, which are not those of the poses' angles: a doubt about pitch in the turned crop is one about both
+        pitch and yaw in the picture. The boxes of the poses are those given.
 
         Args:
             frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W]`` grey or NV12, see
@@ -150,6 +166,8 @@ class PoseEngine:
             boxes_from: the detector whose boxes they are, a name in :data:`hpe_edge.boxes.box_fit.FITS`, a file of
                 ``hpe-edge fit-boxes``, or a :class:`~hpe_edge.BoxFit`; they are converted. None: they reach from chin
                 to eyebrows, as the model expects.
+            keypoints: ``[N, 5, 2]`` numbers x y in pixels of the frame, in the order of :class:`~hpe_edge.Detections`;
+                NaN for a face whose points are unknown. For upright crops alone. None: those of the detections.
             color: pixel format of the frame: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
             camera: the frame's, for rectified estimates.
             timer: called with ``"crop"``, ``"infer"`` and ``"decode"`` for each batch; the stage then runs within the
@@ -167,7 +185,7 @@ class PoseEngine:
                 whose crop reaches 90 degrees from its axis.
             BackendError: the backend failed, or the engine is closed.
         """
-        request = self.request(frame, boxes, boxes_from=boxes_from, color=color, camera=camera)
+        request = self.request(frame, boxes, boxes_from=boxes_from, keypoints=keypoints, color=color, camera=camera)
         return self.many([request], timer=timer)[0]
 
     def request(
@@ -176,14 +194,15 @@ class PoseEngine:
         boxes: Faces | None = None,
         *,
         boxes_from: BoxesFrom | None = None,
+        keypoints: ArrayLike | None = None,
         color: FrameColor = "BGR",
         camera: Camera | None = None,
     ) -> Request:
         """Check the arguments of a call, to run it later with others by :meth:`many`; without boxes, find the faces.
 
         Args:
-            frame, boxes, boxes_from, color, camera: see :meth:`__call__`. The frame must not be overwritten before
-                the poses are returned.
+            frame, boxes, boxes_from, keypoints, color, camera: see :meth:`__call__`. The frame must not be overwritten
+                before the poses are returned.
 
         Raises:
             InputError: see :meth:`__call__`.
@@ -197,9 +216,23 @@ class PoseEngine:
         if boxes is None:
             if boxes_from is not None:
                 raise InputError("boxes_from= says whose the boxes are, but there are none; leave it out or pass boxes")
+            if keypoints is not None:
+                raise InputError("keypoints= are those of boxes, but there are none; leave it out or pass boxes")
             boxes = self._finder(frame, color)
-        faces = given_faces(boxes, boxes_from)
-        request = Request(self._crop, frame, faces.boxes, color, camera, on_gpu, scores=faces.scores, ids=faces.ids)
+        faces = given_faces(boxes, boxes_from, keypoints)
+        request = Request(
+            self._crop,
+            frame,
+            faces.boxes,
+            color,
+            camera,
+            on_gpu,
+            scores=faces.scores,
+            ids=faces.ids,
+            upright=self.upright,
+            keypoints=faces.keypoints,
+            rolls=faces.rolls,
+        )
         if faces.elsewhere is not None:
             self._check_boxes(faces.elsewhere, *request.size_wh, fitted=boxes_from is not None)
         return request
@@ -231,12 +264,30 @@ class PoseEngine:
         ]
         context = self._borrow()
         try:
-            for on_gpu, parts in self._by_crop(list(zip(requests, found, strict=True))):
-                for batch in _batches(parts, self._batch):
-                    (self._run_on_gpu if on_gpu else self._run)(context, batch, timed)
+            self._run_all(context, list(zip(requests, found, strict=True)), timed)
+            if self.upright == "second-pass":
+                self._run_again(context, requests, found, timed)
         finally:
             self._give_back(context)
         return found
+
+    def _run_all(self, context: Context, parts: list[_Part], timed: Timer) -> None:
+        for on_gpu, alike in self._by_crop(parts):
+            for batch in _batches(alike, self._batch):
+                (self._run_on_gpu if on_gpu else self._run)(context, batch, timed)
+
+    def _run_again(self, context: Context, requests: Sequence[Request], found: list[Poses], timed: Timer) -> None:
+        """Estimate rolled faces once more, turned by the roll of their first answers."""
+        rows = [
+            request.second_pass(poses, SECOND_PASS_ROLL_DEG) for request, poses in zip(requests, found, strict=True)
+        ]
+        again = [
+            (request.turned(some, request.rolls(poses)[some]), Poses.empty(len(some)))
+            for request, poses, some in zip(requests, found, rows, strict=True)
+        ]
+        self._run_all(context, [part for part in again if part[0].count], timed)
+        for poses, some, (_, second) in zip(found, rows, again, strict=True):
+            poses.angles[some], poses.sigma[some], poses.rotation[some] = second.angles, second.sigma, second.rotation
 
     def _run(self, context: Context, batch: list[_Part], timed: Timer) -> None:
         count = sum([request.count for request, _ in batch])

@@ -22,6 +22,7 @@ MAX_MARGIN = 100.0  # a hundred boxes to each side; beyond that, a slip of the d
 
 Triple = tuple[float, float, float]
 Square = Literal["extend", "shrink", "none"]
+Upright = Literal["keypoints", "second-pass"]
 Precision = Literal["fp32", "fp16", "int8", "int8+fp16"]
 
 
@@ -347,6 +348,8 @@ class ModelSpec:
         quantizations: the steps after the export that lowered the precision, in their order.
         exported_precision: of the exported or adopted graph; see :attr:`precision`.
         sigma: calibration of sigma; None: factors of 1 and no limit. For decodes with a distribution only.
+        upright: default of the engine's ``upright``, by which it turns crops so that faces stand upright in them; None:
+            crops are not turned.
     """
 
     renamed: ClassVar[dict[str, str]] = {"reductions": "quantizations"}
@@ -361,8 +364,11 @@ class ModelSpec:
     quantizations: tuple[Quantization, ...] = ()
     exported_precision: Precision = "fp32"
     sigma: SigmaCalibration | None = None
+    upright: Upright | None = None
 
     def __post_init__(self) -> None:
+        if self.upright is not None:
+            _check_choice("upright", self.upright, get_args(Upright))
         if len(set(self.outputs)) != len(self.outputs):
             raise ModelError(f"the outputs must have different names, got {self.outputs}")
         for head in self.heads():

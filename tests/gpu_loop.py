@@ -86,11 +86,20 @@ class _Crop:
     def __init__(self, loop: GpuLoop, launch: Any, format: Any, swap_colors: bool) -> None:
         self._loop, self._launch, self._format, self._swap_colors = loop, launch, format, swap_colors
 
-    def boxes(self, frame: np.ndarray, chroma: np.ndarray | None, boxes: np.ndarray, out: np.ndarray) -> None:
-        self._run(self._launch.boxes, BOX_FACE, frame, chroma, boxes, out)
+    def boxes(
+        self,
+        frame: np.ndarray,
+        chroma: np.ndarray | None,
+        boxes: np.ndarray,
+        turns: np.ndarray | None,
+        out: np.ndarray,
+    ) -> None:
+        upright = np.tile(np.float32([1, 0]), (len(boxes), 1))
+        parts = {"place": boxes, "turn": upright if turns is None else turns}
+        self._run(self._launch.boxes, BOX_FACE, frame, chroma, parts, out)
 
     def warp(self, frame: np.ndarray, chroma: np.ndarray | None, homographies: np.ndarray, out: np.ndarray) -> None:
-        self._run(self._launch.warp, WARP_FACE, frame, chroma, homographies, out)
+        self._run(self._launch.warp, WARP_FACE, frame, chroma, {"place": homographies}, out)
 
     def _run(
         self,
@@ -98,21 +107,22 @@ class _Crop:
         dtype: Any,
         frame: np.ndarray,
         chroma: np.ndarray | None,
-        places: np.ndarray,
+        parts: dict[str, np.ndarray],
         out: np.ndarray,
     ) -> None:
-        if not len(places):
+        count, loop = len(parts["place"]), self._loop
+        if not count:
             return
-        loop = self._loop
         with contextlib.ExitStack() as cleanup:
             planes = [plane for plane in (frame, chroma) if plane is not None]
             addresses = loop.rooms(cleanup).send(0, planes)
-            faces = loop.buffer(len(places), dtype, cleanup)
+            faces = loop.buffer(count, dtype, cleanup)
             faces.array["frame"] = face_record(addresses, planes, self._format, self._swap_colors)
-            faces.array["place"] = places
-            faces.send(len(places), loop.stream)
+            for name, values in parts.items():
+                faces.array[name] = values
+            faces.send(count, loop.stream)
             result = loop.buffer(len(out), out.dtype, cleanup, *out.shape[1:])
-            launch(faces.address, len(places), result.address, int(loop.stream))
+            launch(faces.address, count, result.address, int(loop.stream))
             loop.fetch([result], [out])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,6 +68,63 @@ def crop_levels(frame: Array, box: Array, crop: Crop, size: int, fill: Array) ->
     pixels = frame[np.clip(rows, 0, height - 1)][:, np.clip(columns, 0, width - 1)]
     pixels = np.where(inside[..., None], pixels, fill)
     return np.einsum("iy,jx,yxc->ijc", wy, wx, pixels, optimize=True)
+
+
+def turned_levels(frame: Array, box: Array, turn_deg: float, crop: Crop, size: int, fill: Array) -> Array:
+    """Sample a frame padded with fill on the grid of the turned window: [size, size, 3]."""
+    x1, y1, x2, y2 = (float(v) for v in box)
+    center, sides = np.array([x1 + x2, y1 + y2]) / 2, [x2 - x1, y2 - y1]
+    if 45 < abs(turn_deg) % 180 < 135:
+        sides.reverse()
+    upright = np.array([-sides[0] / 2, -sides[1] / 2, sides[0] / 2, sides[1] / 2])
+    around = window(upright, replace(crop, clip=False), 0, 0)[0]
+    scale = (around[2:] - around[:2]) / size
+    u, v = (around[i] + (np.arange(size) + 0.5) * scale[i] for i in (0, 1))
+    grid = np.stack(np.meshgrid(u, v), axis=-1)
+    points = center + grid @ rz(turn_deg)[:2, :2].T
+    filters = [(1, 1.0)] * 2
+    if crop.resampling == "antialias":
+        wide = np.maximum(scale, 1) ** 2
+        filters = [triangle_of(variance) for variance in rz(turn_deg)[:2, :2] ** 2 @ wide]
+    (across, half_x), (down, half_y) = filters
+    means = reduced(frame, across, down, fill)
+    height, width = means.shape[:2]
+    positions = points / [across, down] - 0.5
+    # Beyond the padded frame every tap is fill.
+    near = np.clip(positions, -4, [width + 4, height + 4])
+    padded = np.tile(fill.astype(np.float64), (height + 2 * _PAD, width + 2 * _PAD, 1))
+    padded[_PAD:-_PAD, _PAD:-_PAD] = means
+    (columns, wx), (rows, wy) = triangles(near[..., 0], half_x), triangles(near[..., 1], half_y)
+    around_each = padded[rows[..., :, None] + _PAD, columns[..., None, :] + _PAD]
+    return np.einsum("ijy,ijx,ijyxc->ijc", wy, wx, around_each)
+
+
+_PAD = 8
+
+
+def triangle_of(variance: float) -> tuple[int, float]:
+    """Side of the means that are sampled, and half-width of the triangle over them, of a filter's sixfold variance."""
+    if variance <= 4:
+        return 1, 1 if variance < 1.5 else variance**0.5
+    # A mean of k pixels has (k^2 - 1) / 2, and sampling means that lie k apart adds k^2.
+    sides = np.arange(2, 129)
+    blurs = (sides**2 - 1) / 2 + sides**2
+    return int(sides[np.argmin(np.abs(np.log(blurs / variance)))]), 1
+
+
+def reduced(frame: Array, across: int, down: int, fill: Array) -> Array:
+    """Means of blocks that start at the frame's corner; what lies outside of the frame is fill."""
+    height, width = frame.shape[:2]
+    whole = np.pad(frame - fill, ((0, -height % down), (0, -width % across), (0, 0)))
+    blocks = whole.reshape(whole.shape[0] // down, down, whole.shape[1] // across, across, 3)
+    return blocks.mean(axis=(1, 3)) + fill
+
+
+def triangles(positions: Array, half_width: float) -> tuple[NDArray[np.int64], Array]:
+    """Pixels [..., 6] around each position, and their normalised weights; the half-width is 2 at most."""
+    pixels = np.floor(positions).astype(int)[..., None] + np.arange(-2, 4)
+    weights = np.maximum(1 - np.abs(pixels - positions[..., None]) / half_width, 0)
+    return pixels, weights / weights.sum(axis=-1, keepdims=True)
 
 
 def warp_levels(frame: Array, homography: Array, size: int, antialias: bool, fill: Array) -> Array:

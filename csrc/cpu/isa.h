@@ -10,6 +10,7 @@ namespace hpe {
 struct Isa {
     const char* name;
     const RowKernels* rows;
+    const TurnedKernels* turned;
     const DecodeKernels* decode;
 };
 

@@ -8,6 +8,8 @@
 //   staged  Where antialiasing widens the filter, an output has hundreds of taps and neighbours share most of them. The
 //           rows are weighed first, into one float row per output row, by threads that read words side by side; the
 //           runs are then resampled along x out of that.
+//   turned  Each thread works out the place of each of its outputs, whose taps share no rows, and reads the frame
+//   there.
 #pragma once
 
 #include <cstddef>
@@ -107,7 +109,10 @@ struct CropBody {
         Tile tile;
         Axis xs, ys;
         int lowest, pixels;  // columns of the frame that the tile reads
-        int rows_at_once;    // output rows that are staged together; 0: direct
+        int rows_at_once;    // output rows that are staged together; 0: direct or turned
+        int turned;
+        Filter across, down;  // of a turned crop
+        TurnedTile outputs;
         Taps row[kMaxRows];
         Taps column[kMaxColumns];
         float room[kRoom];  // [rows_at_once, pixels, 3], differences to the fill
@@ -158,10 +163,18 @@ private:
     HPE_HD_METHOD void plan(int block, Shared& s) const {
         const Tile tile = s.tile = tile_of(block);
         const BoxFace& face = faces[tile.face];
+        s.lowest = s.pixels = s.rows_at_once = 0;
+        s.turned = is_turned(face.turn);
+        if (s.turned) {
+            const TurnedWindow turned = turned_window(face.box, face.turn, crop, input.size);
+            s.across = turned.across;
+            s.down = turned.down;
+            s.outputs = tile_at(turned, tile.row, tile.column);
+            return;
+        }
         const Window window = crop_window(face.box, crop, face.frame.width, face.frame.height);
         s.xs = make_axis(window.x, window.cut_x, input.size, crop.antialias);
         s.ys = make_axis(window.y, window.cut_y, input.size, crop.antialias);
-        s.lowest = s.pixels = s.rows_at_once = 0;
         if (!kStaged || s.xs.last < s.xs.first || (s.xs.half_width <= 1.0 && s.ys.half_width <= 1.0)) return;
         s.lowest = greater(taps_of(s.xs, sample_center(s.xs, tile.column)).first, 0);
         const int last = taps_of(s.xs, sample_center(s.xs, tile.column + tile.columns - 1)).last;
@@ -170,6 +183,7 @@ private:
     }
 
     HPE_HD_METHOD void share_taps(int thread, Shared& s) const {
+        if (s.turned) return;
         const Tile tile = s.tile;
         const FrameRecord& frame = faces[tile.face].frame;
         for (int i = thread; i < tile.columns + tile.rows; i += kThreads) {
@@ -187,6 +201,12 @@ private:
         const Frame frame = frame_of(record);
         const Bgr fill = fill_of(crop, record.swap_colors != 0);
         const FaceOutput<T> to = face_output(out, tile.face, input, record.swap_colors != 0);
+        if (s.turned) {
+            each_run(tile, 0, tile.rows, thread, to, [&](int row, int column) {
+                return turned_pixel<kFormat>(frame, s.across, s.down, s.outputs, row, column, fill);
+            });
+            return;
+        }
         if (s.rows_at_once == 0) {
             each_run(tile, 0, tile.rows, thread, to, [&](int row, int column) {
                 return direct<kFormat>(frame, s.row[row], s.column[column], s, fill);

@@ -61,11 +61,12 @@ HPE_HD Span clip_span(const Span& span, double frame_pixels) {
     return {lesser(greater(span.from, 0.0), frame_pixels), lesser(greater(span.to, 0.0), frame_pixels)};
 }
 
-HPE_HD Window crop_window(const Box& box, const CropRule& rule, int frame_width, int frame_height) {
-    const double w = static_cast<double>(box.x2) - box.x1;
-    const double h = static_cast<double>(box.y2) - box.y1;
-    Span x{box.x1 - rule.margin[0] * w, box.x2 + rule.margin[2] * w};
-    Span y{box.y1 - rule.margin[1] * h, box.y2 + rule.margin[3] * h};
+// The window of a box, which is not clipped.
+HPE_HD Window grown_window(const Span& box_x, const Span& box_y, const CropRule& rule) {
+    const double w = box_x.to - box_x.from;
+    const double h = box_y.to - box_y.from;
+    Span x{box_x.from - rule.margin[0] * w, box_x.to + rule.margin[2] * w};
+    Span y{box_y.from - rule.margin[1] * h, box_y.to + rule.margin[3] * h};
     const Span grown_x = x, grown_y = y;
     if (rule.square != Square::kNone) {
         // Of a wide window, extending moves top and bottom out by this much, shrinking left and right in. It is
@@ -80,7 +81,11 @@ HPE_HD Window crop_window(const Box& box, const CropRule& rule, int frame_width,
         }
     }
     const bool shrunk = rule.square == Square::kShrink;
-    const Window whole{x, y, shrunk ? grown_x : x, shrunk ? grown_y : y};
+    return {x, y, shrunk ? grown_x : x, shrunk ? grown_y : y};
+}
+
+HPE_HD Window crop_window(const Box& box, const CropRule& rule, int frame_width, int frame_height) {
+    const Window whole = grown_window({box.x1, box.x2}, {box.y1, box.y2}, rule);
     if (!rule.clip) return whole;
     return {clip_span(whole.x, frame_width), clip_span(whole.y, frame_height), clip_span(whole.cut_x, frame_width),
             clip_span(whole.cut_y, frame_height)};

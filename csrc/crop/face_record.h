@@ -7,6 +7,7 @@
 
 #include "crop/crop_normalize.h"
 #include "crop/homography.h"
+#include "crop/turned_crop.h"
 
 namespace hpe {
 
@@ -24,6 +25,7 @@ struct FrameRecord {
 struct BoxFace {
     FrameRecord frame;
     Box box;
+    Turn turn;
 };
 
 struct WarpFace {

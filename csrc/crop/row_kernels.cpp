@@ -2,6 +2,7 @@
 // the sets by the linker, and AVX-512 code could end up in the baseline path.
 #include "cpu/kernels.h"
 
+#include "cpu/normalize.h"
 #include "cpu/simd/simd.h"
 
 namespace hpe::HPE_ISA {
@@ -43,25 +44,6 @@ void weigh(const T* const* rows, const float* weight, int taps, const float* off
     // The last block overlaps the one before it: nothing is read past the row, and both write the same values.
     if (at < count) weigh_block(rows, weight, taps, offsets, count - kBlock, out);
 }
-
-template <typename T>
-struct Normalize {
-    explicit Normalize(const PlaneRow<T>& planes) : planes_(planes) {
-        for (int c = 0; c < 3; ++c) {
-            gain_[c] = splat(planes.gain[c]);
-            bias_[c] = splat(planes.bias[c]);
-        }
-    }
-
-    void operator()(Vec level, int channel, int column, int left) const {
-        store_first(planes_.out[channel] + column, fma(level, gain_[channel], bias_[channel]), left);
-    }
-
-private:
-    PlaneRow<T> planes_;  // a copy: the compiler would reload a reference after every store of bytes
-    Vec gain_[3];
-    Vec bias_[3];
-};
 
 template <int kTaps, typename T>
 void resample_taps(const float* row, const ColumnTaps& taps, const PlaneRow<T>& planes) {

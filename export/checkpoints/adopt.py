@@ -12,6 +12,7 @@ from export import zoo
 from export.checkpoints.network import Network
 from export.gate.comparison import Faces
 from export.gate.gate import Runner, poses_of
+from export.graph.free_batch import free_batch
 from export.graph.match_heads import HeadMatch, Outputs, describe, match_outputs, refuse_probabilities
 from export.graph.onnx_file import (
     ImageInput,
@@ -53,7 +54,7 @@ class Adopted:
         return "onnx with the unchanged file" if self.network is None else self.network.compared
 
     def to_onnx(self, batch: int | None) -> ModelProto:
-        """The file's graph, with its own batch."""
+        """The file's graph, whose batch is settled."""
         return self.model
 
     def reference(self, faces: Faces) -> Poses:
@@ -63,7 +64,7 @@ class Adopted:
         return poses_of(self.original, self.spec, faces.crops, len(faces.crops))
 
 
-def adopt(path: Path, arch: str, network: Network | None, report: Reporter) -> Adopted:
+def adopt(path: Path, arch: str, network: Network | None, report: Reporter, *, dynamic_batch: bool = False) -> Adopted:
     """Read an ONNX file and match it to the family.
 
     The spec's origin names the file, ``"x.onnx"``, and its SHA-256. With a checkpoint it is ``"x.onnx, verified against
@@ -74,18 +75,23 @@ def adopt(path: Path, arch: str, network: Network | None, report: Reporter) -> A
         arch: the family, which sets normalisation, crop and decode.
         network: the gate's reference; None: the unchanged file.
         report: takes the stages.
+        dynamic_batch: make a fixed batch dynamic.
 
     Raises:
         ModelNotFoundError: there is no such file.
-        ModelError: it is no ONNX file, its input or outputs are not the family's, it has another family's spec, or it
-            has this family's spec and there is no checkpoint to compare with.
+        ModelError: it is no ONNX file, its input or outputs are not the family's, it has another family's spec, it has
+            this family's spec and there is no checkpoint to compare with, or its batch cannot be made dynamic.
     """
     family = zoo.get(arch)
     model, sha256 = read_onnx(path)
     own = _own_spec(path, model, arch, network)
     base = own or family.spec(_origin(path, sha256, network))
     image = fix_image_input(path, model, base.input.size)
-    session = open_unchanged(path, model)
+    session = open_unchanged(path, model)  # before the batch is freed: the gate's reference
+    freed = image
+    if dynamic_batch:
+        free_batch(path, model, image)
+        freed = replace(image, batch=None)
     outputs = run_random(path, session, image)
     match = _as_before(path, own, outputs) if own else match_outputs(path, family, outputs)
     refuse_probabilities(path, match.decode, outputs)
@@ -97,7 +103,7 @@ def adopt(path: Path, arch: str, network: Network | None, report: Reporter) -> A
         exported_precision=base.exported_precision if own else graph_precision(model),
         gate=None,
     )
-    report("adopted", [f"{path}, sha256 {sha256[:12]}...", *_notes(image, outputs, match)])
+    report("adopted", [f"{path}, sha256 {sha256[:12]}...", *_notes(image, freed, outputs, match)])
     report("family", [f"{family.name} (as asked for)", family.title, family.source])
     if network is None:
         report(
@@ -107,7 +113,7 @@ def adopt(path: Path, arch: str, network: Network | None, report: Reporter) -> A
                 "give its CHECKPOINT, too, to verify them",
             ],
         )
-    _keep_outputs(model, image, {name: outputs[name].shape[1:] for name in spec.outputs})
+    _keep_outputs(model, freed, {name: outputs[name].shape[1:] for name in spec.outputs})
     return Adopted(model, spec, family.crop_note, session_runner(session, spec, image.batch or 1), network)
 
 
@@ -160,9 +166,10 @@ def _keep_outputs(model: ModelProto, image: ImageInput, shapes: dict[str, tuple[
         model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch, *shape]))
 
 
-def _notes(image: ImageInput, outputs: Outputs, match: HeadMatch) -> list[str]:
+def _notes(image: ImageInput, freed: ImageInput, outputs: Outputs, match: HeadMatch) -> list[str]:
+    made = ", now dynamic" if freed != image else ""
     notes = [
-        f"input {image.name!r}, {image.dtype}, batch {image.batch or 'dynamic'}",
+        f"input {image.name!r}, {image.dtype}, batch {image.batch or 'dynamic'}{made}",
         f"read as {describe(match.decode)};",
         match.how,
     ]

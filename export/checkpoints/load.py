@@ -13,9 +13,12 @@ from torch import Tensor
 
 from export.checkpoints.keras import is_hdf5, read_keras
 from export.checkpoints.state_dict import find_state
+from export.checkpoints.tflite import is_tflite, read_tflite
 from export.checkpoints.unpickle import unpickle
 from export.step import Reporter, need, quiet
 from hpe_edge.errors import ModelError, ModelNotFoundError
+
+Layout = Literal["torch", "keras", "tflite"]
 
 _STARTS = (b"PK\x03\x04", b"\x80", b"\x89HDF\r\n\x1a\n")  # zip and pickle, as PyTorch writes them; HDF5
 _SHORTEST = 16
@@ -32,21 +35,23 @@ class Checkpoint:
         state: key -> tensor; all are float32 but BatchNorm's step counters.
         notes: remarks for the report.
         layout: ``"torch"``: a state dict, identified by its keys. ``"keras"``: weights by position, in the file's
-            order, with keys ``layer name/weight name`` and Keras' axis order.
+            order, with keys ``layer name/weight name`` and Keras' axis order. ``"tflite"``: likewise, with keys
+            ``number of the operator/kind/number of the input``.
     """
 
     path: Path
     sha256: str
     state: dict[str, Tensor]
     notes: tuple[str, ...]
-    layout: Literal["torch", "keras"] = "torch"
+    layout: Layout = "torch"
 
 
 def load_checkpoint(path: Path, *, trust: bool = False, report: Reporter = quiet) -> Checkpoint:
-    """Read PyTorch, safetensors or Keras weights, recognised by content, whatever the file's name.
+    """Read PyTorch, safetensors, Keras or TensorFlow Lite weights, recognised by content, whatever the file's name.
 
     Args:
-        path: ``.pth``, ``.pt``, ``.pkl``, ``.ckpt``, ``.chkpt``, ``.tar``, ``.safetensors``, ``.h5`` or ``.hdf5``.
+        path: ``.pth``, ``.pt``, ``.pkl``, ``.ckpt``, ``.chkpt``, ``.tar``, ``.safetensors``, ``.h5``, ``.hdf5`` or
+            ``.tflite``.
         trust: run the code in a file that cannot be read without. The safe reader is tried first; the notes tell which
             was used.
         report: takes a line before code is run.
@@ -65,13 +70,16 @@ def load_checkpoint(path: Path, *, trust: bool = False, report: Reporter = quiet
 
 def _load(path: Path, trust: bool, report: Reporter) -> Checkpoint:
     data = _read(path)
-    layout: Literal["torch", "keras"] = "torch"
+    layout: Layout = "torch"
     notes: list[str] = []
     if _is_safetensors(data):
         state = _read_safetensors(path, data)
     elif is_hdf5(data):
         state, notes = read_keras(path, data)
         layout = "keras"
+    elif is_tflite(data):
+        state, notes = read_tflite(path, data)
+        layout = "tflite"
     else:
         plain, notes = unpickle(path, data, trust, report)
         state, places = find_state(path, plain)

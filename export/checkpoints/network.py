@@ -26,6 +26,7 @@ from hpe_edge.poses import Poses
 from hpe_edge.spec import ModelSpec, Origin
 
 _BATCH = 8  # of the torch module
+_POSITIONAL = {"keras": "Keras", "tflite": "TensorFlow Lite"}
 
 
 @dataclass(frozen=True)
@@ -106,14 +107,19 @@ def _load(path: Path, asked: str | None, trust: bool, report: Reporter) -> _Memb
 
 def _find_family(checkpoint: Checkpoint, asked: str | None) -> tuple[Family, Mapping[str, Tensor], str]:
     """The family, the weights under its keys, and the reason for the report."""
-    if checkpoint.layout == "keras":
-        family = zoo.get(asked) if asked else zoo.keras_family()
-        if family.from_keras is None:
+    if checkpoint.layout != "torch":
+        kind = _POSITIONAL[checkpoint.layout]
+        family = zoo.get(asked) if asked else zoo.positional_family(checkpoint.layout)
+        if checkpoint.layout not in family.from_arrays:
             raise ModelError(
-                f"{checkpoint.path} holds Keras weights, and {family.name}'s are PyTorch's; leave --arch out, or name "
-                "the PyTorch checkpoint"
+                f"{checkpoint.path} holds {kind} weights, and {family.name}'s are not; leave --arch out, or name "
+                f"{family.name}'s checkpoint"
             )
-        return family, family.from_keras(checkpoint.state), "Keras weights, by their place in the file"
+        convert = family.from_arrays[checkpoint.layout]
+        try:
+            return family, convert(checkpoint.state), f"{kind} weights, by their place in the file"
+        except ModelError as error:
+            raise ModelError(f"{checkpoint.path}: {error}") from None
     if asked:
         family = zoo.get(asked)
         _check_fit(checkpoint, family)

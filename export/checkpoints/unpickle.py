@@ -166,7 +166,8 @@ def _refuse_other_files(path: Path, data: bytes) -> None:
         )
     if _is_text(data):
         raise ModelError(
-            f"{path} is not a checkpoint but a text file; name the weights (.pth, .pt, .pkl, .ckpt, .safetensors, .h5)"
+            f"{path} is not a checkpoint but a text file; name the weights (.pth, .pt, .pkl, .ckpt, .safetensors, .h5, "
+            ".tflite)"
         )
 
 

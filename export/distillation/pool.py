@@ -24,9 +24,10 @@ _TURNS = 2  # of each of them
 _CACHE_FORMAT = 1
 _SHAPE_DEG, _LEAST_SHAPE_FACES = 5.0, 20  # faces with a smaller disagreement shape the mean head
 _FARTHEST_ERROR = 0.08  # of the mean head from the landmarks, in face sizes
-_OUTWARDS_DEG, _NOD_DEG = (10.0, 60.0), 25.0  # change of the yaw; largest change of the pitch
+_OUTWARDS_DEG, _NOD_DEG = (10.0, 60.0), 20.0  # change of the yaw; largest change of the pitch
 _LARGEST_YAW_DEG, _LARGEST_PITCH_DEG = 105.0, 60.0
-_MOST_TURNED_BACK = 0.25  # share of the turns that go towards the camera
+_TURNED_BACK = 0.25  # share of the turns that go towards the camera
+_SHOWN_DEG = 30.0  # beyond this |yaw| half of the face is not in the picture: it turns further away only
 _EITHER_SIDE_DEG = 12.0
 _TURN_WIDTH = 0.06  # share of a turn that its result is unsure by
 
@@ -113,7 +114,8 @@ def _drawn_poses(before: Float64Array) -> Float64Array:
     """New poses ``[N, 3]`` in the order zxy; most faces turn further away from the camera."""
     rng = np.random.default_rng(SEED)
     count = len(before)
-    away = np.where(rng.random(count) < _MOST_TURNED_BACK, -1.0, 1.0)
+    back = (rng.random(count) < _TURNED_BACK) & (np.abs(before[:, 0]) < _SHOWN_DEG)
+    away = np.where(back, -1.0, 1.0)
     side = np.where(before[:, 0] == 0, 1.0, np.sign(before[:, 0]))
     # A nearly frontal face turns to either side.
     side = np.where(np.abs(before[:, 0]) < _EITHER_SIDE_DEG, rng.choice((-1.0, 1.0), count), side)

@@ -15,7 +15,7 @@ from hpe_edge.spec import Crop, Input
 
 # Most views stand nearly upright, as the crop turns them; the others are for crops that are not turned, or wrongly.
 _UPRIGHT_DEG, _WIDE_DEG = 8.0, 60.0  # standard deviation; largest
-_WIDE_SHARE, _ANY_SHARE = 0.22, 0.08  # up to that, and to half a turn
+_WIDE_SHARE, _ANY_SHARE = 0.16, 0.05  # up to that, and to half a turn
 _SCALE, _SHIFT = 0.09, 0.045  # standard deviations of the box: of the size's logarithm, and of the place in box sides
 _FARTHEST = 2.5  # standard deviations at which both are cut
 _BACKGROUND_SHARE = 0.3  # of the views that get another face's surroundings

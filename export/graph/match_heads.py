@@ -180,6 +180,8 @@ def _misfit(path: Path, family: Family, outputs: Outputs) -> ModelError:
         wanted = f"{', '.join(str(_count(head)) for head in heads)} bins"
     elif isinstance(family.decode, Rot6dDecode):
         wanted = "6 numbers or a rotation matrix"
+    elif isinstance(family.decode, MatrixDecode):
+        wanted = "9 numbers"
     else:
         wanted = "4 numbers" if isinstance(family.decode, QuaternionDecode) else "3 angles"
     message = f"{path} does not have {family.name}'s outputs, {wanted} per face; its outputs are "

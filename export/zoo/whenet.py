@@ -129,7 +129,7 @@ WHENET = Family(
     crop=_CROP,
     decode=_decode(circular=True),
     outputs=(OUTPUT,),
-    from_keras=state_from_keras,
+    from_arrays={"keras": state_from_keras},
 )
 
 WHENET_LINEAR = replace(

@@ -24,10 +24,11 @@ from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec
 
 _FRAME = native.BOX_FACE["frame"]
-BOX_FACE = np.dtype([("frame", _FRAME), ("place", np.float32, 4)])
+BOX_FACE = np.dtype([("frame", _FRAME), ("place", np.float32, 4), ("turn", np.float32, 2)])
 WARP_FACE = np.dtype([("frame", _FRAME), ("place", np.float64, (3, 3))])
 assert BOX_FACE.itemsize == native.BOX_FACE.itemsize and WARP_FACE.itemsize == native.WARP_FACE.itemsize
 
+_UPRIGHT = (1.0, 0.0)  # cosine and sine of no turn
 _POSE_FLOATS = 15  # angles, sigmas, rotation
 
 
@@ -74,6 +75,9 @@ class GpuPath:
             stop = start + request.count
             faces["frame"][start:stop] = self._record(request, slot)
             faces["place"][start:stop] = request.places
+            if not request.warped:
+                turns = request.turn_vectors
+                faces["turn"][start:stop] = _UPRIGHT if turns is None else turns
             start = stop
             if request.on_gpu is not None:
                 request.on_gpu.wait(self._gpu, self._stream, self._event)

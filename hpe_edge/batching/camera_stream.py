@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, Literal, Protocol
 
+from numpy.typing import ArrayLike
+
 from hpe_edge.batching.schedule import CameraQueue, Outcome
 from hpe_edge.camera import Camera
 from hpe_edge.errors import BackendError
@@ -21,7 +23,13 @@ class MakeRequest(Protocol):
     """:meth:`hpe_edge.PoseEngine.request`."""
 
     def __call__(
-        self, frame: AnyFrame, boxes: Faces, *, color: FrameColor = "BGR", camera: Camera | None = None
+        self,
+        frame: AnyFrame,
+        boxes: Faces,
+        *,
+        keypoints: ArrayLike | None = None,
+        color: FrameColor = "BGR",
+        camera: Camera | None = None,
     ) -> Request: ...
 
 
@@ -53,6 +61,7 @@ class CameraStream:
         frame: AnyFrame,
         boxes: Faces,
         *,
+        keypoints: ArrayLike | None = None,
         color: FrameColor = "BGR",
         camera: Camera | None = None,
         tag: Any = None,
@@ -60,8 +69,8 @@ class CameraStream:
         """Submit a frame.
 
         Args:
-            frame, boxes, color, camera: see :meth:`hpe_edge.PoseEngine.__call__`. N may be 0. The frame is kept by
-                reference, so it must not be overwritten before its outcome is ready; the boxes are copied.
+            frame, boxes, keypoints, color, camera: see :meth:`hpe_edge.PoseEngine.__call__`. N may be 0. The frame is
+                kept by reference, so it must not be overwritten before its outcome is ready; the boxes are copied.
             tag: any object; returned in the outcome.
 
         Returns:
@@ -73,7 +82,7 @@ class CameraStream:
         """
         # In the caller's thread: it gets the errors of its own frame, and rectification and copies from a GPU delay no
         # other camera.
-        request = self._make_request(frame, boxes, color=color, camera=camera)
+        request = self._make_request(frame, boxes, keypoints=keypoints, color=color, camera=camera)
         queue = self._queue
         with self._work:
             while queue.open and queue.full and self._on_full == "block":

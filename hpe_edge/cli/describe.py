@@ -21,6 +21,7 @@ from hpe_edge.spec import (
     Quantization,
     SigmaCalibration,
     Square,
+    Upright,
 )
 from hpe_edge.util.console import print_message, show
 from hpe_edge.util.shell import CommandParser
@@ -29,6 +30,10 @@ _SQUARE_TEXT: dict[Square, str] = {
     "extend": "extended to a square",
     "shrink": "cut to a square about its centre",
     "none": "not squared",
+}
+_UPRIGHT_TEXT: dict[Upright, str] = {
+    "keypoints": "crops are turned by the faces' key points",
+    "second-pass": "crops are turned by the faces' key points; faces that still are rolled are estimated again",
 }
 
 
@@ -77,6 +82,7 @@ def describe(spec: ModelSpec) -> str:
         ("input", _input(spec.input)),
         ("normalisation", _normalisation(spec.input)),
         ("crop", _crop(spec.crop)),
+        *([("upright", _UPRIGHT_TEXT[spec.upright])] if spec.upright is not None else []),
         ("outputs", ", ".join(spec.outputs)),
         *_decode(spec),
         *([("sigma", _sigma(spec.sigma))] if isinstance(spec.decode, BinsDecode) else []),

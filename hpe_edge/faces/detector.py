@@ -36,6 +36,8 @@ class Detections:
         keypoints: float32 ``[N, 5, 2]``, x y in pixels: eyes, tip of the nose, corners of the mouth; of a pair the
             person's right one first, which is the left one in the image. None if the detector has none.
         ids: int64 ``[N]``, identities of a tracker, -1 for none; None if the faces are not tracked.
+        rolls: float32 ``[N]``, in-plane rolls of tracked faces in degrees, NaN for unknown ones: where there are no key
+            points, an engine with upright crops takes them. None if unknown.
     """
 
     boxes: NDArray[np.float32]
@@ -43,6 +45,7 @@ class Detections:
     scores: NDArray[np.float32]
     keypoints: NDArray[np.float32] | None = None
     ids: NDArray[np.int64] | None = None
+    rolls: NDArray[np.float32] | None = None
 
     @classmethod
     def from_boxes(
@@ -100,4 +103,5 @@ def without_small(found: Detections, min_face: float) -> Detections:
     kept = found.boxes[:, 3] - found.boxes[:, 1] >= min_face
     points = None if found.keypoints is None else found.keypoints[kept]
     ids = None if found.ids is None else found.ids[kept]
-    return Detections(found.boxes[kept], found.drawn[kept], found.scores[kept], points, ids)
+    rolls = None if found.rolls is None else found.rolls[kept]
+    return Detections(found.boxes[kept], found.drawn[kept], found.scores[kept], points, ids, rolls)

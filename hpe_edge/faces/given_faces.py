@@ -38,30 +38,39 @@ class GivenFaces(NamedTuple):
         boxes: float32 ``[N, 4]``, chin to eyebrows.
         elsewhere: the boxes as they were given, if they are not from a detector of ours; else None.
         scores, ids: ``[N]``; None if unknown.
+        keypoints: ``[N, 5, 2]``; None if unknown.
+        rolls: ``[N]`` in degrees, of tracked faces; None if unknown.
     """
 
     boxes: NDArray[np.float32]
     elsewhere: NDArray[np.float32] | None
     scores: NDArray[np.float32] | None
     ids: NDArray[np.int64] | None
+    keypoints: ArrayLike | None
+    rolls: NDArray[np.float32] | None
 
 
-def given_faces(given: Faces, boxes_from: BoxesFrom | None) -> GivenFaces:
+def given_faces(given: Faces, boxes_from: BoxesFrom | None, keypoints: ArrayLike | None = None) -> GivenFaces:
     """Read what was given, and convert boxes from elsewhere.
 
     Args:
         given: see :meth:`hpe_edge.PoseEngine.__call__`.
         boxes_from: whose boxes they are; None for boxes from chin to eyebrows.
+        keypoints: of the boxes; None: those of the detections, if they have some.
 
     Raises:
-        InputError: invalid boxes, an unknown ``boxes_from``, or one for detections of ours, which are ready.
+        InputError: invalid boxes, an unknown ``boxes_from``, or one for detections of ours, which are ready; two sets
+            of key points.
     """
     if isinstance(given, Detections):
         if boxes_from is not None:
             raise InputError(
                 "boxes_from= is for boxes from elsewhere; those of a hpe_edge detector are converted already"
             )
-        return GivenFaces(check_boxes(given.boxes), None, given.scores, given.ids)
+        if keypoints is not None and given.keypoints is not None:
+            raise InputError("the detections have key points of their own; leave out keypoints=")
+        points = given.keypoints if keypoints is None else keypoints
+        return GivenFaces(check_boxes(given.boxes), None, given.scores, given.ids, points, given.rolls)
     scores: NDArray[np.float32] | None = None
     ids: NDArray[np.int64] | None = None
     if hasattr(given, "xyxy"):
@@ -70,7 +79,8 @@ def given_faces(given: Faces, boxes_from: BoxesFrom | None) -> GivenFaces:
         ids = _column("tracker_id", getattr(given, "tracker_id", None), len(boxes), np.int64)
     else:
         boxes = check_boxes(given)
-    return GivenFaces(boxes if boxes_from is None else box_fit(boxes_from)(boxes), boxes, scores, ids)
+    fitted = boxes if boxes_from is None else box_fit(boxes_from)(boxes)
+    return GivenFaces(fitted, boxes, scores, ids, keypoints, None)
 
 
 def _column(name: str, values: Any, count: int, kind: type) -> Any:

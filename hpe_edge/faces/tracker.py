@@ -48,6 +48,7 @@ _FACE = np.dtype(
         ("speed", np.float64, 4),  # of these, per second
         # Variance of place, covariance, variance of speed, in squared sizes; equal for all four.
         ("spread", np.float64, 3),
+        ("roll", np.float32),  # degrees, NaN for unknown
     ]
 )
 
@@ -59,10 +60,12 @@ class Tracks:
     Attributes:
         ids: int64 ``[N]``, from 0; -1 for a face without an identity (yet).
         boxes: float32 ``[N, 4]``: x1 y1 x2 y2 in pixels.
+        rolls: float32 ``[N]``: in-plane rolls in degrees, as last told to :meth:`Tracker.carry`; NaN for unknown ones.
     """
 
     ids: NDArray[np.int64]
     boxes: NDArray[np.float32]
+    rolls: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -99,6 +102,7 @@ class Tracker:
             raise InputError("high_score must be a number, got nan")
         self._survive_s, self._confirm_s, self._high_score = survive_s, confirm_s, high_score
         self._faces = np.zeros(0, _FACE)
+        self._rows = np.zeros(0, np.intp)  # face of each row that was returned last, -1 for none
         self._time_s: float | None = None
         self._next_id = 0
 
@@ -141,13 +145,17 @@ class Tracker:
 
         named = face_of >= 0
         ids, shown = np.full(len(given), NO_ID), given.copy()
-        ids[named], shown[named] = faces["id"][face_of[named]], _boxes(faces["place"][face_of[named]])
+        rolls = np.full(len(given), np.nan, np.float32)
+        of = face_of[named]
+        ids[named], shown[named], rolls[named] = faces["id"][of], _boxes(faces["place"][of]), faces["roll"][of]
         false_alarm = (faces["id"] == NO_ID) & (now - faces["seen_s"] > self._confirm_s)
+        moved_to = np.where(false_alarm, -1, np.cumsum(~false_alarm) - 1)
+        self._rows = np.where(named, moved_to[face_of] if len(faces) else -1, -1)
         self._faces, self._time_s = faces[~false_alarm], now
-        return Tracks(ids, shown)
+        return Tracks(ids, shown, rolls)
 
     def predict(self, time_s: float) -> Tracks:
-        """Predict the boxes of the last update's faces at another time; the tracker does not change.
+        """Predict the boxes of the last update's faces at another time; they do not change.
 
         Args:
             time_s: of the frame. Before the last update, or more than ``survive_s`` after it, there are no faces.
@@ -158,17 +166,42 @@ class Tracker:
         Raises:
             InputError: a time that is not finite.
         """
-        faces = self._faces_at(_checked_time(time_s))
-        faces = faces[faces["seen_s"] == self._time_s]
-        return Tracks(faces["id"].copy(), _boxes(faces["place"]))
+        now = _checked_time(time_s)
+        faces = self._faces_at(now)
+        seen = faces["seen_s"] == self._time_s
+        self._rows = np.flatnonzero(self._alive(now))[seen]
+        faces = faces[seen]
+        return Tracks(faces["id"].copy(), _boxes(faces["place"]), faces["roll"].copy())
+
+    def carry(self, rolls_deg: NDArray[np.float32]) -> None:
+        """Remember the in-plane rolls of the rows that the last :meth:`update` or :meth:`predict` returned.
+
+        Args:
+            rolls_deg: ``[N]``; NaN leaves a face's roll as it is.
+
+        Raises:
+            InputError: not one number per row.
+        """
+        if rolls_deg.shape != self._rows.shape:
+            raise InputError(
+                f"there must be one roll per row of the last tracks, {len(self._rows)}, got {rolls_deg.shape}"
+            )
+        known = (self._rows >= 0) & ~np.isnan(rolls_deg)
+        self._faces["roll"][self._rows[known]] = rolls_deg[known]
 
     def _faces_at(self, now: float) -> NDArray[np.void]:
         """Return the faces that are alive at a time, moved to their predicted positions."""
-        if self._time_s is None or now < self._time_s:
-            return np.zeros(0, _FACE)
-        faces = self._faces[now - self._faces["seen_s"] <= self._survive_s + _ROUNDING_S]
-        _move(faces, now - self._time_s)
+        faces = self._faces[self._alive(now)]
+        if len(faces):
+            assert self._time_s is not None
+            _move(faces, now - self._time_s)
         return faces
+
+    def _alive(self, now: float) -> NDArray[np.bool_]:
+        if self._time_s is None or now < self._time_s:
+            return np.zeros(len(self._faces), np.bool_)
+        alive: NDArray[np.bool_] = now - self._faces["seen_s"] <= self._survive_s + _ROUNDING_S
+        return alive
 
     def _give_ids(self, faces: NDArray[np.void], now: float) -> None:
         ripe = (faces["id"] == NO_ID) & (faces["seen_s"] == now) & (now - faces["first_s"] >= self._confirm_s)
@@ -194,6 +227,7 @@ def _newly_seen(places: Float64Array, now: float, known: bool) -> NDArray[np.voi
     faces["seen_s"] = now
     faces["place"] = places
     faces["spread"] = _NOISE**2, 0.0, _SPEED**2
+    faces["roll"] = np.nan
     return faces
 
 

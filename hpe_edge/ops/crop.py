@@ -98,13 +98,15 @@ class CropNormalize:
         boxes: ArrayLike,
         out: NDArray[Any] | None = None,
         *,
+        turns_deg: ArrayLike | None = None,
         color: FrameColor = "BGR",
     ) -> NDArray[Any]:
         """Crop every box; see :func:`crop_normalize`."""
         planes = frame_planes(frame, color)
         checked = check_boxes(boxes)
+        turns = None if turns_deg is None else check_turns(turns_deg, len(checked))
         out = self._room(len(checked), out)
-        self.crop_checked(planes, checked, out, color)
+        self.crop_checked(planes, checked, out, color, turns)
         return out
 
     def warp(
@@ -123,7 +125,12 @@ class CropNormalize:
         return out
 
     def crop_checked(
-        self, planes: CheckedPlanes, boxes: NDArray[np.float32], out: NDArray[Any], color: FrameColor
+        self,
+        planes: CheckedPlanes,
+        boxes: NDArray[np.float32],
+        out: NDArray[Any],
+        color: FrameColor,
+        turns_deg: NDArray[np.float32] | None = None,
     ) -> None:
         """Crop every box, without checking the arguments again.
 
@@ -132,8 +139,10 @@ class CropNormalize:
             boxes: of :func:`check_boxes`.
             out: ``[N, 3, size, size]`` in the input's dtype, C-contiguous.
             color: pixel format of the frame.
+            turns_deg: of :func:`check_turns`; None: no turns.
         """
-        self._ops[color].boxes(*planes, boxes, out)
+        turns = None if turns_deg is None else turn_vectors(turns_deg)
+        self._ops[color].boxes(*planes, boxes, turns, out)
 
     def warp_checked(
         self, planes: CheckedPlanes, homographies: NDArray[np.float64], out: NDArray[Any], color: FrameColor
@@ -165,12 +174,17 @@ def crop_normalize(
     input: Input,
     out: NDArray[Any] | None = None,
     *,
+    turns_deg: ArrayLike | None = None,
     color: FrameColor = "BGR",
 ) -> NDArray[Any]:
     """Crop boxes from a frame and convert them to the network's input, in one pass.
 
     Equals cropping the window (box, margins, square, clip), resizing, swapping channels and normalising, without
     rounding in between. Pixels of the window outside the frame are ``crop.fill``.
+
+    A turned crop is the window turned clockwise about the centre of its box, so that a face of that roll stands upright
+    in it. Margins and square apply along the turned axes; a turn beyond 45 degrees exchanges the box's sides. It is not
+    clipped at the frame's edges, whatever ``crop.clip`` is, and sampling sees the pixels beside the window.
 
     Args:
         frame: uint8 ``[H, W, 3]`` (BGR or RGB), ``[H, W]`` (GRAY8), or NV12 as ``[H * 3 / 2, W]`` or as a pair of
@@ -181,15 +195,16 @@ def crop_normalize(
         crop: window around a box.
         input: size, colour order and normalisation of the result.
         out: array ``[N, 3, size, size]`` of the input's dtype to fill; allocated if None.
+        turns_deg: ``[N]``, turn of each crop in degrees, above 0 clockwise; None: no turns.
         color: pixel format of the frame.
 
     Returns:
         ``[N, 3, size, size]`` in the input's dtype; ``out`` when given.
 
     Raises:
-        InputError: an invalid frame, box or ``out``; the message names it.
+        InputError: an invalid frame, box, turn or ``out``; the message names it.
     """
-    return cached_crop(crop, input)(frame, boxes, out, color=color)
+    return cached_crop(crop, input)(frame, boxes, out, turns_deg=turns_deg, color=color)
 
 
 def warp_normalize(
@@ -241,3 +256,26 @@ def check_homographies(homographies: ArrayLike) -> NDArray[np.float64]:
     if not finite.all():
         raise InputError(f"homography {int(np.argmin(finite))} holds a value that is not finite")
     return array
+
+
+def check_turns(turns_deg: ArrayLike, count: int) -> NDArray[np.float32]:
+    """Check turns; return float32 ``[N]``, C-contiguous.
+
+    Raises:
+        InputError: not one finite number per box.
+    """
+    try:
+        array = np.ascontiguousarray(turns_deg, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"turns_deg must be [N] numbers, got {brief(turns_deg)} ({error})") from None
+    if array.shape != (count,):
+        raise InputError(f"turns_deg must have one number per box, got shape {array.shape} for {count} boxes")
+    if not np.isfinite(array).all():
+        raise InputError(f"turns_deg must be finite, got {array.tolist()}")
+    return array
+
+
+def turn_vectors(turns_deg: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return cosines and sines ``[N, 2]`` of turns, as the native operations take them."""
+    radians = np.deg2rad(turns_deg.astype(np.float64))
+    return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)

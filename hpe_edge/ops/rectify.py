@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 
 from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError
-from hpe_edge.geometry import euler_near
+from hpe_edge.geometry import euler_near, rotation_from_euler
 from hpe_edge.spec import Crop, Square
+from hpe_edge.upright.keypoint_roll import roll_of_rotation
+from hpe_edge.upright.turned_boxes import sides_in_turned_axes
 
 Float64Array = NDArray[np.float64]
 
@@ -38,6 +40,10 @@ class Views:
 
     rotations: Float64Array
     homographies: Float64Array
+
+    def select(self, rows: slice | NDArray[np.intp]) -> Views:
+        """Return the views of some faces."""
+        return Views(self.rotations[rows], self.homographies[rows])
 
     def turn_back(self, angles_deg: NDArray[np.float32], rotations: NDArray[np.float32]) -> None:
         """Transform estimates of the crops to the camera's frame, in place.
@@ -68,8 +74,71 @@ def view_rotation(rays: Float64Array) -> Float64Array:
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
+@dataclass(frozen=True)
+class Facing:
+    """Virtual cameras that look straight at each of N faces, and what they see.
+
+    Attributes:
+        camera: of the frame.
+        rotations: ``[N, 3, 3]`` R_view.
+        boxes: float32 ``[N, 4]`` in the frame, for messages.
+        seen: ``[N, 4]``, the boxes in the views.
+    """
+
+    camera: Camera
+    rotations: Float64Array
+    boxes: NDArray[np.float32]
+    seen: Float64Array
+
+    def select(self, rows: slice | NDArray[np.intp]) -> Facing:
+        """Return those of some faces."""
+        return Facing(self.camera, self.rotations[rows], self.boxes[rows], self.seen[rows])
+
+    def rolls(self, poses_rotation: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the in-plane rolls ``[N]`` in the views of heads whose rotations ``[N, 3, 3]`` are the camera's."""
+        return roll_of_rotation(np.swapaxes(self.rotations, -1, -2) @ poses_rotation)
+
+    def points(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map points ``[N, K, 2]`` of the frame into the views; NaN for those beside or behind a view."""
+        rays = self.camera.rays(points.astype(np.float64)) @ self.rotations
+        rays[rays[..., 2] <= 0] = np.nan
+        return self.camera.project(rays).astype(np.float32)
+
+    def views(self, crop: Crop, size: int, turns_deg: NDArray[np.float32] | None = None) -> Views:
+        """Compute the crops of the faces.
+
+        Args:
+            crop: margins and square apply.
+            size: side of the crop in pixels.
+            turns_deg: ``[N]``, turns of the views about their axes; the boxes keep their sizes. None: no turns.
+
+        Raises:
+            InputError: a window that reaches 90 degrees from the optical axis, where a flat picture has no points.
+        """
+        camera, rotations, seen = self.camera, self.rotations, self.seen
+        if turns_deg is not None and turns_deg.any():
+            rotations, seen = _turned(camera, rotations, seen, turns_deg)
+        windows = _squared(_with_margins(seen, crop), crop.square)
+        corners = camera.rays(windows[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]) @ np.swapaxes(rotations, -1, -2)
+        # Written so that NaN, from overflow, is an error too.
+        in_front = (corners[..., 2] > 0).all(axis=-1)
+        if not in_front.all():
+            i = int(np.argmin(in_front))
+            raise InputError(
+                f"box {i} {self.boxes[i].tolist()} with its crop reaches 90 degrees or more from the axis of {camera}, "
+                "where a flat picture has no points; check that the camera's numbers are in pixels of this frame, or "
+                "leave out camera="
+            )
+        return Views(self.rotations, _homographies(camera, rotations, windows, size))
+
+
 def look_at(camera: Camera, boxes: NDArray[np.float32], crop: Crop, size: int) -> Views:
-    """Compute the view and the crop of each box.
+    """Compute the view and the crop of each box, see :func:`facing` and :meth:`Facing.views`."""
+    return facing(camera, boxes).views(crop, size)
+
+
+def facing(camera: Camera, boxes: NDArray[np.float32]) -> Facing:
+    """Compute the view of each box.
 
     The view looks along the ray at equal angles to those through the middles of the box's left and right edges, and at
     equal angles to those of its top and bottom edges. For a small box that is the ray of its centre; off the axis the
@@ -81,29 +150,27 @@ def look_at(camera: Camera, boxes: NDArray[np.float32], crop: Crop, size: int) -
     Args:
         camera: of the frame.
         boxes: ``[N, 4]`` x1 y1 x2 y2 in pixels of the frame.
-        crop: margins and square apply.
-        size: side of the crop in pixels.
-
-    Raises:
-        InputError: a window that reaches 90 degrees from the optical axis, where a flat picture has no points.
     """
     rays = camera.rays(_edge_middles(boxes.astype(np.float64)))
     left, top, right, bottom = np.moveaxis(rays / np.linalg.norm(rays, axis=-1, keepdims=True), 1, 0)
     rotations = view_rotation(np.cross(right - left, bottom - top))
     spanned = camera.project(rays @ rotations)  # R_view^T times each ray, all less than 90 degrees from the view's axis
     seen = np.concatenate([spanned.min(axis=1), spanned.max(axis=1)], axis=1)
-    windows = _squared(_with_margins(seen, crop), crop.square)
-    corners = camera.rays(windows[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]) @ np.swapaxes(rotations, -1, -2)
-    # Written so that NaN, from overflow, is an error too.
-    in_front = (corners[..., 2] > 0).all(axis=-1)
-    if not in_front.all():
-        i = int(np.argmin(in_front))
-        raise InputError(
-            f"box {i} {boxes[i].tolist()} with its crop reaches 90 degrees or more from the axis of {camera}, where a "
-            "flat picture has no points; check that the camera's numbers are in pixels of this frame, or leave out "
-            "camera="
-        )
-    return Views(rotations, _homographies(camera, rotations, windows, size))
+    return Facing(camera, rotations, boxes, seen)
+
+
+def _turned(
+    camera: Camera, rotations: Float64Array, seen: Float64Array, turns_deg: NDArray[np.float32]
+) -> tuple[Float64Array, Float64Array]:
+    """Turn the views about their axes: R_view Rz(turn), with the boxes about the same points of the scene."""
+    about_z = np.zeros((len(seen), 3))
+    about_z[:, 2] = turns_deg
+    turns = rotation_from_euler(about_z)
+    boxes = sides_in_turned_axes(seen, turns_deg)
+    centers = (seen[:, :2] + seen[:, 2:]) / 2
+    moved = camera.project((camera.rays(centers)[:, None] @ turns)[:, 0])
+    turned = boxes + np.tile(moved - centers, (1, 2))
+    return rotations @ turns, np.where(turns_deg[:, None] != 0, turned, seen)
 
 
 def _with_margins(boxes: Float64Array, crop: Crop) -> Float64Array:

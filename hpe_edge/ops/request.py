@@ -9,10 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError
-from hpe_edge.ops.crop import CropNormalize, check_homographies
+from hpe_edge.geometry import difference_deg
+from hpe_edge.ops.crop import CropNormalize, check_homographies, turn_vectors
 from hpe_edge.ops.frames import AnyFrame, FrameColor, check_boxes, frame_planes
-from hpe_edge.ops.rectify import Views, look_at
+from hpe_edge.ops.rectify import Facing, Views, facing
 from hpe_edge.poses import Poses
+from hpe_edge.spec import Upright
+from hpe_edge.upright.keypoint_roll import check_keypoints, roll_from_keypoints, roll_of_rotation
+from hpe_edge.upright.turn import undo_turns
 
 if TYPE_CHECKING:
     from hpe_edge.ops.gpu_frames import GpuFrame
@@ -29,12 +33,14 @@ class Request:
         count: the number of faces.
         boxes: float32 ``[N, 4]``, a copy of those given.
         scores, ids: ``[N]`` of the faces, for the poses; None if unknown.
+        turns: ``[N]``, turn of each crop in degrees; NaN for a face of unknown roll, whose crop is not turned. None if
+            all are.
         planes: the frame, from :func:`hpe_edge.ops.frames.frame_planes`.
         color: its pixel format.
         on_gpu: the frame in memory of the engine's GPU; the host must not read ``planes`` then. None for host memory.
     """
 
-    __slots__ = ("_crop", "_views", "boxes", "color", "count", "ids", "on_gpu", "planes", "scores")
+    __slots__ = ("_crop", "_facing", "_views", "boxes", "color", "count", "ids", "on_gpu", "planes", "scores", "turns")
 
     def __init__(
         self,
@@ -47,16 +53,21 @@ class Request:
         *,
         scores: NDArray[np.float32] | None = None,
         ids: NDArray[np.int64] | None = None,
+        upright: Upright | None = None,
+        keypoints: ArrayLike | None = None,
+        rolls: NDArray[np.float32] | None = None,
     ) -> None:
         """
         Args:
             crop: of the engine.
-            frame, boxes, color, camera: see :meth:`hpe_edge.PoseEngine.__call__`.
+            frame, boxes, color, camera, keypoints: see :meth:`hpe_edge.PoseEngine.__call__`.
             on_gpu: the frame in memory of the engine's GPU, if it is there.
             scores, ids: of the faces, if known; not checked.
+            upright: of the engine.
+            rolls: ``[N]`` in degrees, NaN for unknown, of faces without key points, if known; not checked.
 
         Raises:
-            InputError: an invalid frame, box or camera.
+            InputError: an invalid frame, box, key point or camera.
             BackendError: the frame is on a GPU and cannot be fetched.
         """
         self.boxes = check_boxes(boxes).copy()
@@ -68,22 +79,69 @@ class Request:
         self.color = color
         self.on_gpu = on_gpu
         self._crop = crop
+        self._facing: Facing | None = None
         self._views: Views | None = None
+        points = None if keypoints is None else check_keypoints(keypoints, self.count)
         if camera is not None:
             if not isinstance(camera, Camera):
                 raise InputError(f"camera must be a hpe_edge.Camera, got {type(camera).__name__}")
-            views = look_at(camera, self.boxes, crop.crop, crop.input.size)
-            self._views = Views(views.rotations, check_homographies(views.homographies))
+            self._facing = facing(camera, self.boxes)
+        self.turns = None if upright is None else self._turns(points, rolls)
+        self._look()
+
+    def _turns(
+        self, keypoints: NDArray[np.float32] | None, rolls: NDArray[np.float32] | None
+    ) -> NDArray[np.float32] | None:
+        if keypoints is None:
+            return rolls
+        seen = keypoints if self._facing is None else self._facing.points(keypoints)
+        turns = roll_from_keypoints(seen)
+        return turns if rolls is None else np.where(np.isnan(turns), rolls, turns)
+
+    def _look(self) -> None:
+        if self._facing is None:
+            return
+        views = self._facing.views(self._crop.crop, self._crop.input.size, self._applied())
+        self._views = Views(views.rotations, check_homographies(views.homographies))
+
+    def _applied(self) -> NDArray[np.float32] | None:
+        """Return the turns of the crops, 0 for faces of unknown roll; None if no crop is turned."""
+        if self.turns is None:
+            return None
+        turns = np.nan_to_num(self.turns)
+        return turns if turns.any() else None
 
     def part(self, start: int, stop: int) -> Request:
         """Return the request of the faces from ``start`` to before ``stop``, in the same frame."""
+        return self._select(slice(start, stop))
+
+    def turned(self, rows: NDArray[np.intp], turns_deg: NDArray[np.float32]) -> Request:
+        """Return the request of some faces, whose crops are turned by other turns."""
+        part = self._select(rows)
+        part.turns = turns_deg
+        part._look()
+        return part
+
+    def second_pass(self, poses: Poses, limit_deg: float) -> NDArray[np.intp]:
+        """Return the faces that still are rolled by more than ``limit_deg`` in their crops, as the poses say."""
+        rolls = self.rolls(poses)
+        left = rolls if self.turns is None else difference_deg(rolls, np.nan_to_num(self.turns))
+        return np.flatnonzero(np.abs(left) > limit_deg)  # False for NaN
+
+    def rolls(self, poses: Poses) -> NDArray[np.float32]:
+        """Return the in-plane rolls ``[N]`` of finished poses, in the crops before their turns."""
+        return roll_of_rotation(poses.rotation) if self._facing is None else self._facing.rolls(poses.rotation)
+
+    def _select(self, rows: slice | NDArray[np.intp]) -> Request:
         part = Request.__new__(Request)
-        part.boxes, part.count = self.boxes[start:stop], stop - start
-        part.scores = None if self.scores is None else self.scores[start:stop]
-        part.ids = None if self.ids is None else self.ids[start:stop]
+        part.boxes = self.boxes[rows]
+        part.count = len(part.boxes)
+        part.scores = None if self.scores is None else self.scores[rows]
+        part.ids = None if self.ids is None else self.ids[rows]
+        part.turns = None if self.turns is None else self.turns[rows]
         part.planes, part.color, part.on_gpu, part._crop = self.planes, self.color, self.on_gpu, self._crop
-        views = self._views
-        part._views = None if views is None else Views(views.rotations[start:stop], views.homographies[start:stop])
+        part._facing = None if self._facing is None else self._facing.select(rows)
+        part._views = None if self._views is None else self._views.select(rows)
         return part
 
     @property
@@ -102,6 +160,12 @@ class Request:
         """Boxes float32 ``[N, 4]`` of the faces, or homographies float64 ``[N, 3, 3]`` if they are warped."""
         return self.boxes if self._views is None else self._views.homographies
 
+    @property
+    def turn_vectors(self) -> NDArray[np.float32] | None:
+        """Cosines and sines ``[N, 2]`` of the turns of crops by boxes; None if none is turned."""
+        turns = self._applied()
+        return None if turns is None else turn_vectors(turns)
+
     def is_for(self, crop: CropNormalize) -> bool:
         """Return True if the request was made for this crop object."""
         return self._crop is crop
@@ -109,11 +173,14 @@ class Request:
     def crop_into(self, out: NDArray[Any]) -> None:
         """Crop all faces into the network's input, ``[N, 3, size, size]``."""
         if self._views is None:
-            self._crop.crop_checked(self.planes, self.boxes, out, self.color)
+            self._crop.crop_checked(self.planes, self.boxes, out, self.color, self._applied())
         else:
             self._crop.warp_checked(self.planes, self._views.homographies, out, self.color)
 
     def finish(self, poses: Poses) -> None:
         """Transform estimates of the crops to the frame's camera, in place; sigma is not changed."""
+        turns = self._applied()
+        if turns is not None:
+            undo_turns(poses.angles, poses.rotation, turns)
         if self._views is not None:
             self._views.turn_back(poses.angles, poses.rotation)

@@ -16,6 +16,7 @@ from hpe_edge.pipeline.frame_result import FindFaces, Result
 from hpe_edge.pipeline.stopwatch import Stopwatch
 from hpe_edge.poses import Poses
 from hpe_edge.sources.frame import Frame
+from hpe_edge.upright.keypoint_roll import roll_of_rotation
 
 CameraOf = Callable[[int, int], Camera]  # of frames of that width and height
 Meter = Callable[[float, Poses], Attention]  # of a time in seconds and the poses at it
@@ -67,6 +68,8 @@ class Analysis:
             faces = self._tracked(frame, found)
         camera = self._camera(frame)
         poses = self._engine(frame.image, faces, camera=camera, timer=lambda name: watch.stage(name, frame.index))
+        if self._tracker is not None:
+            self._tracker.carry(roll_of_rotation(poses.rotation))
         if self._drop_doubtful:
             poses = poses[~poses.doubtful]
         if self._smoother is not None:
@@ -82,10 +85,10 @@ class Analysis:
         if found is None:
             tracks = self._tracker.predict(frame.time_s)
             scores = np.full(len(tracks), np.nan, np.float32)
-            return Detections(tracks.boxes, tracks.boxes, scores, ids=tracks.ids)
+            return Detections(tracks.boxes, tracks.boxes, scores, ids=tracks.ids, rolls=tracks.rolls)
         tracks = self._tracker.update(frame.time_s, found.boxes, found.scores)
         boxes = found.boxes if self._keep_boxes else tracks.boxes
-        return replace(found, boxes=boxes, ids=tracks.ids)
+        return replace(found, boxes=boxes, ids=tracks.ids, rolls=tracks.rolls)
 
     def _camera(self, frame: Frame) -> Camera | None:
         if self._camera_of is None:

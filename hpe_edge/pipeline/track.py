@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 
 from hpe_edge.boxes.box_fit import BoxesFrom
 from hpe_edge.camera import Camera
@@ -30,6 +30,7 @@ from hpe_edge.pipeline.stages import ClosableQueue
 from hpe_edge.pipeline.stopwatch import Stopwatch
 from hpe_edge.sources.frame import Realtime, Source
 from hpe_edge.sources.open_source import open_source
+from hpe_edge.spec import Upright
 from hpe_edge.util.signals import StopSignals
 
 Named: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
@@ -51,6 +52,7 @@ def track(
     tracked: bool = True,
     smooth: bool = False,
     camera: Camera | float | None = None,
+    upright: Upright | Literal["model"] | None = "model",
     attention: Meter | None = None,
     drop_doubtful: bool = False,
     frames: int | None = None,
@@ -75,6 +77,7 @@ def track(
         tracked: give faces of a video identities over time.
         smooth: filter the poses of each tracked face.
         camera: intrinsics, or a horizontal field of view in degrees, for rectified poses.
+        upright: of the embedded model's crops, see :class:`hpe_edge.PoseEngine`; an engine has its own.
         attention: a :class:`hpe_edge.AttentionMeter`: poses relative to a neutral pose, zones and events.
         drop_doubtful: leave doubtful faces out.
         frames: end after this number of frames; None: all.
@@ -102,13 +105,15 @@ def track(
         meter=attention,
         frames=frames,
     )
+    if engine is not None and upright != "model":
+        raise InputError("upright= is for the embedded model; an engine has its own: PoseEngine(..., upright=...)")
     for name, value in (("detect_every", detect_every), ("frames", 1 if frames is None else frames)):
         if value < 1:
             raise InputError(f"{name} must be 1 or more, got {value}")
     named = isinstance(source, (str, os.PathLike, list, tuple))
     opened = open_source(cast("Named", source)) if named else cast("Source", source)
     try:
-        return TrackedFrames(Realtime(opened) if realtime and not opened.live else opened, engine, options)
+        return TrackedFrames(Realtime(opened) if realtime and not opened.live else opened, engine, options, upright)
     except BaseException:
         opened.close()
         raise
@@ -122,12 +127,19 @@ class TrackedFrames(Iterator[Result]):
         report: counts and times so far.
     """
 
-    def __init__(self, source: Source, engine: PoseEngine | None, options: FaceOptions) -> None:
+    def __init__(
+        self,
+        source: Source,
+        engine: PoseEngine | None,
+        options: FaceOptions,
+        upright: Upright | Literal["model"] | None = "model",
+    ) -> None:
         """
         Args:
             source: frames, read once; closed at the end.
             engine: estimates the poses; None: the embedded model, closed at the end.
             options: of the run.
+            upright: of the embedded model's crops.
 
         Raises:
             HpeEdgeError: see :func:`track`.
@@ -138,7 +150,7 @@ class TrackedFrames(Iterator[Result]):
         self.source = source
         self._owned: PoseEngine | None = None
         if engine is None:
-            engine = self._owned = PoseEngine(threads=share.pose_threads)
+            engine = self._owned = PoseEngine(threads=share.pose_threads, upright=upright)
             if source.kind == "video":
                 engine.warmup(WARMUP_FACES)
         self._left = options.frames

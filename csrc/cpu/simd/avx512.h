@@ -4,6 +4,7 @@
 #include <immintrin.h>
 
 #include "common/half.h"
+#include "cpu/kernels.h"
 
 namespace hpe::HPE_ISA {
 
@@ -80,6 +81,24 @@ struct Planes {
 };
 
 // Lane l of sum[g] holds output pixel 4 * g + l as (c0, c1, c2, unused).
+HPE_HD Planes planes_of(const __m512* sum) {
+    const __m512i pick01 = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25, 29);
+    const __m512i pick2 = _mm512_setr_epi32(2, 6, 10, 14, 18, 22, 26, 30, 2, 6, 10, 14, 18, 22, 26, 30);
+    const __m512 low01 = _mm512_permutex2var_ps(sum[0], pick01, sum[1]);
+    const __m512 high01 = _mm512_permutex2var_ps(sum[2], pick01, sum[3]);
+    const __m512 low2 = _mm512_permutex2var_ps(sum[0], pick2, sum[1]);
+    const __m512 high2 = _mm512_permutex2var_ps(sum[2], pick2, sum[3]);
+    return {{{_mm512_shuffle_f32x4(low01, high01, 0x44)},
+             {_mm512_shuffle_f32x4(low01, high01, 0xee)},
+             {_mm512_shuffle_f32x4(low2, high2, 0x44)}}};
+}
+
+// Repeats each of the four values from 4 * g on in a lane of its own.
+HPE_HD __m512i spread_index(int g) {
+    return _mm512_add_epi32(_mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3),
+                            _mm512_set1_epi32(4 * g));
+}
+
 HPE_HD Planes sample_columns(const float* row, const int* first, const float* weight, int taps, int stride) {
     __m512 sum[4];
     for (int g = 0; g < 4; ++g) sum[g] = _mm512_setzero_ps();
@@ -92,20 +111,55 @@ HPE_HD Planes sample_columns(const float* row, const int* first, const float* we
             p = _mm512_mask_broadcast_f32x4(p, 0x00f0, _mm_loadu_ps(base + 3 * first[4 * g + 1]));
             p = _mm512_mask_broadcast_f32x4(p, 0x0f00, _mm_loadu_ps(base + 3 * first[4 * g + 2]));
             p = _mm512_mask_broadcast_f32x4(p, 0xf000, _mm_loadu_ps(base + 3 * first[4 * g + 3]));
-            const __m512i spread = _mm512_add_epi32(_mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3),
-                                                    _mm512_set1_epi32(4 * g));
-            sum[g] = _mm512_fmadd_ps(_mm512_permutexvar_ps(spread, w), p, sum[g]);
+            sum[g] = _mm512_fmadd_ps(_mm512_permutexvar_ps(spread_index(g), w), p, sum[g]);
         }
     }
-    const __m512i pick01 = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25, 29);
-    const __m512i pick2 = _mm512_setr_epi32(2, 6, 10, 14, 18, 22, 26, 30, 2, 6, 10, 14, 18, 22, 26, 30);
-    const __m512 low01 = _mm512_permutex2var_ps(sum[0], pick01, sum[1]);
-    const __m512 high01 = _mm512_permutex2var_ps(sum[2], pick01, sum[3]);
-    const __m512 low2 = _mm512_permutex2var_ps(sum[0], pick2, sum[1]);
-    const __m512 high2 = _mm512_permutex2var_ps(sum[2], pick2, sum[3]);
-    return {{{_mm512_shuffle_f32x4(low01, high01, 0x44)},
-             {_mm512_shuffle_f32x4(low01, high01, 0xee)},
-             {_mm512_shuffle_f32x4(low2, high2, 0x44)}}};
+    return planes_of(sum);
+}
+
+// 16 bytes of each of four sample points.
+HPE_HD __m512i load_points(const uint8_t* row, const int* offset) {
+    const auto at = [&](int l) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + offset[l])); };
+    __m512i p = _mm512_castsi128_si512(at(0));
+    p = _mm512_mask_broadcast_i32x4(p, 0x00f0, at(1));
+    p = _mm512_mask_broadcast_i32x4(p, 0x0f00, at(2));
+    return _mm512_mask_broadcast_i32x4(p, 0xf000, at(3));
+}
+
+// As sample_columns; pairs of neighbours lie side by side in 16 bits, so that one instruction weighs and adds them.
+template <bool kWide, bool kPatch>
+HPE_HD Planes sample_points(const uint8_t* source, ptrdiff_t row_stride_bytes, const TurnedPoints& points) {
+    const __m512i left =
+        _mm512_broadcast_i32x4(kPatch ? _mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, -1, -1, -1, -1)
+                                      : _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
+    const __m512i right =
+        _mm512_broadcast_i32x4(kPatch ? _mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, -1, -1, -1, -1)
+                                      : _mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
+    const __m512i weigh_first = _mm512_loadu_si512(points.pair[0]), weigh_second = _mm512_loadu_si512(points.pair[1]);
+    __m512 sum[4];
+    for (int g = 0; g < 4; ++g) {
+        const __m512i spread = spread_index(g);
+        const __m512i first = _mm512_permutexvar_epi32(spread, weigh_first);
+        const __m512i second = _mm512_permutexvar_epi32(spread, weigh_second);
+        const int* offset = points.offset + 4 * g;
+        if (!kWide) {
+            const __m512i upper = _mm512_shuffle_epi8(load_points(source, offset), left);
+            const __m512i lower = _mm512_shuffle_epi8(load_points(source + row_stride_bytes, offset), left);
+            sum[g] =
+                _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_madd_epi16(upper, first), _mm512_madd_epi16(lower, second)));
+            continue;
+        }
+        sum[g] = _mm512_setzero_ps();
+        const uint8_t* row = source;
+        for (int k = 0; k < 4; ++k, row += row_stride_bytes) {
+            const __m512i p = load_points(row, offset), q = kPatch ? load_points(row + 16, offset) : p;
+            const __m512i level = _mm512_add_epi32(_mm512_madd_epi16(_mm512_shuffle_epi8(p, left), first),
+                                                   _mm512_madd_epi16(_mm512_shuffle_epi8(q, right), second));
+            const __m512 weight = _mm512_permutexvar_ps(spread, _mm512_loadu_ps(points.down[k]));
+            sum[g] = _mm512_fmadd_ps(weight, _mm512_cvtepi32_ps(level), sum[g]);
+        }
+    }
+    return planes_of(sum);
 }
 
 #define HPE_NARROW

@@ -4,6 +4,7 @@
 #include <arm_neon.h>
 
 #include "common/half.h"
+#include "cpu/kernels.h"
 
 namespace hpe::HPE_ISA {
 
@@ -97,6 +98,15 @@ struct Planes {
     Vec c[3];
 };
 
+// Puts four (c0, c1, c2, unused) pixels into quarter q of the planes.
+HPE_HD void transpose(const float32x4_t* sum, int q, Planes& planes) {
+    const float32x4_t low = vtrn1q_f32(sum[0], sum[1]), high = vtrn1q_f32(sum[2], sum[3]);
+    const float32x4_t low1 = vtrn2q_f32(sum[0], sum[1]), high1 = vtrn2q_f32(sum[2], sum[3]);
+    planes.c[0].q[q] = vcombine_f32(vget_low_f32(low), vget_low_f32(high));
+    planes.c[1].q[q] = vcombine_f32(vget_low_f32(low1), vget_low_f32(high1));
+    planes.c[2].q[q] = vcombine_f32(vget_high_f32(low), vget_high_f32(high));
+}
+
 HPE_HD Planes sample_columns(const float* row, const int* first, const float* weight, int taps, int stride) {
     Planes planes;
     for (int q = 0; q < 4; ++q) {
@@ -107,12 +117,49 @@ HPE_HD Planes sample_columns(const float* row, const int* first, const float* we
             const float* w = weight + k * stride + 4 * q;
             for (int g = 0; g < 4; ++g) sum[g] = vfmaq_n_f32(sum[g], vld1q_f32(base + 3 * first[4 * q + g]), w[g]);
         }
-        // Transpose four (c0, c1, c2, unused) pixels.
-        const float32x4_t low = vtrn1q_f32(sum[0], sum[1]), high = vtrn1q_f32(sum[2], sum[3]);
-        const float32x4_t low1 = vtrn2q_f32(sum[0], sum[1]), high1 = vtrn2q_f32(sum[2], sum[3]);
-        planes.c[0].q[q] = vcombine_f32(vget_low_f32(low), vget_low_f32(high));
-        planes.c[1].q[q] = vcombine_f32(vget_low_f32(low1), vget_low_f32(high1));
-        planes.c[2].q[q] = vcombine_f32(vget_high_f32(low), vget_high_f32(high));
+        transpose(sum, q, planes);
+    }
+    return planes;
+}
+
+// Two neighbouring pixels as 16-bit numbers, each in its own register; the fourth numbers mean nothing.
+template <bool kPatch>
+HPE_HD int16x4x2_t load_pair(const uint8_t* p) {
+    if (kPatch) {
+        const int16x8_t both = vreinterpretq_s16_u8(vld1q_u8(p));
+        return {{vget_low_s16(both), vget_high_s16(both)}};
+    }
+    const int16x8_t both = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(p)));
+    return {{vget_low_s16(both), vget_low_s16(vextq_s16(both, both, 3))}};
+}
+
+template <bool kWide, bool kPatch>
+HPE_HD Planes sample_points(const uint8_t* source, ptrdiff_t row_stride_bytes, const TurnedPoints& points) {
+    constexpr int kPair = kPatch ? 16 : 6;  // bytes
+    Planes planes;
+    for (int q = 0; q < 4; ++q) {
+        float32x4_t sum[4];
+        for (int g = 0; g < 4; ++g) {
+            const int l = 4 * q + g;
+            const uint8_t* p = source + points.offset[l];
+            const auto weigh = [&](int32x4_t level, const int16x4x2_t& pair, uint32_t weights) {
+                level = vmlal_n_s16(level, pair.val[0], static_cast<int16_t>(weights & 0xffffu));
+                return vmlal_n_s16(level, pair.val[1], static_cast<int16_t>(weights >> 16));
+            };
+            const int32x4_t none = vdupq_n_s32(0);
+            if (!kWide) {
+                const int32x4_t upper = weigh(none, load_pair<kPatch>(p), points.pair[0][l]);
+                sum[g] = vcvtq_f32_s32(weigh(upper, load_pair<kPatch>(p + row_stride_bytes), points.pair[1][l]));
+                continue;
+            }
+            sum[g] = vdupq_n_f32(0.0f);
+            for (int k = 0; k < 4; ++k, p += row_stride_bytes) {
+                const int32x4_t left = weigh(none, load_pair<kPatch>(p), points.pair[0][l]);
+                const int32x4_t level = weigh(left, load_pair<kPatch>(p + kPair), points.pair[1][l]);
+                sum[g] = vfmaq_n_f32(sum[g], vcvtq_f32_s32(level), points.down[k][l]);
+            }
+        }
+        transpose(sum, q, planes);
     }
     return planes;
 }

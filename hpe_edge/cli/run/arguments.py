@@ -162,6 +162,14 @@ def _add_other(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--frames", type=whole_number(1, 999_999_999), metavar="N", help="end after N frames")
     group.add_argument("--raw", metavar="WxH[@FPS]", help="size and rate of raw frames on standard input")
     group.add_argument("--pixels", metavar="FORMAT", help="format of raw frames: bgr24 (default), rgb24, gray8 or nv12")
+    group.add_argument(
+        "--upright",
+        choices=("model", "keypoints", "second-pass", "none"),
+        default="model",
+        metavar="HOW",
+        help="turn crops so that faces stand upright: keypoints, by the detector's key points; second-pass, by them and "
+        "by a first answer; none; default: as the model says",
+    )
     add_engine_arguments(group)
     group.add_argument("--threads", type=whole_number(1, 9999), metavar="N", help="cores to use; default: all")
 

@@ -74,6 +74,7 @@ def open_engine(options: RunOptions, share: CoreShare) -> PoseEngine:
         threads=share.pose_threads,
         precision=options.precision,
         max_sigma=options.max_sigma,
+        upright=None if options.upright == "none" else options.upright,
     )
 
 

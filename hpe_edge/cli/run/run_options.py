@@ -25,6 +25,7 @@ class RunOptions:
         track: track faces across frames; pictures are never tracked.
         max_sigma: degrees, infinite for no limit; None for the model's.
         neutral: seconds to learn it, angles in degrees, or a file.
+        upright: see :class:`hpe_edge.PoseEngine`.
         threads: cores to use; None for all.
         (others): None or False where the option was not given.
     """
@@ -60,6 +61,7 @@ class RunOptions:
     events: RecordTarget | None = None
     camera_fov: float | None = None
     intrinsics: str | None = None
+    upright: Literal["model", "keypoints", "second-pass", "none"] = "model"
     frames: int | None = None
     raw: str | None = None
     pixels: PixelFormat | None = None

@@ -23,6 +23,7 @@ from hpe_edge.pipeline.pipeline import Report
 from hpe_edge.pipeline.stopwatch import Stopwatch
 from hpe_edge.sinks.sink import Outputs
 from hpe_edge.sources.frame import Realtime, Source
+from hpe_edge.spec import Upright
 from hpe_edge.util.console import counted, show
 from hpe_edge.util.signals import StopSignals, signal_name
 
@@ -65,6 +66,8 @@ def run_pipeline(options: RunOptions, page: PageOptions | None = None) -> int:
                     messages.say(f"model: {DEFAULT_NAME}")
                 _note_boxes(options, faces.file, messages)
                 with open_engine(options, share) as engine, messages.taking_warnings():
+                    upright = engine.upright
+                    _note_upright(upright, faces.file, messages)
                     if source.kind == "video":
                         engine.warmup(WARMUP_FACES)
                     pipeline = build_pipeline(of_faces, source, faces, engine, share, outputs.write, watch)
@@ -75,7 +78,7 @@ def run_pipeline(options: RunOptions, page: PageOptions | None = None) -> int:
                     report = supervise(pipeline, total, messages, shown.window, stop)
                     for note in () if meter is None else meter.notes:
                         messages.note(note)
-                return _end(options, source, faces.file, report, outputs, messages, need_faces=page is None)
+                return _end(options, source, faces.file, report, upright, outputs, messages, need_faces=page is None)
             finally:
                 outputs.discard()
 
@@ -86,6 +89,13 @@ def _note_boxes(options: RunOptions, boxes: BoxesFile | None, messages: Messages
             f"the boxes of {boxes.path} are taken to reach from chin to eyebrows; if a detector drew them, name it: "
             "--boxes-from NAME, or --boxes-from landmarks for those of landmarks"
         )
+
+
+def _note_upright(upright: Upright | None, boxes: BoxesFile | None, messages: Messages) -> None:
+    if upright == "keypoints" and boxes is not None:
+        messages.note(f"{boxes.path} has no key points, so no crop is turned upright; --upright second-pass needs none")
+    elif upright is not None:
+        messages.say(f"crops are turned upright: {upright}")
 
 
 def _wait_for_viewer(shown: Shown, stop: StopSignals) -> None:
@@ -100,6 +110,7 @@ def _end(
     source: Source,
     boxes: BoxesFile | None,
     report: Report,
+    upright: Upright | None,
     outputs: Outputs,
     messages: Messages,
     *,
@@ -121,7 +132,7 @@ def _end(
         messages.note(f"{unused} to no frame of {source.name}")
     files = ", ".join(map(str, written))
     if options.summary == "json":
-        show(summary_json(report, written))
+        show(summary_json(report, written, upright))
     if stopped is not None:
         kept = f"; they are in {files}" if files else ""
         say(f"stopped by {signal_name(stopped)} after {counted(report.frames, 'frame')}{kept}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.pipeline.pipeline import Report
 from hpe_edge.sources.frame import Source
+from hpe_edge.spec import Upright
 from hpe_edge.util.console import counted
 
 
@@ -35,12 +36,13 @@ def summary_lines(report: Report) -> list[str]:
     return lines
 
 
-def summary_json(report: Report, outputs: Sequence[Path]) -> str:
+def summary_json(report: Report, outputs: Sequence[Path], upright: Upright | None) -> str:
     """Return the summary as a JSON object.
 
     Args:
         report: of the run.
         outputs: the files that were written.
+        upright: of the engine.
     """
     rate = report.frames / report.total_s if report.total_s > 0 else 0.0
     stages = {
@@ -55,6 +57,7 @@ def summary_json(report: Report, outputs: Sequence[Path]) -> str:
         "faces": report.faces,
         "doubtful": report.doubtful,
         "dropped": report.dropped,
+        "upright": upright or "none",
         "seconds": round(report.total_s, 3),
         "fps": round(rate, 2),
         "stages": stages,

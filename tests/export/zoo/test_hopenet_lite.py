@@ -1,4 +1,4 @@
-"""HopeNet-lite's second key layout, whose golden data state figures of the outputs only."""
+"""HopeNet-lite's second key layout, whose golden data state figures of the outputs only, and fr_pose.onnx."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import re
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
 from export import zoo
+from export.gate import crops
+from export.onnx import adopt
 from export.zoo.hopenet_lite import HopeNetLite, HopeNetLiteV2
+from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
+from hpe_edge.ops.decode import DecodeHeads
 
 FIRST_UNIT = {"2": 0, "3": 4, "4": 12}
 
@@ -53,3 +58,33 @@ def test_outputs_have_the_figures_that_the_original_second_version_gave(data: Pa
             head = heads[:, i]
             assert np.abs(head).max() == pytest.approx(stated["output_abs_max"][name], rel=1e-5)
             assert np.abs(head[0] - head[1]).max() == pytest.approx(stated["between_inputs_max_abs"][name], rel=1e-4)
+
+
+def test_fr_pose_is_adopted_with_a_dynamic_batch(monkeypatch, golden, tmp_path):
+    """Three heads of a batch of one, as in fr_pose.onnx; angles by its package's sums, with the bins' centres."""
+    net = zoo.get("hopenet-lite").load(golden("hopenet_lite_stable").state)
+
+    class Heads(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net
+
+        def forward(self, image):
+            return self.net(image).chunk(3, dim=1)
+
+    theirs, out = tmp_path / "fr_pose.onnx", tmp_path / "out.onnx"
+    names = {"input_names": ["input"], "output_names": ["output", "out617", "out618"]}
+    with torch.inference_mode():
+        torch.onnx.export(Heads(), (torch.zeros(1, 3, 224, 224),), theirs, **names, dynamo=False)
+    monkeypatch.setattr(crops, "MIN_CROPS", 4)
+    adopt(theirs, arch="fr-pose", dynamic_batch=True, output=out)
+    backend = OnnxRuntimeBackend(out)
+    image = golden("hopenet_lite_stable").inputs(224)["_blocky"]
+    context = backend.context()
+    context.input(2)[...] = image
+    found = DecodeHeads(backend.spec)(context.run(2)).angles
+    session = onnxruntime.InferenceSession(theirs)
+    for row, each in zip(found, image, strict=True):
+        heads = [head[0].astype(float) for head in session.run(None, {"input": each[None]})]
+        wanted = [(np.exp(head) / np.exp(head).sum() * np.arange(66)).sum() * 3 - 97.5 for head in heads]
+        assert row == pytest.approx(wanted, abs=1e-2)

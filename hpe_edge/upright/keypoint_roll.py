@@ -1,0 +1,70 @@
+"""In-plane roll of a face from its five key points, at any yaw and pitch.
+
+The line through the eyes is no measure of it: in a profile the eyes lie behind each other. The way from the middle of
+the eyes to the middle of the mouth is the head's downward axis, from wherever it is seen but straight from above or
+below. On turned faces of Pointing'04, of all yaws, the rolls by SCRFD's points were wrong by 3.5 degrees in the mean by
+this way and by 8.1 by the eyes. A share of the nose, which would allow for a mouth in front of the eyes, made it worse.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hpe_edge.errors import InputError
+
+
+def roll_from_keypoints(keypoints: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Compute the in-plane roll of faces.
+
+    Args:
+        keypoints: float32 ``[N, 5, 2]``, in the order of :class:`hpe_edge.Detections`.
+
+    Returns:
+        float32 ``[N]``, degrees in (-180, 180], above 0 for a face that is tilted clockwise in the image. NaN where an
+        eye or a corner of the mouth is NaN, or where both middles lie on one spot.
+    """
+    return roll_of(keypoints[:, 3:].mean(axis=1) - keypoints[:, :2].mean(axis=1))
+
+
+def roll_of(down: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the roll ``[N]`` in degrees of heads whose downward axis is seen as ``[N, 2]``; NaN where it is 0 long."""
+    x, y = down[..., 0], down[..., 1]
+    roll = np.rad2deg(np.arctan2(-x, y))
+    return np.where((x == 0) & (y == 0), np.nan, roll).astype(np.float32)
+
+
+def roll_of_rotation(rotation: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return the in-plane roll ``[N]`` of heads, ``[N, 3, 3]``, in degrees; NaN for one that looks straight up or down.
+
+    It is that of the head's downward axis in the image. Up to the profile it nearly equals the Euler angle roll; there
+    that angle is not unique, and this one is.
+    """
+    return roll_of(rotation[..., :2, 1])
+
+
+def check_keypoints(keypoints: ArrayLike, count: int) -> NDArray[np.float32]:
+    """Check key points; return float32 ``[N, 5, 2]``.
+
+    Args:
+        keypoints: see :meth:`hpe_edge.PoseEngine.__call__`.
+        count: the number of faces.
+
+    Raises:
+        InputError: not ``[N, 5, 2]`` numbers, or an infinite one.
+    """
+    try:
+        array = np.asarray(keypoints, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"keypoints must be [N, 5, 2] numbers x y in pixels ({error})") from None
+    if array.size == 0 and count == 0:
+        return array.reshape(0, 5, 2)
+    if array.shape != (count, 5, 2):
+        raise InputError(
+            f"keypoints must be [N, 5, 2], eyes, nose and corners of the mouth of each box, got shape {array.shape} "
+            f"for {count} boxes"
+        )
+    infinite = np.isinf(array).any(axis=(1, 2))
+    if infinite.any():
+        raise InputError(f"key points of face {int(np.argmax(infinite))} are infinite; NaN stands for unknown ones")
+    return array
