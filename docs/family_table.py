@@ -59,7 +59,9 @@ def _outputs(family: Family) -> tuple[str, ...]:
         for angle, head in heads.items():
             grids.setdefault(_grid(head), []).append(angle)
         what = "; ".join(f"{', '.join(angles)}: {grid}" for grid, angles in grids.items())
-        return outputs, ", ".join(family.original_order), what if len(grids) > 1 else next(iter(grids))
+        what = what if len(grids) > 1 else next(iter(grids))
+        what += "; turns of R = Rz(roll) Rx(−pitch) Ry(yaw)" * (decode.order == "zxy")
+        return outputs, ", ".join(family.original_order), what
     if isinstance(decode, AnglesDecode):
         factors = [decode.yaw.factor, decode.pitch.factor, decode.roll.factor]
         what = "degrees" if factors == [1, 1, 1] else f"times {', '.join(map(_number, factors))}: degrees"

@@ -90,6 +90,7 @@ def test_an_angle_beyond_the_grid_is_its_last_bin() -> None:
     beyond = torch.from_numpy(rotation_from_euler(np.array([[0.0, 0.0, 130.0], [0.0, 0.0, -170.0]]))).float()
     roll = Heads(DECODES["xyz"], CPU).targets(beyond, torch.full((2, 3), 2.0))[2]
     assert roll.argmax(dim=1).tolist() == [65, 0]
+    np.testing.assert_allclose(roll.max(dim=1).values, 1 / (1 + np.exp(-0.5 * 1.5**2) + np.exp(-0.5 * 3**2)), atol=1e-3)
 
 
 def test_a_circle_has_no_end() -> None:

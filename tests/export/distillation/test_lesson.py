@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,6 +14,7 @@ from drawn_faces import face, poses, reader
 from export.distillation import lesson
 from export.distillation.lesson import Lesson, held_out_faces, make_folder, make_lesson
 from export.teaching import teachers
+from export.teaching.consensus import Consensus, Opinion
 from export.teaching.material import Material, TeacherChoice
 from hpe_edge.boxes.box_fit import BoxFit, MeasuredFit
 from hpe_edge.errors import ModelError, OutputError
@@ -56,10 +59,6 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-def changed(material: Material, **fields: object) -> Material:
-    return Material(**{**material.__dict__, **fields})  # type: ignore[arg-type]
-
-
 def made(material: Material, cache: Path, said: list[str]) -> Lesson:
     return make_lesson(material, cache, lambda stage, lines: said.extend(f"{stage}: {line}" for line in lines))
 
@@ -94,11 +93,21 @@ def test_the_second_time_nothing_is_computed(
     assert sum("as cached" in line for line in said) == 3  # the faces and two teachers
 
 
+@pytest.mark.parametrize("part", ["rotations", "widths"])
 def test_other_labels_are_another_lesson(
-    material: Material, cache: Path, said: list[str], known: dict[str, object]
+    part: str, material: Material, cache: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = made(material, cache, said)
-    known["b"] = reader(lambda zxy: zxy + np.array([0.0, 1.0, 0.0]), name="c")
+    assert made(material, cache, said).digest == first.digest
+    agree = lesson.agree
+
+    def agree_otherwise(opinions: Sequence[Opinion]) -> Consensus:
+        found = agree(opinions)
+        changed = getattr(found.labels, part).copy()
+        changed[::5] *= 1.001
+        return replace(found, labels=replace(found.labels, **{part: changed}))
+
+    monkeypatch.setattr(lesson, "agree", agree_otherwise)
     assert made(material, cache, said).digest != first.digest
 
 
@@ -124,17 +133,17 @@ def test_faces_belong_to_the_content_of_the_detectors_file(
     one, two = tmp_path / "one.onnx", tmp_path / "two.onnx"
     one.write_bytes(b"weights")
     two.write_bytes(b"weights")
-    found = changed(material, boxes=None, detectors=(str(one),))
+    found = replace(material, boxes=None, detectors=(str(one),))
     made(found, cache, said)
     assert detector.calls == PICTURES
     made(found, cache, said)
-    made(changed(found, detectors=(str(two),)), cache, said)
+    made(replace(found, detectors=(str(two),)), cache, said)
     assert detector.calls == PICTURES
     one.write_bytes(b"others!")  # as long as before
     made(found, cache, said)
     assert detector.calls == 2 * PICTURES
-    made(changed(found, detectors=("yunet",)), cache, said)
-    made(changed(found, detectors=("yunet",)), cache, said)
+    made(replace(found, detectors=("yunet",)), cache, said)
+    made(replace(found, detectors=("yunet",)), cache, said)
     assert detector.calls == 3 * PICTURES
 
 
@@ -145,19 +154,25 @@ def test_faces_belong_to_the_content_of_the_fit(
 
     def sides(width: float) -> float:
         fit.write_text(MeasuredFit(BoxFit(width, height=1.0, down=0.0), 0, None, "by hand").to_json())
-        boxes = made(changed(material, boxes_from=str(fit)), cache, said).pool.boxes
+        boxes = made(replace(material, boxes_from=str(fit)), cache, said).pool.boxes
         return float(np.ptp(boxes[:, 0, ::2], axis=1).mean() / np.ptp(boxes[:, 0, 1::2], axis=1).mean())
 
     assert sides(1.0) == pytest.approx(1.0, abs=1e-3)
     assert sides(0.8) == pytest.approx(0.8, abs=1e-3)
 
 
-def test_a_new_picture_is_seen(material: Material, cache: Path, said: list[str]) -> None:
+def test_a_missing_picture_is_noticed(material: Material, cache: Path, said: list[str]) -> None:
     first = made(material, cache, said)
     (material.images[0] / "00.png").unlink()
     second = made(material, cache, said)
     assert len(second.pool.boxes) + len(second.held_out.boxes) == FACES - 2
     assert second.digest != first.digest
+
+
+def test_a_picture_that_was_replaced_is_noticed(material: Material, cache: Path, said: list[str]) -> None:
+    first = made(material, cache, said)
+    (material.images[0] / "00.png").write_bytes((material.images[0] / "01.png").read_bytes())
+    assert made(material, cache, said).digest != first.digest
 
 
 def test_a_single_picture_teaches_and_judges(material: Material, cache: Path, said: list[str]) -> None:

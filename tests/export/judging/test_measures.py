@@ -50,6 +50,14 @@ def test_a_constant_pose_is_as_far_as_the_changes_are(faces: Pool) -> None:
         np.testing.assert_allclose(found[name], 0, atol=1e-6)
 
 
+def test_faces_are_turned_to_both_sides() -> None:
+    """A model that is blind to turns counter-clockwise errs on one side only."""
+    blind = reader(lambda zxy: np.array([zxy[0], zxy[1], max(zxy[2], 0.0)]))
+    found = measure(blind, drawn_pool(poses(FACES, roll=0.0))).distances
+    np.testing.assert_allclose(found["turned by 15 degrees"], 7.5, atol=1)
+    np.testing.assert_allclose(found["turned by 40 degrees"], 20, atol=1)
+
+
 def test_an_offset_of_yaw_is_seen_in_agreement_and_in_the_mirror(faces: Pool) -> None:
     found = measure(reader(lambda zxy: zxy + np.array([10.0, 0.0, 0.0])), faces).distances
     np.testing.assert_allclose(found[AGREEMENT], 10, atol=2)

@@ -81,6 +81,7 @@ def test_the_engine_turns_by_roll_pitch_and_yaw(tmp_path: Path) -> None:
     out = tmp_path / "nearly.onnx"
     export(tmp_path / "nearly.pth", output=out)
     yaw, pitch, roll = angles
-    with PoseEngine(out) as engine:
+    with PoseEngine(out, upright=None) as engine:
+        assert engine.spec.upright == "second-pass"
         found = engine(np.full((200, 200, 3), 128, np.uint8), [[50, 50, 150, 150]])
     assert geodesic_deg(found.rotation[0], rz(roll) @ rx(-pitch) @ ry(yaw)) < 1.5
