@@ -95,6 +95,8 @@ def test_a_stopped_run_resumes_and_ends_as_if_it_had_not_been(
 def test_a_finished_run_stays_as_it_is(distil: Run, tmp_path: Path) -> None:
     assert distil("out.pth", steps=4) == 0
     before = weights(tmp_path / "out.pth")
+    kept = torch.load(tmp_path / "out.run" / "checkpoint.pth", weights_only=True)
+    assert equal(before, kept["state_dict"]) and not equal(before, kept["student"])  # the averaged weights
     (tmp_path / "out.pth").unlink()
     assert distil("out.pth", steps=4) == 0
     assert equal(before, weights(tmp_path / "out.pth"))

@@ -9,11 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from drawn_faces import face, poses, reader
+import torch
+from drawn_faces import face, head, poses, reader
 
 from export.distillation import lesson
 from export.distillation.lesson import Lesson, held_out_faces, make_folder, make_lesson
 from export.teaching import teachers
+from export.teaching.arrays import FACE, MIDDLE
 from export.teaching.consensus import Consensus, Opinion
 from export.teaching.material import Material, TeacherChoice
 from hpe_edge.boxes.box_fit import BoxFit, MeasuredFit
@@ -73,6 +75,33 @@ def test_labels_are_the_poses_and_held_out_faces_are_no_others(
     assert apart.min(axis=1).max() < 3
     assert sorted(apart.argmin(axis=1).tolist()) == list(range(FACES))
     assert any(line.startswith("turning: no teacher") for line in said)
+
+
+class Landmarks(torch.nn.Module):
+    """Stands for a checkpoint of 3DDFA."""
+
+
+@pytest.mark.parametrize("apart_deg", [0.0, 12.0])
+def test_with_landmarks_faces_are_turned_where_the_teachers_agree(
+    apart_deg: float,
+    material: Material,
+    cache: Path,
+    said: list[str],
+    known: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known["a"] = replace(reader(), net=Landmarks())
+    known["b"] = reader(lambda zxy: zxy + np.array([0.0, apart_deg, 0.0]), name="b")
+    monkeypatch.setattr(lesson, "ThreeDdfa", Landmarks)
+    flat = np.stack([(head() @ each.T)[:, :2] for each in rotation_from_zxy(poses(FACES))])
+    points = (FACE * flat + MIDDLE).astype(np.float32)
+    monkeypatch.setattr(lesson, "landmarks_of", lambda net, patches: points)
+    found = made(material, cache, said)
+    turned = 2 * (FACES - 2) if apart_deg < 10 else 0
+    assert len(found.pool.boxes) == FACES - 2 + turned
+    assert len(found.held_out.boxes) == 2
+    assert found.pool.boxes.shape[1] == found.held_out.boxes.shape[1] == (2 if turned else 1)
+    assert any(line.startswith("turning") for line in said) is not bool(turned)
 
 
 def test_what_judges_is_what_the_lesson_holds_out(material: Material, cache: Path, said: list[str]) -> None:
