@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from export.cli import print_report, step_parser
-from export.step import PathLike, Reporter, check_output, need, optional_path, quiet
+from export.step import PathLike, Reporter, check_output, need, optional_path, quiet, write_bytes
 from export.teaching.material import LANDMARKS, TeacherLike, add_material_options, checked_material
 from hpe_edge.errors import InputError
-from hpe_edge.util.atomic import Pending, output_error
+from hpe_edge.util.atomic import Pending
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
 
 
@@ -59,18 +59,18 @@ def compare(
     out = optional_path(output)
     if out is not None:
         check_output(out, (".json",), material.inputs)
-    faces = held_out_faces(material, Path("distill_cache"), report)
-    paths = [Path(each) for each in models]
-    records = judge([path.name for path in paths], [measure(open_teacher(path), faces) for path in paths], faces)
-    report("judgement", table(records))
-    if out is not None:
-        pending = Pending(out)
-        try:
-            pending.temp.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+    pending = None if out is None else Pending(out)  # refused before the work begins
+    try:
+        faces = held_out_faces(material, Path("distill_cache"), report)
+        paths = [Path(each) for each in models]
+        measured = [measure(open_teacher(path), faces) for path in paths]
+        records = judge([path.name for path in paths], measured, faces)
+        report("judgement", table(records))
+        if pending is not None:
+            write_bytes(pending, f"{json.dumps(records, indent=1)}\n".encode())
             pending.commit()
-        except OSError as error:
-            raise output_error(out, error) from None
-        finally:
+    finally:
+        if pending is not None:
             pending.discard()
     return records
 

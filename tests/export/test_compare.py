@@ -72,14 +72,21 @@ def test_a_model_and_a_teacher_are_needed(checkpoint: Path, capsys: pytest.Captu
     ],
 )
 def test_outputs_that_cannot_be_written(
-    options: list[str], status: int, message: str, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str],
+    status: int,
+    message: str,
+    checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     given = ["--teacher", str(checkpoint), "--images", str(FOLDER), "--boxes", str(BOXES)]
     assert step.main([str(checkpoint), *given, *options]) == status
     assert message in capsys.readouterr().err
+    assert not (tmp_path / "distill_cache").exists()  # before the work began
 
 
-def test_a_missing_model_is_named(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_model_is_named(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--teacher", str(checkpoint), "--images", str(FOLDER), "--boxes", str(BOXES)]
-    assert step.main(["nothing.onnx", *given]) == 1
+    assert step.main(["nothing.onnx", *given, "-o", str(tmp_path / "figures.json")]) == 1
     assert "nothing.onnx" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*figures*"))
