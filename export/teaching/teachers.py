@@ -89,7 +89,8 @@ def cached_looks(teacher: Teacher, patches: Patches, cache: Path) -> tuple[NDArr
         ModelError: the teacher predicts NaN.
         OutputError: the cache cannot be written to.
     """
-    content = f"{_CACHE_FORMAT} {teacher.sha256} {teacher.spec.to_json()} {patches.digest}"
+    spec = teacher.spec
+    content = f"{_CACHE_FORMAT} {teacher.sha256} {spec.input} {spec.crop} {spec.decode} {patches.digest}"
     return cached(cache, teacher.name, content, lambda: look(teacher, patches))
 
 
