@@ -57,6 +57,10 @@ def test_looks_are_kept_for_one_file_and_one_set_of_faces(tmp_path: Path, monkey
     np.testing.assert_array_equal(first, again)
     assert not cached_looks(replace(teacher, sha256="1" * 64), patches, tmp_path)[1]
     assert not cached_looks(teacher, drawn_patches(poses(2, seed=1)), tmp_path)[1]
+    upright = replace(teacher.spec, upright="second-pass")  # of the engine alone
+    assert cached_looks(replace(teacher, spec=upright), patches, tmp_path)[1]
+    wider = replace(teacher.spec, crop=replace(teacher.spec.crop, margins=(0.2,) * 4))
+    assert not cached_looks(replace(teacher, spec=wider), patches, tmp_path)[1]
 
 
 def test_a_missing_teacher_is_named(tmp_path: Path) -> None:
