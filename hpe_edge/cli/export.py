@@ -19,6 +19,7 @@ STEPS = {  # name -> summary
     "trt": "build a TensorRT engine",
     "sigma": "calibrate a model's sigma",
     "distill": "train a smaller model from a larger one",
+    "detector": "train the face detector",
 }
 _PACKAGES = ("torch", "onnx", "onnxsim", "safetensors", "h5py")
 _DESCRIPTION = """\

@@ -12,7 +12,7 @@ from media import noise
 from reference_frames import compare, frames
 
 from hpe_edge.faces.open_detector import open_detector
-from hpe_edge.faces.yunet import YunetDetector
+from hpe_edge.faces.grids.yunet import YunetDetector
 
 FILES = ["yunet_n_320_320.onnx", "yunet_n_640_640.onnx"]
 
