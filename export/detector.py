@@ -20,6 +20,7 @@ from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
 
 if TYPE_CHECKING:
     from export.detection.pictures import Pictures
+    from export.detection.teachers import Found
 
 STEPS = 40_000
 FINISH_STEPS = 8_000
@@ -111,7 +112,7 @@ def _label(
 
     run.mkdir(parents=True, exist_ok=True)
     teachers = open_teachers(detectors, centerface)
-    found = {}
+    found: dict[str, tuple[tuple[int, int], list[Found]]] = {}
     for folder, looks in ((scenes, SCENE_LOOKS), (faces, FACE_LOOKS)):
         pictures = sorted(folder.glob("*.webp"))
         if not pictures:

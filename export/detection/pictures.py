@@ -24,7 +24,7 @@ _KEPT_PERSONS = ("14", "15")  # of Pointing'04
 # too and are left out, by looking at all of them; the others count as empty.
 _LAST_ANIMAL = "n02655020"
 _ANIMALS_WITH_PEOPLE = frozenset(
-    (4, 53, 141, 146, 155, 162, 170, 182, 198, 202, 203, 216, 219, 228, 231, 239, 242, 254, 256, 258)  # fmt: skip
+    (4, 53, 141, 146, 155, 162, 170, 182, 198, 202, 203, 216, 219, 228, 231, 239, 242, 254, 256, 258)
 ) | {265, 388, 390, 393, 394}
 _PROFILE_DEG = 75  # nominal pan from which on a face of Pointing'04 is drawn more often
 _PROFILE_WEIGHT = 3.0
