@@ -20,7 +20,7 @@ from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
 
 if TYPE_CHECKING:
     from export.detection.pictures import Pictures
-    from export.detection.teachers import Found
+    from export.labelling.found import Found
 
 STEPS = 40_000
 FINISH_STEPS = 8_000
@@ -108,7 +108,8 @@ def _label(
 ) -> tuple[Pictures, Pictures]:
     """Label what is not labelled yet, and load the pictures for training and those that are held out."""
     from export.detection.pictures import load_pictures
-    from export.detection.teachers import FACE_LOOKS, SCENE_LOOKS, open_teachers, read_found, write_found
+    from export.labelling.found import read_found
+    from export.labelling.teachers import FACE_LOOKS, SCENE_LOOKS, open_teachers, write_found
 
     run.mkdir(parents=True, exist_ok=True)
     teachers = open_teachers(detectors, centerface)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.detection.faults import with_faults
-from export.detection.hull import Float64Array, bounds, moved
 from export.detection.pictures import Image, Picture, Pictures
+from export.labelling.hull import Float64Array, bounds, moved
 
 SIDE = 320
 MOST_FACES, MOST_IGNORED = 24, 24

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from export.detection.fuse import NO_LABELS, Labels, fuse
-from export.detection.teachers import Found
+from export.labelling.found import Found
+from export.labelling.fuse import NO_LABELS, Labels, fuse
 from hpe_edge.errors import SourceError
 
 Image = NDArray[np.uint8]
@@ -70,7 +70,7 @@ def load_pictures(
     Args:
         scenes: folder of ``people_*`` and ``object_*``.
         faces: folder of ``face_*`` and ``pointing04_*``, with ``pointing04_labels.csv``.
-        found: the teachers' detections by file name, see :func:`export.detection.teachers.read_found`.
+        found: the teachers' detections by file name, see :func:`export.labelling.teachers.read_found`.
         held_out: load the pictures that are kept back from training instead.
     """
     animals = _animals(scenes / "scenes.csv")

@@ -14,8 +14,8 @@ from reference_frames import compare, frames
 
 from hpe_edge.backends.onnx.dynamic_size import free_size
 from hpe_edge.errors import ModelError
-from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.faces.grids.scrfd import ScrfdDetector
+from hpe_edge.faces.open_detector import open_detector
 
 NETWORKS = [
     ("scrfd_2.5g_kps.onnx", "scrfd_2.5g_bnkps_cospectrum"),

@@ -17,6 +17,7 @@ FindIn: TypeAlias = Callable[[NDArray[np.uint8], Array], Detections]  # of a fra
 
 EVERY = 4  # frames between looks at the whole frame, which find new faces
 _REACH = 2.5  # side of a region in longer sides of the face's box
+_FASTEST = 1.5  # sides of its box that a face moves between frames
 _MOST_REGIONS = 12  # more take longer than the whole frame
 
 
@@ -80,7 +81,7 @@ class RegionSchedule:
             away = middle[:, None] - before
             nearest = np.abs(away).max(axis=2).argmin(axis=1)
             step = away[np.arange(len(boxes)), nearest]
-            same = (np.abs(step) < (boxes[:, 2:] - boxes[:, :2]) / 2).all(axis=1)
+            same = np.all(np.abs(step) < _FASTEST * (boxes[:, 2:] - boxes[:, :2]), axis=1)
             motion[same] = step[same]
         self._boxes, self._motion = boxes, motion
 

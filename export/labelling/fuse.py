@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from export.detection.hull import POINTS, Float64Array, bounds, moved, outline, roll_of
-from export.detection.teachers import CENTERFACE, SCRFD, SCRFD_SMALL, YUNET, Found
+from export.labelling.found import CENTERFACE, SCRFD, SCRFD_SMALL, YUNET, Found
+from export.labelling.hull import POINTS, Float64Array, bounds, moved, outline, roll_of
 
 # Two of three families must see a face in any view; SCRFD's two networks count as one.
 _FAMILY = {YUNET: 0, SCRFD: 1, SCRFD_SMALL: 1, CENTERFACE: 2}
