@@ -64,7 +64,7 @@ def write_grid_model(
         "grids",
         [
             helper.make_tensor_value_info(
-                "in", TensorProto.FLOAT, ["n" if size_hw is None else 1, 3, *(size_hw or ("h", "w"))]
+                "in", TensorProto.FLOAT, ["n", 3, "h", "w"] if size_hw is None else [1, 3, *size_hw]
             )
         ],
         [

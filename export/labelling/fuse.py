@@ -110,7 +110,8 @@ def _mean(
         size = np.average(
             np.array([each.box[2:] - each.box[:2] for each in found]) * scale[:, None], axis=0, weights=weight
         )
-        centre = np.average((boxes[:, :2] + boxes[:, 2:]) / 2, axis=0, weights=weight)
+        middles = np.array([moved((each.box[:2] + each.box[2:]) / 2, each.back) for each in found])
+        centre = np.average(middles, axis=0, weights=weight)
         box = np.concatenate([centre - size / 2, centre + size / 2])
         drawn = outline(box[None], np.array([roll]))[0]
     return drawn, middle, float(np.clip(scores.mean(), 0, 1))

@@ -42,7 +42,7 @@ def wide(frame: np.ndarray, score: float) -> list[Face]:
     """The second look: the frame's longer side 224 pixels long, 0.3 of it around, only large faces."""
     height, width = frame.shape[:2]
     assert max(height, width) == 224
-    canvas = np.zeros(tuple(-(-int(np.floor(side * 1.6)) // 64) * 64 for side in (height, width)) + (3,), np.uint8)
+    canvas = np.zeros((*(-(-int(side * 1.6) // 64) * 64 for side in (height, width)), 3), np.uint8)
     top, left = ((canvas.shape[i] - frame.shape[i]) // 2 for i in (0, 1))
     canvas[top : top + height, left : left + width] = frame
     shift = np.array([left, top, left, top])
