@@ -1,3 +1,3 @@
 """Labels for the training of the face detector, from an ensemble of detectors."""
 
-__all__ = ["found", "fuse", "hull", "teachers"]
+__all__ = ["centerface", "found", "fuse", "hull", "teachers"]
