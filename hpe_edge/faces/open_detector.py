@@ -14,12 +14,10 @@ from hpe_edge.faces.grids.embedded import EmbeddedDetector
 from hpe_edge.faces.grids.scrfd import ScrfdDetector
 from hpe_edge.faces.grids.yunet import Yunet2022Detector, YunetDetector
 from hpe_edge.fetch.detector_files import DETECTOR_FILES, detector_file
-from hpe_edge.models import FACE_DETECTOR
 from hpe_edge.spec import METADATA_KEY
 
 HAAR = "haar"
-EMBEDDED = FACE_DETECTOR.stem
-NAMES = (EMBEDDED, *DETECTOR_FILES, HAAR)
+NAMES = (*DETECTOR_FILES, HAAR)
 
 _log = logging.getLogger(__name__)
 
@@ -33,10 +31,10 @@ def open_detector(
 ) -> Detector:
     """Open a face detector.
 
-    ``"face-detector"`` comes with hpe_edge. ``"yunet"`` and ``"scrfd"`` are fetched from their publishers on first use
-    and kept in the user's cache; SCRFD's weights are not for commercial use. With ``HPE_EDGE_OFFLINE=1`` nothing is
-    fetched. ``"haar"`` comes with OpenCV. In a file, the embedded detector, SCRFD (with or without key points) and
-    YuNet (from 2021 on, also INT8) are recognised by the graph.
+    ``"yunet"`` and ``"scrfd"`` are fetched from their publishers on first use and kept in the user's cache;
+    SCRFD's weights are not for commercial use. With ``HPE_EDGE_OFFLINE=1`` nothing is fetched. ``"haar"`` comes with
+    OpenCV. In a file, SCRFD (with or without key points), YuNet (from 2021 on, also INT8) and detectors trained by
+    :mod:`export.detector` are recognised by the graph.
 
     Args:
         name_or_path: a name, or an .onnx file; a file that is called like a name is used instead of it.
@@ -65,8 +63,6 @@ def open_detector(
         )
     elif name == HAAR:
         return _haar(threads, min_score, min_face)
-    elif name == EMBEDDED:
-        path = FACE_DETECTOR
     elif name in DETECTOR_FILES:
         path = detector_file(name)
     else:

@@ -1,4 +1,4 @@
-"""The embedded models; README.md is their card, with accuracy and training data."""
+"""The embedded default model; README.md is its card, with accuracy and training data."""
 
 from __future__ import annotations
 
@@ -15,6 +15,3 @@ WEIGHTS = FOLDER / "student-dense.pth"
 
 DEFAULT_NAME = f"the embedded default, {DEFAULT.stem}"
 """Its name in messages."""
-
-FACE_DETECTOR = FOLDER / "face-detector.onnx"
-"""The embedded face detector."""

@@ -14,7 +14,7 @@ from hpe_edge.camera import Camera
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError
 from hpe_edge.faces.detector import DEFAULT_DETECTOR, Detections, Detector, VideoDetector
-from hpe_edge.faces.open_detector import EMBEDDED, HAAR, open_detector
+from hpe_edge.faces.open_detector import HAAR, open_detector
 from hpe_edge.faces.smoother import UNCALIBRATED_USUAL_DEG, PoseSmoother
 from hpe_edge.faces.tracker import Tracker
 from hpe_edge.pipeline.core_budget import CoreShare, share_cores
@@ -72,9 +72,9 @@ class FaceSource:
 
 
 def share_of(options: FaceOptions, threads: int | None) -> CoreShare:
-    """Distribute the cores of a run; the embedded detector and OpenCV's cascade take one frame at a time."""
+    """Distribute the cores of a run; OpenCV's cascade takes one frame at a time."""
     cores = threads or len(os.sched_getaffinity(0))
-    one_at_a_time = options.boxes is not None or options.detector in (None, EMBEDDED, HAAR)
+    one_at_a_time = options.boxes is not None or options.detector in (None, HAAR)
     return share_cores(cores, several_detectors=not one_at_a_time)
 
 
