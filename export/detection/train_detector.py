@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ _AVERAGE = 0.9995
 _CLIP = 10.0  # norm of the gradient
 _LOADERS = 2
 _AHEAD = 4  # batches
-_LOGGED, _SAVED, _JUDGED = 50, 250, 1500  # steps between
+_LOGGED, _SAVED, _JUDGED = 50, 50, 1500  # steps between
 
 _CHECKPOINT, _LOG = "checkpoint.pt", "log.jsonl"
 
@@ -153,16 +153,18 @@ def train(
         if (folder / _CHECKPOINT).exists():
             run.load(folder / _CHECKPOINT)
     end = math.inf if minutes is None else time.monotonic() + 60 * minutes
-    log = (folder / _LOG).open("a", encoding="utf-8")
+    log = _open_log(folder / _LOG, run.step)
     sums: dict[str, float] = {}
+    summed = 0
     since = time.monotonic()
     for batch in batches(pictures, run.step, math.inf if steps is None else steps):
         for name, value in run.learn(batch, rate(run.step)).items():
             sums[name] = sums.get(name, 0.0) + value
+        summed += 1
         last = (steps is not None and run.step >= steps) or time.monotonic() > end
         if run.step % _LOGGED == 0 or last:
-            record: dict[str, Any] = {name: round(value / _LOGGED, 4) for name, value in sums.items()}
-            sums = {}
+            record: dict[str, Any] = {name: round(value / summed, 4) for name, value in sums.items()}
+            sums, summed = {}, 0
             record |= {"step": run.step, "rate": rate(run.step), "seconds": round(time.monotonic() - since, 1)}
             since = time.monotonic()
             _write(log, record, report)
@@ -176,7 +178,14 @@ def train(
     return run, steps is not None and run.step >= steps
 
 
-def _write(log: Any, record: dict[str, Any], report: Callable[[str], None]) -> None:
+def _open_log(path: Path, step: int) -> TextIO:
+    """Open a log to append; records after ``step``, of which no checkpoint was left, are dropped."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    path.write_text("".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= step), encoding="utf-8")
+    return path.open("a", encoding="utf-8")
+
+
+def _write(log: TextIO, record: dict[str, Any], report: Callable[[str], None]) -> None:
     line = json.dumps(record)
     log.write(line + "\n")
     log.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +159,8 @@ def test_the_loss_falls_and_a_training_resumes_bit_for_bit(
     twice = run("twice", 12)
     for name, value in once.average.state_dict().items():
         assert torch.equal(value, twice.average.state_dict()[name]), name
+    steps = [json.loads(line)["step"] for line in (tmp_path / "twice" / "log.jsonl").read_text().splitlines()]
+    assert steps == [4, 4, 8, 12, 12]  # the second is the judgement at the end of the first run
     # The last phase is a copy; the constant phase goes on as if it had not been.
     finished, done = train_detector.train(pictures, pictures, tmp_path / "twice", decay=3, report=lines.append)
     assert done and finished.step == 15
