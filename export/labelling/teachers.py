@@ -111,6 +111,8 @@ def write_found(
     """Append the detections of pictures to a file of JSON Lines; those in it already are skipped."""
     done = set(read_found(output)) if output.exists() else set()
     with output.open("a", encoding="utf-8") as file:
+        if output.stat().st_size and not output.read_bytes().endswith(b"\n"):
+            file.write("\n")  # of a run that was stopped within a line
         for path in pictures:
             if path.name in done:
                 continue
