@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.doubt import coverage, false_boxes
+from benchmarks.finding import detectors
 from benchmarks.harness.schema import read_document, to_json
 from benchmarks.harness.suite import Suite, add_options, build_options
 from benchmarks.report.charts import require_matplotlib
@@ -50,6 +51,7 @@ SUITES: tuple[Suite, ...] = (
     precision.SUITE,
     coverage.SUITE,
     false_boxes.SUITE,
+    detectors.SUITE,
     rectification.SUITE,
     smoothing.SUITE,
     cuda_launches.SUITE,
@@ -71,6 +73,7 @@ examples:
   python -m benchmarks card --labels photos/labels.csv --detectors haar yunet.onnx --plot calibration.png
   python -m benchmarks coverage --models model.onnx --labels photos/labels.csv --detectors haar yunet.onnx
   python -m benchmarks doubt --labels photos/labels.csv --detectors yunet.onnx scrfd.onnx --video clip.mp4
+  python -m benchmarks detectors --detectors yunet.onnx face-detector.onnx haar --labels photos/labels.csv
   python -m benchmarks precision --models model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
 """
 

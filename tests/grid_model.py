@@ -29,6 +29,7 @@ def write_grid_model(
     offset: float = 0.0,
     score_op: str = "Sigmoid",
     batched: bool = True,
+    strides: tuple[int, ...] = STRIDES,
 ) -> Path:
     """Write a model whose grids give outputs of these columns; ``size_hw`` None leaves the size open.
 
@@ -43,11 +44,11 @@ def write_grid_model(
         numpy_helper.from_array(np.float32(offset), "offset"),
     ]
     names = []
-    for stride in (16, 32, 8):
+    for stride in (*strides[1:], strides[0]):
         for which, columns in reversed(list(enumerate(outputs))):
             name = f"o{len(names)}"
             names.append((name, columns))
-            shape = [1, -1, columns] if batched else [-1, columns]
+            shape = [0, -1, columns] if batched else [-1, columns]
             constants.append(numpy_helper.from_array(weights(stride, columns, per_cell, which), f"w{name}"))
             constants.append(numpy_helper.from_array(np.array(shape), f"s{name}"))
             last = "r" + name if columns == 1 else name
@@ -61,9 +62,13 @@ def write_grid_model(
     graph = helper.make_graph(
         nodes,
         "grids",
-        [helper.make_tensor_value_info("in", TensorProto.FLOAT, [1, 3, *(size_hw or ("h", "w"))])],
         [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, None, c] if batched else [None, c])
+            helper.make_tensor_value_info(
+                "in", TensorProto.FLOAT, ["n", 3, "h", "w"] if size_hw is None else [1, 3, *size_hw]
+            )
+        ],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, None, c] if batched else [None, c])
             for name, c in names
         ],
         constants,

@@ -20,6 +20,7 @@ STEPS = {  # name -> summary
     "sigma": "calibrate a model's sigma",
     "distill": "train a smaller model from a larger one",
     "compare": "compare models without labels, by their teachers and by consistency",
+    "detector": "train the face detector",
 }
 _PACKAGES = ("torch", "onnx", "onnxsim", "safetensors", "h5py")
 _DESCRIPTION = """\

@@ -6,8 +6,6 @@ __all__ = [
     "given_faces",
     "haar",
     "open_detector",
-    "scrfd",
     "smoother",
     "tracker",
-    "yunet",
 ]

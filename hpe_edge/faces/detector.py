@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -83,6 +83,14 @@ class Detector(Protocol):
         Raises:
             InputError: another frame.
         """
+
+
+@runtime_checkable
+class VideoDetector(Detector, Protocol):
+    """Detector with a faster schedule for the frames of a video."""
+
+    def for_video(self) -> Detector:
+        """Return a detector for the frames of one video, called with them in order; it keeps state."""
 
 
 def check_min_face(height: float | None) -> float:

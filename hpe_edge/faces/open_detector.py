@@ -10,8 +10,9 @@ from typing import Any
 
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.faces.detector import Detector
-from hpe_edge.faces.scrfd import ScrfdDetector
-from hpe_edge.faces.yunet import Yunet2022Detector, YunetDetector
+from hpe_edge.faces.grids.embedded import EmbeddedDetector
+from hpe_edge.faces.grids.scrfd import ScrfdDetector
+from hpe_edge.faces.grids.yunet import Yunet2022Detector, YunetDetector
 from hpe_edge.fetch.detector_files import DETECTOR_FILES, detector_file
 from hpe_edge.spec import METADATA_KEY
 
@@ -32,14 +33,14 @@ def open_detector(
 
     ``"yunet"`` and ``"scrfd"`` are fetched from their publishers on first use and kept in the user's cache;
     SCRFD's weights are not for commercial use. With ``HPE_EDGE_OFFLINE=1`` nothing is fetched. ``"haar"`` comes with
-    OpenCV. In a file, SCRFD (with or without key points) and YuNet (from 2021 on, also INT8) are recognised by the
-    graph.
+    OpenCV. In a file, SCRFD (with or without key points), YuNet (from 2021 on, also INT8) and detectors trained by
+    :mod:`export.detector` are recognised by the graph.
 
     Args:
         name_or_path: a name, or an .onnx file; a file that is called like a name is used instead of it.
         threads: CPU threads that one call may use; None leaves it to ONNX Runtime (all cores). Haar uses OpenCV's,
             see ``cv2.setNumThreads``.
-        min_score: threshold, 0..1; None: 0.5 for SCRFD, 0.7 for YuNet. Haar has no scores.
+        min_score: threshold, 0..1; None: 0.5, for YuNet 0.7. Haar has no scores.
         min_face: leave out faces whose box in ``boxes`` is lower, in pixels of the frame.
 
     Raises:
@@ -91,7 +92,7 @@ def _open_file(path: Path, threads: int | None, min_score: float | None, min_fac
     session = open_session(path, threads=threads)
     if METADATA_KEY in session.get_modelmeta().custom_metadata_map:
         raise ModelError(f"{path} is a head-pose model, not a face detector; SCRFD or YuNet is needed here")
-    kinds = (ScrfdDetector, YunetDetector, Yunet2022Detector)
+    kinds = (EmbeddedDetector, ScrfdDetector, YunetDetector, Yunet2022Detector)
     kind = next((kind for kind in kinds if kind.recognises(session)), None)
     if kind is None:
         raise ModelError(_unknown_graph(path, session))

@@ -13,7 +13,7 @@ from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.camera import Camera
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError
-from hpe_edge.faces.detector import DEFAULT_DETECTOR, Detections, Detector
+from hpe_edge.faces.detector import DEFAULT_DETECTOR, Detections, Detector, VideoDetector
 from hpe_edge.faces.open_detector import HAAR, open_detector
 from hpe_edge.faces.smoother import UNCALIBRATED_USUAL_DEG, PoseSmoother
 from hpe_edge.faces.tracker import Tracker
@@ -97,6 +97,9 @@ def open_faces(options: FaceOptions, source: Source, threads: int) -> FaceSource
             raise InputError("min_score and min_face are for detectors by name or file; set them in your own detector")
         else:
             detector = given
+        # Between detections that the run spaces itself, the regions would be old.
+        if source.kind == "video" and options.detect_every == 1 and isinstance(detector, VideoDetector):
+            detector = detector.for_video()
         return FaceSource(find_by(detector), None)
     if options.detector is not None:
         raise InputError("boxes and detector exclude each other; leave one out")

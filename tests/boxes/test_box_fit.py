@@ -12,9 +12,9 @@ import pytest
 from hpe_edge import PoseEngine
 from hpe_edge.boxes.box_fit import FITS, BoxFit, MeasuredFit, box_fit
 from hpe_edge.errors import InputError, SourceError
+from hpe_edge.faces.grids.scrfd import ScrfdDetector
+from hpe_edge.faces.grids.yunet import YunetDetector
 from hpe_edge.faces.haar import HaarDetector
-from hpe_edge.faces.scrfd import ScrfdDetector
-from hpe_edge.faces.yunet import YunetDetector
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 

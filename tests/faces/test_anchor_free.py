@@ -8,7 +8,7 @@ import pytest
 from grid_model import plain_iou
 from media import noise
 
-from hpe_edge.faces.anchor_free import letterbox, nms
+from hpe_edge.faces.grids.anchor_free import letterbox, nms
 from hpe_edge.spec import Input
 
 INPUT = Input(size=1, color="RGB", scale=1.0, mean=(127.5, 100.0, 90.0), std=(128.0, 64.0, 32.0))

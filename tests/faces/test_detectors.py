@@ -16,8 +16,8 @@ from tiny_model import write_tiny_model
 import hpe_edge
 from hpe_edge.boxes.box_fit import BoxFit
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
-from hpe_edge.faces.anchor_free import GridDetector
 from hpe_edge.faces.detector import Detections, Detector
+from hpe_edge.faces.grids.anchor_free import GridDetector
 from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.faces.open_detector import open_detector
 

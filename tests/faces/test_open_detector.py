@@ -21,10 +21,10 @@ import hpe_edge
 from hpe_edge.backends.onnx.dynamic_size import free_size
 from hpe_edge.errors import InputError, ModelError, ModelNotFoundError
 from hpe_edge.faces.detector import Detector
+from hpe_edge.faces.grids.scrfd import ScrfdDetector
+from hpe_edge.faces.grids.yunet import YunetDetector
 from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.faces.open_detector import open_detector
-from hpe_edge.faces.scrfd import ScrfdDetector
-from hpe_edge.faces.yunet import YunetDetector
 from hpe_edge.fetch.detector_files import DETECTOR_FILES, cached_detectors
 
 SAMPLES = Path(hpe_edge.__file__).parent / "samples"

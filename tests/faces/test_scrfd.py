@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from grid_model import STRIDES, Face, grid_numbers, plain_nms, sigmoid, write_grid_model
+from grid_model import STRIDES, Face, grid_numbers, plain_iou, plain_nms, sigmoid, write_grid_model
 from media import noise
 from reference_frames import compare, frames
 
+import hpe_edge
 from hpe_edge.backends.onnx.dynamic_size import free_size
 from hpe_edge.errors import ModelError
+from hpe_edge.faces.grids.scrfd import ScrfdDetector
 from hpe_edge.faces.open_detector import open_detector
-from hpe_edge.faces.scrfd import ScrfdDetector
 
 NETWORKS = [
     ("scrfd_2.5g_kps.onnx", "scrfd_2.5g_bnkps_cospectrum"),
@@ -153,3 +155,31 @@ def test_a_graph_with_stale_shapes_is_understood(tmp_path: Path) -> None:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     assert session.get_outputs()[0].shape[0] == 12800
     assert len(open_detector(path)(noise(320, 200))) > 0
+
+
+@pytest.mark.parametrize(("file", "_"), NETWORKS)
+@pytest.mark.parametrize("margin", [0.0, 0.1])
+def test_a_face_that_fills_its_picture_is_found_by_the_second_look(
+    data: Path, file: str, _: str, margin: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = cv2.imread(str(Path(hpe_edge.__file__).parent / "samples" / "astronaut.jpg"))
+    detector = open_detector(data / "detectors" / file)
+    (whole,) = detector(photo).boxes
+    x1, y1, x2, y2 = 178, 62, 268, 185  # the face
+    left, top = round(x1 - margin * (x2 - x1)), round(y1 - margin * (y2 - y1))
+    close = np.ascontiguousarray(photo[top : round(y2 + margin * (y2 - y1)), left : round(x2 + margin * (x2 - x1))])
+    (found,) = detector(close).boxes
+    shift = np.array([left, top, left, top])
+    assert plain_iou((found + shift).tolist(), whole.tolist()) > 0.85
+    monkeypatch.setattr(ScrfdDetector, "WIDE_LOOK", "never")
+    assert len(detector(close)) == 0
+    assert len(detector(photo)) == 1
+
+
+def test_the_second_look_of_a_fixed_size_takes_that_size(tmp_path: Path) -> None:
+    detector = open_detector(write_grid_model(tmp_path / "a.onnx", (1, 4, 10), 2, size_hw=(96, 128)))
+    assert isinstance(detector, ScrfdDetector)
+    size, scale, (left, top) = detector._wide_canvas(640, 360)
+    assert size == (128, 96) and scale == pytest.approx(1.6 * 640 / 128)
+    # The frame lies in the middle, with 0.3 of its sides around it.
+    assert left == int((128 - 640 / scale) / 2) and top == int((96 - 360 / scale) / 2)

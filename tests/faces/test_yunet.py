@@ -11,8 +11,8 @@ from grid_model import STRIDES, Face, grid_numbers, plain_nms, sigmoid, write_gr
 from media import noise
 from reference_frames import compare, frames
 
+from hpe_edge.faces.grids.yunet import YunetDetector
 from hpe_edge.faces.open_detector import open_detector
-from hpe_edge.faces.yunet import YunetDetector
 
 FILES = ["yunet_n_320_320.onnx", "yunet_n_640_640.onnx"]
 

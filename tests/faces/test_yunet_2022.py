@@ -10,8 +10,8 @@ from grid_model import PRIORS, Face, grid_numbers, plain_nms, write_prior_model
 from media import noise
 
 from hpe_edge.errors import ModelError
+from hpe_edge.faces.grids.yunet import Yunet2022Detector
 from hpe_edge.faces.open_detector import open_detector
-from hpe_edge.faces.yunet import Yunet2022Detector
 
 # FaceDetectorYN of OpenCV 4.7.0 on write_prior_model's file and noise(128, 64, seed=3): score 0.7, no suppression, 88
 # boxes; the best four as x, y, width, height, five points, score. All 88, and 482 of a 256 x 192 picture, differed from

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -244,3 +244,39 @@ except KeyboardInterrupt:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0 and "interrupted" in done.stdout, done.stderr
+
+
+class _Scheduled:
+    """A detector with a schedule for videos; counts the calls of either."""
+
+    def __init__(self) -> None:
+        self.whole, self.of_video = 0, 0
+
+    def __call__(self, frame_bgr: np.ndarray) -> Detections:
+        self.whole += 1
+        return face(frame_bgr)
+
+    def for_video(self) -> Callable[[np.ndarray], Detections]:
+        def find(frame_bgr: np.ndarray) -> Detections:
+            self.of_video += 1
+            return face(frame_bgr)
+
+        return find
+
+
+@pytest.mark.parametrize(("detect_every", "whole", "of_video"), [(1, 0, 4), (2, 2, 0)])
+def test_a_detector_may_have_a_schedule_for_the_frames_of_a_video(
+    tmp_path: Path, engine: PoseEngine, detect_every: int, whole: int, of_video: int
+) -> None:
+    detector = _Scheduled()
+    clip = write_video(tmp_path / "clip.avi", frames=4)
+    assert len(list(track(clip, engine, detector=detector, detect_every=detect_every))) == 4
+    assert (detector.whole, detector.of_video) == (whole, of_video)
+
+
+def test_pictures_are_searched_whole(tmp_path: Path, engine: PoseEngine) -> None:
+    detector = _Scheduled()
+    for number in range(2):
+        write_picture(tmp_path / f"{number}.png", seed=number)
+    assert len(list(track(tmp_path, engine, detector=detector))) == 2
+    assert (detector.whole, detector.of_video) == (2, 0)

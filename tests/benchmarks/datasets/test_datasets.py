@@ -16,7 +16,7 @@ from benchmarks.datasets.head_sets import BIWI, POINTING04, pose_in_name, projec
 from benchmarks.datasets.labels_csv import LABELS_CSV
 from benchmarks.datasets.mat_sets import AFLW2000, FOLDERS, W300_LP, landmarks
 from hpe_edge import BackendError, PoseEngine, SourceError
-from hpe_edge.faces.yunet import YunetDetector
+from hpe_edge.faces.grids.yunet import YunetDetector
 
 io = pytest.importorskip("scipy.io", reason="the labels are in MATLAB files")
 from scipy.spatial.transform import Rotation  # noqa: E402

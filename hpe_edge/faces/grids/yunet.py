@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hpe_edge.boxes.box_fit import FITS
 from hpe_edge.errors import ModelError
-from hpe_edge.faces.anchor_free import GridDetector, columns_of, output_shapes
+from hpe_edge.faces.grids.anchor_free import GridDetector, columns_of, output_shapes
 from hpe_edge.spec import Input
 
 

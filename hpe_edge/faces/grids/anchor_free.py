@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,11 @@ from hpe_edge.spec import Crop, Input
 
 Array = NDArray[np.float32]
 
-STRIDES = (8, 16, 32)  # sides of a cell in input pixels, one grid each
 _WHOLE = Crop(square="none")  # fill 0, before normalisation
+
+_WIDE_SIDE = 224  # pixels that the second look gives the frame's longer side
+_WIDE_MARGIN = 0.3  # on each side, of the frame's
+_WIDE_LEAST = 0.4  # smallest face that the second look adds, of the frame's shorter side
 
 
 class GridDetector:
@@ -29,11 +32,14 @@ class GridDetector:
     A subclass defines the outputs of its graph, and how the values of a cell become a box.
     """
 
+    STRIDES: ClassVar[tuple[int, ...]] = (8, 16, 32)  # sides of a cell in input pixels, one grid each
     SCORE: ClassVar[float]  # default score threshold
     NMS_IOU: ClassVar[float]
-    MULTIPLE: ClassVar[int] = STRIDES[-1]  # sides of the input are multiples of it
+    MULTIPLE: ClassVar[int] = 32  # sides of the input are multiples of it
     LONGEST_SIDE: ClassVar[int]  # of the input, if the graph's size is dynamic
     ENLARGES: ClassVar[bool]  # smaller frames are enlarged to it
+    # A second look at the shrunk frame with a margin, for faces that fill the frame or leave it.
+    WIDE_LOOK: ClassVar[Literal["always", "none found", "never"]] = "never"
     BOXES_PER_CELL: ClassVar[int]
     # Columns of the outputs of one grid: scores, which multiply, then box, then key points.
     OUTPUTS: ClassVar[tuple[tuple[int, ...], ...]]
@@ -44,7 +50,7 @@ class GridDetector:
     def recognises(cls, session: Any) -> bool:
         """Return True if the graph's input and outputs are those of this kind."""
         columns = columns_of(session)
-        return columns is not None and any(columns == Counter(each * len(STRIDES)) for each in cls.OUTPUTS)
+        return columns is not None and any(columns == Counter(each * len(cls.STRIDES)) for each in cls.OUTPUTS)
 
     def __init__(self, session: Any, path: Path, min_score: float | None = None, min_face: float | None = None) -> None:
         """
@@ -80,24 +86,48 @@ class GridDetector:
     def __call__(self, frame_bgr: NDArray[np.uint8]) -> Detections:
         """Find faces, see :class:`hpe_edge.faces.detector.Detector`."""
         frame = check_frame(frame_bgr)
-        (in_width, in_height), scale = self._canvas(frame.shape[1], frame.shape[0])
-        picture = letterbox(frame, in_width, in_height, scale, self.INPUT)
+        height, width = frame.shape[:2]
+        size, scale = self._canvas(width, height)
+        found = self._look(frame, size, scale, (0, 0))
+        if self.WIDE_LOOK == "always" or (self.WIDE_LOOK == "none found" and not len(found[0])):
+            size, scale, corner = self._wide_canvas(width, height)
+            scores, boxes, keypoints = self._look(frame, size, scale, corner)
+            large = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) >= _WIDE_LEAST * min(height, width)
+            more = scores[large], boxes[large], keypoints[large]
+            found = tuple(np.concatenate(pair) for pair in zip(found, more, strict=True))  # type: ignore[assignment]
+        return self._detections(*found)
+
+    def _look(
+        self, frame: NDArray[np.uint8], size: tuple[int, int], scale: float, corner: tuple[int, int]
+    ) -> tuple[Array, Array, Array]:
+        """Return scores, boxes and key points in the frame before NMS.
+
+        Args:
+            frame: BGR.
+            size: width and height of the input.
+            scale: frame pixels per input pixel.
+            corner: of the frame in the input, x and y.
+        """
+        picture = letterbox(frame, *size, scale, self.INPUT, corner)
         scores, boxes, keypoints = self._candidates(picture)
+        shift, factor = np.array(corner, np.float32), np.float32(scale)
+        boxes = (boxes - np.tile(shift, 2)) * factor
         # Cells without a face may hold any values; the engine accepts only boxes with an area.
         with np.errstate(invalid="ignore"):
-            sound = (boxes[:, :2] < boxes[:, 2:]).all(axis=1) & (np.abs(boxes * scale) <= MAX_COORDINATE).all(axis=1)
-        scores, boxes, keypoints = scores[sound], boxes[sound], keypoints[sound]
+            sound = (boxes[:, :2] < boxes[:, 2:]).all(axis=1) & (np.abs(boxes) <= MAX_COORDINATE).all(axis=1)
+        return scores[sound], boxes[sound], (keypoints[sound] - shift) * factor
+
+    def _detections(self, scores: Array, boxes: Array, keypoints: Array) -> Detections:
+        """Return the faces that NMS keeps, from left to right."""
         kept = nms(boxes, scores, self.NMS_IOU)
         kept = kept[np.argsort(boxes[kept, 0], kind="stable")]
-        factor = np.float32(scale)
-        drawn = boxes[kept] * factor
-        points = keypoints[kept] * factor if keypoints.shape[1] else None
-        return without_small(Detections(self.FIT(drawn), drawn, scores[kept], points), self.min_face)
+        points = keypoints[kept] if keypoints.shape[1] else None
+        return without_small(Detections(self.FIT(boxes[kept]), boxes[kept], scores[kept], points), self.min_face)
 
     def _candidates(self, picture: Array) -> tuple[Array, Array, Array]:
         """Return scores ``[N]``, boxes ``[N, 4]``, key points ``[N, 5 or 0, 2]`` from the threshold on, before NMS."""
         grids = self._run(picture, self._names)
-        found = [self._find(stride, grid, picture.shape[3]) for stride, grid in zip(STRIDES, grids, strict=True)]
+        found = [self._find(stride, grid, picture.shape[3]) for stride, grid in zip(self.STRIDES, grids, strict=True)]
         scores, boxes, keypoints = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return scores, boxes, keypoints
 
@@ -137,6 +167,19 @@ class GridDetector:
         in_width, in_height = (int(-(-(side / scale - 1e-6) // step)) * step for side in (width, height))
         return (in_width, in_height), scale
 
+    def _wide_canvas(self, width: int, height: int) -> tuple[tuple[int, int], float, tuple[int, int]]:
+        """Return the size of the input, frame pixels per input pixel, and the frame's corner, of the second look."""
+        around = 1 + 2 * _WIDE_MARGIN
+        if self._fixed is not None:
+            size = self._fixed
+            scale = around * max(width / size[0], height / size[1])
+        else:
+            scale = max(width, height) / _WIDE_SIDE
+            step = self.MULTIPLE
+            size = tuple(int(-(-side * around / scale // step)) * step for side in (width, height))  # type: ignore[assignment]
+        left, top = (int((inside - side / scale) // 2) for inside, side in zip(size, (width, height), strict=True))
+        return size, scale, (left, top)
+
     def _run(self, picture: Array, names: list[list[str]]) -> list[list[Array]]:
         """Run the graph; return the outputs ``[rows, columns]`` grid by grid."""
         flat = [name for grid in names for name in grid]
@@ -154,7 +197,7 @@ class GridDetector:
         """
         (width, height), names, outputs = self._outputs()
         grids: list[list[str]] = []
-        for stride in STRIDES:
+        for stride in self.STRIDES:
             rows = (width // stride) * (height // stride) * self.BOXES_PER_CELL
             mine = [(array.shape[1], name) for name, array in zip(names, outputs, strict=True) if len(array) == rows]
             mine.sort(key=lambda output: output[0])
@@ -206,15 +249,18 @@ def _rows(array: NDArray[Any]) -> Array:
     return np.asarray(array, np.float32).reshape(-1, array.shape[-1])
 
 
-def letterbox(frame: NDArray[np.uint8], width: int, height: int, scale: float, input: Input) -> NDArray[np.float32]:
-    """Resize, align at the top left, pad with black and normalise, in one pass.
+def letterbox(
+    frame: NDArray[np.uint8], width: int, height: int, scale: float, input: Input, corner: tuple[int, int] = (0, 0)
+) -> NDArray[np.float32]:
+    """Resize, pad with black and normalise, in one pass.
 
     Args:
         frame: BGR, from :func:`hpe_edge.ops.frames.check_frame`; not checked again.
         width, height: of the result.
-        scale: frame pixels per pixel of the result; the frame must fit: ``W <= width * scale``, and H likewise. A point
-            of the result times ``scale`` is the point of the frame.
+        scale: frame pixels per pixel of the result; the frame must fit.
         input: colour order and normalisation; its size is ignored.
+        corner: x and y of the frame's top left in the result; a point of the result less it, times ``scale``, is the
+            point of the frame.
 
     Returns:
         float32 ``[1, 3, height, width]``, C-contiguous.
@@ -222,7 +268,9 @@ def letterbox(frame: NDArray[np.uint8], width: int, height: int, scale: float, i
     side = max(width, height)
     crop = cached_crop(_WHOLE, replace(input, size=side))
     square = np.empty((1, 3, side, side), np.float32)
-    crop.crop_checked((frame, None), np.array([[0, 0, side * scale, side * scale]], np.float32), square, "BGR")
+    left, top = corner
+    box = np.array([[-left, -top, side - left, side - top]], np.float32) * np.float32(scale)
+    crop.crop_checked((frame, None), box, square, "BGR")
     return np.ascontiguousarray(square[:, :, :height, :width])
 
 

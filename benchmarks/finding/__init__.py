@@ -1,0 +1,3 @@
+"""Measurements of face detectors: faces found and missed, boxes, false boxes, times."""
+
+__all__ = ["detectors"]
