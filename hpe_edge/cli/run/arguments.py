@@ -167,8 +167,8 @@ def _add_other(group: argparse._ArgumentGroup) -> None:
         choices=("model", "keypoints", "second-pass", "none"),
         default="model",
         metavar="HOW",
-        help="turn crops so that faces stand upright: keypoints, by the detector's key points; second-pass, by them and "
-        "by a first answer; none; default: as the model says",
+        help="turn crops so that faces stand upright: keypoints, by the detector's key points; second-pass, by them "
+        "and by a first answer; none; default: as the model says",
     )
     add_engine_arguments(group)
     group.add_argument("--threads", type=whole_number(1, 9999), metavar="N", help="cores to use; default: all")
