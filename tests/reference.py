@@ -104,14 +104,14 @@ def turned_levels(frame: Array, box: Array, turn_deg: float, crop: Crop, size: i
 
 
 def filter_like(square: float) -> tuple[int, int]:
-    """Pixels of a mean and pixels from mean to mean that blur most nearly as much as a triangle of this squared width."""
+    """Pixels of a mean, and from mean to mean, that blur most nearly as much as a triangle of this squared width."""
     # Six times the variances: k equal weights have (k^2 - 1) / 2, a triangle of half-width k has k^2.
     blurs = {(1, 1): 1.0, (2, 1): 1.5 + 1} | {(k, k): (k**2 - 1) / 2 + k**2 for k in range(2, 129)}
     return min(blurs, key=lambda each: abs(np.log(blurs[each] / square)))
 
 
 def sliding_means(levels: Array, axis: int, pixels: int, apart: int, fill: Array) -> tuple[Array, int]:
-    """Means along an axis of a frame in a sea of fill, and the number of the first; mean i begins at pixel i * apart."""
+    """Means along an axis of a frame in a sea of fill, and the first one's number; mean i begins at pixel i * apart."""
     moved = np.moveaxis(levels, axis, 0)
     before = 2 * pixels  # the first and the last are all fill
     first = -(-before // apart)

@@ -16,8 +16,8 @@ from hpe_edge.spec import Crop, Input
 
 LEVELS = Input(size=20, color="BGR", scale=1.0, mean=(0, 0, 0), std=(1, 1, 1))
 
-# In levels. The four weights of a sample have 14 bits: each wrong by half a unit, they are wrong by 2 / 2^14 of 255. Means
-# of more than 11 x 11 pixels are summed with their last bits rounded away.
+# In levels. The four weights of a sample have 14 bits: each wrong by half a unit, they are wrong by 2 / 2^14 of 255.
+# Means of more than 11 x 11 pixels are summed with their last bits rounded away.
 TOLERANCE = 0.1
 
 
