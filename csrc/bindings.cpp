@@ -93,16 +93,18 @@ public:
                const std::optional<py::array>& turns, py::array& out) const {
         const Frame view = view_frame(frame, chroma, format_);
         const Box* data = static_cast<const Box*>(boxes.data());
-        const Turn* turn = turns ? static_cast<const Turn*>(turns->data()) : nullptr;
+        std::vector<Turn> turn;
+        if (turns) turn = turns_of(static_cast<const float*>(turns->data()), boxes.shape(0));
         const int count = static_cast<int>(boxes.shape(0));
         if (emulated_) {
             std::vector<BoxFace> faces;
             for (int i = 0; i < count; ++i)
-                faces.push_back({record_of(view, plan_.input.swap_colors), data[i], turn ? turn[i] : Turn{1.0f, 0.0f}});
+                faces.push_back(
+                    {record_of(view, plan_.input.swap_colors), data[i], turns ? turn[i] : Turn{1.0f, 0.0f}});
             return emulate(faces, out, emulate_crop);
         }
         run(out, [&](auto* to) {
-            if (!turn) return crop_normalize(view, data, count, plan_.crop, plan_.input, *isa_.rows, to);
+            if (!turns) return crop_normalize(view, data, count, plan_.crop, plan_.input, *isa_.rows, to);
             const size_t face = static_cast<size_t>(3) * plan_.input.size * plan_.input.size;
             for (int i = 0; i < count; ++i, to += face) {
                 if (is_turned(turn[i]))
@@ -132,6 +134,15 @@ private:
         void* to = out.mutable_data();
         const py::gil_scoped_release release;
         with_output_type(plan_.output, to, loop);
+    }
+
+    static std::vector<Turn> turns_of(const float* degrees, py::ssize_t count) {
+        std::vector<Turn> turns;
+        for (py::ssize_t i = 0; i < count; ++i) {
+            const double angle = degrees[i] * (3.14159265358979323846 / 180.0);
+            turns.push_back({static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle))});
+        }
+        return turns;
     }
 
     template <typename Face>
@@ -322,8 +333,8 @@ PYBIND11_MODULE(_native, m) {
              py::kw_only(), py::arg("margins"), py::arg("square"), py::arg("clip"), py::arg("antialias"),
              py::arg("fill"), py::arg("size"), py::arg("swap_colors"), py::arg("gain"), py::arg("bias"),
              py::arg("format"), py::arg("output"), py::arg("isa"))
-        .def("boxes", &CropNormalize::boxes, py::arg("frame"), py::arg("chroma"), py::arg("boxes"), py::arg("turns"),
-             py::arg("out"))
+        .def("boxes", &CropNormalize::boxes, py::arg("frame"), py::arg("chroma"), py::arg("boxes"),
+             py::arg("turns_deg"), py::arg("out"))
         .def("warp", &CropNormalize::warp, py::arg("frame"), py::arg("chroma"), py::arg("homographies"),
              py::arg("out"));
 

@@ -55,7 +55,7 @@ class CropNormalize:
         frame: NDArray[np.uint8],
         chroma: NDArray[np.uint8] | None,
         boxes: NDArray[np.float32],
-        turns: NDArray[np.float32] | None,
+        turns_deg: NDArray[np.float32] | None,
         out: NDArray[Any],
     ) -> None: ...
     def warp(

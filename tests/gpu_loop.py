@@ -14,6 +14,7 @@ from hpe_edge import HpeEdgeError
 from hpe_edge.backends.gpu_path import BOX_FACE, WARP_FACE, FrameSlots
 from hpe_edge.cuda.device import Device
 from hpe_edge.cuda.memory import Buffer
+from hpe_edge.ops.crop import turn_vectors
 from hpe_edge.ops.native import native
 
 
@@ -91,11 +92,11 @@ class _Crop:
         frame: np.ndarray,
         chroma: np.ndarray | None,
         boxes: np.ndarray,
-        turns: np.ndarray | None,
+        turns_deg: np.ndarray | None,
         out: np.ndarray,
     ) -> None:
-        upright = np.tile(np.float32([1, 0]), (len(boxes), 1))
-        parts = {"place": boxes, "turn": upright if turns is None else turns}
+        turns = turn_vectors(np.zeros(len(boxes), np.float32) if turns_deg is None else turns_deg)
+        parts = {"place": boxes, "turn": turns}
         self._run(self._launch.boxes, BOX_FACE, frame, chroma, parts, out)
 
     def warp(self, frame: np.ndarray, chroma: np.ndarray | None, homographies: np.ndarray, out: np.ndarray) -> None:

@@ -82,49 +82,43 @@ def turned_levels(frame: Array, box: Array, turn_deg: float, crop: Crop, size: i
     u, v = (around[i] + (np.arange(size) + 0.5) * scale[i] for i in (0, 1))
     grid = np.stack(np.meshgrid(u, v), axis=-1)
     points = center + grid @ rz(turn_deg)[:2, :2].T
-    filters = [(1, 1.0)] * 2
+    filters = [(1, 1)] * 2
     if crop.resampling == "antialias":
         wide = np.maximum(scale, 1) ** 2
-        filters = [triangle_of(variance) for variance in rz(turn_deg)[:2, :2] ** 2 @ wide]
-    (across, half_x), (down, half_y) = filters
-    means = reduced(frame, across, down, fill)
-    height, width = means.shape[:2]
-    positions = points / [across, down] - 0.5
-    # Beyond the padded frame every tap is fill.
-    near = np.clip(positions, -4, [width + 4, height + 4])
-    padded = np.tile(fill.astype(np.float64), (height + 2 * _PAD, width + 2 * _PAD, 1))
-    padded[_PAD:-_PAD, _PAD:-_PAD] = means
-    (columns, wx), (rows, wy) = triangles(near[..., 0], half_x), triangles(near[..., 1], half_y)
-    around_each = padded[rows[..., :, None] + _PAD, columns[..., None, :] + _PAD]
-    return np.einsum("ijy,ijx,ijyxc->ijc", wy, wx, around_each)
+        filters = [filter_like(square) for square in rz(turn_deg)[:2, :2] ** 2 @ wide]
+    means, starts = frame, []
+    for axis, (pixels, apart) in zip((1, 0), filters, strict=True):
+        means, start = sliding_means(means, axis, pixels, apart, fill)
+        starts.append(start)
+    sides, aparts = np.array(filters).T
+    positions = (points - sides / 2) / aparts - starts
+    # Beyond the means every one is fill.
+    near = np.clip(positions, 0, np.array(means.shape[1::-1]) - 1.001)
+    left, top = np.floor(near[..., 0]).astype(int), np.floor(near[..., 1]).astype(int)
+    total = np.zeros((size, size, 3))
+    for dy in (0, 1):
+        for dx in (0, 1):
+            weight = np.abs(1 - dx - (near[..., 0] - left)) * np.abs(1 - dy - (near[..., 1] - top))
+            total += weight[..., None] * means[top + dy, left + dx]
+    return total
 
 
-_PAD = 8
+def filter_like(square: float) -> tuple[int, int]:
+    """Pixels of a mean, and from mean to mean, that blur most nearly as much as a triangle of this squared width."""
+    # Six times the variances: k equal weights have (k^2 - 1) / 2, a triangle of half-width k has k^2.
+    blurs = {(1, 1): 1.0, (2, 1): 1.5 + 1} | {(k, k): (k**2 - 1) / 2 + k**2 for k in range(2, 129)}
+    return min(blurs, key=lambda each: abs(np.log(blurs[each] / square)))
 
 
-def triangle_of(variance: float) -> tuple[int, float]:
-    """Side of the means that are sampled, and half-width of the triangle over them, of a filter's sixfold variance."""
-    if variance <= 4:
-        return 1, 1 if variance < 1.5 else variance**0.5
-    # A mean of k pixels has (k^2 - 1) / 2, and sampling means that lie k apart adds k^2.
-    sides = np.arange(2, 129)
-    blurs = (sides**2 - 1) / 2 + sides**2
-    return int(sides[np.argmin(np.abs(np.log(blurs / variance)))]), 1
-
-
-def reduced(frame: Array, across: int, down: int, fill: Array) -> Array:
-    """Means of blocks that start at the frame's corner; what lies outside of the frame is fill."""
-    height, width = frame.shape[:2]
-    whole = np.pad(frame - fill, ((0, -height % down), (0, -width % across), (0, 0)))
-    blocks = whole.reshape(whole.shape[0] // down, down, whole.shape[1] // across, across, 3)
-    return blocks.mean(axis=(1, 3)) + fill
-
-
-def triangles(positions: Array, half_width: float) -> tuple[NDArray[np.int64], Array]:
-    """Pixels [..., 6] around each position, and their normalised weights; the half-width is 2 at most."""
-    pixels = np.floor(positions).astype(int)[..., None] + np.arange(-2, 4)
-    weights = np.maximum(1 - np.abs(pixels - positions[..., None]) / half_width, 0)
-    return pixels, weights / weights.sum(axis=-1, keepdims=True)
+def sliding_means(levels: Array, axis: int, pixels: int, apart: int, fill: Array) -> tuple[Array, int]:
+    """Means along an axis of a frame in a sea of fill, and the first one's number; mean i begins at pixel i * apart."""
+    moved = np.moveaxis(levels, axis, 0)
+    before = 2 * pixels  # the first and the last are all fill
+    first = -(-before // apart)
+    sea = np.tile(fill.astype(np.float64), (first * apart, *moved.shape[1:-1], 1))
+    sums = np.cumsum(np.concatenate([sea[:1] * 0, sea, moved, sea, sea]), axis=0)
+    starts = np.arange(0, len(sums) - 1 - pixels, apart)
+    return np.moveaxis((sums[starts + pixels] - sums[starts]) / pixels, 0, axis), -first
 
 
 def warp_levels(frame: Array, homography: Array, size: int, antialias: bool, fill: Array) -> Array:

@@ -75,27 +75,24 @@ struct RowKernels {
     int narrow_span;
 };
 
-// One output row of a turned crop, sampled from bytes of the frame (3 a pixel) or from a patch of 16-bit numbers (4 a
-// pixel, the last unused). All that its taps read lies in the source.
+// One output row of a turned crop, sampled from pixels of three bytes or of three 16-bit numbers below 2^15. All that
+// its taps read lies in the source, and so do 16 bytes from each of its left taps on.
 struct TurnedRow {
     const uint8_t* source;
     int row_stride_bytes;
-    bool patch;              // else bytes
-    bool wide;               // four taps along each axis, else two
-    float x, y;              // centre of output 0 in pixels of the source, from the centre of its first one
-    float step_x, step_y;    // to the next output
-    float slope_x, slope_y;  // of the triangle filter
-    int size;                // kLanes at least
+    bool numbers;          // else bytes
+    float x, y;            // output 0 in pixels of the source, from the centre of its first one
+    float step_x, step_y;  // to the next output
+    int size;              // kLanes at least
 };
 
 constexpr int kWeightBits = 14;
 
 // kLanes sample points of such a row. Weights of two neighbours are one word, the left one's in its lower half.
 struct alignas(64) TurnedPoints {
-    int offset[kLanes];  // bytes to the first tap
-    // Two taps: weights of the upper and of the lower row's pair. Four taps: of the left and of the right pair.
-    uint32_t pair[2][kLanes];
-    float down[4][kLanes];  // four taps: weights of the rows
+    int offset[kLanes];      // bytes to the upper left tap
+    uint32_t upper[kLanes];  // weights of the upper row's taps
+    uint32_t lower[kLanes];
 };
 
 struct TurnedKernels {
@@ -105,9 +102,9 @@ struct TurnedKernels {
     void (*row_byte)(const TurnedRow& row, const PlaneRow<uint8_t>& planes);
     // sums[i] = sum over k of rows[k][i], for i < count.
     void (*sum_rows)(const uint8_t* const* rows, int taps, int count, uint16_t* sums);
-    // out[i] = the sum of pixels i * taps .. i * taps + taps - 1 of `sums`, interleaved, times 2^shift (rounded), as
-    // four 16-bit numbers, for i < count. Reads one number more than those. The results fit 15 bits.
-    void (*sum_pixels)(const uint16_t* sums, int taps, int count, int shift, uint64_t* out);
+    // out[i], a pixel of three numbers, is the sum of pixels i * step .. i * step + taps - 1, times 2^shift and
+    // rounded, for i < count. step is 1 or taps. Reads and writes one number more than those.
+    void (*sum_pixels)(const uint16_t* pixels, int taps, int step, int count, int shift, uint16_t* out);
 };
 
 // The distribution of one head of one face; NaN throughout when a logit is NaN.

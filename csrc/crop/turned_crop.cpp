@@ -3,6 +3,7 @@
 #include "crop/turned_crop.h"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <vector>
 
@@ -16,19 +17,19 @@ struct Reach {
     int left, top, right, bottom;
 };
 
-constexpr int kFarthest = 1 << 26;     // means; beyond, every tap is fill
+constexpr int kFarthest = 1 << 24;     // means; beyond, every tap is fill
 constexpr int kWidestReach = 1 << 12;  // means that single precision tells from each other well enough
-constexpr int kBytesRead = 6;          // pixels of the frame that a load of 16 bytes touches
+constexpr int kPixelsRead = 6;         // that a load of 16 bytes touches
 
 Reach find_reach(const TurnedWindow& w, int size) {
     const double end = size - 1;
-    const double x = w.x / w.across.factor - 0.5, y = w.y / w.down.factor - 0.5;
-    const double ux = end * w.column_x / w.across.factor, vx = end * w.row_x / w.across.factor;
-    const double uy = end * w.column_y / w.down.factor, vy = end * w.row_y / w.down.factor;
+    const double x = mean_position(w.across, w.x), y = mean_position(w.down, w.y);
+    const double ux = end * w.column_x / w.across.step, vx = end * w.row_x / w.across.step;
+    const double uy = end * w.column_y / w.down.step, vy = end * w.row_y / w.down.step;
     const auto held = [](double v) { return floor_int(std::min(std::max(v, -1.0 * kFarthest), 1.0 * kFarthest)); };
-    // A tap before the sample point and two behind it, and one for rounding.
-    return {held(x + std::min(ux, 0.0) + std::min(vx, 0.0)) - 2, held(y + std::min(uy, 0.0) + std::min(vy, 0.0)) - 2,
-            held(x + std::max(ux, 0.0) + std::max(vx, 0.0)) + 4, held(y + std::max(uy, 0.0) + std::max(vy, 0.0)) + 4};
+    // The tap behind the sample point, and one on either side for rounding.
+    return {held(x + std::min(ux, 0.0) + std::min(vx, 0.0)) - 1, held(y + std::min(uy, 0.0) + std::min(vy, 0.0)) - 1,
+            held(x + std::max(ux, 0.0) + std::max(vx, 0.0)) + 3, held(y + std::max(uy, 0.0) + std::max(vy, 0.0)) + 3};
 }
 
 void sample_row(const TurnedKernels& kernels, const TurnedRow& row, const PlaneRow<float>& planes) {
@@ -41,33 +42,39 @@ void sample_row(const TurnedKernels& kernels, const TurnedRow& row, const PlaneR
     kernels.row_byte(row, planes);
 }
 
-// Means as four 16-bit numbers each, of levels times `one`.
+// Means as three 16-bit numbers each, of levels times `one`.
 class Patch {
 public:
     Patch(const Frame& frame, const TurnedWindow& window, const Reach& reach, int size, const Bgr& fill,
           const TurnedKernels& kernels)
         : frame_(frame),
           reach_(reach),
-          across_(window.across.factor),
-          down_(window.down.factor),
+          across_(window.across),
+          down_(window.down),
           fill_(fill),
           kernels_(kernels),
           width_(reach.right - reach.left),
-          means_(new uint64_t[static_cast<size_t>(width_) * (reach.bottom - reach.top)]) {
+          // The last pixel is read and written beyond its end.
+          means_(new uint16_t[3 * static_cast<size_t>(width_) * (reach.bottom - reach.top) + 8]) {
         // Whole sums, times the power of two that fills 15 bits.
-        const int most = across_ * down_ * 255;
-        while (most << (shift_ + 1) <= 32767 && shift_ < 7) ++shift_;
+        const int most = across_.factor * down_.factor * 255;
+        while (most << (shift_ + 1) <= 32767) ++shift_;
         while (shift_ <= 0 && (most >> -shift_) > 32767) --shift_;
-        one_ = static_cast<float>(across_ * down_) *
-               (shift_ < 0 ? 1.0f / static_cast<float>(1 << -shift_) : static_cast<float>(1 << shift_));
+        one_ = std::ldexp(static_cast<float>(across_.factor * down_.factor), shift_);
+        const size_t pixels = static_cast<size_t>(width_) * across_.step + across_.factor;
+        rows_.resize(down_.factor);
+        sums_.resize(3 * pixels + 1);
+        if (frame.format == PixelFormat::kNv12) converted_.resize(3 * pixels * down_.factor);
+        held_.assign(down_.factor, -1);
+        find_edges(window, size);
         for (int y = reach.top; y < reach.bottom; ++y) {
-            const Columns row = columns_of(window, size, y);
+            const Columns row = columns_of(y);
             if (row.from < row.to) fill_row(y, row);
         }
     }
 
     const uint8_t* data() const { return reinterpret_cast<const uint8_t*>(means_.get()); }
-    int row_stride_bytes() const { return width_ * static_cast<int>(sizeof(uint64_t)); }
+    int row_stride_bytes() const { return 6 * width_; }
     float one() const { return one_; }
 
 private:
@@ -75,23 +82,34 @@ private:
         int from, to;
     };
 
-    // The means of a row that outputs read: a turned square fills half of what it spans.
-    Columns columns_of(const TurnedWindow& w, int size, int y) const {
-        const double ax = w.column_x / across_, bx = w.row_x / across_, ay = w.column_y / down_, by = w.row_y / down_;
+    // A turned square fills half of what it spans. column = slope * x + shift * y + start of an output lies in `low` to
+    // `high`, its taps included, and so does its row.
+    struct Edges {
+        double slope, shift, start, low, high;
+    };
+
+    void find_edges(const TurnedWindow& w, int size) {
+        const double ax = w.column_x / across_.step, bx = w.row_x / across_.step;
+        const double ay = w.column_y / down_.step, by = w.row_y / down_.step;
         const double norm = 1.0 / (ax * by - bx * ay);
-        const double x0 = w.x / across_ - 0.5, dy = y - (w.y / down_ - 0.5);
-        double from = reach_.left, to = reach_.right;
-        // column = (by * dx - bx * dy) * norm and row = (ax * dy - ay * dx) * norm lie in 0 .. size - 1, but for taps.
-        const double slopes[2] = {by * norm, -ay * norm}, offsets[2] = {-bx * dy * norm, ax * dy * norm};
-        const double margins[2] = {4.0 * (std::abs(by) + std::abs(bx)) * std::abs(norm),
-                                   4.0 * (std::abs(ax) + std::abs(ay)) * std::abs(norm)};
+        const double x = mean_position(across_, w.x), y = mean_position(down_, w.y);
+        const double slopes[2] = {by * norm, -ay * norm}, shifts[2] = {-bx * norm, ax * norm};
         for (int k = 0; k < 2; ++k) {
-            const double low = -margins[k] - offsets[k], high = size - 1 + margins[k] - offsets[k];
-            if (std::abs(slopes[k]) < 1e-9) {
+            const double taps = 2.0 * (std::abs(slopes[k]) + std::abs(shifts[k]));
+            edges_[k] = {slopes[k], shifts[k], -slopes[k] * x - shifts[k] * y, -taps, size - 1 + taps};
+        }
+    }
+
+    // The means of a row that outputs read.
+    Columns columns_of(int y) const {
+        double from = reach_.left, to = reach_.right;
+        for (const Edges& e : edges_) {
+            const double here = e.shift * y + e.start, low = e.low - here, high = e.high - here;
+            if (std::abs(e.slope) < 1e-9) {
                 if (low > 0 || high < 0) return {0, 0};
                 continue;
             }
-            const double one = x0 + low / slopes[k], other = x0 + high / slopes[k];
+            const double one = low / e.slope, other = high / e.slope;
             from = std::max(from, std::min(one, other));
             to = std::min(to, std::max(one, other) + 1);
         }
@@ -100,36 +118,65 @@ private:
     }
 
     void fill_row(int y, const Columns& row) {
-        uint64_t* out = means_.get() + static_cast<ptrdiff_t>(y - reach_.top) * width_ - reach_.left;
-        // Means that lie inside the frame as a whole, of formats that are summed as they are.
-        const bool inside = y >= 0 && (y + 1) * down_ <= frame_.height && frame_.format != PixelFormat::kNv12;
+        uint16_t* out = means_.get() + 3 * (static_cast<ptrdiff_t>(y - reach_.top) * width_ - reach_.left);
+        // Means that lie inside the frame as a whole.
+        const bool inside = y >= 0 && y * down_.step + down_.factor <= frame_.height && across_.factor <= frame_.width;
+        const int end = (frame_.width - across_.factor) / across_.step + 1;
         const int from = inside ? std::min(std::max(row.from, 0), row.to) : row.to;
-        const int to = inside ? std::max(from, std::min(row.to, frame_.width / across_)) : row.to;
+        const int to = inside ? std::max(from, std::min(row.to, end)) : row.to;
         mixed(y, row.from, from, out);
         if (from < to) whole(y, from, to, out);
         mixed(y, to, row.to, out);
     }
 
-    void whole(int y, int from, int to, uint64_t* out) {
+    void whole(int y, int from, int to, uint16_t* out) {
+        const int first = from * across_.step, count = (to - from - 1) * across_.step + across_.factor;
+        if (frame_.format == PixelFormat::kNv12) {
+            sum_converted(y, first, count);
+            kernels_.sum_pixels(sums_.data(), across_.factor, across_.step, to - from, 0, out + 3 * from);
+            return;
+        }
         const bool gray = frame_.format == PixelFormat::kGray8;
-        const int channels = gray ? 1 : 3, count = (to - from) * across_;
-        rows_.resize(down_);
-        for (int k = 0; k < down_; ++k)
-            rows_[k] = frame_.data + (static_cast<ptrdiff_t>(y) * down_ + k) * frame_.row_stride_bytes +
-                       static_cast<ptrdiff_t>(channels) * from * across_;
-        sums_.resize(static_cast<size_t>(3) * count + 1);
-        kernels_.sum_rows(rows_.data(), down_, channels * count, sums_.data());
+        const int channels = gray ? 1 : 3;
+        for (int k = 0; k < down_.factor; ++k)
+            rows_[k] = frame_.data + (static_cast<ptrdiff_t>(y) * down_.step + k) * frame_.row_stride_bytes +
+                       static_cast<ptrdiff_t>(channels) * first;
+        kernels_.sum_rows(rows_.data(), down_.factor, channels * count, sums_.data());
         if (gray)  // in place, from behind
             for (int x = count - 1; x >= 0; --x) sums_[3 * x] = sums_[3 * x + 1] = sums_[3 * x + 2] = sums_[x];
-        kernels_.sum_pixels(sums_.data(), across_, to - from, shift_, out + from);
+        kernels_.sum_pixels(sums_.data(), across_.factor, across_.step, to - from, shift_, out + 3 * from);
     }
 
-    void mixed(int y, int from, int to, uint64_t* out) {
-        for (int x = from; x < to; ++x) {
-            const Bgr p = mean(x, y);
-            const auto number = [&](float level) { return static_cast<uint64_t>(level * one_ + 0.5f); };
-            out[x] = number(p.b) | number(p.g) << 16 | number(p.r) << 32;
+    void sum_converted(int y, int first, int count) {
+        for (int k = 0; k < down_.factor; ++k) {
+            const uint16_t* row = converted_row(y * down_.step + k) + 3 * first;
+            for (int i = 0; i < 3 * count; ++i) sums_[i] = static_cast<uint16_t>((k ? sums_[i] : 0) + row[i]);
         }
+    }
+
+    // A row of NV12 as numbers, indexed by pixels of the frame; each is kept for as long as means can ask for it again.
+    const uint16_t* converted_row(int y) {
+        const int slot = y % down_.factor;
+        const int first = std::max(reach_.left * across_.step, 0);
+        const int last = std::min((reach_.right - 1) * across_.step + across_.factor, frame_.width);
+        uint16_t* out = converted_.data() + slot * (converted_.size() / down_.factor);
+        if (held_[slot] != y) {
+            const float scale = std::ldexp(1.0f, shift_);
+            for (int x = first; x < last; ++x)
+                store_numbers(pixel_at<PixelFormat::kNv12>(frame_, x, y), scale, out + 3 * (x - first));
+            held_[slot] = y;
+        }
+        return out - 3 * static_cast<ptrdiff_t>(first);
+    }
+
+    void mixed(int y, int from, int to, uint16_t* out) {
+        for (int x = from; x < to; ++x) store_numbers(mean(x, y), one_, out + 3 * x);
+    }
+
+    static void store_numbers(const Bgr& p, float scale, uint16_t* out) {
+        out[0] = static_cast<uint16_t>(p.b * scale + 0.5f);
+        out[1] = static_cast<uint16_t>(p.g * scale + 0.5f);
+        out[2] = static_cast<uint16_t>(p.r * scale + 0.5f);
     }
 
     Bgr mean(int x, int y) const {
@@ -145,15 +192,18 @@ private:
 
     const Frame& frame_;
     Reach reach_;
-    int across_, down_;
+    Filter across_, down_;
     Bgr fill_;
     const TurnedKernels& kernels_;
     int width_;
-    std::unique_ptr<uint64_t[]> means_;  // what no output reads is not set
+    std::unique_ptr<uint16_t[]> means_;  // what no output reads is not set
     int shift_ = 0;
     float one_ = 1.0f;
+    Edges edges_[2]{};
     std::vector<const uint8_t*> rows_;
     std::vector<uint16_t> sums_;
+    std::vector<uint16_t> converted_;
+    std::vector<int> held_;
 };
 
 template <PixelFormat kFormat, typename T>
@@ -177,17 +227,14 @@ void sample_all(const TurnedWindow& window, const Reach& reach, const uint8_t* s
     TurnedRow row{};
     row.source = source;
     row.row_stride_bytes = static_cast<int>(row_stride_bytes);
-    row.patch = patch;
-    row.wide = across.half_width > 1.0f || down.half_width > 1.0f;
-    row.step_x = static_cast<float>(window.column_x / across.factor);
-    row.step_y = static_cast<float>(window.column_y / down.factor);
-    row.slope_x = 1.0f / across.half_width;
-    row.slope_y = 1.0f / down.half_width;
+    row.numbers = patch;
+    row.step_x = static_cast<float>(window.column_x / across.step);
+    row.step_y = static_cast<float>(window.column_y / down.step);
     row.size = size;
     for (float& gain : planes.gain) gain /= one * static_cast<float>(1 << kWeightBits);
     for (int j = 0; j < size; ++j) {
-        row.x = static_cast<float>((window.x + j * window.row_x) / across.factor - 0.5 - reach.left);
-        row.y = static_cast<float>((window.y + j * window.row_y) / down.factor - 0.5 - reach.top);
+        row.x = static_cast<float>(mean_position(across, window.x + j * window.row_x) - reach.left);
+        row.y = static_cast<float>(mean_position(down, window.y + j * window.row_y) - reach.top);
         sample_row(kernels, row, planes);
         for (int c = 0; c < 3; ++c) planes.out[c] += size;
     }
@@ -216,7 +263,7 @@ void turned_crop(const Frame& frame, const Box& box, const Turn& turn, const Cro
     if (size >= kLanes && wide <= kWidestReach && high <= kWidestReach) {
         const bool pixels = window.across.factor == 1 && window.down.factor == 1;
         if (pixels && frame.format == PixelFormat::kColor && reach.left >= 0 && reach.top >= 0 &&
-            reach.right + kBytesRead <= frame.width && reach.bottom <= frame.height &&
+            reach.right + kPixelsRead <= frame.width && reach.bottom <= frame.height &&
             std::abs(frame.row_stride_bytes) * high < 1 << 30) {
             const uint8_t* source =
                 frame.data + reach.top * frame.row_stride_bytes + 3 * static_cast<ptrdiff_t>(reach.left);

@@ -4,11 +4,9 @@
 // Margins and square apply along the turned axes; the box keeps its size, and its sides change places where the turn
 // exceeds 45 degrees. The window is not clipped. Sampling sees the pixels beside it; outside the frame lies the fill.
 //
-// Each output is a sum of pixels round its sample point by a triangle filter along the frame's axes. Its half-width is
-// 1 for `bilinear`; `antialias` gives it the variance of the plain crop's filter, turned, but for what is below 1.5,
-// which is hardly seen. In place of a filter of more than 2 pixels, means of factor x factor pixels, which start at the
-// frame's corner, are sampled bilinearly; the factor is the one that blurs most nearly as much (its standard deviation
-// is 0.81 to 1.24 times the wanted one). So a pixel is read once for its mean, not for every output near it.
+// Samples are bilinear. `antialias` samples means of some pixels along the frame's axes instead, of as many as blur
+// most nearly as much as the plain crop's filter: the standard deviation is 0.8 to 1.25 times that filter's. A pixel is
+// read once for its mean then, not for every output near it.
 #pragma once
 
 #include <cmath>
@@ -27,26 +25,28 @@ HPE_HD bool is_turned(const Turn& turn) {
     return turn.cosine != 1.0f || turn.sine != 0.0f;
 }
 
-// How one of the frame's axes is filtered.
+// What is sampled along one of the frame's axes: means of `factor` pixels, `step` pixels apart. Mean i begins at pixel
+// i * step. Factor 1: the pixels themselves.
 struct Filter {
-    int factor;        // pixels of a mean, 1 .. kMostReduced
-    float half_width;  // of the triangle, 1 .. 2; 1 if factor is not 1
+    int factor, step;
 };
 
 constexpr int kMostReduced = 128;
 
+// Six times the variance of means of k pixels, sampled bilinearly k apart: (k^2 - 1) / 2 of the mean, k^2 of the
+// sampling, in squared pixels. A triangle has its squared half-width.
 HPE_HD double mean_blur(int k) {
     return 1.5 * k * k - 0.5;
 }
 
-// `variance` is six times the filter's, in squared pixels: the squared half-width of a triangle that has it.
-HPE_HD Filter find_filter(double variance) {
-    if (variance <= 4.0) return {1, variance < 1.5 ? 1.0f : static_cast<float>(sqrt(variance))};
-    // Means of k pixels blur by (k^2 - 1) / 2 on this scale, and sampling them, which lie k apart, by k^2. The nearest
-    // k: one whose blur and that of the next enclose the wanted one, as ratios.
-    int k = floor_int(sqrt((2.0 * lesser(variance, 1e9) + 1.0) / 3.0));
-    if (variance * variance > mean_blur(k) * mean_blur(k + 1)) ++k;
-    return {lesser(greater(k, 2), kMostReduced), 1.0f};
+// The filter next to a triangle of that squared half-width, by ratios.
+HPE_HD Filter find_filter(double square) {
+    // Pixels blur by 1, means of two pixels one apart by 2.5.
+    if (square * square < 2.5) return {1, 1};
+    if (square * square < 2.5 * mean_blur(2)) return {2, 1};
+    int k = greater(floor_int(sqrt((2.0 * lesser(square, 1e9) + 1.0) / 3.0)), 2);
+    if (square * square > mean_blur(k) * mean_blur(k + 1)) ++k;
+    return {lesser(k, kMostReduced), lesser(k, kMostReduced)};
 }
 
 // Centres of outputs in the frame, and the filters along the frame's axes.
@@ -75,7 +75,7 @@ HPE_HD TurnedWindow turned_window(const Box& box, const Turn& turn, const CropRu
     out.column_y = sine * scale_x;
     out.row_x = -sine * scale_y;
     out.row_y = cosine * scale_y;
-    out.across = out.down = {1, 1.0f};
+    out.across = out.down = {1, 1};
     if (rule.antialias) {
         const double wide = greater(scale_x, 1.0), high = greater(scale_y, 1.0);
         const double c = cosine * cosine, s = sine * sine;
@@ -85,8 +85,13 @@ HPE_HD TurnedWindow turned_window(const Box& box, const Turn& turn, const CropRu
     return out;
 }
 
-// Some outputs of a turned window, counted from the first: (row, column) lies at start + column * step + row * step in
-// means, from the centre of mean (x, y). Single precision is enough there.
+// A point of the frame among the means: centre of mean 0 at 0.
+HPE_HD double mean_position(const Filter& filter, double at) {
+    return (at - 0.5 * filter.factor) / filter.step;
+}
+
+// Some outputs of a turned window, counted from the first: (row, column) lies at start + column * step + row * step,
+// in means, from mean (x, y). Single precision is enough there.
 struct TurnedTile {
     int x, y;
     float start_x, start_y;
@@ -95,48 +100,27 @@ struct TurnedTile {
 };
 
 HPE_HD TurnedTile tile_at(const TurnedWindow& w, int row, int column) {
-    const double x = (w.x + column * w.column_x + row * w.row_x) / w.across.factor - 0.5;
-    const double y = (w.y + column * w.column_y + row * w.row_y) / w.down.factor - 0.5;
+    const double x = mean_position(w.across, w.x + column * w.column_x + row * w.row_x);
+    const double y = mean_position(w.down, w.y + column * w.column_y + row * w.row_y);
     TurnedTile tile;
     tile.x = floor_int(x);
     tile.y = floor_int(y);
     tile.start_x = static_cast<float>(x - tile.x);
     tile.start_y = static_cast<float>(y - tile.y);
-    tile.column_x = static_cast<float>(w.column_x / w.across.factor);
-    tile.column_y = static_cast<float>(w.column_y / w.down.factor);
-    tile.row_x = static_cast<float>(w.row_x / w.across.factor);
-    tile.row_y = static_cast<float>(w.row_y / w.down.factor);
+    tile.column_x = static_cast<float>(w.column_x / w.across.step);
+    tile.column_y = static_cast<float>(w.column_y / w.down.step);
+    tile.row_x = static_cast<float>(w.row_x / w.across.step);
+    tile.row_y = static_cast<float>(w.row_y / w.down.step);
     return tile;
 }
 
-// Four neighbours, the second of which is the last not beyond the sample point.
-struct FourTaps {
-    int first;
-    float weight[4];
-};
-
-HPE_HD FourTaps four_taps(float position, float half_width) {
-    int whole = static_cast<int>(position);
-    if (position < static_cast<float>(whole)) --whole;
-    const float t = position - static_cast<float>(whole), slope = 1.0f / half_width;
-    FourTaps taps;
-    taps.first = whole - 1;
-    taps.weight[0] = greater(1.0f - (1.0f + t) * slope, 0.0f);
-    taps.weight[1] = 1.0f - t * slope;
-    taps.weight[2] = greater(1.0f - (1.0f - t) * slope, 0.0f);
-    taps.weight[3] = greater(1.0f - (2.0f - t) * slope, 0.0f);
-    const float norm = 1.0f / (taps.weight[0] + taps.weight[1] + taps.weight[2] + taps.weight[3]);
-    for (int k = 0; k < 4; ++k) taps.weight[k] *= norm;
-    return taps;
-}
-
-// The mean of across x down pixels; what of them lies outside the frame is fill.
+// Mean (x, y); what of it lies outside the frame is fill.
 template <PixelFormat kFormat>
-HPE_HD Bgr mean_at(const Frame& frame, int across, int down, int x, int y, const Bgr& fill) {
-    const int left = greater(x * across, 0), right = lesser((x + 1) * across, frame.width);
-    const int top = greater(y * down, 0), bottom = lesser((y + 1) * down, frame.height);
-    Bgr sum{0.0f, 0.0f, 0.0f};
+HPE_HD Bgr mean_at(const Frame& frame, const Filter& across, const Filter& down, int x, int y, const Bgr& fill) {
+    const int left = greater(x * across.step, 0), right = lesser(x * across.step + across.factor, frame.width);
+    const int top = greater(y * down.step, 0), bottom = lesser(y * down.step + down.factor, frame.height);
     if (left >= right || top >= bottom) return fill;
+    Bgr sum{0.0f, 0.0f, 0.0f};
     for (int v = top; v < bottom; ++v) {
         for (int u = left; u < right; ++u) {
             const Bgr p = pixel_at<kFormat>(frame, u, v);
@@ -145,10 +129,14 @@ HPE_HD Bgr mean_at(const Frame& frame, int across, int down, int x, int y, const
             sum.r += p.r;
         }
     }
-    const float all = static_cast<float>(across * down),
-                outside = all - static_cast<float>((right - left) * (bottom - top));
-    const float norm = 1.0f / all;
+    const float all = static_cast<float>(across.factor * down.factor);
+    const float outside = all - static_cast<float>((right - left) * (bottom - top)), norm = 1.0f / all;
     return {(sum.b + outside * fill.b) * norm, (sum.g + outside * fill.g) * norm, (sum.r + outside * fill.r) * norm};
+}
+
+HPE_HD int floor_int(float x) {
+    const int whole = static_cast<int>(x);
+    return whole - (x < static_cast<float>(whole) ? 1 : 0);
 }
 
 // One output of a tile in the frame's channel order; `fill` likewise.
@@ -156,20 +144,17 @@ template <PixelFormat kFormat>
 HPE_HD Bgr turned_pixel(const Frame& frame, const Filter& across, const Filter& down, const TurnedTile& tile, int row,
                         int column, const Bgr& fill) {
     const float u = static_cast<float>(column), v = static_cast<float>(row);
-    const FourTaps xs = four_taps(tile.start_x + u * tile.column_x + v * tile.row_x, across.half_width);
-    const FourTaps ys = four_taps(tile.start_y + u * tile.column_y + v * tile.row_y, down.half_width);
+    const float x = tile.start_x + u * tile.column_x + v * tile.row_x;
+    const float y = tile.start_y + u * tile.column_y + v * tile.row_y;
+    const int whole_x = floor_int(x), whole_y = floor_int(y);
+    const float tx = x - static_cast<float>(whole_x), ty = y - static_cast<float>(whole_y);
+    const float weight[4] = {(1.0f - tx) * (1.0f - ty), tx * (1.0f - ty), (1.0f - tx) * ty, tx * ty};
     Bgr level{0.0f, 0.0f, 0.0f};
-    for (int j = 0; j < 4; ++j) {
-        if (ys.weight[j] == 0.0f) continue;
-        for (int i = 0; i < 4; ++i) {
-            const float weight = xs.weight[i] * ys.weight[j];
-            if (weight == 0.0f) continue;
-            const Bgr p =
-                mean_at<kFormat>(frame, across.factor, down.factor, tile.x + xs.first + i, tile.y + ys.first + j, fill);
-            level.b += weight * p.b;
-            level.g += weight * p.g;
-            level.r += weight * p.r;
-        }
+    for (int k = 0; k < 4; ++k) {
+        const Bgr p = mean_at<kFormat>(frame, across, down, tile.x + whole_x + k % 2, tile.y + whole_y + k / 2, fill);
+        level.b += weight[k] * p.b;
+        level.g += weight[k] * p.g;
+        level.r += weight[k] * p.r;
     }
     return level;
 }

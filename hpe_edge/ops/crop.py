@@ -141,8 +141,7 @@ class CropNormalize:
             color: pixel format of the frame.
             turns_deg: of :func:`check_turns`; None: no turns.
         """
-        turns = None if turns_deg is None else turn_vectors(turns_deg)
-        self._ops[color].boxes(*planes, boxes, turns, out)
+        self._ops[color].boxes(*planes, boxes, turns_deg, out)
 
     def warp_checked(
         self, planes: CheckedPlanes, homographies: NDArray[np.float64], out: NDArray[Any], color: FrameColor
@@ -276,6 +275,6 @@ def check_turns(turns_deg: ArrayLike, count: int) -> NDArray[np.float32]:
 
 
 def turn_vectors(turns_deg: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return cosines and sines ``[N, 2]`` of turns, as the native operations take them."""
+    """Return cosines and sines ``[N, 2]`` of turns, as the records of ``native.BOX_FACE`` hold them."""
     radians = np.deg2rad(turns_deg.astype(np.float64))
     return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)

@@ -218,6 +218,29 @@ def test_cameras_on_the_gpu_and_on_the_host_in_one_call(
         assert {"boxes", "warp"} <= set(launches.made)
 
 
+@pytest.mark.parametrize("upright", ["keypoints", "second-pass"])
+def test_turned_faces_on_the_gpu_and_on_the_host(
+    cuda: FrameCuda,
+    launches: FakeLaunches,
+    plan: Callable[..., Path],
+    onnx_file: Path,
+    frame: np.ndarray,
+    rng: np.random.Generator,
+    upright: str,
+) -> None:
+    points = rng.uniform(0, 60, (3, 5, 2)).astype(np.float32)
+    points[1] = np.nan
+    expected = PoseEngine(onnx_file, upright=upright)  # type: ignore[arg-type]
+    with PoseEngine(plan((1, 2, 4)), upright=upright) as engine:  # type: ignore[arg-type]
+        for camera in (None, CAMERA):
+            want = expected(frame, BOXES, keypoints=points, camera=camera)
+            for picture in (lent(cuda, frame), frame):
+                got = engine(picture, BOXES, keypoints=points, camera=camera)
+                # A crop on the CPU weighs in 14 bits.
+                np.testing.assert_allclose(got.rotation, want.rotation, atol=2e-3)
+    assert {"boxes", "warp"} <= set(launches.made)
+
+
 def test_no_faces_on_the_gpu(cuda: FrameCuda, plan: Callable[..., Path], frame: np.ndarray) -> None:
     with PoseEngine(plan()) as engine:
         assert len(engine(lent(cuda, frame), [])) == 0

@@ -63,5 +63,6 @@ inline hpe::Bgr pixel_of(const hpe::Frame& f, int x, int y) {
 
 void crop_tests();
 void warp_tests();
+void turned_tests();
 void decode_tests();
 void emulated_tests();

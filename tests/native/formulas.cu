@@ -1,6 +1,7 @@
 // Calls every shared formula from device code. It is compiled, not run.
 #include "common/exp.h"
 #include "common/half.h"
+#include "crop/turned_crop.h"
 #include "crop/warp_normalize.h"
 #include "decode/decode.h"
 
@@ -19,7 +20,9 @@ __global__ void all_formulas(Frame frame, Box box, CropRule crop, Homography hom
     for (int p = taps.first; p <= taps.last; ++p)
         sum += static_cast<float>(tap_weight(axis, center, p)) * pixel_at<kFormat>(frame, p, 0).g;
     const Bgr warped = warp_pixel<kFormat>(frame, homography, 1, 2, warp_steps(homography, 112, true), {0, 0, 0});
-    store_value(sum + warped.r, out);
+    const TurnedWindow window = turned_window(box, {0.8f, 0.6f}, crop, 112);
+    const Bgr turned = turned_pixel<kFormat>(frame, window.across, window.down, tile_at(window, 1, 2), 3, 4, {0, 0, 0});
+    store_value(sum + warped.r + turned.b, out);
     store_value(sum, half);
     store_value(exp_nonpositive(sum), byte);
     float m[9];

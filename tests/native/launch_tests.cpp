@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cpu/isa.h"
+#include "crop/turned_crop.h"
 #include "crop/warp_normalize.h"
 #include "launch_runner.h"
 
@@ -59,9 +60,10 @@ CropPlan any_plan(Random& random, int size) {
     return plan;
 }
 
-void compare(const char* name, const std::vector<float>& got, const std::vector<float>& want, int size) {
+void compare(const char* name, const std::vector<float>& got, const std::vector<float>& want, int size,
+             float tolerance = 1e-3f) {
     for (size_t i = 0; i < want.size(); ++i)
-        CHECK(std::fabs(got[i] - want[i]) <= 1e-3f, "%s, size %d: value %zu is %g, want %g", name, size, i,
+        CHECK(std::fabs(got[i] - want[i]) <= tolerance, "%s, size %d: value %zu is %g, want %g", name, size, i,
               static_cast<double>(got[i]), static_cast<double>(want[i]));
 }
 
@@ -80,12 +82,19 @@ void check_boxes(Random& random, int size, int most_pixels, Runner& runner) {
         const float wide = random.between(0.3, 1.5 * view.width + 1), high = random.between(0.3, 1.5 * view.height + 1);
         const Box box{x, y, x + wide, y + high};
         const bool swap_colors = random.below(2) == 0;
-        faces.push_back({record_of(*frames.back(), swap_colors, runner), box});
+        const double angle = random.below(2) == 0 ? 0.0 : static_cast<double>(random.between(-4, 4));
+        const Turn turn{static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle))};
+        faces.push_back({record_of(*frames.back(), swap_colors, runner), box, turn});
         InputRule input = plan.input;
         input.swap_colors = swap_colors;
-        crop_normalize(view, &box, 1, plan.crop, input, *usable_isas().back().rows, want.data() + i * values);
+        const Isa isa = usable_isas().back();
+        if (is_turned(turn))
+            turned_crop(view, box, turn, plan.crop, input, *isa.turned, want.data() + i * values);
+        else
+            crop_normalize(view, &box, 1, plan.crop, input, *isa.rows, want.data() + i * values);
     }
-    compare("boxes", runner.crop(plan, faces, 0), want, size);
+    // Turned crops on the CPU weigh in 14 bits.
+    compare("boxes", runner.crop(plan, faces, 0), want, size, 0.1f);
     runner.forget();
 }
 
@@ -117,7 +126,7 @@ void check_unaligned_output(Runner& runner) {
     Random random(11);
     const TestFrame frame(40, 30, PixelFormat::kColor, 0, random.engine);
     const CropPlan plan = any_plan(random, 16);
-    const BoxFace face{record_of(frame, true, runner), {3, 4, 33, 25}};
+    const BoxFace face{record_of(frame, true, runner), {3, 4, 33, 25}, {1, 0}};
     const std::vector<float> aligned = runner.crop(plan, {face}, 0), skewed = runner.crop(plan, {face}, 1);
     CHECK(memcmp(skewed.data(), aligned.data(), 4 * aligned.size()) == 0, "an output that is not aligned differs");
     runner.forget();

@@ -3,6 +3,7 @@
 int main() {
     crop_tests();
     warp_tests();
+    turned_tests();
     decode_tests();
     emulated_tests();
     std::printf(failures() ? "%d checks failed\n" : "all native checks passed\n", failures());

@@ -145,48 +145,33 @@ HPE_HD __m256i load_points(const uint8_t* first, const uint8_t* second) {
                                    _mm_loadu_si128(reinterpret_cast<const __m128i*>(second)), 1);
 }
 
-// As sample_columns; pairs of neighbours lie side by side in 16 bits, so that one instruction weighs and adds them.
-template <bool kWide, bool kPatch>
+// Bilinear samples. Neighbours lie side by side in 16 bits, so that one instruction weighs and adds them.
+template <bool kNumbers>
 HPE_HD Planes8 sample_points8(const uint8_t* source, ptrdiff_t row_stride_bytes, const TurnedPoints& points, int from) {
-    const __m256i left =
-        _mm256_broadcastsi128_si256(kPatch ? _mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, -1, -1, -1, -1)
-                                           : _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
-    const __m256i right =
-        _mm256_broadcastsi128_si256(kPatch ? _mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, -1, -1, -1, -1)
-                                           : _mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
-    const __m256i weigh_first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(points.pair[0] + from));
-    const __m256i weigh_second = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(points.pair[1] + from));
+    const __m256i pairs =
+        _mm256_broadcastsi128_si256(kNumbers ? _mm_setr_epi8(0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11, -1, -1, -1, -1)
+                                             : _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
+    const __m256i weigh_upper = _mm256_load_si256(reinterpret_cast<const __m256i*>(points.upper + from));
+    const __m256i weigh_lower = _mm256_load_si256(reinterpret_cast<const __m256i*>(points.lower + from));
     __m256 sum[4];
     for (int g = 0; g < 4; ++g) {
         const __m256i spread = spread_index(g);
-        const __m256i first = _mm256_permutevar8x32_epi32(weigh_first, spread);
-        const __m256i second = _mm256_permutevar8x32_epi32(weigh_second, spread);
-        const uint8_t* low = source + points.offset[from + g];
-        const uint8_t* high = source + points.offset[from + g + 4];
-        if (!kWide) {
-            const __m256i upper = _mm256_shuffle_epi8(load_points(low, high), left);
-            const __m256i lower =
-                _mm256_shuffle_epi8(load_points(low + row_stride_bytes, high + row_stride_bytes), left);
-            sum[g] =
-                _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_madd_epi16(upper, first), _mm256_madd_epi16(lower, second)));
-            continue;
-        }
-        sum[g] = _mm256_setzero_ps();
-        for (int k = 0; k < 4; ++k, low += row_stride_bytes, high += row_stride_bytes) {
-            const __m256i p = load_points(low, high), q = kPatch ? load_points(low + 16, high + 16) : p;
-            const __m256i level = _mm256_add_epi32(_mm256_madd_epi16(_mm256_shuffle_epi8(p, left), first),
-                                                   _mm256_madd_epi16(_mm256_shuffle_epi8(q, right), second));
-            const __m256 weight = _mm256_permutevar8x32_ps(_mm256_loadu_ps(points.down[k] + from), spread);
-            sum[g] = _mm256_fmadd_ps(weight, _mm256_cvtepi32_ps(level), sum[g]);
-        }
+        const uint8_t* first = source + points.offset[from + g];
+        const uint8_t* second = source + points.offset[from + g + 4];
+        const __m256i upper = _mm256_shuffle_epi8(load_points(first, second), pairs);
+        const __m256i lower =
+            _mm256_shuffle_epi8(load_points(first + row_stride_bytes, second + row_stride_bytes), pairs);
+        sum[g] = _mm256_cvtepi32_ps(
+            _mm256_add_epi32(_mm256_madd_epi16(upper, _mm256_permutevar8x32_epi32(weigh_upper, spread)),
+                             _mm256_madd_epi16(lower, _mm256_permutevar8x32_epi32(weigh_lower, spread))));
     }
     return planes_of(sum);
 }
 
-template <bool kWide, bool kPatch>
+template <bool kNumbers>
 HPE_HD Planes sample_points(const uint8_t* source, ptrdiff_t row_stride_bytes, const TurnedPoints& points) {
-    const Planes8 a = sample_points8<kWide, kPatch>(source, row_stride_bytes, points, 0);
-    const Planes8 b = sample_points8<kWide, kPatch>(source, row_stride_bytes, points, 8);
+    const Planes8 a = sample_points8<kNumbers>(source, row_stride_bytes, points, 0);
+    const Planes8 b = sample_points8<kNumbers>(source, row_stride_bytes, points, 8);
     return {{{a.c[0], b.c[0]}, {a.c[1], b.c[1]}, {a.c[2], b.c[2]}}};
 }
 

@@ -126,38 +126,22 @@ HPE_HD __m512i load_points(const uint8_t* row, const int* offset) {
     return _mm512_mask_broadcast_i32x4(p, 0xf000, at(3));
 }
 
-// As sample_columns; pairs of neighbours lie side by side in 16 bits, so that one instruction weighs and adds them.
-template <bool kWide, bool kPatch>
+// Bilinear samples. Neighbours lie side by side in 16 bits, so that one instruction weighs and adds them.
+template <bool kNumbers>
 HPE_HD Planes sample_points(const uint8_t* source, ptrdiff_t row_stride_bytes, const TurnedPoints& points) {
-    const __m512i left =
-        _mm512_broadcast_i32x4(kPatch ? _mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, -1, -1, -1, -1)
-                                      : _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
-    const __m512i right =
-        _mm512_broadcast_i32x4(kPatch ? _mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, -1, -1, -1, -1)
-                                      : _mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
-    const __m512i weigh_first = _mm512_loadu_si512(points.pair[0]), weigh_second = _mm512_loadu_si512(points.pair[1]);
+    const __m512i pairs =
+        _mm512_broadcast_i32x4(kNumbers ? _mm_setr_epi8(0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11, -1, -1, -1, -1)
+                                        : _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
+    const __m512i weigh_upper = _mm512_load_si512(points.upper), weigh_lower = _mm512_load_si512(points.lower);
     __m512 sum[4];
     for (int g = 0; g < 4; ++g) {
         const __m512i spread = spread_index(g);
-        const __m512i first = _mm512_permutexvar_epi32(spread, weigh_first);
-        const __m512i second = _mm512_permutexvar_epi32(spread, weigh_second);
         const int* offset = points.offset + 4 * g;
-        if (!kWide) {
-            const __m512i upper = _mm512_shuffle_epi8(load_points(source, offset), left);
-            const __m512i lower = _mm512_shuffle_epi8(load_points(source + row_stride_bytes, offset), left);
-            sum[g] =
-                _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_madd_epi16(upper, first), _mm512_madd_epi16(lower, second)));
-            continue;
-        }
-        sum[g] = _mm512_setzero_ps();
-        const uint8_t* row = source;
-        for (int k = 0; k < 4; ++k, row += row_stride_bytes) {
-            const __m512i p = load_points(row, offset), q = kPatch ? load_points(row + 16, offset) : p;
-            const __m512i level = _mm512_add_epi32(_mm512_madd_epi16(_mm512_shuffle_epi8(p, left), first),
-                                                   _mm512_madd_epi16(_mm512_shuffle_epi8(q, right), second));
-            const __m512 weight = _mm512_permutexvar_ps(spread, _mm512_loadu_ps(points.down[k]));
-            sum[g] = _mm512_fmadd_ps(weight, _mm512_cvtepi32_ps(level), sum[g]);
-        }
+        const __m512i upper = _mm512_shuffle_epi8(load_points(source, offset), pairs);
+        const __m512i lower = _mm512_shuffle_epi8(load_points(source + row_stride_bytes, offset), pairs);
+        sum[g] = _mm512_cvtepi32_ps(
+            _mm512_add_epi32(_mm512_madd_epi16(upper, _mm512_permutexvar_epi32(spread, weigh_upper)),
+                             _mm512_madd_epi16(lower, _mm512_permutexvar_epi32(spread, weigh_lower))));
     }
     return planes_of(sum);
 }

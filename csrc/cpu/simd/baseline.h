@@ -99,37 +99,26 @@ HPE_HD Planes sample_columns(const float* row, const int* first, const float* we
     return planes;
 }
 
-// As three levels in the channels' order.
-template <bool kPatch>
-HPE_HD float number_at(const uint8_t* pixel, int channel) {
-    uint16_t number = pixel[channel];
-    if (kPatch) memcpy(&number, pixel + 2 * channel, 2);
+template <bool kNumbers>
+HPE_HD float number_at(const uint8_t* row, int index) {
+    if (!kNumbers) return static_cast<float>(row[index]);
+    uint16_t number;
+    memcpy(&number, row + 2 * index, 2);
     return static_cast<float>(number);
 }
 
-template <bool kWide, bool kPatch>
+template <bool kNumbers>
 HPE_HD Planes sample_points(const uint8_t* source, ptrdiff_t row_stride_bytes, const TurnedPoints& points) {
-    constexpr int kPixel = kPatch ? 8 : 3;  // bytes
     Planes planes;
     for (int i = 0; i < 16; ++i) {
-        const uint8_t* p = source + points.offset[i];
-        float weight[4], sum[3] = {0.0f, 0.0f, 0.0f};
-        for (int k = 0; k < 4; ++k) weight[k] = static_cast<float>(points.pair[k / 2][i] >> (k % 2 ? 16 : 0) & 0xffffu);
-        if (!kWide) {
-            const uint8_t* q = p + row_stride_bytes;
-            for (int c = 0; c < 3; ++c)
-                sum[c] = weight[0] * number_at<kPatch>(p, c) + weight[1] * number_at<kPatch>(p + kPixel, c) +
-                         weight[2] * number_at<kPatch>(q, c) + weight[3] * number_at<kPatch>(q + kPixel, c);
-        } else {
-            for (int k = 0; k < 4; ++k, p += row_stride_bytes) {
-                for (int c = 0; c < 3; ++c) {
-                    float level = 0.0f;
-                    for (int tap = 0; tap < 4; ++tap) level += weight[tap] * number_at<kPatch>(p + kPixel * tap, c);
-                    sum[c] += points.down[k][i] * level;
-                }
-            }
-        }
-        for (int c = 0; c < 3; ++c) planes.c[c].v[i] = sum[c];
+        const uint8_t *p = source + points.offset[i], *q = p + row_stride_bytes;
+        const float upper = static_cast<float>(points.upper[i] & 0xffffu);
+        const float upper_right = static_cast<float>(points.upper[i] >> 16);
+        const float lower = static_cast<float>(points.lower[i] & 0xffffu);
+        const float lower_right = static_cast<float>(points.lower[i] >> 16);
+        for (int c = 0; c < 3; ++c)
+            planes.c[c].v[i] = upper * number_at<kNumbers>(p, c) + upper_right * number_at<kNumbers>(p, c + 3) +
+                               lower * number_at<kNumbers>(q, c) + lower_right * number_at<kNumbers>(q, c + 3);
     }
     return planes;
 }

@@ -122,42 +122,24 @@ HPE_HD Planes sample_columns(const float* row, const int* first, const float* we
     return planes;
 }
 
-// Two neighbouring pixels as 16-bit numbers, each in its own register; the fourth numbers mean nothing.
-template <bool kPatch>
-HPE_HD int16x4x2_t load_pair(const uint8_t* p) {
-    if (kPatch) {
-        const int16x8_t both = vreinterpretq_s16_u8(vld1q_u8(p));
-        return {{vget_low_s16(both), vget_high_s16(both)}};
-    }
-    const int16x8_t both = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(p)));
-    return {{vget_low_s16(both), vget_low_s16(vextq_s16(both, both, 3))}};
+// The weighed sum of two neighbouring pixels; the fourth number means nothing.
+template <bool kNumbers>
+HPE_HD int32x4_t weigh_pair(int32x4_t sum, const uint8_t* p, uint32_t weights) {
+    const int16x8_t both = kNumbers ? vreinterpretq_s16_u8(vld1q_u8(p)) : vreinterpretq_s16_u16(vmovl_u8(vld1_u8(p)));
+    sum = vmlal_n_s16(sum, vget_low_s16(both), static_cast<int16_t>(weights & 0xffffu));
+    return vmlal_n_s16(sum, vget_low_s16(vextq_s16(both, both, 3)), static_cast<int16_t>(weights >> 16));
 }
 
-template <bool kWide, bool kPatch>
+template <bool kNumbers>
 HPE_HD Planes sample_points(const uint8_t* source, ptrdiff_t row_stride_bytes, const TurnedPoints& points) {
-    constexpr int kPair = kPatch ? 16 : 6;  // bytes
     Planes planes;
     for (int q = 0; q < 4; ++q) {
         float32x4_t sum[4];
         for (int g = 0; g < 4; ++g) {
             const int l = 4 * q + g;
             const uint8_t* p = source + points.offset[l];
-            const auto weigh = [&](int32x4_t level, const int16x4x2_t& pair, uint32_t weights) {
-                level = vmlal_n_s16(level, pair.val[0], static_cast<int16_t>(weights & 0xffffu));
-                return vmlal_n_s16(level, pair.val[1], static_cast<int16_t>(weights >> 16));
-            };
-            const int32x4_t none = vdupq_n_s32(0);
-            if (!kWide) {
-                const int32x4_t upper = weigh(none, load_pair<kPatch>(p), points.pair[0][l]);
-                sum[g] = vcvtq_f32_s32(weigh(upper, load_pair<kPatch>(p + row_stride_bytes), points.pair[1][l]));
-                continue;
-            }
-            sum[g] = vdupq_n_f32(0.0f);
-            for (int k = 0; k < 4; ++k, p += row_stride_bytes) {
-                const int32x4_t left = weigh(none, load_pair<kPatch>(p), points.pair[0][l]);
-                const int32x4_t level = weigh(left, load_pair<kPatch>(p + kPair), points.pair[1][l]);
-                sum[g] = vfmaq_n_f32(sum[g], vcvtq_f32_s32(level), points.down[k][l]);
-            }
+            const int32x4_t upper = weigh_pair<kNumbers>(vdupq_n_s32(0), p, points.upper[l]);
+            sum[g] = vcvtq_f32_s32(weigh_pair<kNumbers>(upper, p + row_stride_bytes, points.lower[l]));
         }
         transpose(sum, q, planes);
     }

@@ -1,0 +1,47 @@
+"""Turns and their undoing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+
+from hpe_edge.geometry import geodesic_deg, rotation_from_euler
+from hpe_edge.upright.turn import undo_turns
+from hpe_edge.upright.turned_boxes import sides_in_turned_axes
+
+
+def test_turns_are_undone_exactly(rng: np.random.Generator) -> None:
+    angles = rng.uniform([-75, -50, -50], [75, 50, 50], (200, 3)).astype(np.float32)
+    rotations = rotation_from_euler(angles).astype(np.float32)
+    turns = rng.uniform(-180, 180, 200).astype(np.float32)
+    turns[::5] = 0
+    want = np.stack([reference.rz(t) @ reference.rotation(*a) for t, a in zip(turns, angles, strict=True)])
+    kept = angles.copy(), rotations.copy()
+    undo_turns(angles, rotations, turns)
+    assert geodesic_deg(rotations, want).max() < 1e-3
+    assert geodesic_deg(rotation_from_euler(angles), want).max() < 1e-3
+    for now, before in zip((angles, rotations), kept, strict=True):
+        np.testing.assert_array_equal(now[::5], before[::5])
+
+
+def test_a_small_turn_moves_the_roll() -> None:
+    angles = np.float32([[5, -4, 3], [120, 2, 1]])
+    rotations = rotation_from_euler(angles).astype(np.float32)
+    undo_turns(angles, rotations, np.float32([10, 0]))
+    np.testing.assert_allclose(angles, [[5, -4, 13], [120, 2, 1]], atol=1.5)
+
+
+def test_nan_stays_in_its_row() -> None:
+    angles, rotations = np.float32([[np.nan] * 3, [1, 2, 3]]), np.float32([np.full((3, 3), np.nan), np.eye(3)])
+    undo_turns(angles, rotations, np.float32([20, 20]))
+    assert np.isnan(angles[0]).all() and np.isnan(rotations[0]).all() and np.isfinite(angles[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("turn", "sides"), [(0, (40, 60)), (44, (40, 60)), (-46, (60, 40)), (90, (60, 40)), (180, (40, 60))]
+)
+def test_sides(turn: float, sides: tuple[float, float]) -> None:
+    box = sides_in_turned_axes(np.float32([[10, 20, 50, 80]]), np.float32([turn]))[0]
+    np.testing.assert_allclose([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2], [30, 50])
+    np.testing.assert_allclose([box[2] - box[0], box[3] - box[1]], sides)
