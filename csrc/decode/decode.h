@@ -88,10 +88,10 @@ HPE_HD Angles angles_from_label_matrix(const float* m, const float* signs) {
             signs[2] * roll * kDegreesPerRadian};
 }
 
-// The label triple of R = Rz(roll) Rx(-pitch) Ry(yaw): other angles of the same three axes, which stay unique in profile
-// (they are not where the face looks straight up or down). Of the two equivalent triples it is the one with |pitch| up
-// to 90 degrees, so a head seen from behind keeps its yaw beyond 90. Roll comes from Rx(pitch) R = Ry(yaw) Rz(roll), so
-// that it makes up for an ill-conditioned pitch.
+// The label triple of R = Rz(roll) Rx(-pitch) Ry(yaw): other angles of the same three axes, which stay unique in
+// profile (they are not where the face looks straight up or down). Of the two equivalent triples it is the one with
+// |pitch| up to 90 degrees, so a head seen from behind keeps its yaw beyond 90. Roll comes from Rx(pitch) R = Ry(yaw)
+// Rz(roll), so that it makes up for an ill-conditioned pitch.
 HPE_HD Angles angles_from_zxy(const Angles& a) {
     const float y = a.yaw / kDegreesPerRadian, p = a.pitch / kDegreesPerRadian, z = a.roll / kDegreesPerRadian;
     const float sy = sinf(y), cy = cosf(y), sp = sinf(p), cp = cosf(p), sz = sinf(z), cz = cosf(z);
