@@ -148,9 +148,14 @@ def _identity(detector: str) -> str:
 
 
 def _listing(path: Path) -> str:
-    """Names, sizes and times of a file or of a folder's files."""
+    """Names and contents of a file or of a folder's files."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return " ".join(f"{each} {each.stat().st_size} {each.stat().st_mtime_ns}" for each in files if each.is_file())
+    content = hashlib.sha256()
+    for each in files:
+        if each.is_file():
+            content.update(f"{each.name} {each.stat().st_size} ".encode())
+            content.update(each.read_bytes())
+    return content.hexdigest()
 
 
 def _split(sources: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
