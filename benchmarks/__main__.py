@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.doubt import coverage, false_boxes
+from benchmarks.hard import tails
 from benchmarks.harness.schema import read_document, to_json
 from benchmarks.harness.suite import Suite, add_options, build_options
 from benchmarks.report.charts import require_matplotlib
@@ -48,6 +49,7 @@ SUITES: tuple[Suite, ...] = (
     card.SUITE,
     box_fits.SUITE,
     precision.SUITE,
+    tails.SUITE,
     coverage.SUITE,
     false_boxes.SUITE,
     rectification.SUITE,

@@ -57,7 +57,8 @@ def quantize(
         auto: keep the most sensitive layers in float32, as few as the gate needs; otherwise it fails.
         worst: PNG file to write, the faces that moved most with both poses; also written where the gate fails. None
             writes ``OUT.worst.png`` beside the output.
-        limits: limits of the accuracy gate in degrees, over the defaults: mean 1, 99th percentile 3, 99.9th 2.5, worst 5.
+        limits: limits of the accuracy gate in degrees, over the defaults: mean 1, 99th percentile 3, 99.9th 2.5,
+            worst 5.
         report: takes each stage's name and lines.
 
     Returns:

@@ -45,7 +45,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class _Variant:
+class PrecisionVariant:
     """A file and its engine; ``label`` is unique within its network."""
 
     label: str
@@ -57,11 +57,16 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
     labelled = read_labelled_photos(options.labels, quick=effort.quick)
     for paths in options.models:
         with ExitStack() as stack:
-            yield from _network(_open(paths, options.openvino, stack), labelled, effort)
+            yield from _network(open_variants(paths, options.openvino, stack), labelled, effort)
 
 
-def _open(paths: Sequence[Path], openvino: Sequence[Precision], stack: ExitStack) -> list[_Variant]:
-    variants = [_Variant(path.stem, path, stack.enter_context(PoseEngine(path, threads=1))) for path in paths]
+def open_variants(paths: Sequence[Path], openvino: Sequence[Precision], stack: ExitStack) -> list[PrecisionVariant]:
+    """Open a float32 file and those made from it by ONNX Runtime, then all of them by OpenVINO in each precision.
+
+    Raises:
+        InputError: the first is not float32, or another was not made from it.
+    """
+    variants = [PrecisionVariant(path.stem, path, stack.enter_context(PoseEngine(path, threads=1))) for path in paths]
     first = variants[0]
     sha256 = hashlib.sha256(first.path.read_bytes()).hexdigest()
     if first.engine.spec.quantizations:
@@ -75,12 +80,12 @@ def _open(paths: Sequence[Path], openvino: Sequence[Precision], stack: ExitStack
     for precision in openvino:
         for path in paths:
             engine = stack.enter_context(PoseEngine(path, backend="openvino", precision=precision, threads=1))
-            variants.append(_Variant(f"{path.stem}, OpenVINO in {precision}", path, engine))
+            variants.append(PrecisionVariant(f"{path.stem}, OpenVINO in {precision}", path, engine))
     return variants
 
 
-def _network(variants: Sequence[_Variant], labelled: LabelledPhotos, effort: Effort) -> Iterator[Result]:
-    timed = measure(_case(variants, labelled), effort)
+def _network(variants: Sequence[PrecisionVariant], labelled: LabelledPhotos, effort: Effort) -> Iterator[Result]:
+    timed = measure(network_case(variants, labelled.photos[0], labelled.boxes[:1]), effort)
     reference = _poses(variants[0].engine, labelled)
     for variant in variants:
         spec, poses = variant.engine.spec, _poses(variant.engine, labelled)
@@ -103,11 +108,12 @@ def _network(variants: Sequence[_Variant], labelled: LabelledPhotos, effort: Eff
     yield timed
 
 
-def _case(variants: Sequence[_Variant], labelled: LabelledPhotos) -> Case:
+def network_case(variants: Sequence[PrecisionVariant], photo: NDArray[np.uint8], boxes: NDArray[np.float32]) -> Case:
+    """The network's run on one face, by each variant."""
     alternatives = []
     for variant in variants:
         context = variant.engine._backend.context()
-        variant.engine._crop(labelled.photos[0], labelled.boxes[:1], context.input(1))
+        variant.engine._crop(photo, boxes, context.input(1))
         what = "the network's run on one face, input ready"
         alternatives.append(Alternative(variant.label, what, partial(context.run, 1), lambda outputs: {}))
     spec = variants[0].engine.spec

@@ -133,12 +133,12 @@ class _Taken:
     def add(self, name: str, image: Image, box: Boxes) -> None:
         """Take a face: its box ``[4]``."""
         self._cut(name, PLAIN, image, box)
-        around = _around(image, box) if self._hard or len(self.kept) < _VARIED_FACES else None
-        if around and len(self.kept) < _VARIED_FACES:
-            self.kept.append((name, *around))
-        for i in range(self._hard if around else 0):
+        part, place = cut_out(image, box)
+        if len(self.kept) < _VARIED_FACES:
+            self.kept.append((name, part.copy(), place))
+        for i in range(self._hard):
             kind = KINDS[(self.count * self._hard + i) % len(KINDS)]
-            self._cut(name, kind, *hard_face(kind, *around, self._rng))
+            self._cut(name, kind, *hard_face(kind, part, place, self._rng))
         self.count += 1
 
     def _cut(self, name: str, kind: str, image: Image, box: Boxes) -> None:
@@ -186,13 +186,13 @@ def _searched(video: Source) -> int:
     return min(video.count or _VIDEO_REACH, _VIDEO_REACH)
 
 
-def _around(image: Image, box: Boxes) -> tuple[Image, Boxes]:
-    """Cut out the box with its surroundings, to save memory; the part, and the box within it."""
+def cut_out(image: Image, box: Boxes) -> tuple[Image, Boxes]:
+    """Cut out a box ``[4]`` with its surroundings: a view of the image, and the box in it."""
     height, width = image.shape[:2]
     reach = _REACH * max(box[2] - box[0], box[3] - box[1])
     x1, y1 = (int(np.clip(box[i] - reach, 0, side - 1)) for i, side in ((0, width), (1, height)))
     x2, y2 = (int(np.clip(box[i] + reach, at + 1, side)) for i, at, side in ((2, x1, width), (3, y1, height)))
-    return image[y1:y2, x1:x2].copy(), box - np.array([x1, y1, x1, y1], np.float32)
+    return image[y1:y2, x1:x2], box - np.array([x1, y1, x1, y1], np.float32)
 
 
 def _varied(image: Image, box: Boxes, rng: np.random.Generator) -> tuple[Image, Boxes]:

@@ -64,7 +64,9 @@ def compare(
     ]
     moved = np.argsort(-np.nan_to_num(distance, nan=np.inf), kind="stable")[:_WORST]
     labels = tuple(names[row] if kinds[row] == PLAIN else f"{names[row]}, {kinds[row]}" for row in moved)
-    worst = Worst(moved, labels, distance[moved], select(reference, moved), select(candidate, moved))
+    worst = Worst(
+        moved, labels, np.asarray(distance[moved], np.float64), select(reference, moved), select(candidate, moved)
+    )
     return Comparison(compared, source, rows, limits, tuple(failures), worst)
 
 

@@ -46,7 +46,7 @@ def draw_worst(worst: Worst, faces: Faces, input: Input) -> bytes:
     blank = np.full_like(cells[0], 255)
     cells += [blank] * (-len(cells) % _COLUMNS)
     rows = [np.concatenate(cells[at : at + _COLUMNS], axis=1) for at in range(0, len(cells), _COLUMNS)]
-    return cv2.imencode(".png", np.concatenate(rows))[1].tobytes()
+    return bytes(cv2.imencode(".png", np.concatenate(rows))[1])
 
 
 def _pixels(crop: NDArray[np.floating], input: Input) -> Image:
@@ -56,10 +56,11 @@ def _pixels(crop: NDArray[np.floating], input: Input) -> Image:
     image = np.ascontiguousarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8).transpose(1, 2, 0))
     if input.color == "RGB":
         image = np.ascontiguousarray(image[:, :, ::-1])
-    return np.asarray(cv2.resize(image, (_TILE, _TILE), interpolation=cv2.INTER_LINEAR), np.uint8)
+    tile: Image = np.asarray(cv2.resize(image, (_TILE, _TILE), interpolation=cv2.INTER_LINEAR))
+    return tile
 
 
 def _with_pose(pixels: Image, pose: Poses) -> Image:
-    tile = pixels.copy()
+    tile: Image = pixels.copy()
     draw_poses(tile, pose, boxes=np.array([[_TILE / 4, _TILE / 4, 3 * _TILE / 4, 3 * _TILE / 4]]))
     return tile

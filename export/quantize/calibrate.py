@@ -81,7 +81,7 @@ def find_ranges(
 
 
 def _histogram(values: NDArray[Any], largest: float) -> NDArray[np.int64]:
-    """Counts of the magnitudes in :data:`_BINS` bins up to ``largest``; a value above it, by rounding, is in the last."""
+    """Counts of the magnitudes in :data:`_BINS` bins up to ``largest``; what rounding puts above is in the last."""
     place = np.abs(values).ravel() * np.float32(_BINS / largest)
     return np.bincount(np.minimum(place, _BINS - 1).astype(np.int32), minlength=_BINS)
 

@@ -56,8 +56,8 @@ class LayerChoice:
         self.shares = {name: count / max(1, sum(work.values())) for name, count in work.items()}
         self._reference = self._poses(original.model, np.arange(len(faces.crops)))
         moved = self._moved([], np.arange(len(faces.crops)), ranges)
-        self._sharpest = np.argsort(-np.nan_to_num(moved, nan=np.inf), kind="stable")[:_SHARPEST]
-        self._worst_deg = _worst(moved)
+        self._sharpest = np.argsort(-moved, kind="stable")[:_SHARPEST]
+        self._mean_ratio = float(moved.mean() / max(moved[self._sharpest].mean(), 1e-9))
         self._costs: list[Cost] = []
 
     def model(self, kept: Sequence[str]) -> ModelProto:
@@ -71,40 +71,50 @@ class LayerChoice:
             raise ModelError(f"{self._original.path}: TensorRT would reject the quantized graph: {broken[0]}")
         return model
 
-    def fewest(self, limits: Limits, margin: float) -> list[str] | None:
-        """The layers to keep in float32, as few as possible; None where INT8 passes with no layer.
+    def fewest(self, limits: Limits, margin: float, beyond: int = -1) -> list[str] | None:
+        """The layers to keep in float32, as few as possible; None where the limits are not met with any.
 
         Args:
             limits: of the gate.
             margin: factor of the limits, as the worst of these faces is not the worst of all faces.
+            beyond: a number of layers that was not enough.
         """
         self._ranges = self._calibrated
-        allowed = [limit for limit in (limits.p999_deg, limits.worst_deg) if limit is not None]
-        goal = margin * min(allowed, default=np.inf)
-        found = f"all {len(self._layers)} layers in INT8 move the worst face by {self._worst_deg:.2f} degrees"
-        self._report("layers", [f"{found}, and may move it by {goal:.2f}"])
-        if self._worst_deg <= goal:
-            return []
+        tails = [each for each in (limits.p99_deg, limits.p999_deg, limits.worst_deg) if each is not None]
+        worst_deg = margin * min(tails, default=np.inf)
+        mean_deg = np.inf if limits.mean_deg is None else margin * limits.mean_deg
+
+        def meets(kept: Sequence[str], ranges: Ranges, name: str) -> bool:
+            moved = self._moved(kept, self._sharpest, ranges)
+            worst, mean = float(moved.max()), float(moved.mean()) * self._mean_ratio
+            self._report("tried", [f"{name}: worst {worst:.2f}, mean {mean:.2f} degrees"])
+            return worst <= worst_deg and mean <= mean_deg
 
         def passes(kept: Sequence[str]) -> bool:
-            worst = self._worst_with(kept, self._ranges)
-            self._report("tried", [f"{len(kept)} of {len(self._layers)} layers kept: worst {worst:.2f} degrees"])
-            return worst <= goal
+            return len(kept) > beyond and meets(kept, self._ranges, f"{len(kept)} of {len(self._layers)} layers kept")
 
-        kept = fewest_kept(self.costs(), passes)
-        self._report("layers", table(self.costs(), kept or []))
-        if kept:
-            self._widen(kept, goal)
+        self._report(
+            "layers",
+            [
+                f"allowed on the {len(self._sharpest)} crops of calibration that move most: "
+                f"worst {worst_deg:.2f}, mean {mean_deg:.2f} degrees"
+            ],
+        )
+        if passes([]):
+            kept: list[str] | None = []
+        else:
+            kept = fewest_kept(self.costs(), passes)
+            self._report("layers", table(self.costs(), kept or []))
+        if kept is not None:
+            # Other faces may exceed the ranges of these.
+            for name, ranges in (
+                ("no clipping", {**self._calibrated, **self._largest}),
+                ("wider ranges", self._middle),
+            ):
+                if meets(kept, ranges, name):
+                    self._ranges = ranges
+                    break
         return kept
-
-    def _widen(self, kept: Sequence[str], goal: float) -> None:
-        """Widen the ranges as far as the goal allows: other faces may exceed those of these."""
-        for name, ranges in (("no clipping", {**self._calibrated, **self._largest}), ("wider", self._middle)):
-            worst = self._worst_with(kept, ranges)
-            self._report("ranges", [f"{name}: worst {worst:.2f} degrees, {'taken' if worst <= goal else 'too coarse'}"])
-            if worst <= goal:
-                self._ranges = ranges
-                return
 
     def costs(self) -> list[Cost]:
         """The sensitivity of the angles to each layer, the first to keep first."""
@@ -123,18 +133,11 @@ class LayerChoice:
 
     def _moved(self, kept: Sequence[str], rows: NDArray[np.intp], ranges: Ranges) -> NDArray[np.float64]:
         poses = self._poses(self._quantized(kept, ranges), rows)
-        return geodesic_deg(select(self._reference, rows).rotation, poses.rotation)
-
-    def _worst_with(self, kept: Sequence[str], ranges: Ranges) -> float:
-        return _worst(self._moved(kept, self._sharpest, ranges))
+        moved = geodesic_deg(select(self._reference, rows).rotation, poses.rotation)
+        return np.asarray(np.nan_to_num(moved, nan=180.0), np.float64)
 
     def _quantized(self, kept: Sequence[str], ranges: Ranges) -> ModelProto:
         return quantize(self._original.model, [layer for layer in self._layers if layer.name not in kept], ranges)
 
     def _poses(self, model: ModelProto, rows: NDArray[np.intp]) -> Poses:
         return poses_simulated(self._original.path, model, self._original.spec, self._crops[rows])
-
-
-def _worst(moved: NDArray[np.float64]) -> float:
-    return float(np.nan_to_num(moved, nan=180.0).max())
-

@@ -1,9 +1,9 @@
 """Equalization: scale channels so that they share the range of an INT8 activation evenly.
 
-INT8 gives an activation one scale for all channels, set by the largest. A channel with a tenth of that range has 12 levels
-in place of 127. Behind layers that commute with scaling (ReLU, pooling, addition), each channel can be divided by a
-constant that the weights after it multiply back, so the outputs stay the same but for rounding. Behind others (hard
-swish), a multiplication by constants is inserted, which runtimes fuse with the activation.
+INT8 gives an activation one scale for all channels, set by the largest. A channel with a tenth of that range has 12
+levels in place of 127. Behind layers that commute with scaling (ReLU, pooling, addition), each channel can be divided
+by a constant that the weights after it multiply back, so the outputs stay the same but for rounding. Behind others
+(hard swish), a multiplication by constants is inserted, which runtimes fuse with the activation.
 
 Source: Nagel et al., 2019, Data-Free Quantization Through Weight Equalization and Bias Correction, ICCV,
 arXiv:1906.04721; here the ranges are those of activations, as measured.
@@ -21,8 +21,8 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 Float64Array = NDArray[np.float64]
 
 _COMMUTES = ("Relu", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Add", "Identity", "Dropout")
-# On 3,041 faces, 70 % of them hard, the embedded network moved by at worst 8.8 degrees without, 5.2 with the exponent 0.5,
-# 4.1 with 0.75 and 6.7 with 1, which leaves the weights too uneven.
+# On 3,041 crops, 70 % of them hard, the embedded network moved by at worst 8.8 degrees without, 5.2 with the exponent
+# 0.5, 4.1 with 0.75 and 6.7 with 1, which leaves the weights too uneven.
 _STRENGTH = 0.75  # exponent of the channels' ranges: 0 changes nothing, 1 makes all ranges equal
 _WORTH = 0.5  # a division of its own must at least halve the noise's power
 _LEAST = 1 / 8  # of the largest channel's range: a channel that these faces hardly use may be used by others

@@ -72,7 +72,8 @@ def table(found: Sequence[Cost], kept: Sequence[str]) -> list[str]:
     width = max(len(cost.layer) for cost in found)
     lines = [f"{'alone in INT8, degrees':{width}} {'mean':>8} {'tail':>8} {'worst':>8} {'work':>7}"]
     return lines + [
-        f"{cost.layer:{width}} {cost.mean_deg:>8.3f} {cost.tail_deg:>8.3f} {cost.worst_deg:>8.3f} {100 * cost.share:>5.1f} %"
+        f"{cost.layer:{width}} {cost.mean_deg:>8.3f} {cost.tail_deg:>8.3f} {cost.worst_deg:>8.3f}"
+        f" {100 * cost.share:>5.1f} %"
         f"{'  kept in float32' * (cost.layer in kept)}"
         for cost in found
     ]

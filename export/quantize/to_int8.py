@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -205,11 +205,14 @@ def _write(
     """
     layers = layers_of(original.model)
     eligible = [layer for layer in layers if not layer.why_not]
+    kept: list[str] = []
+    last = not auto
     for margin in _MARGINS if auto else (None,):
-        kept = choice.fewest(check.limits, margin) if margin else []
-        if kept is None:
-            check.report("layers", ["the limits fail even with only the least sensitive layer in INT8"])
-            kept = [cost.layer for cost in choice.costs()[:-1]]
+        if margin is not None:
+            found = choice.fewest(check.limits, margin, beyond=-1 if margin == _MARGINS[0] else len(kept))
+            if last := found is None:
+                check.report("layers", ["the limits fail even with only the least sensitive layer in INT8"])
+            kept = found if found is not None else [cost.layer for cost in choice.costs()[:-1]]
         model = choice.model(kept)
         excluded = [layer for layer in layers if layer.why_not]
         share = sum(choice.shares[layer.name] for layer in eligible if layer.name not in kept)
@@ -217,7 +220,8 @@ def _write(
             "graph",
             [
                 f"opset {opset(model)}; {len(eligible) - len(kept)} of {len(layers)} layers in INT8, which do "
-                f"{100 * share:.0f} % of the multiplications; {len(kept)} kept for accuracy, {len(excluded)} not eligible:",
+                f"{100 * share:.0f} % of the multiplications; {len(kept)} kept for accuracy, {len(excluded)} not "
+                "eligible:",
                 *(f"{layer.name}: {layer.why_not}" for layer in excluded),
             ],
         )
@@ -228,6 +232,6 @@ def _write(
         except GateFailed:
             if margin is None:
                 check.report("layers", table(choice.costs(), []))
-            if margin in (None, _MARGINS[-1]):
+            if last or margin == _MARGINS[-1]:
                 raise
     raise AssertionError("unreachable")
