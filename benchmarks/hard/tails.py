@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from benchmarks.harness.suite import BudgetLine, Suite, option, path_option, positive
 from benchmarks.harness.timing import Effort, Result, measure
-from benchmarks.suites.precision import PrecisionVariant, network_case, open_variants
+from benchmarks.inputs.precision_variants import PrecisionVariant, network_case, open_variants
 from export.gate.comparison import ALL, INT8_LIMITS, PLAIN, Figures
 from export.gate.crops import cut_out
 from export.gate.hard_faces import KINDS, hard_face
-from hpe_edge import InputError
 from hpe_edge.backends.options import Precision
 from hpe_edge.boxes.boxes_csv import BoxesFile
+from hpe_edge.errors import InputError
 from hpe_edge.geometry import geodesic_deg
 from hpe_edge.sources.images import Pictures
 from hpe_edge.sources.open_source import open_source
