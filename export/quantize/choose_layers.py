@@ -28,7 +28,12 @@ Ranges = Mapping[str, float]
 
 
 class LayerChoice:
-    """The layers of one model in INT8, chosen on faces of their own, not on the gate's."""
+    """The layers of one model in INT8, chosen on faces of their own, not on the gate's.
+
+    Attributes:
+        shares: layer -> share of the network's multiplications.
+        widened: the ranges that were taken in place of the calibrated ones; empty for those.
+    """
 
     def __init__(
         self,
@@ -43,14 +48,15 @@ class LayerChoice:
         Args:
             original: its graph, with equalized channels.
             layers, ranges: see :func:`export.quantize.insert_qdq.quantize`.
-            largest: tensor -> its largest magnitude, another range to choose.
+            largest: tensor -> its largest magnitude, up to which ranges may be widened; empty: they stay.
             faces: to choose on.
             report: takes the costs and the trials.
         """
         self._original, self._layers, self._report = original, layers, report
-        self._calibrated, self._largest = ranges, largest
-        self._middle = {name: float(np.sqrt(clip * largest.get(name, clip))) for name, clip in ranges.items()}
-        self._ranges = ranges
+        self._calibrated = self._ranges = ranges
+        middle = {name: float(np.sqrt(clip * largest.get(name, clip))) for name, clip in ranges.items()}
+        self._wider = {"no clipping": {**ranges, **largest}, "half-way to no clipping": middle} if largest else {}
+        self.widened = ""
         self._crops = faces.crops
         work = multiplications(original.model, original.spec.input)
         self.shares = {name: count / max(1, sum(work.values())) for name, count in work.items()}
@@ -79,7 +85,7 @@ class LayerChoice:
             margin: factor of the limits, as the worst of these faces is not the worst of all faces.
             beyond: a number of layers that was not enough.
         """
-        self._ranges = self._calibrated
+        self._ranges, self.widened = self._calibrated, ""
         tails = [each for each in (limits.p99_deg, limits.p999_deg, limits.worst_deg) if each is not None]
         worst_deg = margin * min(tails, default=np.inf)
         mean_deg = np.inf if limits.mean_deg is None else margin * limits.mean_deg
@@ -103,16 +109,14 @@ class LayerChoice:
         if passes([]):
             kept: list[str] | None = []
         else:
+            beyond = max(beyond, 0)
             kept = fewest_kept(self.costs(), passes)
             self._report("layers", table(self.costs(), kept or []))
         if kept is not None:
             # Other faces may exceed the ranges of these.
-            for name, ranges in (
-                ("no clipping", {**self._calibrated, **self._largest}),
-                ("wider ranges", self._middle),
-            ):
-                if meets(kept, ranges, name):
-                    self._ranges = ranges
+            for name, ranges in self._wider.items():
+                if meets(kept, ranges, f"widened to {name}"):
+                    self._ranges, self.widened = ranges, name
                     break
         return kept
 

@@ -85,7 +85,9 @@ def quantize_file(
         if new:
             ranges.write(pendings[1])
         check = Check(_COMPARED, checking, limits.over(INT8_LIMITS), _ADVICE, notes)
-        choice = LayerChoice(equalized, candidates(equalized.model), ranges.ranges, largest, calibrating, notes)
+        # Ranges that the user chose, or keeps in a file, are taken as they are.
+        wider = largest if method is None and calibration is None else {}
+        choice = LayerChoice(equalized, candidates(equalized.model), ranges.ranges, wider, calibrating, notes)
         reference = original.poses(checking.crops)
         try:
             spec, comparisons = _write(equalized, reference, choice, ranges, check, auto, pendings[0])
@@ -226,7 +228,8 @@ def _write(
             ],
         )
         names = (*kept, *(layer.name for layer in excluded))
-        spec = quantized_spec(original, Quantization("int8", "", "", names, calibration.summary()), model)
+        ranges = f"{calibration.summary()}{f', widened to {choice.widened}' if choice.widened else ''}"
+        spec = quantized_spec(original, Quantization("int8", "", "", names, ranges), model)
         try:
             return write_verified(reference, model, spec, check, pending)
         except GateFailed:
