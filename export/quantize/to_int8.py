@@ -40,7 +40,7 @@ _OLDEST_OPSET = 13  # the first with per-channel scales
 _NAMED = 3  # of the worst crops, in the report
 _HARD = 2  # hard crops of each face
 # Of the limits, for the faces that layers are chosen on; each next one when the gate failed on its own faces.
-_MARGINS = (0.8, 0.6, 0.4)
+_MARGINS = (0.65, 0.5, 0.35)
 _ADVICE = (
     "Try another --method, or more and more varied calibration images; without --no-auto the most sensitive layers "
     "stay in float32; --p999-deg and --worst-deg set other limits; hpe-edge export fp16 changes the angles less"
