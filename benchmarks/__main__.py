@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.doubt import coverage, false_boxes
 from benchmarks.finding import detectors
+from benchmarks.hard import tails
 from benchmarks.harness.schema import read_document, to_json
 from benchmarks.harness.suite import Suite, add_options, build_options
 from benchmarks.report.charts import require_matplotlib
@@ -49,6 +50,7 @@ SUITES: tuple[Suite, ...] = (
     card.SUITE,
     box_fits.SUITE,
     precision.SUITE,
+    tails.SUITE,
     coverage.SUITE,
     false_boxes.SUITE,
     detectors.SUITE,

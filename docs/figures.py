@@ -232,6 +232,47 @@ def calibration() -> str:
     return table(("method", "clips", *columns), lines)
 
 
+def tail_suites() -> list[str]:
+    """Names of the committed runs of the suite ``tails``, one for each network."""
+    return sorted(path.stem.removeprefix("amd-epyc-") for path in RESULTS.glob("amd-epyc-tails-*.json"))
+
+
+def tails() -> str:
+    """precision.md: INT8 on hard faces, by backend."""
+    lines = []
+    for suite in tail_suites():
+        times = {name: row["ratio"]["median"] for r in results(suite, "network") for name, row in rows(r).items()}
+        for result in results(suite, "tails"):
+            by, given = result["figures"], result["parameters"]
+            if given["numbers"] != "int8" or given["crops"] != "all hard crops":
+                continue
+            _, comma, backend = given["form"].partition(", ")
+            reference = given["file"].removesuffix("-int8") + comma + backend
+            moved = degrees(by[f"{name}_deg"] for name in ("mean", "p99", "p999", "worst"))
+            ratio = f"{times[given['form']] / times[reference]:.2f}"
+            name = "OpenVINO" if backend else "ONNX Runtime"
+            lines.append([given["file"], name, str(given["layers in float32"]), f"{by['number']:.0f}", *moved, ratio])
+    header = ("file", "by", "layers in FP32", "hard crops", "mean", "p99", "p99.9", "worst", "time over FP32")
+    return table(header, lines)
+
+
+def disturbances() -> str:
+    """precision.md: the worst of each kind of face, by ONNX Runtime."""
+    by: dict[str, dict[str, dict[str, float]]] = {}
+    for suite in tail_suites():
+        for result in results(suite, "tails"):
+            given = result["parameters"]
+            if given["numbers"] == "int8" and given["form"] == given["file"]:
+                by.setdefault(given["crops"], {})[given["file"]] = result["figures"]
+    files = list(by["plain"])
+    lines = [
+        [kind, *(", ".join(degrees(of[file][f"{name}_deg"] for name in ("mean", "p99", "worst"))) for file in files)]
+        for kind, of in by.items()
+        if not kind.startswith("all")
+    ]
+    return table(("crops", *(f"{file}: mean, p99, worst" for file in files)), lines)
+
+
 def card_facts() -> str:
     """Model card: size and time."""
     (size,) = (r["figures"] for r in results("card-precision", "precision") if r["parameters"]["file"] == EMBEDDED)
@@ -466,7 +507,13 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/conventions.md": {"rectification": rectification},
     "docs/video.md": {"pipeline": pipeline, "smoothing": smoothing},
     "docs/cameras.md": {"live": cameras_live, "throughput": cameras_throughput},
-    "docs/precision.md": {"precision": precision, "fp16 gate": fp16_gate, "calibration": calibration},
+    "docs/precision.md": {
+        "precision": precision,
+        "fp16 gate": fp16_gate,
+        "calibration": calibration,
+        "tails": tails,
+        "disturbances": disturbances,
+    },
     "docs/guides/detector.md": {"box-fits": box_fits},
     "docs/accuracy.md": {"coverage": all_coverage, "doubt": doubt, "limits": limits, "measures": measures},
     "hpe_edge/models/README.md": {

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +113,13 @@ def add_onnx_options(parser: argparse.ArgumentParser, made_by: str) -> None:
 
 
 def add_limit_options(parser: argparse._ActionsContainer) -> None:
-    """Add --mean-deg, --p99-deg and --worst-deg: the limits of the accuracy gate."""
-    for name, what in (("mean", "mean"), ("p99", "99th percentile of the"), ("worst", "largest")):
+    """Add --mean-deg, --p99-deg, --p999-deg and --worst-deg: the limits of the accuracy gate."""
+    for name, what in (
+        ("mean", "mean"),
+        ("p99", "99th percentile of the"),
+        ("p999", "99.9th percentile of the"),
+        ("worst", "largest"),
+    ):
         parser.add_argument(
             f"--{name}-deg",
             type=positive,
@@ -127,7 +133,8 @@ def keywords(args: argparse.Namespace) -> dict[str, Any]:
     from export.gate.comparison import Limits
 
     given = vars(args).copy()
-    return {"limits": Limits(*(given.pop(name, None) for name in ("mean_deg", "p99_deg", "worst_deg"))), **given}
+    limits = Limits(**{each.name: given.pop(each.name, None) for each in fields(Limits)})
+    return {"limits": limits, **given}
 
 
 def positive(text: str) -> float:

@@ -37,7 +37,8 @@ def quantize(
     detector: PathLike | None = None,
     method: Literal["minmax", "entropy", "percentile"] | None = None,
     calibration: PathLike | None = None,
-    auto: bool = False,
+    auto: bool = True,
+    worst: PathLike | None = None,
     limits: Limits | None = None,
     report: Reporter = quiet,
 ) -> ExportReport:
@@ -53,8 +54,11 @@ def quantize(
         method: see :func:`export.quantize.calibrate.find_ranges`; None is ``"percentile"``, or that of an existing
             calibration.
         calibration: JSON file of the ranges. An existing one is used, else it is written.
-        auto: keep the most sensitive layers in float32, as few as the gate needs.
-        limits: limits of the accuracy gate in degrees, over the defaults: mean 1, 99th percentile 3.
+        auto: keep the most sensitive layers in float32, as few as the gate needs; otherwise it fails.
+        worst: PNG file to write, the faces that moved most with both poses; also written where the gate fails. None
+            writes ``OUT.worst.png`` beside the output.
+        limits: limits of the accuracy gate in degrees, over the defaults: mean 1, 99th percentile 3, 99.9th 2.5,
+            worst 5.
         report: takes each stage's name and lines.
 
     Returns:
@@ -80,10 +84,21 @@ def quantize(
     ranges = optional_path(calibration)
     inputs = [("the model", path), ("--calibration-images", given.images), ("--boxes", given.boxes)]
     check_output(out, (".onnx",), [*inputs, ("--detector", given.detector), ("--calibration", ranges)])
+    picture = out.with_suffix(".worst.png") if worst is None else Path(worst)
+    if picture.suffix.lower() != ".png":
+        raise InputError(f"--worst must name a file that ends in .png, got {picture}")
     if ranges is not None and ranges.suffix != ".json":
         raise InputError(f"--calibration must name a file that ends in .json, got {ranges}")
     return quantize_file(
-        path, out, given, method=method, calibration=ranges, auto=auto, limits=limits or Limits(), notes=notes
+        path,
+        out,
+        given,
+        method=method,
+        calibration=ranges,
+        auto=auto,
+        worst_picture=picture,
+        limits=limits or Limits(),
+        notes=notes,
     )
 
 
@@ -130,8 +145,15 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     )
     parser.add_argument(
         "--auto",
-        action="store_true",
-        help="measure each layer's sensitivity, and keep the most sensitive layers in float32 until the gate passes",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="keep the most sensitive layers in float32, as few as the gate needs (default)",
+    )
+    parser.add_argument(
+        "--worst",
+        type=Path,
+        metavar="FILE.png",
+        help="picture to write of the faces that moved most, with both poses (default: OUT.worst.png)",
     )
     add_limit_options(parser)
     return parser.parse_args(argv)  # type: ignore[no-any-return]

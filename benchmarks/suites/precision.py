@@ -7,11 +7,9 @@ face, one thread, on a CPU, although these graphs are made for GPUs.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -20,8 +18,9 @@ from numpy.typing import NDArray
 
 from benchmarks.datasets.labels_csv import LAYOUT, LabelledPhotos, read_labelled_photos
 from benchmarks.harness.suite import BudgetLine, Suite, option, path_option
-from benchmarks.harness.timing import Alternative, Case, Effort, Result, measure
-from hpe_edge import InputError, PoseEngine, Poses
+from benchmarks.harness.timing import Effort, Result, measure
+from benchmarks.inputs.precision_variants import PrecisionVariant, network_case, open_variants
+from hpe_edge import PoseEngine, Poses
 from hpe_edge.backends.options import Precision
 from hpe_edge.geometry import geodesic_deg, wrap_deg
 
@@ -44,43 +43,15 @@ class Options:
     )
 
 
-@dataclass(frozen=True)
-class _Variant:
-    """A file and its engine; ``label`` is unique within its network."""
-
-    label: str
-    path: Path
-    engine: PoseEngine
-
-
 def _run(options: Options, effort: Effort) -> Iterator[Result]:
     labelled = read_labelled_photos(options.labels, quick=effort.quick)
     for paths in options.models:
         with ExitStack() as stack:
-            yield from _network(_open(paths, options.openvino, stack), labelled, effort)
+            yield from _network(open_variants(paths, options.openvino, stack), labelled, effort)
 
 
-def _open(paths: Sequence[Path], openvino: Sequence[Precision], stack: ExitStack) -> list[_Variant]:
-    variants = [_Variant(path.stem, path, stack.enter_context(PoseEngine(path, threads=1))) for path in paths]
-    first = variants[0]
-    sha256 = hashlib.sha256(first.path.read_bytes()).hexdigest()
-    if first.engine.spec.quantizations:
-        raise InputError(f"{first.path} is not float32; name the float32 file first")
-    for variant in variants[1:]:
-        steps = variant.engine.spec.quantizations
-        if not steps or steps[0].sha256 != sha256:
-            raise InputError(
-                f"{variant.path} was not made from {first.path}; make it with hpe-edge export fp16 or int8"
-            )
-    for precision in openvino:
-        for path in paths:
-            engine = stack.enter_context(PoseEngine(path, backend="openvino", precision=precision, threads=1))
-            variants.append(_Variant(f"{path.stem}, OpenVINO in {precision}", path, engine))
-    return variants
-
-
-def _network(variants: Sequence[_Variant], labelled: LabelledPhotos, effort: Effort) -> Iterator[Result]:
-    timed = measure(_case(variants, labelled), effort)
+def _network(variants: Sequence[PrecisionVariant], labelled: LabelledPhotos, effort: Effort) -> Iterator[Result]:
+    timed = measure(network_case(variants, labelled.photos[0], labelled.boxes[:1]), effort)
     reference = _poses(variants[0].engine, labelled)
     for variant in variants:
         spec, poses = variant.engine.spec, _poses(variant.engine, labelled)
@@ -101,17 +72,6 @@ def _network(variants: Sequence[_Variant], labelled: LabelledPhotos, effort: Eff
                 figures["gate_worst_deg"] = gate.worst_deg
         yield Result("precision", parameters, figures=figures)
     yield timed
-
-
-def _case(variants: Sequence[_Variant], labelled: LabelledPhotos) -> Case:
-    alternatives = []
-    for variant in variants:
-        context = variant.engine._backend.context()
-        variant.engine._crop(labelled.photos[0], labelled.boxes[:1], context.input(1))
-        what = "the network's run on one face, input ready"
-        alternatives.append(Alternative(variant.label, what, partial(context.run, 1), lambda outputs: {}))
-    spec = variants[0].engine.spec
-    return Case("network", {"model": spec.architecture, "size": spec.input.size}, alternatives)
 
 
 def _poses(engine: PoseEngine, labelled: LabelledPhotos) -> Poses:

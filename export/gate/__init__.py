@@ -1,3 +1,3 @@
 """The accuracy gate: the same face crops through two models, compared in degrees."""
 
-__all__ = ["comparison", "crops", "gate", "verify"]
+__all__ = ["comparison", "crops", "gate", "hard_faces", "verify", "worst_picture"]

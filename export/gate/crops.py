@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from export.gate.comparison import Faces
+from export.gate.comparison import PLAIN, Faces
+from export.gate.hard_faces import KINDS, hard_face
 from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.haar import HaarDetector
@@ -40,9 +41,10 @@ def gate_faces(
     *,
     detector: Path | None = None,
     most: int = MAX_CROPS,
+    hard: int = 0,
 ) -> Faces:
     """Crops of real faces, by the operation and the crop of inference; see :func:`faces_of_models`."""
-    return faces_of_models([(crop, input)], path, boxes, detector=detector, most=most)[0]
+    return faces_of_models([(crop, input)], path, boxes, detector=detector, most=most, hard=hard)[0]
 
 
 def faces_of_models(
@@ -52,10 +54,12 @@ def faces_of_models(
     *,
     detector: Path | None = None,
     most: int = MAX_CROPS,
+    hard: int = 0,
 ) -> list[Faces]:
     """Crops of the same real faces for several models, each by its own crop.
 
     Fewer than 64 faces are augmented to 64 by shifts, scales, mirroring, rotation and brightness, with a fixed seed.
+    Each crop may be followed by disturbed ones of the same face; all kinds take turns.
 
     Args:
         models: crop and input of each.
@@ -63,6 +67,7 @@ def faces_of_models(
         boxes: see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`; None detects the faces.
         detector: a face detector's ONNX file; None takes the Haar detector.
         most: the largest number of faces; a folder of more pictures is sampled evenly.
+        hard: disturbed crops after each face's own, see :mod:`export.gate.hard_faces`.
 
     Raises:
         SourceError: pictures or boxes are missing or unreadable, or hold no face.
@@ -76,8 +81,9 @@ def faces_of_models(
     cuts = [CropNormalize(crop, input) for crop, input in models]
     step = _step(source) if file is None else 1
     thinned = _thin(source, most)
-    crops, kept = _collect(source, file or _detector(detector), cuts, step, most)
-    count = len(crops[0])
+    taken = _Taken(cuts, hard)
+    _collect(source, file or _detector(detector), taken, step, most)
+    count = taken.count
     if not count:
         raise SourceError(
             f"no face was found in {path}; name other pictures, or give the boxes: --boxes CSV with the columns "
@@ -99,29 +105,59 @@ def faces_of_models(
         notes.append(
             f"{copies} of the {MIN_CROPS} crops are copies, shifted, scaled, mirrored, turned, lit differently"
         )
-        varied = [_varied(*kept[i % len(kept)], rng) for i in range(copies)]
-        crops = [own + [cut(*each) for each in varied] for own, cut in zip(crops, cuts, strict=True)]
+        kept = list(taken.kept)
+        for i in range(copies):
+            name, image, box = kept[i % len(kept)]
+            taken.add(name, *_varied(image, box, rng))
+    if hard:
+        faces += f" and {hard * taken.count} hard ones made of them"
     name = "bundled sample" if bundled else path.name or str(path)
-    return [Faces(f"{name}, {faces}", np.concatenate(own), tuple(notes)) for own in crops]
+    return [
+        Faces(f"{name}, {faces}", np.concatenate(own), tuple(notes), tuple(taken.names), tuple(taken.kinds))
+        for own in taken.crops
+    ]
 
 
-def _collect(
-    source: Source, find: Callable[[Frame], Boxes], cuts: Sequence[CropNormalize], step: int, most: int
-) -> tuple[list[list[NDArray[Any]]], list[tuple[Image, Boxes]]]:
-    """Crops by each cut of the faces in every ``step``-th frame, and some of the faces with their surroundings."""
-    crops: list[list[NDArray[Any]]] = [[] for _ in cuts]
-    kept: list[tuple[Image, Boxes]] = []
+class _Taken:
+    """The crops so far, each face's own and the disturbed ones after it, and some faces with their surroundings."""
+
+    def __init__(self, cuts: Sequence[CropNormalize], hard: int) -> None:
+        self._cuts, self._hard = cuts, hard
+        self._rng = np.random.default_rng(1)
+        self.count = 0
+        self.crops: list[list[NDArray[Any]]] = [[] for _ in cuts]
+        self.names: list[str] = []
+        self.kinds: list[str] = []
+        self.kept: list[tuple[str, Image, Boxes]] = []
+
+    def add(self, name: str, image: Image, box: Boxes) -> None:
+        """Take a face: its box ``[4]``."""
+        self._cut(name, PLAIN, image, box)
+        part, place = cut_out(image, box)
+        if len(self.kept) < _VARIED_FACES:
+            self.kept.append((name, part.copy(), place))
+        for i in range(self._hard):
+            kind = KINDS[(self.count * self._hard + i) % len(KINDS)]
+            self._cut(name, kind, *hard_face(kind, part, place, self._rng))
+        self.count += 1
+
+    def _cut(self, name: str, kind: str, image: Image, box: Boxes) -> None:
+        for own, cut in zip(self.crops, self._cuts, strict=True):
+            own.append(cut(image, box[None]))
+        self.names.append(name)
+        self.kinds.append(kind)
+
+
+def _collect(source: Source, find: Callable[[Frame], Boxes], taken: _Taken, step: int, most: int) -> None:
+    """Take the faces in every ``step``-th frame."""
     for frame in source:
         if frame.index % step:
             continue
-        for box in find(frame)[: most - len(crops[0])]:
-            for own, cut in zip(crops, cuts, strict=True):
-                own.append(cut(frame.image, box[None]))
-            if len(kept) < _VARIED_FACES:
-                kept.append(_around(frame.image, box))
-        if len(crops[0]) == most or (step > 1 and frame.index >= _VIDEO_REACH):
+        name = f"{frame.name}, frame {frame.index}" if source.kind == "video" else frame.name
+        for box in find(frame)[: most - taken.count]:
+            taken.add(name, frame.image, box)
+        if taken.count == most or (step > 1 and frame.index >= _VIDEO_REACH):
             break
-    return crops, kept
 
 
 def _detector(path: Path | None) -> Callable[[Frame], Boxes]:
@@ -150,17 +186,17 @@ def _searched(video: Source) -> int:
     return min(video.count or _VIDEO_REACH, _VIDEO_REACH)
 
 
-def _around(image: Image, box: Boxes) -> tuple[Image, Boxes]:
-    """Cut out the box with its surroundings, to save memory; the part, and the box within it."""
+def cut_out(image: Image, box: Boxes) -> tuple[Image, Boxes]:
+    """Cut out a box ``[4]`` with its surroundings: a view of the image, and the box in it."""
     height, width = image.shape[:2]
     reach = _REACH * max(box[2] - box[0], box[3] - box[1])
     x1, y1 = (int(np.clip(box[i] - reach, 0, side - 1)) for i, side in ((0, width), (1, height)))
     x2, y2 = (int(np.clip(box[i] + reach, at + 1, side)) for i, at, side in ((2, x1, width), (3, y1, height)))
-    return image[y1:y2, x1:x2].copy(), box - np.array([x1, y1, x1, y1], np.float32)
+    return image[y1:y2, x1:x2], box - np.array([x1, y1, x1, y1], np.float32)
 
 
 def _varied(image: Image, box: Boxes, rng: np.random.Generator) -> tuple[Image, Boxes]:
-    """A random variation of a face, and its boxes ``[1, 4]``: rotation, brightness, box scale and shift, mirroring."""
+    """A random variation of a face, and its box: rotation, brightness, box scale and shift, mirroring."""
     centre = (box[:2] + box[2:]) / 2
     turn = cv2.getRotationMatrix2D((float(centre[0]), float(centre[1])), rng.uniform(-25, 25), 1.0)
     turned = cv2.warpAffine(image, turn, image.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
@@ -170,4 +206,4 @@ def _varied(image: Image, box: Boxes, rng: np.random.Generator) -> tuple[Image, 
     if rng.random() < 0.5:
         lit = np.ascontiguousarray(lit[:, ::-1])
         centre[0] = image.shape[1] - centre[0]
-    return np.asarray(lit, np.uint8), np.concatenate([centre - half, centre + half])[None]
+    return np.asarray(lit, np.uint8), np.concatenate([centre - half, centre + half])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export.gate.comparison import ALL, Comparison, Figures, Limits
+from export.gate.comparison import ALL, PLAIN, Comparison, Figures, Limits, Worst, figure_name
 from hpe_edge.backends.base import Backend
 from hpe_edge.errors import ModelError
 from hpe_edge.geometry import geodesic_deg, wrap_deg
@@ -21,17 +21,32 @@ Runner = Callable[[NDArray[Any]], list[NDArray[np.float32]]]
 
 _BANDS = ("|yaw| < 30", "|yaw| 30..60", "|yaw| > 60")
 _ANGLES = ("yaw", "pitch", "roll")
+_WORST = 12  # crops that the report shows
 _SAME_DEG = 0.01  # a smaller spread counts as constant output; even untrained networks spread by 0.3 and more
 
 
-def compare(reference: Poses, candidate: Poses, *, compared: str, source: str, limits: Limits) -> Comparison:
+def compare(
+    reference: Poses,
+    candidate: Poses,
+    *,
+    compared: str,
+    source: str,
+    limits: Limits,
+    names: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+) -> Comparison:
     """Compare two sets of poses of the same faces; a NaN in either fails at any limit.
 
-    Bands are by the yaw of ``reference``; ``compared`` and ``source`` name the models and the crops in the report.
+    Bands are by the yaw of ``reference``; ``compared`` and ``source`` name the models and the crops in the report,
+    ``names`` and ``kinds`` each crop, see :class:`export.gate.comparison.Faces`.
     """
+    kinds = kinds or [PLAIN] * len(reference)
+    names = names or [f"crop {row}" for row in range(len(reference))]
     distance = geodesic_deg(reference.rotation, candidate.rotation)
     apart = np.abs(wrap_deg(candidate.angles.astype(np.float64) - reference.angles.astype(np.float64)))
     rows = {ALL: Figures.of(distance)}
+    if len(found := list(dict.fromkeys(kinds))) > 1:
+        rows |= {kind: Figures.of(distance[np.array(kinds) == kind]) for kind in found}
     turned = np.abs(reference.yaw)
     band = (turned >= 30).astype(int) + (turned > 60)
     rows |= {label: Figures.of(distance[band == i]) for i, label in enumerate(_BANDS) if (band == i).any()}
@@ -43,11 +58,16 @@ def compare(reference: Poses, candidate: Poses, *, compared: str, source: str, l
     ]
     whole = rows[ALL]
     failures += [
-        f"{name.removesuffix('_deg')} {getattr(whole, name):.4g} degrees, allowed {limit:g}"
+        f"{figure_name(name)} {getattr(whole, name):.4g} degrees, allowed {limit:g}"
         for name, limit in limits.as_dict().items()
         if getattr(whole, name) > limit
     ]
-    return Comparison(compared, source, rows, limits, tuple(failures))
+    moved = np.argsort(-np.nan_to_num(distance, nan=np.inf), kind="stable")[:_WORST]
+    labels = tuple(names[row] if kinds[row] == PLAIN else f"{names[row]}, {kinds[row]}" for row in moved)
+    worst = Worst(
+        moved, labels, np.asarray(distance[moved], np.float64), select(reference, moved), select(candidate, moved)
+    )
+    return Comparison(compared, source, rows, limits, tuple(failures), worst)
 
 
 def sigma_change(reference: Poses, candidate: Poses) -> NDArray[np.float64]:

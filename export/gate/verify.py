@@ -40,7 +40,13 @@ class Check:
     def compare(self, reference: Poses, candidate: Poses, suffix: str = "") -> Comparison:
         """Compare the poses of all faces; ``suffix`` is appended to ``compared``."""
         return compare(
-            reference, candidate, compared=f"{self.compared}{suffix}", source=self.faces.source, limits=self.limits
+            reference,
+            candidate,
+            compared=f"{self.compared}{suffix}",
+            source=self.faces.source,
+            limits=self.limits,
+            names=self.faces.names,
+            kinds=self.faces.kinds,
         )
 
     def check_reference(self, reference: Poses) -> None:
@@ -78,7 +84,7 @@ def verify_backend(reference: Poses, backend: Backend, spec: ModelSpec, check: C
     crops = check.faces.crops
     run = backend_runner(backend)
     together = poses_of(run, spec, crops, backend.max_batch)
-    apart = np.linspace(0, len(crops) - 1, min(_ALONE, len(crops))).round().astype(int)
+    apart = np.linspace(0, len(crops) - 1, min(_ALONE, len(crops))).round().astype(np.intp)
     alone = poses_of(run, spec, crops[apart], 1)
     comparisons = [
         check.compare(reference, together),

@@ -1,3 +1,3 @@
 """ONNX graphs: tracing, simplifying, reading, matching outputs to heads."""
 
-__all__ = ["free_batch", "match_heads", "onnx_file", "trace", "weighted_layers", "write_onnx"]
+__all__ = ["free_batch", "match_heads", "multiplications", "onnx_file", "trace", "weighted_layers", "write_onnx"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,7 +15,7 @@ from hpe_edge.util.atomic import Pending
 
 Method = Literal["minmax", "entropy", "percentile"]
 
-FORMAT = 1
+FORMAT = 2  # 1 had no channels
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Calibration:
         method: see :func:`export.quantize.calibrate.find_ranges`.
         crops: number of faces.
         source: origin and number of the faces, for the report.
-        ranges: tensor -> the largest magnitude in INT8.
+        ranges: tensor -> the largest magnitude in INT8, after the channels were equalized.
+        channels: tensor -> the largest magnitude of each of its channels; without any, none are equalized.
     """
 
     model: str
@@ -34,6 +36,7 @@ class Calibration:
     crops: int
     source: str
     ranges: dict[str, float] = field(default_factory=dict)
+    channels: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, value in self.ranges.items():
@@ -79,19 +82,29 @@ def read_calibration(path: Path) -> Calibration:
     return calibration
 
 
-def check_calibration(path: Path, kept: Calibration, model: str, method: Method | None, tensors: list[str]) -> None:
-    """Refuse a calibration of another model, by another method than asked for (None: any), or without some tensors.
+_AGAIN = "delete the file to calibrate again, or name another one with --calibration"
+
+
+def check_calibration(path: Path, kept: Calibration, model: str, method: Method | None) -> None:
+    """Refuse a calibration of another model, or by another method than asked for (None: any).
 
     Raises:
         ModelError: it is one of these.
     """
-    again = "delete the file to calibrate again, or name another one with --calibration"
     if kept.model != model:
         raise ModelError(
-            f"{path} belongs to another model (sha256 {kept.model[:12]}..., this one has {model[:12]}...); {again}"
+            f"{path} belongs to another model (sha256 {kept.model[:12]}..., this one has {model[:12]}...); {_AGAIN}"
         )
     if method is not None and kept.method != method:
-        raise ModelError(f"{path} was made by --method {kept.method}, not {method}; {again}")
+        raise ModelError(f"{path} was made by --method {kept.method}, not {method}; {_AGAIN}")
+
+
+def check_ranges(path: Path, kept: Calibration, tensors: Sequence[str]) -> None:
+    """Refuse a calibration without the range of one of the tensors.
+
+    Raises:
+        ModelError: one is missing.
+    """
     missing = [name for name in tensors if name not in kept.ranges]
     if missing:
-        raise ModelError(f"{path} has no range of {missing[0]}; {again}")
+        raise ModelError(f"{path} has no range of {missing[0]}; {_AGAIN}")

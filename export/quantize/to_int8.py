@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,37 +11,39 @@ from onnx import ModelProto, version_converter
 
 from export.gate.comparison import INT8_LIMITS, Comparison, Faces, GateFailed, Limits
 from export.gate.crops import MAX_CROPS, MIN_CROPS, gate_faces
-from export.gate.gate import select
 from export.gate.verify import Check
+from export.gate.worst_picture import draw_worst
 from export.graph.trace import opset
-from export.graph.weighted_layers import Layer, layers_of, name_nodes
-from export.quantize.calibrate import find_ranges
-from export.quantize.calibration_file import Calibration, Method, check_calibration, read_calibration
-from export.quantize.insert_qdq import candidates, is_quantized, quantize, tensors_to_calibrate
-from export.quantize.qdq_rules import NEWEST_OPSET_FP32_SCALES, check
+from export.graph.weighted_layers import layers_of, name_nodes
+from export.quantize.calibrate import Channels, find_channels, find_ranges
+from export.quantize.calibration_file import Calibration, Method, check_calibration, check_ranges, read_calibration
+from export.quantize.choose_layers import LayerChoice
+from export.quantize.equalize import equalize
+from export.quantize.insert_qdq import candidates, is_quantized, tensors_to_calibrate
+from export.quantize.qdq_rules import NEWEST_OPSET_FP32_SCALES
 from export.quantize.quantized_model import (
     Original,
-    as_optimized,
-    as_written,
-    poses_as_written,
     quantized_spec,
     read_original,
     write_verified,
 )
-from export.quantize.sensitivity import costs, fewest_kept, table
-from export.step import ExportReport, Notes, Reporter, commit
+from export.quantize.sensitivity import table
+from export.step import ExportReport, Notes, Reporter, commit, write_bytes
 from hpe_edge.errors import ModelError
 from hpe_edge.poses import Poses
-from hpe_edge.spec import ModelSpec, Quantization
+from hpe_edge.spec import Input, ModelSpec, Quantization
 from hpe_edge.util.atomic import Pending
 
 _COMPARED = "int8 with fp32"
 _DEFAULT: Method = "percentile"
 _OLDEST_OPSET = 13  # the first with per-channel scales
-_COST_CROPS = 64  # one run for each layer
+_NAMED = 3  # of the worst crops, in the report
+_HARD = 2  # hard crops of each face
+# Of the limits, for the faces that layers are chosen on; each next one when the gate failed on its own faces.
+_MARGINS = (0.65, 0.5, 0.35)
 _ADVICE = (
-    "--auto keeps the most sensitive layers in float32; try another --method, or more and more varied calibration "
-    "images; --mean-deg and --p99-deg set other limits; hpe-edge export fp16 changes the angles less"
+    "Try another --method, or more and more varied calibration images; without --no-auto the most sensitive layers "
+    "stay in float32; --p999-deg and --worst-deg set other limits; hpe-edge export fp16 changes the angles less"
 )
 
 
@@ -62,30 +64,56 @@ def quantize_file(
     method: Method | None,
     calibration: Path | None,
     auto: bool,
+    worst_picture: Path,
     limits: Limits,
     notes: Notes,
 ) -> ExportReport:
     """Quantize a model to INT8. See :func:`export.int8.quantize`."""
     original = _prepare(read_original(path, notes))
-    layers = candidates(original.model)
+    candidates(original.model)  # refuses a model that has none, before any face is read
     new = calibration is not None and not calibration.exists()
     pendings = [Pending(out), *([Pending(calibration)] if new and calibration is not None else [])]
     try:
         spec = original.spec
         faces = gate_faces(
-            spec.crop, spec.input, given.images, given.boxes, detector=given.detector, most=2 * MAX_CROPS
+            spec.crop, spec.input, given.images, given.boxes, detector=given.detector, most=2 * MAX_CROPS, hard=_HARD
         )
         notes("faces", [faces.source, *faces.notes])
         calibrating, checking = _split(faces, notes)
-        ranges = _calibrate(original, layers, calibrating, None if new else calibration, method, notes)
+        del faces
+        ranges, equalized, largest = _calibrate(original, calibrating, None if new else calibration, method, notes)
         if new:
             ranges.write(pendings[1])
         check = Check(_COMPARED, checking, limits.over(INT8_LIMITS), _ADVICE, notes)
-        spec, comparisons = _Int8(original, layers, ranges, check).write(auto, pendings[0])
+        # Ranges that the user chose, or keeps in a file, are taken as they are.
+        wider = largest if method is None and calibration is None else {}
+        choice = LayerChoice(equalized, candidates(equalized.model), ranges.ranges, wider, calibrating, notes)
+        reference = original.poses(checking.crops)
+        try:
+            spec, comparisons = _write(equalized, reference, choice, ranges, check, auto, pendings[0])
+        except GateFailed as failed:
+            picture = _picture(worst_picture, failed.comparison, checking, spec.input, notes)
+            pendings.append(picture)
+            picture.commit()  # the one file that a failed gate leaves
+            raise
+        pendings.append(_picture(worst_picture, comparisons[0], checking, spec.input, notes))
         return commit(out, pendings, spec, comparisons[0], notes)
     finally:
         for pending in pendings:
             pending.discard()
+
+
+def _picture(path: Path, comparison: Comparison, faces: Faces, input: Input, report: Reporter) -> Pending:
+    """Write the picture of the worst crops, not yet under its name."""
+    pending = Pending(path)
+    try:
+        write_bytes(pending, draw_worst(comparison.worst, faces, input))
+    except BaseException:
+        pending.discard()
+        raise
+    worst = comparison.worst
+    report("worst", [*(worst.line(at) for at in range(min(_NAMED, len(worst.rows)))), f"pictures: {path}"])
+    return pending
 
 
 def _prepare(original: Original) -> Original:
@@ -112,101 +140,101 @@ def _prepare(original: Original) -> Original:
 
 
 def _split(faces: Faces, report: Reporter) -> tuple[Faces, Faces]:
-    """Split the faces for calibration and gate; a few are used for both."""
-    if len(faces.crops) < 2 * MIN_CROPS:
-        report("", [f"only {len(faces.crops)}: calibration and gate use all of them"])
+    """Split the faces for calibration and gate, each with its hard copies; a few are used for both."""
+    step = 1 + _HARD
+    count = len(faces.crops) // step
+    if count < 2 * MIN_CROPS:
+        report("", [f"only {count}: calibration and gate use all of them"])
         return faces, faces
-    parts = [replace(faces, crops=faces.crops[start::2]) for start in (0, 1)]
     name = faces.source.rpartition(", ")[0]
-    calibrating, checking = (replace(part, source=f"{name}, {len(part.crops)} faces") for part in parts)
-    report("", [f"alternate faces: {len(calibrating.crops)} for calibration, {len(checking.crops)} for the gate"])
-    return calibrating, checking
+    parts = []
+    for start in (0, 1):
+        rows = np.flatnonzero(np.arange(len(faces.crops)) // step % 2 == start)
+        own = len(rows) // step
+        parts.append(faces.part(rows, f"{name}, {own} faces and {len(rows) - own} hard ones made of them"))
+    report("", [f"alternate faces: {len(parts[0].crops)} crops for calibration, {len(parts[1].crops)} for the gate"])
+    return parts[0], parts[1]
 
 
 def _calibrate(
     original: Original,
-    layers: Sequence[Layer],
     faces: Faces,
     path: Path | None,
     method: Method | None,
     report: Reporter,
-) -> Calibration:
-    """Read the ranges from a file, or measure them."""
-    tensors = tensors_to_calibrate(original.model, layers)
+) -> tuple[Calibration, Original, dict[str, float]]:
+    """Read the ranges from a file, or measure them.
+
+    Returns:
+        The calibration, the model with equalized channels, and the largest magnitude of each tensor in it.
+    """
     if path is not None:
         calibration = read_calibration(path)
-        check_calibration(path, calibration, original.sha256, method, tensors)
+        check_calibration(path, calibration, original.sha256, method)
+        channels = {name: np.array(values) for name, values in calibration.channels.items()}
+        equalized, channels = equalize(original.model, channels)
+        check_ranges(path, calibration, tensors_to_calibrate(equalized, candidates(equalized)))
         report("ranges", [f"from {path}: {calibration.summary()}", *calibration.table()])
-        return calibration
+        return calibration, replace(original, model=equalized), {**calibration.ranges, **_largest(channels)}
     method = method or _DEFAULT
-    ranges = find_ranges(original.path, original.model, tensors, faces.crops, method)
-    calibration = Calibration(original.sha256, method, len(faces.crops), faces.source, ranges)
+    tensors = tensors_to_calibrate(original.model, candidates(original.model))
+    before = find_channels(original.path, original.model, tensors, faces.crops)
+    equalized, after = equalize(original.model, before)
+    ranges = find_ranges(original.path, equalized, _largest(after), faces.crops, method)
+    found = {name: tuple(values.tolist()) for name, values in before.items()}
+    calibration = Calibration(original.sha256, method, len(faces.crops), faces.source, ranges, found)
     report("ranges", [calibration.summary(), *calibration.table()])
-    return calibration
+    return calibration, replace(original, model=equalized), _largest(after)
 
 
-class _Int8:
-    """Quantization of one model, with a choice of layers kept in float32."""
+def _largest(channels: Mapping[str, Channels]) -> dict[str, float]:
+    return {name: float(values.max()) for name, values in channels.items()}
 
-    def __init__(self, original: Original, layers: Sequence[Layer], calibration: Calibration, check: Check) -> None:
-        self._original, self._layers, self._calibration, self._check = original, layers, calibration, check
-        self._reference: Poses = original.poses(check.faces.crops)
 
-    def write(self, auto: bool, pending: Pending) -> tuple[ModelSpec, list[Comparison]]:
-        """Write the verified model; ``auto`` keeps as few layers in float32 as the gate needs.
+def _write(
+    original: Original,
+    reference: Poses,
+    choice: LayerChoice,
+    calibration: Calibration,
+    check: Check,
+    auto: bool,
+    pending: Pending,
+) -> tuple[ModelSpec, list[Comparison]]:
+    """Write the verified model; ``auto`` keeps as few layers in float32 as the gate needs.
 
-        Raises:
-            GateFailed: the angles differ by more than the limits; the layers' sensitivities were reported.
-        """
-        kept = self._kept_layers(choose=True) if auto else []
-        model = self._model(kept)
-        excluded = [layer for layer in layers_of(self._original.model) if layer.why_not]
-        self._check.report(
+    Raises:
+        GateFailed: the angles differ by more than the limits; the layers' sensitivities were reported.
+    """
+    layers = layers_of(original.model)
+    eligible = [layer for layer in layers if not layer.why_not]
+    kept: list[str] = []
+    last = not auto
+    for margin in _MARGINS if auto else (None,):
+        if margin is not None:
+            found = choice.fewest(check.limits, margin, beyond=-1 if margin == _MARGINS[0] else len(kept))
+            if last := found is None:
+                check.report("layers", ["the limits fail even with only the least sensitive layer in INT8"])
+            kept = found if found is not None else [cost.layer for cost in choice.costs()[:-1]]
+        model = choice.model(kept)
+        excluded = [layer for layer in layers if layer.why_not]
+        share = sum(choice.shares[layer.name] for layer in eligible if layer.name not in kept)
+        check.report(
             "graph",
             [
-                f"opset {opset(model)}; {len(self._layers) - len(kept)} of {len(self._layers) + len(excluded)} layers "
-                f"in INT8, {len(kept)} kept for accuracy, {len(excluded)} not eligible:",
+                f"opset {opset(model)}; {len(eligible) - len(kept)} of {len(layers)} layers in INT8, which do "
+                f"{100 * share:.0f} % of the multiplications; {len(kept)} kept for accuracy, {len(excluded)} not "
+                "eligible:",
                 *(f"{layer.name}: {layer.why_not}" for layer in excluded),
             ],
         )
         names = (*kept, *(layer.name for layer in excluded))
-        spec = quantized_spec(self._original, Quantization("int8", "", "", names, self._calibration.summary()), model)
+        ranges = f"{calibration.summary()}{f', widened to {choice.widened}' if choice.widened else ''}"
+        spec = quantized_spec(original, Quantization("int8", "", "", names, ranges), model)
         try:
-            return write_verified(self._reference, model, spec, self._check, pending)
+            return write_verified(reference, model, spec, check, pending)
         except GateFailed:
-            if not auto:
-                self._kept_layers(choose=False)
-            raise
-
-    def _model(self, kept: Sequence[str]) -> ModelProto:
-        chosen = [layer for layer in self._layers if layer.name not in kept]
-        model = quantize(self._original.model, chosen, self._calibration.ranges)
-        if broken := check(model):
-            raise ModelError(f"{self._original.path}: TensorRT would reject the quantized graph: {broken[0]}")
-        return model
-
-    def _passes(self, kept: Sequence[str]) -> bool:
-        given = (self._reference, self._original.path, self._model(kept), self._original.spec, self._check)
-        comparison = as_written(*given)
-        if comparison.passed and not (optimized := as_optimized(*given)).passed:
-            comparison = optimized
-        self._check.report("tried", [f"{len(kept)} of {len(self._layers)} layers kept: {comparison.summary()}"])
-        return comparison.passed
-
-    def _kept_layers(self, *, choose: bool) -> list[str]:
-        """Report the sensitivity of each layer; with ``choose``, return the layers to keep."""
-        crops = self._check.faces.crops
-        some = np.linspace(0, len(crops) - 1, min(_COST_CROPS, len(crops))).round().astype(int)
-        original = self._original
-        found = costs(
-            original.model,
-            self._layers,
-            self._calibration.ranges,
-            select(self._reference, some),
-            lambda model: poses_as_written(original.path, model, original.spec, crops[some]),
-        )
-        kept = fewest_kept(found, self._passes) if choose else []
-        self._check.report("layers", table(found, kept or []))
-        if kept is None:
-            self._check.report("layers", ["the gate fails even with only the least sensitive layer in INT8"])
-        return kept or []
+            if margin is None:
+                check.report("layers", table(choice.costs(), []))
+            if last or margin == _MARGINS[-1]:
+                raise
+    raise AssertionError("unreachable")

@@ -32,8 +32,10 @@ from hpe_edge.spec import METADATA_KEY, GateResult
 
 ROOT = Path(__file__).parents[2]
 FACES = ("--calibration-images", FOLDER, "--boxes", BOXES)
-LOOSE = ("--mean-deg", 30, "--p99-deg", 60)
-LOOSE_LIMITS = Limits(mean_deg=30, p99_deg=60)
+LOOSE = ("--mean-deg", 30, "--p99-deg", 60, "--p999-deg", 90, "--worst-deg", 180)
+LOOSE_LIMITS = Limits(mean_deg=30, p99_deg=60, p999_deg=90, worst_deg=180)
+LOOSE_DICT = {"mean_deg": 30, "p99_deg": 60, "p999_deg": 90, "worst_deg": 180}
+BOTH = ["small.onnx", "small.worst.png"]
 
 
 @pytest.fixture
@@ -90,13 +92,15 @@ def test_int8_file_says_what_it_was_made_from(capsys, net, out):
     gate = with_gate(net)
     status, said, errors = run(capsys, int8, net, *FACES, *LOOSE, "-o", out, "--method", "minmax")
     assert (status, errors) == (0, "")
-    assert names_in(out.parent) == ["small.onnx"]
+    assert names_in(out.parent) == BOTH
     spec = OnnxRuntimeBackend(out).spec
     (step,) = spec.quantizations
     assert (spec.precision, step.source, step.kept, step.gate) == ("int8", "net.onnx", ("stem", "head"), gate)
-    assert step.ranges == f"ranges by minmax on {FOLDER.name}, 2 faces varied to 64 crops"
+    assert (
+        step.ranges == f"ranges by minmax on {FOLDER.name}, 2 faces varied to 64 crops and 128 hard ones made of them"
+    )
     assert spec.gate is not None
-    assert spec.gate.limits == {"mean_deg": 30, "p99_deg": 60}
+    assert spec.gate.limits == LOOSE_DICT
     for words in (
         "first_out",
         "3 of 5 layers in INT8",
@@ -157,7 +161,7 @@ def test_int8_then_fp16(capsys, net, out, tmp_path):
     assert "opset 19" in said
     assert spec.gate is not None
     assert spec.gate.compared == "int8+fp16 with int8"
-    assert spec.gate.limits == {"mean_deg": 30, "p99_deg": 60}  # INT8's, not FP16's, which has one for the worst
+    assert spec.gate.limits == LOOSE_DICT  # INT8's, not FP16's
 
 
 def test_the_same_every_time(net, tmp_path):
@@ -178,7 +182,7 @@ def test_calibration_is_kept_and_taken_again(capsys, net, out, tmp_path, monkeyp
     assert status == 0
     assert out.read_bytes() == first
     assert f"from {kept}" in said
-    kept.write_text(kept.read_text().replace('"stem_out": ', '"stem_out": 9'))
+    kept.write_text(kept.read_text().replace('"stem_out": ', '"stem_out": 9', 1))  # in the ranges, before the channels
     assert run(capsys, int8, *argv, out)[0] == 0
     assert out.read_bytes() != first
 
@@ -191,7 +195,7 @@ def test_a_calibration_of_another_model_is_refused(capsys, net, out, tmp_path):
     status, _, errors = run(capsys, int8, other, *FACES, *LOOSE, "--calibration", kept, "-o", out)
     assert status == 1
     assert "belongs to another model" in errors
-    assert names_in(out.parent) == []
+    assert names_in(out.parent) == ["small.worst.png"]  # of the first
 
 
 def steep_net() -> onnx.ModelProto:
@@ -210,15 +214,15 @@ def steep_net() -> onnx.ModelProto:
     return net
 
 
-def test_auto_keeps_the_dearest_layer_and_shows_what_each_costs(capsys, out, tmp_path):
+def test_the_dearest_layer_is_kept_and_the_report_shows_what_each_costs(capsys, out, tmp_path):
     path = tiny_nets.write(steep_net(), tmp_path / "steep.onnx")
-    limits = ("--mean-deg", 5, "--p99-deg", 30)
-    status, said, errors = run(capsys, int8, path, *FACES, *limits, "-o", out)
+    limits = ("--mean-deg", 10, "--p99-deg", 60, "--p999-deg", 60, "--worst-deg", 60)
+    status, said, errors = run(capsys, int8, path, *FACES, *limits, "-o", out, "--no-auto")
     assert status == 3
-    assert "--auto" in errors
+    assert "--no-auto" in errors
     assert "alone in INT8, degrees" in said
-    assert names_in(out.parent) == []
-    status, said, errors = run(capsys, int8, path, *FACES, *limits, "-o", out, "--auto")
+    assert names_in(out.parent) == ["small.worst.png"]
+    status, said, errors = run(capsys, int8, path, *FACES, *limits, "-o", out)
     assert (status, errors) == (0, "")
     rows = said[said.index("alone in INT8") :].splitlines()[1:4]
     assert rows[0].split()[0] == "second"
@@ -228,34 +232,52 @@ def test_auto_keeps_the_dearest_layer_and_shows_what_each_costs(capsys, out, tmp
     assert OnnxRuntimeBackend(out).spec.quantizations[0].kept == ("second", "stem", "head")
 
 
-def test_auto_goes_on_until_the_optimized_graph_passes_too(capsys, net, out, monkeypatch):
-    optimized = to_int8.as_optimized
-    most = [3]  # pairs on second inputs, which are weights and the Add's shortcut; four in all
+def test_more_layers_are_kept_until_the_optimized_graph_passes_too(capsys, net, out, monkeypatch):
+    verify = quantized_model.verify
+    tried = []
 
-    def strict(reference, path, model, *rest):
-        report = optimized(reference, path, model, *rest)
-        pairs = sum(node.name.endswith("_1_quantized") for node in model.graph.node)
-        return replace(report, failures=("too many",)) if pairs > most[0] else report
+    def strict(reference, path, spec, check):
+        tried.append(spec.quantizations[-1].kept)
+        if len(tried) == 1:
+            comparison = check.compare(reference, reference)
+            raise GateFailed(replace(comparison, failures=("too many",)), "")
+        return verify(reference, path, spec, check)
 
-    monkeypatch.setattr(to_int8, "as_optimized", strict)
-    assert run(capsys, int8, net, *FACES, *LOOSE, "-o", out, "--auto")[0] == 0
-    kept = OnnxRuntimeBackend(out).spec.quantizations[0].kept
-    assert len(kept) > 2  # more than stem and head
-    most[0] = 2
-    assert run(capsys, int8, net, *FACES, *LOOSE, "-o", out, "--auto")[0] == 0
-    assert len(OnnxRuntimeBackend(out).spec.quantizations[0].kept) > len(kept)
+    monkeypatch.setattr(quantized_model, "verify", strict)
+    assert run(capsys, int8, net, *FACES, *LOOSE, "-o", out)[0] == 0
+    assert [len(kept) for kept in tried] == [2, 3]  # stem and head, and one more
+    assert OnnxRuntimeBackend(out).spec.quantizations[0].kept == tried[1]
 
 
-@pytest.mark.parametrize("auto", [[], ["--auto"]])
+def test_limits_that_hold_need_no_layer(capsys, net, out):
+    status, said, _ = run(capsys, int8, net, *FACES, *LOOSE, "-o", out)
+    assert status == 0
+    assert "0 of 3 layers kept" in said and "alone in INT8" not in said
+
+
+def test_the_picture_of_the_worst_goes_where_asked(capsys, net, out, tmp_path):
+    picture = tmp_path / "worst.png"
+    status, said, _ = run(capsys, int8, net, *FACES, *LOOSE, "-o", out, "--worst", picture)
+    assert status == 0
+    assert names_in(out.parent) == ["small.onnx"]
+    assert cv2.imread(str(picture)) is not None
+    assert f"pictures: {picture}" in said
+    worst = float(said[said.index("worst   ") :].split()[1])
+    assert worst == pytest.approx(OnnxRuntimeBackend(out).spec.gate.worst_deg, abs=0.006)
+    status, _, errors = run(capsys, int8, net, *FACES, *LOOSE, "-o", out, "--worst", tmp_path / "worst.gif")
+    assert status == 2 and "must name a file that ends in .png" in errors
+
+
+@pytest.mark.parametrize("auto", [["--no-auto"], []])
 def test_a_net_that_no_choice_helps_fails_and_keeps_the_older_file(capsys, net, out, auto):
     out.write_bytes(b"older")
     kept = out.parent / "ranges.json"
     status, said, errors = run(capsys, int8, net, *FACES, "--mean-deg", 1e-9, "-o", out, "--calibration", kept, *auto)
     assert status == 3
     assert "the gate failed (int8 with fp32): mean" in errors
-    assert ("even with only the least sensitive layer" in said) is bool(auto)
+    assert ("even with only the least sensitive layer" in said) is not bool(auto)
     assert out.read_bytes() == b"older"
-    assert names_in(out.parent) == ["small.onnx"]
+    assert names_in(out.parent) == BOTH
 
 
 def test_fp16_that_overflows_fails_the_gate_and_the_weights_are_named(capsys, out, tmp_path):
@@ -381,9 +403,11 @@ def test_many_pictures_are_taken_in_even_steps_and_shared_out(net, out, tmp_path
     written = int8.quantize(net, output=out, calibration_images=folder, boxes=boxes, limits=LOOSE_LIMITS)
     assert any("one picture in 2 of the 300" in note for note in written.notes)
     spec = OnnxRuntimeBackend(out).spec
-    assert spec.quantizations[0].ranges == "ranges by percentile on faces, 64 faces"
+    assert spec.quantizations[0].ranges == (
+        "ranges by percentile on faces, 64 faces and 128 hard ones made of them, widened to no clipping"
+    )
     assert spec.gate is not None
-    assert spec.gate.faces == 64
+    assert spec.gate.faces == 192
 
 
 @pytest.mark.parametrize(

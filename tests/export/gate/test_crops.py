@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from export.gate.crops import MAX_CROPS, MIN_CROPS, faces_of_models, gate_faces
+from export.gate.hard_faces import KINDS
 from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.errors import SourceError
 from hpe_edge.ops.crop import crop_normalize
@@ -99,6 +100,27 @@ def test_folder_and_picture_with_boxes(folder):
     one = gate_faces(CROP, INPUT, folder / "astronaut.jpg", BOXES)
     assert len(one.crops) == MIN_CROPS
     assert "1 boxes" in one.notes[0]
+
+
+def test_hard_crops_follow_each_face_and_take_turns(folder, tmp_path):
+    plain = gate_faces(CROP, INPUT, folder, BOXES)
+    hard = gate_faces(CROP, INPUT, folder, BOXES, hard=2)
+    assert hard.crops.shape == (3 * MIN_CROPS, 3, 64, 64)
+    np.testing.assert_array_equal(hard.crops[::3], plain.crops)
+    assert hard.kinds[::3] == ("plain",) * MIN_CROPS
+    assert {hard.kinds[1::3], hard.kinds[2::3]} == {
+        KINDS[::2] * 12 + KINDS[::2][:4],
+        KINDS[1::2] * 12 + KINDS[1::2][:4],
+    }
+    assert [hard.names[i] for i in (0, 1, 2, 3)] == ["astronaut.jpg"] * 3 + ["grace_hopper.jpg"]
+    assert hard.source == "photos, 2 faces varied to 64 crops and 128 hard ones made of them"
+    again = gate_faces(CROP, INPUT, folder, BOXES, hard=2)
+    np.testing.assert_array_equal(hard.crops, again.crops)
+    dark, its_face = (
+        hard.crops[np.array(hard.kinds) == "dark"],
+        hard.crops[::3][: (np.array(hard.kinds) == "dark").sum()],
+    )
+    assert dark.mean() < its_face.mean() - 0.3
 
 
 def test_faces_are_detected_without_boxes(folder):

@@ -35,6 +35,22 @@ def test_figures_are_geodesic_degrees_and_per_angle():
     assert found.rows["roll"].worst_deg == 0
 
 
+def test_the_tail_and_the_worst_are_named_by_crop_and_kind():
+    moved = np.zeros((2000, 3))
+    moved[:4, 0] = [1.0, 5.0, 2.0, 3.0]
+    kinds, names = ["dark", "plain"] * 1000, [f"{i}.webp" for i in range(2000)]
+    found = compare(
+        poses(0 * moved), poses(moved), compared="", source="", limits=Limits(p999_deg=1.9), names=names, kinds=kinds
+    )
+    assert found.rows["all crops"].p999_deg == pytest.approx(np.percentile(np.abs(moved[:, 0]), 99.9), abs=1e-4)
+    assert found.failures == ("p99.9 2.001 degrees, allowed 1.9",)
+    assert found.rows["dark"].worst_deg == pytest.approx(2, abs=1e-4)
+    assert found.rows["plain"].worst_deg == pytest.approx(5, abs=1e-4)
+    assert found.worst.labels[:4] == ("1.webp", "3.webp", "2.webp, dark", "0.webp, dark")
+    assert found.worst.distance_deg[:3] == pytest.approx([5, 3, 2], abs=1e-4)
+    assert "1.webp: (0, 0, 0) became (5, 0, 0)" in found.table()
+
+
 def test_rotation_decides_and_not_the_three_angles_alone():
     # 1 degree of each of two angles is more than 1 degree of rotation.
     found = report([[0, 0, 0]], [[0, 1, 1]])

@@ -12,8 +12,9 @@ import tiny_nets
 from onnx import helper, numpy_helper
 
 from export.graph.onnx_file import open_unchanged
-from export.quantize.calibrate import PERCENTILE, find_ranges
-from export.quantize.calibration_file import Calibration, check_calibration, read_calibration
+from export.quantize.calibrate import PERCENTILE, find_channels
+from export.quantize.calibrate import find_ranges as ranges_up_to
+from export.quantize.calibration_file import Calibration, check_calibration, check_ranges, read_calibration
 from hpe_edge.errors import ModelError, SourceError
 from hpe_edge.util.atomic import Pending
 
@@ -23,6 +24,11 @@ TENSORS = ["image", "stem_out", "first_out", "sum_out"]
 @pytest.fixture
 def crops(rng: np.random.Generator) -> np.ndarray:
     return rng.standard_normal((21, 3, tiny_nets.SIZE, tiny_nets.SIZE)).astype(np.float32)
+
+
+def find_ranges(path, net, tensors, crops, method):
+    largest = {name: float(values.max()) for name, values in find_channels(path, net, tensors, crops).items()}
+    return ranges_up_to(path, net, largest, crops, method)
 
 
 def values_of(net, crops) -> dict[str, np.ndarray]:
@@ -37,6 +43,13 @@ def test_minmax_is_the_largest_magnitude_of_all_batches(crops):
     found = find_ranges(Path("x.onnx"), net, TENSORS, crops, "minmax")
     for name, values in values_of(net, crops).items():
         assert found[name] == pytest.approx(np.abs(values).max(), rel=1e-6)
+
+
+def test_channels_are_the_largest_magnitudes_of_each(crops):
+    net = tiny_nets.residual_net()
+    found = find_channels(Path("x.onnx"), net, TENSORS, crops)
+    for name, values in values_of(net, crops).items():
+        np.testing.assert_allclose(found[name], np.abs(values).max(axis=(0, 2, 3)), rtol=1e-6)
 
 
 def test_percentile_is_numpys_to_a_bin(crops):
@@ -152,15 +165,17 @@ def test_calibration_round_trip_and_table(kept):
     ],
 )
 def test_a_calibration_of_something_else_is_refused(kept, model, method, tensors, message):
-    check_calibration(kept, CALIBRATION, "ab" * 32, None, ["a"])
+    check_calibration(kept, CALIBRATION, "ab" * 32, None)
+    check_ranges(kept, CALIBRATION, ["a"])
     with pytest.raises(ModelError, match=rf"{message}.*; delete the file"):
-        check_calibration(kept, CALIBRATION, model, method, tensors)
+        check_calibration(kept, CALIBRATION, model, method)
+        check_ranges(kept, CALIBRATION, tensors)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"format": 1', '"format": 9', "has format 9"),
+        ('"format": 2', '"format": 9', "has format 9"),
         ("{", "[", "is not JSON"),
         ('"entropy"', '"guess"', "calibration.method must be one of minmax, entropy, percentile"),
         ("1.27", "-1.27", "the range of a must be 0 or more"),

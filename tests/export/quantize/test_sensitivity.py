@@ -29,20 +29,27 @@ def test_costs_are_of_one_layer_at_a_time_and_the_dearest_comes_first():
         return poses(moved[quantised.pop()])
 
     ranges = {"stem_out": 3.0, "first_out": 4.0, "sum_out": 5.0}
-    found = costs(net, candidates(net), ranges, poses([0, 0]), said)
+    shares = {"first": 0.5, "second": 0.0, "depthwise": 0.1}
+    found = costs(net, candidates(net), ranges, poses([0, 0]), said, shares)
     assert len(asked) == 3
     assert [cost.layer for cost in found] == ["second", "first", "depthwise"]
-    assert found[0].mean_deg == 180
+    assert (found[0].mean_deg, found[0].tail_deg) == (pytest.approx(90, abs=1e-3), 180)  # NaN is the largest distance
     assert (found[1].mean_deg, found[1].worst_deg) == (pytest.approx(2, abs=1e-3), pytest.approx(3, abs=1e-3))
     head, *rows = table(found, ["second"])
-    assert head.split()[-2:] == ["mean", "worst"]
+    assert head.split()[-4:] == ["mean", "tail", "worst", "work"]
     assert rows[0].endswith("kept in float32")
-    assert rows[1].split() == ["first", "2.000", "3.000"]
+    assert rows[1].split() == ["first", "2.000", "3.000", "3.000", "50.0", "%"]
+
+
+def test_of_two_equal_noises_the_one_that_costs_less_time_is_kept_first():
+    cheap, dear = (Cost(name, 1.0, 2.0, 3.0, share) for name, share in (("cheap", 0.01), ("dear", 0.3)))
+    assert cheap.gain > dear.gain
+    assert Cost("loud", 1.0, 9.0, 9.0, 0.3).gain > cheap.gain
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 7, 50])
 def test_fewest_layers_are_kept_in_few_trials(layers):
-    found = [Cost(f"layer{i}", 1.0, 1.0) for i in range(layers)]
+    found = [Cost(f"layer{i}", 1.0, 1.0, 1.0, 0.1) for i in range(layers)]
     for needed in range(layers):
         trials = []
 
@@ -56,7 +63,7 @@ def test_fewest_layers_are_kept_in_few_trials(layers):
 
 
 def test_none_is_said_where_even_one_layer_is_too_many():
-    found = [Cost(f"layer{i}", 1.0, 1.0) for i in range(5)]
+    found = [Cost(f"layer{i}", 1.0, 1.0, 1.0, 0.1) for i in range(5)]
     trials = []
     assert fewest_kept(found, lambda kept: bool(trials.append(len(kept)))) is None
     assert max(trials) == 4

@@ -1,0 +1,147 @@
+"""Choice of the layers that stay in float32, by the faces that INT8 moves most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from export.gate.comparison import Faces, Limits
+from export.gate.gate import select
+from export.graph.multiplications import multiplications
+from export.graph.weighted_layers import Layer
+from export.quantize.insert_qdq import quantize
+from export.quantize.qdq_rules import check
+from export.quantize.quantized_model import Original, poses_simulated
+from export.quantize.sensitivity import Cost, costs, fewest_kept, table
+from export.step import Reporter
+from hpe_edge.errors import ModelError
+from hpe_edge.geometry import geodesic_deg
+from hpe_edge.poses import Poses
+
+_SHARPEST = 192  # the crops that move most when all layers are INT8: trials run on these,
+_COST_CROPS = 64  # and one run for each layer on these
+
+Ranges = Mapping[str, float]
+
+
+class LayerChoice:
+    """The layers of one model in INT8, chosen on faces of their own, not on the gate's.
+
+    Attributes:
+        shares: layer -> share of the network's multiplications.
+        widened: the ranges that were taken in place of the calibrated ones; empty for those.
+    """
+
+    def __init__(
+        self,
+        original: Original,
+        layers: Sequence[Layer],
+        ranges: Ranges,
+        largest: Ranges,
+        faces: Faces,
+        report: Reporter,
+    ) -> None:
+        """
+        Args:
+            original: its graph, with equalized channels.
+            layers, ranges: see :func:`export.quantize.insert_qdq.quantize`.
+            largest: tensor -> its largest magnitude, up to which ranges may be widened; empty: they stay.
+            faces: to choose on.
+            report: takes the costs and the trials.
+        """
+        self._original, self._layers, self._report = original, layers, report
+        self._calibrated = self._ranges = ranges
+        middle = {name: float(np.sqrt(clip * largest.get(name, clip))) for name, clip in ranges.items()}
+        self._wider = {"no clipping": {**ranges, **largest}, "half-way to no clipping": middle} if largest else {}
+        self.widened = ""
+        self._crops = faces.crops
+        work = multiplications(original.model, original.spec.input)
+        self.shares = {name: count / max(1, sum(work.values())) for name, count in work.items()}
+        self._reference = self._poses(original.model, np.arange(len(faces.crops)))
+        moved = self._moved([], np.arange(len(faces.crops)), ranges)
+        self._sharpest = np.argsort(-moved, kind="stable")[:_SHARPEST]
+        self._mean_ratio = float(moved.mean() / max(moved[self._sharpest].mean(), 1e-9))
+        self._costs: list[Cost] = []
+
+    def model(self, kept: Sequence[str]) -> ModelProto:
+        """The quantized graph.
+
+        Raises:
+            ModelError: TensorRT would reject it.
+        """
+        model = self._quantized(kept, self._ranges)
+        if broken := check(model):
+            raise ModelError(f"{self._original.path}: TensorRT would reject the quantized graph: {broken[0]}")
+        return model
+
+    def fewest(self, limits: Limits, margin: float, beyond: int = -1) -> list[str] | None:
+        """The layers to keep in float32, as few as possible; None where the limits are not met with any.
+
+        Args:
+            limits: of the gate.
+            margin: factor of the limits, as the worst of these faces is not the worst of all faces.
+            beyond: a number of layers that was not enough.
+        """
+        self._ranges, self.widened = self._calibrated, ""
+        tails = [each for each in (limits.p99_deg, limits.p999_deg, limits.worst_deg) if each is not None]
+        worst_deg = margin * min(tails, default=np.inf)
+        mean_deg = np.inf if limits.mean_deg is None else margin * limits.mean_deg
+
+        def meets(kept: Sequence[str], ranges: Ranges, name: str) -> bool:
+            moved = self._moved(kept, self._sharpest, ranges)
+            worst, mean = float(moved.max()), float(moved.mean()) * self._mean_ratio
+            self._report("tried", [f"{name}: worst {worst:.2f}, mean {mean:.2f} degrees"])
+            return worst <= worst_deg and mean <= mean_deg
+
+        def passes(kept: Sequence[str]) -> bool:
+            return len(kept) > beyond and meets(kept, self._ranges, f"{len(kept)} of {len(self._layers)} layers kept")
+
+        self._report(
+            "layers",
+            [
+                f"allowed on the {len(self._sharpest)} crops of calibration that move most: "
+                f"worst {worst_deg:.2f}, mean {mean_deg:.2f} degrees"
+            ],
+        )
+        if passes([]):
+            kept: list[str] | None = []
+        else:
+            beyond = max(beyond, 0)
+            kept = fewest_kept(self.costs(), passes)
+            self._report("layers", table(self.costs(), kept or []))
+        if kept is not None:
+            # Other faces may exceed the ranges of these.
+            for name, ranges in self._wider.items():
+                if meets(kept, ranges, f"widened to {name}"):
+                    self._ranges, self.widened = ranges, name
+                    break
+        return kept
+
+    def costs(self) -> list[Cost]:
+        """The sensitivity of the angles to each layer, the first to keep first."""
+        if not self._costs:
+            rows, original = self._sharpest[:_COST_CROPS], self._original
+            reference = select(self._reference, rows)
+            self._costs = costs(
+                original.model,
+                self._layers,
+                self._calibrated,
+                reference,
+                lambda model: self._poses(model, rows),
+                self.shares,
+            )
+        return self._costs
+
+    def _moved(self, kept: Sequence[str], rows: NDArray[np.intp], ranges: Ranges) -> NDArray[np.float64]:
+        poses = self._poses(self._quantized(kept, ranges), rows)
+        moved = geodesic_deg(select(self._reference, rows).rotation, poses.rotation)
+        return np.asarray(np.nan_to_num(moved, nan=180.0), np.float64)
+
+    def _quantized(self, kept: Sequence[str], ranges: Ranges) -> ModelProto:
+        return quantize(self._original.model, [layer for layer in self._layers if layer.name not in kept], ranges)
+
+    def _poses(self, model: ModelProto, rows: NDArray[np.intp]) -> Poses:
+        return poses_simulated(self._original.path, model, self._original.spec, self._crops[rows])
