@@ -163,15 +163,15 @@ def test_every_case_is_there(tmp_path: Path, model: Path) -> None:
 
 
 def shifted_crop(call: Callable[..., Any]) -> Callable[..., Any]:
-    def wrong(self: Any, planes: Any, boxes: Any, out: Any, color: Any) -> None:
-        call(self, planes, boxes + np.float32(15), out, color)
+    def wrong(self: Any, planes: Any, boxes: Any, out: Any, color: Any, turns: Any) -> None:
+        call(self, planes, boxes + np.float32(15), out, color, turns)
 
     return wrong
 
 
 def swapped_colors(call: Callable[..., Any]) -> Callable[..., Any]:
-    def wrong(self: Any, planes: Any, boxes: Any, out: Any, color: Any) -> None:
-        call(self, planes, boxes, out, "RGB")
+    def wrong(self: Any, planes: Any, boxes: Any, out: Any, color: Any, turns: Any) -> None:
+        call(self, planes, boxes, out, "RGB", turns)
 
     return wrong
 
