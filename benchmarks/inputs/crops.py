@@ -102,11 +102,17 @@ def detector_named(name: str) -> Detector:
 
 def overlapping_box(detections: Detections, box: Box) -> Box | None:
     """Return the detected box, chin to eyebrows, that overlaps the label's most; None where none does by enough."""
+    best = best_overlap(detections, box)
+    return None if best is None else detections.boxes[best]
+
+
+def best_overlap(detections: Detections, box: Box) -> int | None:
+    """Return the number of the detected face that overlaps a box most; None where none does by enough."""
     if not len(detections):
         return None
     overlaps = iou(detections.boxes, box)
     best = int(np.argmax(overlaps))
-    return detections.boxes[best] if overlaps[best] >= LEAST_IOU else None
+    return best if overlaps[best] >= LEAST_IOU else None
 
 
 def nearest_box(detections: Detections, center: NDArray[np.float64]) -> Box | None:

@@ -1,8 +1,9 @@
 """Suite ``card``: the figures of a model card on labelled photos, with other models on the same faces.
 
-Errors by the labels' |yaw|, with the labels' own boxes and with detected ones; a face counts for a detector where one
-of its landmark boxes overlaps the label's. And the quality of sigma: Spearman's rank correlation with the error, and
-calibration.
+Errors by the labels' |yaw|, with the labels' own boxes and with detected ones, whose key points turn crops upright
+where the model asks for that; a face counts for a detector where one of its landmark boxes overlaps the label's. The
+first model is compared with each other one on the same faces. And slopes, the quality of sigma: Spearman's rank
+correlation with the error, and calibration.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.datasets.labels_csv import LAYOUT, read_labelled_photos
+from benchmarks.harness.intervals import interval, mean
 from benchmarks.harness.suite import BudgetLine, Suite, default_or, option, path_option
 from benchmarks.harness.timing import Effort, Result
-from benchmarks.inputs.crops import HAAR, LANDMARKS, detector_named, overlapping_box
+from benchmarks.inputs.crops import HAAR, LANDMARKS, best_overlap, detector_named
 from benchmarks.report.charts import save_calibration
-from hpe_edge import PoseEngine
+from hpe_edge import Detections, PoseEngine
 from hpe_edge.geometry import geodesic_deg, rotation_from_euler, wrap_deg
 
 ANGLES = ("yaw", "pitch", "roll")
 BANDS = ((0.0, 30.0), (30.0, 60.0), (60.0, 180.0))  # of the labels' |yaw| in degrees
+LEAST_FACES = 10  # of a slope
 BINS = 6  # equal groups of faces by sigma
 
 WANTED_MAE_DEG, WANTED_TURNED_MAE_DEG = 3.9, 10.0
@@ -32,6 +35,7 @@ WANTED_SPEARMAN = 0.4
 
 Float64Array = NDArray[np.float64]
 Box = NDArray[np.float32]
+Face = tuple[Box, NDArray[np.float32] | None]  # a box, and its key points where the detector has them
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Absolute errors and sigma of N faces ``[N, 3]`` and rotations from the label's pose ``[N]``, in degrees.
+    """Absolute errors, sigma and angles of N faces ``[N, 3]``, rotations from the label's pose ``[N]``; in degrees.
 
     Sigma is NaN where the model has none. Of a face in profile, pitch and roll may be far off where the rotation is
     small.
@@ -57,22 +61,26 @@ class Predictions:
     errors: Float64Array
     sigma: Float64Array
     apart: Float64Array
+    angles: Float64Array
 
 
 def _run(options: Options, effort: Effort) -> Iterator[Result]:
     labelled = read_labelled_photos(options.labels, quick=effort.quick)
     photos, labels = labelled.photos, labelled.angles_deg
-    found = {LANDMARKS: list[Box | None](labelled.boxes)}
+    found = {LANDMARKS: [(box, None) for box in labelled.boxes]}
     for name in options.detectors:
         detector, pairs = detector_named(name), zip(photos, labelled.boxes, strict=True)
-        found[Path(name).stem] = [overlapping_box(detector(photo), box) for photo, box in pairs]
+        found[Path(name).stem] = [_found_face(detector(photo), box) for photo, box in pairs]
     models = options.models or [default_or(None)]
+    first: dict[str, Predictions] = {}
     for path in models:
         with PoseEngine(path, threads=1) as engine:
             own = judge(engine, photos, found[LANDMARKS], labels)
             for source, boxes in found.items():
-                seen = np.array([box is not None for box in boxes])
-                figures = band_figures(judge(engine, photos, boxes, labels), labels[seen])
+                seen = np.array([face is not None for face in boxes])
+                theirs = judge(engine, photos, boxes, labels)
+                figures = band_figures(theirs, labels[seen]) | slopes(theirs, labels[seen])
+                figures |= difference(first.setdefault(source, theirs), theirs)
                 if source != LANDMARKS:
                     same = own.errors[seen]
                     mean = round(float(same.mean()), 4) if len(same) else None
@@ -85,18 +93,61 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
                 save_calibration(options.plot, own.errors, own.sigma, [_points(own, i) for i in range(3)])
 
 
+def _found_face(detections: Detections, box: Box) -> Face | None:
+    best = best_overlap(detections, box)
+    if best is None:
+        return None
+    return detections.boxes[best], None if detections.keypoints is None else detections.keypoints[best]
+
+
 def judge(
-    engine: PoseEngine, photos: Sequence[NDArray[np.uint8]], boxes: Sequence[Box | None], labels: Float64Array
+    engine: PoseEngine, photos: Sequence[NDArray[np.uint8]], faces: Sequence[Face | None], labels: Float64Array
 ) -> Predictions:
-    """Run the model on the faces that have a box."""
-    errors, sigma, apart = [], [], []
-    for photo, box, label in zip(photos, boxes, labels, strict=True):
-        if box is not None:
-            poses = engine(photo, box[None])
-            errors.append(np.abs(wrap_deg(poses.angles[0].astype(np.float64) - label)))
+    """Run the model on the faces that were found."""
+    errors, sigma, apart, angles = [], [], [], []
+    for photo, face, label in zip(photos, faces, labels, strict=True):
+        if face is not None:
+            box, points = face
+            poses = engine(photo, box[None], keypoints=None if points is None else points[None])
+            angles.append(poses.angles[0].astype(np.float64))
+            errors.append(np.abs(wrap_deg(angles[-1] - label)))
             sigma.append(poses.sigma[0].astype(np.float64))
             apart.append(float(geodesic_deg(poses.rotation[0], rotation_from_euler(label))))
-    return Predictions(np.array(errors).reshape(-1, 3), np.array(sigma).reshape(-1, 3), np.array(apart))
+    three = [np.array(each).reshape(-1, 3) for each in (errors, sigma, angles)]
+    return Predictions(three[0], three[1], np.array(apart), three[2])
+
+
+def slopes(found: Predictions, labels: Float64Array) -> dict[str, float | None]:
+    """Return the slope of each estimated angle over the label's by band; below 1 the model shrinks angles."""
+    yaw_deg = np.abs(labels[:, 0])
+    figures: dict[str, float | None] = {}
+    for low, high in BANDS:
+        chosen = (yaw_deg >= low) & (yaw_deg < high)
+        for i, name in enumerate(ANGLES):
+            slope = (
+                np.polyfit(labels[chosen, i], found.angles[chosen, i], 1)[0] if chosen.sum() >= LEAST_FACES else None
+            )
+            figures[f"{name}_slope_yaw_{low:g}_to_{high:g}"] = None if slope is None else round(float(slope), 3)
+    return figures
+
+
+def difference(first: Predictions, other: Predictions) -> dict[str, float | None]:
+    """Return 95 % intervals of a model's errors, and of the first one's minus its own on the same faces."""
+    figures: dict[str, float | None] = {}
+    for name, mine, theirs in (
+        ("mean_mae_deg", first.errors.mean(axis=1), other.errors.mean(axis=1)),
+        ("rotation_deg", first.apart, other.apart),
+    ):
+        columns = np.stack([theirs, mine - theirs], axis=1)
+        ends = interval([str(i) for i in range(len(columns))], lambda weights, columns=columns: mean(columns, weights))
+        if ends is None:
+            continue
+        (low, less_low), (high, less_high) = ends
+        figures |= {f"{name}_low": round(float(low), 4), f"{name}_high": round(float(high), 4)}
+        figures[f"first_minus_this_{name}"] = round(float(columns[:, 1].mean()), 4)
+        figures |= {f"first_minus_this_{name}_low": round(float(less_low), 4)}
+        figures |= {f"first_minus_this_{name}_high": round(float(less_high), 4)}
+    return figures
 
 
 def band_figures(found: Predictions, labels: Float64Array) -> dict[str, float | None]:

@@ -21,21 +21,39 @@ from benchmarks.suites.card import Predictions, band_figures, by_sigma, sigma_re
 def said(rng: np.random.Generator, faces: int = 6000, factor: float = 1.0) -> Predictions:
     """Errors as large as sigma says, times a factor."""
     sigma = rng.uniform(2, 20, (faces, 3))
-    return Predictions(np.abs(rng.normal(0, sigma * factor)), sigma, np.zeros(faces))
+    return Predictions(np.abs(rng.normal(0, sigma * factor)), sigma, np.zeros(faces), np.zeros((faces, 3)))
 
 
 def test_errors_fall_into_the_bands_of_the_labels_yaw() -> None:
     labels = np.array([[0, 90, 0], [-29.9, 0, 0], [30, 0, 0], [-59.9, 0, 0], [60, 0, 0], [-95, 0, 0]], np.float64)
     errors = np.array([[1, 2, 3], [3, 4, 5], [10, 0, 0], [20, 0, 0], [30, 60, 90], [50, 80, 110]], np.float64)
-    figures = band_figures(Predictions(errors, errors, np.arange(6.0)), labels)
+    figures = band_figures(Predictions(errors, errors, np.arange(6.0), errors), labels)
     assert [figures[f"faces{band}"] for band in ("", "_yaw_0_to_30", "_yaw_30_to_60", "_yaw_60_to_180")] == [6, 2, 2, 2]
     assert [figures[f"{name}_mae_deg_yaw_0_to_30"] for name in ("yaw", "pitch", "roll", "mean")] == [2, 3, 4, 3]
     assert [figures[f"{name}_mae_deg_yaw_30_to_60"] for name in ("yaw", "pitch", "roll", "mean")] == [15, 0, 0, 5]
     assert [figures[f"{name}_mae_deg_yaw_60_to_180"] for name in ("yaw", "pitch", "roll", "mean")] == [40, 70, 100, 70]
     assert figures["mean_mae_deg"] == pytest.approx(errors.mean(), abs=1e-4)
     assert [figures[f"rotation_deg{band}"] for band in ("", "_yaw_0_to_30", "_yaw_60_to_180")] == [2.5, 0.5, 4.5]
-    none = band_figures(Predictions(errors[:2], errors[:2], np.zeros(2)), labels[:2])
+    none = band_figures(Predictions(errors[:2], errors[:2], np.zeros(2), errors[:2]), labels[:2])
     assert none["faces_yaw_60_to_180"] == 0 and none["mean_mae_deg_yaw_60_to_180"] is None
+
+
+def test_slopes_are_those_of_the_estimates(rng: np.random.Generator) -> None:
+    labels = rng.uniform(-29, 29, (40, 3))
+    found = Predictions(labels, labels, labels[:, 0], labels * (1.0, 0.5, -0.25) + 7)
+    figures = card.slopes(found, labels)
+    assert [figures[f"{name}_slope_yaw_0_to_30"] for name in ("yaw", "pitch", "roll")] == [1.0, 0.5, -0.25]
+    assert figures["yaw_slope_yaw_30_to_60"] is None
+
+
+def test_the_paired_difference_is_narrower_than_the_errors(rng: np.random.Generator) -> None:
+    errors, apart = rng.uniform(0, 20, (200, 3)), rng.uniform(0, 20, 200)
+    one, two = Predictions(errors, errors, apart, errors), Predictions(errors + 0.5, errors, apart + 0.25, errors)
+    figures = card.difference(one, two)
+    assert figures["mean_mae_deg_low"] < errors.mean() + 0.5 < figures["mean_mae_deg_high"]
+    assert figures["first_minus_this_mean_mae_deg_low"] == figures["first_minus_this_mean_mae_deg_high"] == -0.5
+    assert figures["first_minus_this_rotation_deg"] == -0.25
+    assert card.difference(one, one)["first_minus_this_mean_mae_deg"] == 0
 
 
 def test_rank_correlation_is_scipys(rng: np.random.Generator) -> None:
@@ -68,7 +86,7 @@ def test_calibration_tells_how_large_errors_are_where_sigma_is(rng: np.random.Ge
 
 def test_a_sigma_that_says_nothing_is_seen(rng: np.random.Generator) -> None:
     made = said(rng)
-    shuffled = Predictions(made.errors, rng.permutation(made.sigma), made.apart)
+    shuffled = Predictions(made.errors, rng.permutation(made.sigma), made.apart, made.angles)
     assert abs(next(sigma_results("made up", shuffled)).figures["spearman"]) < 0.1
     assert next(sigma_results("made up", made)).figures["spearman"] > 0.4
 
