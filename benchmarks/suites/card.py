@@ -8,9 +8,11 @@ correlation with the error, and calibration.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,13 @@ from hpe_edge.geometry import geodesic_deg, rotation_from_euler, wrap_deg
 
 ANGLES = ("yaw", "pitch", "roll")
 BANDS = ((0.0, 30.0), (30.0, 60.0), (60.0, 180.0))  # of the labels' |yaw| in degrees
+# Ways of turning crops upright, as the option names them.
+WAYS: dict[str, Literal["model", "keypoints", "second-pass"] | None] = {
+    "model": "model",
+    "none": None,
+    "keypoints": "keypoints",
+    "second-pass": "second-pass",
+}
 LEAST_FACES = 10  # of a slope
 BINS = 6  # equal groups of faces by sigma
 
@@ -46,6 +55,12 @@ class Options:
     )
     detectors: Sequence[str] = option(
         f"SCRFD or YuNet, or {HAAR} for OpenCV's cascade; default: {HAAR}", (HAAR,), nargs="+", metavar="FILE.onnx"
+    )
+    upright: Sequence[str] = option(
+        "turn crops upright in the model's own way (model), or in these others",
+        ("model",),
+        nargs="+",
+        choices=tuple(WAYS),
     )
     plot: Path | None = path_option("draw the errors over sigma", None, "PNG")
 
@@ -73,21 +88,23 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
         found[Path(name).stem] = [_found_face(detector(photo), box) for photo, box in pairs]
     models = options.models or [default_or(None)]
     first: dict[str, Predictions] = {}
-    for path in models:
-        with PoseEngine(path, threads=1) as engine:
+    for path, upright in itertools.product(models, options.upright):
+        with PoseEngine(path, threads=1, upright=WAYS[upright]) as engine:
             own = judge(engine, photos, found[LANDMARKS], labels)
-            for source, boxes in found.items():
-                seen = np.array([face is not None for face in boxes])
-                theirs = judge(engine, photos, boxes, labels)
+            for source, faces in found.items():
+                seen = np.array([face is not None for face in faces])
+                theirs = judge(engine, photos, faces, labels)
                 figures = band_figures(theirs, labels[seen]) | slopes(theirs, labels[seen])
                 figures |= difference(first.setdefault(source, theirs), theirs)
                 if source != LANDMARKS:
                     same = own.errors[seen]
-                    mean = round(float(same.mean()), 4) if len(same) else None
-                    figures["mean_mae_deg_of_these_with_landmarks"] = mean
+                    same_mae = round(float(same.mean()), 4) if len(same) else None
+                    figures["mean_mae_deg_of_these_with_landmarks"] = same_mae
                 parameters: dict[str, str | int] = {"model": path.stem, "boxes": source, "photos": len(photos)}
+                if tuple(options.upright) != ("model",):
+                    parameters["upright"] = upright
                 yield Result("error", parameters, figures=figures)
-        if not np.isnan(own.sigma).any():
+        if not np.isnan(own.sigma).any() and upright == options.upright[0]:
             yield from sigma_results(path.stem, own)
             if options.plot is not None and path is models[0]:
                 save_calibration(options.plot, own.errors, own.sigma, [_points(own, i) for i in range(3)])
