@@ -15,10 +15,10 @@ from export.distillation.views import Pool
 from export.step import Reporter
 from export.teaching.arrays import SEED, Patches
 from export.teaching.consensus import Consensus, Opinion, agree
-from export.teaching.material import Material
+from export.teaching.material import Material, TeacherChoice
 from export.teaching.patches import read_patches
 from export.teaching.patches_file import load_patches, save_patches
-from export.teaching.teachers import cached_looks, open_teacher
+from export.teaching.teachers import Teacher, cached_looks, open_teacher
 from export.turning.head_shape import landmarks_of
 from export.zoo.threeddfa import ThreeDdfa
 from hpe_edge.boxes.box_fit import box_fit
@@ -53,7 +53,13 @@ def make_lesson(material: Material, cache: Path, report: Reporter) -> Lesson:
         HpeEdgeError: a picture, a detector or a teacher cannot be used, or the cache cannot be written.
     """
     study = _study(material, cache, report)
-    pool = make_pool(study.patches, study.taught, study.points, study.consensus, cache)
+
+    def ask(turned: Patches) -> list[Opinion]:
+        # An aligned teacher's offset was measured on other faces, and its pictures are not needed twice.
+        fixed = [each for each in study.teachers if not each[0].aligned]
+        return [_opinion(choice, teacher, turned, cache, report) for choice, teacher in fixed]
+
+    pool = make_pool(study.patches, study.taught, study.points, study.consensus, cache, ask)
     report("pool", [f"{len(pool.boxes)} faces from {len(study.taught)}; {len(study.kept)} others are held out"])
     content = hashlib.sha256(study.patches.digest.encode())
     for array in (pool.labels.rotations, pool.labels.widths, pool.boxes, study.kept):
@@ -88,6 +94,7 @@ def make_folder(path: Path) -> None:
 class _Study:
     """All faces, their landmarks if a teacher gives them, the consensus, and the numbers of the faces of each use."""
 
+    teachers: list[tuple[TeacherChoice, Teacher]]
     patches: Patches
     points: NDArray[np.float32] | None
     consensus: Consensus
@@ -98,11 +105,7 @@ class _Study:
 def _study(material: Material, cache: Path, report: Reporter) -> _Study:
     teachers = [(choice, open_teacher(choice.path, report)) for choice in material.teachers]
     patches = _patches(material, cache, report)
-    opinions = []
-    for choice, teacher in teachers:
-        looks, known = cached_looks(teacher, patches, cache)
-        opinions.append(Opinion(teacher.name, looks, choice.weights, choice.aligned))
-        report("teacher", [f"{teacher.name}, {teacher.spec.architecture}, {len(patches)} faces{', as cached' * known}"])
+    opinions = [_opinion(choice, teacher, patches, cache, report) for choice, teacher in teachers]
     consensus = agree(opinions)
     report("consensus", _summary(opinions, consensus))
     net = next((teacher.net for _, teacher in teachers if isinstance(teacher.net, ThreeDdfa)), None)
@@ -121,7 +124,13 @@ def _study(material: Material, cache: Path, report: Reporter) -> _Study:
             "check the boxes (chin to eyebrows), give more images, or name a teacher with a convention of its own with "
             "--aligned-teacher"
         )
-    return _Study(patches, points, consensus, taught, kept)
+    return _Study(teachers, patches, points, consensus, taught, kept)
+
+
+def _opinion(choice: TeacherChoice, teacher: Teacher, patches: Patches, cache: Path, report: Reporter) -> Opinion:
+    looks, known = cached_looks(teacher, patches, cache)
+    report("teacher", [f"{teacher.name}, {teacher.spec.architecture}, {len(patches)} faces{', as cached' * known}"])
+    return Opinion(teacher.name, looks, choice.weights, choice.aligned)
 
 
 def _patches(material: Material, cache: Path, report: Reporter) -> Patches:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from tqdm import tqdm
 from export.distillation.views import Pool
 from export.teaching.arrays import SEED, SIDE, Float64Array, Labels, Patches
 from export.teaching.cache import cached
-from export.teaching.consensus import Consensus
+from export.teaching.consensus import Consensus, Opinion, agree
 from export.turning.head_shape import mean_head, placed
 from export.turning.turned_faces import HeadMesh, Placed
 from hpe_edge.errors import ModelError
@@ -30,6 +31,7 @@ _TURNED_BACK = 0.25  # share of the turns that go towards the camera
 _SHOWN_DEG = 30.0  # beyond this |yaw| half of the face is not in the picture: it turns further away only
 _EITHER_SIDE_DEG = 12.0
 _TURN_WIDTH = 0.06  # share of a turn that its result is unsure by
+_TURN_WEIGHTS = (0.4, 0.8, 2.0)  # of the turn beside the teachers, who see the turned face
 
 
 def make_pool(
@@ -38,6 +40,7 @@ def make_pool(
     points: NDArray[np.float32] | None,
     consensus: Consensus,
     cache: Path,
+    ask: Callable[[Patches], list[Opinion]] | None = None,
 ) -> Pool:
     """Collect the faces.
 
@@ -47,6 +50,9 @@ def make_pool(
         points: ``[N, 68, 2]``, the landmarks of all; None: no face is turned.
         consensus: on all.
         cache: folder for the turned faces.
+        ask: what the teachers say of the turned faces; None: the turn alone gives their poses. A mesh of few points
+            makes a face look further turned than it is at small angles (15 degrees as 20, to all teachers alike), so
+            the teachers have the larger say there, and the turn in profile, where they shrink angles.
 
     Raises:
         ModelError: the teachers disagree on every face.
@@ -59,7 +65,7 @@ def make_pool(
             "(chin to eyebrows), and name a teacher with a convention of its own with --aligned-teacher"
         )
     plain = pool_of(patches, kept, points, consensus)
-    turned = None if points is None else _turned(patches, faces, points, consensus, cache)
+    turned = None if points is None else _turned(patches, faces, points, consensus, cache, ask)
     return plain if turned is None else _joined(plain, turned)
 
 
@@ -80,7 +86,12 @@ def pool_of(
 
 
 def _turned(
-    patches: Patches, taught: NDArray[np.intp], points: NDArray[np.float32], consensus: Consensus, cache: Path
+    patches: Patches,
+    taught: NDArray[np.intp],
+    points: NDArray[np.float32],
+    consensus: Consensus,
+    cache: Path,
+    ask: Callable[[Patches], list[Opinion]] | None,
 ) -> Pool | None:
     """Turned faces; None where the mean head fits none."""
     rotations, doubt = consensus.labels.rotations, consensus.disagreement_deg
@@ -107,7 +118,15 @@ def _turned(
     pictures, _ = cached(cache, "turned", content, draw)
     widths = np.hypot(consensus.labels.widths[faces], _TURN_WIDTH * np.abs(after - before).sum(axis=1, keepdims=True))
     labels = Labels(np.asarray(rotation_from_zxy(after), np.float64), widths)
-    return Pool(pictures, _boxes_of(outlines)[:, None], labels, np.ones(len(faces)))
+    boxes = _boxes_of(outlines)
+    if ask is None:
+        return Pool(pictures, boxes[:, None], labels, np.ones(len(faces)))
+    said = ask(Patches(pictures, boxes, np.arange(len(faces))))
+    turn = Opinion("the turn", labels.rotations[:, None].astype(np.float32), _TURN_WEIGHTS, aligned=False)
+    agreed = agree([*said, turn])
+    kept = np.flatnonzero(agreed.disagreement_deg < _DOUBTED_DEG)
+    labels = Labels(agreed.labels.rotations[kept], agreed.labels.widths[kept])
+    return Pool(pictures[kept], boxes[kept, None], labels, np.ones(len(kept))) if len(kept) else None
 
 
 def _drawn_poses(before: Float64Array) -> Float64Array:

@@ -12,7 +12,7 @@ from export.distillation import pool as pool_module
 from export.distillation.pool import can_turn, make_pool, pool_of
 from export.distillation.views import Pool
 from export.teaching.arrays import FACE, MIDDLE, SIDE, Labels, Patches
-from export.teaching.consensus import Consensus
+from export.teaching.consensus import Consensus, Opinion
 from hpe_edge.errors import ModelError
 from hpe_edge.geometry import rotation_from_zxy, zxy_from_rotation
 
@@ -147,3 +147,42 @@ def test_turned_pictures_are_drawn_once(
     np.testing.assert_array_equal(first.pictures, again.pictures)
     other = joined(heads, tmp_path, faces=faces, points=heads[1] + np.float32(1))
     assert (other.pictures != first.pictures).any()
+
+
+def test_teachers_have_a_say_in_the_poses_of_turned_faces(
+    heads: tuple[Patches, np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    """A teacher that sees each turned face 6 degrees further: near frontal it counts, in profile the turn does."""
+    plain = joined(heads, tmp_path)
+    known = zxy_from_rotation(plain.labels.rotations[FACES:])
+    asked: list[Patches] = []
+
+    def ask(turned: Patches) -> list[Opinion]:
+        asked.append(turned)
+        seen = rotation_from_zxy(known + np.array([6.0, 0.0, 0.0]))
+        looks = np.repeat(seen[:, None], 4, axis=1).astype(np.float32)
+        return [Opinion("further", looks, (1.2, 1.2, 1.2), aligned=False)]
+
+    patches, points, zxy = heads
+    found = make_pool(patches, np.arange(FACES), points, consensus(zxy), tmp_path, ask)
+    np.testing.assert_array_equal(asked[0].pictures, plain.pictures[FACES:])
+    np.testing.assert_array_equal(found.labels.rotations[:FACES], plain.labels.rotations[:FACES])
+    moved = zxy_from_rotation(found.labels.rotations[FACES:])[:, 0] - known[:, 0]
+    frontal, profile = np.abs(known[:, 0]) < 15, np.abs(known[:, 0]) > 80
+    assert frontal.any() and profile.any()
+    assert (moved[frontal] > 3.5).all() and (moved[profile] < 3).all() and (moved > 0).all()
+
+
+def test_turned_faces_that_no_teacher_recognises_are_left_out(
+    heads: tuple[Patches, np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    plain = joined(heads, tmp_path)
+    known = zxy_from_rotation(plain.labels.rotations[FACES:])
+
+    def ask(turned: Patches) -> list[Opinion]:
+        wrong = known + np.where(np.arange(len(known))[:, None] % 2, (0.0, 0.0, 0.0), (70.0, 0.0, 40.0))
+        return [Opinion("lost", rotation_from_zxy(wrong)[:, None].astype(np.float32), (1.0, 1.0, 1.0), aligned=False)]
+
+    patches, points, zxy = heads
+    found = make_pool(patches, np.arange(FACES), points, consensus(zxy), tmp_path, ask)
+    np.testing.assert_array_equal(found.pictures[FACES:], plain.pictures[FACES + 1 :: 2])
