@@ -24,8 +24,8 @@ STEPS = {  # name -> summary
 }
 _PACKAGES = ("torch", "onnx", "onnxsim", "safetensors", "h5py")
 _DESCRIPTION = """\
-Convert, quantize and compile models. Every step ends with the accuracy gate: it compares its result with its input, in
-degrees, on real face crops, and writes nothing where they differ by more than the limit.
+Convert, quantize, compile, compare and train models. Every conversion ends with the accuracy gate: it compares its
+result with its input, in degrees, on real face crops, and writes nothing where they differ by more than the limit.
 """
 _EPILOG = """\
 examples:
