@@ -146,10 +146,15 @@ V2 = _family(
     "student-v2",
     "Small network of dense convolutions, 120 bins of yaw and roll and 66 of pitch",
     lambda: _dense_net((120, 66, 120)),
-    "of the embedded one, see hpe_edge/models/README.md",
-    _full_range_decode(),
-    "second-pass",  # it learns from upright faces, and from a share at any roll
+    decode=_full_range_decode(),
+    upright="second-pass",  # it learns from upright faces, and from a share at any roll
 )
-DENSE = _family("student-dense", "Small network of dense convolutions, 66 bins", _dense_net)
+DENSE = _family(
+    "student-dense",
+    "Small network of dense convolutions, 66 bins",
+    _dense_net,
+    "of the embedded one, see hpe_edge/models/README.md",
+    upright="second-pass",  # measured to help, see docs/upright.md
+)
 MIXED = _family("student-mixed", "Small network of dense, then separable convolutions, 66 bins", _mixed_net)
 SEPARABLE = _family("student-separable", "Small network of separable convolutions, 66 bins", _separable_net)
