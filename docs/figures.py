@@ -320,6 +320,52 @@ def card_targets() -> str:
     return table(("", "target", "found", "teachers"), lines)
 
 
+def card_differences() -> str:
+    """Model card: this model minus each teacher on the same faces."""
+    lines = []
+    for boxes in ("landmarks", "yunet_n_640_640"):
+        for model in TEACHERS:
+            by = embedded_errors()[model, boxes]
+            cells = [
+                f"{by[name]:+.2f}° ({by[f'{name}_low']:+.2f} to {by[f'{name}_high']:+.2f})"
+                for name in ("first_minus_this_mean_mae_deg", "first_minus_this_rotation_deg")
+            ]
+            lines.append([BOXES[boxes], model, *cells])
+    return table(("boxes", "minus", "mean of the angles", "rotation"), lines)
+
+
+def card_slopes() -> str:
+    """Model card: slopes of the estimates over the labels, with landmark boxes."""
+    lines = []
+    for model in (EMBEDDED, *TEACHERS):
+        by = embedded_errors()[model, "landmarks"]
+        cells = [
+            f"{by[f'{angle}_slope_yaw_{band}']:.2f}"
+            for band in ("0_to_30", "30_to_60", "60_to_180")
+            for angle in ("pitch", "roll")
+        ]
+        lines.append([model, *cells])
+    bands = (r"\|yaw\| < 30°", "30–60°", "> 60°")
+    return table(("model", *(f"{angle}, {band}" for band in bands for angle in ("pitch", "roll"))), lines)
+
+
+def upright() -> str:
+    """upright.md: crops as they are, and turned."""
+    found = {
+        (r["parameters"]["model"], r["parameters"]["boxes"], r["parameters"]["upright"]): r["figures"]
+        for r in results("upright", "error")
+    }
+    names = {"landmarks": "landmarks, no key points", "yunet_n_640_640": "YuNet", "scrfd_500m_kps": "SCRFD 500M"}
+    lines = []
+    for (model, boxes, way), by in found.items():
+        if way != "none":
+            continue
+        turned = [found[model, boxes, each] for each in ("keypoints", "second-pass")]
+        cells = [f"{each['mean_mae_deg']:.2f}° / {each['rotation_deg']:.2f}°" for each in (by, *turned)]
+        lines.append([model, names[boxes], *cells])
+    return table(("model", "boxes", "`None`", "`keypoints`", "`second-pass`"), lines)
+
+
 def card_sigma() -> str:
     """Model card: sigma beside the error."""
     everything, *angles = (r for r in results("card", "sigma") if r["parameters"]["model"] == EMBEDDED)
@@ -514,11 +560,14 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "tails": tails,
         "disturbances": disturbances,
     },
+    "docs/upright.md": {"upright": upright},
     "docs/guides/detector.md": {"box-fits": box_fits},
     "docs/accuracy.md": {"coverage": all_coverage, "doubt": doubt, "limits": limits, "measures": measures},
     "hpe_edge/models/README.md": {
         "facts": card_facts,
         "errors": card_errors,
+        "differences": card_differences,
+        "slopes": card_slopes,
         "targets": card_targets,
         "coverage": card_coverage,
         "stored coverage": stored_coverage,
