@@ -65,7 +65,7 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
     most = _QUICK_FACES if effort.quick else options.most
     for paths in options.models:
         with ExitStack() as stack:
-            variants = open_variants(paths, options.openvino, stack)
+            variants = open_variants(paths, options.openvino, stack, same_crops=True)
             yield from _network(variants, options.faces, most, options.copies, effort)
 
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +28,26 @@ class PrecisionVariant:
     engine: PoseEngine
 
 
-def open_variants(paths: Sequence[Path], openvino: Sequence[Precision], stack: ExitStack) -> list[PrecisionVariant]:
+def open_variants(
+    paths: Sequence[Path], openvino: Sequence[Precision], stack: ExitStack, *, same_crops: bool = False
+) -> list[PrecisionVariant]:
     """Open a float32 file and those made from it by ONNX Runtime, then all of them by OpenVINO in each precision.
+
+    Args:
+        paths: the files.
+        openvino: the precisions.
+        stack: closes the engines.
+        same_crops: turn no crop upright. A second pass depends on the first answer: where one variant takes it and
+            another does not, they see different crops.
 
     Raises:
         InputError: the first is not float32, or another was not made from it.
     """
-    variants = [PrecisionVariant(path.stem, path, stack.enter_context(PoseEngine(path, threads=1))) for path in paths]
+    upright: Literal["model"] | None = None if same_crops else "model"
+    variants = [
+        PrecisionVariant(path.stem, path, stack.enter_context(PoseEngine(path, threads=1, upright=upright)))
+        for path in paths
+    ]
     first = variants[0]
     sha256 = hashlib.sha256(first.path.read_bytes()).hexdigest()
     if first.engine.spec.quantizations:
@@ -46,7 +60,9 @@ def open_variants(paths: Sequence[Path], openvino: Sequence[Precision], stack: E
             )
     for precision in openvino:
         for path in paths:
-            engine = stack.enter_context(PoseEngine(path, backend="openvino", precision=precision, threads=1))
+            engine = stack.enter_context(
+                PoseEngine(path, backend="openvino", precision=precision, threads=1, upright=upright)
+            )
             variants.append(PrecisionVariant(f"{path.stem}, OpenVINO in {precision}", path, engine))
     return variants
 
