@@ -8,6 +8,7 @@ correlation with the error, and calibration.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class Predictions:
 def _run(options: Options, effort: Effort) -> Iterator[Result]:
     labelled = read_labelled_photos(options.labels, quick=effort.quick)
     photos, labels = labelled.photos, labelled.angles_deg
-    found = {LANDMARKS: [(box, None) for box in labelled.boxes]}
+    found: dict[str, list[Face | None]] = {LANDMARKS: [(box, None) for box in labelled.boxes]}
     for name in options.detectors:
         detector, pairs = detector_named(name), zip(photos, labelled.boxes, strict=True)
         found[Path(name).stem] = [_found_face(detector(photo), box) for photo, box in pairs]
@@ -156,7 +157,7 @@ def difference(first: Predictions, other: Predictions) -> dict[str, float | None
         ("rotation_deg", first.apart, other.apart),
     ):
         columns = np.stack([theirs, mine - theirs], axis=1)
-        ends = interval([str(i) for i in range(len(columns))], lambda weights, columns=columns: mean(columns, weights))
+        ends = interval([str(i) for i in range(len(columns))], functools.partial(mean, columns))
         if ends is None:
             continue
         (low, less_low), (high, less_high) = ends
