@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.inputs import scene
 from benchmarks.inputs.scene import Window, imagenet_input
-from hpe_edge.backends.gpu_path import BOX_FACE
+from hpe_edge.backends.gpu_path import BOX_FACE, UPRIGHT
 from hpe_edge.ops.crop import FORMATS, CropNormalize, crop_arguments, swaps_colors
 from hpe_edge.ops.native import native
 from hpe_edge.spec import Crop, Input
@@ -126,7 +126,7 @@ def _slot(gpu: Gpu, work: CropWork, seen: Picture, cleanup: contextlib.ExitStack
     record["data"], record["row_stride_bytes"] = address, seen.pixels.strides[0]
     record["height"], record["width"] = seen.pixels.shape[:2]
     record["format"], record["swap_colors"] = FORMATS["BGR"].value, swaps_colors("BGR", work.input)
-    faces["place"] = seen.boxes
+    faces["place"], faces["turn"] = seen.boxes, UPRIGHT
     out = gpu.device.memory(work.written_bytes, cleanup)
     return Slot(address, gpu.put(faces, cleanup), out, Lent(address, seen.pixels.shape, np.uint8))
 

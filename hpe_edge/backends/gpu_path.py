@@ -28,7 +28,7 @@ BOX_FACE = np.dtype([("frame", _FRAME), ("place", np.float32, 4), ("turn", np.fl
 WARP_FACE = np.dtype([("frame", _FRAME), ("place", np.float64, (3, 3))])
 assert BOX_FACE.itemsize == native.BOX_FACE.itemsize and WARP_FACE.itemsize == native.WARP_FACE.itemsize
 
-_UPRIGHT = (1.0, 0.0)  # cosine and sine of no turn
+UPRIGHT = (1.0, 0.0)  # cosine and sine of no turn
 _POSE_FLOATS = 15  # angles, sigmas, rotation
 
 
@@ -77,7 +77,7 @@ class GpuPath:
             faces["place"][start:stop] = request.places
             if not request.warped:
                 turns = request.turn_vectors
-                faces["turn"][start:stop] = _UPRIGHT if turns is None else turns
+                faces["turn"][start:stop] = UPRIGHT if turns is None else turns
             start = stop
             if request.on_gpu is not None:
                 request.on_gpu.wait(self._gpu, self._stream, self._event)

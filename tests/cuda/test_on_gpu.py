@@ -21,7 +21,7 @@ from gpu_loop import GpuLoop, face_record, require_gpu
 from tiny_model import tiny_spec, write_tiny_model
 
 from hpe_edge import PoseEngine
-from hpe_edge.backends.gpu_path import BOX_FACE, WARP_FACE
+from hpe_edge.backends.gpu_path import BOX_FACE, UPRIGHT, WARP_FACE
 from hpe_edge.ops.crop import FORMATS, CropNormalize, crop_arguments, swaps_colors
 from hpe_edge.ops.decode import DecodeHeads, decode_arguments
 from hpe_edge.ops.frames import FrameColor
@@ -154,6 +154,8 @@ def test_a_captured_graph_takes_other_frames_boxes_and_logits(
                 boxes = BOXES + rng.uniform(-3, 3, (1, 4)).astype(np.float32)
                 homographies = np.float64([HOMOGRAPHY] * count) + rng.uniform(0, 1e-3, (count, 3, 3))
                 faces.array["place"] = homographies if warped else boxes
+                if not warped:
+                    faces.array["turn"] = UPRIGHT
                 logits.array[:] = rng.normal(0, 3, logits.array.shape)
                 replay()
                 gpu.gpu.synchronize(gpu.stream)
