@@ -10,7 +10,8 @@ import numpy as np
 
 from export.distillation.disturbances import DISTURBANCES
 from export.distillation.views import Pool
-from export.teaching.arrays import FACE, MIDDLE, SEED, SIDE, Float64Array, Image, turned_square, warp
+from export.teaching.arrays import FACE, MIDDLE, RIM, SEED, SIDE, Float64Array, Image, turned_square, warp
+from export.teaching.arrays import MIRROR as FLIP
 from export.teaching.teachers import Teacher
 from hpe_edge.geometry import geodesic_deg, rotation_from_euler
 from hpe_edge.ops.crop import CropNormalize
@@ -20,8 +21,6 @@ AGREEMENT, MIRROR, BOX = "from the teachers", "mirrored", "other boxes"
 TURNS_DEG = (15.0, 40.0)
 _BOXES = ((1.1, 0.0, 0.0), (0.9, 0.0, 0.0), (1.0, 0.06, 0.0), (1.0, 0.0, -0.06))  # scale, shift in box sides
 _CHUNK = 8  # as many crops as a teacher takes at least
-_RIM = 32  # as in export.teaching.teachers
-_MIRROR = np.diag([-1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def measure(model: Teacher, faces: Pool) -> Measured:
     plain = see(pictures, boxes)
     distances = {AGREEMENT: _apart(plain, faces.labels.rotations)}
     mirrored = see([np.ascontiguousarray(each[:, ::-1]) for each in pictures], boxes)
-    distances[MIRROR] = _apart(_MIRROR @ mirrored @ _MIRROR, plain)
+    distances[MIRROR] = _apart(FLIP @ mirrored @ FLIP, plain)
     distances[BOX] = np.mean([_apart(see(pictures, _moved(boxes, *each)), plain) for each in _BOXES], axis=0)
     for turn in TURNS_DEG:
         distances[f"turned by {turn:g} degrees"] = np.mean(
@@ -69,8 +68,8 @@ class _Seer:
             part = slice(start, start + _CHUNK)
             crops = [
                 self._crop(
-                    np.asarray(cv2.copyMakeBorder(each, *(_RIM,) * 4, cv2.BORDER_REPLICATE), np.uint8),
-                    (box + _RIM).astype(np.float32)[None],
+                    np.asarray(cv2.copyMakeBorder(each, *(RIM,) * 4, cv2.BORDER_REPLICATE), np.uint8),
+                    (box + RIM).astype(np.float32)[None],
                 )
                 for each, box in zip(pictures[part], boxes[part], strict=True)
             ]

@@ -15,6 +15,8 @@ BATCH = 64
 SIDE = 192  # pixels of a patch
 FACE = 96  # longer side of the face box in a patch: students see 1.25 times that in 112 pixels, so nothing is lost
 MIDDLE = SIDE / 2
+RIM = 32  # pixels of repeated edge around a patch, for models with wide crops, which are clipped at the border
+MIRROR = np.diag([-1.0, 1.0, 1.0])  # a mirrored face has the rotation M R M
 
 Image: TypeAlias = NDArray[np.uint8]
 Float64Array: TypeAlias = NDArray[np.float64]

@@ -20,6 +20,7 @@ from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.sources.open_source import Frame, open_source
+from hpe_edge.upright.keypoint_roll import roll_from_keypoints
 
 _AT_ONCE = 256  # pictures
 _Patch: TypeAlias = "tuple[Image, NDArray[np.float32]]"  # and the box in it
@@ -77,7 +78,9 @@ def read_patches(images: Sequence[Path], boxes: Path | None, boxes_from: str, de
 def _cut(image: Image, found: Detections) -> list[_Patch]:
     """The patches of the faces that are large enough."""
     large = np.flatnonzero((found.boxes[:, 2:] - found.boxes[:, :2]).max(axis=1) >= _LEAST_SIDE)
-    turns = [0.0 if found.keypoints is None else roll_of(found.keypoints[face]) for face in large]
+    # Faces with unknown key points are not turned.
+    known = None if found.keypoints is None else np.nan_to_num(roll_from_keypoints(found.keypoints))
+    turns = [0.0 if known is None else float(known[face]) for face in large]
     return [cut_patch(image, found.boxes[face], turn) for face, turn in zip(large, turns, strict=True)]
 
 
@@ -99,20 +102,6 @@ def cut_patch(image: Image, box: NDArray[np.float32], turn_deg: float) -> tuple[
     picture = warp(image, turned_square(middle, side, -turn_deg, SIDE), SIDE)
     half = (box[2:] - box[:2]) / 2 * FACE / max(box[2:] - box[:2])
     return picture, np.concatenate([MIDDLE - half, MIDDLE + half]).astype(np.float32)
-
-
-def roll_of(points: NDArray[np.float32]) -> float:
-    """Clockwise turn in degrees of five key points ``[5, 2]``, see :class:`hpe_edge.Detections`; 0 where unknown.
-
-    The lines between the eyes and between the corners of the mouth count by their length, and so does the line from the
-    mouth to the eyes: in profile the first two are short, and it decides.
-    """
-    if np.isnan(points).any():
-        return 0.0
-    right_eye, left_eye, _, right_corner, left_corner = points.astype(np.float64)
-    across = (left_eye - right_eye + left_corner - right_corner) / 2
-    up = (right_eye + left_eye - right_corner - left_corner) / 2
-    return float(np.degrees(np.angle(complex(*across) + complex(-up[1], up[0]))))
 
 
 def _find(image: Image, detectors: Sequence[Detector]) -> Detections:

@@ -11,7 +11,7 @@ import numpy as np
 from export.teaching.arrays import Patches
 from hpe_edge.util.atomic import Pending, output_error
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def load_patches(folder: Path, content: str) -> Patches | None:

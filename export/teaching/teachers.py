@@ -18,7 +18,19 @@ from tqdm import tqdm
 
 from export.gate.gate import Runner, backend_runner
 from export.step import Reporter, quiet
-from export.teaching.arrays import FACE, MIDDLE, SEED, SIDE, Float64Array, Image, Patches, turned_square, warp
+from export.teaching.arrays import (
+    FACE,
+    MIDDLE,
+    MIRROR,
+    RIM,
+    SEED,
+    SIDE,
+    Float64Array,
+    Image,
+    Patches,
+    turned_square,
+    warp,
+)
 from export.teaching.cache import cached
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.errors import ModelError, ModelNotFoundError
@@ -30,8 +42,6 @@ from hpe_edge.spec import ModelSpec
 LOOKS = 4  # at each patch, every second one mirrored
 _CHUNK = 2  # patches at once
 _TURN_DEG, _SCALE, _SHIFT = 6.0, 0.06, 0.03  # standard deviations between the looks; the shift in box sides
-_RIM = 32  # pixels of repeated edge, for teachers with wide crops, which are clipped at the border
-_MIRROR = np.diag([-1.0, 1.0, 1.0])
 _CACHE_FORMAT = 3
 
 
@@ -116,7 +126,7 @@ def look(teacher: Teacher, patches: Patches) -> NDArray[np.float32]:
         back = np.stack([each[2] for each in looks])
         seen = decode(outputs).rotation
         flipped = np.linalg.det(back) < 0
-        seen[flipped] = seen[flipped] @ _MIRROR
+        seen[flipped] = seen[flipped] @ MIRROR
         rotations[part.start : part.stop] = (back @ seen).reshape(-1, LOOKS, 3, 3)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
@@ -143,11 +153,11 @@ def _looks(patches: Patches, face: int) -> list[tuple[Image, NDArray[np.float32]
         turn, mirror = rng.normal(0, _TURN_DEG), number % 2 == 1
         view = turned_square(np.array([MIDDLE, MIDDLE]), SIDE, turn, SIDE, mirror=mirror)
         picture = warp(patches.pictures[face], view, SIDE)
-        picture = np.asarray(cv2.copyMakeBorder(picture, _RIM, _RIM, _RIM, _RIM, cv2.BORDER_REPLICATE), np.uint8)
-        middle = MIDDLE + _RIM + _SHIFT * FACE * rng.normal(size=2)
+        picture = np.asarray(cv2.copyMakeBorder(picture, RIM, RIM, RIM, RIM, cv2.BORDER_REPLICATE), np.uint8)
+        middle = MIDDLE + RIM + _SHIFT * FACE * rng.normal(size=2)
         sides = half * np.exp(_SCALE * rng.normal())
         box = np.concatenate([middle - sides, middle + sides]).astype(np.float32)
         upright = np.asarray(rotation_from_euler(np.array([0.0, 0.0, -turn])), np.float64)
         # A mirrored face has the rotation M R M: M to its left here, to its right in look().
-        looks.append((picture, box, _MIRROR @ upright if mirror else upright))
+        looks.append((picture, box, MIRROR @ upright if mirror else upright))
     return looks

@@ -11,7 +11,7 @@ from drawn_faces import clockwise, dots, face, place_of, read
 from numpy.typing import NDArray
 
 from export.teaching.arrays import FACE, MIDDLE, SIDE
-from export.teaching.patches import cut_patch, read_patches, roll_of
+from export.teaching.patches import cut_patch, read_patches
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.detector import Detections
 from hpe_edge.samples import BOXES, FOLDER
@@ -127,15 +127,3 @@ def test_a_patch_shows_the_box_in_its_middle(height: int, width: int) -> None:
     assert place[2:] - place[:2] == pytest.approx((box[2:] - box[:2]) * FACE / max(box[2:] - box[:2]), abs=1e-3)
     for color, wanted in zip(colors, ([place[0], place[1]], [place[2], place[3]], [place[0], place[3]]), strict=True):
         np.testing.assert_allclose(place_of(patch, color), wanted, atol=0.3)
-
-
-@pytest.mark.parametrize("turn", [0.0, 25.0, -130.0])
-def test_the_roll_of_key_points(turn: float) -> None:
-    points = 80 * FIVE @ clockwise(turn).T + 40
-    assert roll_of(points.astype(np.float32)) == pytest.approx(turn, abs=0.01)
-    profile = points.copy()  # the pairs coincide, and the line from mouth to eyes decides
-    profile[[1, 4]] = profile[[0, 3]] + 80 * np.array([0.05, 0]) @ clockwise(turn).T
-    wanted = turn + np.rad2deg(np.arctan2(0.05 - 0.1, 1.0))  # the mouth stands 0.05 sides beside the eyes
-    assert roll_of(profile.astype(np.float32)) == pytest.approx(wanted, abs=3)
-    profile[0] = np.nan
-    assert roll_of(profile.astype(np.float32)) == 0.0
