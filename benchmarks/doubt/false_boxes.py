@@ -22,8 +22,9 @@ from benchmarks.datasets.face import read_photo
 from benchmarks.datasets.labels_csv import LAYOUT, read_labels
 from benchmarks.harness.suite import BudgetLine, Suite, default_or, path_option
 from benchmarks.harness.timing import Effort, Result
-from benchmarks.inputs.crops import HAAR, LEAST_IOU, detector_named, iou
+from benchmarks.inputs.crops import HAAR, LEAST_IOU, detector_named
 from hpe_edge import InputError, PoseEngine, SourceError
+from hpe_edge.boxes.overlap import iou
 from hpe_edge.faces.detector import Detections, Detector
 
 APART_IOU = 0.1  # of a false box with every face, at most
@@ -182,7 +183,7 @@ def judge(
     known = np.concatenate([*others, *([] if label is None else [label[None]]), np.empty((0, 4), np.float32)])
     if not len(known):
         return np.full(len(found), _FALSE, np.intp)
-    overlaps = np.stack([iou(known, box) for box in found.boxes])
+    overlaps = iou(found.boxes, known)
     verdict = np.where(overlaps.max(axis=1) < APART_IOU, _FALSE, _UNCLEAR)
     sure = overlaps if label is None else overlaps[:, -1:]  # of a labelled photo only that face counts
     return np.asarray(np.where(sure.max(axis=1) >= LEAST_IOU, _FACE, verdict), np.intp)

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from benchmarks.datasets.labels_csv import LAYOUT, LabelledPhotos, read_labelled_photos
 from benchmarks.harness.suite import BudgetLine, Suite, path_option
 from benchmarks.harness.timing import Effort, Result
-from benchmarks.inputs.crops import LEAST_IOU, iou
+from benchmarks.inputs.crops import LEAST_IOU
 from export.detection.pictures import Pictures, load_pictures
 from export.labelling.centerface import CenterFace
 from export.labelling.found import Found, read_found
 from export.labelling.hull import bounds
+from hpe_edge.boxes.overlap import iou
 from hpe_edge.errors import InputError
 from hpe_edge.faces.detector import Detections, Detector, VideoDetector
 from hpe_edge.faces.open_detector import open_detector
@@ -94,11 +95,11 @@ def on_photos(detector: Detector, labelled: LabelledPhotos) -> Figures:
     overlaps, small = [], []
     others = 0
     for photo, box in zip(labelled.photos, labelled.boxes, strict=True):
-        shared = _overlaps(detector(photo), box)
+        shared = iou(detector(photo).boxes, box[None])[:, 0]
         overlaps.append(shared.max(initial=0.0))
         others += int((shared < APART_IOU).sum())
         frame, there = shrunk(photo, box)
-        small.append(_overlaps(detector(frame), there).max(initial=0.0))
+        small.append(iou(detector(frame).boxes, there[None]).max(initial=0.0))
     overlap, yaw = np.array(overlaps), np.abs(labelled.angles_deg[:, 0])
     figures: Figures = {"faces": len(overlap)}
     for low, high in pairwise(YAW_BANDS):
@@ -132,7 +133,7 @@ def on_scenes(detector: Detector, kept: Pictures, most: int | None) -> Figures:
     for picture in kept.people[:most]:
         found = detector(picture.image)
         for box, five in zip(bounds(picture.labels.outlines).astype(np.float32), picture.labels.points, strict=True):
-            shared = _overlaps(found, box)
+            shared = iou(found.boxes, box[None])[:, 0]
             overlaps.append(shared.max(initial=0.0))
             sizes.append(float((box[2:] - box[:2]).max()))
             if found.keypoints is not None and overlaps[-1] >= LEAST_IOU:
@@ -155,8 +156,7 @@ def on_video(found: Sequence[Detections], reference: Sequence[Box]) -> Figures:
     boxes = false = complete = 0
     for mine, boxes_of_reference in zip(found, reference, strict=True):
         boxes += len(mine)
-        shared = np.array([iou(boxes_of_reference, box) for box in mine.boxes])
-        shared = shared.reshape(len(mine), len(boxes_of_reference))
+        shared = iou(mine.boxes, boxes_of_reference)
         false += int((shared.max(axis=1, initial=0.0) < APART_IOU).sum())
         complete += bool(shared.shape[1] == 0 or (shared.max(axis=0, initial=0.0) >= LEAST_IOU).all())
     return {
@@ -165,10 +165,6 @@ def on_video(found: Sequence[Detections], reference: Sequence[Box]) -> Figures:
         "false_percent": round(100 * false / max(boxes, 1), 3),
         "complete_frames_percent": round(100 * complete / len(found), 2),
     }
-
-
-def _overlaps(found: Detections, box: Box) -> NDArray[np.float64]:
-    return np.asarray(iou(found.boxes, box), np.float64) if len(found) else np.empty(0)
 
 
 def _found(detector: Detector, frames: Sequence[Image]) -> tuple[list[Detections], Figures]:

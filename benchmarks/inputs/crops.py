@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.boxes.overlap import best_overlap
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.faces.haar import HaarDetector
 from hpe_edge.faces.open_detector import open_detector
@@ -102,17 +103,8 @@ def detector_named(name: str) -> Detector:
 
 def overlapping_box(detections: Detections, box: Box) -> Box | None:
     """Return the detected box, chin to eyebrows, that overlaps the label's most; None where none does by enough."""
-    best = best_overlap(detections, box)
+    best = best_overlap(detections.boxes, box, LEAST_IOU)
     return None if best is None else detections.boxes[best]
-
-
-def best_overlap(detections: Detections, box: Box) -> int | None:
-    """Return the number of the detected face that overlaps a box most; None where none does by enough."""
-    if not len(detections):
-        return None
-    overlaps = iou(detections.boxes, box)
-    best = int(np.argmax(overlaps))
-    return best if overlaps[best] >= LEAST_IOU else None
 
 
 def nearest_box(detections: Detections, center: NDArray[np.float64]) -> Box | None:
@@ -124,11 +116,3 @@ def nearest_box(detections: Detections, center: NDArray[np.float64]) -> Box | No
     best = int(np.argmin(np.linalg.norm(away, axis=1)))
     is_near = bool((away[best] <= NEAR * (drawn[best, 2:] - drawn[best, :2])).all())
     return detections.boxes[best] if is_near else None
-
-
-def iou(boxes: Box, box: Box) -> NDArray[np.float64]:
-    """Return the intersection over union of boxes ``[N, 4]`` with one ``[4]``."""
-    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
-    shared = np.maximum(sides, 0).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
-    return np.asarray(shared / (areas - shared), np.float64)

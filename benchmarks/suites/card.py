@@ -22,9 +22,10 @@ from benchmarks.datasets.labels_csv import LAYOUT, read_labelled_photos
 from benchmarks.harness.intervals import interval, mean
 from benchmarks.harness.suite import BudgetLine, Suite, default_or, option, path_option
 from benchmarks.harness.timing import Effort, Result
-from benchmarks.inputs.crops import HAAR, LANDMARKS, best_overlap, detector_named
+from benchmarks.inputs.crops import HAAR, LANDMARKS, LEAST_IOU, detector_named
 from benchmarks.report.charts import save_calibration
 from hpe_edge import Detections, PoseEngine
+from hpe_edge.boxes.overlap import best_overlap
 from hpe_edge.geometry import geodesic_deg, rotation_from_euler, wrap_deg
 
 ANGLES = ("yaw", "pitch", "roll")
@@ -112,7 +113,7 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
 
 
 def _found_face(detections: Detections, box: Box) -> Face | None:
-    best = best_overlap(detections, box)
+    best = best_overlap(detections.boxes, box, LEAST_IOU)
     if best is None:
         return None
     return detections.boxes[best], None if detections.keypoints is None else detections.keypoints[best]

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from export.labelling.found import CENTERFACE, SCRFD, SCRFD_SMALL, YUNET, Found
-from export.labelling.hull import POINTS, Float64Array, bounds, moved, outline, roll_of
+from export.labelling.hull import POINTS, Float64Array, bounds, moved, outline
+from hpe_edge.boxes.overlap import iou
+from hpe_edge.upright.keypoint_roll import roll_from_keypoints
 
 # Two of three families must see a face in any view; SCRFD's two networks count as one.
 _FAMILY = {YUNET: 0, SCRFD: 1, SCRFD_SMALL: 1, CENTERFACE: 2}
@@ -72,7 +74,7 @@ def _in_picture(found: Sequence[Found]) -> tuple[Float64Array, Float64Array, Flo
     """Outlines and key points in the picture, and the faces' roll in their views in degrees."""
     outlines, points, rolls = [], [], []
     for each in found:
-        roll = roll_of(each.points[None])
+        roll = roll_from_keypoints(each.points[None])
         outlines.append(moved(outline(each.box[None], np.zeros(1)), each.back)[0])
         points.append(moved(each.points, each.back))
         rolls.append(roll[0])
@@ -100,7 +102,7 @@ def _mean(
     # Mirrored views reverse the outline, which bounds the same region.
     boxes = bounds(outlines)
     straight = np.array([abs(each.back[0, 1]) < 1e-6 for each in found])
-    roll = float(roll_of(middle[None])[0])
+    roll = float(roll_from_keypoints(middle[None])[0])
     if abs(roll) <= _UPRIGHT_DEG and (weight * straight).sum() > 0:
         # Small rolls are in the detectors' boxes already.
         box = np.average(boxes, axis=0, weights=weight * straight)
@@ -121,12 +123,3 @@ def inside(box: Float64Array, others: Float64Array) -> Float64Array:
     """Share of a box ``[4]`` that lies in each of the others ``[N, 4]``."""
     sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     return np.asarray(np.clip(sides, 0, None).prod(axis=1) / max((box[2:] - box[:2]).prod(), 1e-9))
-
-
-def iou(boxes: Float64Array, others: Float64Array) -> Float64Array:
-    """Intersection over union ``[N, M]`` of boxes ``[N, 4]`` and ``[M, 4]``."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    areas = [(each[:, 2:] - each[:, :2]).prod(axis=1) for each in (boxes, others)]
-    return np.asarray(shared / (areas[0][:, None] + areas[1][None] - shared + 1e-12))

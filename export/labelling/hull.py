@@ -43,13 +43,3 @@ def bounds(points: Float64Array) -> Float64Array:
 def moved(points: Float64Array, matrix: Float64Array) -> Float64Array:
     """Points ``[..., 2]`` under an affine map ``[2, 3]``."""
     return np.asarray(points @ matrix[:, :2].T + matrix[:, 2])
-
-
-def roll_of(points: Float64Array) -> Float64Array:
-    """Roll in degrees, clockwise in the image, of faces by five key points ``[N, 5, 2]``.
-
-    The line from between the eyes to between the corners of the mouth points down; it holds for profiles, where the
-    line between the eyes is short.
-    """
-    down = points[:, 3:].mean(axis=1) - points[:, :2].mean(axis=1)
-    return np.asarray(np.rad2deg(np.arctan2(-down[:, 0], down[:, 1])))

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from export.teaching.arrays import FACE, MIDDLE, SIDE, Image, Patches, turned_square, warp
 from hpe_edge.boxes.box_fit import BoxFit, box_fit
 from hpe_edge.boxes.boxes_csv import BoxesFile
+from hpe_edge.boxes.overlap import iou
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.sources.open_source import Frame, open_source
@@ -120,7 +121,7 @@ def _find(image: Image, detectors: Sequence[Detector]) -> Detections:
         before = len(boxes)
         for box, five in zip(found.boxes, theirs, strict=True):
             has_points = not np.isnan(five).any()
-            same = np.flatnonzero(_overlap(boxes[:before], box) > _SAME_IOU)
+            same = np.flatnonzero(iou(boxes[:before], box[None])[:, 0] > _SAME_IOU)
             if not len(same):
                 boxes, points = np.concatenate([boxes, box[None]]), np.concatenate([points, five[None]])
                 merged, known = np.append(merged, np.float32(1)), np.append(known, np.float32(has_points))
@@ -134,11 +135,3 @@ def _find(image: Image, detectors: Sequence[Detector]) -> Detections:
                 known[face] += 1
     boxes, points = (each / np.float32(scale) - np.float32(border) for each in (boxes, points))
     return Detections(boxes, boxes, np.full(len(boxes), np.nan, np.float32), points)
-
-
-def _overlap(boxes: NDArray[np.float32], box: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection over union of boxes ``[N, 4]`` with one."""
-    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
-    common = np.clip(sides, 0, None).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
-    return np.asarray(common / np.maximum(areas - common, 1e-6), np.float32)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.boxes.overlap import best_overlap
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import ModelError, SourceError
 from hpe_edge.faces.detector import Detections
@@ -148,16 +149,7 @@ def detected_boxes(labels: Labels, detectors: Sequence[str]) -> Boxes:
     boxes = []
     for i, box in enumerate(labels.boxes):
         image = labels.image(i)
-        found = (_overlapping(detector(image).boxes, box) for detector in opened)
-        boxes.append([each for each in found if each is not None])
+        found = [detector(image).boxes for detector in opened]
+        best = [best_overlap(each, box, _LEAST_IOU) for each in found]
+        boxes.append([each[i] for each, i in zip(found, best, strict=True) if i is not None])
     return boxes
-
-
-def _overlapping(boxes: NDArray[np.float32], box: Box) -> Box | None:
-    """The box of ``[N, 4]`` that overlaps most, if by enough."""
-    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
-    shared = np.maximum(sides, 0).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
-    iou = shared / (areas - shared)
-    best = int(np.argmax(iou)) if len(iou) else 0
-    return boxes[best] if len(iou) and iou[best] >= _LEAST_IOU else None

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.boxes.box_fit import BoxFit, MeasuredFit
+from hpe_edge.boxes.overlap import iou
 from hpe_edge.errors import InputError
 
 Boxes = NDArray[np.float32]
@@ -118,7 +119,7 @@ def _pairs(boxes: Sequence[Boxes], references: Sequence[Boxes], fit: BoxFit | No
     for picture, (mine, known) in enumerate(zip(boxes, references, strict=True)):
         if not (len(mine) and len(known)):
             continue
-        overlap = _iou(mine if fit is None else fit(mine), known)
+        overlap = iou(mine if fit is None else fit(mine), known)
         best = overlap.argmax(axis=1)
         rows = np.arange(len(mine))
         mutual = (overlap[:, best].argmax(axis=0) == rows) & (overlap[rows, best] > least_iou)
@@ -126,15 +127,6 @@ def _pairs(boxes: Sequence[Boxes], references: Sequence[Boxes], fit: BoxFit | No
         drawn.append(mine[mutual])
         faces.append(known[best[mutual]])
     return Matches(np.concatenate(pictures), np.concatenate(drawn), np.concatenate(faces))
-
-
-def _iou(one: Boxes, other: Boxes) -> NDArray[np.float64]:
-    """Return the intersection over union of boxes ``[N, 4]`` and ``[M, 4]``: ``[N, M]``."""
-    a, b = one[:, None].astype(np.float64), other[None].astype(np.float64)
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
-    shared = np.maximum(sides, 0).prod(axis=-1)
-    areas = (a[..., 2:] - a[..., :2]).prod(axis=-1) + (b[..., 2:] - b[..., :2]).prod(axis=-1)
-    return np.asarray(shared / (areas - shared), np.float64)
 
 
 def _likely_cause(boxes: Sequence[Boxes], references: Sequence[Boxes], matching: int) -> str:

@@ -13,7 +13,6 @@ from labelled_photos import Finder, write_labelled_photos
 
 from benchmarks.__main__ import main
 from benchmarks.inputs import crops
-from benchmarks.inputs.crops import iou
 from benchmarks.suites import card
 from benchmarks.suites.card import Predictions, band_figures, by_sigma, sigma_results, spearman
 
@@ -97,11 +96,6 @@ def test_groups_hold_every_face_once(rng: np.random.Generator) -> None:
     assert sorted(np.concatenate(groups)) == list(range(20))
     assert all(sigma[a].max() <= sigma[b].min() for a, b in itertools.pairwise(groups))
     assert len(by_sigma(sigma[:2])) == 2
-
-
-def test_overlaps() -> None:
-    boxes = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 6, 6]], np.float32)
-    np.testing.assert_allclose(iou(boxes, boxes[0]), [1, 1 / 3, 0], atol=1e-6)
 
 
 @pytest.fixture

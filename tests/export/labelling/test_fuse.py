@@ -8,8 +8,9 @@ import pytest
 
 from export.labelling.found import CENTERFACE, SCRFD, SCRFD_SMALL, YUNET, Found
 from export.labelling.fuse import fuse
-from export.labelling.hull import bounds, outline, roll_of
+from export.labelling.hull import bounds, outline
 from export.labelling.teachers import Look, look_at
+from hpe_edge.upright.keypoint_roll import roll_from_keypoints
 
 BOX = np.array([100.0, 80.0, 180.0, 160.0])
 POINTS = np.array([[118.0, 100], [162, 100], [140, 120], [124, 142], [156, 142]])
@@ -87,7 +88,7 @@ def test_a_turned_face_has_the_box_of_its_turned_outline() -> None:
     box = np.concatenate([middle - 40, middle + 40])
     points = (POINTS - 140 + (0, 20)) + middle
     labels = fuse([Found(teacher, 0.9, box, points, back) for teacher in (YUNET, SCRFD)])
-    assert roll_of(labels.points)[0] == pytest.approx(-45, abs=1)
+    assert roll_from_keypoints(labels.points)[0] == pytest.approx(-45, abs=1)
     expected = bounds(outline(np.array([[160.0, 110, 240, 190]]), np.array([-45.0])))[0]
     np.testing.assert_allclose(bounds(labels.outlines)[0], expected, atol=0.5)
 
@@ -97,9 +98,3 @@ def test_the_outline_of_an_upright_face_fills_its_box() -> None:
     np.testing.assert_allclose(bounds(outline(boxes, np.zeros(2))), boxes)
     quarter = bounds(outline(boxes[:1], np.array([90.0])))[0]
     np.testing.assert_allclose(quarter, [-5, 5, 15, 15], atol=1e-9)
-
-
-def test_roll_is_clockwise() -> None:
-    turn = np.deg2rad(30)
-    clockwise = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])  # y points down
-    assert roll_of((POINTS @ clockwise.T)[None])[0] == pytest.approx(30, abs=1e-6)
