@@ -19,10 +19,11 @@ _WIDE_SHARE, _ANY_SHARE = 0.16, 0.05  # up to that, and to half a turn
 _SCALE, _SHIFT = 0.09, 0.045  # standard deviations of the box: of the size's logarithm, and of the place in box sides
 _FARTHEST = 2.5  # standard deviations at which both are cut
 _BACKGROUND_SHARE = 0.3  # of the views that get another face's surroundings
+_CLEAN_SHARE = 0.35  # of the views that get no disturbance: most cameras' pictures are better than the worst ones
 _REACH = (1.15, 1.7)  # radii of the kept ellipse, in landmark boxes: tight, or with forehead and hair
 _FEATHER = 0.15  # of its radius
 _BAND_DEG = 10.0  # width of a band of angles between face and camera
-_EVENNESS = 0.7  # a face's weight is its band's size to the power of minus this; 1 draws all bands equally often
+_EVENNESS = 0.6  # a face's weight is its band's size to the power of minus this; 1 draws all bands equally often
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,9 @@ class Views:
         middle = (box[:2] + box[2:]) / 2 + shift
         # A face turned clockwise and then mirrored is turned counter-clockwise.
         view = turned_square(middle, side, -turn if mirror else turn, self._input.size, mirror=mirror)
-        image = disturbed(warp(picture, view, self._input.size), rng)
+        image = warp(picture, view, self._input.size)
+        if rng.random() >= _CLEAN_SHARE:
+            image = disturbed(image, rng)
         return image if self._input.color == "BGR" else image[..., ::-1]
 
     def _elsewhere(self, picture: Image, box: NDArray[np.float64], rng: np.random.Generator) -> Image:
