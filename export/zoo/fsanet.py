@@ -252,6 +252,7 @@ FSANET_1X1 = Family(
     crop=_CROP,
     decode=AnglesDecode(yaw=_YAW, pitch=_PITCH, roll=_ROLL),
     outputs=(OUTPUT,),
+    upright="second-pass",  # measured to help, see docs/upright.md
 )
 
 FSANET_VAR = replace(
@@ -274,6 +275,7 @@ FSANET180_1X1 = replace(
     input=Input(size=64, color="RGB", scale=1 / 256, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
     # It cuts with PIL, black outside the picture, and scales the square without antialiasing.
     crop=Crop(margins=(0.2, 0.2, 0.2, 0.2), square="extend", clip=False, resampling="bilinear"),
+    upright=None,  # not measured
 )
 
 FSANET180_VAR = replace(

@@ -72,4 +72,5 @@ FAMILY = Family(
     crop=_CROP,
     decode=bins_decode(first_deg=-97.5, step_deg=3.0, count=66),  # centres of the bins, unlike HopeNet's edges
     original_order=("roll", "yaw", "pitch"),
+    upright="second-pass",  # measured to help, see docs/upright.md
 )
