@@ -181,7 +181,7 @@ def _opencv(has: Findings) -> list[Lack]:
     if finding.found:
         return []
     if finding.status == "missing":
-        return [Lack("OpenCV is not installed", ("pip install 'opencv-python>=4.8,<5'",))]
+        return [Lack("OpenCV is not installed", ("pip install 'opencv-python>=4.8'",))]
     remedy = "sudo apt install libgl1, or opencv-python-headless in place of opencv-python"
     return [Lack(f"OpenCV {finding.text}", (remedy,))]
 
@@ -191,7 +191,7 @@ def _window(has: Findings) -> list[Lack]:
     if not _facts(has, "opencv")["gui"]:
         headless = [name for name in _facts(has, "opencv")["packages"] if name.endswith("-headless")]
         remove = tuple(f"pip uninstall -y {name}" for name in headless)
-        lacks.append(Lack("OpenCV was built without windows", (*remove, "pip install 'opencv-python>=4.8,<5'")))
+        lacks.append(Lack("OpenCV was built without windows", (*remove, "pip install 'opencv-python>=4.8'")))
     if not has["display"].found:
         lacks.append(Lack("there is no display", ("log in at the machine, or connect with ssh -X",)))
     return lacks
