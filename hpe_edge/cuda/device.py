@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from hpe_edge.cuda.version_table import cuda_bindings_for
 from hpe_edge.errors import BackendError, InputError
 
 _MEMORY = ("CUDA_ERROR_OUT_OF_MEMORY", "cudaErrorMemoryAllocation")
@@ -34,7 +35,7 @@ def load(part: str) -> Any:
     except (ImportError, OSError) as error:
         raise BackendError(
             f"running on an NVIDIA GPU needs cuda-bindings, which cannot be imported here ({error}): run `pip install "
-            "'cuda-bindings==12.*'`, with the CUDA version that nvidia-smi shows in place of 12"
+            f"'{cuda_bindings_for('12')}'`, or '{cuda_bindings_for('13')}' where nvidia-smi shows CUDA 13"
         ) from None
 
 

@@ -291,7 +291,8 @@ def test_a_provider_that_raises(model: Path, asked: list[Any], cache: Path, monk
     ) as caught:
         PoseEngine(model, device="cuda:1")
     assert "delete" not in str(caught.value)
-    with pytest.raises(BackendError, match=f"delete {cache}"):
+    monkeypatch.setattr(onnxruntime, "__version__", "1.27.0")  # linked with libnvinfer.so.10 and CUDA 13
+    with pytest.raises(BackendError, match=f"pip install 'tensorrt-cu13>=10.14,<11'.*delete {cache}"):
         PoseEngine(model, backend="onnxruntime-tensorrt")
 
 
