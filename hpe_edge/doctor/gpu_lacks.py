@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hpe_edge.cuda.version_table import (
     CUDA_BINDINGS_FLOOR,
+    JETPACKS,
     OLDEST_TENSORRT,
     cuda_bindings_for,
     dotted,
@@ -74,6 +75,9 @@ def tensorrt_provider_lacks(has: Findings) -> list[Lack]:
 
 def engine_lacks(has: Findings) -> list[Lack]:
     """Return what TensorRT engines lack, hpe_edge's compiled module aside."""
+    l4t = facts_of(has, "jetson").get("l4t", "")
+    if l4t and numbers(l4t) < JETPACKS[0].l4t:
+        return [Lack("this JetPack's TensorRT is not made for Python 3.10 or newer", ("install JetPack 6 or newer",))]
     return [*_tensorrt(has), *_cuda_bindings(has)]
 
 
