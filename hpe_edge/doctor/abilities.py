@@ -9,7 +9,7 @@ from hpe_edge.doctor.lacks import SYSTEM_PACKAGES, Findings, Lack, facts_of, nat
 
 _EXTRAS = "pip install -c constraints.txt '.[export]' in a clone of hpe_edge"
 _OPENCV = "pip install 'opencv-python>=4.8,<5'"
-_JETPACK_OPENCV = "sudo apt install nvidia-jetpack, which brings OpenCV"
+_JETPACK_OPENCV = "sudo apt install nvidia-opencv, which is JetPack's OpenCV"
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,16 @@ def test_jetson_without_its_package_goes_by_l4t() -> None:
     assert "power mode unknown" in found.text
 
 
+def test_a_jetpack_whose_tensorrt_is_for_an_older_python() -> None:
+    machine = made_up.jetson_orin()
+    machine.files["/etc/nv_tegra_release"] = "# R35 (release), REVISION: 4.1, GCID: 33958178, BOARD: t186ref\n"
+    machine.commands = {"/sbin/ldconfig -p": "\tlibnvinfer.so.8 (libc6,AArch64) => /usr/lib/libnvinfer.so.8\n"}
+    has, can = examined(machine)
+    assert "JetPack 5, from L4T" in has["jetson"].text
+    (lack,) = can[RUN_ENGINES].lacks
+    assert lack.todo == ("install JetPack 6 or newer",)
+
+
 def test_pips_opencv_never_takes_the_place_of_jetpacks() -> None:
     """pip's wheels have no GStreamer, and hide the OpenCV that JetPack was tested with."""
     machine = made_up.jetson_orin()
@@ -125,7 +135,7 @@ def test_pips_opencv_never_takes_the_place_of_jetpacks() -> None:
         machine.trials["opencv_build"] = build
         _, can = examined(machine)
         said = "\n".join(advice(ability) for ability in can.values())
-        assert "sudo apt install nvidia-jetpack, which brings OpenCV" in said
+        assert "sudo apt install nvidia-opencv, which is JetPack's OpenCV" in said
         assert "pip install opencv" not in said and "pip install 'opencv" not in said
         assert ".[export]" not in advice(can[BUILD_ENGINES]), "the extras bring pip's OpenCV"
         assert all(f"pip uninstall -y {name}, which hides JetPack's OpenCV" in said for name in packages)
