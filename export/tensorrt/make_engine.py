@@ -93,6 +93,8 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
                 version_compatible=settings.version_compatible,
                 hardware=settings.hardware,
                 dla_core=settings.dla_core,
+                multiprocessors=gpu.multiprocessors,
+                memory_mb=gpu.memory_mb,
                 tools=_tools(gpu),
             )
             comparison = _verify(request, path, model, plan, info, gpu, notes)
