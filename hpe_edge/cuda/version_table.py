@@ -6,9 +6,9 @@ Sources:
     ``createInferBuilder``; 1.19 and 1.21: ONNX Runtime's page on the TensorRT provider. Python: the wheels there are.
     cuda-bindings: its release notes, and the number of functions with ``with nogil`` in its wheels: 4 of the driver's
     473 in 12.9.0, all in 12.9.1. 12.9.8 mends a race of threads at the first call.
-    JetPack: 6.0, https://github.com/dusty-nv/jetson-containers; 6.1 and 6.2, Torch-TensorRT's documents; 7.1, as quoted
-    from NVIDIA's release page, 7.0 is taken as the same; 7.2, https://github.com/roboflow/inference/pull/2531, read from
-    a device.
+    JetPack: 6.0, https://github.com/dusty-nv/jetson-containers; 6.1 and 6.2, the documents of Torch-TensorRT; 7.1, as
+    quoted from NVIDIA's release page, 7.0 is taken as the same; 7.2,
+    https://github.com/roboflow/inference/pull/2531, read from a device.
 """
 
 from __future__ import annotations

