@@ -153,6 +153,7 @@ def test_the_backend(cuda: FakeCuda, trt: MockTensorRT) -> None:
         (logits,) = context.run(count)
         assert logits.shape == (count, 198) and logits.dtype == np.float32
     execution = trt.objects["IExecutionContext"]
+    assert execution.set_optimization_profile_async.call_args.args[0] == 0
     assert {call.args[0] for call in execution.set_tensor_address.call_args_list} == {"image", "logits"}
     assert [call.args for call in execution.set_input_shape.call_args_list] == [
         ("image", (3, 3, 64, 64)),

@@ -105,6 +105,33 @@ def test_sigma_is_calibrated_by_the_file_beside_it(
         np.testing.assert_allclose(engine(frame, BOXES).sigma, want, rtol=1e-3)
 
 
+def test_every_execution_context_is_given_its_profile(
+    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch, onnx_file: Path, engine_file: Write, frame: Any
+) -> None:
+    """TensorRT 8.6 selects profile 0 for the first context alone, and refuses shapes to the others until one is set."""
+    trt = FakeTensorRT(cuda, "8.6.1").install(monkeypatch)
+    with PoseEngine(onnx_file) as reference, PoseEngine(engine_file("8.6.1")) as engine:
+        for count in (1, 3):
+            want = reference(frame, BOXES[:count])
+            np.testing.assert_allclose(engine(frame, BOXES[:count]).angles, want.angles, atol=1e-4)
+        alive = [context() for context in trt.executions]
+        assert len(alive) > 1 and all(each is not None and each.active_optimization_profile == 0 for each in alive)
+
+
+def test_a_profile_that_is_refused_is_said(
+    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch, onnx_file: Path, engine_file: Write, frame: Any
+) -> None:
+    """As that of an engine of TensorRT 8.6 which was built without sharing of profiles."""
+    FakeTensorRT(cuda, "8.6.1").install(monkeypatch)
+    path = engine_file("8.6.1")
+    plan = fake_plan(onnx.load(onnx_file), "8.6.1", (1, 4, 16), sharing=False)
+    path.write_bytes(plan)
+    sidecar(path).write_text(replace(read_info(path), plan_bytes=len(plan), plan_sha256=digest(plan)).to_json())
+    with PoseEngine(path) as engine, pytest.raises(BackendError, match="profile 0 is in use by another"):
+        engine(frame, BOXES[:1])
+        engine(frame, BOXES)
+
+
 @pytest.mark.parametrize("suffix", [".plan", ".ENGINE"])
 def test_other_names(trt: FakeTensorRT, engine_file: Write, tmp_path: Path, suffix: str) -> None:
     path = engine_file()

@@ -2,7 +2,9 @@
 ONNX Runtime on host memory. No engine of TensorRT's is involved.
 
 It holds callers to what TensorRT's documents ask of them: a context that was captured is not changed any more, a first
-run goes before a capture, a range of batch sizes needs a profile, addresses and memory must be the device's.
+run goes before a capture, a range of batch sizes needs a profile, addresses and memory must be the device's. Before
+TensorRT 10 only the first of the contexts that exist at a time has profile 0, the others none until one is set, and
+contexts share a profile only if the engine was built for that.
 """
 
 from __future__ import annotations
@@ -112,11 +114,19 @@ def fake_plan(
     version: str,
     profile: Sequence[int],
     *,
+    profiles: Sequence[Sequence[int]] = (),
     compatible: bool = False,
     detailed: bool = False,
+    sharing: bool = True,
 ) -> bytes:
-    """Bytes that the runtime below accepts as a plan."""
-    header = {"version": version, "profile": list(profile), "compatible": compatible, "detailed": detailed}
+    """Bytes that the runtime below accepts as a plan; ``profiles`` stand in place of one ``profile``."""
+    header = {
+        "version": version,
+        "profiles": [list(each) for each in profiles or [profile]],
+        "compatible": compatible,
+        "detailed": detailed,
+        "sharing": sharing,
+    }
     return _MAGIC + json.dumps(header).encode() + b"\n" + model.SerializeToString()
 
 
@@ -165,7 +175,9 @@ class Builder:
         return fake_plan(
             model,
             fake.module.__version__,
-            [shape[0] for shape in config.profiles[0].shapes] if config.profiles else [batch.dim_value] * 3,
+            [batch.dim_value] * 3,
+            profiles=[[shape[0] for shape in profile.shapes] for profile in config.profiles],
+            sharing=fake.numbers >= (10,) or bool(config.previews),
             compatible=fake.module.BuilderFlag.VERSION_COMPATIBLE in config.flags,
             detailed=config.profiling_verbosity == fake.module.ProfilingVerbosity.DETAILED,
         )
@@ -314,6 +326,11 @@ class Engine:
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         self.tensors = {value.name: value for value in (model.graph.input[0], *model.graph.output)}
+        self.profiles: list[list[int]] = header["profiles"]
+        self.num_optimization_profiles = len(self.profiles)
+        self.dynamic = -1 in self.get_tensor_shape(model.graph.input[0].name)
+        self.sharing: bool = header["sharing"]
+        self.contexts: weakref.WeakSet[Execution] = weakref.WeakSet()
         size = "device_memory_size" if fake.numbers < (10, 1) else "device_memory_size_v2"
         setattr(self, size, _BETWEEN_BYTES)
 
@@ -340,8 +357,7 @@ class Engine:
         return tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in dims)
 
     def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[tuple[int, ...]]:
-        assert profile_index == 0
-        return [(count, *self.get_tensor_shape(name)[1:]) for count in self._header["profile"]]
+        return [(count, *self.get_tensor_shape(name)[1:]) for count in self.profiles[profile_index]]
 
     def create_execution_context(self, strategy: int = 0) -> Execution | None:
         assert strategy == self._fake.module.ExecutionContextAllocationStrategy.USER_MANAGED
@@ -355,7 +371,8 @@ class Engine:
             self._fake.error(self._logger, "Requested amount of GPU memory (4096 bytes) could not be allocated.")
             return None
         kind = NewerExecution if self._fake.numbers >= (10, 1) else Execution
-        made = kind(self._fake, self._logger, self, self._header["profile"])
+        made = kind(self._fake, self._logger, self)
+        self.contexts.add(made)
         self._fake.executions.append(weakref.ref(made))
         return made
 
@@ -368,8 +385,11 @@ class OlderEngine(Engine):
 
 
 class Execution:
-    def __init__(self, fake: FakeTensorRT, logger: Any, engine: Engine, profile: list[int]) -> None:
-        self._fake, self._logger, self._engine, self._profile = fake, logger, engine, profile
+    def __init__(self, fake: FakeTensorRT, logger: Any, engine: Engine) -> None:
+        self._fake, self._logger, self._engine = fake, logger, engine
+        taken = any(each.active_optimization_profile == 0 for each in engine.contexts)
+        self.active_optimization_profile = -1 if taken and engine.dynamic and fake.numbers < (10,) else 0
+        self._switching: int | None = None  # the stream that a change of the profile waits on
         self._addresses: dict[str, int] = {}
         self._shape: tuple[int, ...] = ()
         self._memory: int | None = None
@@ -396,9 +416,23 @@ class Execution:
         self._fake.cuda.check_range(memory, size, True)
         self._memory = memory
 
+    def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
+        assert not self._captured, "a captured context was changed"
+        assert 0 <= profile_index < len(self._engine.profiles)
+        others = [each for each in self._engine.contexts if each is not self]
+        if not self._engine.sharing and any(each.active_optimization_profile == profile_index for each in others):
+            self._fake.error(self._logger, f"profile {profile_index} is in use by another execution context.")
+            return False
+        self.active_optimization_profile, self._shape, self._switching = profile_index, (), stream_handle
+        self._fake.cuda.enqueue(stream_handle, lambda: setattr(self, "_switching", None))
+        return True
+
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         assert not self._captured, "a captured context was changed"
-        least, _, most = self._profile
+        if self.active_optimization_profile < 0:
+            self._fake.error(self._logger, "No optimization profile has been set for this execution context.")
+            return False
+        least, _, most = self._engine.profiles[self.active_optimization_profile]
         if not least <= shape[0] <= most:
             self._fake.error(
                 self._logger, f"Set dimension [{shape[0]}] for tensor {name} does not satisfy the profile."
@@ -417,6 +451,7 @@ class Execution:
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         assert type(stream_handle) is int and self._shape and self._memory is not None
+        assert self._switching in (None, stream_handle), "the profile may not be set yet"
         assert set(self._addresses) == set(self._engine.tensors)
         if self._fake.cuda.capturing(stream_handle):
             assert self._warm, "captured before a first run"

@@ -83,6 +83,7 @@ class MockTensorRT:
         mock["Runtime"].deserialize_cuda_engine.return_value = mock["ICudaEngine"]
         engine = mock["ICudaEngine"]
         engine.num_io_tensors = 2
+        engine.num_optimization_profiles = 1
         engine.get_tensor_name.side_effect = lambda index: ("image", "logits")[index]
         engine.get_tensor_mode.side_effect = lambda name: (
             trt.TensorIOMode.INPUT if name == "image" else trt.TensorIOMode.OUTPUT

@@ -57,17 +57,22 @@ class Loaded:
                 f"here: {info.rebuild}"
             )
         self.shapes = _check_tensors(trt, self.engine, info, path)
+        self._dynamic = next(iter(self.engine.get_tensor_shape(info.spec.input.name))) == -1
 
     def activation_bytes(self) -> int:
         """Return the device memory that an execution context needs for activations."""
         name = "device_memory_size_v2" if hasattr(self.engine, "device_memory_size_v2") else "device_memory_size"
         return int(getattr(self.engine, name))
 
-    def execution(self, activations: int, activation_bytes: int) -> Any:
-        """Create an execution context with its activations at the given device address.
+    def execution(self, activations: int, activation_bytes: int, stream: Any) -> Any:
+        """Create an execution context with its activations at the given device address, and select its profile.
+
+        Args:
+            activations, activation_bytes: device memory.
+            stream: idle; it is waited for.
 
         Raises:
-            BackendError: out of memory.
+            BackendError: out of memory, or TensorRT refuses the profile.
         """
         with self.making:
             if hasattr(self.trt, "ExecutionContextAllocationStrategy"):  # from TensorRT 10 on
@@ -84,6 +89,11 @@ class Loaded:
             execution.set_device_memory(activations, activation_bytes)
         else:
             execution.device_memory = activations
+        if self._dynamic:
+            # Before TensorRT 10 only the first context of an engine has profile 0 by itself, the others have none.
+            if not execution.set_optimization_profile_async(0, int(stream)):
+                raise BackendError(f"TensorRT refuses the engine's profile of batch sizes: {self.messages.take()}")
+            self.gpu.synchronize(stream)
         return execution
 
     def close(self) -> None:

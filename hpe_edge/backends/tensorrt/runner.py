@@ -218,7 +218,7 @@ class TensorRTContext:
     def _execution(self, batch: int) -> Any:
         """Create an execution context for one batch size, bound to the buffers."""
         loaded, given = self._loaded, self._spec.input
-        execution = loaded.execution(self._activations, self._activation_bytes)
+        execution = loaded.execution(self._activations, self._activation_bytes, self._stream)
         self._executions.append(execution)
         if not execution.set_input_shape(given.name, (batch, 3, given.size, given.size)):
             raise BackendError(f"the engine refuses a batch of {batch}: {loaded.messages.take()}")
