@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.cuda.device import LEGACY_STREAM, Device, checked
+from hpe_edge.cuda.device import LEGACY_STREAM, Device
 from hpe_edge.errors import HpeEdgeError, InputError
 from hpe_edge.ops.frames import DL_CUDA, Layout, cuda_layout, dlpack_layout
 
@@ -34,7 +34,7 @@ class GpuFrame:
         """Make a stream wait for the work that writes the frame; the GPU is entered."""
         for other in set(self.streams):
             if other is None:  # the writing stream is not known
-                checked("waiting for the frame", gpu.driver.cuCtxSynchronize())
+                gpu.wait_for_all()
             else:
                 gpu.wait_for(other, event, stream)
 

@@ -42,6 +42,7 @@ class FakeTensorRT:
         dla_cores: of the machine.
         fail_build: why the builder fails; empty if it does not.
         out_of_memory: no execution context can be made.
+        capturable: networks can be captured.
         executions: weak references to every execution context that was made.
         flags: of every network that was made.
         mistakes: what went away too late or too early.
@@ -58,6 +59,7 @@ class FakeTensorRT:
         self.dla_cores = 0
         self.fail_build = ""
         self.out_of_memory = False
+        self.capturable = True
         self.mistakes: list[str] = []
         self.executions: list[weakref.ref[Any]] = []
         self.module = self._module(version)
@@ -455,6 +457,9 @@ class Execution:
         assert set(self._addresses) == set(self._engine.tensors)
         if self._fake.cuda.capturing(stream_handle):
             assert self._warm, "captured before a first run"
+            if not self._fake.capturable or not self._fake.cuda.takes_work(stream_handle):
+                self._fake.error(self._logger, "Cuda Runtime (operation not permitted when stream is capturing)")
+                return False
             self._captured = True
         self._warm = True
         self._fake.cuda.enqueue(stream_handle, self._run)

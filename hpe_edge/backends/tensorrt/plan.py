@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from hpe_edge.backends.tensorrt.plan_file import EngineInfo
 from hpe_edge.cuda.device import Device
 from hpe_edge.errors import BackendError, ModelError
 from hpe_edge.ops.decode import head_columns
+
+
+_log = logging.getLogger(__name__)
 
 
 class Loaded:
@@ -42,6 +46,7 @@ class Loaded:
         self.trt, self.gpu, self.info = trt, gpu, info
         self.messages = Messages(trt)
         self.making = threading.Lock()
+        self._path, self._warned = path, set[str]()
         try:
             self._runtime = trt.Runtime(self.messages.logger)
         except TypeError:  # the binding's error if the library does not start
@@ -58,6 +63,13 @@ class Loaded:
             )
         self.shapes = _check_tensors(trt, self.engine, info, path)
         self._dynamic = next(iter(self.engine.get_tensor_shape(info.spec.input.name))) == -1
+
+    def warn_once(self, text: str) -> None:
+        """Log a warning; of those with the same beginning only the first."""
+        kind = text.partition(":")[0]
+        if kind not in self._warned:
+            self._warned.add(kind)
+            _log.warning("%s: %s", self._path, text)
 
     def activation_bytes(self) -> int:
         """Return the device memory that an execution context needs for activations."""

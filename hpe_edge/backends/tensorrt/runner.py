@@ -210,8 +210,9 @@ class TensorRTContext:
         self._gpu.synchronize(self._stream)
         try:
             launch = self._gpu.capture(enqueue, self._stream, self._cleanup)
-        except BackendError:
-            return enqueue  # a network that cannot be captured is launched call by call, with the same result
+        except BackendError as error:
+            self._loaded.warn_once(f"running without CUDA graphs, with the same results but slower: {error}")
+            return enqueue
         self.captured.add((batch, source))
         return launch
 
