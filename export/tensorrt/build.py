@@ -11,6 +11,7 @@ from export.step import Reporter
 from export.tensorrt import timing_cache
 from export.tensorrt.progress import Watch
 from export.tensorrt.settings import Settings, Version
+from hpe_edge.backends.tensorrt.buckets import Profile, optimization_profiles
 from hpe_edge.backends.tensorrt.load_tensorrt import Messages
 from hpe_edge.cuda.device import Device
 from hpe_edge.errors import BackendError, InputError, ModelError
@@ -21,7 +22,7 @@ def build_plan(
     gpu: Device,
     model: ModelProto,
     settings: Settings,
-    profile: tuple[int, int, int],
+    profile: Profile,
     cache: Path,
     *,
     detailed: bool,
@@ -53,7 +54,7 @@ def _build(
     messages: Messages,
     model: ModelProto,
     settings: Settings,
-    profile: tuple[int, int, int],
+    profile: Profile,
     cache: Path,
     monitor: Any,
     detailed: bool,
@@ -73,7 +74,7 @@ def _build(
     config = builder.create_builder_config()
     _configure(trt, builder, config, settings, version)
     if profile[0] != profile[2]:
-        _add_profile(builder, config, model, profile)
+        _add_profiles(builder, config, model, profile)
     if monitor is not None:
         config.progress_monitor = monitor
     if detailed:
@@ -146,11 +147,12 @@ def _need(owner: Any, name: str, option: str, since: str, version: Version) -> N
         raise InputError(f"{option} needs TensorRT {since} or newer, got {version.text}; leave it out")
 
 
-def _add_profile(builder: Any, config: Any, model: ModelProto, profile: tuple[int, int, int]) -> None:
+def _add_profiles(builder: Any, config: Any, model: ModelProto, profile: Profile) -> None:
     given = model.graph.input[0]
     sides = tuple(dim.dim_value for dim in given.type.tensor_type.shape.dim[1:])
-    ranges = builder.create_optimization_profile()
-    least, best, most = ((count, *sides) for count in profile)
-    ranges.set_shape(given.name, least, best, most)
-    if config.add_optimization_profile(ranges) < 0:
-        raise InputError(f"TensorRT refuses batches of {profile}; see --batch")
+    for each in optimization_profiles(profile):
+        ranges = builder.create_optimization_profile()
+        least, best, most = ((count, *sides) for count in each)
+        ranges.set_shape(given.name, least, best, most)
+        if config.add_optimization_profile(ranges) < 0:
+            raise InputError(f"TensorRT refuses batches of {each}; see --batch")

@@ -15,7 +15,7 @@ from onnx import ModelProto
 
 from export.gate.comparison import FP16_LIMITS, INT8_LIMITS, ONNX_LIMITS, Comparison, Limits
 from export.gate.crops import gate_faces
-from export.gate.gate import poses_of
+from export.gate.gate import backend_runner, poses_of
 from export.gate.verify import Check, report_passed, verify_backend
 from export.graph.onnx_file import open_unchanged, read_onnx, session_runner
 from export.graph.trace import batch
@@ -26,6 +26,7 @@ from export.tensorrt.prepare_graph import check_precision, prepare_graph
 from export.tensorrt.settings import Settings, Version
 from export.tensorrt.timing_cache import cache_file
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
+from hpe_edge.backends.tensorrt.buckets import buckets
 from hpe_edge.backends.tensorrt.load_tensorrt import load_tensorrt
 from hpe_edge.backends.tensorrt.plan_file import SUFFIXES, EngineInfo, digest, sidecar
 from hpe_edge.backends.tensorrt.runner import TensorRTBackend
@@ -78,8 +79,8 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
         try:
             cache = cache_file(version.text, gpu.name, gpu.capability)
             plan = build_plan(trt, gpu, ready, settings, profile, cache, detailed=request.layers, report=notes)
-            batches = f"batches of {profile[0]} to {profile[2]}, tuned for {profile[1]}"
-            notes("engine", [f"{settings.precision}, {batches}, {byte_size(len(plan))}"])
+            batches = ", ".join(map(str, buckets(profile)))
+            notes("engine", [f"{settings.precision}, batches of {batches}, {byte_size(len(plan))}"])
             info = EngineInfo(
                 spec=spec,
                 tensorrt=version.text,
@@ -152,6 +153,10 @@ def _verify(
             notes("layers", layer_table(backend.loaded.trt, backend.loaded.engine))
         check = Check("engine with onnx", faces, request.limits.over(_LIMITS[info.precision]), _ADVICE, notes)
         comparisons = verify_backend(reference, backend, spec, check)
+        run = backend_runner(backend)
+        for size in backend.loaded.buckets[:-1]:  # each may have kernels of its own; the largest is verified above
+            poses = poses_of(run, spec, faces.crops, size)
+            check.require(check.compare(reference, poses, f", in batches of {size}"))
     finally:
         backend.close()
     report_passed(comparisons, notes)

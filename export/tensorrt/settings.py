@@ -23,7 +23,8 @@ class Settings:
     """Settings of a build.
 
     Attributes:
-        profile: least, optimal and largest batch size; None for the graph's default.
+        profile: least, optimal and largest batch size; None for the graph's default. See
+            :mod:`hpe_edge.backends.tensorrt.buckets`.
         level: effort in the search for faster kernels, 0 to 5; None is TensorRT's default.
         precision, workspace_mb, version_compatible, hardware, dla_core: see :func:`export.trt.build`.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +63,30 @@ def find_on_gpu(frame: Any, gpu: Device) -> GpuFrame | None:
         tuple(layout.stream for layout, owner in there if not isinstance(owner, np.ndarray)),
         (frame, *(owner for _, owner in there)),
     )
+
+
+@contextlib.contextmanager
+def blank_frame(gpu: Device, height: int, width: int) -> Iterator[Any]:
+    """Lend a frame ``[height, width, 3]`` of undefined content in the GPU's memory, to warm up with; enters the GPU.
+
+    Raises:
+        BackendError: out of GPU memory.
+    """
+    with gpu, contextlib.ExitStack() as cleanup:
+        yield _Blank(gpu.memory(height * width * 3, cleanup), height, width)
+
+
+class _Blank:
+    """CUDA's array interface to uint8 memory that nobody writes."""
+
+    def __init__(self, address: int, height: int, width: int) -> None:
+        self.__cuda_array_interface__ = {
+            "shape": (height, width, 3),
+            "typestr": "|u1",
+            "data": (address, False),
+            "stream": LEGACY_STREAM,
+            "version": 3,
+        }
 
 
 class _Described:

@@ -36,6 +36,7 @@ class FakeTensorRT:
     Attributes:
         module: stands for ``tensorrt``.
         unsupported: operators that the parser does not know.
+        spoilt_batches: sizes of batches that wrong kernels run.
         distort: changes the graph of an engine while it is built, as a wrong kernel would.
         at_step: called at each step of a build, with the step's number.
         configs: every builder config that was made.
@@ -44,6 +45,7 @@ class FakeTensorRT:
         out_of_memory: no execution context can be made.
         capturable: networks can be captured.
         executions: weak references to every execution context that was made.
+        batches: size of every batch that was run.
         flags: of every network that was made.
         mistakes: what went away too late or too early.
     """
@@ -53,6 +55,7 @@ class FakeTensorRT:
         self.numbers = tuple(int(part) for part in version.split("."))
         self.unsupported: set[str] = set()
         self.distort: Callable[[onnx.ModelProto], None] = lambda model: None
+        self.spoilt_batches: set[int] = set()
         self.at_step: Callable[[int], None] = lambda step: None
         self.configs: list[Any] = []
         self.flags: list[int] = []
@@ -62,6 +65,7 @@ class FakeTensorRT:
         self.capturable = True
         self.mistakes: list[str] = []
         self.executions: list[weakref.ref[Any]] = []
+        self.batches: list[int] = []
         self.module = self._module(version)
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeTensorRT:
@@ -467,6 +471,7 @@ class Execution:
 
     def _run(self) -> None:
         cuda, session = self._fake.cuda, self._engine.session
+        self._fake.batches.append(self._shape[0])
         ctypes.memset(self._memory, 0x55, _BETWEEN_BYTES)
         given = session.get_inputs()[0]
         kind = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}[given.type]
@@ -476,6 +481,8 @@ class Execution:
         names = [output.name for output in session.get_outputs()]
         for name, said in zip(names, session.run(names, {given.name: rows}), strict=True):
             said = np.ascontiguousarray(said)
+            if self._shape[0] in self._fake.spoilt_batches:
+                said = said + np.linspace(0, 1, said.shape[1], dtype=said.dtype)
             cuda.check_range(self._addresses[name], said.nbytes, True)
             ctypes.memmove(self._addresses[name], said.ctypes.data, said.nbytes)
 

@@ -237,17 +237,25 @@ def test_newer_versions_read_newer_opsets(capsys, install, model, out, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("text", "profile"), [("1,2,8", (1, 2, 8)), ("4", (4, 4, 4)), ("2,2,3", (2, 2, 3)), ("1024", (1024,) * 3)]
+    ("text", "profile", "tuned"),
+    [
+        ("1,2,8", (1, 2, 8), [(1, 1, 1), (2, 2, 2), (4, 8, 8)]),
+        ("1,16,16", (1, 16, 16), [(size, size, size) for size in (1, 2, 4, 8, 16)]),
+        ("1,6,40", (1, 6, 40), [(1, 1, 1), (2, 2, 2), (4, 4, 4), (6, 6, 6), (8, 40, 40)]),
+        ("2,2,3", (2, 2, 3), [(2, 2, 2), (3, 3, 3)]),
+        ("4", (4, 4, 4), []),
+        ("1024", (1024,) * 3, []),
+    ],
 )
-def test_batches(capsys, install, model, out, text, profile):
+def test_batches(capsys, install, model, out, text, profile, tuned):
+    """Small batches, whose kernels differ most, have optimisation profiles of their own up to the optimal one."""
     fake = install()
     assert run(capsys, model, "--batch", text, "-o", out)[0] == 0
     assert read_info(out).profile == profile
     (config,) = fake.configs
-    if profile[0] == profile[2]:
-        assert config.profiles == [], "a fixed batch needs no profile"
-    else:
-        assert config.profiles[0].shapes == tuple((count, 3, 64, 64) for count in profile)
+    shapes = [tuple((count, 3, 64, 64) for count in each) for each in tuned]
+    assert [each.shapes for each in config.profiles] == shapes, "a fixed batch needs no profile"
+    PoseEngine(out).close()
 
 
 @pytest.mark.parametrize("text", ["0", "1,2", "4,2,8", "1,2,2000", "x", "", "1,2,3,4", "-1", "1,4,2"])
@@ -446,6 +454,15 @@ def test_changed_angles_fail_the_gate_and_leave_no_file(capsys, install, model, 
     assert "FAILED" in said and "engine with onnx" in errors
     assert "export int8 --auto" in errors and "--worst-deg" in errors
     assert names_in(out.parent) == ["x.engine"] and out.read_bytes() == b"older"
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 8, 16])
+def test_the_gate_looks_at_every_batch_size(capsys, install, model, out, size):
+    install().spoilt_batches = {size}
+    status, _, errors = run(capsys, model, "-o", out)
+    compared = {1: "a single face with the same in a batch", 16: "engine with onnx"}
+    assert status == 3 and compared.get(size, f"engine with onnx, in batches of {size}") in errors
+    assert names_in(out.parent) == []
 
 
 def test_limits_can_be_set(capsys, install, model, out):
