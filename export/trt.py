@@ -59,7 +59,8 @@ def build(
         level: builder optimization level, 0 to 5; None is TensorRT's default.
         version_compatible: newer versions of TensorRT run the engine, too.
         hardware: GPUs that run the engine: of the same name, of the same compute capability, or all from Ampere on.
-        dla_core: the DLA core for layers that can use one, the GPU for the others; needs ``precision="fp16"``.
+        dla_core: the DLA core for layers that can use one, the GPU for the others; needs ``precision="fp16"`` and one
+            batch size.
         arch, trust: of a checkpoint, see :func:`export.onnx.export`.
         images, boxes: see :func:`export.onnx.export`.
         limits: limits of the accuracy gate in degrees, over the defaults of the precision.
@@ -211,7 +212,7 @@ def _add_build_options(build: argparse._ActionsContainer) -> None:
         dest="dla_core",
         type=_core,
         metavar="CORE",
-        help="use this DLA core where a layer can, the GPU elsewhere; needs --fp16",
+        help="use this DLA core where a layer can, the GPU elsewhere; needs --fp16 and one --batch",
     )
 
 

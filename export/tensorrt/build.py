@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,19 @@ from hpe_edge.cuda.device import Device
 from hpe_edge.errors import BackendError, InputError, ModelError
 
 
+@dataclass(frozen=True)
+class Built:
+    """A finished plan.
+
+    Attributes:
+        plan: its bytes.
+        dla_layers: layers on the DLA, as far as the builder's log names them.
+    """
+
+    plan: bytes
+    dla_layers: tuple[str, ...] = ()
+
+
 def build_plan(
     trt: Any,
     gpu: Device,
@@ -27,7 +41,7 @@ def build_plan(
     *,
     detailed: bool,
     report: Reporter,
-) -> bytes:
+) -> Built:
     """Build the plan from a graph of :func:`export.tensorrt.prepare_graph.prepare_graph`.
 
     ``detailed`` stores the layers' types and kernels in the plan.
@@ -42,7 +56,7 @@ def build_plan(
     if watch.monitor is None:
         report("build", [f"TensorRT {trt.__version__} reports no progress; a few minutes are usual"])
 
-    def build() -> bytes:
+    def build() -> Built:
         with gpu:
             return _build(trt, messages, model, settings, profile, cache, watch.monitor, detailed, report)
 
@@ -59,7 +73,7 @@ def _build(
     monitor: Any,
     detailed: bool,
     report: Reporter,
-) -> bytes:
+) -> Built:
     version = Version.of(trt.__version__)
     try:
         builder = trt.Builder(messages.logger)
@@ -86,7 +100,7 @@ def _build(
     problem = timing_cache.keep(config, cache)
     if problem:
         report("timings", [problem])
-    return bytes(plan)
+    return Built(bytes(plan), tuple(dict.fromkeys(messages.dla_layers)))
 
 
 def _network_flags(trt: Any, version: Version) -> int:

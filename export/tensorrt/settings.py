@@ -85,6 +85,11 @@ class Version:
                     "export the file with --batch dynamic"
                 )
             return (fixed,) * 3
+        if settings.dla_core is not None and (settings.profile is None or len(set(settings.profile)) > 1):
+            raise InputError(
+                "a DLA runs one batch size, with a range TensorRT would use the GPU alone; fix it: --batch 1, or another "
+                "number of faces; smaller batches are padded, larger ones split"
+            )
         least, best, most = settings.profile or (1, 4, 16)
         if least != most and not self.shares_profiles:
             raise InputError(

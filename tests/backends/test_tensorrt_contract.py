@@ -23,8 +23,8 @@ from tensorrt_mocks import MockTensorRT, names_of
 from tiny_model import tiny_spec, write_tiny_model
 
 from export.step import quiet
-from export.tensorrt.build import build_plan
-from export.tensorrt.layer_table import layer_table
+from export.tensorrt.build import Built, build_plan
+from export.tensorrt.layer_table import dla_layers, layer_table
 from export.tensorrt.settings import Settings, Version
 from hpe_edge import BackendError, InputError, ModelError
 from hpe_edge.backends.tensorrt.plan_file import EngineInfo, digest
@@ -46,7 +46,7 @@ INFO = EngineInfo(
     dla_core=1,
 )
 
-Build = Callable[..., bytes]
+Build = Callable[..., Built]
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def trt(request: pytest.FixtureRequest, data: Path, monkeypatch: pytest.MonkeyPa
 def build(cuda: FakeCuda, trt: MockTensorRT, tmp_path: Path) -> Build:
     model = onnx.load(write_tiny_model(tmp_path / "tiny.onnx"))
 
-    def run(settings: Settings, profile: tuple[int, int, int] = (1, 4, 16)) -> bytes:
+    def run(settings: Settings, profile: tuple[int, int, int] = (1, 4, 16)) -> Built:
         with Device(0) as gpu:
             return build_plan(
                 trt.module, gpu, model, settings, profile, tmp_path / "cache", detailed=True, report=quiet
@@ -86,8 +86,8 @@ def everything(trt: MockTensorRT) -> list[Settings]:
 
 def test_the_build(trt: MockTensorRT, build: Build) -> None:
     for settings in (Settings(), Settings(precision="fp16"), *everything(trt)):
-        assert build(settings) == b"plan"
-    assert build(Settings(), (4, 4, 4)) == b"plan"
+        assert build(settings) == Built(b"plan")
+    assert build(Settings(), (4, 4, 4)) == Built(b"plan")
     config = trt.objects["IBuilderConfig"]
     flags = {call.args[0].name for call in config.set_flag.call_args_list}
     precisions = set() if Version.of(trt.module.__version__).typed else {"FP16", "INT8"}
@@ -111,7 +111,7 @@ def test_the_networks_flags(trt: MockTensorRT, build: Build) -> None:
 def test_what_a_version_lacks_is_told(trt: MockTensorRT, build: Build) -> None:
     settings = Settings(hardware="same-capability")
     if settings in [replace(Settings(), hardware=each.hardware) for each in everything(trt)]:
-        assert build(settings) == b"plan"
+        assert build(settings) == Built(b"plan")
         return
     with pytest.raises(InputError, match="same-capability needs TensorRT"):
         build(settings)
@@ -129,7 +129,7 @@ def test_errors_of_parser_and_builder(trt: MockTensorRT, build: Build) -> None:
 
 def test_a_timing_cache_that_does_not_fit(trt: MockTensorRT, build: Build) -> None:
     trt.objects["IBuilderConfig"].set_timing_cache.side_effect = [False, True]
-    assert build(Settings()) == b"plan"
+    assert build(Settings()) == Built(b"plan")
 
 
 def test_the_progress_monitor(trt: MockTensorRT, build: Build) -> None:
@@ -160,6 +160,7 @@ def test_the_backend(cuda: FakeCuda, trt: MockTensorRT) -> None:
     ]
     assert execution.execute_async_v3.call_count == 10, "a first run and one capture for each size"
     assert layer_table(trt.module, backend.loaded.engine) == ["layer  kind  gives  kernel", "conv"]
+    assert dla_layers(trt.module, backend.loaded.engine) == []
     assert trt.objects["Runtime"].engine_host_code_allowed is True
     assert trt.objects["Runtime"].DLA_core == 1
     backend.close()

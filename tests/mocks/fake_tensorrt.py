@@ -41,6 +41,8 @@ class FakeTensorRT:
         at_step: called at each step of a build, with the step's number.
         configs: every builder config that was made.
         dla_cores: of the machine.
+        dla_operators: operators that a DLA runs, if the batch is one size.
+        dla_log: the builder's log names the layers on the DLA.
         fail_build: why the builder fails; empty if it does not.
         out_of_memory: no execution context can be made.
         capturable: networks can be captured.
@@ -60,6 +62,8 @@ class FakeTensorRT:
         self.configs: list[Any] = []
         self.flags: list[int] = []
         self.dla_cores = 0
+        self.dla_operators = {"GlobalAveragePool", "Flatten"}
+        self.dla_log = True
         self.fail_build = ""
         self.out_of_memory = False
         self.capturable = True
@@ -124,6 +128,7 @@ def fake_plan(
     compatible: bool = False,
     detailed: bool = False,
     sharing: bool = True,
+    dla: Sequence[str] = (),
 ) -> bytes:
     """Bytes that the runtime below accepts as a plan; ``profiles`` stand in place of one ``profile``."""
     header = {
@@ -132,6 +137,7 @@ def fake_plan(
         "compatible": compatible,
         "detailed": detailed,
         "sharing": sharing,
+        "dla": list(dla),
     }
     return _MAGIC + json.dumps(header).encode() + b"\n" + model.SerializeToString()
 
@@ -184,9 +190,27 @@ class Builder:
             [batch.dim_value] * 3,
             profiles=[[shape[0] for shape in profile.shapes] for profile in config.profiles],
             sharing=fake.numbers >= (10,) or bool(config.previews),
+            dla=self._on_dla(model, config),
             compatible=fake.module.BuilderFlag.VERSION_COMPATIBLE in config.flags,
             detailed=config.profiling_verbosity == fake.module.ProfilingVerbosity.DETAILED,
         )
+
+    def _on_dla(self, model: onnx.ModelProto, config: Config) -> list[str]:
+        """Layers on the DLA. It takes no range of batches, so with one all layers go to the GPU, with warnings only."""
+        fake, severity = self._fake, self._fake.module.ILogger.Severity
+        if config.default_device_type != fake.module.DeviceType.DLA:
+            return []
+        wild = not model.graph.input[0].type.tensor_type.shape.dim[0].HasField("dim_value")
+        ranged = wild and any(each.shapes[0] != each.shapes[2] for each in config.profiles)
+        found = []
+        for node in model.graph.node:
+            if node.op_type in fake.dla_operators and not ranged:
+                found.append(node.name or node.op_type)
+            else:
+                self._logger.log(severity.WARNING, f"Layer '{node.name}': Unsupported on DLA. Switching to GPU.")
+        if found and fake.dla_log:
+            self._logger.log(severity.INFO, f"[DlaLayer] {{ForeignNode[{found[0]}...{found[-1]}]}}")
+        return found
 
     def _steps(self, config: Config) -> bool:
         monitor = config.progress_monitor
@@ -370,7 +394,7 @@ class Engine:
         return self._execution()
 
     def create_engine_inspector(self) -> Inspector:
-        return Inspector(self._fake, self._model, self._header["detailed"])
+        return Inspector(self._fake, self._model, self._header["detailed"], self._header["dla"])
 
     def _execution(self) -> Execution | None:
         if self._fake.out_of_memory:
@@ -495,8 +519,8 @@ class NewerExecution(Execution):
 
 
 class Inspector:
-    def __init__(self, fake: FakeTensorRT, model: onnx.ModelProto, detailed: bool) -> None:
-        self._fake, self._model, self._detailed = fake, model, detailed
+    def __init__(self, fake: FakeTensorRT, model: onnx.ModelProto, detailed: bool, dla: list[str]) -> None:
+        self._fake, self._model, self._detailed, self._dla = fake, model, detailed, dla
 
     def get_engine_information(self, format: int) -> str:
         assert format == self._fake.module.LayerInformationFormat.JSON
@@ -505,7 +529,7 @@ class Inspector:
             layers = [
                 {
                     "Name": node.name or node.op_type,
-                    "LayerType": "CaskConvolution",
+                    "LayerType": "DLA" if (node.name or node.op_type) in self._dla else "CaskConvolution",
                     "ParameterType": node.op_type,
                     "Outputs": [{"Name": node.output[0], "Dimensions": [1, 2], "Format/Datatype": "Half"}],
                     "TacticName": "fake_kernel",

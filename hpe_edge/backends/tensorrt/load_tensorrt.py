@@ -8,6 +8,8 @@ from typing import Any
 
 from hpe_edge.errors import BackendError
 
+_DLA = "[DlaLayer]"
+
 
 def load_tensorrt() -> Any:
     """Import the package.
@@ -26,14 +28,16 @@ def load_tensorrt() -> Any:
 
 
 class Messages:
-    """TensorRT logger that collects errors for exceptions and drops the rest.
+    """TensorRT logger that collects errors for exceptions, and drops what is no error.
 
     Attributes:
         logger: the ILogger for TensorRT's calls; must outlive the objects created with it.
+        dla_layers: layers that the builder put on a DLA.
     """
 
     def __init__(self, trt: Any) -> None:
         lines: list[str] = []
+        dla_layers: list[str] = []
         lock = threading.Lock()
         severities = (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR)
 
@@ -43,11 +47,14 @@ class Messages:
 
             def log(self, severity: Any, message: str) -> None:
                 """Called by TensorRT, from any thread."""
-                if severity in severities:
-                    with lock:
+                with lock:
+                    if severity in severities:
                         lines.append(message.strip())
+                    elif _DLA in message:  # information or verbose, by version
+                        dla_layers.append(message.partition(_DLA)[2].strip())
 
         self.logger: Any = Logger()
+        self.dla_layers = dla_layers
         self._lines, self._lock = lines, lock
 
     def take(self) -> str:

@@ -15,7 +15,6 @@ from hpe_edge.cuda.device import Device
 from hpe_edge.errors import BackendError, ModelError
 from hpe_edge.ops.decode import head_columns
 
-
 _log = logging.getLogger(__name__)
 
 

@@ -23,8 +23,8 @@ from tiny_model import write_tiny_model
 
 from export.graph.onnx_file import graph_precision
 from export.tensorrt import progress
-from export.trt import main
-from hpe_edge import PoseEngine
+from export.trt import build, main
+from hpe_edge import InputError, PoseEngine
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.backends.tensorrt.plan_file import read_info, sidecar
 from hpe_edge.models import DEFAULT
@@ -326,16 +326,40 @@ def test_a_kind_of_hardware_that_the_version_does_not_know(capsys, install, mode
 
 def test_dla(capsys, install, model, out):
     fake = install("8.6.1")
-    status, _, errors = run(capsys, model, "--dla", 0, "--fp16", "-o", out)
+    status, _, errors = run(capsys, model, "--dla", 0, "--fp16", "--batch", 4, "-o", out)
     assert status == 2
     assert "finds 0 DLA cores here" in errors
     fake.dla_cores = 2
-    assert run(capsys, model, "--dla", 1, "--fp16", "-o", out)[0] == 0
+    for fake.dla_log in (True, False):  # else the engine's layers say it
+        status, said, _ = run(capsys, model, "--dla", 1, "--fp16", "--batch", 4, "-o", out)
+        assert status == 0 and "core 1: " in said
     config = fake.configs[-1]
     assert (config.default_device_type.name, config.DLA_core) == ("DLA", 1)
-    assert {flag.name for flag in config.flags} == {"FP16", "GPU_FALLBACK"}
-    assert read_info(out).dla_core == 1
-    assert run(capsys, model, "--dla", 1, "-o", out)[0] == 2, "a DLA has no FP32"
+    assert {"FP16", "GPU_FALLBACK"} <= {flag.name for flag in config.flags}
+    assert (read_info(out).dla_core, read_info(out).profile) == (1, (4, 4, 4))
+    assert run(capsys, model, "--dla", 1, "--batch", 4, "-o", out)[0] == 2, "a DLA has no FP32"
+
+
+@pytest.mark.parametrize("batch", [[], ["--batch", "1,4,16"]])
+def test_a_dla_takes_one_batch_size(capsys, install, model, out, tmp_path, batch):
+    """With a range TensorRT would put every layer on the GPU, and say so in warnings alone."""
+    install("8.6.1").dla_cores = 1
+    status, _, errors = run(capsys, model, "--dla", 0, "--fp16", *batch, "-o", out)
+    assert status == 2 and names_in(out.parent) == []
+    assert "a DLA runs one batch size" in errors and "--batch 1" in errors
+    with pytest.raises(InputError, match="one batch size"):
+        build(model, output=out, precision="fp16", dla_core=0, batch=(1, 2, 4))
+    fixed = write_tiny_model(tmp_path / "four.onnx", batch=4)
+    assert run(capsys, fixed, "--dla", 0, "--fp16", "-o", out)[0] == 0
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_an_engine_with_nothing_on_the_dla_is_refused(capsys, install, model, out, log):
+    fake = install("8.6.1")
+    fake.dla_cores, fake.dla_operators, fake.dla_log = 1, {"Resize"}, log
+    status, _, errors = run(capsys, model, "--dla", 0, "--fp16", "--batch", 4, "-o", out)
+    assert status == 1 and names_in(out.parent) == []
+    assert "no layer runs on DLA core 0" in errors and "leave --dla out" in errors
 
 
 def test_layers_on_request(capsys, install, model, out):
