@@ -10,6 +10,7 @@ from onnx import ModelProto
 
 from export.step import Reporter
 from export.tensorrt import timing_cache
+from export.tensorrt.head_precision import keep_head_in_fp32
 from export.tensorrt.progress import Watch
 from export.tensorrt.settings import Settings, Version
 from hpe_edge.backends.tensorrt.buckets import Profile, optimization_profiles
@@ -79,7 +80,8 @@ def _build(
         builder = trt.Builder(messages.logger)
     except TypeError:  # the binding's error where the library does not start
         raise BackendError(f"TensorRT's builder does not start: {messages.take()}") from None
-    network = builder.create_network(_network_flags(trt, version))
+    typed = version.typed(settings)
+    network = builder.create_network(_network_flags(trt, version, typed=typed))
     parser = trt.OnnxParser(network, messages.logger)
     if not parser.parse(model.SerializeToString()):
         raise ModelError(
@@ -87,6 +89,10 @@ def _build(
         )
     config = builder.create_builder_config()
     _configure(trt, builder, config, settings, version)
+    if not typed and settings.precision != "fp32":
+        config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
+        count = keep_head_in_fp32(trt, network, model)
+        report("precision", [f"FP16 by the builder's flag; the head stays FP32, {count} layers"])
     if profile[0] != profile[2]:
         _add_profiles(builder, config, model, profile)
     if monitor is not None:
@@ -103,11 +109,11 @@ def _build(
     return Built(bytes(plan), tuple(dict.fromkeys(messages.dla_layers)))
 
 
-def _network_flags(trt: Any, version: Version) -> int:
+def _network_flags(trt: Any, version: Version, *, typed: bool) -> int:
     flag = trt.NetworkDefinitionCreationFlag
     if version.numbers >= (11,):
         return 0  # every network is typed
-    if version.typed:
+    if typed:
         return 1 << int(flag.STRONGLY_TYPED)
     return 1 << int(flag.EXPLICIT_BATCH) if version.numbers < (10,) else 0
 
@@ -125,7 +131,7 @@ def _parser_errors(parser: Any, model: ModelProto) -> str:
 def _configure(trt: Any, builder: Any, config: Any, settings: Settings, version: Version) -> None:
     flag = trt.BuilderFlag
     config.clear_flag(flag.TF32)  # TF32 has only FP16's ten bits
-    if not version.typed:
+    if not version.typed(settings):
         if settings.precision == "int8":
             config.set_flag(flag.INT8)
         if settings.precision != "fp32":

@@ -75,7 +75,7 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
         model, _ = read_onnx(path)
         check_precision(source, model, settings.precision, version)
         profile = version.profile(settings, batch(model))
-        ready = prepare_graph(model, spec, settings.precision, version, profile, notes)
+        ready = prepare_graph(model, spec, settings, version, profile, notes)
         pendings = [Pending(out), Pending(sidecar(out))]
         try:
             cache = cache_file(version.text, gpu.name, gpu.capability)

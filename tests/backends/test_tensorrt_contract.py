@@ -90,7 +90,11 @@ def test_the_build(trt: MockTensorRT, build: Build) -> None:
     assert build(Settings(), (4, 4, 4)) == Built(b"plan")
     config = trt.objects["IBuilderConfig"]
     flags = {call.args[0].name for call in config.set_flag.call_args_list}
-    precisions = set() if Version.of(trt.module.__version__).typed else {"FP16", "INT8"}
+    typed = Version.of(trt.module.__version__).typed(Settings(dla_core=1))
+    precisions = set() if typed else {"FP16", "INT8", "OBEY_PRECISION_CONSTRAINTS"}
+    if not typed:
+        assert trt.objects["ILayer"].precision.name == "FLOAT"
+        assert trt.objects["ILayer"].set_output_type.call_args.args == (0, trt.module.DataType.FLOAT)
     assert flags == {"VERSION_COMPATIBLE", "GPU_FALLBACK", *precisions}
     assert {call.args[0].name for call in config.clear_flag.call_args_list} == {"TF32"}
     pool, limit = config.set_memory_pool_limit.call_args.args
@@ -103,8 +107,8 @@ def test_the_build(trt: MockTensorRT, build: Build) -> None:
 def test_the_networks_flags(trt: MockTensorRT, build: Build) -> None:
     build(Settings())
     (flags,) = trt.objects["Builder"].create_network.call_args.args
-    wanted = {"8.6.1": "EXPLICIT_BATCH", "10.13.3.9": "STRONGLY_TYPED", "10.16.1.11": "STRONGLY_TYPED"}
-    name = wanted.get(trt.module.__version__)
+    version = trt.module.__version__
+    name = "EXPLICIT_BATCH" if version.startswith("8") else None if version.startswith("11") else "STRONGLY_TYPED"
     assert flags == (1 << int(trt.module.NetworkDefinitionCreationFlag[name]) if name else 0)
 
 
@@ -226,7 +230,7 @@ USE = """
 import tensorrt as trt
 from export.tensorrt.build import _network_flags
 from export.tensorrt.progress import Watch
-from export.tensorrt.settings import Version
+from export.tensorrt.settings import Settings, Version
 from hpe_edge.backends.tensorrt.load_tensorrt import Messages, load_tensorrt
 
 assert load_tensorrt() is trt
@@ -235,7 +239,7 @@ for level in (severity.INFO, severity.ERROR, severity.WARNING, severity.INTERNAL
     messages.logger.log(level, f"{level}".rpartition(".")[2])
 assert messages.take() == "ERROR; INTERNAL_ERROR", messages.take()
 version = Version.of(trt.__version__)
-assert _network_flags(trt, version) in (0, 1, 2)
+assert _network_flags(trt, version, typed=version.typed(Settings())) in (0, 1, 2)
 monitor = Watch(trt).monitor
 assert (monitor is not None) == (version.numbers >= (10,))
 if monitor is not None:
@@ -286,5 +290,6 @@ def test_arguments_fit_the_real_signatures(cuda: FakeCuda, trt: MockTensorRT, bu
     settable = [*SET]
     older = "ExecutionContextAllocationStrategy" not in trt.names
     settable += [("IExecutionContext", "device_memory")] if older else [("IBuilderConfig", "progress_monitor")]
+    settable += [] if version.startswith("11") else [("ILayer", "precision")]
     said = with_bindings(version, CHECK, [version, json.dumps(settable)], json.dumps(calls))
     assert said.returncode == 0, said.stderr

@@ -1,8 +1,8 @@
 """A test double of cuda-bindings: the calls that hpe_edge makes, with host memory for the device's.
 
 It is stricter than a GPU: work is done only when its stream is synchronised, a call without a current context fails, a
-copy must lie within what was allocated, and nothing may be freed twice. ``leaks`` tells what was never freed. A wait for
-a whole context while a stream of it is captured fails, and spoils that capture, in whichever thread it is.
+copy must lie within what was allocated, and nothing may be freed twice. ``leaks`` tells what was never freed. A wait
+for a whole context while a stream of it is captured fails, and spoils that capture, in whichever thread it is.
 """
 
 from __future__ import annotations

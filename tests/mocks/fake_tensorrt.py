@@ -4,7 +4,8 @@ ONNX Runtime on host memory. No engine of TensorRT's is involved.
 It holds callers to what TensorRT's documents ask of them: a context that was captured is not changed any more, a first
 run goes before a capture, a range of batch sizes needs a profile, addresses and memory must be the device's. Before
 TensorRT 10 only the first of the contexts that exist at a time has profile 0, the others none until one is set, and
-contexts share a profile only if the engine was built for that.
+contexts share a profile only if the engine was built for that. With the flag for FP16 the builder takes every layer in
+FP16 that it may: all whose precision and output types are not both constrained to FP32, with constraints obeyed.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class FakeTensorRT:
         executions: weak references to every execution context that was made.
         batches: size of every batch that was run.
         flags: of every network that was made.
+        halved: nodes of which the last build's flags let layers run in FP16.
         mistakes: what went away too late or too early.
     """
 
@@ -61,6 +63,7 @@ class FakeTensorRT:
         self.at_step: Callable[[int], None] = lambda step: None
         self.configs: list[Any] = []
         self.flags: list[int] = []
+        self.halved: set[str] = set()
         self.dla_cores = 0
         self.dla_operators = {"GlobalAveragePool", "Flatten"}
         self.dla_log = True
@@ -82,7 +85,7 @@ class FakeTensorRT:
         trt.__spec__ = importlib.machinery.ModuleSpec("tensorrt", None)  # others look whether it is installed
         trt.__version__ = version
         old, eleven = self.numbers < (10,), self.numbers >= (11,)
-        precisions = [] if eleven else ["FP16", "INT8"]
+        precisions = [] if eleven else ["FP16", "INT8", "OBEY_PRECISION_CONSTRAINTS"]
         trt.BuilderFlag = enum.IntEnum(
             "BuilderFlag", [*precisions, "DEBUG", "GPU_FALLBACK", "TF32", "VERSION_COMPATIBLE"], start=0
         )
@@ -97,7 +100,10 @@ class FakeTensorRT:
         trt.ProfilingVerbosity = enum.IntEnum("ProfilingVerbosity", ["LAYER_NAMES_ONLY", "DETAILED"], start=0)
         trt.LayerInformationFormat = enum.IntEnum("LayerInformationFormat", ["ONELINE", "JSON"], start=0)
         trt.DeviceType = enum.IntEnum("DeviceType", ["GPU", "DLA"], start=0)
-        trt.DataType = enum.Enum("DataType", ["FLOAT", "HALF", "UINT8"])
+        trt.LayerType = enum.IntEnum(
+            "LayerType", ["CONSTANT", "SHAPE", "CAST", "MATRIX_MULTIPLY", "ELEMENTWISE", "SHUFFLE", "REDUCE"], start=0
+        )
+        trt.DataType = enum.Enum("DataType", ["FLOAT", "HALF", "UINT8", "INT8"])
         trt.TensorIOMode = enum.Enum("TensorIOMode", ["NONE", "INPUT", "OUTPUT"])
         if old:
             trt.PreviewFeature = enum.IntEnum("PreviewFeature", ["PROFILE_SHARING_0806"], start=0)
@@ -142,10 +148,102 @@ def fake_plan(
     return _MAGIC + json.dumps(header).encode() + b"\n" + model.SerializeToString()
 
 
+class Tensor:
+    def __init__(self, name: str, dtype: Any) -> None:
+        self.name, self.dtype = name, dtype
+
+
+class Layer:
+    """A layer of a network that was parsed; of several for a node only the last has a tensor by the node's name."""
+
+    def __init__(self, network: Network, node: str, kind: Any, inputs: list[Tensor | None], output: Tensor) -> None:
+        self._network, self.node, self.type, self._inputs, self._output = network, node, kind, inputs, output
+        self.name = node
+        self.num_inputs, self.num_outputs = len(inputs), 1
+        self._precision: Any = None
+        self.output_type: Any = None
+
+    def get_input(self, index: int) -> Tensor | None:
+        return self._inputs[index]
+
+    def get_output(self, index: int) -> Tensor:
+        assert index == 0
+        return self._output
+
+    @property
+    def precision(self) -> Any:
+        return self._precision
+
+    @precision.setter
+    def precision(self, kind: Any) -> None:
+        assert not self._network.typed, "a strongly typed network takes no precision"
+        assert self.type not in self._network.exact, "no layer that computes"
+        self._precision = kind
+
+    def set_output_type(self, index: int, dtype: Any) -> None:
+        assert index == 0 and not self._network.typed
+        self.output_type = dtype
+
+
 class Network:
-    def __init__(self, flags: int) -> None:
-        self.flags = flags
+    def __init__(self, fake: FakeTensorRT, flags: int) -> None:
+        trt = fake.module
+        self._fake, self.flags = fake, flags
         self.model: onnx.ModelProto | None = None
+        typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+        self.typed = fake.numbers >= (11,) or (typed is not None and bool(flags & 1 << int(typed)))
+        self.exact = (trt.LayerType.CONSTANT, trt.LayerType.SHAPE, trt.LayerType.CAST)
+        self.layers: list[Layer] = []
+
+    @property
+    def num_layers(self) -> int:
+        return len(self.layers)
+
+    def get_layer(self, index: int) -> Layer:
+        return self.layers[index]
+
+    @property
+    def num_outputs(self) -> int:
+        assert self.model is not None
+        return len(self.model.graph.output)
+
+    def get_output(self, index: int) -> Tensor:
+        assert self.model is not None
+        return Tensor(self.model.graph.output[index].name, self._fake.module.DataType.FLOAT)
+
+    def parsed(self, model: onnx.ModelProto) -> None:
+        """Make the layers of a graph, as the parser does."""
+        self.model, trt = model, self._fake.module
+        kinds, types = trt.LayerType, {each.name: each.data_type for each in model.graph.initializer}
+        given = model.graph.input[0]
+        types[given.name] = given.type.tensor_type.elem_type
+        tensors: dict[str, Tensor] = {given.name: Tensor(given.name, self._type(types[given.name]))}
+
+        def add(node: str, kind: Any, inputs: list[Tensor | None], dtype: Any, name: str = "") -> Tensor:
+            output = Tensor(name or f"(Unnamed Layer* {len(self.layers)}) [{kind.name}]_output", dtype)
+            self.layers.append(Layer(self, node, kind, inputs, output))
+            return output
+
+        for node in model.graph.node:
+            name = node.name or node.output[0]
+            read = [
+                tensors.get(each) or add(name, kinds.CONSTANT, [], self._type(types.get(each, 0)))
+                for each in node.input
+            ]
+            by = {"QuantizeLinear": 2, "DequantizeLinear": 1}.get(node.op_type, 0)  # the input whose type it gives
+            cast = [each.i for each in node.attribute if each.name == "to"]
+            dtype = self._type(cast[0]) if cast else read[by].dtype
+            if node.op_type == "Gemm":
+                product = add(name, kinds.MATRIX_MULTIPLY, [*read[:2], None], dtype)
+                last = add(name, kinds.ELEMENTWISE, [product, read[2]], dtype, node.output[0])
+            else:
+                kind = {"Cast": kinds.CAST, "Flatten": kinds.SHUFFLE}.get(node.op_type, kinds.REDUCE)
+                last = add(name, kind, list(read), dtype, node.output[0])
+            tensors[node.output[0]] = last
+
+    def _type(self, elem_type: int) -> Any:
+        """The type of a tensor; what a network does not compute with counts as INT8."""
+        return self._fake.module.DataType[_KINDS.get(elem_type, "INT8")]
 
 
 class Builder:
@@ -156,7 +254,7 @@ class Builder:
 
     def create_network(self, flags: int = 0) -> Network:
         self._fake.flags.append(flags)
-        return Network(flags)
+        return Network(self._fake, flags)
 
     def create_builder_config(self) -> Config:
         config = Config(self._fake)
@@ -180,6 +278,14 @@ class Builder:
                 self._logger, "Network has dynamic or shape inputs, but no optimization profile has been defined."
             )
             return None
+        if network.typed and {flag.name for flag in map(fake.module.BuilderFlag, config.flags)} & {
+            "FP16",
+            "INT8",
+            "OBEY_PRECISION_CONSTRAINTS",
+        }:
+            fake.error(self._logger, "Flags for precisions are not allowed in a strongly typed network.")
+            return None
+        fake.halved = self._halved(network, config)
         if not self._steps(config):
             fake.error(self._logger, "The build was cancelled.")
             return None
@@ -194,6 +300,19 @@ class Builder:
             compatible=fake.module.BuilderFlag.VERSION_COMPATIBLE in config.flags,
             detailed=config.profiling_verbosity == fake.module.ProfilingVerbosity.DETAILED,
         )
+
+    def _halved(self, network: Network, config: Config) -> set[str]:
+        flag, floating = self._fake.module.BuilderFlag, self._fake.module.DataType.FLOAT
+        if getattr(flag, "FP16", None) not in config.flags:
+            return set()
+        obeyed = flag.OBEY_PRECISION_CONSTRAINTS in config.flags
+        kept = [obeyed and (each.precision, each.output_type) == (floating, floating) for each in network.layers]
+        computing = [each.type not in network.exact for each in network.layers]
+        return {
+            layer.node
+            for layer, keeps, computes in zip(network.layers, kept, computing, strict=True)
+            if computes and not keeps
+        }
 
     def _on_dla(self, model: onnx.ModelProto, config: Config) -> list[str]:
         """Layers on the DLA. It takes no range of batches, so with one all layers go to the GPU, with warnings only."""
@@ -318,7 +437,7 @@ class OnnxParser:
         for i, node in enumerate(read.graph.node):
             if node.op_type in self._fake.unsupported:
                 self._errors.append(ParserError(i, "no importer registered for this operator"))
-        self._network.model = read
+        self._network.parsed(read)
         return not self._errors
 
 

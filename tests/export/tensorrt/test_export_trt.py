@@ -22,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tiny_model import write_tiny_model
 
 from export.graph.onnx_file import graph_precision
+from export.quantize.fp16_graph import to_half
 from export.tensorrt import progress
 from export.trt import build, main
 from hpe_edge import InputError, PoseEngine
@@ -156,11 +157,12 @@ def test_the_embedded_model_is_never_replaced(capsys, install):
 @pytest.mark.parametrize(
     ("version", "precision", "flags", "network"),
     [
-        ("8.6.1", "fp16", {"FP16"}, 1 << 0),  # EXPLICIT_BATCH
-        ("10.3.0", "fp16", {"FP16"}, 0),
-        ("8.6.1", "int8", {"FP16", "INT8"}, 1 << 0),
-        ("10.3.0", "int8", {"FP16", "INT8"}, 0),
-        ("10.13.3.9", "int8", set(), 1 << 1),  # STRONGLY_TYPED
+        ("8.6.1", "fp16", {"FP16", "OBEY_PRECISION_CONSTRAINTS"}, 1 << 0),  # EXPLICIT_BATCH
+        ("10.0.1", "fp16", {"FP16", "OBEY_PRECISION_CONSTRAINTS"}, 0),
+        ("10.3.0", "fp16", set(), 1 << 1),  # STRONGLY_TYPED
+        ("8.6.1", "int8", {"FP16", "INT8", "OBEY_PRECISION_CONSTRAINTS"}, 1 << 0),
+        ("10.3.0", "int8", set(), 1 << 1),
+        ("10.13.3.9", "int8", set(), 1 << 1),
         ("11.4.0.106", "int8", set(), 0),
         ("10.13.3.9", "fp32", set(), 1 << 1),
         ("8.6.1", "fp32", set(), 1 << 0),
@@ -182,22 +184,49 @@ def test_precision_as_each_version_takes_it(capsys, install, model, out, tmp_pat
     assert read_info(out).gate.limits == limits.get(precision, int8)
 
 
+@pytest.mark.parametrize("variant", ["fp32 file", "fp16 file", "int8 file"])
+@pytest.mark.parametrize(
+    ("version", "by_flags"), [("8.6.1", True), ("10.0.1", True), ("10.3.0", False), ("10.11.0", False)]
+)
+def test_no_flag_lets_the_head_run_in_fp16(capsys, install, model, out, tmp_path, variant, version, by_flags):
+    """Near 60 degrees FP16 has steps of 0.03; the other layers may run in it."""
+    fake = install(version)
+    if variant == "fp16 file":
+        onnx.save(to_half(onnx.load(model)), model)
+    if variant == "int8 file":
+        model = write_variant(tmp_path / "q.onnx", model, quantized=True)
+    status, said, errors = run(capsys, model, "--int8" if variant == "int8 file" else "--fp16", "-o", out)
+    assert (status, errors) == (0, "")
+    assert "logits" not in fake.halved
+    assert bool(fake.halved) == by_flags == ("the head stays FP32" in said)
+
+
+def test_a_dla_is_built_by_flags(capsys, install, model, out):
+    """TensorRT 10.3 has DLAs for networks by builder flags."""
+    fake = install("10.3.0")
+    fake.dla_cores = 1
+    assert run(capsys, model, "--dla", 0, "--fp16", "--batch", 1, "-o", out)[0] == 0
+    assert fake.flags == [0]
+    assert {flag.name for flag in fake.configs[0].flags} == {"FP16", "OBEY_PRECISION_CONSTRAINTS", "GPU_FALLBACK"}
+    assert "logits" not in fake.halved and fake.halved
+
+
 def built_graph(path):
     """Return the graph given to the mock's parser."""
     return onnx.load_from_string(path.read_bytes().split(b"\n", 2)[2])
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
-@pytest.mark.parametrize("version", ["10.3.0", "10.13.3.9", "11.4.0.106"])
+@pytest.mark.parametrize("version", ["10.0.1", "10.3.0", "10.13.3.9", "11.4.0.106"])
 def test_fp16_is_set_in_the_graph_where_there_are_no_flags(capsys, install, model, out, tmp_path, version, precision):
     install(version)
     if precision == "int8":
         model = write_variant(tmp_path / "q.onnx", model, quantized=True)
     status, said, _ = run(capsys, model, f"--{precision}", "-o", out)
     assert status == 0
-    assert ("FP16 set in the graph" in said) == (version != "10.3.0")
+    assert ("FP16 set in the graph" in said) == (version != "10.0.1")
     built = built_graph(out)
-    parts = ["int8"] * (precision == "int8") + ["fp16"] * (version != "10.3.0")
+    parts = ["int8"] * (precision == "int8") + ["fp16"] * (version != "10.0.1")
     assert graph_precision(built) == ("+".join(parts) or "fp32")
     for value in (built.graph.input[0], built.graph.output[0]):
         assert value.type.tensor_type.elem_type == TensorProto.FLOAT
@@ -502,7 +531,7 @@ def test_faces_of_ones_own(capsys, install, model, out):
     assert run(capsys, model, "--boxes", BOXES, "-o", out)[0] == 2
 
 
-@pytest.mark.parametrize("version", ["10.3.0", "11.4.0.106"])
+@pytest.mark.parametrize("version", ["8.6.1", "11.4.0.106"])
 def test_a_checkpoint_is_converted_first(capsys, install, checkpoint, out, tmp_path, monkeypatch, version):
     fake = install(version)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
@@ -515,8 +544,8 @@ def test_a_checkpoint_is_converted_first(capsys, install, checkpoint, out, tmp_p
     assert info.spec.origin.checkpoint == "weights.pth"
     assert info.spec.gate.compared == "onnx with pytorch"
     half = [each for each in built_graph(out).graph.initializer if each.data_type == TensorProto.FLOAT16]
-    if version == "10.3.0":
-        assert {flag.name for flag in fake.configs[0].flags} == {"FP16"} and half == []
+    if version == "8.6.1":
+        assert {flag.name for flag in fake.configs[0].flags} == {"FP16", "OBEY_PRECISION_CONSTRAINTS"} and half == []
     else:
         assert fake.configs[0].flags == set() and len(half) > 40
         assert info.gate.worst_deg > 1e-4, "the double computes in FP16, too"
