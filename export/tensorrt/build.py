@@ -61,7 +61,11 @@ def build_plan(
         with gpu:
             return _build(trt, messages, model, settings, profile, cache, watch.monitor, detailed, report)
 
-    return watch.run(build)
+    try:
+        return watch.run(build)
+    finally:
+        if warnings := messages.take_warnings():
+            report("warnings", warnings)
 
 
 def _build(
@@ -85,7 +89,7 @@ def _build(
     parser = trt.OnnxParser(network, messages.logger)
     if not parser.parse(model.SerializeToString()):
         raise ModelError(
-            f"TensorRT {version.text} cannot parse the graph: {_parser_errors(parser, model) or messages.take()}"
+            f"TensorRT {version.text} cannot parse the graph: {_parser_errors(parser, model)}; its log: {messages.take()}"
         )
     config = builder.create_builder_config()
     _configure(trt, builder, config, settings, version)
@@ -119,18 +123,25 @@ def _network_flags(trt: Any, version: Version, *, typed: bool) -> int:
 
 
 def _parser_errors(parser: Any, model: ModelProto) -> str:
-    """The parser's errors, with the nodes' names."""
+    """The parser's errors: node, code, function and description, which may be the bare condition of an assertion."""
     messages = []
     for error in (parser.get_error(i) for i in range(parser.num_errors)):
-        node = model.graph.node[error.node()] if 0 <= error.node() < len(model.graph.node) else None
-        where = f"node {node.name or node.output[0]!r} ({node.op_type}): " if node is not None else ""
-        messages.append(f"{where}{error.desc()}")
-    return "; ".join(messages)
+        name, kind = "", ""
+        if hasattr(error, "node_name"):  # from TensorRT 10 on
+            name, kind = error.node_name(), error.node_operator()
+        if not name and 0 <= error.node() < len(model.graph.node):
+            node = model.graph.node[error.node()]
+            name, kind = node.name or node.output[0], node.op_type
+        where = f"node {name!r} ({kind}): " if name else ""
+        messages.append(f"{where}{error.code().name} in {error.func()}: {error.desc()}")
+    return "; ".join(messages) or "no error is named"
 
 
 def _configure(trt: Any, builder: Any, config: Any, settings: Settings, version: Version) -> None:
     flag = trt.BuilderFlag
     config.clear_flag(flag.TF32)  # TF32 has only FP16's ten bits
+    if hasattr(config, "max_aux_streams"):  # from TensorRT 8.6 on
+        config.max_aux_streams = 0  # a batch of small crops gains nothing from more, and each needs memory
     if not version.typed(settings):
         if settings.precision == "int8":
             config.set_flag(flag.INT8)

@@ -99,7 +99,7 @@ def test_the_build(trt: MockTensorRT, build: Build) -> None:
     assert {call.args[0].name for call in config.clear_flag.call_args_list} == {"TF32"}
     pool, limit = config.set_memory_pool_limit.call_args.args
     assert (pool.name, limit) == ("WORKSPACE", 64 << 20)
-    assert config.builder_optimization_level == 5
+    assert config.builder_optimization_level == 5 and config.max_aux_streams == 0
     assert (config.default_device_type.name, config.DLA_core) == ("DLA", 1)
     assert config.profiling_verbosity.name == "DETAILED"
 
@@ -123,7 +123,7 @@ def test_what_a_version_lacks_is_told(trt: MockTensorRT, build: Build) -> None:
 
 def test_errors_of_parser_and_builder(trt: MockTensorRT, build: Build) -> None:
     trt.objects["OnnxParser"].parse.return_value = False
-    with pytest.raises(ModelError, match=r"node 'levels' \(Cast\): why not"):
+    with pytest.raises(ModelError, match=r"node 'levels' \(Cast\): UNSUPPORTED_NODE in importCast: why not"):
         build(Settings())
     trt.objects["OnnxParser"].parse.return_value = True
     trt.objects["Builder"].build_serialized_network.return_value = None
@@ -219,6 +219,7 @@ SET = [
     ("IBuilderConfig", "hardware_compatibility_level"),
     ("IBuilderConfig", "default_device_type"),
     ("IBuilderConfig", "DLA_core"),
+    ("IBuilderConfig", "max_aux_streams"),
     ("IBuilderConfig", "profiling_verbosity"),
     ("Runtime", "engine_host_code_allowed"),
     ("Runtime", "DLA_core"),
@@ -238,6 +239,7 @@ messages, severity = Messages(trt), trt.ILogger.Severity
 for level in (severity.INFO, severity.ERROR, severity.WARNING, severity.INTERNAL_ERROR, severity.VERBOSE):
     messages.logger.log(level, f"{level}".rpartition(".")[2])
 assert messages.take() == "ERROR; INTERNAL_ERROR", messages.take()
+assert messages.take_warnings() == ["WARNING"]
 version = Version.of(trt.__version__)
 assert _network_flags(trt, version, typed=version.typed(Settings())) in (0, 1, 2)
 monitor = Watch(trt).monitor

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import sys
 import threading
 from collections.abc import Callable
@@ -490,6 +491,16 @@ def test_out_of_device_memory_within_tensorrt(trt: FakeTensorRT, engine_file: Wr
             engine(frame, BOXES)
         trt.out_of_memory = False
         assert len(engine(frame, BOXES)) == 3, "and once there is room, it goes on"
+
+
+def test_warnings_of_the_runtime_are_logged_once(
+    trt: FakeTensorRT, engine_file: Write, frame: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    trt.warnings = ["the plan was built on another model of device", "lazy loading is off"]
+    with caplog.at_level(logging.WARNING), PoseEngine(engine_file()) as engine:
+        engine(frame, BOXES)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2 and all(text in line for text, line in zip(trt.warnings, said, strict=True))
 
 
 def test_tensorrt_is_absent(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch, engine_file: Write) -> None:

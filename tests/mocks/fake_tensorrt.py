@@ -44,6 +44,7 @@ class FakeTensorRT:
         dla_cores: of the machine.
         dla_operators: operators that a DLA runs, if the batch is one size.
         dla_log: the builder's log names the layers on the DLA.
+        warnings: what the builder and the runtime warn of.
         fail_build: why the builder fails; empty if it does not.
         out_of_memory: no execution context can be made.
         capturable: networks can be captured.
@@ -67,6 +68,7 @@ class FakeTensorRT:
         self.dla_cores = 0
         self.dla_operators = {"GlobalAveragePool", "Flatten"}
         self.dla_log = True
+        self.warnings: list[str] = []
         self.fail_build = ""
         self.out_of_memory = False
         self.capturable = True
@@ -112,11 +114,17 @@ class FakeTensorRT:
                 "ExecutionContextAllocationStrategy", ["STATIC", "ON_PROFILE_CHANGE", "USER_MANAGED"], start=0
             )
             trt.IProgressMonitor = type("IProgressMonitor", (), {})
+        trt.ErrorCode = enum.Enum("ErrorCode", ["SUCCESS", "UNSUPPORTED_NODE"])
         severity = enum.IntEnum("Severity", ["INTERNAL_ERROR", "ERROR", "WARNING", "INFO", "VERBOSE"], start=0)
         trt.ILogger = type("ILogger", (), {"Severity": severity})
         for kind in (Builder, OnnxParser, Runtime):
             setattr(trt, kind.__name__, types.MethodType(kind, self))
         return trt
+
+    def warn(self, logger: Any) -> None:
+        """Log the warnings, each twice, as TensorRT repeats itself."""
+        for message in self.warnings * 2:
+            logger.log(self.module.ILogger.Severity.WARNING, message)
 
     def error(self, logger: Any, message: str) -> None:
         """Say it as TensorRT does: to the logger, among other things."""
@@ -266,6 +274,7 @@ class Builder:
 
     def build_serialized_network(self, network: Network, config: Config) -> bytes | None:
         fake = self._fake
+        fake.warn(self._logger)
         assert fake.cuda.stack, "a build with no current context"
         if fake.fail_build:
             fake.error(self._logger, fake.fail_build)
@@ -373,6 +382,8 @@ class Config:
         self.profiling_verbosity = fake.module.ProfilingVerbosity.LAYER_NAMES_ONLY
         self.progress_monitor: Any = None
         self.builder_optimization_level = 3
+        if fake.numbers >= (8, 6):
+            self.max_aux_streams = -1
         self.hardware_compatibility_level = fake.module.HardwareCompatibilityLevel.NONE
         self.default_device_type = fake.module.DeviceType.GPU
         self.DLA_core = -1
@@ -410,19 +421,30 @@ class Config:
 
 
 class ParserError:
-    def __init__(self, node: int, description: str) -> None:
-        self._node, self._description = node, description
+    """An assertion of the parser's that failed; the reason is in the log alone."""
+
+    def __init__(self, fake: FakeTensorRT, at: int, node: onnx.NodeProto) -> None:
+        self._fake, self._at, self._node = fake, at, node
+        if fake.numbers >= (10,):
+            self.node_name = lambda: node.name
+            self.node_operator = lambda: node.op_type
 
     def node(self) -> int:
-        return self._node
+        return self._at
+
+    def code(self) -> Any:
+        return self._fake.module.ErrorCode.UNSUPPORTED_NODE
+
+    def func(self) -> str:
+        return f"import{self._node.op_type}"
 
     def desc(self) -> str:
-        return self._description
+        return "false"
 
 
 class OnnxParser:
     def __init__(self, fake: FakeTensorRT, network: Network, logger: Any) -> None:
-        self._fake, self._network = fake, network
+        self._fake, self._network, self._logger = fake, network, logger
         self._errors: list[ParserError] = []
 
     @property
@@ -436,7 +458,8 @@ class OnnxParser:
         read = onnx.load_from_string(model)
         for i, node in enumerate(read.graph.node):
             if node.op_type in self._fake.unsupported:
-                self._errors.append(ParserError(i, "no importer registered for this operator"))
+                self._fake.error(self._logger, f"In node {i}: no importer registered for {node.op_type}")
+                self._errors.append(ParserError(self._fake, i, node))
         self._network.parsed(read)
         return not self._errors
 
@@ -450,6 +473,7 @@ class Runtime:
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> Engine | None:
         fake = self._fake
+        fake.warn(self._logger)
         if not serialized_engine.startswith(_MAGIC):
             fake.error(self._logger, "Serialization assertion magicTag failed.")
             return None

@@ -81,6 +81,11 @@ class MockTensorRT:
         mock["OnnxParser"].get_error.return_value = mock["ParserError"]
         mock["ParserError"].node.return_value = 0
         mock["ParserError"].desc.return_value = "why not"
+        mock["ParserError"].func.return_value = "importCast"
+        mock["ParserError"].code.return_value = trt.ErrorCode.UNSUPPORTED_NODE
+        if "node_name" in (self.names["ParserError"] or ()):
+            mock["ParserError"].node_name.return_value = "levels"
+            mock["ParserError"].node_operator.return_value = "Cast"
         mock["IBuilderConfig"].add_optimization_profile.return_value = 0
         mock["IBuilderConfig"].create_timing_cache.return_value = mock["ITimingCache"]
         mock["IBuilderConfig"].set_timing_cache.return_value = True

@@ -28,7 +28,7 @@ class Loaded:
         engine: TensorRT's ICudaEngine; None after ``close``.
         shapes: name -> output shape without the batch axis, in the spec's order.
         buckets: batch sizes to run, rising.
-        messages: collects TensorRT's errors.
+        messages: collects TensorRT's errors and warnings.
     """
 
     def __init__(self, trt: Any, gpu: Device, path: Path, plan: bytes, info: EngineInfo) -> None:
@@ -59,9 +59,15 @@ class Loaded:
                 f"TensorRT cannot load {path}: {self.messages.take()}; if the GPU has memory left, build it again "
                 f"here: {info.rebuild}"
             )
+        self.log_warnings()
         self.shapes = _check_tensors(trt, self.engine, info, path)
         self.buckets = buckets(info.profile)
         self._profiles = _profiles_of(self.engine, info, path, self.buckets)
+
+    def log_warnings(self) -> None:
+        """Log what TensorRT has warned of since the last call, each warning once."""
+        for text in self.messages.take_warnings():
+            _log.warning("%s: TensorRT warns: %s", self._path, text)
 
     def warn_once(self, text: str) -> None:
         """Log a warning; of those with the same beginning only the first."""

@@ -203,6 +203,7 @@ class TensorRTContext:
                 with self._gpu.capture_lock:  # a context that is made meanwhile may wait for the whole GPU
                     self._launches[batch, source] = self._captured(batch, source)
         self._ready.add(source)
+        self._loaded.log_warnings()
 
     def _captured(self, batch: int, source: CropSource) -> Callable[[], None]:
         """Create the call that enqueues a run of ``batch`` faces.

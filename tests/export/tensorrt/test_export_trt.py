@@ -460,13 +460,36 @@ def test_progress_is_that_of_the_outermost_phase(capsys, install, model, out, mo
     assert bar.seen == ["Building Engine", "Tactic Selection", "closed"]
 
 
-def test_the_parsers_errors_name_the_node(capsys, install, model, out):
-    fake = install()
+@pytest.mark.parametrize("version", ["8.6.1", "10.3.0"])
+def test_the_parsers_errors_give_node_function_code_and_log(capsys, install, model, out, version):
+    """The description alone may be "false", the condition of an assertion."""
+    fake = install(version)
     fake.unsupported = {"Flatten"}
     status, _, errors = run(capsys, model, "-o", out)
     assert status == 1
-    assert "node 'flat' (Flatten): no importer registered" in errors
+    for part in ("node 'flat' (Flatten)", "UNSUPPORTED_NODE", "importFlatten", "no importer registered"):
+        assert part in errors
     assert names_in(out.parent) == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_warnings_of_the_build_are_shown_once(capsys, install, model, out, fails):
+    fake = install()
+    fake.warnings, fake.fail_build = ["weights are subnormal in FP16", "no fast FP16 here"], "no tactic" * fails
+    status, said, _ = run(capsys, model, "-o", out)
+    assert status == int(fails)
+    lines = said.splitlines()
+    for text in fake.warnings:
+        assert sum(text in line for line in lines) == 1
+    assert out.exists() != fails
+
+
+@pytest.mark.parametrize("version", ["8.5.3", "8.6.1", "10.3.0", "11.4.0.106"])
+def test_a_network_runs_on_one_stream(capsys, install, model, out, version):
+    """Auxiliary streams need memory of their own, and bring nothing to networks that fill the GPU one after another."""
+    fake = install(version)
+    assert run(capsys, model, "--batch", 4, "-o", out)[0] == 0
+    assert getattr(fake.configs[0], "max_aux_streams", None) == (None if version == "8.5.3" else 0)
 
 
 def test_the_builders_errors_are_shown(capsys, install, model, out):
