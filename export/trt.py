@@ -52,7 +52,8 @@ def build(
             with .engine, in the current folder.
         precision: ``"fp16"`` allows FP16 kernels, the outputs stay FP32; ``"int8"`` needs a file of ``export.int8``.
         batch: least, optimal and largest batch size, from 1 to 1024; one number stands for all three; None is
-            1, 4, 16, or the ONNX file's fixed batch.
+            1, 4, 16, or the ONNX file's fixed batch. The engine runs these and the powers of two between them. Kernels
+            are tuned for each size up to the optimal one, which takes its time, and for the largest.
         device: ``"cuda"`` or ``"cuda:INDEX"``.
         layers: report the engine's layers, their types and kernels; makes the plan larger.
         workspace_mb: memory that a layer may use; None for all.
@@ -158,7 +159,8 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         type=_batch,
         metavar="MIN,OPT,MAX",
         help="least, optimal and largest batch size, or one number (default: 1,4,16, or the ONNX file's fixed batch). "
-        "Smaller batches are padded, larger ones split",
+        "The engine runs these and the powers of two between; other batches are padded, larger ones split. Kernels are "
+        "tuned for each size up to OPT, which takes its time, and for MAX",
     )
     parser.add_argument("--device", default="cuda", help="cuda (default) or cuda:INDEX")
     parser.add_argument(

@@ -88,9 +88,8 @@ def _build(
     network = builder.create_network(_network_flags(trt, version, typed=typed))
     parser = trt.OnnxParser(network, messages.logger)
     if not parser.parse(model.SerializeToString()):
-        raise ModelError(
-            f"TensorRT {version.text} cannot parse the graph: {_parser_errors(parser, model)}; its log: {messages.take()}"
-        )
+        errors = _parser_errors(parser, model)
+        raise ModelError(f"TensorRT {version.text} cannot parse the graph: {errors}; its log: {messages.take()}")
     config = builder.create_builder_config()
     _configure(trt, builder, config, settings, version)
     if not typed and settings.precision != "fp32":
@@ -141,7 +140,7 @@ def _configure(trt: Any, builder: Any, config: Any, settings: Settings, version:
     flag = trt.BuilderFlag
     config.clear_flag(flag.TF32)  # TF32 has only FP16's ten bits
     if hasattr(config, "max_aux_streams"):  # from TensorRT 8.6 on
-        config.max_aux_streams = 0  # a batch of small crops gains nothing from more, and each needs memory
+        config.max_aux_streams = 0  # else TensorRT may run branches on streams of its own, with more memory
     if not version.typed(settings):
         if settings.precision == "int8":
             config.set_flag(flag.INT8)

@@ -486,7 +486,7 @@ def test_warnings_of_the_build_are_shown_once(capsys, install, model, out, fails
 
 @pytest.mark.parametrize("version", ["8.5.3", "8.6.1", "10.3.0", "11.4.0.106"])
 def test_a_network_runs_on_one_stream(capsys, install, model, out, version):
-    """Auxiliary streams need memory of their own, and bring nothing to networks that fill the GPU one after another."""
+    """Auxiliary streams would need memory of their own."""
     fake = install(version)
     assert run(capsys, model, "--batch", 4, "-o", out)[0] == 0
     assert getattr(fake.configs[0], "max_aux_streams", None) == (None if version == "8.5.3" else 0)
