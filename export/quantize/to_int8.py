@@ -118,7 +118,7 @@ def _picture(path: Path, comparison: Comparison, faces: Faces, input: Input, rep
 
 
 def _prepare(original: Original) -> Original:
-    """Name the nodes, and convert the opset to one with per-channel scales that TensorRT 8.5 reads.
+    """Name the nodes, and convert the opset to one with per-channel scales that TensorRT 8.6 reads.
 
     Raises:
         ModelError: it has Q/DQ pairs already, or its opset cannot be converted.

@@ -97,6 +97,8 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
                 version_compatible=settings.version_compatible,
                 hardware=settings.hardware,
                 dla_core=settings.dla_core,
+                multiprocessors=gpu.multiprocessors,
+                memory_mb=gpu.memory_mb,
                 tools=_tools(gpu),
             )
             comparison = _verify(request, path, model, built, info, gpu, notes)

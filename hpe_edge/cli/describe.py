@@ -105,8 +105,8 @@ def describe_engine(info: EngineInfo) -> str:
     facts = [
         ("engine", f"{info.precision}, {info.plan_bytes / 1e6:.1f} MB, sha256 {info.plan_sha256}"),
         ("batch size", _batches(info.profile)),
-        ("TensorRT", f"{info.tensorrt}{' or newer' if info.version_compatible else ''}"),
-        ("built on", f"{info.gpu}, compute capability {info.compute_capability}; runs on {where}"),
+        ("TensorRT", f"{info.tensorrt}{info.and_newer}"),
+        ("built on", f"{info.built_on}; runs on {where}"),
         *([("DLA", f"core {info.dla_core}, the GPU where it cannot")] if info.dla_core is not None else []),
         ("built with", ", ".join(f"{name} {version}" for name, version in info.tools.items()) or "not recorded"),
         ("built by", info.rebuild),

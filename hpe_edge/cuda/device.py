@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from hpe_edge.cuda.version_table import cuda_bindings_for
 from hpe_edge.errors import BackendError, InputError
 
 _MEMORY = ("CUDA_ERROR_OUT_OF_MEMORY", "cudaErrorMemoryAllocation")
@@ -38,7 +39,7 @@ def load(part: str) -> Any:
     except (ImportError, OSError) as error:
         raise BackendError(
             f"running on an NVIDIA GPU needs cuda-bindings, which cannot be imported here ({error}): run `pip install "
-            "'cuda-bindings==12.*'`, with the CUDA version that nvidia-smi shows in place of 12"
+            f"'{cuda_bindings_for('12')}'`, or '{cuda_bindings_for('13')}' where nvidia-smi shows CUDA 13"
         ) from None
 
 
@@ -81,6 +82,8 @@ class Device:
         index: CUDA's index.
         name: such as ``"NVIDIA GeForce RTX 4090"``; on a Jetson ``"Orin"``.
         capability: the compute capability, such as ``"8.7"``.
+        multiprocessors: their number; a Jetson's power mode and MPS may leave fewer than the GPU has.
+        memory_mb: total memory; on a Jetson the host's, less what the system keeps.
         driver, runtime: cuda-bindings' modules.
         integrated: the GPU shares the host's memory, as on a Jetson.
     """
@@ -110,6 +113,8 @@ class Device:
         self.name = checked("reading the GPU's name", driver.cuDeviceGetName(128, self._handle)).rstrip(b"\0").decode()
         major, minor = (self._attribute(f"COMPUTE_CAPABILITY_{part}") for part in ("MAJOR", "MINOR"))
         self.capability = f"{major}.{minor}"
+        self.multiprocessors = self._attribute("MULTIPROCESSOR_COUNT")
+        self.memory_mb = int(checked("reading the GPU's memory", driver.cuDeviceTotalMem(self._handle))) >> 20
         self.integrated = bool(self._attribute("INTEGRATED"))
         self._context = self._borrow_context()
         self._owned = self._context is None

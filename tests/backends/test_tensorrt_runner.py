@@ -335,10 +335,12 @@ def test_a_device_that_is_no_gpu(trt: FakeTensorRT, engine_file: Write, device: 
     ("built", "here", "changes", "message"),
     [
         ("10.3.0", "10.13.3.9", {}, r"built with TensorRT 10\.3\.0 and runs with that version, got 10\.13\.3\.9"),
-        ("10.13.3.9", "10.3.0", {"version_compatible": True}, r"that version or newer, got 10\.3\.0"),
-        ("10.3.0", "10.3.0", {"gpu": "NVIDIA A10"}, "built on NVIDIA A10 and runs on that GPU.* got Fake GPU"),
-        ("10.3.0", "10.3.0", {"compute_capability": "8.6"}, "capability 8.6, got Fake GPU, compute capability 8.7"),
-        ("10.3.0", "10.3.0", {"hardware": "same-capability", "compute_capability": "8.6"}, "runs on capability 8.6"),
+        ("10.13.3.9", "10.3.0", {"version_compatible": True}, r"that version or newer, up to 11, got 10\.3\.0"),
+        ("8.6.1", "11.4.0.106", {"version_compatible": True}, r"8\.6\.1 and runs with .* up to 10, got 11\.4\.0\.106"),
+        ("11.4.0.106", "12.0.0", {"version_compatible": True}, r"up to 11, got 12\.0\.0"),
+        ("10.3.0", "10.3.0", {"gpu": "NVIDIA A10"}, r"built on NVIDIA A10 \(.* and runs on that GPU, got Fake GPU"),
+        ("10.3.0", "10.3.0", {"compute_capability": "8.6"}, r"8\.6\) and .* got Fake GPU \(compute capability 8\.7"),
+        ("10.3.0", "10.3.0", {"hardware": "same-capability", "compute_capability": "8.6"}, r"runs on GPUs of .* 8\.6"),
     ],
 )
 def test_an_engine_for_another_machine(
@@ -358,19 +360,65 @@ def test_an_engine_for_another_machine(
 
 
 @pytest.mark.parametrize(
-    ("here", "changes"),
+    ("built", "here", "changes"),
     [
-        ("10.13.3.9", {"version_compatible": True}),
-        ("11.4.0.106", {"version_compatible": True}),
-        ("10.3.0", {"hardware": "same-capability", "gpu": "NVIDIA A10"}),
-        ("10.3.0", {"hardware": "ampere-plus", "gpu": "NVIDIA A10", "compute_capability": "9.0"}),
+        ("10.3.0", "10.13.3.9", {"version_compatible": True}),
+        ("10.3.0", "11.4.0.106", {"version_compatible": True}),
+        ("8.6.1", "10.3.0", {"version_compatible": True}),
+        ("11.0.0", "11.4.0.106", {"version_compatible": True}),
+        ("10.3.0", "10.3.0", {"hardware": "same-capability", "gpu": "NVIDIA A10", "multiprocessors": 72}),
+        ("10.3.0", "10.3.0", {"hardware": "ampere-plus", "gpu": "NVIDIA A10", "compute_capability": "9.0"}),
     ],
 )
 def test_a_compatible_engine(
-    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch, engine_file: Write, here: str, changes: dict[str, Any]
+    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch, engine_file: Write, built: str, here: str, changes: dict[str, Any]
 ) -> None:
     FakeTensorRT(cuda, here).install(monkeypatch)
-    PoseEngine(engine_file("10.3.0", **changes)).close()
+    PoseEngine(engine_file(built, **changes)).close()
+
+
+# The name and compute capability of all of them are Orin and 8.7; CUDA's multiprocessors and memory in MB.
+ORIN = {
+    "AGX 64 GB": (16, 62800),
+    "AGX 32 GB": (14, 30600),
+    "NX 16 GB": (8, 15650),
+    "NX 8 GB": (8, 7620),
+    "Nano 4 GB": (4, 3500),
+}
+
+
+@pytest.mark.parametrize("built", ORIN)
+@pytest.mark.parametrize("here", ORIN)
+def test_an_orin_is_not_any_orin(cuda: FakeCuda, trt: FakeTensorRT, engine_file: Write, built: str, here: str) -> None:
+    cuda.devices, cuda.integrated = [("Orin", (8, 7))], True
+    multiprocessors, memory_mb = ORIN[built]
+    path = engine_file(gpu="Orin", multiprocessors=multiprocessors, memory_mb=memory_mb)
+    cuda.multiprocessors, memory_mb = ORIN[here]
+    cuda.memory_bytes = memory_mb << 20
+    if here == built:
+        PoseEngine(path).close()
+        cuda.memory_bytes -= cuda.memory_bytes // 20  # another release of JetPack keeps more for itself
+        PoseEngine(path).close()
+        return
+    with pytest.raises(BackendError) as caught:
+        PoseEngine(path)
+    said = str(caught.value)
+    for module in (built, here):
+        assert (
+            f"Orin (compute capability 8.7, {ORIN[module][0]} multiprocessors, {ORIN[module][1] / 1024:.1f} GB" in said
+        )
+    assert "build it again here: hpe-edge export trt" in said
+    assert ("nvpmodel" in said) == (ORIN[built][0] != ORIN[here][0])
+
+
+def test_a_description_from_before_multiprocessors_were_kept(
+    cuda: FakeCuda, trt: FakeTensorRT, engine_file: Write
+) -> None:
+    path = engine_file()
+    plain = json.loads(sidecar(path).read_text())
+    sidecar(path).write_text(json.dumps({k: v for k, v in plain.items() if k not in ("multiprocessors", "memory_mb")}))
+    cuda.multiprocessors, cuda.memory_bytes = 3, 3 << 30
+    PoseEngine(path).close()
 
 
 def test_ampere_plus_needs_ampere(cuda: FakeCuda, trt: FakeTensorRT, engine_file: Write) -> None:
@@ -544,7 +592,7 @@ def test_info_needs_neither_tensorrt_nor_a_gpu(
     assert main(["info", str(path)]) == 0
     said = capsys.readouterr().out
     for word in (
-        "fp16", "1, 2, 4, 8, 16; kernels of their own up to 4", "10.3.0 or newer", "Fake GPU, compute capability 8.7",
+        "fp16", "1, 2, 4, 8, 16; kernels of their own up to 4", "10.3.0 or newer", "Fake GPU (compute capability 8.7)",
         "runs on all GPUs from Ampere", "core 0", "onnx 1.23",
         "hpe-edge export trt tiny.onnx --fp16", "not run", "architecture", "66 bins",
     ):  # fmt: skip

@@ -57,6 +57,7 @@ class FakeCuda:
         driver, runtime: stand for ``cuda.bindings.driver`` and ``cuda.bindings.runtime``.
         devices: name and compute capability of each GPU.
         memory_bytes: of the GPU.
+        multiprocessors: of the GPU, those that a power mode left on.
         stack: the current contexts of the calling thread, the innermost last.
         capturable: whether streams can be captured.
         at_capture: called as a capture begins, with the capture's number.
@@ -69,6 +70,7 @@ class FakeCuda:
     def __init__(self) -> None:
         self.devices: list[tuple[str, tuple[int, int]]] = [("Fake GPU", (8, 7))]
         self.memory_bytes = 1 << 30
+        self.multiprocessors = 16
         self._local = threading.local()
         self.capturable = True
         self.at_capture: Callable[[int], None] = lambda number: None
@@ -212,7 +214,12 @@ class FakeCuda:
             return ok, self.devices[dev][0].encode().ljust(length, b"\0")
 
         def cuDeviceGetAttribute(attrib: int, dev: int) -> tuple[CUresult, int]:
-            return ok, int(self.integrated) if attrib == 18 else self.devices[dev][1][attrib]
+            if attrib in (16, 18):
+                return ok, self.multiprocessors if attrib == 16 else int(self.integrated)
+            return ok, self.devices[dev][1][attrib]
+
+        def cuDeviceTotalMem(dev: int) -> tuple[CUresult, int]:
+            return ok, self.memory_bytes
 
         def cuCtxGetCurrent() -> tuple[CUresult, Handle]:
             return ok, self.stack[-1] if self.stack else Handle(0)
@@ -248,6 +255,7 @@ class FakeCuda:
         attributes = types.SimpleNamespace(
             CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR=0,
             CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR=1,
+            CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT=16,
             CU_DEVICE_ATTRIBUTE_INTEGRATED=18,
         )
         pointer_attributes = types.SimpleNamespace(CU_POINTER_ATTRIBUTE_DEVICE_POINTER=3)

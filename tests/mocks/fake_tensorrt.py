@@ -28,6 +28,7 @@ from fake_cuda import FakeCuda
 
 _MAGIC = b"fake plan\n"
 _BETWEEN_BYTES = 4096
+_NEWEST_RUNTIMES = {8: 10, 9: 10, 10: 11}  # of version-compatible plans, by NVIDIA's pages of 10.16.1 and 11.1
 _KINDS = {onnx.TensorProto.FLOAT: "FLOAT", onnx.TensorProto.FLOAT16: "HALF", onnx.TensorProto.UINT8: "UINT8"}
 
 
@@ -479,7 +480,10 @@ class Runtime:
             return None
         head, _, body = serialized_engine[len(_MAGIC) :].partition(b"\n")
         header = json.loads(head)
-        if header["version"] != fake.module.__version__ and not header["compatible"]:
+        built = tuple(int(part) for part in header["version"].split("."))
+        newest = _NEWEST_RUNTIMES.get(built[0], built[0])
+        reaches = header["compatible"] and built <= fake.numbers and fake.numbers[0] <= newest
+        if header["version"] != fake.module.__version__ and not reaches:
             fake.error(self._logger, "The engine plan file is not compatible with this version of TensorRT.")
             return None
         if header["compatible"] and not self.engine_host_code_allowed:

@@ -79,7 +79,7 @@ class TensorRTBackend:
         # Runs when the last reference is dropped, and before the interpreter's modules are.
         self._finish = weakref.finalize(self, release, gpu, self._cleanup)
         try:
-            info.check_machine(path, trt.__version__, gpu.name, gpu.capability)
+            info.check_machine(path, trt.__version__, gpu)
             with gpu:
                 self.loaded = Loaded(trt, gpu, path, plan, info)
         except BaseException:

@@ -25,7 +25,7 @@ from export.graph.onnx_file import graph_precision
 from export.quantize.fp16_graph import to_half
 from export.tensorrt import progress
 from export.trt import build, main
-from hpe_edge import InputError, PoseEngine
+from hpe_edge import BackendError, InputError, PoseEngine
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.backends.tensorrt.plan_file import read_info, sidecar
 from hpe_edge.models import DEFAULT
@@ -335,6 +335,18 @@ def test_options_of_the_build(capsys, cuda, install, model, out):
     assert (info.version_compatible, info.hardware) == (True, "same-capability")
     cuda.devices = [("Other GPU of that kind", (8, 7))]
     PoseEngine(out).close()
+
+
+def test_an_engine_knows_the_gpu_that_it_was_built_on(capsys, cuda, install, model, out):
+    install()
+    cuda.multiprocessors, cuda.memory_bytes = 14, 8 << 30
+    assert run(capsys, model, "-o", out)[0] == 0
+    info = read_info(out)
+    assert (info.multiprocessors, info.memory_mb) == (14, 8192)
+    PoseEngine(out).close()
+    cuda.multiprocessors = 8
+    with pytest.raises(BackendError, match=r"14 multiprocessors.* got .* 8 multiprocessors"):
+        PoseEngine(out)
 
 
 def test_what_is_not_asked_for_is_left_to_tensorrt(capsys, install, model, out):
