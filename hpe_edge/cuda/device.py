@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import importlib
 import math
+import threading
 import weakref
 from collections.abc import Callable
 from types import TracebackType
@@ -21,7 +22,10 @@ from hpe_edge.cuda.version_table import cuda_bindings_for
 from hpe_edge.errors import BackendError, InputError
 
 _MEMORY = ("CUDA_ERROR_OUT_OF_MEMORY", "cudaErrorMemoryAllocation")
+_CAPTURES = 3  # attempts, because other libraries' waits for the whole GPU spoil a capture
 LEGACY_STREAM = 1  # the default stream, which waits for all streams that do not opt out of it
+
+_capture_locks: dict[int, threading.RLock] = {}  # GPU -> lock
 
 
 def load(part: str) -> Any:
@@ -58,6 +62,14 @@ def checked(doing: str, result: tuple[Any, ...]) -> Any:
             "smaller batches"
         )
     raise BackendError(f"{doing} failed with {status.name}")
+
+
+def capture_lock(index: int) -> threading.RLock:
+    """Return the lock of a GPU that is held during captures, and to be held while a whole context is waited for.
+
+    A wait for a context of which a stream is captured fails, and spoils the capture, in whichever thread it is.
+    """
+    return _capture_locks.setdefault(index, threading.RLock())
 
 
 class Device:
@@ -97,6 +109,7 @@ class Device:
             raise InputError(f"there is no GPU {index}, CUDA sees {count}: the first is cuda:0")
         self._handle = checked("opening the GPU", driver.cuDeviceGet(index))
         self.index = index
+        self.capture_lock = capture_lock(index)
         self.name = checked("reading the GPU's name", driver.cuDeviceGetName(128, self._handle)).rstrip(b"\0").decode()
         major, minor = (self._attribute(f"COMPUTE_CAPABILITY_{part}") for part in ("MAJOR", "MINOR"))
         self.capability = f"{major}.{minor}"
@@ -235,8 +248,15 @@ class Device:
         """
         checked("running on the GPU", self.runtime.cudaStreamSynchronize(stream))
 
+    def wait_for_all(self) -> None:
+        """Wait for all work of the context, but not while a graph is captured on the GPU."""
+        with self.capture_lock:
+            checked("waiting for the frame", self.driver.cuCtxSynchronize())
+
     def capture(self, work: Callable[[], None], stream: Any, cleanup: contextlib.ExitStack) -> Callable[[], None]:
         """Record what ``work`` enqueues on the stream, without running it, as a CUDA graph.
+
+        It is tried again if it fails, as it does when another library waits for the whole GPU meanwhile.
 
         Args:
             work: enqueues on ``stream`` only, with the same addresses every time.
@@ -249,6 +269,13 @@ class Device:
         Raises:
             BackendError: the work cannot be captured.
         """
+        with self.capture_lock:
+            for _ in range(_CAPTURES - 1):
+                with contextlib.suppress(BackendError):
+                    return self._capture(work, stream, cleanup)
+            return self._capture(work, stream, cleanup)
+
+    def _capture(self, work: Callable[[], None], stream: Any, cleanup: contextlib.ExitStack) -> Callable[[], None]:
         rt = self.runtime
         # Thread-local: allocations by other threads do not invalidate the capture.
         mode = rt.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
@@ -256,7 +283,9 @@ class Device:
         try:
             work()
         except BaseException:
-            rt.cudaStreamEndCapture(stream)  # else the stream stays in capture mode
+            status, graph = rt.cudaStreamEndCapture(stream)  # else the stream stays in capture mode
+            if int(status) == 0:
+                rt.cudaGraphDestroy(graph)
             raise
         graph = checked("capturing a CUDA graph", rt.cudaStreamEndCapture(stream))
         try:
