@@ -80,8 +80,9 @@ class PoseEngine:
                 embedded model, a small network; its card is ``hpe_edge/models/README.md``.
             device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; for OpenVINO one of its own, in any case, such as
                 ``"gpu"``, ``"gpu.1"`` or ``"npu"``. None: the first GPU for TensorRT, else the CPU.
-            backend: for an ONNX file ``"onnxruntime"``, ``"openvino"`` or ``"onnxruntime-tensorrt"``, which builds a
-                TensorRT engine the first time (minutes) and caches it in the user's cache folder; for an engine
+            backend: for an ONNX file ``"onnxruntime"``, ``"openvino"``, ``"tensorrt"``, which builds an engine the
+                first time (minutes), verifies its angles and caches it in the user's cache folder, or
+                ``"onnxruntime-tensorrt"``, where ONNX Runtime does so without verification; for an engine
                 ``"tensorrt"``. None: ONNX Runtime or TensorRT, by the file's extension.
             crop: replaces the model's own crop around a box. The best margins also depend on how tightly the detector's
                 boxes fit.
@@ -91,8 +92,9 @@ class PoseEngine:
                 on the GPU if the frame is in its memory, which on a Jetson includes :meth:`frame_buffer`, else on the
                 CPU. A build without CUDA (see ``hpe-edge doctor``) then copies GPU frames to the host.
             precision: floating-point precision of OpenVINO: ``"fp32"`` (the default), ``"bf16"`` or ``"fp16"``, where
-                the device supports it. With other backends the file defines the precision, see ``hpe-edge export
-                fp16``. INT8 always comes from the file.
+                the device supports it; or of the TensorRT engine of an ONNX file in FP32: ``"fp32"`` (the default) or
+                ``"fp16"``. Else the file defines the precision, see ``hpe-edge export fp16``. INT8 always comes from
+                the file.
             detector: finds the faces of calls without boxes: a detector, or what :func:`hpe_edge.open_detector` takes.
                 It is opened at the first such call. None: OpenCV's Haar cascade, which finds upright, roughly frontal
                 faces.
@@ -108,6 +110,8 @@ class PoseEngine:
             ModelError: the file is not a model, has no spec or a newer one, or spec and graph disagree.
             BackendError: the device, backend or precision is not available; the message names what to install.
             InputError: an invalid argument, or arguments that exclude each other.
+            OutputError: the cache folder of a TensorRT engine cannot be written to.
+            GateFailed: the angles of a TensorRT engine that was built differ from the file's; it is an HpeEdgeError.
         """
         if crop is not None and not isinstance(crop, Crop):
             raise InputError(f"crop must be a hpe_edge.Crop, got {type(crop).__name__}")
@@ -521,9 +525,8 @@ def _load(
 ) -> Backend:
     engine = path.suffix.lower() in SUFFIXES
     check_choice("backend", backend, BackendName)
-    if backend is not None and engine != (backend == "tensorrt"):
-        remedy = "it runs with backend='tensorrt'" if engine else f"build an engine: hpe-edge export trt {path}"
-        raise InputError(f"backend={backend!r} does not run {path}; {remedy}")
+    if engine and backend not in (None, "tensorrt"):
+        raise InputError(f"backend={backend!r} does not run {path}; it runs with backend='tensorrt'")
     check_choice("precision", precision, Precision)
     if backend == "openvino":
         from hpe_edge.backends.openvino.compiled_model import OpenVinoBackend
@@ -531,10 +534,14 @@ def _load(
         return OpenVinoBackend(
             path, device="cpu" if device is None else device, threads=threads, precision=precision or "fp32"
         )
+    if backend == "tensorrt" and not engine:
+        from hpe_edge.backends.tensorrt.engine_cache import open_cached
+
+        return open_cached(path, device="cuda" if device is None else device, precision=precision)
     if precision is not None:
         raise InputError(
-            f"precision={precision!r} is for backend='openvino'; with other backends the file defines the precision: "
-            "see hpe-edge export fp16 and int8"
+            f"precision={precision!r} is for backend='openvino', or 'tensorrt' with an ONNX file; else the file "
+            "defines the precision: see hpe-edge export fp16 and int8"
         )
     if engine:
         from hpe_edge.backends.tensorrt.runner import load_engine

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from hpe_edge.backends.tensorrt.buckets import DEFAULT_PROFILE
 from hpe_edge.backends.tensorrt.plan_file import Hardware, Precision
 from hpe_edge.errors import BackendError, InputError
 
@@ -90,7 +91,7 @@ class Version:
                 "a DLA runs one batch size, with a range TensorRT would use the GPU alone; fix it: --batch 1, or "
                 "another number of faces; smaller batches are padded, larger ones split"
             )
-        least, best, most = settings.profile or (1, 4, 16)
+        least, best, most = settings.profile or DEFAULT_PROFILE
         if least != most and not self.shares_profiles:
             raise InputError(
                 f"TensorRT {self.text} cannot share a range of batch sizes between callers; fix it: --batch {most}"
