@@ -19,8 +19,9 @@ from export.gate.gate import backend_runner, poses_of
 from export.gate.verify import Check, report_passed, verify_backend
 from export.graph.onnx_file import open_unchanged, read_onnx, session_runner
 from export.graph.trace import batch
-from export.step import ExportReport, Notes, byte_size, check_output, commit, write_bytes
+from export.step import ExportReport, Latency, Notes, byte_size, check_output, commit, write_bytes
 from export.tensorrt.build import Built, build_plan
+from export.tensorrt.latency import measure_latency
 from export.tensorrt.layer_table import dla_layers, layer_table
 from export.tensorrt.prepare_graph import check_precision, prepare_graph
 from export.tensorrt.settings import Settings, Version
@@ -101,11 +102,11 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
                 memory_mb=gpu.memory_mb,
                 tools=_tools(gpu),
             )
-            comparison = _verify(request, path, model, built, info, gpu, notes)
+            comparison, latency = _verify(request, path, model, built, info, gpu, notes)
             info = replace(info, gate=comparison.result())
             for pending, content in zip(pendings, (plan, info.to_json().encode()), strict=True):
                 write_bytes(pending, content)
-            return commit(out, pendings, spec, comparison, notes)
+            return replace(commit(out, pendings, spec, comparison, notes), latency=latency)
         finally:
             for pending in pendings:
                 pending.discard()
@@ -144,8 +145,8 @@ def _onnx_file(source: Path, request: Request, settings: Settings, notes: Notes)
 
 def _verify(
     request: Request, path: Path, model: ModelProto, built: Built, info: EngineInfo, gpu: Device, notes: Notes
-) -> Comparison:
-    """Compare the engine with ONNX Runtime on faces; report the figures and, on request, the layers."""
+) -> tuple[Comparison, tuple[Latency, ...]]:
+    """Compare the engine with ONNX Runtime on faces and time it; report the figures and, on request, the layers."""
     spec = info.spec
     faces = gate_faces(spec.crop, spec.input, request.images, request.boxes)
     notes("faces", [faces.source, *faces.notes])
@@ -164,10 +165,10 @@ def _verify(
         for size in backend.loaded.buckets[:-1]:  # each may have kernels of its own; the largest is verified above
             poses = poses_of(run, spec, faces.crops, size)
             check.require(check.compare(reference, poses, f", in batches of {size}"))
+        report_passed(comparisons, notes)
+        return comparisons[0], measure_latency(backend, notes)
     finally:
         backend.close()
-    report_passed(comparisons, notes)
-    return comparisons[0]
 
 
 def _on_dla(built: Built, loaded: Loaded, core: int) -> list[str]:

@@ -19,6 +19,7 @@ from fake_tensorrt import FakeTensorRT
 from onnx import numpy_helper
 from tiny_model import write_tiny_model
 
+from export.tensorrt import latency
 from hpe_edge import BackendError, HpeEdgeError, InputError, ModelError, OutputError, PoseEngine
 from hpe_edge.backends.tensorrt.plan_file import read_info, sidecar
 from hpe_edge.cli.main import main
@@ -36,6 +37,8 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
 @pytest.fixture
 def trt(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeTensorRT:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(latency, "WARMUP", 1)
+    monkeypatch.setattr(latency, "MOST_RUNS", 2)
     return FakeTensorRT(cuda).install(monkeypatch)
 
 
@@ -75,6 +78,7 @@ def test_the_first_use_builds_and_later_ones_load(
     said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(said) == 2 and "minutes" in said[0] and str(path) in said[0]
     assert "engine with onnx" in said[1], "the accuracy gate has run"
+    assert "16 faces" in said[1] and "p99" in said[1]
     info = read_info(path)
     assert info.gate is not None and info.profile == (1, 4, 16) and info.precision == "fp32"
     assert f"export trt {model} -o {path}" in info.rebuild

@@ -146,7 +146,8 @@ def _build(engine: CachedEngine, device: str) -> None:
             )
     except OutputError as error:
         raise OutputError(f"{error}; the folder follows XDG_CACHE_HOME") from None
-    _log.warning("built in %.0f s; %s", time.monotonic() - start_s, built.gate.line())
+    latency = "; ".join(str(each) for each in built.latency)
+    _log.warning("built in %.0f s; %s; %s", time.monotonic() - start_s, built.gate.line(), latency)
 
 
 def _report(stage: str, lines: Sequence[str]) -> None:
