@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
@@ -22,6 +22,7 @@ from hpe_edge.backends.tensorrt.plan_file import SUFFIXES
 from hpe_edge.boxes.box_checks import BoxChecks
 from hpe_edge.boxes.box_fit import BoxesFrom
 from hpe_edge.camera import Camera
+from hpe_edge.cuda.nvtx_ranges import profiler_ranges
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.faces.face_finder import FaceFinder
 from hpe_edge.faces.given_faces import Faces, given_faces
@@ -124,6 +125,7 @@ class PoseEngine:
         self._crop = CropNormalize(self.crop, self.spec.input)
         self._crop_on = crop_on
         self._gpu = _cropping_gpu(self._backend, crop_on)
+        self._ranges = None if self._backend.gpu is None else profiler_ranges()
         self.max_sigma = _limit_deg(self.spec, max_sigma)
         if upright is not None:
             check_choice("upright", upright, _Upright)
@@ -175,7 +177,8 @@ class PoseEngine:
             color: pixel format of the frame: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
             camera: the frame's, for rectified estimates.
             timer: called with ``"crop"``, ``"infer"`` and ``"decode"`` for each batch; the stage then runs within the
-                context manager that it returns. For faces cropped on a GPU all is one stage, ``"infer"``.
+                context manager that it returns. For faces cropped on a GPU all is one stage, ``"infer"``. On a GPU the
+                stages also are NVTX ranges, while a profiler is attached.
 
         Returns:
             Poses of the N faces, in the order of the boxes, with boxes, scores and ids where they are known.
@@ -259,7 +262,7 @@ class PoseEngine:
         for request in requests:
             if not (isinstance(request, Request) and request.is_for(self._crop)):
                 raise InputError("requests must be those that this engine's request() made")
-        timed = timer or _untimed
+        timed = self._timed(timer)
         found = [
             Poses.empty(
                 request.count, boxes=request.boxes, scores=request.scores, ids=request.ids, max_sigma=self.max_sigma
@@ -274,6 +277,19 @@ class PoseEngine:
         finally:
             self._give_back(context)
         return found
+
+    def _timed(self, timer: Timer | None) -> Timer:
+        """Return what times the stages: the caller's timer, a profiler's ranges, both, or nothing."""
+        ranges = self._ranges
+        if ranges is None or timer is None:
+            return timer or ranges or _untimed
+
+        @contextmanager
+        def both(stage: str) -> Iterator[None]:
+            with ranges(stage), timer(stage):
+                yield
+
+        return both
 
     def _run_all(self, context: Context, parts: list[_Part], timed: Timer) -> None:
         for on_gpu, alike in self._by_crop(parts):
