@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from export.cli import add_gate_options, add_limit_options, keywords, print_model, print_report, step_parser
+from export.cli import add_gate_options, add_limit_options, keywords, positive, print_model, print_report, step_parser
 from export.step import ExportReport, Notes, PathLike, Reporter, check_boxes, need, optional_path, quiet
 from hpe_edge.errors import InputError
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
@@ -31,6 +31,8 @@ def build(
     batch: int | tuple[int, int, int] | None = None,
     device: str = "cuda",
     layers: bool = False,
+    compare_layers: bool = False,
+    layer_tolerance: float | None = None,
     workspace_mb: int | None = None,
     level: int | None = None,
     version_compatible: bool = False,
@@ -56,6 +58,10 @@ def build(
             are tuned for each size up to the optimal one, which takes its time, and for the largest.
         device: ``"cuda"`` or ``"cuda:INDEX"``.
         layers: report the engine's layers, their types and kernels; makes the plan larger.
+        compare_layers: build another engine, with each layer as an output, and report the first one that drifts from
+            ONNX Runtime's, and those that add most; see :mod:`export.inspection.drift`.
+        layer_tolerance: drift to report, a fraction of a layer's root mean square; None is 0.001 for FP32, 0.02 for
+            FP16, 0.1 for INT8.
         workspace_mb: memory that a layer may use; None for all.
         level: builder optimization level, 0 to 5; None is TensorRT's default.
         version_compatible: newer versions of TensorRT run the engine, too.
@@ -83,6 +89,12 @@ def build(
 
     if dla_core is not None and precision != "fp16":
         raise InputError("--dla needs --fp16: a DLA computes neither in FP32 nor from QuantizeLinear nodes")
+    if compare_layers and dla_core is not None:
+        raise InputError("--compare-layers is for engines on the GPU alone: a DLA fuses most layers; leave --dla out")
+    if layer_tolerance is not None and not compare_layers:
+        raise InputError("--layer-tolerance needs --compare-layers")
+    if layer_tolerance is not None and not layer_tolerance > 0:
+        raise InputError(f"--layer-tolerance must be above 0, got {layer_tolerance!r}")
     check_boxes(optional_path(images), optional_path(boxes))
     settings = Settings(
         precision=precision,
@@ -103,6 +115,8 @@ def build(
         images=optional_path(images),
         boxes=optional_path(boxes),
         limits=limits or Limits(),
+        compare_layers=compare_layers,
+        layer_tolerance=layer_tolerance,
     )
     notes = Notes(report)
     return make_engine(model_or_default(model, notes), request, settings, notes)
@@ -167,6 +181,19 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         "--layers",
         action="store_true",
         help="print the engine's layers, their types and kernels; makes the plan larger",
+    )
+    parser.add_argument(
+        "--compare-layers",
+        action="store_true",
+        help="build another engine, with each layer as an output, and name the first layer that drifts from ONNX "
+        "Runtime's, and those that add most",
+    )
+    parser.add_argument(
+        "--layer-tolerance",
+        type=positive,
+        metavar="FRACTION",
+        help="drift to name a layer for, as a fraction of its root mean square (default: 0.001 for FP32, 0.02 for "
+        "FP16, 0.1 for INT8)",
     )
     _add_build_options(parser.add_argument_group("the build"))
     checkpoint = parser.add_argument_group("a checkpoint in place of an ONNX file")

@@ -19,9 +19,10 @@ from export.gate.gate import backend_runner, poses_of
 from export.gate.verify import Check, report_passed, verify_backend
 from export.graph.onnx_file import open_unchanged, read_onnx, session_runner
 from export.graph.trace import batch
+from export.inspection.engine_layers import compare_engine_layers
+from export.inspection.latency import measure_latency
 from export.step import ExportReport, Latency, Notes, byte_size, check_output, commit, write_bytes
 from export.tensorrt.build import Built, build_plan
-from export.tensorrt.latency import measure_latency
 from export.tensorrt.layer_table import dla_layers, layer_table
 from export.tensorrt.prepare_graph import check_precision, prepare_graph
 from export.tensorrt.settings import Settings, Version
@@ -58,6 +59,8 @@ class Request:
     images: Path | None
     boxes: Path | None
     limits: Limits
+    compare_layers: bool = False
+    layer_tolerance: float | None = None
 
 
 def make_engine(source: Path, request: Request, settings: Settings, notes: Notes) -> ExportReport:
@@ -102,7 +105,7 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
                 memory_mb=gpu.memory_mb,
                 tools=_tools(gpu),
             )
-            comparison, latency = _verify(request, path, model, built, info, gpu, notes)
+            comparison, latency = _verify(request, settings, path, model, built, info, gpu, notes)
             info = replace(info, gate=comparison.result())
             for pending, content in zip(pendings, (plan, info.to_json().encode()), strict=True):
                 write_bytes(pending, content)
@@ -144,7 +147,14 @@ def _onnx_file(source: Path, request: Request, settings: Settings, notes: Notes)
 
 
 def _verify(
-    request: Request, path: Path, model: ModelProto, built: Built, info: EngineInfo, gpu: Device, notes: Notes
+    request: Request,
+    settings: Settings,
+    path: Path,
+    model: ModelProto,
+    built: Built,
+    info: EngineInfo,
+    gpu: Device,
+    notes: Notes,
 ) -> tuple[Comparison, tuple[Latency, ...]]:
     """Compare the engine with ONNX Runtime on faces and time it; report the figures and, on request, the layers."""
     spec = info.spec
@@ -159,6 +169,10 @@ def _verify(
             notes("dla", _on_dla(built, backend.loaded, info.dla_core))
         if request.layers:
             notes("layers", layer_table(backend.loaded.trt, backend.loaded.engine))
+        if request.compare_layers:  # before the gate, whose failure it explains
+            trt, cache = backend.loaded.trt, cache_file(info.tensorrt, gpu.name, gpu.capability)
+            tolerance = request.layer_tolerance
+            compare_engine_layers(trt, gpu, path, model, spec, settings, cache, faces.crops, tolerance, notes)
         check = Check("engine with onnx", faces, request.limits.over(_LIMITS[info.precision]), _ADVICE, notes)
         comparisons = verify_backend(reference, backend, spec, check)
         run = backend_runner(backend)

@@ -19,7 +19,7 @@ from fake_tensorrt import FakeTensorRT
 from onnx import numpy_helper
 from tiny_model import write_tiny_model
 
-from export.tensorrt import latency
+from export.inspection import latency
 from hpe_edge import BackendError, HpeEdgeError, InputError, ModelError, OutputError, PoseEngine
 from hpe_edge.backends.tensorrt.plan_file import read_info, sidecar
 from hpe_edge.cli.main import main

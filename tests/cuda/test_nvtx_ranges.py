@@ -15,7 +15,7 @@ from fake_cuda import FakeCuda
 from fake_tensorrt import FakeTensorRT
 from tiny_model import write_tiny_model
 
-from export.tensorrt import latency
+from export.inspection import latency
 from export.trt import build
 from hpe_edge import PoseEngine
 from hpe_edge.cuda.nvtx_ranges import profiler_ranges

@@ -24,7 +24,8 @@ from tiny_model import write_tiny_model
 
 from export.graph.onnx_file import graph_precision
 from export.quantize.fp16_graph import to_half
-from export.tensorrt import latency, progress
+from export.inspection import latency
+from export.tensorrt import progress
 from export.trt import build, main
 from hpe_edge import BackendError, InputError, PoseEngine
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
