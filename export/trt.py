@@ -7,10 +7,8 @@ on real faces before it appears under its name.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -128,15 +126,7 @@ def main(argv: list[str] | None = None, program: str = "python -m export.trt") -
     def command() -> None:
         print_model(build(**keywords(_parse(argv, program)), report=print_report))
 
-    return _leave(run_in_shell(program, command))
-
-
-def _leave(status: int) -> int:
-    """Return the status, or end the process at once where a build that TensorRT cannot stop still runs."""
-    if any(thread.name == "build" for thread in threading.enumerate()):
-        sys.stderr.flush()
-        os._exit(status)  # a normal exit would unload libraries in use
-    return status
+    return run_in_shell(program, command)
 
 
 def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:

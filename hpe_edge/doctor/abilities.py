@@ -56,7 +56,11 @@ def abilities(has: Findings) -> list[Ability]:
         ),
         ("run TensorRT engines", 'PoseEngine("model.engine")', engines),
         ("crop faces on a GPU", 'PoseEngine("model.engine")(frame_on_the_gpu, boxes)', gpu or kernel_lacks(has)),
-        ("build TensorRT engines", "hpe-edge export trt model.onnx", engines or _export(has, ("onnx",))),
+        (
+            "build TensorRT engines",
+            'hpe-edge export trt model.onnx, PoseEngine("model.onnx", backend="tensorrt")',
+            engines or _export(has, ("onnx",)),
+        ),
         ("convert checkpoints", "hpe-edge export onnx CHECKPOINT", [*native_lacks(has), *_export(has)]),
         ("make FP16 and INT8 models", "hpe-edge export fp16, hpe-edge export int8", [*run, *_export(has, ("onnx",))]),
         ("process pictures and videos", "hpe-edge run clip.mp4 --model model.onnx -o out.mp4", files),

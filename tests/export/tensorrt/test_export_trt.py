@@ -23,8 +23,8 @@ from onnx import TensorProto, helper, numpy_helper
 from tiny_model import write_tiny_model
 
 from export.graph.onnx_file import graph_precision
-from export.quantize.fp16_graph import to_half
 from export.inspection import latency
+from export.quantize.fp16_graph import to_half
 from export.tensorrt import progress
 from export.trt import build, main
 from hpe_edge import BackendError, InputError, PoseEngine
