@@ -24,7 +24,7 @@ from export.step import ExportReport, Notes, Reporter, byte_size, check_output, 
 from export.tensorrt.build import build_plan
 from export.tensorrt.make_engine import ADVICE, LIMITS, REFERENCE_BATCH, Request, onnx_file, rebuild_command
 from export.tensorrt.prepare_graph import check_precision, prepare_graph
-from export.tensorrt.rtx_layers import layer_lines, parse_layers
+from export.tensorrt.rtx_layers import int8_use, layer_lines, parse_layers
 from export.tensorrt.settings import Settings, Version
 from export.tensorrt.turing_graph import products_to_convolutions
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
@@ -89,11 +89,13 @@ def make_rtx_engine(source: Path, request: Request, settings: Settings, notes: N
                 settings,
                 profile,
                 None,
-                detailed=request.layers,
+                detailed=request.layers or settings.precision == "int8",
                 report=notes,
             )
             if request.layers:
                 notes("layers", layer_lines(parse_layers(built.layers)))
+            if settings.precision == "int8":
+                _report_int8(ready, built.layers, notes)
             batches = ", ".join(map(str, buckets(profile)))
             notes("engine", [f"{settings.precision}, batches of {batches}, {byte_size(len(built.plan))}"])
             info = EngineInfo(
@@ -133,6 +135,19 @@ def rtx_graph(
         return ready
     report("turing", ["fully connected layers become convolutions: Turing has no FP32 matrix products in TensorRT-RTX"])
     return products_to_convolutions(ready)
+
+
+def _report_int8(ready: ModelProto, log: str, notes: Notes) -> None:
+    """Say what becomes of INT8: TensorRT-RTX 1.7 fuses no quantization into convolutions."""
+    layers = parse_layers(log)
+    use = int8_use(ready, layers)
+    lines = [f"{use.computed} of {use.asked} layers compute from INT8, in {len(layers)} kernels"]
+    if use.fused < use.asked:
+        lines.append(
+            f"{use.asked - use.fused} of them write FP32 or FP16 for another kernel that quantizes: --fp16 has fewer "
+            "kernels and is likely faster; measure both"
+        )
+    notes("int8", lines)
 
 
 def _verify_graph(

@@ -7,9 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from onnx import ModelProto
+
+from export.graph.weighted_layers import WEIGHTED
 from hpe_edge.errors import BackendError
 
 _TYPES = {"Float": "FP32", "Half": "FP16", "Int8": "INT8", "Int32": "INT32", "Int64": "INT64", "Bool": "BOOL"}
+_POINTWISE = "kgen"
 _NO_KERNEL = ("shape_call",)  # shapes on the host
 _SECTION = re.compile(r"(Inputs|Constants|Outputs): \[(.*?)\](?=, (?:Constants|Outputs|TacticName))", re.DOTALL)
 
@@ -70,6 +74,36 @@ def parse_layers(log: str) -> list[RtxLayer]:
 def share(layers: Sequence[RtxLayer], precision: str) -> float:
     """Return the fraction of the kernels that read or write a precision, such as ``"FP16"``."""
     return sum(precision in (*layer.reads, *layer.writes) for layer in layers) / len(layers)
+
+
+@dataclass(frozen=True)
+class Int8Use:
+    """INT8 layers of a graph and of its plan.
+
+    Attributes:
+        asked: layers with weights between Q/DQ nodes in the graph.
+        computed: those of them that a kernel computes from INT8.
+        fused: those of them whose kernel also writes INT8. The others write FP32, four bytes in place of one, for
+            another kernel that quantizes.
+    """
+
+    asked: int
+    computed: int
+    fused: int
+
+
+def int8_use(model: ModelProto, layers: Sequence[RtxLayer]) -> Int8Use:
+    """Find the INT8 layers of the builder's graph in its plan."""
+    makers = {name: node.op_type for node in model.graph.node for name in node.output}
+    asked = {
+        node.name
+        for node in model.graph.node
+        if node.op_type in WEIGHTED and all(makers.get(name) == "DequantizeLinear" for name in node.input[:2])
+    }
+    kernels = [layer for layer in layers if layer.kind != _POINTWISE and "INT8" in layer.reads]
+    computed = {name for layer in kernels for name in layer.nodes}
+    fused = {name for layer in kernels if set(layer.writes) == {"INT8"} for name in layer.nodes}
+    return Int8Use(len(asked), len(asked & computed), len(asked & fused))
 
 
 def layer_lines(layers: Sequence[RtxLayer]) -> list[str]:
