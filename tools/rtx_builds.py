@@ -1,8 +1,8 @@
 """Suite ``rtx-builds``: what TensorRT-RTX's parser and builder make of every family, without a GPU.
 
 Each architecture of ``hpe-edge export onnx --list`` is built with untrained weights in FP32, FP16 and INT8, as
-``hpe-edge export trt --rtx`` builds it, and in FP16 for Turing. INT8 has every layer that may be INT8, with made-up ranges: they
-change no kernel. The layers come from the builder's log. Nothing is run: no time here is one of a network.
+``hpe-edge export trt --rtx`` builds it, and in FP16 for Turing. INT8 has every layer that may be INT8, with made-up
+ranges: they change no kernel. The layers come from the builder's log. Nothing is run: no time here is one of a network.
 """
 
 from __future__ import annotations

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
+from numpy.typing import NDArray
 from onnx import ModelProto
 
 from export.gate.comparison import Comparison
@@ -33,6 +35,7 @@ from hpe_edge.backends.tensorrt.gate_file import GateCrops, gate_file, input_of,
 from hpe_edge.backends.tensorrt.load_tensorrt import load_tensorrt
 from hpe_edge.backends.tensorrt.plan_file import PLAN_SUFFIXES, EngineInfo, digest, sidecar
 from hpe_edge.errors import InputError
+from hpe_edge.poses import Poses
 from hpe_edge.spec import ModelSpec
 from hpe_edge.util.atomic import Pending
 from hpe_edge.version import __version__
@@ -164,16 +167,17 @@ def _verify_graph(
     notes("faces", [faces.source, *faces.notes])
     some = np.linspace(0, len(faces.crops) - 1, min(_CROPS, len(faces.crops))).round().astype(np.intp)
     levels = levels_of(faces.crops[some], spec.input)
-    rows = batch(model) or REFERENCE_BATCH
     limits = request.limits.over(LIMITS[settings.precision])
     check = Check("the builder's graph with onnx", faces, limits, ADVICE, notes)
-    run = session_runner(open_unchanged(path, model), spec, rows)
-    reference = poses_of(run, spec, faces.crops, rows)
+
+    def poses(graph: ModelProto, crops: NDArray[Any]) -> Poses:
+        rows = batch(graph) or REFERENCE_BATCH
+        return poses_of(session_runner(open_unchanged(path, graph), spec, rows), spec, crops, rows)
+
+    reference = poses(model, faces.crops)
     check.check_reference(reference)
-    comparison = check.compare(
-        reference, poses_of(session_runner(open_unchanged(path, ready), spec, rows), spec, faces.crops, rows)
-    )
+    comparison = check.compare(reference, poses(ready, faces.crops))
     check.require(comparison)
     report_passed([comparison], notes)
-    rotation = poses_of(run, spec, input_of(levels, spec.input), rows).rotation
+    rotation = poses(model, input_of(levels, spec.input)).rotation
     return comparison, GateCrops(levels, rotation, _COMPARED, faces.source, limits.as_dict())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def read_gate_crops(path: Path, info: EngineInfo) -> GateCrops:
         raise ModelError(
             f"{path} has no {beside.name} beside it, so its angles cannot be verified on this GPU; {remedy}"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise ModelError(f"{beside} is damaged ({error}); {remedy}") from None
     if not fits or sha256 != info.plan_sha256:
         raise ModelError(f"{beside} belongs to another engine than {path.name}; {remedy}")
