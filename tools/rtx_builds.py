@@ -100,7 +100,7 @@ def build_rtx(model: ModelProto, spec: ModelSpec, precision: Precision, hardware
     ready = rtx_graph(model, spec, settings, version, PROFILE, quiet)
     start = time.perf_counter()
     built = build_plan(
-        trt, contextlib.nullcontext(), version, ready, settings, PROFILE, None, detailed=True, report=quiet
+        trt, contextlib.nullcontext(), ready, settings, PROFILE, None, detailed=True, report=quiet, version=version
     )
     seconds = time.perf_counter() - start
     return RtxBuild(ready, seconds, len(built.plan), tuple(parse_layers(built.layers)))

@@ -37,7 +37,6 @@ class Built:
 def build_plan(
     trt: Any,
     gpu: AbstractContextManager[object],
-    version: Version,
     model: ModelProto,
     settings: Settings,
     profile: Profile,
@@ -45,17 +44,18 @@ def build_plan(
     *,
     detailed: bool,
     report: Reporter,
+    version: Version | None = None,
 ) -> Built:
     """Build the plan from a graph of :func:`export.tensorrt.prepare_graph.prepare_graph`.
 
     Args:
         trt: the tensorrt or tensorrt_rtx package.
         gpu: entered for the build; nothing for TensorRT-RTX.
-        version: of the package.
         model, settings, profile: what to build.
         cache: the timing cache's file; None without, as TensorRT-RTX measures nothing.
         detailed: store the layers' types and kernels in the plan.
         report: takes warnings and remarks.
+        version: of the package; None for TensorRT's own.
 
     Raises:
         ModelError: the parser rejects the graph; the message names the node.
@@ -63,6 +63,7 @@ def build_plan(
         BackendError: the builder failed.
         KeyboardInterrupt: stopped.
     """
+    version = version or Version.of(trt.__version__)
     watch, messages = Watch(trt), Messages(trt)
     if watch.monitor is None:
         report("build", [f"{version.named} reports no progress; a few minutes are usual"])

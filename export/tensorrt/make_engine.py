@@ -80,7 +80,7 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
         try:
             cache = cache_file(version.text, gpu.name, gpu.capability)
             detailed = request.layers or settings.dla_core is not None
-            built = build_plan(trt, gpu, version, ready, settings, profile, cache, detailed=detailed, report=notes)
+            built = build_plan(trt, gpu, ready, settings, profile, cache, detailed=detailed, report=notes)
             plan = built.plan
             batches = ", ".join(map(str, buckets(profile)))
             notes("engine", [f"{settings.precision}, batches of {batches}, {byte_size(len(plan))}"])

@@ -87,13 +87,13 @@ def make_rtx_engine(source: Path, request: Request, settings: Settings, notes: N
             built = build_plan(
                 trt,
                 contextlib.nullcontext(),
-                version,
                 ready,
                 settings,
                 profile,
                 None,
                 detailed=request.layers or settings.precision == "int8",
                 report=notes,
+                version=version,
             )
             if request.layers:
                 notes("layers", layer_lines(parse_layers(built.layers)))
