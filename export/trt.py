@@ -67,7 +67,8 @@ def build(
             batch size.
         rtx: build with TensorRT-RTX, for GeForce and RTX. No GPU is needed. The gate compares the graph that the
             builder gets; the engine is verified by each kind of GPU that loads it, with the crops in
-            ``<engine>.gate.npz``. ``workspace_mb``, ``level``, ``version_compatible`` and ``dla_core`` do not apply.
+            ``<engine>.gate.npz``. ``device``, ``workspace_mb``, ``level``, ``version_compatible``
+            and ``dla_core`` do not apply.
         arch, trust: of a checkpoint, see :func:`export.onnx.export`.
         images, boxes: see :func:`export.onnx.export`.
         limits: limits of the accuracy gate in degrees, over the defaults of the precision.
@@ -101,7 +102,7 @@ def build(
         dla_core=dla_core,
     )
     if rtx:
-        check_rtx(settings)
+        check_rtx(settings, device)
     elif hardware == "turing":
         raise InputError("--hardware turing is for --rtx; TensorRT builds for the GPU that it runs on")
     request = Request(

@@ -44,20 +44,21 @@ _CROPS = 64  # that travel with the engine: 1 to 7 MB
 _COMPARED = "engine with onnx"
 
 
-def check_rtx(settings: Settings) -> None:
+def check_rtx(settings: Settings, device: str) -> None:
     """Refuse settings that TensorRT-RTX does not have.
 
     Raises:
         InputError: one of them is set.
     """
     given = {
+        "--device": device != "cuda",
         "--workspace": settings.workspace_mb is not None,
         "--level": settings.level is not None,
         "--version-compatible": settings.version_compatible,
         "--dla": settings.dla_core is not None,
     }
     if unknown := [option for option, there in given.items() if there]:
-        raise InputError(f"{', '.join(unknown)} is for TensorRT, TensorRT-RTX has no such setting; leave it out")
+        raise InputError(f"{', '.join(unknown)} is for TensorRT, not for a build by TensorRT-RTX; leave it out")
     if settings.hardware not in ("ampere-plus", "turing"):
         raise InputError(
             f"--hardware {settings.hardware} is for TensorRT; engines of TensorRT-RTX run on all GPUs from Ampere on "

@@ -26,7 +26,8 @@ def add_engine_arguments(group: argparse._ActionsContainer) -> None:
         "--backend",
         choices=get_args(BackendName),
         metavar="NAME",
-        help=f"{', '.join(get_args(BackendName))}; default: onnxruntime for .onnx, tensorrt for .engine",
+        help=f"{', '.join(get_args(BackendName))}; default: onnxruntime for .onnx, tensorrt for .engine, "
+        "tensorrt-rtx for .rtx",
     )
     group.add_argument(
         "--precision",

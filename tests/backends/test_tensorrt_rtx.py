@@ -20,7 +20,8 @@ from tiny_model import write_tiny_model
 
 from export.trt import build, main
 from hpe_edge import BackendError, InputError, ModelError, PoseEngine
-from hpe_edge.backends.tensorrt.gate_file import gate_file, input_of, levels_of
+from hpe_edge.backends.tensorrt.first_load import UnverifiedError, run_gate
+from hpe_edge.backends.tensorrt.gate_file import gate_file, input_of, levels_of, read_gate_crops
 from hpe_edge.backends.tensorrt.plan_file import read_info, sidecar
 from hpe_edge.cli.describe import describe_engine
 from hpe_edge.spec import Input
@@ -108,6 +109,21 @@ def test_wrong_kernels_of_any_batch_are_refused_at_each_load(engine_file, fake, 
     assert set(cuda.leaks()) <= {"primary contexts"}
 
 
+def test_nan_fails_the_gate(engine_file):
+    """NaN compares as neither above nor below a limit."""
+
+    class Context:
+        def input(self, count):
+            return np.empty((count, 3, 64, 64), np.float32)
+
+        def run(self, count):
+            return [np.full((count, 198), np.nan, np.float32)]
+
+    info = read_info(engine_file)
+    with pytest.raises(UnverifiedError, match="worst nan degrees"):
+        run_gate(engine_file, info, "GPU", read_gate_crops(engine_file, info), Context(), (16,))
+
+
 def test_a_read_only_folder_is_said_and_the_gate_runs_each_time(engine_file, caplog, monkeypatch):
     if os.geteuid() == 0:  # to whom no folder is read-only
         monkeypatch.setattr("pathlib.Path.touch", raise_read_only)
@@ -188,6 +204,7 @@ def test_turing_gets_convolutions(capsys, fake, model, tmp_path):
     ("options", "fragment"),
     [
         (["--rtx", "--level", "3"], "--level is for TensorRT,"),
+        (["--rtx", "--device", "cuda:1"], "--device is for TensorRT,"),
         (["--rtx", "--workspace", "9", "--version-compatible"], "--workspace, --version-compatible is for TensorRT,"),
         (["--rtx", "--hardware", "same-gpu"], "--hardware same-gpu is for TensorRT;"),
         (["--hardware", "turing"], "--hardware turing is for --rtx"),

@@ -20,7 +20,6 @@ from hpe_edge.backends.tensorrt.plan_file import read_info
 trt = pytest.importorskip(
     "tensorrt_rtx_bindings",
     reason="TensorRT-RTX is not installed: pip install tensorrt-rtx-cu13-bindings tensorrt-rtx-cu13-libs",
-    exc_type=ImportError,
 )
 
 from export.graph.weighted_layers import head_nodes, layers_of  # noqa: E402
@@ -28,6 +27,8 @@ from export.tensorrt.rtx_layers import int8_use, share  # noqa: E402
 from tools.rtx_builds import VARIANTS, build_rtx, in_precision, untrained  # noqa: E402
 
 FAMILIES = ("student-dense",)
+# FP32 products of activations after the head, which cannot become convolutions.
+NOT_FOR_TURING = ("face-landmarker",)
 EVERY = os.environ.get("HPE_EDGE_ALL_RTX_BUILDS") == "1"
 
 
@@ -45,6 +46,10 @@ def test_every_family_is_built_in_the_precision_asked_for(family, precision, har
     except ModelError as refused:
         assert precision == "int8"
         pytest.skip(str(refused))
+    if hardware == "turing" and spec.architecture in NOT_FOR_TURING:
+        with pytest.raises(BackendError, match="FP32 GEMM is not supported"):
+            build_rtx(source, spec, precision, hardware)
+        return
     built = build_rtx(source, spec, precision, hardware)
     assert built.plan_bytes > 0 and built.head(), "the head's layers are in the list"
     for layer in built.head():
@@ -120,3 +125,33 @@ def test_int8_is_advised_against(model, tmp_path, capsys, monkeypatch):
     assert main([str(path), "--rtx", "--int8", "-o", str(tmp_path / "int8.rtx")]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "12 of 12 layers compute from INT8" in said and "--fp16 has fewer kernels" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "call", "takes"),
+    [
+        ("ICudaEngine", "create_runtime_config", ()),
+        (
+            "ICudaEngine",
+            "create_execution_context",
+            ("runtime_config: tensorrt_rtx_bindings.tensorrt_rtx.IRuntimeConfig",),
+        ),
+        ("IRuntimeConfig", "set_execution_context_allocation_strategy", ("strategy: ",)),
+        ("IRuntimeConfig", "create_runtime_cache", ()),
+        ("IRuntimeConfig", "set_runtime_cache", ("cache: ",)),
+        ("IRuntimeCache", "deserialize", ("blob: ", "-> bool")),
+        ("IRuntimeCache", "serialize", ("IHostMemory",)),
+        ("IExecutionContext", "set_device_memory", ("memory: ", "size: ")),
+        ("IExecutionContext", "set_optimization_profile_async", ("profile_index: ", "stream_handle: ")),
+    ],
+)
+def test_calls_that_need_a_gpu_have_the_real_signatures(kind, call, takes):
+    signature = getattr(getattr(trt, kind), call).__doc__
+    for part in takes:
+        assert part in signature
+
+
+def test_members_that_need_a_gpu_exist():
+    assert isinstance(trt.IRuntimeConfig.dynamic_shapes_kernel_specialization_strategy, property)
+    assert trt.DynamicShapesKernelSpecializationStrategy.EAGER and trt.ExecutionContextAllocationStrategy.USER_MANAGED
+    assert isinstance(trt.ICudaEngine.device_memory_size_v2, property)
