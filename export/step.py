@@ -71,7 +71,8 @@ class ExportReport:
     Attributes:
         path: the file that was written.
         spec: as stored in the file or, of an engine, beside it.
-        gate: the accuracy gate's comparison with the original.
+        gate: the accuracy gate's comparison with the original; of a TensorRT-RTX engine, that of the graph it is built
+            from.
         size_bytes: of the file.
         replaced: a file of that name was there before.
         notes: everything reported, ``"stage: line"``.

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.backends.base import Backend, Context
 from hpe_edge.backends.options import BackendName, CropDevice, Precision, check_choice
-from hpe_edge.backends.tensorrt.plan_file import SUFFIXES
+from hpe_edge.backends.tensorrt.plan_file import SUFFIXES, library_of
 from hpe_edge.boxes.box_checks import BoxChecks
 from hpe_edge.boxes.box_fit import BoxesFrom
 from hpe_edge.camera import Camera
@@ -77,14 +77,14 @@ class PoseEngine:
         """Load a model.
 
         Args:
-            model: an ONNX file of ``hpe-edge export onnx``, or a TensorRT engine of ``hpe-edge export trt``. None: the
-                embedded model, a small network; its card is ``hpe_edge/models/README.md``.
+            model: an ONNX file of ``hpe-edge export onnx``, or a TensorRT or TensorRT-RTX engine of ``hpe-edge export
+                trt``. None: the embedded model, a small network; its card is ``hpe_edge/models/README.md``.
             device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; for OpenVINO one of its own, in any case, such as
                 ``"gpu"``, ``"gpu.1"`` or ``"npu"``. None: the first GPU for TensorRT, else the CPU.
             backend: for an ONNX file ``"onnxruntime"``, ``"openvino"``, ``"tensorrt"``, which builds an engine the
                 first time (minutes), verifies its angles and caches it in the user's cache folder, or
                 ``"onnxruntime-tensorrt"``, where ONNX Runtime does so without verification; for an engine
-                ``"tensorrt"``. None: ONNX Runtime or TensorRT, by the file's extension.
+                ``"tensorrt"`` or ``"tensorrt-rtx"``. None: by the file's extension.
             crop: replaces the model's own crop around a box. The best margins also depend on how tightly the detector's
                 boxes fit.
             threads: CPU threads of one call; None leaves it to the backend (all cores). TensorRT engines use none.
@@ -503,7 +503,8 @@ def _model_path(model: str | os.PathLike[str] | None) -> Path:
     if path.is_dir():
         raise ModelError(f"{path} is a folder; name the model in it")
     if not path.is_file():
-        step = "trt MODEL.onnx" if path.suffix.lower() in SUFFIXES else "onnx CHECKPOINT"
+        steps = {None: "onnx CHECKPOINT", "tensorrt": "trt MODEL.onnx", "tensorrt-rtx": "trt --rtx MODEL.onnx"}
+        step = steps[library_of(path)]
         raise ModelNotFoundError(f"there is no model {path}; make one with hpe-edge export {step} -o {path}")
     if path.suffix.lower() not in (".onnx", *SUFFIXES):
         raise ModelError(f"{path} is not an .onnx file; convert a checkpoint with hpe-edge export onnx {path}")
@@ -539,10 +540,13 @@ def _cropping_gpu(backend: Backend, crop_on: CropDevice | None) -> Device | None
 def _load(
     path: Path, device: str | None, backend: BackendName | None, threads: int | None, precision: Precision | None
 ) -> Backend:
-    engine = path.suffix.lower() in SUFFIXES
+    library = library_of(path)
     check_choice("backend", backend, BackendName)
-    if engine and backend not in (None, "tensorrt"):
-        raise InputError(f"backend={backend!r} does not run {path}; it runs with backend='tensorrt'")
+    if backend is not None and backend != library and (library or backend == "tensorrt-rtx"):
+        remedy = (
+            f"it runs with backend={library!r}" if library else f"build an engine: hpe-edge export trt --rtx {path}"
+        )
+        raise InputError(f"backend={backend!r} does not run {path}; {remedy}")
     check_choice("precision", precision, Precision)
     if backend == "openvino":
         from hpe_edge.backends.openvino.compiled_model import OpenVinoBackend
@@ -550,7 +554,7 @@ def _load(
         return OpenVinoBackend(
             path, device="cpu" if device is None else device, threads=threads, precision=precision or "fp32"
         )
-    if backend == "tensorrt" and not engine:
+    if backend == "tensorrt" and not library:
         from hpe_edge.backends.tensorrt.engine_cache import open_cached
 
         return open_cached(path, device="cuda" if device is None else device, precision=precision)
@@ -559,7 +563,7 @@ def _load(
             f"precision={precision!r} is for backend='openvino', or 'tensorrt' with an ONNX file; else the file "
             "defines the precision: see hpe-edge export fp16 and int8"
         )
-    if engine:
+    if library:
         from hpe_edge.backends.tensorrt.runner import load_engine
 
         return load_engine(path, device="cuda" if device is None else device)

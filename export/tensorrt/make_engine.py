@@ -31,16 +31,16 @@ from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.backends.tensorrt.buckets import buckets
 from hpe_edge.backends.tensorrt.load_tensorrt import load_tensorrt
 from hpe_edge.backends.tensorrt.plan import Loaded
-from hpe_edge.backends.tensorrt.plan_file import SUFFIXES, EngineInfo, digest, sidecar
+from hpe_edge.backends.tensorrt.plan_file import PLAN_SUFFIXES, SUFFIXES, EngineInfo, digest, sidecar
 from hpe_edge.backends.tensorrt.runner import TensorRTBackend
 from hpe_edge.cuda.device import Device, parse_device
 from hpe_edge.errors import BackendError, InputError, ModelNotFoundError
 from hpe_edge.util.atomic import Pending
 from hpe_edge.version import __version__
 
-_LIMITS = {"fp32": ONNX_LIMITS, "fp16": FP16_LIMITS, "int8": INT8_LIMITS}
-_REFERENCE_BATCH = 16
-_ADVICE = (
+LIMITS = {"fp32": ONNX_LIMITS, "fp16": FP16_LIMITS, "int8": INT8_LIMITS}
+REFERENCE_BATCH = 16
+ADVICE = (
     "try a higher precision: FP16 in place of INT8, FP32 in place of FP16; hpe-edge export int8 --auto keeps the most "
     "sensitive layers out of INT8; --mean-deg, --p99-deg and --worst-deg set other limits"
 )
@@ -69,10 +69,10 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
     version = Version.of(trt.__version__)
     gpu = Device(parse_device(request.device))  # never closed, as a stopped build may still use it
     notes("machine", [f"TensorRT {version.text}, {gpu.name}, compute capability {gpu.capability}"])
-    with _onnx_file(source, request, settings, notes) as path:
+    with onnx_file(source, request, settings, notes) as path:
         spec = OnnxRuntimeBackend(path).spec  # which checks the file
         out = request.output or Path(f"{source.stem if path == source else spec.architecture}.engine")
-        for file, suffixes in ((out, SUFFIXES), (sidecar(out), (".json",))):
+        for file, suffixes in ((out, PLAN_SUFFIXES["tensorrt"]), (sidecar(out), (".json",))):
             check_output(
                 file, suffixes, [("the model", source), ("--images", request.images), ("--boxes", request.boxes)]
             )
@@ -97,7 +97,7 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
                 profile=profile,
                 plan_bytes=len(plan),
                 plan_sha256=digest(plan),
-                rebuild=_command(request, settings, out),
+                rebuild=rebuild_command(request, settings, out),
                 version_compatible=settings.version_compatible,
                 hardware=settings.hardware,
                 dla_core=settings.dla_core,
@@ -116,7 +116,7 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
 
 
 @contextlib.contextmanager
-def _onnx_file(source: Path, request: Request, settings: Settings, notes: Notes) -> Iterator[Path]:
+def onnx_file(source: Path, request: Request, settings: Settings, notes: Notes) -> Iterator[Path]:
     """The ONNX file to build from: the given one, or a checkpoint's in a temporary folder."""
     if not source.is_file():
         raise ModelNotFoundError(f"there is no model {source}; name an ONNX file or a checkpoint")
@@ -160,7 +160,7 @@ def _verify(
     spec = info.spec
     faces = gate_faces(spec.crop, spec.input, request.images, request.boxes)
     notes("faces", [faces.source, *faces.notes])
-    rows = batch(model) or _REFERENCE_BATCH
+    rows = batch(model) or REFERENCE_BATCH
     session = open_unchanged(path, model)
     reference = poses_of(session_runner(session, spec, rows), spec, faces.crops, rows)
     backend = TensorRTBackend(path, built.plan, info, gpu.index)
@@ -173,7 +173,7 @@ def _verify(
             trt, cache = backend.loaded.trt, cache_file(info.tensorrt, gpu.name, gpu.capability)
             tolerance = request.layer_tolerance
             compare_engine_layers(trt, gpu, path, model, spec, settings, cache, faces.crops, tolerance, notes)
-        check = Check("engine with onnx", faces, request.limits.over(_LIMITS[info.precision]), _ADVICE, notes)
+        check = Check("engine with onnx", faces, request.limits.over(LIMITS[info.precision]), ADVICE, notes)
         comparisons = verify_backend(reference, backend, spec, check)
         run = backend_runner(backend)
         for size in backend.loaded.buckets[:-1]:  # each may have kernels of its own; the largest is verified above
@@ -199,7 +199,7 @@ def _on_dla(built: Built, loaded: Loaded, core: int) -> list[str]:
     return [f"core {core}: {layer}" for layer in found]
 
 
-def _command(request: Request, settings: Settings, out: Path) -> str:
+def rebuild_command(request: Request, settings: Settings, out: Path, *options_first: str) -> str:
     """The command that builds the engine again."""
     profile = settings.profile
     options: dict[str, object] = {
@@ -220,7 +220,7 @@ def _command(request: Request, settings: Settings, out: Path) -> str:
         "--worst-deg": request.limits.worst_deg,
         "-o": out,
     }
-    words = ["hpe-edge", "export", "trt"]
+    words = ["hpe-edge", "export", "trt", *options_first]
     words += [str(request.model)] if request.model is not None else []
     words += [] if settings.precision == "fp32" else [f"--{settings.precision}"]
     for option, value in options.items():

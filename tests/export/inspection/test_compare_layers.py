@@ -169,6 +169,8 @@ def test_what_does_not_go_together(install: Callable[..., FakeTensorRT], tmp_pat
         build(output=tmp_path / "x.engine", layer_tolerance=0.1)
     with pytest.raises(InputError, match="above 0"):
         build(output=tmp_path / "x.engine", compare_layers=True, layer_tolerance=0.0)
+    with pytest.raises(InputError, match="--rtx does without"):
+        build(output=tmp_path / "x.rtx", compare_layers=True, rtx=True)
     with pytest.raises(InputError, match="leave --dla out"):
         build(output=tmp_path / "x.engine", compare_layers=True, precision="fp16", dla_core=0, batch=1)
 
