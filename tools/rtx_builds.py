@@ -106,6 +106,23 @@ def build_rtx(model: ModelProto, spec: ModelSpec, precision: Precision, hardware
     return RtxBuild(ready, seconds, len(built.plan), tuple(parse_layers(built.layers)))
 
 
+def figures(built: RtxBuild) -> dict[str, float | None]:
+    """Return the figures of a build that the table shows."""
+    int8 = int8_use(built.graph, built.layers)
+    return {
+        "parsed": True,
+        "built": True,
+        "build_seconds": round(built.seconds, 3),
+        "plan_bytes": built.plan_bytes,
+        "kernels": len(built.layers),
+        "fp16_percent": round(100 * share(built.layers, "FP16"), 1),
+        "int8_percent": round(100 * share(built.layers, "INT8"), 1),
+        "int8_layers": int8.asked,
+        "int8_layers_computed": int8.computed,
+        "int8_layers_fused": int8.fused,
+    }
+
+
 @dataclass(frozen=True)
 class Options:
     arch: Sequence[str] = option("architectures; default: all", (), nargs="+", metavar="NAME")
@@ -130,20 +147,7 @@ def _result(architecture: str, model: ModelProto, spec: ModelSpec, precision: Pr
     except HpeEdgeError as error:
         parsed = not isinstance(error, ModelError)
         return Result("build", about, skipped={"build": str(error)}, figures={"parsed": parsed, "built": False})
-    int8 = int8_use(built.graph, built.layers)
-    figures: dict[str, float | None] = {
-        "parsed": True,
-        "built": True,
-        "build_seconds": round(built.seconds, 3),
-        "plan_bytes": built.plan_bytes,
-        "kernels": len(built.layers),
-        "fp16_percent": round(100 * share(built.layers, "FP16"), 1),
-        "int8_percent": round(100 * share(built.layers, "INT8"), 1),
-        "int8_layers": int8.asked,
-        "int8_layers_computed": int8.computed,
-        "int8_layers_fused": int8.fused,
-    }
-    return Result("build", about, figures=figures)
+    return Result("build", about, figures=figures(built))
 
 
 SUITE = Suite("rtx-builds", "TensorRT-RTX's parser and builder on every family", _run, Options)

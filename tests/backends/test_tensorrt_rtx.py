@@ -240,6 +240,12 @@ def test_another_version_is_refused(engine_file, fake):
         PoseEngine(engine_file)
 
 
+def test_a_version_without_captures_is_too_old(fake):
+    fake.module.__version__ = "1.1.1.26"
+    with pytest.raises(BackendError, match=r"TensorRT-RTX 1\.1\.1\.26 is too old"):
+        build(rtx=True)
+
+
 def test_a_missing_package_and_a_missing_driver_are_named(engine_file, monkeypatch):
     for name in ("tensorrt_rtx_bindings", "tensorrt_rtx"):
         monkeypatch.setitem(sys.modules, name, None)
