@@ -38,7 +38,7 @@ def compare_layers(
     Args:
         path: names the model in messages.
         model: the graph as it is in the file.
-        built: the same graph as the engine is built of it; layers are matched by the names of their outputs.
+        built: the same graph as the engine is built of it; layers are matched by their names.
         faces: the network's input ``[N, 3, size, size]``.
         run: builds and runs the engine.
         tolerance: drift that is reported, see :mod:`export.inspection.drift`.
@@ -51,17 +51,17 @@ def compare_layers(
         ModelError: the graphs have no layer in common, or the file does not run in ONNX Runtime.
         BackendError: TensorRT failed.
     """
-    there = set(layer_outputs(built))
-    computed = layer_outputs(model)
-    names = [name for name in computed if name in there]
-    if not names:
+    computed, there = layer_outputs(model), layer_outputs(built)
+    pairs = {tensor: there[layer] for layer, tensor in computed.items() if layer in there}
+    if not pairs:
         raise ModelError(f"{path} has no layer that is also in the engine's graph; leave --compare-layers out")
-    reference = outputs_by_onnx_runtime(path, with_outputs(model, names), faces)
-    drifts = layer_drifts(model, reference, run(with_outputs(built, names), faces))
+    reference = outputs_by_onnx_runtime(path, with_outputs(model, pairs), faces)
+    values = run(with_outputs(built, pairs.values()), faces)
+    drifts = layer_drifts(model, reference, {tensor: values[other] for tensor, other in pairs.items()})
     report(
         "layers",
         [
-            f"{len(names)} of {len(computed)} compared with ONNX Runtime on {len(faces)} faces; as outputs they are "
+            f"{len(pairs)} of {len(computed)} compared with ONNX Runtime on {len(faces)} faces; as outputs they are "
             "not fused, unlike in the engine",
             *drift_table(drifts, tolerance),
         ],

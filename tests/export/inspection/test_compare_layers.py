@@ -108,9 +108,19 @@ def test_an_overflow_is_infinite_drift(model: ModelProto, faces: Images) -> None
 
 def test_quantization_and_shapes_alone_are_no_layers(tmp_path: Path) -> None:
     graph = onnx.load(write_tiny_model(tmp_path / "tiny.onnx"))
-    assert layer_outputs(graph) == ["pooled", "logits"]
+    assert layer_outputs(graph) == {"GlobalAveragePool_1": "pooled", "Gemm_3": "logits"}
     marked = with_outputs(graph, ["pooled", "logits"])
     assert [each.name for each in marked.graph.output] == ["logits", "pooled"]
+
+
+def test_a_copy_in_fp16_has_the_same_layers(tmp_path: Path) -> None:
+    """The converter gives tensors of the head other names."""
+    graph = onnx.load(write_tiny_model(tmp_path / "tiny.onnx"))
+    graph.graph.node[-1].output[0] = "raw"
+    graph.graph.node.append(onnx.helper.make_node("Tanh", ["raw"], ["bent"]))
+    graph.graph.node.append(onnx.helper.make_node("Neg", ["bent"], ["logits"]))
+    exact, half = layer_outputs(graph), layer_outputs(to_half(graph))
+    assert list(exact) == list(half) and list(exact.values()) != list(half.values())
 
 
 def test_drift_against_its_definition(tmp_path: Path, rng: np.random.Generator) -> None:
