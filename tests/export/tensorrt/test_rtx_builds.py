@@ -109,8 +109,8 @@ def test_every_layer_can_be_an_output(family, precision, tmp_path):
     version = Version.of(trt.__version__, "tensorrt-rtx")
     settings, profile = Settings(precision=precision), (4, 4, 4)
     ready = prepare_graph(source, spec, settings, version, profile, quiet)
-    names = layer_outputs(ready)
-    assert len(names) > len(source.graph.output)
+    names = list(layer_outputs(ready).values())
+    assert layer_outputs(ready).keys() == layer_outputs(source).keys() and len(names) > len(source.graph.output)
     marked = with_outputs(ready, names)
     library = load_tensorrt("tensorrt-rtx")
     built = build_plan(
