@@ -242,7 +242,7 @@ def test_another_version_is_refused(engine_file, fake):
 
 def test_a_version_without_captures_is_too_old(fake):
     fake.module.__version__ = "1.1.1.26"
-    with pytest.raises(BackendError, match="TensorRT-RTX 1.1.1.26 is too old"):
+    with pytest.raises(BackendError, match=r"TensorRT-RTX 1\.1\.1\.26 is too old"):
         build(rtx=True)
 
 
