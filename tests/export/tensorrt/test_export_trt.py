@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -22,6 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tiny_model import write_tiny_model
 
 from export.graph.onnx_file import graph_precision
+from export.inspection import latency
 from export.quantize.fp16_graph import to_half
 from export.tensorrt import progress
 from export.trt import build, main
@@ -44,6 +46,8 @@ def cuda(monkeypatch):
 def install(cuda, monkeypatch, tmp_path):
     """Installs the double of a version; the cache folder is one of the test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(latency, "WARMUP", 1)
+    monkeypatch.setattr(latency, "MOST_RUNS", 2)
     return lambda version="10.3.0": FakeTensorRT(cuda, version).install(monkeypatch)
 
 
@@ -410,6 +414,38 @@ def test_layers_on_request(capsys, install, model, out):
     lines = [line for line in said.splitlines() if "fake_kernel" in line]
     assert len(lines) == 4
     assert "GlobalAveragePool" in lines[1] and "Half [1, 2]" in lines[1]
+
+
+def test_latency_of_every_batch_size(install, model, out):
+    fake = install()
+    built = build(model, output=out)
+    assert [(each.faces, each.runs) for each in built.latency] == [(size, 2) for size in (1, 2, 4, 8, 16)]
+    assert fake.batches[-3:] == [16] * 3, "a warm-up and two runs"
+    assert len([line for line in built.notes if line.startswith("latency: ")]) == 7
+
+
+def test_latency_is_of_enough_runs_for_a_99th_percentile(monkeypatch):
+    now, durations_s = 0.0, iter([5.0] * 50 + [each / 1000 for each in range(1, 101)])
+
+    def run(count):
+        nonlocal now
+        now += next(durations_s)
+
+    context = SimpleNamespace(input=lambda count: np.empty(count), run=run)
+    backend = SimpleNamespace(loaded=SimpleNamespace(buckets=(4,)), context=lambda: context)
+    monkeypatch.setattr(latency, "_LONGEST_S", 0.0)
+    monkeypatch.setattr(latency, "time", SimpleNamespace(perf_counter=lambda: now))
+    said = []
+    (found,) = latency.measure_latency(backend, lambda stage, lines: said.extend(lines))
+    assert (found.faces, found.runs) == (4, 100)
+    assert (found.median_ms, found.p99_ms) == pytest.approx((50.5, 99.01))
+    assert said[1].split() == ["4", "50.500", "ms", "99.010", "ms", "79"]
+
+
+def test_latency_without_a_gpu_is_not_measured():
+    said = []
+    assert latency.measure_latency(None, lambda stage, lines: said.extend([stage, *lines])) == ()
+    assert said[0] == "latency" and "no GPU" in said[1]
 
 
 def test_timing_cache_is_kept_per_version_and_gpu(capsys, cuda, install, model, out, tmp_path):
