@@ -110,8 +110,8 @@ def figures(built: RtxBuild) -> dict[str, float | None]:
     """Return the figures of a build that the table shows."""
     int8 = int8_use(built.graph, built.layers)
     return {
-        "parsed": True,
-        "built": True,
+        "parsed": 1,
+        "built": 1,
         "build_seconds": round(built.seconds, 3),
         "plan_bytes": built.plan_bytes,
         "kernels": len(built.layers),
@@ -146,7 +146,7 @@ def _result(architecture: str, model: ModelProto, spec: ModelSpec, precision: Pr
         built = build_rtx(source, spec, precision, hardware)
     except HpeEdgeError as error:
         parsed = not isinstance(error, ModelError)
-        return Result("build", about, skipped={"build": str(error)}, figures={"parsed": parsed, "built": False})
+        return Result("build", about, skipped={"build": str(error)}, figures={"parsed": int(parsed), "built": 0})
     return Result("build", about, figures=figures(built))
 
 
