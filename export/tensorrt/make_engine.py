@@ -35,7 +35,7 @@ from hpe_edge.backends.tensorrt.plan_file import PLAN_SUFFIXES, SUFFIXES, Engine
 from hpe_edge.backends.tensorrt.runner import TensorRTBackend
 from hpe_edge.cuda.device import Device, parse_device
 from hpe_edge.errors import BackendError, InputError, ModelNotFoundError
-from hpe_edge.util.atomic import Pending
+from hpe_edge.util.atomic import Pending, pending_files
 from hpe_edge.version import __version__
 
 LIMITS = {"fp32": ONNX_LIMITS, "fp16": FP16_LIMITS, "int8": INT8_LIMITS}
@@ -80,7 +80,7 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
         check_precision(source, model, settings.precision, version)
         profile = version.profile(settings, batch(model))
         ready = prepare_graph(model, spec, settings, version, profile, notes)
-        pendings = [Pending(out), Pending(sidecar(out))]
+        pendings = pending_files([out, sidecar(out)])
         try:
             cache = cache_file(version.text, gpu.name, gpu.capability)
             detailed = request.layers or settings.dla_core is not None
@@ -217,6 +217,7 @@ def rebuild_command(request: Request, settings: Settings, out: Path, *options_fi
         "--boxes": request.boxes,
         "--mean-deg": request.limits.mean_deg,
         "--p99-deg": request.limits.p99_deg,
+        "--p999-deg": request.limits.p999_deg,
         "--worst-deg": request.limits.worst_deg,
         "-o": out,
     }

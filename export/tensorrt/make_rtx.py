@@ -38,7 +38,7 @@ from hpe_edge.backends.tensorrt.plan_file import PLAN_SUFFIXES, EngineInfo, dige
 from hpe_edge.errors import InputError
 from hpe_edge.poses import Poses
 from hpe_edge.spec import ModelSpec
-from hpe_edge.util.atomic import Pending
+from hpe_edge.util.atomic import pending_files
 from hpe_edge.version import __version__
 
 _CROPS = 64  # that travel with the engine: 1.5 MB for 112 pixels, 5 for 224
@@ -82,7 +82,7 @@ def make_rtx_engine(source: Path, request: Request, settings: Settings, notes: N
         model, _ = read_onnx(path)
         check_precision(source, model, settings.precision, version)
         profile = version.profile(settings, batch(model))
-        pendings = [Pending(file) for file in files]
+        pendings = pending_files(files)
         try:
             ready = rtx_graph(model, spec, settings, version, profile, notes)
             comparison, kept = _verify_graph(request, path, model, ready, settings, spec, notes)
