@@ -19,7 +19,7 @@ from fake_tensorrt_rtx import VERSION, FakeTensorRTRTX
 from tiny_model import write_tiny_model
 
 from export.trt import build, main
-from hpe_edge import BackendError, InputError, ModelError, PoseEngine
+from hpe_edge import BackendError, InputError, ModelError, OutputError, PoseEngine
 from hpe_edge.backends.tensorrt.first_load import UnverifiedError, run_gate
 from hpe_edge.backends.tensorrt.gate_file import gate_file, input_of, levels_of, read_gate_crops
 from hpe_edge.backends.tensorrt.plan_file import read_info, sidecar
@@ -107,6 +107,31 @@ def test_wrong_kernels_of_any_batch_are_refused_at_each_load(engine_file, fake, 
         assert failed.value.exit_status == 3
     assert sidecar(engine_file).read_bytes() == before
     assert set(cuda.leaks()) <= {"primary contexts"}
+
+
+def test_batch_sizes_above_the_number_of_crops_are_verified(fake, model, tmp_path):
+    out = build(model, output=tmp_path / "large.rtx", rtx=True, batch=(1, 1, 256)).path
+    for batch in (128, 256):
+        fake.spoilt_batches = {batch}
+        with pytest.raises(BackendError, match=f"fails the accuracy gate.*batches of {batch}:"):
+            PoseEngine(out)
+    fake.spoilt_batches = set()
+    load(out)
+    assert read_info(out).gate is not None
+
+
+def test_a_name_that_is_taken_leaves_no_temporary_files(fake, model, tmp_path):
+    out = tmp_path / "out" / "x.rtx"
+    gate_file(out).mkdir(parents=True)
+    with pytest.raises(OutputError, match="is a folder"):
+        build(model, output=out, rtx=True)
+    assert list(out.parent.iterdir()) == [gate_file(out)]
+
+
+def test_a_missing_description_names_the_command(engine_file):
+    sidecar(engine_file).unlink()
+    with pytest.raises(ModelError, match=r"no x\.rtx\.json beside it.*hpe-edge export trt --rtx MODEL"):
+        PoseEngine(engine_file)
 
 
 def test_nan_fails_the_gate(engine_file):
@@ -208,6 +233,7 @@ def test_turing_gets_convolutions(capsys, fake, model, tmp_path):
         (["--rtx", "--workspace", "9", "--version-compatible"], "--workspace, --version-compatible is for TensorRT,"),
         (["--rtx", "--hardware", "same-gpu"], "--hardware same-gpu is for TensorRT;"),
         (["--hardware", "turing"], "--hardware turing is for --rtx"),
+        (["-o", "x.rtx"], "x.rtx names an engine of TensorRT-RTX: add --rtx"),
         (["--rtx", "--fp16", "--dla", "0", "--batch", "1"], "--dla is for TensorRT,"),
         (["--rtx", "-o", "x.engine"], "must name a file that ends in .rtx"),
     ],

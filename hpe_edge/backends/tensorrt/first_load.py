@@ -85,7 +85,8 @@ def run_gate(
     rows = input_of(kept.levels, info.spec.input)
     results = []
     for batch in batches:
-        distance = geodesic_deg(kept.rotation, _rotations(info, rows, context, batch))
+        each = np.arange(max(batch, len(rows))) % len(rows)  # repeated, as fewer would run in a smaller batch size
+        distance = geodesic_deg(kept.rotation[each], _rotations(info, rows[each], context, batch))
         figures = {
             "mean_deg": float(np.mean(distance)),
             "p99_deg": float(np.percentile(distance, 99)),

@@ -589,10 +589,18 @@ def test_the_gate_looks_at_every_batch_size(capsys, install, model, out, size):
     assert names_in(out.parent) == []
 
 
+@pytest.mark.parametrize("size", [128, 256])
+def test_the_gate_fills_batches_larger_than_its_crops(capsys, install, model, out, size):
+    install().spoilt_batches = {size}
+    status, _, errors = run(capsys, model, "--batch", "1,1,256", "-o", out)
+    assert status == 3 and ("engine with onnx" if size == 256 else f"in batches of {size}") in errors
+
+
 def test_limits_can_be_set(capsys, install, model, out):
     install().distort = spoil
-    assert run(capsys, model, "--worst-deg", 90, "--mean-deg", 80, "-o", out)[0] == 0
-    assert read_info(out).gate.limits == {"mean_deg": 80.0, "worst_deg": 90.0}
+    assert run(capsys, model, "--worst-deg", 90, "--mean-deg", 80, "--p999-deg", 85, "-o", out)[0] == 0
+    assert read_info(out).gate.limits == {"mean_deg": 80.0, "p999_deg": 85.0, "worst_deg": 90.0}
+    assert "--mean-deg 80.0 --p999-deg 85.0 --worst-deg 90.0" in read_info(out).rebuild
 
 
 def test_faces_of_ones_own(capsys, install, model, out):
