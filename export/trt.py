@@ -92,6 +92,7 @@ def build(
     from export.tensorrt.make_engine import Request, make_engine
     from export.tensorrt.make_rtx import check_rtx, make_rtx_engine
     from export.tensorrt.settings import Settings
+    from hpe_edge.backends.tensorrt.plan_file import library_of
 
     if dla_core is not None and precision != "fp16":
         raise InputError("--dla needs --fp16: a DLA computes neither in FP32 nor from QuantizeLinear nodes")
@@ -117,6 +118,8 @@ def build(
         check_rtx(settings, device)
     elif hardware == "turing":
         raise InputError("--hardware turing is for --rtx; TensorRT builds for the GPU that it runs on")
+    elif output is not None and library_of(Path(output)) == "tensorrt-rtx":
+        raise InputError(f"{output} names an engine of TensorRT-RTX: add --rtx, or let the name end in .engine")
     request = Request(
         model=optional_path(model),
         output=optional_path(output),

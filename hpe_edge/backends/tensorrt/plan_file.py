@@ -193,10 +193,11 @@ def read_info(path: Path) -> EngineInfo:
         ModelError: it is missing or invalid.
     """
     beside = sidecar(path)
+    command = "hpe-edge export trt --rtx" if library_of(path) == "tensorrt-rtx" else "hpe-edge export trt"
     if not beside.is_file():
         raise ModelError(
             f"{path} has no {beside.name} beside it, so its model, crop and GPU are unknown; copy both files together, "
-            f"or build another engine: hpe-edge export trt MODEL.onnx -o OTHER{path.suffix}"
+            f"or build another engine: {command} MODEL.onnx -o OTHER{path.suffix}"
         )
     try:
         info = read_json(EngineInfo, beside.read_text(encoding="utf-8"), FORMAT, "the engine's description", "engine")
