@@ -1,4 +1,4 @@
-"""Engines of TensorRT-RTX on doubles of it and of CUDA: built without a GPU, verified by the GPU that loads them.
+"""Engines of TensorRT-RTX on mocks of it and of CUDA: built without a GPU, verified by the GPU that loads them.
 
 tests/export/tensorrt/test_rtx_builds.py has the real parser and builder.
 """
