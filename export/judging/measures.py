@@ -29,7 +29,7 @@ class Measured:
 
     Attributes:
         rotations: float64 ``[N, 3, 3]`` of the plain faces.
-        distances: name -> degrees ``[N]``: from the consensus (the rotation, and the mean of the three angles), and from
+        distances: name -> degrees ``[N]``: from the consensus (rotation, and mean of the three angles), and from
             its own plain estimate under each change.
     """
 
