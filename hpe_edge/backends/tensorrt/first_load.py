@@ -102,7 +102,7 @@ def run_gate(
             raise UnverifiedError(
                 f"{path} fails the accuracy gate on {gpu}, in batches of {batch}: {'; '.join(over)}; it is not run "
                 "here. Build it in a higher precision (FP16 in place of INT8, FP32 in place of FP16), or with other "
-                f"limits: --mean-deg, --p99-deg, --worst-deg; it was built by {info.rebuild}"
+                f"limits: --mean-deg, --p99-deg, --p999-deg, --worst-deg; it was built by {info.rebuild}"
             )
         results.append(figures)
     most = max(results, key=lambda each: each["worst_deg"])
