@@ -244,11 +244,11 @@ def test_tools_that_are_missing(
             use(model)
     with monkeypatch.context() as patch:
         patch.delattr(trt.module, "Builder")
-        with pytest.raises(BackendError, match=r"no Builder.*pip install tensorrt"):
+        with pytest.raises(BackendError, match=r"no Builder.*pip install 'hpe-edge\[tensorrt\]'"):
             use(model)
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "tensorrt", None)
-        with pytest.raises(BackendError, match="pip install tensorrt"):
+        with pytest.raises(BackendError, match=r"pip install 'hpe-edge\[tensorrt\]'"):
             use(model)
     cuda.devices = []
     with pytest.raises(BackendError, match="no working NVIDIA GPU"):

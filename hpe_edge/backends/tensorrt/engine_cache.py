@@ -206,8 +206,8 @@ def _check_tools(trt: Any, model: Path) -> None:
     if missing := [name for name in _BUILDER if not hasattr(trt, name)]:
         raise BackendError(
             f"backend='tensorrt' builds an engine of {model}, but the installed TensorRT {trt.__version__} has no "
-            f"{' and no '.join(missing)}: install the whole of it (`pip install tensorrt`; Jetson: "
-            f"python3-libnvinfer), {elsewhere}"
+            f"{' and no '.join(missing)}: install the whole of it (`pip install 'hpe-edge[tensorrt]'`; "
+            f"Jetson: python3-libnvinfer), {elsewhere}"
         )
     try:
         importlib.import_module("onnx")
