@@ -29,8 +29,8 @@ def load_tensorrt(library: Library = "tensorrt") -> Any:
     except (ImportError, OSError, RuntimeError) as error:
         raise BackendError(
             f"a TensorRT engine needs TensorRT, which cannot be imported here ({error}): run "
-            "`pip install 'hpe-edge[tensorrt]'` (Jetson: it comes with JetPack, as Debian's python3-libnvinfer; make the "
-            "virtual environment with --system-site-packages), or use the ONNX file"
+            "`pip install 'hpe-edge[tensorrt]'` (Jetson: it comes with JetPack, as Debian's python3-libnvinfer; make "
+            "the virtual environment with --system-site-packages), or use the ONNX file"
         ) from None
 
 
