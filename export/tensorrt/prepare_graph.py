@@ -10,7 +10,7 @@ from onnx import ModelProto
 from export.graph.onnx_file import graph_precision
 from export.graph.trace import opset
 from export.step import Reporter
-from export.tensorrt.settings import Version
+from export.tensorrt.settings import Settings, Version
 from hpe_edge.backends.tensorrt.plan_file import Precision
 from hpe_edge.errors import InputError
 from hpe_edge.spec import ModelSpec
@@ -35,7 +35,7 @@ def check_precision(path: Path, model: ModelProto, precision: Precision, version
         raise InputError(f"{path} computes in FP16; add --fp16, or name the file that it was made from")
     if version.newest_opset is not None and opset(model) > version.newest_opset:
         raise InputError(
-            f"{path} has opset {opset(model)}, TensorRT {version.text} reads up to {version.newest_opset}; export it "
+            f"{path} has opset {opset(model)}, {version.named} reads up to {version.newest_opset}; export it "
             "again in that one, or upgrade TensorRT"
         )
 
@@ -43,7 +43,7 @@ def check_precision(path: Path, model: ModelProto, precision: Precision, version
 def prepare_graph(
     model: ModelProto,
     spec: ModelSpec,
-    precision: Precision,
+    settings: Settings,
     version: Version,
     profile: tuple[int, int, int],
     report: Reporter,
@@ -54,11 +54,11 @@ def prepare_graph(
     """
     ready = ModelProto()
     ready.CopyFrom(model)
-    if precision != "fp32" and version.typed and "fp16" not in graph_precision(ready):
+    if settings.precision != "fp32" and version.typed(settings) and "fp16" not in graph_precision(ready):
         from export.quantize.fp16_graph import to_half
 
         ready = to_half(ready)
-        report("precision", [f"FP16 set in the graph, where TensorRT {version.text} reads it"])
+        report("precision", [f"FP16 set in the graph, where {version.named} reads it"])
     outputs = [output for output in ready.graph.output if output.name in spec.outputs]
     del ready.graph.output[:]
     ready.graph.output.extend(outputs)

@@ -6,12 +6,19 @@ the main thread waits for it or for Ctrl-C.
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from tqdm import tqdm
+
+from hpe_edge.util.console import flush_messages
+from hpe_edge.util.signals import interrupting_signal
+
+_Result = TypeVar("_Result")
 
 
 class Watch:
@@ -25,13 +32,13 @@ class Watch:
         self._stop = threading.Event()
         self.monitor: Any = _monitor(trt, self._stop) if hasattr(trt, "IProgressMonitor") else None
 
-    def run(self, build: Callable[[], bytes]) -> bytes:
+    def run(self, build: Callable[[], _Result]) -> _Result:
         """Call ``build`` in a thread and wait.
 
         Raises:
             KeyboardInterrupt: stopped. Without a monitor, ``build`` goes on until the process ends.
         """
-        done: list[bytes] = []
+        done: list[_Result] = []
         failed: list[BaseException] = []
 
         def work() -> None:
@@ -47,9 +54,11 @@ class Watch:
         try:
             thread.start()
             ended.wait()  # before Python 3.13 an interrupted join marks the thread as ended
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             self._stop.set()
-            if self.monitor is not None:
+            if self.monitor is None:
+                atexit.register(_leave, thread, 128 + interrupting_signal(stop))
+            else:
                 print("stopping after the current step", file=sys.stderr)
                 ended.wait()
             raise
@@ -60,6 +69,13 @@ class Watch:
         if failed:
             raise failed[0]
         return done[0]
+
+
+def _leave(build: threading.Thread, status: int) -> None:
+    """End the process at once if a build that TensorRT cannot stop still runs: an exit unloads libraries in use."""
+    if build.is_alive():
+        flush_messages()
+        os._exit(status)
 
 
 def _monitor(trt: Any, stop: threading.Event) -> Any:
