@@ -152,8 +152,7 @@ def _parser_errors(parser: Any, model: ModelProto) -> str:
 def _configure(trt: Any, builder: Any, config: Any, settings: Settings, version: Version) -> None:
     flag = trt.BuilderFlag
     config.clear_flag(flag.TF32)  # TF32 has only FP16's ten bits
-    if hasattr(config, "max_aux_streams"):  # from TensorRT 8.6 on
-        config.max_aux_streams = 0  # else TensorRT may run branches on streams of its own, with more memory
+    config.max_aux_streams = 0  # else TensorRT may run branches on streams of its own, with more memory
     if version.rtx:
         _configure_rtx(trt, config, settings)
     if not version.typed(settings):
@@ -161,18 +160,15 @@ def _configure(trt: Any, builder: Any, config: Any, settings: Settings, version:
             config.set_flag(flag.INT8)
         if settings.precision != "fp32":
             config.set_flag(flag.FP16)
-    if version.shares_profiles and not version.rtx and version.numbers < (10,):  # later versions always share
+    if not version.rtx and version.numbers < (10,):  # later versions let contexts share a profile anyway
         config.set_preview_feature(trt.PreviewFeature.PROFILE_SHARING_0806, True)
     if settings.workspace_mb is not None:
         config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace_mb << 20)
     if settings.level is not None:
-        _need(config, "builder_optimization_level", "--level", "8.6", version)
         config.builder_optimization_level = settings.level
     if settings.version_compatible:
-        _need(flag, "VERSION_COMPATIBLE", "--version-compatible", "8.6", version)
         config.set_flag(flag.VERSION_COMPATIBLE)
     if settings.hardware != "same-gpu" and not version.rtx:
-        _need(trt, "HardwareCompatibilityLevel", "--hardware", "8.6", version)
         name = {"same-capability": "SAME_COMPUTE_CAPABILITY", "ampere-plus": "AMPERE_PLUS"}[settings.hardware]
         _need(trt.HardwareCompatibilityLevel, name, f"--hardware {settings.hardware}", "10.13", version)
         config.hardware_compatibility_level = getattr(trt.HardwareCompatibilityLevel, name)

@@ -41,8 +41,8 @@ from hpe_edge.version import __version__
 LIMITS = {"fp32": ONNX_LIMITS, "fp16": FP16_LIMITS, "int8": INT8_LIMITS}
 REFERENCE_BATCH = 16
 ADVICE = (
-    "try a higher precision: FP16 in place of INT8, FP32 in place of FP16; hpe-edge export int8 --auto keeps the most "
-    "sensitive layers out of INT8; --mean-deg, --p99-deg and --worst-deg set other limits"
+    "try a higher precision: FP16 in place of INT8, FP32 in place of FP16; hpe-edge export int8 without --no-auto "
+    "keeps the most sensitive layers out of INT8; --mean-deg, --p99-deg, --p999-deg and --worst-deg set other limits"
 )
 
 

@@ -76,7 +76,7 @@ def test_the_first_load_verifies_and_writes_the_result(engine_file, model, fake,
         np.testing.assert_allclose(load(engine_file), load(model), atol=1e-3)
     assert "not verified yet" in caplog.text and "passed on Fake GPU" in caplog.text
     info = read_info(engine_file)
-    assert info.gate is not None and info.gate_gpu == "Fake GPU (compute capability 8.7)"
+    assert info.gate is not None and info.gate_gpu == "Fake GPU (compute capability 8.7, driver for CUDA 12.4)"
     assert (info.gate.compared, info.gate.faces) == ("engine with onnx", 64)
     assert info.gate.limits == {"worst_deg": 0.01} and 0 <= info.gate.worst_deg <= 0.01
     assert "unverified" not in describe_engine(info) and "Fake GPU" in describe_engine(info)

@@ -383,8 +383,7 @@ class Config:
         self.profiling_verbosity = fake.module.ProfilingVerbosity.LAYER_NAMES_ONLY
         self.progress_monitor: Any = None
         self.builder_optimization_level = 3
-        if fake.numbers >= (8, 6):
-            self.max_aux_streams = -1
+        self.max_aux_streams = -1
         self.hardware_compatibility_level = fake.module.HardwareCompatibilityLevel.NONE
         self.default_device_type = fake.module.DeviceType.GPU
         self.DLA_core = -1

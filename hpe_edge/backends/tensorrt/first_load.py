@@ -35,7 +35,7 @@ class UnverifiedError(BackendError):
 
 
 def verified_on(info: EngineInfo, gpu: str) -> bool:
-    """Tell whether the description holds the gate's result for a GPU, named with its compute capability."""
+    """Tell whether the description holds the gate's result for a GPU, named with capability and driver."""
     return info.gate is not None and info.gate_gpu == gpu
 
 
@@ -45,7 +45,7 @@ def verify(path: Path, info: EngineInfo, gpu: str, context: Context, batches: tu
     Args:
         path: the engine.
         info: its description.
-        gpu: name of the GPU, with its compute capability.
+        gpu: name of the GPU, with its compute capability and its driver, which compiles the kernels.
         context: of the engine.
         batches: sizes to run all crops in, rising.
 

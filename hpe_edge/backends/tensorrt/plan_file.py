@@ -57,7 +57,7 @@ class EngineInfo:
         tools: name -> version of the tools that built it.
         gate: accuracy gate against the source model; None until it has run.
         library: builds and runs the plan.
-        gate_gpu: of TensorRT-RTX, the GPU that the gate ran on; another one compiles kernels of its own.
+        gate_gpu: of TensorRT-RTX, the GPU and the driver that the gate ran with; others compile kernels of their own.
     """
 
     spec: ModelSpec

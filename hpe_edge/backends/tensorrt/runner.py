@@ -110,7 +110,8 @@ class TensorRTBackend:
             ModelError, UnverifiedError: see :func:`hpe_edge.backends.tensorrt.first_load.verify`.
         """
         loaded = self.loaded
-        gpu = f"{loaded.gpu.name} (compute capability {loaded.gpu.capability})"
+        device = loaded.gpu
+        gpu = f"{device.name} (compute capability {device.capability}, driver for CUDA {device.driver_version()})"
         if verified_on(loaded.info, gpu):
             return
         with loaded.gpu:

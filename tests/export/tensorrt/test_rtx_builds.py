@@ -66,6 +66,12 @@ def committed(architecture, precision, hardware):
     return {name: each for name, each in row.items() if name not in MACHINES_OWN}
 
 
+def near(row):
+    """The builder is not quite deterministic: student-v2 in FP32 has 15 or 17 kernels, from process to process."""
+    near_by = {"kernels": {"rel": 0.2}, "fp16_percent": {"abs": 3}, "int8_percent": {"abs": 3}}
+    return {name: pytest.approx(each, **near_by[name]) if name in near_by else each for name, each in row.items()}
+
+
 @pytest.mark.parametrize(("precision", "hardware"), VARIANTS)
 def test_every_family_is_built_in_the_precision_asked_for(family, precision, hardware):
     model, spec = family
@@ -82,7 +88,7 @@ def test_every_family_is_built_in_the_precision_asked_for(family, precision, har
     assert built.plan_bytes > 0 and built.head(), "the head's layers are in the list"
     if (row := committed(spec.architecture, precision, hardware)) is not None:
         found = {name: each for name, each in figures(built).items() if name not in MACHINES_OWN}
-        assert found == row, "run python -m benchmarks rtx-builds --json FILE, and docs/figures.py"
+        assert found == near(row), "run python -m benchmarks rtx-builds --json FILE, and docs/figures.py"
     for layer in built.head():
         assert set(layer.constants) <= {"FP32"} and set(layer.writes) == {"FP32"}, layer
     if precision == "fp32":
