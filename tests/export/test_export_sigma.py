@@ -90,7 +90,7 @@ def test_an_export_is_calibrated_without_labels(published: Path, data: Path) -> 
         calibration = engine.spec.sigma
         found = errors_on(engine, labels, [[box] for box in labels.boxes])
     assert calibration is not None and not calibration.labelled and calibration.limit_deg is None
-    assert "against student-dense" in calibration.source
+    assert "against student-v2" in calibration.source
     shares = coverage(found.errors, found.sigma * np.array(calibration.factors))
     assert shares.one[3] == pytest.approx(0.683, abs=0.08)
 

@@ -315,9 +315,9 @@ def test_without_a_model_the_embedded_one_is_taken_and_said(capsys, out, command
     faces = FACES if command is int8 else ()
     status, said, errors = run(capsys, command, *faces, "-o", out)
     assert (status, errors) == (0, "")
-    assert "student-dense" in said.splitlines()[0]
+    assert "student-v2" in said.splitlines()[0]
     spec = OnnxRuntimeBackend(out).spec
-    assert (spec.architecture, spec.quantizations[0].source) == ("student-dense", DEFAULT.name)
+    assert (spec.architecture, spec.quantizations[0].source) == ("student-v2", DEFAULT.name)
     assert spec.sigma == OnnxRuntimeBackend(DEFAULT).spec.sigma is not None
     assert "calibrate it again" not in said  # sigma did not move
     before = DEFAULT.read_bytes()
