@@ -52,14 +52,16 @@ def build(
             with .engine, in the current folder.
         precision: ``"fp16"`` allows FP16 kernels, the outputs stay FP32; ``"int8"`` needs a file of ``export.int8``.
         batch: least, optimal and largest batch size, from 1 to 1024; one number stands for all three; None is
-            1, 4, 16, or the ONNX file's fixed batch.
+            1, 4, 16, or the ONNX file's fixed batch. The engine runs these and the powers of two between them. Kernels
+            are tuned for each size up to the optimal one, which takes its time, and for the largest.
         device: ``"cuda"`` or ``"cuda:INDEX"``.
         layers: report the engine's layers, their types and kernels; makes the plan larger.
         workspace_mb: memory that a layer may use; None for all.
         level: builder optimization level, 0 to 5; None is TensorRT's default.
         version_compatible: newer versions of TensorRT run the engine, too.
         hardware: GPUs that run the engine: of the same name, of the same compute capability, or all from Ampere on.
-        dla_core: the DLA core for layers that can use one, the GPU for the others; needs ``precision="fp16"``.
+        dla_core: the DLA core for layers that can use one, the GPU for the others; needs ``precision="fp16"`` and one
+            batch size.
         arch, trust: of a checkpoint, see :func:`export.onnx.export`.
         images, boxes: see :func:`export.onnx.export`.
         limits: limits of the accuracy gate in degrees, over the defaults of the precision.
@@ -157,7 +159,8 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         type=_batch,
         metavar="MIN,OPT,MAX",
         help="least, optimal and largest batch size, or one number (default: 1,4,16, or the ONNX file's fixed batch). "
-        "Smaller batches are padded, larger ones split",
+        "The engine runs these and the powers of two between; other batches are padded, larger ones split. Kernels are "
+        "tuned for each size up to OPT, which takes its time, and for MAX",
     )
     parser.add_argument("--device", default="cuda", help="cuda (default) or cuda:INDEX")
     parser.add_argument(
@@ -211,7 +214,7 @@ def _add_build_options(build: argparse._ActionsContainer) -> None:
         dest="dla_core",
         type=_core,
         metavar="CORE",
-        help="use this DLA core where a layer can, the GPU elsewhere; needs --fp16",
+        help="use this DLA core where a layer can, the GPU elsewhere; needs --fp16 and one --batch",
     )
 
 

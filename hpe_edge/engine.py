@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
@@ -348,21 +348,38 @@ class PoseEngine:
         """Largest batch of faces in one run: the model's limit, or the fastest batch that :meth:`warmup` measured."""
         return self._batch
 
-    def warmup(self, faces: int = 1) -> None:
+    def warmup(self, faces: int = 1, *, threads: int = 1, on_gpu: bool = False) -> None:
         """Run on ``faces`` empty faces to allocate everything before the first real call.
+
+        Of a TensorRT engine this makes the CUDA graphs of all batch sizes, so that no later call waits for one.
 
         With several faces, the fastest batch size is measured and used from then on: on a CPU, large batches can be
         slower than small ones, because intermediate tensors do not fit the cache. This takes a few times as long as one
         run on the faces.
 
+        Args:
+            faces: number of faces of a call.
+            threads: number of calls at the same time; each has buffers of its own.
+            on_gpu: frames in the GPU's memory will come, as well as others.
+
         Raises:
-            InputError: ``faces`` is below 1.
+            InputError: ``faces`` or ``threads`` is below 1, or ``on_gpu`` and the engine crops on the CPU.
+            BackendError: out of memory, or the backend failed.
         """
         if faces < 1:
             raise InputError(f"warmup needs at least one face, got {faces}")
+        if threads < 1:
+            raise InputError(f"warmup needs at least one thread, got {threads}")
         frame, boxes = np.zeros((64, 64, 3), np.uint8), [[16, 16, 48, 48]] * faces
         self._batch = self._backend.max_batch
-        self(frame, boxes)
+        with ExitStack() as borrowed:
+            requests = [self.request(frame, boxes), *(self._requests_on_gpu(boxes, borrowed) if on_gpu else ())]
+            contexts = []
+            for _ in range(threads):
+                contexts.append(self._borrow())
+                borrowed.callback(self._give_back, contexts[-1])
+            for context in contexts:
+                self._run_all(context, [(each, Poses.empty(each.count)) for each in requests], _untimed)
         tried = min(faces, self._batch)
         batches = [2**k for k in range(tried.bit_length()) if 2**k < tried]
         if self._backend.fixed_batch or not batches:
@@ -375,6 +392,17 @@ class PoseEngine:
                 self(frame, boxes)
                 times_s[batch] = min(times_s[batch], time.perf_counter() - start_s)
         self._batch = min(times_s, key=times_s.__getitem__)
+
+    def _requests_on_gpu(self, boxes: ArrayLike, borrowed: ExitStack) -> list[Request]:
+        """Return requests of a blank frame in the GPU's memory, without a camera and with one."""
+        if self._gpu is None:
+            raise InputError(
+                "warmup(on_gpu=True) is for engines that crop on an NVIDIA GPU; this one crops on the CPU, leave it out"
+            )
+        from hpe_edge.ops.gpu_frames import blank_frame
+
+        frame = borrowed.enter_context(blank_frame(self._gpu, 64, 64))
+        return [self.request(frame, boxes, camera=camera) for camera in (None, Camera(64, 64, 32, 32))]
 
     def frame_buffer(self, height: int, width: int) -> NDArray[np.uint8]:
         """Allocate a frame ``[height, width, 3]`` in page-locked memory, from which a GPU copies at full speed.

@@ -14,11 +14,14 @@ from export.detection.pictures import Image, Picture, Pictures
 from export.labelling.hull import Float64Array, bounds, moved
 
 SIDE = 320
-MOST_FACES, MOST_IGNORED = 24, 24
+MOST_FACES, MOST_IGNORED = 40, 40
 
 _SMALLEST, _LARGEST = 9.0, 0.95 * SIDE  # longer side of a face's box; log-uniform
 _IGNORED_BELOW = 7.0
-_EMPTY_SHARE, _MOSAIC_SHARE, _PASTED_SHARE = 0.18, 0.35, 0.35
+_EMPTY_SHARE, _SPLIT_SHARE, _PASTED_SHARE = 0.18, 0.85, 0.35
+_SMALL = 0.35  # of a region's shorter side; a region for a smaller face is split, so that small faces come in groups
+_TILED_SHARE, _BARE_SHARE = 0.8, 0.1  # of the parts of a region, those with faces, and with an empty scene
+_SPREAD = 0.4  # standard deviation of the logarithm of sizes within a group
 _DECOY_SHARE = 0.3  # pictures into which pieces without faces are pasted like faces
 _LEVEL_SHARE, _WIDE_SHARE = 0.55, 0.33  # of the turns: nearly upright, within _WIDE_DEG; the others any
 _LEVEL_DEG, _WIDE_DEG = 10.0, 65.0
@@ -78,10 +81,7 @@ class Composer:
         rng = np.random.default_rng([self._seed, number])
         made = Composition(self._ground(rng))
         if rng.random() >= _EMPTY_SHARE:
-            if rng.random() < _MOSAIC_SHARE:
-                self._mosaic(rng, made)
-            else:
-                self._tile(rng, made, np.array([0, 0, SIDE, SIDE], np.float64), _draw_size(rng))
+            self._fill(rng, made, np.array([0, 0, SIDE, SIDE], np.float64), _draw_size(rng))
             if rng.random() < _PASTED_SHARE and self._faces:
                 for _ in range(rng.integers(1, 4)):
                     self._paste(rng, made, self._draw(rng, 2), face=True)
@@ -101,21 +101,33 @@ class Composer:
         """An empty scene, or one colour."""
         if rng.random() < 0.2 or not self._empty:
             return np.full((SIDE, SIDE, 3), rng.integers(0, 256, 3) if rng.random() < 0.5 else 0, np.uint8)
-        image = self._draw(rng, 1).image
-        scale = SIDE / min(image.shape[:2]) * np.exp(rng.uniform(0, 0.9))
-        matrix = _placed(scale, _draw_turn(rng), rng.random() < 0.5, 1.0, np.array(image.shape[1::-1]) / 2)
-        spare = np.maximum(np.array(image.shape[1::-1]) * scale - SIDE, 0) / 2
-        matrix[:, 2] += SIDE / 2 + rng.uniform(-spare, spare)
-        return _warped(image, matrix, SIDE, SIDE, cv2.BORDER_REFLECT)
+        return self._bare(rng, SIDE, SIDE)
 
-    def _mosaic(self, rng: np.random.Generator, made: Composition) -> None:
-        x, y = rng.uniform(0.3, 0.7, 2) * SIDE
-        for left, right in ((0, x), (x, SIDE)):
-            for top, bottom in ((0, y), (y, SIDE)):
-                region = np.round([left, top, right, bottom])
-                if rng.random() < 0.85:
-                    largest = min(region[2:] - region[:2])
-                    self._tile(rng, made, region, _draw_size(rng, largest))
+    def _bare(self, rng: np.random.Generator, width: int, height: int) -> Image:
+        """A piece of an empty scene."""
+        image = self._draw(rng, 1).image
+        size, own = np.array([width, height]), np.array(image.shape[1::-1])
+        scale = max(size) / min(own) * np.exp(rng.uniform(0, 0.9))
+        matrix = _placed(scale, _draw_turn(rng), rng.random() < 0.5, 1.0, own / 2)
+        spare = np.maximum(own * scale - size, 0) / 2
+        matrix[:, 2] += size / 2 + rng.uniform(-spare, spare)
+        return _warped(image, matrix, width, height, cv2.BORDER_REFLECT)
+
+    def _fill(self, rng: np.random.Generator, made: Composition, region: Float64Array, size: float) -> None:
+        """Draw a scene with a face of about ``size`` pixels into a region, or several into its parts."""
+        span = region[2:] - region[:2]
+        if size > _SMALL * min(span) or rng.random() >= _SPLIT_SHARE:
+            self._tile(rng, made, region, min(size, 0.95 * min(span)))
+            return
+        x, y = region[:2] + rng.uniform(0.35, 0.65, 2) * span
+        for left, right in ((region[0], x), (x, region[2])):
+            for top, bottom in ((region[1], y), (y, region[3])):
+                part, draw = np.round([left, top, right, bottom]), rng.random()
+                if draw < _TILED_SHARE:
+                    self._fill(rng, made, part, max(size * np.exp(rng.normal(0, _SPREAD)), _SMALLEST))
+                elif draw < _TILED_SHARE + _BARE_SHARE and self._empty:
+                    x1, y1, x2, y2 = part.astype(int)
+                    made.image[y1:y2, x1:x2] = self._bare(rng, x2 - x1, y2 - y1)
 
     def _tile(self, rng: np.random.Generator, made: Composition, region: Float64Array, size: float) -> None:
         """Draw a scene into a region so that one of its faces is there, ``size`` pixels large."""

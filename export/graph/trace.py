@@ -19,7 +19,7 @@ from hpe_edge.util.atomic import Pending
 if TYPE_CHECKING:
     from torch import nn
 
-OPSET = 17  # the newest that TensorRT 8.5, JetPack 5's, reads
+OPSET = 17  # the newest that TensorRT 8.6, JetPack 6.0's, reads
 
 
 def trace(net: nn.Module, input: Input, outputs: tuple[str, ...], batch: int | None) -> onnx.ModelProto:

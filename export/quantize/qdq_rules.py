@@ -1,6 +1,6 @@
 """Checker of TensorRT's rules for Q/DQ pairs.
 
-The rules are, in this order, those of the ONNX parsers of TensorRT 8.5 to 11 (onnx-tensorrt, QuantDequantLinearHelper),
+The rules are, in this order, those of the ONNX parsers of TensorRT 8.6 to 11 (onnx-tensorrt, QuantDequantLinearHelper),
 the builder's conditions for fusing a pair with a layer (TensorRT's developer guide, "Explicit Quantization"), and this
 project's own, for speed and accuracy.
 """
@@ -18,7 +18,7 @@ from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 from export.graph.trace import opset
 from export.graph.weighted_layers import layers_of, readers_of, shortcuts_of, unfolded_norms
 
-NEWEST_OPSET_FP32_SCALES = 17  # of TensorRT 8.5's parser, JetPack 5's
+NEWEST_OPSET_FP32_SCALES = 17  # of TensorRT 8.6's parser, JetPack 6.0's
 OLDEST_OPSET_FP16_SCALES = 19  # before, ONNX's scales are float32
 
 _Q, _DQ = "QuantizeLinear", "DequantizeLinear"
@@ -152,7 +152,7 @@ def _opset_of_scales(graph: _Graph) -> _Found:
         if scale is None:
             continue
         if scale.data_type == TensorProto.FLOAT and version > NEWEST_OPSET_FP32_SCALES:
-            yield node, f"float32 scales in opset {version}, which TensorRT 8.5 does not read"
+            yield node, f"float32 scales in opset {version}, which TensorRT 8.6 does not read"
         if scale.data_type == TensorProto.FLOAT16 and version < OLDEST_OPSET_FP16_SCALES:
             yield node, f"float16 scales in opset {version}"
         if scale.data_type not in (TensorProto.FLOAT, TensorProto.FLOAT16):

@@ -41,6 +41,7 @@ _NAMED = 3  # of the worst crops, in the report
 _HARD = 2  # hard crops of each face
 # Of the limits, for the faces that layers are chosen on; each next one when the gate failed on its own faces.
 _MARGINS = (0.65, 0.5, 0.35)
+_LEAST_SHARE = 0.05  # of the multiplications in INT8, below which nothing becomes faster
 _ADVICE = (
     "Try another --method, or more and more varied calibration images; without --no-auto the most sensitive layers "
     "stay in float32; --p999-deg and --worst-deg set other limits; hpe-edge export fp16 changes the angles less"
@@ -117,7 +118,7 @@ def _picture(path: Path, comparison: Comparison, faces: Faces, input: Input, rep
 
 
 def _prepare(original: Original) -> Original:
-    """Name the nodes, and convert the opset to one with per-channel scales that TensorRT 8.5 reads.
+    """Name the nodes, and convert the opset to one with per-channel scales that TensorRT 8.6 reads.
 
     Raises:
         ModelError: it has Q/DQ pairs already, or its opset cannot be converted.
@@ -204,6 +205,7 @@ def _write(
 
     Raises:
         GateFailed: the angles differ by more than the limits; the layers' sensitivities were reported.
+        ModelError: ``auto`` leaves hardly anything in INT8.
     """
     layers = layers_of(original.model)
     eligible = [layer for layer in layers if not layer.why_not]
@@ -227,6 +229,12 @@ def _write(
                 *(f"{layer.name}: {layer.why_not}" for layer in excluded),
             ],
         )
+        if auto and share < _LEAST_SHARE:
+            raise ModelError(
+                f"{original.path}: within the limits only {100 * share:.1f} % of the multiplications could be in INT8, "
+                "which makes nothing faster: use hpe-edge export fp16, or set wider limits with --p999-deg and "
+                "--worst-deg"
+            )
         names = (*kept, *(layer.name for layer in excluded))
         ranges = f"{calibration.summary()}{f', widened to {choice.widened}' if choice.widened else ''}"
         spec = quantized_spec(original, Quantization("int8", "", "", names, ranges), model)

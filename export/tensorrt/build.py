@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,26 @@ from onnx import ModelProto
 
 from export.step import Reporter
 from export.tensorrt import timing_cache
+from export.tensorrt.head_precision import keep_head_in_fp32
 from export.tensorrt.progress import Watch
 from export.tensorrt.settings import Settings, Version
+from hpe_edge.backends.tensorrt.buckets import Profile, optimization_profiles
 from hpe_edge.backends.tensorrt.load_tensorrt import Messages
 from hpe_edge.cuda.device import Device
 from hpe_edge.errors import BackendError, InputError, ModelError
+
+
+@dataclass(frozen=True)
+class Built:
+    """A finished plan.
+
+    Attributes:
+        plan: its bytes.
+        dla_layers: layers on the DLA, as far as the builder's log names them.
+    """
+
+    plan: bytes
+    dla_layers: tuple[str, ...] = ()
 
 
 def build_plan(
@@ -21,12 +37,12 @@ def build_plan(
     gpu: Device,
     model: ModelProto,
     settings: Settings,
-    profile: tuple[int, int, int],
+    profile: Profile,
     cache: Path,
     *,
     detailed: bool,
     report: Reporter,
-) -> bytes:
+) -> Built:
     """Build the plan from a graph of :func:`export.tensorrt.prepare_graph.prepare_graph`.
 
     ``detailed`` stores the layers' types and kernels in the plan.
@@ -41,11 +57,15 @@ def build_plan(
     if watch.monitor is None:
         report("build", [f"TensorRT {trt.__version__} reports no progress; a few minutes are usual"])
 
-    def build() -> bytes:
+    def build() -> Built:
         with gpu:
             return _build(trt, messages, model, settings, profile, cache, watch.monitor, detailed, report)
 
-    return watch.run(build)
+    try:
+        return watch.run(build)
+    finally:
+        if warnings := messages.take_warnings():
+            report("warnings", warnings)
 
 
 def _build(
@@ -53,27 +73,31 @@ def _build(
     messages: Messages,
     model: ModelProto,
     settings: Settings,
-    profile: tuple[int, int, int],
+    profile: Profile,
     cache: Path,
     monitor: Any,
     detailed: bool,
     report: Reporter,
-) -> bytes:
+) -> Built:
     version = Version.of(trt.__version__)
     try:
         builder = trt.Builder(messages.logger)
     except TypeError:  # the binding's error where the library does not start
         raise BackendError(f"TensorRT's builder does not start: {messages.take()}") from None
-    network = builder.create_network(_network_flags(trt, version))
+    typed = version.typed(settings)
+    network = builder.create_network(_network_flags(trt, version, typed=typed))
     parser = trt.OnnxParser(network, messages.logger)
     if not parser.parse(model.SerializeToString()):
-        raise ModelError(
-            f"TensorRT {version.text} cannot parse the graph: {_parser_errors(parser, model) or messages.take()}"
-        )
+        errors = _parser_errors(parser, model)
+        raise ModelError(f"TensorRT {version.text} cannot parse the graph: {errors}; its log: {messages.take()}")
     config = builder.create_builder_config()
     _configure(trt, builder, config, settings, version)
+    if not typed and settings.precision != "fp32":
+        config.set_flag(trt.BuilderFlag.OBEY_PRECISION_CONSTRAINTS)
+        count = keep_head_in_fp32(trt, network, model)
+        report("precision", [f"FP16 by the builder's flag; the head stays FP32, {count} layers"])
     if profile[0] != profile[2]:
-        _add_profile(builder, config, model, profile)
+        _add_profiles(builder, config, model, profile)
     if monitor is not None:
         config.progress_monitor = monitor
     if detailed:
@@ -85,32 +109,39 @@ def _build(
     problem = timing_cache.keep(config, cache)
     if problem:
         report("timings", [problem])
-    return bytes(plan)
+    return Built(bytes(plan), tuple(dict.fromkeys(messages.dla_layers)))
 
 
-def _network_flags(trt: Any, version: Version) -> int:
+def _network_flags(trt: Any, version: Version, *, typed: bool) -> int:
     flag = trt.NetworkDefinitionCreationFlag
     if version.numbers >= (11,):
         return 0  # every network is typed
-    if version.typed:
+    if typed:
         return 1 << int(flag.STRONGLY_TYPED)
     return 1 << int(flag.EXPLICIT_BATCH) if version.numbers < (10,) else 0
 
 
 def _parser_errors(parser: Any, model: ModelProto) -> str:
-    """The parser's errors, with the nodes' names."""
+    """The parser's errors: node, code, function and description, which may be the bare condition of an assertion."""
     messages = []
     for error in (parser.get_error(i) for i in range(parser.num_errors)):
-        node = model.graph.node[error.node()] if 0 <= error.node() < len(model.graph.node) else None
-        where = f"node {node.name or node.output[0]!r} ({node.op_type}): " if node is not None else ""
-        messages.append(f"{where}{error.desc()}")
-    return "; ".join(messages)
+        name, kind = "", ""
+        if hasattr(error, "node_name"):  # from TensorRT 10 on
+            name, kind = error.node_name(), error.node_operator()
+        if not name and 0 <= error.node() < len(model.graph.node):
+            node = model.graph.node[error.node()]
+            name, kind = node.name or node.output[0], node.op_type
+        where = f"node {name!r} ({kind}): " if name else ""
+        messages.append(f"{where}{error.code().name} in {error.func()}: {error.desc()}")
+    return "; ".join(messages) or "no error is named"
 
 
 def _configure(trt: Any, builder: Any, config: Any, settings: Settings, version: Version) -> None:
     flag = trt.BuilderFlag
     config.clear_flag(flag.TF32)  # TF32 has only FP16's ten bits
-    if not version.typed:
+    if hasattr(config, "max_aux_streams"):  # from TensorRT 8.6 on
+        config.max_aux_streams = 0  # else TensorRT may run branches on streams of its own, with more memory
+    if not version.typed(settings):
         if settings.precision == "int8":
             config.set_flag(flag.INT8)
         if settings.precision != "fp32":
@@ -146,11 +177,12 @@ def _need(owner: Any, name: str, option: str, since: str, version: Version) -> N
         raise InputError(f"{option} needs TensorRT {since} or newer, got {version.text}; leave it out")
 
 
-def _add_profile(builder: Any, config: Any, model: ModelProto, profile: tuple[int, int, int]) -> None:
+def _add_profiles(builder: Any, config: Any, model: ModelProto, profile: Profile) -> None:
     given = model.graph.input[0]
     sides = tuple(dim.dim_value for dim in given.type.tensor_type.shape.dim[1:])
-    ranges = builder.create_optimization_profile()
-    least, best, most = ((count, *sides) for count in profile)
-    ranges.set_shape(given.name, least, best, most)
-    if config.add_optimization_profile(ranges) < 0:
-        raise InputError(f"TensorRT refuses batches of {profile}; see --batch")
+    for each in optimization_profiles(profile):
+        ranges = builder.create_optimization_profile()
+        least, best, most = ((count, *sides) for count in each)
+        ranges.set_shape(given.name, least, best, most)
+        if config.add_optimization_profile(ranges) < 0:
+            raise InputError(f"TensorRT refuses batches of {each}; see --batch")

@@ -20,18 +20,34 @@ def layer_table(trt: Any, engine: Any) -> list[str]:
     Raises:
         BackendError: the inspector's output cannot be read.
     """
-    text = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
-    try:
-        layers = json.loads(text)["Layers"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BackendError(f"TensorRT's engine inspector gives no layers ({error}); leave --layers out") from None
-    rows = [_row(layer) for layer in layers]
+    rows = [_row(layer) for layer in _layers(trt, engine)]
     rows.insert(0, ("layer", "kind", "gives", "kernel"))
     widths = [min(max(len(row[i]) for row in rows), _WIDEST) for i in range(3)]
     return [
         "  ".join([*(f"{_cut(cell):{width}}" for cell, width in zip(row[:3], widths, strict=True)), row[3]]).rstrip()
         for row in rows
     ]
+
+
+def dla_layers(trt: Any, engine: Any) -> list[str]:
+    """Names of the layers that run on a DLA.
+
+    Args:
+        trt, engine: see :func:`layer_table`.
+
+    Raises:
+        BackendError: the inspector's output cannot be read.
+    """
+    layers = [layer for layer in _layers(trt, engine) if isinstance(layer, dict)]
+    return [str(layer.get("Name", "?")) for layer in layers if "DLA" in str(layer.get("LayerType", "")).upper()]
+
+
+def _layers(trt: Any, engine: Any) -> list[Any]:
+    text = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
+    try:
+        return list(json.loads(text)["Layers"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BackendError(f"TensorRT's engine inspector gives no layers ({error}); leave --layers out") from None
 
 
 def _row(layer: Any) -> tuple[str, str, str, str]:

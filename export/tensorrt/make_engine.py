@@ -15,22 +15,24 @@ from onnx import ModelProto
 
 from export.gate.comparison import FP16_LIMITS, INT8_LIMITS, ONNX_LIMITS, Comparison, Limits
 from export.gate.crops import gate_faces
-from export.gate.gate import poses_of
+from export.gate.gate import backend_runner, poses_of
 from export.gate.verify import Check, report_passed, verify_backend
 from export.graph.onnx_file import open_unchanged, read_onnx, session_runner
 from export.graph.trace import batch
 from export.step import ExportReport, Notes, byte_size, check_output, commit, write_bytes
-from export.tensorrt.build import build_plan
-from export.tensorrt.layer_table import layer_table
+from export.tensorrt.build import Built, build_plan
+from export.tensorrt.layer_table import dla_layers, layer_table
 from export.tensorrt.prepare_graph import check_precision, prepare_graph
 from export.tensorrt.settings import Settings, Version
 from export.tensorrt.timing_cache import cache_file
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
+from hpe_edge.backends.tensorrt.buckets import buckets
 from hpe_edge.backends.tensorrt.load_tensorrt import load_tensorrt
+from hpe_edge.backends.tensorrt.plan import Loaded
 from hpe_edge.backends.tensorrt.plan_file import SUFFIXES, EngineInfo, digest, sidecar
 from hpe_edge.backends.tensorrt.runner import TensorRTBackend
 from hpe_edge.cuda.device import Device, parse_device
-from hpe_edge.errors import InputError, ModelNotFoundError
+from hpe_edge.errors import BackendError, InputError, ModelNotFoundError
 from hpe_edge.util.atomic import Pending
 from hpe_edge.version import __version__
 
@@ -73,13 +75,15 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
         model, _ = read_onnx(path)
         check_precision(source, model, settings.precision, version)
         profile = version.profile(settings, batch(model))
-        ready = prepare_graph(model, spec, settings.precision, version, profile, notes)
+        ready = prepare_graph(model, spec, settings, version, profile, notes)
         pendings = [Pending(out), Pending(sidecar(out))]
         try:
             cache = cache_file(version.text, gpu.name, gpu.capability)
-            plan = build_plan(trt, gpu, ready, settings, profile, cache, detailed=request.layers, report=notes)
-            batches = f"batches of {profile[0]} to {profile[2]}, tuned for {profile[1]}"
-            notes("engine", [f"{settings.precision}, {batches}, {byte_size(len(plan))}"])
+            detailed = request.layers or settings.dla_core is not None
+            built = build_plan(trt, gpu, ready, settings, profile, cache, detailed=detailed, report=notes)
+            plan = built.plan
+            batches = ", ".join(map(str, buckets(profile)))
+            notes("engine", [f"{settings.precision}, batches of {batches}, {byte_size(len(plan))}"])
             info = EngineInfo(
                 spec=spec,
                 tensorrt=version.text,
@@ -93,9 +97,11 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
                 version_compatible=settings.version_compatible,
                 hardware=settings.hardware,
                 dla_core=settings.dla_core,
+                multiprocessors=gpu.multiprocessors,
+                memory_mb=gpu.memory_mb,
                 tools=_tools(gpu),
             )
-            comparison = _verify(request, path, model, plan, info, gpu, notes)
+            comparison = _verify(request, path, model, built, info, gpu, notes)
             info = replace(info, gate=comparison.result())
             for pending, content in zip(pendings, (plan, info.to_json().encode()), strict=True):
                 write_bytes(pending, content)
@@ -137,7 +143,7 @@ def _onnx_file(source: Path, request: Request, settings: Settings, notes: Notes)
 
 
 def _verify(
-    request: Request, path: Path, model: ModelProto, plan: bytes, info: EngineInfo, gpu: Device, notes: Notes
+    request: Request, path: Path, model: ModelProto, built: Built, info: EngineInfo, gpu: Device, notes: Notes
 ) -> Comparison:
     """Compare the engine with ONNX Runtime on faces; report the figures and, on request, the layers."""
     spec = info.spec
@@ -146,16 +152,36 @@ def _verify(
     rows = batch(model) or _REFERENCE_BATCH
     session = open_unchanged(path, model)
     reference = poses_of(session_runner(session, spec, rows), spec, faces.crops, rows)
-    backend = TensorRTBackend(path, plan, info, gpu.index)
+    backend = TensorRTBackend(path, built.plan, info, gpu.index)
     try:
+        if info.dla_core is not None:
+            notes("dla", _on_dla(built, backend.loaded, info.dla_core))
         if request.layers:
             notes("layers", layer_table(backend.loaded.trt, backend.loaded.engine))
         check = Check("engine with onnx", faces, request.limits.over(_LIMITS[info.precision]), _ADVICE, notes)
         comparisons = verify_backend(reference, backend, spec, check)
+        run = backend_runner(backend)
+        for size in backend.loaded.buckets[:-1]:  # each may have kernels of its own; the largest is verified above
+            poses = poses_of(run, spec, faces.crops, size)
+            check.require(check.compare(reference, poses, f", in batches of {size}"))
     finally:
         backend.close()
     report_passed(comparisons, notes)
     return comparisons[0]
+
+
+def _on_dla(built: Built, loaded: Loaded, core: int) -> list[str]:
+    """The layers on the DLA; TensorRT itself only warns if there are none.
+
+    Raises:
+        BackendError: there are none.
+    """
+    found = built.dla_layers or dla_layers(loaded.trt, loaded.engine)
+    if not found:
+        raise BackendError(
+            f"no layer runs on DLA core {core}, the GPU would run them all; leave --dla out to build for the GPU"
+        )
+    return [f"core {core}: {layer}" for layer in found]
 
 
 def _command(request: Request, settings: Settings, out: Path) -> str:

@@ -10,7 +10,7 @@ from onnx import ModelProto
 from export.graph.onnx_file import graph_precision
 from export.graph.trace import opset
 from export.step import Reporter
-from export.tensorrt.settings import Version
+from export.tensorrt.settings import Settings, Version
 from hpe_edge.backends.tensorrt.plan_file import Precision
 from hpe_edge.errors import InputError
 from hpe_edge.spec import ModelSpec
@@ -43,7 +43,7 @@ def check_precision(path: Path, model: ModelProto, precision: Precision, version
 def prepare_graph(
     model: ModelProto,
     spec: ModelSpec,
-    precision: Precision,
+    settings: Settings,
     version: Version,
     profile: tuple[int, int, int],
     report: Reporter,
@@ -54,7 +54,7 @@ def prepare_graph(
     """
     ready = ModelProto()
     ready.CopyFrom(model)
-    if precision != "fp32" and version.typed and "fp16" not in graph_precision(ready):
+    if settings.precision != "fp32" and version.typed(settings) and "fp16" not in graph_precision(ready):
         from export.quantize.fp16_graph import to_half
 
         ready = to_half(ready)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from tqdm import tqdm
+
+_Result = TypeVar("_Result")
 
 
 class Watch:
@@ -25,13 +27,13 @@ class Watch:
         self._stop = threading.Event()
         self.monitor: Any = _monitor(trt, self._stop) if hasattr(trt, "IProgressMonitor") else None
 
-    def run(self, build: Callable[[], bytes]) -> bytes:
+    def run(self, build: Callable[[], _Result]) -> _Result:
         """Call ``build`` in a thread and wait.
 
         Raises:
             KeyboardInterrupt: stopped. Without a monitor, ``build`` goes on until the process ends.
         """
-        done: list[bytes] = []
+        done: list[_Result] = []
         failed: list[BaseException] = []
 
         def work() -> None:

@@ -15,7 +15,8 @@ from hpe_edge.errors import BackendError, InputError
 OLDEST = (8, 5)  # tensors have names from here on
 _PROFILES_SHARED = (8, 6)
 _OPSETS_BEYOND_17 = (10, 0)
-_TYPED = (10, 12)  # precision is set in the graph; the flags are deprecated, and removed in 11
+_TYPED = (10, 3)  # precision is set in the graph; 10.12 deprecates the flags, and 11 has none
+_TYPED_ON_DLA = (10, 12)  # until then DLAs are known to work by flags
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Settings:
     """Settings of a build.
 
     Attributes:
-        profile: least, optimal and largest batch size; None for the graph's default.
+        profile: least, optimal and largest batch size; None for the graph's default. See
+            :mod:`hpe_edge.backends.tensorrt.buckets`.
         level: effort in the search for faster kernels, 0 to 5; None is TensorRT's default.
         precision, workspace_mb, version_compatible, hardware, dla_core: see :func:`export.trt.build`.
     """
@@ -56,10 +58,9 @@ class Version:
             raise BackendError(f"TensorRT {text} is too old, engines are built with 8.5 to 11: upgrade TensorRT")
         return cls(text, numbers)
 
-    @property
-    def typed(self) -> bool:
+    def typed(self, settings: Settings) -> bool:
         """Layers run in the graph's types, without flags for precision."""
-        return self.numbers >= _TYPED
+        return self.numbers >= (_TYPED if settings.dla_core is None else _TYPED_ON_DLA)
 
     @property
     def newest_opset(self) -> int | None:
@@ -84,6 +85,11 @@ class Version:
                     "export the file with --batch dynamic"
                 )
             return (fixed,) * 3
+        if settings.dla_core is not None and (settings.profile is None or len(set(settings.profile)) > 1):
+            raise InputError(
+                "a DLA runs one batch size, with a range TensorRT would use the GPU alone; fix it: --batch 1, or "
+                "another number of faces; smaller batches are padded, larger ones split"
+            )
         least, best, most = settings.profile or (1, 4, 16)
         if least != most and not self.shares_profiles:
             raise InputError(

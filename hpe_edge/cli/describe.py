@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpe_edge.backends.tensorrt.buckets import Profile, buckets
 from hpe_edge.backends.tensorrt.plan_file import SUFFIXES, EngineInfo, read_info
 from hpe_edge.engine import PoseEngine
 from hpe_edge.models import DEFAULT_NAME
@@ -96,7 +97,6 @@ def describe(spec: ModelSpec) -> str:
 
 def describe_engine(info: EngineInfo) -> str:
     """Return an engine and its model as aligned lines."""
-    least, best, most = info.profile
     where = {
         "same-gpu": "GPUs of that name",
         "same-capability": f"all GPUs of compute capability {info.compute_capability}",
@@ -104,15 +104,20 @@ def describe_engine(info: EngineInfo) -> str:
     }[info.hardware]
     facts = [
         ("engine", f"{info.precision}, {info.plan_bytes / 1e6:.1f} MB, sha256 {info.plan_sha256}"),
-        ("batch size", f"{least} to {most}, tuned for {best}"),
-        ("TensorRT", f"{info.tensorrt}{' or newer' if info.version_compatible else ''}"),
-        ("built on", f"{info.gpu}, compute capability {info.compute_capability}; runs on {where}"),
+        ("batch size", _batches(info.profile)),
+        ("TensorRT", f"{info.tensorrt}{info.and_newer}"),
+        ("built on", f"{info.built_on}; runs on {where}"),
         *([("DLA", f"core {info.dla_core}, the GPU where it cannot")] if info.dla_core is not None else []),
         ("built with", ", ".join(f"{name} {version}" for name, version in info.tools.items()) or "not recorded"),
         ("built by", info.rebuild),
         ("its gate", _gate(info.gate)),
     ]
     return f"{_aligned(facts)}\n\n{describe(info.spec)}"
+
+
+def _batches(profile: Profile) -> str:
+    sizes = ", ".join(map(str, buckets(profile)))
+    return sizes if profile[0] == profile[2] else f"{sizes}; kernels of their own up to {profile[1]}"
 
 
 def _aligned(facts: list[tuple[str, str]]) -> str:

@@ -1,3 +1,3 @@
-"""CUDA devices, memory, transfers and graphs, through cuda-bindings."""
+"""CUDA devices, memory, transfers and graphs, through cuda-bindings; versions of NVIDIA's software."""
 
-__all__ = ["device", "memory"]
+__all__ = ["device", "memory", "version_table"]

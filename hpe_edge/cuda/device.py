@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import importlib
 import math
+import threading
 import weakref
 from collections.abc import Callable
 from types import TracebackType
@@ -17,10 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from hpe_edge.cuda.version_table import cuda_bindings_for
 from hpe_edge.errors import BackendError, InputError
 
 _MEMORY = ("CUDA_ERROR_OUT_OF_MEMORY", "cudaErrorMemoryAllocation")
+_CAPTURES = 3  # attempts, because other libraries' waits for the whole GPU spoil a capture
 LEGACY_STREAM = 1  # the default stream, which waits for all streams that do not opt out of it
+
+_capture_locks: dict[int, threading.RLock] = {}  # GPU -> lock
 
 
 def load(part: str) -> Any:
@@ -34,7 +39,7 @@ def load(part: str) -> Any:
     except (ImportError, OSError) as error:
         raise BackendError(
             f"running on an NVIDIA GPU needs cuda-bindings, which cannot be imported here ({error}): run `pip install "
-            "'cuda-bindings==12.*'`, with the CUDA version that nvidia-smi shows in place of 12"
+            f"'{cuda_bindings_for('12')}'`, or '{cuda_bindings_for('13')}' where nvidia-smi shows CUDA 13"
         ) from None
 
 
@@ -59,6 +64,14 @@ def checked(doing: str, result: tuple[Any, ...]) -> Any:
     raise BackendError(f"{doing} failed with {status.name}")
 
 
+def capture_lock(index: int) -> threading.RLock:
+    """Return the lock of a GPU that is held during captures, and to be held while a whole context is waited for.
+
+    A wait for a context of which a stream is captured fails, and spoils the capture, in whichever thread it is.
+    """
+    return _capture_locks.setdefault(index, threading.RLock())
+
+
 class Device:
     """NVIDIA GPU and the CUDA context of all work on it.
 
@@ -69,6 +82,8 @@ class Device:
         index: CUDA's index.
         name: such as ``"NVIDIA GeForce RTX 4090"``; on a Jetson ``"Orin"``.
         capability: the compute capability, such as ``"8.7"``.
+        multiprocessors: their number; a Jetson's power mode and MPS may leave fewer than the GPU has.
+        memory_mb: total memory; on a Jetson the host's, less what the system keeps.
         driver, runtime: cuda-bindings' modules.
         integrated: the GPU shares the host's memory, as on a Jetson.
     """
@@ -94,9 +109,12 @@ class Device:
             raise InputError(f"there is no GPU {index}, CUDA sees {count}: the first is cuda:0")
         self._handle = checked("opening the GPU", driver.cuDeviceGet(index))
         self.index = index
+        self.capture_lock = capture_lock(index)
         self.name = checked("reading the GPU's name", driver.cuDeviceGetName(128, self._handle)).rstrip(b"\0").decode()
         major, minor = (self._attribute(f"COMPUTE_CAPABILITY_{part}") for part in ("MAJOR", "MINOR"))
         self.capability = f"{major}.{minor}"
+        self.multiprocessors = self._attribute("MULTIPROCESSOR_COUNT")
+        self.memory_mb = int(checked("reading the GPU's memory", driver.cuDeviceTotalMem(self._handle))) >> 20
         self.integrated = bool(self._attribute("INTEGRATED"))
         self._context = self._borrow_context()
         self._owned = self._context is None
@@ -230,8 +248,15 @@ class Device:
         """
         checked("running on the GPU", self.runtime.cudaStreamSynchronize(stream))
 
+    def wait_for_all(self) -> None:
+        """Wait for all work of the context, but not while a graph is captured on the GPU."""
+        with self.capture_lock:
+            checked("waiting for the frame", self.driver.cuCtxSynchronize())
+
     def capture(self, work: Callable[[], None], stream: Any, cleanup: contextlib.ExitStack) -> Callable[[], None]:
         """Record what ``work`` enqueues on the stream, without running it, as a CUDA graph.
+
+        It is tried again if it fails, as it does when another library waits for the whole GPU meanwhile.
 
         Args:
             work: enqueues on ``stream`` only, with the same addresses every time.
@@ -244,6 +269,13 @@ class Device:
         Raises:
             BackendError: the work cannot be captured.
         """
+        with self.capture_lock:
+            for _ in range(_CAPTURES - 1):
+                with contextlib.suppress(BackendError):
+                    return self._capture(work, stream, cleanup)
+            return self._capture(work, stream, cleanup)
+
+    def _capture(self, work: Callable[[], None], stream: Any, cleanup: contextlib.ExitStack) -> Callable[[], None]:
         rt = self.runtime
         # Thread-local: allocations by other threads do not invalidate the capture.
         mode = rt.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
@@ -251,7 +283,9 @@ class Device:
         try:
             work()
         except BaseException:
-            rt.cudaStreamEndCapture(stream)  # else the stream stays in capture mode
+            status, graph = rt.cudaStreamEndCapture(stream)  # else the stream stays in capture mode
+            if int(status) == 0:
+                rt.cudaGraphDestroy(graph)
             raise
         graph = checked("capturing a CUDA graph", rt.cudaStreamEndCapture(stream))
         try:

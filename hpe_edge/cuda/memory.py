@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from hpe_edge.cuda.device import LEGACY_STREAM, Device, checked, load
+from hpe_edge.cuda.device import LEGACY_STREAM, Device, capture_lock, checked, load
 from hpe_edge.errors import BackendError, InputError
 
 
@@ -73,7 +73,9 @@ def fetch(array: NDArray[np.uint8], address: int, stream: int | None) -> None:
         raise BackendError(f"the frame claims to be on a GPU, but CUDA does not start here ({error})") from None
     with _entered(driver, address):
         if stream is None:
-            checked("waiting for the frame", driver.cuCtxSynchronize())
+            index = int(checked("reading the frame's GPU", driver.cuCtxGetDevice()))
+            with capture_lock(index):
+                checked("waiting for the frame", driver.cuCtxSynchronize())
             stream = LEGACY_STREAM
         checked("copying the frame", driver.cuMemcpyDtoHAsync(array.ctypes.data, address, array.nbytes, stream))
         checked("copying the frame", driver.cuStreamSynchronize(stream))

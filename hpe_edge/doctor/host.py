@@ -1,9 +1,10 @@
-"""Probes of the computer: processor, hpe_edge's compiled module, display, face detectors, Jetson."""
+"""Probes of the computer: processor, Python, hpe_edge's compiled module, display, face detectors, Jetson."""
 
 from __future__ import annotations
 
 import re
 
+from hpe_edge.cuda.version_table import jetpack_of
 from hpe_edge.doctor.machine import Finding, Machine, debian_version
 
 # Major version of Jetson Linux (L4T) -> of JetPack, from NVIDIA's archive of JetPack releases
@@ -18,6 +19,12 @@ def probe_processor(machine: Machine) -> Finding:
     cores = system["cores"]
     text = f"{model or system['machine']}, {cores} {'core' if cores == 1 else 'cores'}"
     return Finding("found", text, {"model": model, "machine": system["machine"], "cores": cores})
+
+
+def probe_python(machine: Machine) -> Finding:
+    """Find the version of Python, which packages are built for."""
+    version = str(machine.system()["python"])
+    return Finding("found", version, {"version": version})
 
 
 def probe_native(machine: Machine) -> Finding:
@@ -57,7 +64,8 @@ def probe_jetson(machine: Machine) -> Finding:
     """Find module, JetPack and power mode of a Jetson.
 
     Facts: ``model``, ``l4t`` (36.4.3), ``jetpack`` (6.2.1+b38, or only the major version if the package
-    nvidia-jetpack is not installed), ``power_mode``; empty where unknown.
+    nvidia-jetpack is not installed), ``power_mode``; ``cuda``, ``tensorrt`` and ``python`` of that JetPack; empty where
+    unknown.
     """
     release = machine.read("/etc/nv_tegra_release") or ""
     model = (machine.read("/proc/device-tree/model") or "").strip("\0 \n")
@@ -72,8 +80,13 @@ def probe_jetson(machine: Machine) -> Finding:
         jetpack_text = f"JetPack {jetpack}, from L4T" if jetpack else "JetPack unknown"
     mode = _power_mode(machine)
     parts = [model or "Jetson", jetpack_text, f"L4T {l4t}" if l4t else "L4T unknown"]
+    row = jetpack_of(l4t)
+    if row is not None:
+        parts.append(f"made for CUDA {row.cuda}, TensorRT {row.tensorrt}, Python {row.python}")
+    software = {name: getattr(row, name, "") for name in ("cuda", "tensorrt", "python")}
     parts.append(f"power mode {mode} (others: nvpmodel -p --verbose)" if mode else "power mode unknown")
-    return Finding("found", ", ".join(parts), {"model": model, "l4t": l4t, "jetpack": jetpack, "power_mode": mode})
+    facts = {"model": model, "l4t": l4t, "jetpack": jetpack, "power_mode": mode, **software}
+    return Finding("found", ", ".join(parts), facts)
 
 
 def _power_mode(machine: Machine) -> str:

@@ -129,8 +129,12 @@ def probe_tensorrt(machine: Machine) -> Finding:
 
 
 def probe_cuda_python(machine: Machine) -> Finding:
-    """Find cuda-python, which hpe_edge uses for GPU memory and streams."""
+    """Find cuda-bindings, which hpe_edge uses for GPU memory and streams.
+
+    Facts: ``python``: packages; ``version`` of cuda-bindings, or of the cuda-python that contains it.
+    """
     python = named(machine.packages(), r"cuda-(python|bindings|core)")
-    if "cuda-bindings" in python or "cuda-python" in python:
-        return Finding("found", listed(python), {"python": python})
-    return Finding("missing", "none", {"python": python})
+    version = python.get("cuda-bindings") or python.get("cuda-python", "")
+    if version:
+        return Finding("found", listed(python), {"python": python, "version": version})
+    return Finding("missing", "none", {"python": python, "version": ""})

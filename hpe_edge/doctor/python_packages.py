@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from hpe_edge.cuda.version_table import onnx_runtime_needs
 from hpe_edge.doctor.machine import Finding, Machine, listed, named
 
 _EXPORT = ("torch", "onnx", "onnxsim", "safetensors", "h5py")
@@ -39,6 +40,9 @@ def probe_onnx_runtime(machine: Machine, gpu: Finding) -> Finding:
             facts["tensorrt"] = _attempt(machine, "TensorrtExecutionProvider", facts["providers"])
     names = [name.removesuffix("ExecutionProvider") for name in facts["providers"]]
     text = f"{listed(packages) or facts['version']}, with {', '.join(names)}"
+    needs = onnx_runtime_needs(facts["version"]) if "onnxruntime-gpu" in packages else None
+    if needs is not None and machine.system()["machine"] == "x86_64":  # others are not PyPI's
+        text += f"; needs CUDA {needs.cuda}, cuDNN {needs.cudnn}, TensorRT {needs.tensorrt_range}"
     if len(packages) > 1:
         text += f"; {len(packages)} packages overwrite each other's files"
     return Finding("found", text, facts)

@@ -7,8 +7,16 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from hpe_edge.doctor.abilities import Ability, Findings, Lack, abilities
-from hpe_edge.doctor.host import probe_detectors, probe_display, probe_jetson, probe_native, probe_processor
+from hpe_edge.doctor.abilities import Ability, abilities
+from hpe_edge.doctor.host import (
+    probe_detectors,
+    probe_display,
+    probe_jetson,
+    probe_native,
+    probe_processor,
+    probe_python,
+)
+from hpe_edge.doctor.lacks import Findings, Lack
 from hpe_edge.doctor.machine import Finding, Machine, ThisMachine, guarded
 from hpe_edge.doctor.nvidia import probe_cuda, probe_cuda_python, probe_cudnn, probe_gpu, probe_tensorrt
 from hpe_edge.doctor.python_packages import probe_export, probe_onnx_runtime, probe_opencv, probe_openvino, probe_web
@@ -18,6 +26,7 @@ FORMAT = 1  # of the JSON; rises when a field changes its meaning or goes
 _WIDTH = 110
 _LABELS = {
     "processor": "processor",
+    "python": "Python",
     "native": "compiled code",
     "jetson": "Jetson",
     "gpu": "NVIDIA GPU",
@@ -107,6 +116,7 @@ def look(machine: Machine) -> Findings:
     gpu = guarded(probe_gpu, machine)
     return {
         "processor": guarded(probe_processor, machine),
+        "python": guarded(probe_python, machine),
         "native": guarded(probe_native, machine),
         "jetson": guarded(probe_jetson, machine),
         "gpu": gpu,

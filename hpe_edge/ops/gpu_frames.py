@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.cuda.device import LEGACY_STREAM, Device, checked
+from hpe_edge.cuda.device import LEGACY_STREAM, Device
 from hpe_edge.errors import HpeEdgeError, InputError
 from hpe_edge.ops.frames import DL_CUDA, Layout, cuda_layout, dlpack_layout
 
@@ -34,7 +36,7 @@ class GpuFrame:
         """Make a stream wait for the work that writes the frame; the GPU is entered."""
         for other in set(self.streams):
             if other is None:  # the writing stream is not known
-                checked("waiting for the frame", gpu.driver.cuCtxSynchronize())
+                gpu.wait_for_all()
             else:
                 gpu.wait_for(other, event, stream)
 
@@ -61,6 +63,30 @@ def find_on_gpu(frame: Any, gpu: Device) -> GpuFrame | None:
         tuple(layout.stream for layout, owner in there if not isinstance(owner, np.ndarray)),
         (frame, *(owner for _, owner in there)),
     )
+
+
+@contextlib.contextmanager
+def blank_frame(gpu: Device, height: int, width: int) -> Iterator[Any]:
+    """Lend a frame ``[height, width, 3]`` of undefined content in the GPU's memory, to warm up with; enters the GPU.
+
+    Raises:
+        BackendError: out of GPU memory.
+    """
+    with gpu, contextlib.ExitStack() as cleanup:
+        yield _Blank(gpu.memory(height * width * 3, cleanup), height, width)
+
+
+class _Blank:
+    """CUDA's array interface to uint8 memory that nobody writes."""
+
+    def __init__(self, address: int, height: int, width: int) -> None:
+        self.__cuda_array_interface__ = {
+            "shape": (height, width, 3),
+            "typestr": "|u1",
+            "data": (address, False),
+            "stream": LEGACY_STREAM,
+            "version": 3,
+        }
 
 
 class _Described:

@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from hpe_edge.errors import InputError
 
 
-def roll_from_keypoints(keypoints: NDArray[np.float32]) -> NDArray[np.float32]:
+def roll_from_keypoints(keypoints: NDArray[np.floating]) -> NDArray[np.float32]:
     """Compute the in-plane roll of faces.
 
     Args:
-        keypoints: float32 ``[N, 5, 2]``, in the order of :class:`hpe_edge.Detections`.
+        keypoints: ``[N, 5, 2]``, in the order of :class:`hpe_edge.Detections`.
 
     Returns:
         float32 ``[N]``, degrees in (-180, 180], above 0 for a face that is tilted clockwise in the image. NaN where an

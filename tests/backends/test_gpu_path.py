@@ -151,6 +151,20 @@ def test_one_graph_serves_other_frames_sizes_formats_and_boxes(
         assert len(launches.made) == made and cuda.launches == launched + 5  # graphs, no new launches
 
 
+def test_warmup_for_frames_on_the_gpu(
+    cuda: FrameCuda, launches: FakeLaunches, plan: Callable[..., Path], frame: np.ndarray, expected: PoseEngine
+) -> None:
+    with PoseEngine(plan((1, 2, 4))) as engine:
+        engine.warmup(threads=2, on_gpu=True)
+        captures, memory = cuda.captures, cuda.leaks()["memory"]
+        assert captures == 2 * 3 * 3, "callers, batch sizes, and host, boxes and warped"
+        on_gpu = lent(cuda, frame)
+        for count, camera in ((1, None), (2, CAMERA), (3, None), (3, CAMERA)):
+            same(engine(on_gpu, BOXES[:count], camera=camera), expected(frame, BOXES[:count], camera=camera))
+        same(engine(frame, BOXES), expected(frame, BOXES))
+        assert cuda.captures == captures and cuda.leaks()["memory"] == memory + 1  # the frame
+
+
 def test_padded_and_bottom_up_rows(
     cuda: FrameCuda, plan: Callable[..., Path], frame: np.ndarray, expected: PoseEngine
 ) -> None:

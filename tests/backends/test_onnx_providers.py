@@ -27,7 +27,8 @@ from hpe_edge.util.cache_folder import cache_folder
 BOXES = [[10, 10, 50, 60], [60, 20, 90, 45]]
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 # As they stand in libonnxruntime_providers_tensorrt.so of onnxruntime-gpu 1.31.1. Of the CUDA provider's, device_id and
-# use_tf32 went through that version's own parser, which refuses what it does not know.
+# use_tf32 went through that version's own parser, which refuses what it does not know; cudnn_conv_algo_search and its
+# values stand in libonnxruntime_providers_cuda.so.
 TENSORRT_OPTIONS = {
     "device_id",
     "trt_engine_cache_enable",
@@ -65,16 +66,53 @@ def built_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Session:
-    """A session on the CPU that says it is elsewhere."""
+    """A session on the CPU that says it is elsewhere; convolutions are searched as the CUDA provider does.
 
-    def __init__(self, real: Any, says: list[str]) -> None:
+    EXHAUSTIVE, its default, times every algorithm of cuDNN when an input has a new shape, which takes seconds.
+
+    Attributes:
+        shapes: of the inputs of all runs.
+        searches: how often algorithms were timed.
+    """
+
+    def __init__(self, real: Any, says: list[str], options: dict[str, str]) -> None:
         self._real, self._says = real, says
+        self._exhaustive = says[0] == CUDA and options.get("cudnn_conv_algo_search", "EXHAUSTIVE") == "EXHAUSTIVE"
+        self.shapes: list[tuple[int, ...]] = []
+        self.searches = 0
+        sessions.append(self)
 
     def get_providers(self) -> list[str]:
         return self._says
 
+    def io_binding(self) -> Binding:
+        return Binding(self._real.io_binding())
+
+    def run_with_iobinding(self, binding: Binding) -> None:
+        self.searches += self._exhaustive and binding.shape not in self.shapes
+        self.shapes.append(binding.shape)
+        self._real.run_with_iobinding(binding.real)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
+
+
+class Binding:
+    """A binding that remembers the shape of its input."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+        self.shape: tuple[int, ...] = ()
+
+    def bind_ortvalue_input(self, name: str, value: onnxruntime.OrtValue) -> None:
+        self.shape = tuple(value.shape())
+        self.real.bind_ortvalue_input(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+sessions: list[Session] = []
 
 
 def no_driver(index: int) -> None:
@@ -86,6 +124,7 @@ def no_driver(index: int) -> None:
 def asked(built_in: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, dict[str, str]]]]:
     """Requests for sessions on GPUs, all of which start; GPU memory is the host's."""
     requests: list[tuple[str, dict[str, str]]] = []
+    sessions.clear()
     monkeypatch.setattr(session_module, "Device", no_driver)
     real, allocate = onnxruntime.InferenceSession, onnxruntime.OrtValue.ortvalue_from_shape_and_type
 
@@ -97,7 +136,7 @@ def asked(built_in: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tupl
         requests.append((name, settings))
         whole = options.get_session_config_entry("session.disable_cpu_ep_fallback") if name == TENSORRT else "0"
         assert whole == ("1" if name == TENSORRT else "0")
-        return Session(real(graph, providers=["CPUExecutionProvider"]), [name, "CPUExecutionProvider"])
+        return Session(real(graph, providers=["CPUExecutionProvider"]), [name, "CPUExecutionProvider"], settings)
 
     def value(shape: list[int], dtype: Any, device: str, index: int) -> Any:
         assert device == "cuda"
@@ -138,7 +177,32 @@ def test_float32_is_not_rounded_on_the_way(model: Path, asked: list[Any], monkey
     PoseEngine(model, device="cuda").close()
     monkeypatch.setattr(onnxruntime, "__version__", "1.17.3")  # which refuses the option
     PoseEngine(model, device="cuda").close()
-    assert [options for _, options in asked] == [{"device_id": "0", "use_tf32": "0"}, {"device_id": "0"}]
+    assert [options.get("use_tf32") for _, options in asked] == ["0", None]
+
+
+@pytest.mark.parametrize("arguments", [{"device": "cuda"}, {"backend": "onnxruntime-tensorrt"}])
+def test_many_faces_take_one_run_and_few_sizes_of_it(
+    model: Path, frame: np.ndarray, asked: list[Any], rng: np.random.Generator, arguments: dict[str, str]
+) -> None:
+    """Every size costs the GPU a plan of its own and memory, so there are seven; none is searched for seconds."""
+    corners = rng.uniform(-10, 60, (130, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(10, 40, (130, 1))], axis=1).astype(np.float32)
+    expected = PoseEngine(model)(frame, boxes).angles
+    with PoseEngine(model, **arguments) as engine:
+        for count in (64, *range(1, 65)):  # the largest first: rows of an earlier call must not show
+            np.testing.assert_allclose(engine(frame, boxes[:count]).angles, expected[:count], atol=1e-4)
+        (session,) = sessions
+        assert len(session.shapes) == 65 and session.searches == 0
+        assert {shape[0] for shape in session.shapes} == {1, 2, 4, 8, 16, 32, 64}
+        np.testing.assert_allclose(engine(frame, boxes).angles, expected, atol=1e-4)
+        assert [shape[0] for shape in session.shapes[65:]] == [64, 64, 2]
+
+
+def test_a_fixed_batch_stays_as_it_is_on_a_gpu(tmp_path: Path, frame: np.ndarray, asked: list[Any]) -> None:
+    path = write_tiny_model(tmp_path / "m.onnx", batch=3)
+    with PoseEngine(path, device="cuda") as engine:
+        np.testing.assert_allclose(engine(frame, BOXES).angles, PoseEngine(path)(frame, BOXES).angles, atol=1e-4)
+    assert [shape[0] for shape in sessions[0].shapes] == [3]
 
 
 def test_what_tensorrt_is_told(model: Path, asked: list[Any], cache: Path) -> None:
@@ -150,7 +214,7 @@ def test_what_tensorrt_is_told(model: Path, asked: list[Any], cache: Path) -> No
     assert options["trt_timing_cache_path"] == str(folder)
     assert options["trt_fp16_enable"] == options["trt_int8_enable"] == "False"
     shapes = [options[f"trt_profile_{which}_shapes"] for which in ("min", "opt", "max")]
-    assert shapes == ["image:1x3x64x64", "image:4x3x64x64", "image:8x3x64x64"]
+    assert shapes == ["image:1x3x64x64", "image:4x3x64x64", "image:64x3x64x64"]
 
 
 def test_a_version_that_cannot_say_where_timings_lie_keeps_none(
@@ -227,7 +291,8 @@ def test_a_provider_that_raises(model: Path, asked: list[Any], cache: Path, monk
     ) as caught:
         PoseEngine(model, device="cuda:1")
     assert "delete" not in str(caught.value)
-    with pytest.raises(BackendError, match=f"delete {cache}"):
+    monkeypatch.setattr(onnxruntime, "__version__", "1.27.0")  # linked with libnvinfer.so.10 and CUDA 13
+    with pytest.raises(BackendError, match=f"pip install 'tensorrt-cu13>=10.14,<11'.*delete {cache}"):
         PoseEngine(model, backend="onnxruntime-tensorrt")
 
 

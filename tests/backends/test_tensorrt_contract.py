@@ -23,8 +23,8 @@ from tensorrt_mocks import MockTensorRT, names_of
 from tiny_model import tiny_spec, write_tiny_model
 
 from export.step import quiet
-from export.tensorrt.build import build_plan
-from export.tensorrt.layer_table import layer_table
+from export.tensorrt.build import Built, build_plan
+from export.tensorrt.layer_table import dla_layers, layer_table
 from export.tensorrt.settings import Settings, Version
 from hpe_edge import BackendError, InputError, ModelError
 from hpe_edge.backends.tensorrt.plan_file import EngineInfo, digest
@@ -46,7 +46,7 @@ INFO = EngineInfo(
     dla_core=1,
 )
 
-Build = Callable[..., bytes]
+Build = Callable[..., Built]
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def trt(request: pytest.FixtureRequest, data: Path, monkeypatch: pytest.MonkeyPa
 def build(cuda: FakeCuda, trt: MockTensorRT, tmp_path: Path) -> Build:
     model = onnx.load(write_tiny_model(tmp_path / "tiny.onnx"))
 
-    def run(settings: Settings, profile: tuple[int, int, int] = (1, 4, 16)) -> bytes:
+    def run(settings: Settings, profile: tuple[int, int, int] = (1, 4, 16)) -> Built:
         with Device(0) as gpu:
             return build_plan(
                 trt.module, gpu, model, settings, profile, tmp_path / "cache", detailed=True, report=quiet
@@ -86,16 +86,20 @@ def everything(trt: MockTensorRT) -> list[Settings]:
 
 def test_the_build(trt: MockTensorRT, build: Build) -> None:
     for settings in (Settings(), Settings(precision="fp16"), *everything(trt)):
-        assert build(settings) == b"plan"
-    assert build(Settings(), (4, 4, 4)) == b"plan"
+        assert build(settings) == Built(b"plan")
+    assert build(Settings(), (4, 4, 4)) == Built(b"plan")
     config = trt.objects["IBuilderConfig"]
     flags = {call.args[0].name for call in config.set_flag.call_args_list}
-    precisions = set() if Version.of(trt.module.__version__).typed else {"FP16", "INT8"}
+    typed = Version.of(trt.module.__version__).typed(Settings(dla_core=1))
+    precisions = set() if typed else {"FP16", "INT8", "OBEY_PRECISION_CONSTRAINTS"}
+    if not typed:
+        assert trt.objects["ILayer"].precision.name == "FLOAT"
+        assert trt.objects["ILayer"].set_output_type.call_args.args == (0, trt.module.DataType.FLOAT)
     assert flags == {"VERSION_COMPATIBLE", "GPU_FALLBACK", *precisions}
     assert {call.args[0].name for call in config.clear_flag.call_args_list} == {"TF32"}
     pool, limit = config.set_memory_pool_limit.call_args.args
     assert (pool.name, limit) == ("WORKSPACE", 64 << 20)
-    assert config.builder_optimization_level == 5
+    assert config.builder_optimization_level == 5 and config.max_aux_streams == 0
     assert (config.default_device_type.name, config.DLA_core) == ("DLA", 1)
     assert config.profiling_verbosity.name == "DETAILED"
 
@@ -103,15 +107,15 @@ def test_the_build(trt: MockTensorRT, build: Build) -> None:
 def test_the_networks_flags(trt: MockTensorRT, build: Build) -> None:
     build(Settings())
     (flags,) = trt.objects["Builder"].create_network.call_args.args
-    wanted = {"8.6.1": "EXPLICIT_BATCH", "10.13.3.9": "STRONGLY_TYPED", "10.16.1.11": "STRONGLY_TYPED"}
-    name = wanted.get(trt.module.__version__)
+    version = trt.module.__version__
+    name = "EXPLICIT_BATCH" if version.startswith("8") else None if version.startswith("11") else "STRONGLY_TYPED"
     assert flags == (1 << int(trt.module.NetworkDefinitionCreationFlag[name]) if name else 0)
 
 
 def test_what_a_version_lacks_is_told(trt: MockTensorRT, build: Build) -> None:
     settings = Settings(hardware="same-capability")
     if settings in [replace(Settings(), hardware=each.hardware) for each in everything(trt)]:
-        assert build(settings) == b"plan"
+        assert build(settings) == Built(b"plan")
         return
     with pytest.raises(InputError, match="same-capability needs TensorRT"):
         build(settings)
@@ -119,7 +123,7 @@ def test_what_a_version_lacks_is_told(trt: MockTensorRT, build: Build) -> None:
 
 def test_errors_of_parser_and_builder(trt: MockTensorRT, build: Build) -> None:
     trt.objects["OnnxParser"].parse.return_value = False
-    with pytest.raises(ModelError, match=r"node 'levels' \(Cast\): why not"):
+    with pytest.raises(ModelError, match=r"node 'levels' \(Cast\): UNSUPPORTED_NODE in importCast: why not"):
         build(Settings())
     trt.objects["OnnxParser"].parse.return_value = True
     trt.objects["Builder"].build_serialized_network.return_value = None
@@ -129,7 +133,7 @@ def test_errors_of_parser_and_builder(trt: MockTensorRT, build: Build) -> None:
 
 def test_a_timing_cache_that_does_not_fit(trt: MockTensorRT, build: Build) -> None:
     trt.objects["IBuilderConfig"].set_timing_cache.side_effect = [False, True]
-    assert build(Settings()) == b"plan"
+    assert build(Settings()) == Built(b"plan")
 
 
 def test_the_progress_monitor(trt: MockTensorRT, build: Build) -> None:
@@ -153,13 +157,14 @@ def test_the_backend(cuda: FakeCuda, trt: MockTensorRT) -> None:
         (logits,) = context.run(count)
         assert logits.shape == (count, 198) and logits.dtype == np.float32
     execution = trt.objects["IExecutionContext"]
+    assert execution.set_optimization_profile_async.call_args.args[0] == 0
     assert {call.args[0] for call in execution.set_tensor_address.call_args_list} == {"image", "logits"}
     assert [call.args for call in execution.set_input_shape.call_args_list] == [
-        ("image", (3, 3, 64, 64)),
-        ("image", (1, 3, 64, 64)),
+        ("image", (size, 3, 64, 64)) for size in (16, 8, 4, 2, 1)
     ]
-    assert execution.execute_async_v3.call_count == 4, "a first run and one capture for each size"
+    assert execution.execute_async_v3.call_count == 10, "a first run and one capture for each size"
     assert layer_table(trt.module, backend.loaded.engine) == ["layer  kind  gives  kernel", "conv"]
+    assert dla_layers(trt.module, backend.loaded.engine) == []
     assert trt.objects["Runtime"].engine_host_code_allowed is True
     assert trt.objects["Runtime"].DLA_core == 1
     backend.close()
@@ -214,6 +219,7 @@ SET = [
     ("IBuilderConfig", "hardware_compatibility_level"),
     ("IBuilderConfig", "default_device_type"),
     ("IBuilderConfig", "DLA_core"),
+    ("IBuilderConfig", "max_aux_streams"),
     ("IBuilderConfig", "profiling_verbosity"),
     ("Runtime", "engine_host_code_allowed"),
     ("Runtime", "DLA_core"),
@@ -225,7 +231,7 @@ USE = """
 import tensorrt as trt
 from export.tensorrt.build import _network_flags
 from export.tensorrt.progress import Watch
-from export.tensorrt.settings import Version
+from export.tensorrt.settings import Settings, Version
 from hpe_edge.backends.tensorrt.load_tensorrt import Messages, load_tensorrt
 
 assert load_tensorrt() is trt
@@ -233,8 +239,9 @@ messages, severity = Messages(trt), trt.ILogger.Severity
 for level in (severity.INFO, severity.ERROR, severity.WARNING, severity.INTERNAL_ERROR, severity.VERBOSE):
     messages.logger.log(level, f"{level}".rpartition(".")[2])
 assert messages.take() == "ERROR; INTERNAL_ERROR", messages.take()
+assert messages.take_warnings() == ["WARNING"]
 version = Version.of(trt.__version__)
-assert _network_flags(trt, version) in (0, 1, 2)
+assert _network_flags(trt, version, typed=version.typed(Settings())) in (0, 1, 2)
 monitor = Watch(trt).monitor
 assert (monitor is not None) == (version.numbers >= (10,))
 if monitor is not None:
@@ -285,5 +292,6 @@ def test_arguments_fit_the_real_signatures(cuda: FakeCuda, trt: MockTensorRT, bu
     settable = [*SET]
     older = "ExecutionContextAllocationStrategy" not in trt.names
     settable += [("IExecutionContext", "device_memory")] if older else [("IBuilderConfig", "progress_monitor")]
+    settable += [] if version.startswith("11") else [("ILayer", "precision")]
     said = with_bindings(version, CHECK, [version, json.dumps(settable)], json.dumps(calls))
     assert said.returncode == 0, said.stderr

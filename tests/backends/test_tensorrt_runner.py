@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import sys
 import threading
 from collections.abc import Callable
@@ -105,6 +106,33 @@ def test_sigma_is_calibrated_by_the_file_beside_it(
         np.testing.assert_allclose(engine(frame, BOXES).sigma, want, rtol=1e-3)
 
 
+def test_every_execution_context_is_given_its_profile(
+    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch, onnx_file: Path, engine_file: Write, frame: Any
+) -> None:
+    """TensorRT 8.6 selects profile 0 for the first context alone, and refuses shapes to the others until one is set."""
+    trt = FakeTensorRT(cuda, "8.6.1").install(monkeypatch)
+    with PoseEngine(onnx_file) as reference, PoseEngine(engine_file("8.6.1")) as engine:
+        for count in (1, 3):
+            want = reference(frame, BOXES[:count])
+            np.testing.assert_allclose(engine(frame, BOXES[:count]).angles, want.angles, atol=1e-4)
+        alive = [context() for context in trt.executions]
+        assert len(alive) > 1 and all(each is not None and each.active_optimization_profile == 0 for each in alive)
+
+
+def test_a_profile_that_is_refused_is_said(
+    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch, onnx_file: Path, engine_file: Write, frame: Any
+) -> None:
+    """As that of an engine of TensorRT 8.6 which was built without sharing of profiles."""
+    FakeTensorRT(cuda, "8.6.1").install(monkeypatch)
+    path = engine_file("8.6.1")
+    plan = fake_plan(onnx.load(onnx_file), "8.6.1", (1, 4, 16), sharing=False)
+    path.write_bytes(plan)
+    sidecar(path).write_text(replace(read_info(path), plan_bytes=len(plan), plan_sha256=digest(plan)).to_json())
+    with PoseEngine(path) as engine, pytest.raises(BackendError, match="profile 0 is in use by another"):
+        engine(frame, BOXES[:1])
+        engine(frame, BOXES)
+
+
 @pytest.mark.parametrize("suffix", [".plan", ".ENGINE"])
 def test_other_names(trt: FakeTensorRT, engine_file: Write, tmp_path: Path, suffix: str) -> None:
     path = engine_file()
@@ -114,17 +142,74 @@ def test_other_names(trt: FakeTensorRT, engine_file: Write, tmp_path: Path, suff
     PoseEngine(other).close()
 
 
-def test_a_batch_size_is_a_graph_of_its_own_once_it_has_run(
-    cuda: FakeCuda, trt: FakeTensorRT, engine_file: Write, frame: Any
+@pytest.mark.parametrize(
+    ("profile", "sizes"),
+    [
+        ((1, 4, 16), [1, 2, 4, 8, 16]),
+        ((1, 4, 12), [1, 2, 4, 8, 12]),
+        ((3, 5, 8), [3, 4, 5, 8]),
+        ((1, 1, 2), [1, 2]),
+        ((4, 4, 4), [4]),
+        ((1, 1, 1), [1]),
+    ],
+)
+def test_nothing_is_captured_while_a_caller_waits(
+    cuda: FakeCuda, trt: FakeTensorRT, engine_file: Write, onnx_file: Path, profile: Any, sizes: list[int]
 ) -> None:
+    """A warm engine has the graphs of all batch sizes, and pads other numbers of faces to the next one."""
+    boxes, blank = np.repeat(BOXES, 6, axis=0), np.zeros((80, 100, 3), np.uint8)
+    with PoseEngine(onnx_file) as reference, PoseEngine(engine_file(profile=profile)) as engine:
+        engine.warmup()
+        assert len(trt.executions) == cuda.captures == len(sizes)
+        used, allocated, launched = cuda.used, cuda.leaks()["memory"], cuda.launches
+        for count in (1, 2, 3, 5, 4, profile[2]):
+            trt.batches.clear()
+            got = engine(blank, boxes[:count])
+            np.testing.assert_allclose(got.angles, reference(blank, boxes[:count]).angles, atol=1e-4)
+            if count <= profile[2]:
+                assert trt.batches == [next(size for size in sizes if size >= count)]
+        assert len(trt.executions) == cuda.captures == len(sizes)
+        assert (cuda.used, cuda.leaks()["memory"]) == (used, allocated) and cuda.launches >= launched + 6
+
+
+def test_warmup_makes_the_buffers_of_several_callers(cuda: FakeCuda, trt: FakeTensorRT, engine_file: Write) -> None:
     with PoseEngine(engine_file()) as engine:
-        for count in (1, 2, 1, 2, 2):
-            engine(frame, BOXES[:count])
-        assert len(trt.executions) == 2, "one execution context per batch size"
-        assert cuda.launches == 5
-        used = cuda.used
-        engine(frame, BOXES[:2])
-        assert cuda.used == used and len(trt.executions) == 2
+        engine.warmup(threads=3)
+        assert cuda.captures == 3 * 5
+        contexts = [engine._borrow() for _ in range(3)]
+        for context in contexts:
+            context.run(3)
+            engine._give_back(context)
+        assert cuda.captures == 3 * 5
+        with pytest.raises(InputError, match="at least one thread, got 0"):
+            engine.warmup(threads=0)
+        with pytest.raises(InputError, match=r"on_gpu=True.* crops on the CPU"):
+            engine.warmup(on_gpu=True)
+    gc.collect()
+    assert cuda.leaks() == {} and trt.mistakes == []
+
+
+def test_each_batch_size_takes_the_profile_that_is_tuned_for_it(
+    cuda: FakeCuda, trt: FakeTensorRT, engine_file: Write, onnx_file: Path
+) -> None:
+    profiles = [(8, 16, 16), (1, 1, 1), (1, 4, 16), (2, 2, 2)]
+    plan = fake_plan(onnx.load(onnx_file), "10.3.0", (), profiles=profiles)
+    path = engine_file()
+    path.write_bytes(plan)
+    sidecar(path).write_text(replace(read_info(path), plan_bytes=len(plan), plan_sha256=digest(plan)).to_json())
+    with PoseEngine(path) as engine:
+        engine.warmup()
+        taken = sorted((each()._shape[0], each().active_optimization_profile) for each in trt.executions)
+        assert taken == [(1, 1), (2, 3), (4, 2), (8, 2), (16, 0)]
+
+
+def test_profiles_that_leave_a_batch_size_out(trt: FakeTensorRT, engine_file: Write, onnx_file: Path) -> None:
+    plan = fake_plan(onnx.load(onnx_file), "10.3.0", (), profiles=[(1, 1, 1), (2, 2, 2), (8, 16, 16)])
+    path = engine_file()
+    path.write_bytes(plan)
+    sidecar(path).write_text(replace(read_info(path), plan_bytes=len(plan), plan_sha256=digest(plan)).to_json())
+    with pytest.raises(ModelError, match=r"a profile for batches of 4, got \[\(1, 1, 1\), "):
+        PoseEngine(path)
 
 
 def test_a_network_that_cannot_be_captured_runs_without_graphs(
@@ -140,7 +225,7 @@ def test_a_network_that_cannot_be_captured_runs_without_graphs(
 
 
 @pytest.mark.parametrize("profile", [(4, 4, 4), (3, 4, 8), (2, 2, 2)])
-def test_a_profile_that_starts_above_one_is_padded_with_nothing(
+def test_a_profile_that_starts_above_one_is_padded(
     trt: FakeTensorRT, engine_file: Write, onnx_file: Path, frame: Any, profile: tuple[int, int, int]
 ) -> None:
     with PoseEngine(onnx_file) as reference, PoseEngine(engine_file(profile=profile)) as engine:
@@ -151,10 +236,14 @@ def test_a_profile_that_starts_above_one_is_padded_with_nothing(
     backend = load_engine(engine_file(profile=profile))
     context = backend.context()
     context.input(2)[...] = 7
-    context.run(2)
-    context.input(1)[...] = 5
-    context.run(1)
-    assert (context.input(profile[0])[1:] == 0).all(), "faces of an earlier call"
+    alone = context.run(2)[0].copy()
+    if profile[2] > 2:
+        context.input(3)[...] = 5
+        context.run(3)
+        context.run(2)
+        assert (context.input(3)[2] == 5).all(), "rows that nobody reads are not touched"
+    context.input(2)[...] = 7
+    assert (context.run(2)[0] == alone).all(), "what an earlier call left in rows that nobody reads"
     backend.close()
 
 
@@ -246,10 +335,12 @@ def test_a_device_that_is_no_gpu(trt: FakeTensorRT, engine_file: Write, device: 
     ("built", "here", "changes", "message"),
     [
         ("10.3.0", "10.13.3.9", {}, r"built with TensorRT 10\.3\.0 and runs with that version, got 10\.13\.3\.9"),
-        ("10.13.3.9", "10.3.0", {"version_compatible": True}, r"that version or newer, got 10\.3\.0"),
-        ("10.3.0", "10.3.0", {"gpu": "NVIDIA A10"}, "built on NVIDIA A10 and runs on that GPU.* got Fake GPU"),
-        ("10.3.0", "10.3.0", {"compute_capability": "8.6"}, "capability 8.6, got Fake GPU, compute capability 8.7"),
-        ("10.3.0", "10.3.0", {"hardware": "same-capability", "compute_capability": "8.6"}, "runs on capability 8.6"),
+        ("10.13.3.9", "10.3.0", {"version_compatible": True}, r"that version or newer, up to 11, got 10\.3\.0"),
+        ("8.6.1", "11.4.0.106", {"version_compatible": True}, r"8\.6\.1 and runs with .* up to 10, got 11\.4\.0\.106"),
+        ("11.4.0.106", "12.0.0", {"version_compatible": True}, r"up to 11, got 12\.0\.0"),
+        ("10.3.0", "10.3.0", {"gpu": "NVIDIA A10"}, r"built on NVIDIA A10 \(.* and runs on that GPU, got Fake GPU"),
+        ("10.3.0", "10.3.0", {"compute_capability": "8.6"}, r"8\.6\) and .* got Fake GPU \(compute capability 8\.7"),
+        ("10.3.0", "10.3.0", {"hardware": "same-capability", "compute_capability": "8.6"}, r"runs on GPUs of .* 8\.6"),
     ],
 )
 def test_an_engine_for_another_machine(
@@ -269,19 +360,65 @@ def test_an_engine_for_another_machine(
 
 
 @pytest.mark.parametrize(
-    ("here", "changes"),
+    ("built", "here", "changes"),
     [
-        ("10.13.3.9", {"version_compatible": True}),
-        ("11.4.0.106", {"version_compatible": True}),
-        ("10.3.0", {"hardware": "same-capability", "gpu": "NVIDIA A10"}),
-        ("10.3.0", {"hardware": "ampere-plus", "gpu": "NVIDIA A10", "compute_capability": "9.0"}),
+        ("10.3.0", "10.13.3.9", {"version_compatible": True}),
+        ("10.3.0", "11.4.0.106", {"version_compatible": True}),
+        ("8.6.1", "10.3.0", {"version_compatible": True}),
+        ("11.0.0", "11.4.0.106", {"version_compatible": True}),
+        ("10.3.0", "10.3.0", {"hardware": "same-capability", "gpu": "NVIDIA A10", "multiprocessors": 72}),
+        ("10.3.0", "10.3.0", {"hardware": "ampere-plus", "gpu": "NVIDIA A10", "compute_capability": "9.0"}),
     ],
 )
 def test_a_compatible_engine(
-    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch, engine_file: Write, here: str, changes: dict[str, Any]
+    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch, engine_file: Write, built: str, here: str, changes: dict[str, Any]
 ) -> None:
     FakeTensorRT(cuda, here).install(monkeypatch)
-    PoseEngine(engine_file("10.3.0", **changes)).close()
+    PoseEngine(engine_file(built, **changes)).close()
+
+
+# The name and compute capability of all of them are Orin and 8.7; CUDA's multiprocessors and memory in MB.
+ORIN = {
+    "AGX 64 GB": (16, 62800),
+    "AGX 32 GB": (14, 30600),
+    "NX 16 GB": (8, 15650),
+    "NX 8 GB": (8, 7620),
+    "Nano 4 GB": (4, 3500),
+}
+
+
+@pytest.mark.parametrize("built", ORIN)
+@pytest.mark.parametrize("here", ORIN)
+def test_an_orin_is_not_any_orin(cuda: FakeCuda, trt: FakeTensorRT, engine_file: Write, built: str, here: str) -> None:
+    cuda.devices, cuda.integrated = [("Orin", (8, 7))], True
+    multiprocessors, memory_mb = ORIN[built]
+    path = engine_file(gpu="Orin", multiprocessors=multiprocessors, memory_mb=memory_mb)
+    cuda.multiprocessors, memory_mb = ORIN[here]
+    cuda.memory_bytes = memory_mb << 20
+    if here == built:
+        PoseEngine(path).close()
+        cuda.memory_bytes -= cuda.memory_bytes // 20  # another release of JetPack keeps more for itself
+        PoseEngine(path).close()
+        return
+    with pytest.raises(BackendError) as caught:
+        PoseEngine(path)
+    said = str(caught.value)
+    for module in (built, here):
+        assert (
+            f"Orin (compute capability 8.7, {ORIN[module][0]} multiprocessors, {ORIN[module][1] / 1024:.1f} GB" in said
+        )
+    assert "build it again here: hpe-edge export trt" in said
+    assert ("nvpmodel" in said) == (ORIN[built][0] != ORIN[here][0])
+
+
+def test_a_description_from_before_multiprocessors_were_kept(
+    cuda: FakeCuda, trt: FakeTensorRT, engine_file: Write
+) -> None:
+    path = engine_file()
+    plain = json.loads(sidecar(path).read_text())
+    sidecar(path).write_text(json.dumps({k: v for k, v in plain.items() if k not in ("multiprocessors", "memory_mb")}))
+    cuda.multiprocessors, cuda.memory_bytes = 3, 3 << 30
+    PoseEngine(path).close()
 
 
 def test_ampere_plus_needs_ampere(cuda: FakeCuda, trt: FakeTensorRT, engine_file: Write) -> None:
@@ -404,6 +541,16 @@ def test_out_of_device_memory_within_tensorrt(trt: FakeTensorRT, engine_file: Wr
         assert len(engine(frame, BOXES)) == 3, "and once there is room, it goes on"
 
 
+def test_warnings_of_the_runtime_are_logged_once(
+    trt: FakeTensorRT, engine_file: Write, frame: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    trt.warnings = ["the plan was built on another model of device", "lazy loading is off"]
+    with caplog.at_level(logging.WARNING), PoseEngine(engine_file()) as engine:
+        engine(frame, BOXES)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2 and all(text in line for text, line in zip(trt.warnings, said, strict=True))
+
+
 def test_tensorrt_is_absent(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch, engine_file: Write) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(BackendError, match=r"needs TensorRT.*pip install tensorrt.*JetPack"):
@@ -445,7 +592,7 @@ def test_info_needs_neither_tensorrt_nor_a_gpu(
     assert main(["info", str(path)]) == 0
     said = capsys.readouterr().out
     for word in (
-        "fp16", "1 to 16, tuned for 4", "10.3.0 or newer", "Fake GPU, compute capability 8.7",
+        "fp16", "1, 2, 4, 8, 16; kernels of their own up to 4", "10.3.0 or newer", "Fake GPU (compute capability 8.7)",
         "runs on all GPUs from Ampere", "core 0", "onnx 1.23",
         "hpe-edge export trt tiny.onnx --fp16", "not run", "architecture", "66 bins",
     ):  # fmt: skip
@@ -480,7 +627,7 @@ def test_onnx_files_need_neither_tensorrt_nor_cuda(monkeypatch: pytest.MonkeyPat
 
 def test_a_failing_run_is_said(trt: FakeTensorRT, engine_file: Write, frame: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("fake_tensorrt.Execution.execute_async_v3", lambda self, stream_handle: False)
-    with PoseEngine(engine_file()) as engine, pytest.raises(BackendError, match="TensorRT failed on a batch of 3"):
+    with PoseEngine(engine_file()) as engine, pytest.raises(BackendError, match="TensorRT failed on a batch of 16"):
         engine(frame, BOXES)
 
 
@@ -489,5 +636,5 @@ def test_captured_sizes_are_told(trt: FakeTensorRT, engine_file: Write) -> None:
     context = backend.context()
     assert isinstance(context, TensorRTContext) and context.captured == set()
     context.run(5)
-    assert context.captured == {(5, "host")}
+    assert context.captured == {(size, "host") for size in (1, 2, 4, 8, 16)}
     backend.close()

@@ -41,8 +41,8 @@ def test_every_name_that_is_used_is_real() -> None:
         for name in path.split(".")[1:]:
             assert hasattr(owner, name), path
             owner = getattr(owner, name)
-    for name in ("MAJOR", "MINOR"):
-        assert hasattr(driver.CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_{name}")
+    for name in ("COMPUTE_CAPABILITY_MAJOR", "COMPUTE_CAPABILITY_MINOR", "INTEGRATED", "MULTIPROCESSOR_COUNT"):
+        assert hasattr(driver.CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_{name}")
     assert driver.CUresult.CUDA_ERROR_OUT_OF_MEMORY.name in cuda_device._MEMORY
     assert runtime.cudaError_t.cudaErrorMemoryAllocation.name in cuda_device._MEMORY
     assert int(driver.CUcontext(0)) == 0 and int(driver.CUresult.CUDA_SUCCESS) == 0

@@ -19,7 +19,8 @@ from made_up_machine import MadeUpMachine
 
 import hpe_edge
 from hpe_edge.cli.main import main
-from hpe_edge.doctor.abilities import Ability, Findings, abilities
+from hpe_edge.doctor.abilities import Ability, abilities
+from hpe_edge.doctor.lacks import Findings
 from hpe_edge.doctor.machine import ThisMachine, parse_trial
 from hpe_edge.doctor.report import Examination, examine, look
 from hpe_edge.doctor.trials import describe_opencv
@@ -89,12 +90,17 @@ def test_jetson_as_it_comes() -> None:
         "l4t": "36.4.3",
         "jetpack": "6.2.1+b38",
         "power_mode": "25W",
+        "cuda": "12.6",
+        "tensorrt": "10.3",
+        "python": "3.10",
     }
+    assert "made for CUDA 12.6, TensorRT 10.3, Python 3.10" in has["jetson"].text
     assert "shares the host's memory" in has["gpu"].text and has["processor"].text == "aarch64, 8 cores"
     assert has["tensorrt"].status == "broken" and "libnvinfer.so.10 (10.3.0.30-1+cuda12.5)" in has["tensorrt"].text
     assert can[CPU].able and can[GSTREAMER].able
     said = advice(can[RUN_ENGINES])
-    assert "--system-site-packages" in said and "cuda-bindings==12.*" in said and "pip install tensorrt" not in said
+    assert "with JetPack's Python 3.10, not 3.12.3: `python3.10 -m venv --system-site-packages`" in said
+    assert "'cuda-bindings>=12.9.10,<13'" in said and "tensorrt-cu" not in said
     said = advice(can[CUDA])
     assert "built without CUDA" in said and "pip uninstall -y onnxruntime\n" in said and "for JetPack 6" in said
 
@@ -105,6 +111,34 @@ def test_jetson_without_its_package_goes_by_l4t() -> None:
     found = look(machine)["jetson"]
     assert found.facts["jetpack"] == "6" and "JetPack 6, from L4T" in found.text
     assert "power mode unknown" in found.text
+
+
+def test_a_jetpack_whose_tensorrt_is_for_an_older_python() -> None:
+    machine = made_up.jetson_orin()
+    machine.files["/etc/nv_tegra_release"] = "# R35 (release), REVISION: 4.1, GCID: 33958178, BOARD: t186ref\n"
+    machine.commands = {"/sbin/ldconfig -p": "\tlibnvinfer.so.8 (libc6,AArch64) => /usr/lib/libnvinfer.so.8\n"}
+    has, can = examined(machine)
+    assert "JetPack 5, from L4T" in has["jetson"].text
+    (lack,) = can[RUN_ENGINES].lacks
+    assert lack.todo == ("install JetPack 6 or newer",)
+
+
+def test_pips_opencv_never_takes_the_place_of_jetpacks() -> None:
+    """pip's wheels have no GStreamer, and hide the OpenCV that JetPack was tested with."""
+    machine = made_up.jetson_orin()
+    for packages, build in (
+        ({}, {"absent": "No module named 'cv2'", "stderr": ""}),
+        ({"opencv-python": "4.12.0.88"}, made_up.OPENCV),
+        ({"opencv-python-headless": "4.12.0.88"}, {**made_up.OPENCV, "gui": ""}),
+    ):
+        machine.installed = {"onnxruntime": "1.22.0", **packages}
+        machine.trials["opencv_build"] = build
+        _, can = examined(machine)
+        said = "\n".join(advice(ability) for ability in can.values())
+        assert "sudo apt install nvidia-opencv, which is JetPack's OpenCV" in said
+        assert "pip install opencv" not in said and "pip install 'opencv" not in said
+        assert ".[export]" not in advice(can[BUILD_ENGINES]), "the extras bring pip's OpenCV"
+        assert all(f"pip uninstall -y {name}, which hides JetPack's OpenCV" in said for name in packages)
 
 
 def test_bare_server() -> None:
@@ -152,7 +186,7 @@ def test_two_onnx_runtimes() -> None:
     assert "several packages of ONNX Runtime" in lack.why
     assert lack.todo == (
         "pip uninstall -y onnxruntime onnxruntime-gpu",
-        "pip install 'onnxruntime-gpu[cuda,cudnn]'",
+        "pip install 'onnxruntime-gpu[cuda,cudnn]>=1.24,<1.27'",
     )
     assert can[RUN_ENGINES].able
 
@@ -177,7 +211,8 @@ def test_onnx_runtimes_tensorrt_that_does_not_start() -> None:
     )
     _, can = examined(machine)
     said = advice(can[ORT_TENSORRT])
-    assert can[CUDA].able and "cannot find libnvinfer.so.10" in said and "pip install tensorrt-cu12" in said
+    assert can[CUDA].able and "cannot find libnvinfer.so.10" in said
+    assert "pip install 'tensorrt-cu12>=10.9,<11'" in said
 
 
 def test_a_tensorrt_that_cannot_be_imported() -> None:
@@ -187,7 +222,7 @@ def test_a_tensorrt_that_cannot_be_imported() -> None:
     assert has["tensorrt"].status == "broken" and "libnvinfer.so.10" in has["tensorrt"].text
     assert can[RUN_ENGINES].lacks[0].todo == (
         "pip uninstall -y tensorrt-cu12 tensorrt-cu12-bindings tensorrt-cu12-libs",
-        "pip install tensorrt-cu12",
+        "pip install 'tensorrt-cu12>=10.14,<11'",
     )
 
 

@@ -1,7 +1,8 @@
 """A test double of cuda-bindings: the calls that hpe_edge makes, with host memory for the device's.
 
 It is stricter than a GPU: work is done only when its stream is synchronised, a call without a current context fails, a
-copy must lie within what was allocated, and nothing may be freed twice. ``leaks`` tells what was never freed.
+copy must lie within what was allocated, and nothing may be freed twice. ``leaks`` tells what was never freed. A wait
+for a whole context while a stream of it is captured fails, and spoils that capture, in whichever thread it is.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class cudaError_t(enum.IntEnum):  # as the binding names it
     cudaSuccess = 0
     cudaErrorMemoryAllocation = 2
     cudaErrorStreamCaptureUnsupported = 900
+    cudaErrorStreamCaptureInvalidated = 901
     cudaErrorIllegalAddress = 700
 
 
@@ -45,6 +47,7 @@ class Handle(int):
 class Stream:
     queue: list[Callable[[], None]] = field(default_factory=list)
     captured: list[Callable[[], None]] | None = None  # a list while a graph is being captured
+    spoilt: bool = False  # nothing can be captured until the capture is ended
 
 
 class FakeCuda:
@@ -54,8 +57,11 @@ class FakeCuda:
         driver, runtime: stand for ``cuda.bindings.driver`` and ``cuda.bindings.runtime``.
         devices: name and compute capability of each GPU.
         memory_bytes: of the GPU.
+        multiprocessors: of the GPU, those that a power mode left on.
         stack: the current contexts of the calling thread, the innermost last.
         capturable: whether streams can be captured.
+        at_capture: called as a capture begins, with the capture's number.
+        captures: how many captures were begun.
         launches: how many graphs were launched.
         integrated: the GPU shares the host's memory.
         copied_bytes: how much was copied, either way.
@@ -64,8 +70,11 @@ class FakeCuda:
     def __init__(self) -> None:
         self.devices: list[tuple[str, tuple[int, int]]] = [("Fake GPU", (8, 7))]
         self.memory_bytes = 1 << 30
+        self.multiprocessors = 16
         self._local = threading.local()
         self.capturable = True
+        self.at_capture: Callable[[int], None] = lambda number: None
+        self.captures = 0
         self.launches = 0
         self.integrated = False
         self.copied_bytes = 0
@@ -90,6 +99,18 @@ class FakeCuda:
     def capturing(self, stream: int) -> bool:
         """True if work put on the stream is recorded instead of done."""
         return self._streams[int(stream)].captured is not None
+
+    def wait_for_context(self) -> bool:
+        """Wait for all streams, as ``cuCtxSynchronize`` and ``torch.cuda.synchronize`` do; False if one is captured."""
+        self._need_context()
+        spoilt = [each for each in self._streams.values() if each.captured is not None]
+        for each in spoilt:
+            each.spoilt = True
+        return not spoilt
+
+    def takes_work(self, stream: int) -> bool:
+        """False while the stream's capture is spoilt."""
+        return not self._streams[int(stream)].spoilt
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
         """Put the modules where ``import cuda.bindings.driver`` finds them."""
@@ -193,7 +214,12 @@ class FakeCuda:
             return ok, self.devices[dev][0].encode().ljust(length, b"\0")
 
         def cuDeviceGetAttribute(attrib: int, dev: int) -> tuple[CUresult, int]:
-            return ok, int(self.integrated) if attrib == 18 else self.devices[dev][1][attrib]
+            if attrib in (16, 18):
+                return ok, self.multiprocessors if attrib == 16 else int(self.integrated)
+            return ok, self.devices[dev][1][attrib]
+
+        def cuDeviceTotalMem(dev: int) -> tuple[CUresult, int]:
+            return ok, self.memory_bytes
 
         def cuCtxGetCurrent() -> tuple[CUresult, Handle]:
             return ok, self.stack[-1] if self.stack else Handle(0)
@@ -229,6 +255,7 @@ class FakeCuda:
         attributes = types.SimpleNamespace(
             CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR=0,
             CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR=1,
+            CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT=16,
             CU_DEVICE_ATTRIBUTE_INTEGRATED=18,
         )
         pointer_attributes = types.SimpleNamespace(CU_POINTER_ATTRIBUTE_DEVICE_POINTER=3)
@@ -278,6 +305,8 @@ class FakeCuda:
             return self._free(ptr, False)
 
         def cudaMemcpyAsync(dst: int, src: int, count: int, kind: int, stream: Handle) -> tuple[cudaError_t]:
+            if not self.takes_work(stream):
+                return (cudaError_t.cudaErrorStreamCaptureInvalidated,)
             self.copied_bytes += count
             self.check_range(dst, count, kind != 2)
             if kind == 1 and not self.knows(src):  # pageable memory is read before the call returns
@@ -332,12 +361,16 @@ class FakeCuda:
             at = self._streams[stream]
             assert at.captured is None and not at.queue, "the stream is not idle"
             at.captured = []
+            self.captures += 1
+            self.at_capture(self.captures)
             return (ok,)
 
         def cudaStreamEndCapture(stream: Handle) -> tuple[cudaError_t, Handle | None]:
             at = self._streams[stream]
             assert at.captured is not None
-            work, at.captured = at.captured, None
+            work, at.captured, spoilt, at.spoilt = at.captured, None, at.spoilt, False
+            if spoilt:
+                return cudaError_t.cudaErrorStreamCaptureInvalidated, None
             if not self.capturable:
                 return cudaError_t.cudaErrorStreamCaptureUnsupported, None
             graph = self._handle()

@@ -17,6 +17,7 @@ class Result(enum.IntEnum):
     CUDA_SUCCESS = 0
     CUDA_ERROR_INVALID_VALUE = 1
     CUDA_ERROR_ILLEGAL_ADDRESS = 700
+    CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED = 900
 
 
 class FrameCuda(FakeCuda):
@@ -94,7 +95,8 @@ class FrameCuda(FakeCuda):
             return (ok,)
 
         def cuCtxSynchronize() -> tuple[Result]:
-            self._need_context()
+            if not self.wait_for_context():
+                return (Result.CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED,)
             for stream, context in self.streams.items():
                 if context == self.stack[-1]:
                     cuStreamSynchronize(stream)

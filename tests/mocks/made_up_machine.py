@@ -127,7 +127,7 @@ def desktop() -> MadeUpMachine:
             "tensorrt-cu12-libs": "10.9.0.34",
             "tensorrt-cu12-bindings": "10.9.0.34",
             "nvidia-cudnn-cu12": "9.8.0.87",
-            "cuda-bindings": "12.8.0",
+            "cuda-bindings": "12.9.10",
             "openvino": "2025.3.0",
             "openvino-telemetry": "2025.2.0",
             "opencv-python": "4.12.0.88",

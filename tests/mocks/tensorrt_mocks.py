@@ -17,8 +17,8 @@ Names = Mapping[str, Sequence[str] | None]  # class -> its members; a function o
 
 # Classes whose objects the code gets or makes. The other names that it uses are enumerations.
 _CLASSES = (
-    "Builder", "EngineInspector", "IBuilderConfig", "ICudaEngine", "IExecutionContext", "INetworkDefinition",
-    "IOptimizationProfile", "ITimingCache", "OnnxParser", "ParserError", "Runtime",
+    "Builder", "EngineInspector", "IBuilderConfig", "ICudaEngine", "IExecutionContext", "ILayer",
+    "INetworkDefinition", "IOptimizationProfile", "ITensor", "ITimingCache", "OnnxParser", "ParserError", "Runtime",
 )  # fmt: skip
 _BASES = ("ILogger", "IProgressMonitor")  # classes that the code derives from
 
@@ -66,6 +66,12 @@ class MockTensorRT:
         """Answers as if all went well, for an engine with the input ``image`` and the output ``logits``."""
         mock, trt = self.objects, self.module
         mock["Builder"].create_network.return_value = mock["INetworkDefinition"]
+        network, layer = mock["INetworkDefinition"], mock["ILayer"]
+        network.num_layers, network.get_layer.return_value = 1, layer
+        network.num_outputs, network.get_output.return_value = 1, mock["ITensor"]
+        layer.type, layer.num_inputs, layer.num_outputs = trt.LayerType.MATRIX_MULTIPLY, 1, 1
+        layer.get_input.return_value, layer.get_output.return_value = None, mock["ITensor"]
+        mock["ITensor"].name, mock["ITensor"].dtype = "logits", trt.DataType.FLOAT
         mock["Builder"].create_builder_config.return_value = mock["IBuilderConfig"]
         mock["Builder"].create_optimization_profile.return_value = mock["IOptimizationProfile"]
         mock["Builder"].build_serialized_network.return_value = b"plan"  # IHostMemory is read through its buffer
@@ -75,6 +81,11 @@ class MockTensorRT:
         mock["OnnxParser"].get_error.return_value = mock["ParserError"]
         mock["ParserError"].node.return_value = 0
         mock["ParserError"].desc.return_value = "why not"
+        mock["ParserError"].func.return_value = "importCast"
+        mock["ParserError"].code.return_value = trt.ErrorCode.UNSUPPORTED_NODE
+        if "node_name" in (self.names["ParserError"] or ()):
+            mock["ParserError"].node_name.return_value = "levels"
+            mock["ParserError"].node_operator.return_value = "Cast"
         mock["IBuilderConfig"].add_optimization_profile.return_value = 0
         mock["IBuilderConfig"].create_timing_cache.return_value = mock["ITimingCache"]
         mock["IBuilderConfig"].set_timing_cache.return_value = True
@@ -83,6 +94,7 @@ class MockTensorRT:
         mock["Runtime"].deserialize_cuda_engine.return_value = mock["ICudaEngine"]
         engine = mock["ICudaEngine"]
         engine.num_io_tensors = 2
+        engine.num_optimization_profiles = 1
         engine.get_tensor_name.side_effect = lambda index: ("image", "logits")[index]
         engine.get_tensor_mode.side_effect = lambda name: (
             trt.TensorIOMode.INPUT if name == "image" else trt.TensorIOMode.OUTPUT

@@ -13,7 +13,9 @@ from hpe_edge.errors import ModelError
 from hpe_edge.ops.decode import head_columns
 from hpe_edge.spec import ModelSpec
 
-DYNAMIC_MAX_BATCH = 8  # bounds the buffers where the graph takes any batch; larger calls are split
+# Bounds of the buffers where the graph takes any batch; larger calls are split.
+DYNAMIC_MAX_BATCH = 8  # on a CPU, whose caches larger batches do not fit
+GPU_MAX_BATCH = 64  # smaller batches leave most of a GPU idle
 
 
 class GraphTensor(NamedTuple):

@@ -70,7 +70,7 @@ class OnnxRuntimeContext:
 
     def run(self, count: int) -> list[NDArray[np.float32]]:
         """See :class:`hpe_edge.backends.base.Context`."""
-        batch = self._fixed_batch or count
+        batch = self._padded(count)
         binding, staged = self._bound(batch)
         self._rows.clear_unused(count)
         with _raised_for(batch):
@@ -88,7 +88,7 @@ class OnnxRuntimeContext:
             BackendError: ONNX Runtime or CUDA failed.
         """
         count = sum(request.count for request in requests)
-        batch = self._fixed_batch or count
+        batch = self._padded(count)
         binding, staged = self._bound(batch)
         gpu = self._gpu
         assert gpu is not None and staged is not None  # only called with a GPU
@@ -107,6 +107,15 @@ class OnnxRuntimeContext:
         for poses in found:
             decode([rows[start : start + len(poses)] for rows in outputs], poses)
             start += len(poses)
+
+    def _padded(self, count: int) -> int:
+        """Return the batch size that ``count`` faces are run with.
+
+        On a GPU the next power of two: each size costs memory there and, at its first run, a choice of kernels.
+        """
+        if self._fixed_batch is not None or self._memory is None:
+            return self._fixed_batch or count
+        return min(1 << (count - 1).bit_length(), self._most)
 
     def _bound(self, batch: int) -> tuple[Any, onnxruntime.OrtValue | None]:
         bound = self._bindings.get(batch)

@@ -15,6 +15,7 @@ import onnxruntime
 
 from hpe_edge.backends.options import check_threads
 from hpe_edge.cuda.device import parse_device as parse_gpu
+from hpe_edge.cuda.version_table import numbers, onnx_runtime_needs
 from hpe_edge.errors import BackendError, InputError, ModelError
 from hpe_edge.spec import Precision
 from hpe_edge.util.atomic import output_error
@@ -68,7 +69,9 @@ def cuda(index: int) -> Provider:
         BackendError: the installed ONNX Runtime was built without them.
     """
     _check_built_in("CUDAExecutionProvider", f"device='cuda:{index}'", "use device='cpu'")
-    options = {"device_id": str(index)}
+    # The default, EXHAUSTIVE, times every algorithm of each convolution when a batch size first occurs, which takes
+    # seconds. HEURISTIC asks cuDNN which is fastest.
+    options = {"device_id": str(index), "cudnn_conv_algo_search": "HEURISTIC"}
     if _version() >= _TF32_KNOWN_FROM:
         # Otherwise GPUs from Ampere on silently round float32 to 10 bits of mantissa.
         options["use_tf32"] = "0"
@@ -123,7 +126,11 @@ def tensorrt(
     if batches is not None:  # without a range, each new number of faces would build another engine
         for which, count in zip(("min", "opt", "max"), batches, strict=True):
             options[f"trt_profile_{which}_shapes"] = f"{input_name}:{'x'.join(map(str, (count, *face)))}"
-    hint = f"; if TensorRT or the GPU has changed since the engine was built, delete {cache}"
+    needs = onnx_runtime_needs(onnxruntime.__version__)
+    fitting = (
+        f"; PyPI's onnxruntime-gpu of this version needs `pip install '{needs.tensorrt_package}'`" if needs else ""
+    )
+    hint = f"{fitting}; if TensorRT or the GPU has changed since the engine was built, delete {cache}"
     return Provider("TensorrtExecutionProvider", f"cuda:{index}", options, whole=True, hint=hint)
 
 
@@ -133,13 +140,13 @@ def _check_built_in(provider: str, asked: str, otherwise: str) -> None:
         what = "CUDA" if provider.startswith("CUDA") else "TensorRT"
         raise BackendError(
             f"{asked} needs an onnxruntime with {what}, the installed one ({onnxruntime.__version__}) has "
-            f"{', '.join(there)}: run `pip uninstall onnxruntime` and `pip install onnxruntime-gpu` (Jetson: NVIDIA's "
-            f"wheel for your JetPack), or {otherwise}"
+            f"{', '.join(there)}: run `pip uninstall onnxruntime` and `pip install onnxruntime-gpu`, in the version "
+            f"that `hpe-edge doctor` names (Jetson: NVIDIA's wheel for your JetPack), or {otherwise}"
         )
 
 
 def _version() -> tuple[int, ...]:
-    return tuple(int(number) for number in onnxruntime.__version__.split(".")[:2])
+    return numbers(onnxruntime.__version__)[:2]
 
 
 def preload(onnxruntime: Any, *, tensorrt: bool) -> str:

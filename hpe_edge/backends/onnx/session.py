@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from hpe_edge.backends.onnx.check_graph import DYNAMIC_MAX_BATCH, GraphTensor, check_graph, read_spec
+from hpe_edge.backends.onnx.check_graph import DYNAMIC_MAX_BATCH, GPU_MAX_BATCH, GraphTensor, check_graph, read_spec
 from hpe_edge.backends.onnx.context import OnnxRuntimeContext
 from hpe_edge.backends.onnx.open_session import CPU, Provider, cuda, open_session, parse_device, tensorrt
 from hpe_edge.cuda.device import Device, release
@@ -52,7 +52,7 @@ class OnnxRuntimeBackend:
         self.session = open_session(path, threads, provider=provider)
         self.spec, fixed, self._columns = _examined(self.session, path)
         self.fixed_batch = fixed is not None
-        self.max_batch = fixed or DYNAMIC_MAX_BATCH
+        self.max_batch = fixed or (DYNAMIC_MAX_BATCH if index is None else GPU_MAX_BATCH)
         self._memory = None if index is None else ("cuda", index)
         self.gpu = None if index is None else _gpu(index)
         self._cleanup = contextlib.ExitStack()
@@ -81,7 +81,7 @@ class OnnxRuntimeBackend:
 def _tensorrt_for(path: Path, index: int, threads: int | None) -> Provider:
     """Return TensorRT's provider; its options need the input's shape, which a session on the CPU reads first."""
     spec, fixed_batch, _ = _examined(open_session(path, threads), path)
-    batches = (1, _TUNED_BATCH, DYNAMIC_MAX_BATCH) if fixed_batch is None else None
+    batches = (1, _TUNED_BATCH, GPU_MAX_BATCH) if fixed_batch is None else None
     return tensorrt(index, path, spec.precision, spec.input.name, (3, spec.input.size, spec.input.size), batches)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from hpe_edge.errors import BackendError
 
+_DLA = "[DlaLayer]"
+
 
 def load_tensorrt() -> Any:
     """Import the package.
@@ -26,15 +28,19 @@ def load_tensorrt() -> Any:
 
 
 class Messages:
-    """TensorRT logger that collects errors for exceptions and drops the rest.
+    """TensorRT logger that collects errors for exceptions, and warnings.
 
     Attributes:
         logger: the ILogger for TensorRT's calls; must outlive the objects created with it.
+        dla_layers: layers that the builder put on a DLA.
     """
 
     def __init__(self, trt: Any) -> None:
         lines: list[str] = []
+        warnings: dict[str, None] = {}
+        dla_layers: list[str] = []
         lock = threading.Lock()
+        warning = trt.ILogger.Severity.WARNING
         severities = (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR)
 
         class Logger(trt.ILogger):  # type: ignore[misc]  # its base is known at run time only
@@ -43,12 +49,18 @@ class Messages:
 
             def log(self, severity: Any, message: str) -> None:
                 """Called by TensorRT, from any thread."""
-                if severity in severities:
-                    with lock:
+                with lock:
+                    if severity in severities:
                         lines.append(message.strip())
+                    elif severity == warning:
+                        warnings.setdefault(message.strip())
+                    elif _DLA in message:  # information or verbose, by version
+                        dla_layers.append(message.partition(_DLA)[2].strip())
 
         self.logger: Any = Logger()
-        self._lines, self._lock = lines, lock
+        self.dla_layers = dla_layers
+        self._lines, self._warnings, self._lock = lines, warnings, lock
+        self._told = 0
 
     def take(self) -> str:
         """Return the errors since the last call in one line; a placeholder if there are none."""
@@ -56,3 +68,10 @@ class Messages:
             errors = "; ".join(dict.fromkeys(self._lines))
             self._lines.clear()
         return errors or "TensorRT gives no reason"
+
+    def take_warnings(self) -> list[str]:
+        """Return the warnings since the last call; each is returned once."""
+        with self._lock:
+            found = list(self._warnings)[self._told :]
+            self._told += len(found)
+        return found

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import threading
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hpe_edge.backends.tensorrt.buckets import Profile, buckets
 from hpe_edge.backends.tensorrt.load_tensorrt import Messages
 from hpe_edge.backends.tensorrt.plan_file import EngineInfo
 from hpe_edge.cuda.device import Device
 from hpe_edge.errors import BackendError, ModelError
 from hpe_edge.ops.decode import head_columns
+
+_log = logging.getLogger(__name__)
 
 
 class Loaded:
@@ -24,8 +27,8 @@ class Loaded:
         info: its description.
         engine: TensorRT's ICudaEngine; None after ``close``.
         shapes: name -> output shape without the batch axis, in the spec's order.
-        messages: collects TensorRT's errors.
-        making: lock for the creation of execution contexts.
+        buckets: batch sizes to run, rising.
+        messages: collects TensorRT's errors and warnings.
     """
 
     def __init__(self, trt: Any, gpu: Device, path: Path, plan: bytes, info: EngineInfo) -> None:
@@ -41,7 +44,7 @@ class Loaded:
         """
         self.trt, self.gpu, self.info = trt, gpu, info
         self.messages = Messages(trt)
-        self.making = threading.Lock()
+        self._path, self._warned = path, set[str]()
         try:
             self._runtime = trt.Runtime(self.messages.logger)
         except TypeError:  # the binding's error if the library does not start
@@ -56,25 +59,46 @@ class Loaded:
                 f"TensorRT cannot load {path}: {self.messages.take()}; if the GPU has memory left, build it again "
                 f"here: {info.rebuild}"
             )
+        self.log_warnings()
         self.shapes = _check_tensors(trt, self.engine, info, path)
+        self.buckets = buckets(info.profile)
+        self._profiles = _profiles_of(self.engine, info, path, self.buckets)
+
+    def log_warnings(self) -> None:
+        """Log what TensorRT has warned of since the last call, each warning once."""
+        for text in self.messages.take_warnings():
+            _log.warning("%s: TensorRT warns: %s", self._path, text)
+
+    def warn_once(self, text: str) -> None:
+        """Log a warning; of those with the same beginning only the first."""
+        kind = text.partition(":")[0]
+        if kind not in self._warned:
+            self._warned.add(kind)
+            _log.warning("%s: %s", self._path, text)
 
     def activation_bytes(self) -> int:
         """Return the device memory that an execution context needs for activations."""
         name = "device_memory_size_v2" if hasattr(self.engine, "device_memory_size_v2") else "device_memory_size"
         return int(getattr(self.engine, name))
 
-    def execution(self, activations: int, activation_bytes: int) -> Any:
-        """Create an execution context with its activations at the given device address.
+    def execution(self, bucket: int, activations: int, activation_bytes: int, stream: Any) -> Any:
+        """Create an execution context with its activations at the given device address, and select its profile.
+
+        The GPU's capture lock must be held.
+
+        Args:
+            bucket: one of :attr:`buckets`.
+            activations, activation_bytes: device memory.
+            stream: idle; it is waited for.
 
         Raises:
-            BackendError: out of memory.
+            BackendError: out of memory, or TensorRT refuses the profile.
         """
-        with self.making:
-            if hasattr(self.trt, "ExecutionContextAllocationStrategy"):  # from TensorRT 10 on
-                strategy = self.trt.ExecutionContextAllocationStrategy.USER_MANAGED
-                execution = self.engine.create_execution_context(strategy)
-            else:
-                execution = self.engine.create_execution_context_without_device_memory()
+        if hasattr(self.trt, "ExecutionContextAllocationStrategy"):  # from TensorRT 10 on
+            strategy = self.trt.ExecutionContextAllocationStrategy.USER_MANAGED
+            execution = self.engine.create_execution_context(strategy)
+        else:
+            execution = self.engine.create_execution_context_without_device_memory()
         if execution is None:
             raise BackendError(
                 f"TensorRT has no room for another batch size on {self.gpu.name}: {self.messages.take()}; close other "
@@ -84,6 +108,11 @@ class Loaded:
             execution.set_device_memory(activations, activation_bytes)
         else:
             execution.device_memory = activations
+        if self._profiles:
+            # Before TensorRT 10 only the first context of an engine has profile 0 by itself, the others have none.
+            if not execution.set_optimization_profile_async(self._profiles[bucket], int(stream)):
+                raise BackendError(f"TensorRT refuses the profile for batches of {bucket}: {self.messages.take()}")
+            self.gpu.synchronize(stream)
         return execution
 
     def close(self) -> None:
@@ -94,7 +123,7 @@ class Loaded:
 
 def _check_tensors(trt: Any, engine: Any, info: EngineInfo, path: Path) -> dict[str, tuple[int, ...]]:
     """Return the output shapes without the batch axis; ModelError if plan and description disagree."""
-    spec, (least, _, most) = info.spec, info.profile
+    spec = info.spec
     modes = {name: engine.get_tensor_mode(name) for name in map(engine.get_tensor_name, range(engine.num_io_tensors))}
     inputs = [name for name, mode in modes.items() if mode == trt.TensorIOMode.INPUT]
     if inputs != [spec.input.name]:
@@ -106,12 +135,6 @@ def _check_tensors(trt: Any, engine: Any, info: EngineInfo, path: Path) -> dict[
     kinds = {"float32": trt.DataType.FLOAT, "float16": trt.DataType.HALF, "uint8": trt.DataType.UINT8}
     if (kind := engine.get_tensor_dtype(spec.input.name)) != kinds[spec.input.dtype]:
         raise _contradiction(path, f"a {spec.input.dtype} input", kind)
-    if shape[0] == -1:
-        rows = [next(iter(dims)) for dims in engine.get_tensor_profile_shape(spec.input.name, 0)]
-    else:
-        rows = [shape[0]] * 3
-    if (rows[0], rows[2]) != (least, most):
-        raise _contradiction(path, f"{least} to {most} faces", f"{rows[0]} to {rows[2]}")
     if (outputs := sorted(set(modes) - set(inputs))) != sorted(spec.outputs):
         raise _contradiction(path, f"the outputs {sorted(spec.outputs)}", outputs)
     columns: dict[str, tuple[int, ...]] = {}
@@ -121,6 +144,30 @@ def _check_tensors(trt: Any, engine: Any, info: EngineInfo, path: Path) -> dict[
             raise _contradiction(path, f"{name!r} as float32 [N, {needed} or more]", rest)
         columns[name] = rest
     return columns
+
+
+def _profiles_of(engine: Any, info: EngineInfo, path: Path, sizes: tuple[int, ...]) -> dict[int, int]:
+    """Return the index of the best profile for each batch size; none for a plan of fixed batch.
+
+    Raises:
+        ModelError: the plan and its description disagree.
+    """
+    name, (least, _, most) = info.spec.input.name, info.profile
+    fixed = next(iter(engine.get_tensor_shape(name)))
+    profiles: list[Profile] = [(fixed, fixed, fixed)]
+    if fixed == -1:
+        ranges = (engine.get_tensor_profile_shape(name, i) for i in range(engine.num_optimization_profiles))
+        profiles = [tuple(next(iter(dims)) for dims in each) for each in ranges]
+    smallest, largest = min(each[0] for each in profiles), max(each[2] for each in profiles)
+    if (smallest, largest) != (least, most):
+        raise _contradiction(path, f"{least} to {most} faces", f"{smallest} to {largest}")
+    found = {}
+    for size in sizes:
+        fitting = [i for i, (low, _, high) in enumerate(profiles) if low <= size <= high]
+        if not fitting:
+            raise _contradiction(path, f"a profile for batches of {size}", profiles)
+        found[size] = min(fitting, key=lambda i: abs(profiles[i][1] - size))
+    return found if fixed == -1 else {}
 
 
 def _contradiction(path: Path, described: str, got: object) -> ModelError:

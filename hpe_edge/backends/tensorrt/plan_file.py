@@ -10,16 +10,25 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from hpe_edge.cuda.version_table import numbers
 from hpe_edge.errors import BackendError, ModelError
 from hpe_edge.spec import GateResult, ModelSpec, read_json, to_plain
+
+if TYPE_CHECKING:
+    from hpe_edge.cuda.device import Device
 
 FORMAT = 1  # also raised with hpe_edge.spec.FORMAT
 SUFFIXES = (".engine", ".plan")
 
 Precision = Literal["fp32", "fp16", "int8"]
 Hardware = Literal["same-gpu", "same-capability", "ampere-plus"]
+
+# Major version -> the newest one that runs its version-compatible plans; NVIDIA's pages on engine compatibility of
+# TensorRT 10.16.1 and 11.1. The others reach no further than their own.
+_NEWEST_MAJOR = {8: 10, 9: 10, 10: 11}
+_MEMORY_TOLERANCE = 8  # releases of JetPack and ECC take less than an eighth; modules with other memory differ by more
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,8 @@ class EngineInfo:
         version_compatible: newer TensorRT versions run it as well.
         hardware: GPUs that run it: of the same name, of the same compute capability, or all from Ampere on.
         dla_core: index of its DLA core; None for the GPU alone.
+        multiprocessors, memory_mb: of the GPU that it was built on, by which modules that are all named ``"Orin"``
+            differ; None in descriptions of older versions, and not compared then.
         tools: name -> version of the tools that built it.
         gate: accuracy gate against the source model.
     """
@@ -53,6 +64,8 @@ class EngineInfo:
     version_compatible: bool = False
     hardware: Hardware = "same-gpu"
     dla_core: int | None = None
+    multiprocessors: int | None = None
+    memory_mb: int | None = None
     tools: dict[str, str] = field(default_factory=dict)
     gate: GateResult | None = None
 
@@ -60,6 +73,16 @@ class EngineInfo:
         least, best, most = self.profile
         if not 1 <= least <= best <= most:
             raise ModelError(f"an engine's profile must rise from 1 or more, got {self.profile}")
+
+    @property
+    def built_on(self) -> str:
+        """The GPU that it was built on, for people."""
+        return _described(self.gpu, self.compute_capability, self.multiprocessors, self.memory_mb)
+
+    @property
+    def and_newer(self) -> str:
+        """The versions of TensorRT after its own that run it, for people; empty if there are none."""
+        return f" or newer, up to {_newest_major(self.tensorrt)}" if self.version_compatible else ""
 
     def to_json(self) -> str:
         """Return indented JSON, format number first."""
@@ -81,30 +104,49 @@ class EngineInfo:
                 f"{self._again()}"
             )
 
-    def check_machine(self, path: Path, tensorrt: str, gpu: str, compute_capability: str) -> None:
+    def check_machine(self, path: Path, tensorrt: str, gpu: Device) -> None:
         """Check that the plan runs on this machine.
+
+        Args:
+            path: names the plan in messages.
+            tensorrt: the installed version.
+            gpu: the device to run on.
 
         Raises:
             BackendError: the plan was built for another TensorRT or GPU.
         """
-        if tensorrt != self.tensorrt and not (self.version_compatible and _numbers(tensorrt) > _numbers(self.tensorrt)):
-            newer = " or newer" if self.version_compatible else ""
+        if not self._runs_with(tensorrt):
             raise BackendError(
-                f"{path} was built with TensorRT {self.tensorrt} and runs with that version{newer}, got {tensorrt}; "
-                f"{self._again()}"
+                f"{path} was built with TensorRT {self.tensorrt} and runs with that version{self.and_newer}, got "
+                f"{tensorrt}; {self._again()}"
             )
+        advice = ""
         if self.hardware == "ampere-plus":
-            fits, wanted = _numbers(compute_capability) >= (8,), "a GPU of compute capability 8.0 or more"
+            fits, wanted = numbers(gpu.capability) >= (8,), "GPUs of compute capability 8.0 or more"
         elif self.hardware == "same-capability":
-            fits, wanted = compute_capability == self.compute_capability, f"capability {self.compute_capability}"
+            fits = gpu.capability == self.compute_capability
+            wanted = f"GPUs of compute capability {self.compute_capability}"
         else:
-            fits = (gpu, compute_capability) == (self.gpu, self.compute_capability)
-            wanted = f"that GPU, compute capability {self.compute_capability}"
+            same = (gpu.name, gpu.capability) == (self.gpu, self.compute_capability)
+            as_many = self.multiprocessors in (None, gpu.multiprocessors)
+            fits, wanted = same and as_many and self._has_memory_of(gpu), "that GPU"
+            if same and not as_many:  # TensorRT's tactics are chosen for their number
+                advice = "power modes of a Jetson switch multiprocessors off: set that of the build with nvpmodel, or "
         if not fits:
+            here = _described(gpu.name, gpu.capability, gpu.multiprocessors, gpu.memory_mb)
             raise BackendError(
-                f"{path} was built on {self.gpu} and runs on {wanted}, got {gpu}, compute capability "
-                f"{compute_capability}; {self._again()}"
+                f"{path} was built on {self.built_on} and runs on {wanted}, got {here}; {advice}{self._again()}"
             )
+
+    def _runs_with(self, tensorrt: str) -> bool:
+        built, here = numbers(self.tensorrt), numbers(tensorrt)
+        newer = self.version_compatible and built < here and here[0] <= _newest_major(self.tensorrt)
+        return newer or tensorrt == self.tensorrt
+
+    def _has_memory_of(self, gpu: Device) -> bool:
+        if self.memory_mb is None:
+            return True
+        return abs(gpu.memory_mb - self.memory_mb) * _MEMORY_TOLERANCE <= max(gpu.memory_mb, self.memory_mb)
 
     def _again(self) -> str:
         return f"build it again here: {self.rebuild}"
@@ -140,6 +182,14 @@ def read_info(path: Path) -> EngineInfo:
     return info
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    """Split a version such as ``"10.13.3.9"`` into comparable numbers."""
-    return tuple(int(part) if part.isdecimal() else 0 for part in version.split("."))
+def _newest_major(version: str) -> int:
+    """Return the newest major version of TensorRT that runs version-compatible plans of ``version``."""
+    major = numbers(version)[0]
+    return _NEWEST_MAJOR.get(major, major)
+
+
+def _described(name: str, capability: str, multiprocessors: int | None, memory_mb: int | None) -> str:
+    parts = [f"compute capability {capability}"]
+    parts += [] if multiprocessors is None else [f"{multiprocessors} multiprocessors"]
+    parts += [] if memory_mb is None else [f"{memory_mb / 1024:.1f} GB"]
+    return f"{name} ({', '.join(parts)})"

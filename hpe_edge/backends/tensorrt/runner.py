@@ -1,8 +1,9 @@
 """TensorRT backend: an engine of ``hpe-edge export trt``, on the NVIDIA GPU that it was built for.
 
 Faces of host frames are cropped on the CPU into pinned memory. Per batch size, the copy to the GPU, the network and the
-copy back are one CUDA graph, captured at the first use. Faces of GPU frames are cropped and decoded on the GPU, in one
-graph with the network, see :mod:`hpe_edge.backends.gpu_path`.
+copy back are one CUDA graph. Faces of GPU frames are cropped and decoded on the GPU, in one graph with the network, see
+:mod:`hpe_edge.backends.gpu_path`. Batches are padded to the sizes of :mod:`hpe_edge.backends.tensorrt.buckets`; a
+context's first call makes the graphs of them all.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class TensorRTBackend:
         # Runs when the last reference is dropped, and before the interpreter's modules are.
         self._finish = weakref.finalize(self, release, gpu, self._cleanup)
         try:
-            info.check_machine(path, trt.__version__, gpu.name, gpu.capability)
+            info.check_machine(path, trt.__version__, gpu)
             with gpu:
                 self.loaded = Loaded(trt, gpu, path, plan, info)
         except BaseException:
@@ -101,8 +102,8 @@ class TensorRTBackend:
 class TensorRTContext:
     """Buffers of one caller. Implements :class:`hpe_edge.backends.base.Context`.
 
-    A captured graph is valid only while its execution context is unchanged, so every batch size has one of its own.
-    They run one at a time and share the memory for activations.
+    A captured graph is valid only while its execution context is unchanged, so every bucket has one of its own. They
+    run one at a time and share the memory for activations.
 
     Attributes:
         captured: batch sizes that are CUDA graphs, with the source of their crops.
@@ -118,9 +119,10 @@ class TensorRTContext:
         """
         self.captured: set[tuple[int, CropSource]] = set()
         self._loaded, self._gpu, self._spec = loaded, loaded.gpu, loaded.info.spec
-        self._least, _, self._most = loaded.info.profile
+        self._buckets, self._most = loaded.buckets, loaded.buckets[-1]
         self._launches: dict[tuple[int, CropSource], Callable[[], None]] = {}
-        self._executions: list[Any] = []
+        self._ready: set[CropSource] = set()
+        self._executions: dict[int, Any] = {}
         self._path: GpuPath | None = None
         self._cleanup = contextlib.ExitStack()
         gpu, given = self._gpu, self._spec.input
@@ -153,38 +155,57 @@ class TensorRTContext:
         """
         if not 1 <= count <= self._most:
             raise InputError(f"the engine takes 1 to {self._most} faces at a time, got {count}; run them in parts")
-        self._rows.clear_unused(count)  # the smallest batch of the profile may be larger
         with self._gpu:
-            self._launch(max(count, self._least), "host")
+            self._prepare("host")
+            self._launch(self._bucket(count), "host")  # further rows keep what an earlier call left: nobody reads them
         return self._rows.first(count)[1]
 
     def estimate(self, crop: Crop, requests: Sequence[Request], found: Sequence[Poses], decode: DecodeHeads) -> None:
-        """See :class:`hpe_edge.backends.base.Context`; all of it is one CUDA graph per batch size.
+        """See :class:`hpe_edge.backends.base.Context`; all of it is one CUDA graph per bucket.
 
         Raises:
             BackendError: TensorRT or CUDA failed.
         """
-        batch = max(sum(request.count for request in requests), self._least)
+        bucket = self._bucket(sum(request.count for request in requests))
+        source: CropSource = "warped" if requests[0].warped else "boxes"
         with self._gpu:
             if self._path is None:
                 self._path = GpuPath(self._gpu, self._spec, crop, self._most, self._stream, self._cleanup)
-            self._path.load(requests, batch)
-            self._launch(batch, "warped" if requests[0].warped else "boxes")
-            self._path.read(batch, found)
+            if source not in self._ready:
+                self._path.load(requests, self._most)  # every bucket is run once
+                self._prepare(source)
+            self._path.load(requests, bucket)
+            self._launch(bucket, source)
+            self._path.read(bucket, found)
 
     def close(self) -> None:
         """Free everything; the GPU must be entered."""
         self._cleanup.close()
 
+    def _bucket(self, count: int) -> int:
+        return next(size for size in self._buckets if size >= count)
+
     def _launch(self, batch: int, source: CropSource) -> None:
-        """Run ``batch`` faces and wait for them."""
-        launch = self._launches.get((batch, source))
-        if launch is None:
-            launch = self._launches[batch, source] = self._prepare(batch, source)
-        launch()
+        """Run a bucket and wait for it."""
+        self._launches[batch, source]()
         self._gpu.synchronize(self._stream)
 
-    def _prepare(self, batch: int, source: CropSource) -> Callable[[], None]:
+    def _prepare(self, source: CropSource) -> None:
+        """Make what all buckets need, if that is not done; largest first, which is the first to lack memory.
+
+        Raises:
+            BackendError: TensorRT or CUDA failed.
+        """
+        if source in self._ready:
+            return
+        for batch in reversed(self._buckets):
+            if (batch, source) not in self._launches:
+                with self._gpu.capture_lock:  # a context that is made meanwhile may wait for the whole GPU
+                    self._launches[batch, source] = self._captured(batch, source)
+        self._ready.add(source)
+        self._loaded.log_warnings()
+
+    def _captured(self, batch: int, source: CropSource) -> Callable[[], None]:
         """Create the call that enqueues a run of ``batch`` faces.
 
         Raises:
@@ -210,19 +231,22 @@ class TensorRTContext:
         self._gpu.synchronize(self._stream)
         try:
             launch = self._gpu.capture(enqueue, self._stream, self._cleanup)
-        except BackendError:
-            return enqueue  # a network that cannot be captured is launched call by call, with the same result
+        except BackendError as error:
+            self._loaded.warn_once(f"running without CUDA graphs, with the same results but slower: {error}")
+            return enqueue
         self.captured.add((batch, source))
         return launch
 
     def _execution(self, batch: int) -> Any:
-        """Create an execution context for one batch size, bound to the buffers."""
+        """Return the execution context of one batch size, bound to the buffers."""
+        if batch in self._executions:
+            return self._executions[batch]
         loaded, given = self._loaded, self._spec.input
-        execution = loaded.execution(self._activations, self._activation_bytes)
-        self._executions.append(execution)
+        execution = loaded.execution(batch, self._activations, self._activation_bytes, self._stream)
         if not execution.set_input_shape(given.name, (batch, 3, given.size, given.size)):
             raise BackendError(f"the engine refuses a batch of {batch}: {loaded.messages.take()}")
         for name, buffer in {given.name: self._input, **self._outputs}.items():
             if not execution.set_tensor_address(name, buffer.address):
                 raise BackendError(f"the engine refuses a buffer for {name!r}: {loaded.messages.take()}")
+        self._executions[batch] = execution
         return execution

@@ -22,9 +22,10 @@ from onnx import TensorProto, helper, numpy_helper
 from tiny_model import write_tiny_model
 
 from export.graph.onnx_file import graph_precision
+from export.quantize.fp16_graph import to_half
 from export.tensorrt import progress
-from export.trt import main
-from hpe_edge import PoseEngine
+from export.trt import build, main
+from hpe_edge import BackendError, InputError, PoseEngine
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.backends.tensorrt.plan_file import read_info, sidecar
 from hpe_edge.models import DEFAULT
@@ -156,11 +157,12 @@ def test_the_embedded_model_is_never_replaced(capsys, install):
 @pytest.mark.parametrize(
     ("version", "precision", "flags", "network"),
     [
-        ("8.6.1", "fp16", {"FP16"}, 1 << 0),  # EXPLICIT_BATCH
-        ("10.3.0", "fp16", {"FP16"}, 0),
-        ("8.6.1", "int8", {"FP16", "INT8"}, 1 << 0),
-        ("10.3.0", "int8", {"FP16", "INT8"}, 0),
-        ("10.13.3.9", "int8", set(), 1 << 1),  # STRONGLY_TYPED
+        ("8.6.1", "fp16", {"FP16", "OBEY_PRECISION_CONSTRAINTS"}, 1 << 0),  # EXPLICIT_BATCH
+        ("10.0.1", "fp16", {"FP16", "OBEY_PRECISION_CONSTRAINTS"}, 0),
+        ("10.3.0", "fp16", set(), 1 << 1),  # STRONGLY_TYPED
+        ("8.6.1", "int8", {"FP16", "INT8", "OBEY_PRECISION_CONSTRAINTS"}, 1 << 0),
+        ("10.3.0", "int8", set(), 1 << 1),
+        ("10.13.3.9", "int8", set(), 1 << 1),
         ("11.4.0.106", "int8", set(), 0),
         ("10.13.3.9", "fp32", set(), 1 << 1),
         ("8.6.1", "fp32", set(), 1 << 0),
@@ -182,22 +184,49 @@ def test_precision_as_each_version_takes_it(capsys, install, model, out, tmp_pat
     assert read_info(out).gate.limits == limits.get(precision, int8)
 
 
+@pytest.mark.parametrize("variant", ["fp32 file", "fp16 file", "int8 file"])
+@pytest.mark.parametrize(
+    ("version", "by_flags"), [("8.6.1", True), ("10.0.1", True), ("10.3.0", False), ("10.11.0", False)]
+)
+def test_no_flag_lets_the_head_run_in_fp16(capsys, install, model, out, tmp_path, variant, version, by_flags):
+    """Near 60 degrees FP16 has steps of 0.03; the other layers may run in it."""
+    fake = install(version)
+    if variant == "fp16 file":
+        onnx.save(to_half(onnx.load(model)), model)
+    if variant == "int8 file":
+        model = write_variant(tmp_path / "q.onnx", model, quantized=True)
+    status, said, errors = run(capsys, model, "--int8" if variant == "int8 file" else "--fp16", "-o", out)
+    assert (status, errors) == (0, "")
+    assert "logits" not in fake.halved
+    assert bool(fake.halved) == by_flags == ("the head stays FP32" in said)
+
+
+def test_a_dla_is_built_by_flags(capsys, install, model, out):
+    """TensorRT 10.3 has DLAs for networks by builder flags."""
+    fake = install("10.3.0")
+    fake.dla_cores = 1
+    assert run(capsys, model, "--dla", 0, "--fp16", "--batch", 1, "-o", out)[0] == 0
+    assert fake.flags == [0]
+    assert {flag.name for flag in fake.configs[0].flags} == {"FP16", "OBEY_PRECISION_CONSTRAINTS", "GPU_FALLBACK"}
+    assert "logits" not in fake.halved and fake.halved
+
+
 def built_graph(path):
     """Return the graph given to the mock's parser."""
     return onnx.load_from_string(path.read_bytes().split(b"\n", 2)[2])
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
-@pytest.mark.parametrize("version", ["10.3.0", "10.13.3.9", "11.4.0.106"])
+@pytest.mark.parametrize("version", ["10.0.1", "10.3.0", "10.13.3.9", "11.4.0.106"])
 def test_fp16_is_set_in_the_graph_where_there_are_no_flags(capsys, install, model, out, tmp_path, version, precision):
     install(version)
     if precision == "int8":
         model = write_variant(tmp_path / "q.onnx", model, quantized=True)
     status, said, _ = run(capsys, model, f"--{precision}", "-o", out)
     assert status == 0
-    assert ("FP16 set in the graph" in said) == (version != "10.3.0")
+    assert ("FP16 set in the graph" in said) == (version != "10.0.1")
     built = built_graph(out)
-    parts = ["int8"] * (precision == "int8") + ["fp16"] * (version != "10.3.0")
+    parts = ["int8"] * (precision == "int8") + ["fp16"] * (version != "10.0.1")
     assert graph_precision(built) == ("+".join(parts) or "fp32")
     for value in (built.graph.input[0], built.graph.output[0]):
         assert value.type.tensor_type.elem_type == TensorProto.FLOAT
@@ -237,17 +266,25 @@ def test_newer_versions_read_newer_opsets(capsys, install, model, out, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("text", "profile"), [("1,2,8", (1, 2, 8)), ("4", (4, 4, 4)), ("2,2,3", (2, 2, 3)), ("1024", (1024,) * 3)]
+    ("text", "profile", "tuned"),
+    [
+        ("1,2,8", (1, 2, 8), [(1, 1, 1), (2, 2, 2), (4, 8, 8)]),
+        ("1,16,16", (1, 16, 16), [(size, size, size) for size in (1, 2, 4, 8, 16)]),
+        ("1,6,40", (1, 6, 40), [(1, 1, 1), (2, 2, 2), (4, 4, 4), (6, 6, 6), (8, 40, 40)]),
+        ("2,2,3", (2, 2, 3), [(2, 2, 2), (3, 3, 3)]),
+        ("4", (4, 4, 4), []),
+        ("1024", (1024,) * 3, []),
+    ],
 )
-def test_batches(capsys, install, model, out, text, profile):
+def test_batches(capsys, install, model, out, text, profile, tuned):
+    """Small batches, whose kernels differ most, have optimisation profiles of their own up to the optimal one."""
     fake = install()
     assert run(capsys, model, "--batch", text, "-o", out)[0] == 0
     assert read_info(out).profile == profile
     (config,) = fake.configs
-    if profile[0] == profile[2]:
-        assert config.profiles == [], "a fixed batch needs no profile"
-    else:
-        assert config.profiles[0].shapes == tuple((count, 3, 64, 64) for count in profile)
+    shapes = [tuple((count, 3, 64, 64) for count in each) for each in tuned]
+    assert [each.shapes for each in config.profiles] == shapes, "a fixed batch needs no profile"
+    PoseEngine(out).close()
 
 
 @pytest.mark.parametrize("text", ["0", "1,2", "4,2,8", "1,2,2000", "x", "", "1,2,3,4", "-1", "1,4,2"])
@@ -300,6 +337,18 @@ def test_options_of_the_build(capsys, cuda, install, model, out):
     PoseEngine(out).close()
 
 
+def test_an_engine_knows_the_gpu_that_it_was_built_on(capsys, cuda, install, model, out):
+    install()
+    cuda.multiprocessors, cuda.memory_bytes = 14, 8 << 30
+    assert run(capsys, model, "-o", out)[0] == 0
+    info = read_info(out)
+    assert (info.multiprocessors, info.memory_mb) == (14, 8192)
+    PoseEngine(out).close()
+    cuda.multiprocessors = 8
+    with pytest.raises(BackendError, match=r"14 multiprocessors.* got .* 8 multiprocessors"):
+        PoseEngine(out)
+
+
 def test_what_is_not_asked_for_is_left_to_tensorrt(capsys, install, model, out):
     fake = install()
     assert run(capsys, model, "-o", out)[0] == 0
@@ -318,16 +367,40 @@ def test_a_kind_of_hardware_that_the_version_does_not_know(capsys, install, mode
 
 def test_dla(capsys, install, model, out):
     fake = install("8.6.1")
-    status, _, errors = run(capsys, model, "--dla", 0, "--fp16", "-o", out)
+    status, _, errors = run(capsys, model, "--dla", 0, "--fp16", "--batch", 4, "-o", out)
     assert status == 2
     assert "finds 0 DLA cores here" in errors
     fake.dla_cores = 2
-    assert run(capsys, model, "--dla", 1, "--fp16", "-o", out)[0] == 0
+    for fake.dla_log in (True, False):  # else the engine's layers say it
+        status, said, _ = run(capsys, model, "--dla", 1, "--fp16", "--batch", 4, "-o", out)
+        assert status == 0 and "core 1: " in said
     config = fake.configs[-1]
     assert (config.default_device_type.name, config.DLA_core) == ("DLA", 1)
-    assert {flag.name for flag in config.flags} == {"FP16", "GPU_FALLBACK"}
-    assert read_info(out).dla_core == 1
-    assert run(capsys, model, "--dla", 1, "-o", out)[0] == 2, "a DLA has no FP32"
+    assert {"FP16", "GPU_FALLBACK"} <= {flag.name for flag in config.flags}
+    assert (read_info(out).dla_core, read_info(out).profile) == (1, (4, 4, 4))
+    assert run(capsys, model, "--dla", 1, "--batch", 4, "-o", out)[0] == 2, "a DLA has no FP32"
+
+
+@pytest.mark.parametrize("batch", [[], ["--batch", "1,4,16"]])
+def test_a_dla_takes_one_batch_size(capsys, install, model, out, tmp_path, batch):
+    """With a range TensorRT would put every layer on the GPU, and say so in warnings alone."""
+    install("8.6.1").dla_cores = 1
+    status, _, errors = run(capsys, model, "--dla", 0, "--fp16", *batch, "-o", out)
+    assert status == 2 and names_in(out.parent) == []
+    assert "a DLA runs one batch size" in errors and "--batch 1" in errors
+    with pytest.raises(InputError, match="one batch size"):
+        build(model, output=out, precision="fp16", dla_core=0, batch=(1, 2, 4))
+    fixed = write_tiny_model(tmp_path / "four.onnx", batch=4)
+    assert run(capsys, fixed, "--dla", 0, "--fp16", "-o", out)[0] == 0
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_an_engine_with_nothing_on_the_dla_is_refused(capsys, install, model, out, log):
+    fake = install("8.6.1")
+    fake.dla_cores, fake.dla_operators, fake.dla_log = 1, {"Resize"}, log
+    status, _, errors = run(capsys, model, "--dla", 0, "--fp16", "--batch", 4, "-o", out)
+    assert status == 1 and names_in(out.parent) == []
+    assert "no layer runs on DLA core 0" in errors and "leave --dla out" in errors
 
 
 def test_layers_on_request(capsys, install, model, out):
@@ -399,13 +472,36 @@ def test_progress_is_that_of_the_outermost_phase(capsys, install, model, out, mo
     assert bar.seen == ["Building Engine", "Tactic Selection", "closed"]
 
 
-def test_the_parsers_errors_name_the_node(capsys, install, model, out):
-    fake = install()
+@pytest.mark.parametrize("version", ["8.6.1", "10.3.0"])
+def test_the_parsers_errors_give_node_function_code_and_log(capsys, install, model, out, version):
+    """The description alone may be "false", the condition of an assertion."""
+    fake = install(version)
     fake.unsupported = {"Flatten"}
     status, _, errors = run(capsys, model, "-o", out)
     assert status == 1
-    assert "node 'flat' (Flatten): no importer registered" in errors
+    for part in ("node 'flat' (Flatten)", "UNSUPPORTED_NODE", "importFlatten", "no importer registered"):
+        assert part in errors
     assert names_in(out.parent) == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_warnings_of_the_build_are_shown_once(capsys, install, model, out, fails):
+    fake = install()
+    fake.warnings, fake.fail_build = ["weights are subnormal in FP16", "no fast FP16 here"], "no tactic" * fails
+    status, said, _ = run(capsys, model, "-o", out)
+    assert status == int(fails)
+    lines = said.splitlines()
+    for text in fake.warnings:
+        assert sum(text in line for line in lines) == 1
+    assert out.exists() != fails
+
+
+@pytest.mark.parametrize("version", ["8.5.3", "8.6.1", "10.3.0", "11.4.0.106"])
+def test_a_network_runs_on_one_stream(capsys, install, model, out, version):
+    """Auxiliary streams would need memory of their own."""
+    fake = install(version)
+    assert run(capsys, model, "--batch", 4, "-o", out)[0] == 0
+    assert getattr(fake.configs[0], "max_aux_streams", None) == (None if version == "8.5.3" else 0)
 
 
 def test_the_builders_errors_are_shown(capsys, install, model, out):
@@ -448,6 +544,15 @@ def test_changed_angles_fail_the_gate_and_leave_no_file(capsys, install, model, 
     assert names_in(out.parent) == ["x.engine"] and out.read_bytes() == b"older"
 
 
+@pytest.mark.parametrize("size", [1, 2, 4, 8, 16])
+def test_the_gate_looks_at_every_batch_size(capsys, install, model, out, size):
+    install().spoilt_batches = {size}
+    status, _, errors = run(capsys, model, "-o", out)
+    compared = {1: "a single face with the same in a batch", 16: "engine with onnx"}
+    assert status == 3 and compared.get(size, f"engine with onnx, in batches of {size}") in errors
+    assert names_in(out.parent) == []
+
+
 def test_limits_can_be_set(capsys, install, model, out):
     install().distort = spoil
     assert run(capsys, model, "--worst-deg", 90, "--mean-deg", 80, "-o", out)[0] == 0
@@ -461,7 +566,7 @@ def test_faces_of_ones_own(capsys, install, model, out):
     assert run(capsys, model, "--boxes", BOXES, "-o", out)[0] == 2
 
 
-@pytest.mark.parametrize("version", ["10.3.0", "11.4.0.106"])
+@pytest.mark.parametrize("version", ["8.6.1", "11.4.0.106"])
 def test_a_checkpoint_is_converted_first(capsys, install, checkpoint, out, tmp_path, monkeypatch, version):
     fake = install(version)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
@@ -474,8 +579,8 @@ def test_a_checkpoint_is_converted_first(capsys, install, checkpoint, out, tmp_p
     assert info.spec.origin.checkpoint == "weights.pth"
     assert info.spec.gate.compared == "onnx with pytorch"
     half = [each for each in built_graph(out).graph.initializer if each.data_type == TensorProto.FLOAT16]
-    if version == "10.3.0":
-        assert {flag.name for flag in fake.configs[0].flags} == {"FP16"} and half == []
+    if version == "8.6.1":
+        assert {flag.name for flag in fake.configs[0].flags} == {"FP16", "OBEY_PRECISION_CONSTRAINTS"} and half == []
     else:
         assert fake.configs[0].flags == set() and len(half) > 40
         assert info.gate.worst_deg > 1e-4, "the double computes in FP16, too"

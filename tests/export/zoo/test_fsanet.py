@@ -35,7 +35,7 @@ PUBLISHED = {
 # The originals themselves differ by 1e-6 and 3e-5 degrees between float32 and float64.
 TOLERANCE = 1e-5
 TOLERANCE_DEG = 1e-3
-# What TensorRT 8.5 has at opset 17, less what shape arithmetic would need (Shape, Gather, Range, Expand, ...).
+# What TensorRT 8.6 has at opset 17, less what shape arithmetic would need (Shape, Gather, Range, Expand, ...).
 PLAIN_OPS = {
     *("Add", "AveragePool", "Concat", "Constant", "Conv", "Div", "Exp", "Gemm", "MatMul", "MaxPool", "Mul", "Neg"),
     *("Pow", "Reciprocal", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Sigmoid", "Softmax", "Split", "Sqrt", "Sub"),
