@@ -36,7 +36,7 @@ from benchmarks.suites import (
 )
 from hpe_edge.util.atomic import Pending
 from hpe_edge.util.shell import CommandParser, run_in_shell
-from tools import cuda_launches
+from tools import cuda_launches, rtx_builds
 
 SUITES: tuple[Suite, ...] = (
     ops.OPS,
@@ -57,6 +57,7 @@ SUITES: tuple[Suite, ...] = (
     rectification.SUITE,
     smoothing.SUITE,
     cuda_launches.SUITE,
+    rtx_builds.SUITE,
 )
 IN_ALL = ("ops", "model", "pipeline", "accuracy")  # the suites that judge a machine
 

@@ -564,6 +564,45 @@ def card_training() -> str:
     return table(("", ""), lines)
 
 
+def rtx_builds() -> str:
+    """tensorrt_rtx.md: plans of TensorRT-RTX by family and precision."""
+    plans: dict[str, dict[str, Result]] = {}
+    for result in results("rtx-builds", "build"):
+        given = result["parameters"]
+        name = given["precision"] if given["for"] == "ampere-plus" else given["for"]
+        plans.setdefault(given["model"], {})[name] = result
+    lines = []
+    for model, by in plans.items():
+        cells = [rtx_plan(by[name]) for name in ("fp32", "fp16", "int8", "turing")]
+        half, quarter = by["fp16"]["figures"], by["int8"]["figures"]
+        share, ratio = f"{half['fp16_percent']:.0f} %", ""
+        if quarter.get("built"):
+            ratio = f"{quarter['int8_layers_fused']} of {quarter['int8_layers']}"
+            ratio += f", {quarter['kernels'] / half['kernels']:.1f} times the kernels"
+        lines.append([model, *cells[:2], share, cells[2], ratio, cells[3]])
+    header = ("family", "FP32", "FP16", "on FP16", "INT8", "INT8 layers fused", "FP16 for Turing")
+    return table(header, lines)
+
+
+def rtx_plan(result: Result) -> str:
+    """Seconds, size and kernels of a plan, or what it lacks."""
+    by = result["figures"]
+    if not by:
+        return "no layer may be INT8"
+    if not by["built"]:
+        return "parsed, not built" if by["parsed"] else "not parsed"
+    return f"{by['build_seconds']:.1f} s, {by['plan_bytes'] / 1e6:.1f} MB, {by['kernels']}"
+
+
+def rtx_version() -> str:
+    """tensorrt_rtx.md: the library of the table."""
+    (library,) = results("rtx-builds", "library")
+    done = [r["figures"] for r in results("rtx-builds", "build") if r["figures"]]
+    built = sum(by["built"] for by in done)
+    version = library["parameters"]["tensorrt_rtx"]
+    return f"TensorRT-RTX {version}: {sum(by['parsed'] for by in done)} of {len(done)} parsed, {built} built.\n"
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"models": models, "costs": costs},
     "docs/conventions.md": {"rectification": rectification},
@@ -577,6 +616,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "disturbances": disturbances,
     },
     "docs/upright.md": {"upright": upright},
+    "docs/tensorrt_rtx.md": {"rtx version": rtx_version, "rtx builds": rtx_builds},
     "docs/guides/detector.md": {"box-fits": box_fits},
     "docs/accuracy.md": {"coverage": all_coverage, "doubt": doubt, "limits": limits, "measures": measures},
     "hpe_edge/models/README.md": {

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from export.step import ExportReport, byte_size, shell_path
+from hpe_edge.backends.tensorrt.plan_file import library_of
 from hpe_edge.util.console import print_message, show
 from hpe_edge.util.shell import CommandParser
 
@@ -39,7 +40,8 @@ def print_report(stage: str, lines: Sequence[str]) -> None:
 def print_model(written: ExportReport) -> None:
     """Print the file and the command that runs it."""
     size = byte_size(written.size_bytes)
-    _print_last(written, size, f"hpe-edge run PICTURE --model {shell_path(written.path)} -o posed.jpg")
+    where = ", on a machine with such a GPU" if library_of(written.path) == "tensorrt-rtx" else ""
+    _print_last(written, size, f"hpe-edge run PICTURE --model {shell_path(written.path)} -o posed.jpg{where}")
 
 
 def print_quantized(written: ExportReport) -> None:

@@ -45,16 +45,38 @@ class Notes:
 
 
 @dataclass(frozen=True)
+class Latency:
+    """Durations of an engine's runs in one batch size: copy to the GPU, network, copy back; without crop and decode.
+
+    Attributes:
+        faces: the batch size.
+        runs: how many were timed.
+        median_ms, p99_ms: of their durations.
+    """
+
+    faces: int
+    runs: int
+    median_ms: float
+    p99_ms: float
+
+    def __str__(self) -> str:
+        faces = f"{self.faces} face{'s' * (self.faces > 1)}"
+        return f"{faces} {self.median_ms:.3g} ms, p99 {self.p99_ms:.3g} ms"
+
+
+@dataclass(frozen=True)
 class ExportReport:
     """Result of an export step.
 
     Attributes:
         path: the file that was written.
         spec: as stored in the file or, of an engine, beside it.
-        gate: the accuracy gate's comparison with the original.
+        gate: the accuracy gate's comparison with the original; of a TensorRT-RTX engine, that of the graph it is built
+            from.
         size_bytes: of the file.
         replaced: a file of that name was there before.
         notes: everything reported, ``"stage: line"``.
+        latency: of an engine on this machine's GPU, per batch size; empty for other files.
     """
 
     path: Path
@@ -63,6 +85,7 @@ class ExportReport:
     size_bytes: int
     replaced: bool
     notes: tuple[str, ...] = ()
+    latency: tuple[Latency, ...] = ()
 
 
 def optional_path(path: PathLike | None) -> Path | None:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
@@ -18,10 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.backends.base import Backend, Context
 from hpe_edge.backends.options import BackendName, CropDevice, Precision, check_choice
-from hpe_edge.backends.tensorrt.plan_file import SUFFIXES
+from hpe_edge.backends.tensorrt.plan_file import SUFFIXES, library_of
 from hpe_edge.boxes.box_checks import BoxChecks
 from hpe_edge.boxes.box_fit import BoxesFrom
 from hpe_edge.camera import Camera
+from hpe_edge.cuda.nvtx_ranges import profiler_ranges
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.faces.face_finder import FaceFinder
 from hpe_edge.faces.given_faces import Faces, given_faces
@@ -76,13 +77,14 @@ class PoseEngine:
         """Load a model.
 
         Args:
-            model: an ONNX file of ``hpe-edge export onnx``, or a TensorRT engine of ``hpe-edge export trt``. None: the
-                embedded model, a small network; its card is ``hpe_edge/models/README.md``.
+            model: an ONNX file of ``hpe-edge export onnx``, or a TensorRT or TensorRT-RTX engine of ``hpe-edge export
+                trt``. None: the embedded model, a small network; its card is ``hpe_edge/models/README.md``.
             device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; for OpenVINO one of its own, in any case, such as
                 ``"gpu"``, ``"gpu.1"`` or ``"npu"``. None: the first GPU for TensorRT, else the CPU.
-            backend: for an ONNX file ``"onnxruntime"``, ``"openvino"`` or ``"onnxruntime-tensorrt"``, which builds a
-                TensorRT engine the first time (minutes) and caches it in the user's cache folder; for an engine
-                ``"tensorrt"``. None: ONNX Runtime or TensorRT, by the file's extension.
+            backend: for an ONNX file ``"onnxruntime"``, ``"openvino"``, ``"tensorrt"``, which builds an engine the
+                first time (minutes), verifies its angles and caches it in the user's cache folder, or
+                ``"onnxruntime-tensorrt"``, where ONNX Runtime does so without verification; for an engine
+                ``"tensorrt"`` or ``"tensorrt-rtx"``. None: by the file's extension.
             crop: replaces the model's own crop around a box. The best margins also depend on how tightly the detector's
                 boxes fit.
             threads: CPU threads of one call; None leaves it to the backend (all cores). TensorRT engines use none.
@@ -91,8 +93,9 @@ class PoseEngine:
                 on the GPU if the frame is in its memory, which on a Jetson includes :meth:`frame_buffer`, else on the
                 CPU. A build without CUDA (see ``hpe-edge doctor``) then copies GPU frames to the host.
             precision: floating-point precision of OpenVINO: ``"fp32"`` (the default), ``"bf16"`` or ``"fp16"``, where
-                the device supports it. With other backends the file defines the precision, see ``hpe-edge export
-                fp16``. INT8 always comes from the file.
+                the device supports it; or of the TensorRT engine of an ONNX file in FP32: ``"fp32"`` (the default) or
+                ``"fp16"``. Else the file defines the precision, see ``hpe-edge export fp16``. INT8 always comes from
+                the file.
             detector: finds the faces of calls without boxes: a detector, or what :func:`hpe_edge.open_detector` takes.
                 It is opened at the first such call. None: OpenCV's Haar cascade, which finds upright, roughly frontal
                 faces.
@@ -108,6 +111,8 @@ class PoseEngine:
             ModelError: the file is not a model, has no spec or a newer one, or spec and graph disagree.
             BackendError: the device, backend or precision is not available; the message names what to install.
             InputError: an invalid argument, or arguments that exclude each other.
+            OutputError: the cache folder of a TensorRT engine cannot be written to.
+            GateFailed: the angles of a TensorRT engine that was built differ from the file's; it is an HpeEdgeError.
         """
         if crop is not None and not isinstance(crop, Crop):
             raise InputError(f"crop must be a hpe_edge.Crop, got {type(crop).__name__}")
@@ -120,6 +125,7 @@ class PoseEngine:
         self._crop = CropNormalize(self.crop, self.spec.input)
         self._crop_on = crop_on
         self._gpu = _cropping_gpu(self._backend, crop_on)
+        self._ranges = None if self._backend.gpu is None else profiler_ranges()
         self.max_sigma = _limit_deg(self.spec, max_sigma)
         if upright is not None:
             check_choice("upright", upright, _Upright)
@@ -171,7 +177,8 @@ class PoseEngine:
             color: pixel format of the frame: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
             camera: the frame's, for rectified estimates.
             timer: called with ``"crop"``, ``"infer"`` and ``"decode"`` for each batch; the stage then runs within the
-                context manager that it returns. For faces cropped on a GPU all is one stage, ``"infer"``.
+                context manager that it returns. For faces cropped on a GPU all is one stage, ``"infer"``. On a GPU the
+                stages also are NVTX ranges, while a profiler is attached.
 
         Returns:
             Poses of the N faces, in the order of the boxes, with boxes, scores and ids where they are known.
@@ -255,7 +262,7 @@ class PoseEngine:
         for request in requests:
             if not (isinstance(request, Request) and request.is_for(self._crop)):
                 raise InputError("requests must be those that this engine's request() made")
-        timed = timer or _untimed
+        timed = self._timed(timer)
         found = [
             Poses.empty(
                 request.count, boxes=request.boxes, scores=request.scores, ids=request.ids, max_sigma=self.max_sigma
@@ -270,6 +277,19 @@ class PoseEngine:
         finally:
             self._give_back(context)
         return found
+
+    def _timed(self, timer: Timer | None) -> Timer:
+        """Return what times the stages: the caller's timer, a profiler's ranges, both, or nothing."""
+        ranges = self._ranges
+        if ranges is None or timer is None:
+            return timer or ranges or _untimed
+
+        @contextmanager
+        def both(stage: str) -> Iterator[None]:
+            with ranges(stage), timer(stage):
+                yield
+
+        return both
 
     def _run_all(self, context: Context, parts: list[_Part], timed: Timer) -> None:
         for on_gpu, alike in self._by_crop(parts):
@@ -483,7 +503,8 @@ def _model_path(model: str | os.PathLike[str] | None) -> Path:
     if path.is_dir():
         raise ModelError(f"{path} is a folder; name the model in it")
     if not path.is_file():
-        step = "trt MODEL.onnx" if path.suffix.lower() in SUFFIXES else "onnx CHECKPOINT"
+        steps = {None: "onnx CHECKPOINT", "tensorrt": "trt MODEL.onnx", "tensorrt-rtx": "trt --rtx MODEL.onnx"}
+        step = steps[library_of(path)]
         raise ModelNotFoundError(f"there is no model {path}; make one with hpe-edge export {step} -o {path}")
     if path.suffix.lower() not in (".onnx", *SUFFIXES):
         raise ModelError(f"{path} is not an .onnx file; convert a checkpoint with hpe-edge export onnx {path}")
@@ -519,10 +540,12 @@ def _cropping_gpu(backend: Backend, crop_on: CropDevice | None) -> Device | None
 def _load(
     path: Path, device: str | None, backend: BackendName | None, threads: int | None, precision: Precision | None
 ) -> Backend:
-    engine = path.suffix.lower() in SUFFIXES
+    library = library_of(path)
     check_choice("backend", backend, BackendName)
-    if backend is not None and engine != (backend == "tensorrt"):
-        remedy = "it runs with backend='tensorrt'" if engine else f"build an engine: hpe-edge export trt {path}"
+    if backend is not None and backend != library and (library or backend == "tensorrt-rtx"):
+        remedy = (
+            f"it runs with backend={library!r}" if library else f"build an engine: hpe-edge export trt --rtx {path}"
+        )
         raise InputError(f"backend={backend!r} does not run {path}; {remedy}")
     check_choice("precision", precision, Precision)
     if backend == "openvino":
@@ -531,12 +554,16 @@ def _load(
         return OpenVinoBackend(
             path, device="cpu" if device is None else device, threads=threads, precision=precision or "fp32"
         )
+    if backend == "tensorrt" and not library:
+        from hpe_edge.backends.tensorrt.engine_cache import open_cached
+
+        return open_cached(path, device="cuda" if device is None else device, precision=precision)
     if precision is not None:
         raise InputError(
-            f"precision={precision!r} is for backend='openvino'; with other backends the file defines the precision: "
-            "see hpe-edge export fp16 and int8"
+            f"precision={precision!r} is for backend='openvino', or 'tensorrt' with an ONNX file; else the file "
+            "defines the precision: see hpe-edge export fp16 and int8"
         )
-    if engine:
+    if library:
         from hpe_edge.backends.tensorrt.runner import load_engine
 
         return load_engine(path, device="cuda" if device is None else device)

@@ -85,9 +85,30 @@ def euler_near(rotation: ArrayLike, angles_deg: ArrayLike) -> FloatArray:
         ``[..., 3]`` yaw, pitch, roll in degrees, within [-180, 180].
     """
     first = euler_from_rotation(rotation)
-    second = wrap_deg(np.asarray([180, 180, 180], first.dtype) + first * np.asarray([-1, 1, 1], first.dtype))
+    second = _other_triple(first)
     far_first, far_second = (np.abs(difference_deg(one, angles_deg)).sum(axis=-1) for one in (first, second))
     return np.where((far_second < far_first)[..., None], second, first)
+
+
+def euler_full_yaw(rotation: ArrayLike) -> FloatArray:
+    """Convert rotations to Euler angles, pitch within [-90, 90] and yaw within [-180, 180].
+
+    No head nods by more than 90 degrees, so a head turned past 90 degrees of yaw keeps its yaw; compare
+    :func:`euler_from_rotation`.
+
+    Args:
+        rotation: ``[..., 3, 3]``.
+
+    Returns:
+        ``[..., 3]`` yaw, pitch, roll in degrees.
+    """
+    first = euler_from_rotation(rotation)
+    return np.where(np.abs(first[..., 1:2]) > 90, _other_triple(first), first)
+
+
+def _other_triple(angles: FloatArray) -> FloatArray:
+    """The other Euler angles ``[..., 3]`` of the same rotations, within [-180, 180]."""
+    return wrap_deg(np.asarray([180, 180, 180], angles.dtype) + angles * np.asarray([-1, 1, 1], angles.dtype))
 
 
 def rotation_from_zxy(angles_deg: ArrayLike) -> FloatArray:

@@ -20,6 +20,20 @@ def nv12_to_bgr(luma: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> Array:
     return np.clip(np.stack([y + 2.018 * u, y - 0.391 * u - 0.813 * v, y + 1.596 * v], axis=-1), 0, 255)
 
 
+def frame_levels(frame: NDArray[np.uint8], color: str, crop: Crop, input: Input) -> tuple[Array, str, Array]:
+    """Levels ``[H, W, 3]`` of a frame in a colour format, the order of their channels, and the crop's fill in it."""
+    if color == "NV12":
+        height = frame.shape[0] * 2 // 3
+        levels = nv12_to_bgr(frame[:height], frame[height:])
+    elif color == "GRAY8":
+        levels = np.repeat(frame[..., None], 3, axis=2).astype(np.float64)
+    else:
+        levels = frame.astype(np.float64)
+    order = "RGB" if color == "RGB" else "BGR"
+    fill = np.array(crop.fill, np.float64)
+    return levels, order, fill[::-1] if order != input.color else fill
+
+
 def window(box: Array, crop: Crop, width: int, height: int) -> tuple[Array, Array]:
     """The window that is resized to the output, and the cut that it is taken from, which the resize sees."""
     x1, y1, x2, y2 = (float(v) for v in box)

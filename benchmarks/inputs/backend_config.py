@@ -14,7 +14,7 @@ from benchmarks.harness.load import resident_kb
 from export.gate.comparison import FP16_LIMITS, INT8_LIMITS, ONNX_LIMITS, Limits
 from hpe_edge.backends.openvino.load_openvino import load_openvino, shared_core
 from hpe_edge.backends.options import BackendName, Precision
-from hpe_edge.backends.tensorrt.plan_file import SUFFIXES
+from hpe_edge.backends.tensorrt.plan_file import library_of
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import BackendError
 from hpe_edge.spec import ModelSpec
@@ -74,8 +74,8 @@ class BackendConfig:
 
 def backend_configs(path: Path) -> Iterator[BackendConfig]:
     """Yield all that may run a file, also those that this machine lacks: opening says what is missing."""
-    if is_plan(path):
-        yield BackendConfig("tensorrt", "cuda")
+    if library := library_of(path):
+        yield BackendConfig(library, "cuda")
         return
     yield BackendConfig("onnxruntime", "cpu")
     yield BackendConfig("onnxruntime", "cuda")
@@ -86,8 +86,8 @@ def backend_configs(path: Path) -> Iterator[BackendConfig]:
 
 
 def is_plan(path: Path) -> bool:
-    """Tell whether a file is a TensorRT plan, by its name."""
-    return path.suffix.lower() in SUFFIXES
+    """Tell whether a file is a plan of TensorRT or TensorRT-RTX, by its name."""
+    return library_of(path) is not None
 
 
 def _openvino_devices() -> list[str]:

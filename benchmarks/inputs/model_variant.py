@@ -77,7 +77,7 @@ def open_variants(
                     own = stack.enter_context(PoseEngine(path, backend=backend, precision=precision, threads=1))
                     # How a window is sampled belongs to the model, whatever the window.
                     crop = replace(AS_CUT, resampling=own.spec.crop.resampling)
-                    as_cut = PoseEngine(path, backend=backend, precision=precision, threads=1, crop=crop)
+                    as_cut = PoseEngine(path, backend=backend, precision=precision, threads=1, crop=crop, upright=None)
                     label = ", ".join(str(part) for part in (path.stem, backend, precision) if part)
                     variants.append(ModelVariant(label, own, stack.enter_context(as_cut)))
         yield variants

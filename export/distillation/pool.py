@@ -31,7 +31,7 @@ _TURNED_BACK = 0.25  # share of the turns that go towards the camera
 _SHOWN_DEG = 30.0  # beyond this |yaw| half of the face is not in the picture: it turns further away only
 _EITHER_SIDE_DEG = 12.0
 _TURN_WIDTH = 0.06  # share of a turn that its result is unsure by
-_TURN_WEIGHTS = (0.4, 0.8, 2.0)  # of the turn beside the teachers, who see the turned face
+_TURN_WEIGHTS = (0.4, 0.6, 1.0)  # of the turn beside the teachers, who see the turned face
 
 
 def make_pool(

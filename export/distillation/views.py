@@ -18,6 +18,7 @@ _UPRIGHT_DEG, _WIDE_DEG = 8.0, 60.0  # standard deviation; largest
 _WIDE_SHARE, _ANY_SHARE = 0.16, 0.05  # up to that, and to half a turn
 _SCALE, _SHIFT = 0.09, 0.045  # standard deviations of the box: of the size's logarithm, and of the place in box sides
 _FARTHEST = 2.5  # standard deviations at which both are cut
+_WRONG_SHARE, _WRONG = 0.06, 3.0  # of the views with boxes that are further off, by this factor
 _BACKGROUND_SHARE = 0.3  # of the views that get another face's surroundings
 _CLEAN_SHARE = 0.35  # of the views that get no disturbance: most cameras' pictures are better than the worst ones
 _REACH = (1.15, 1.7)  # radii of the kept ellipse, in landmark boxes: tight, or with forehead and hair
@@ -89,8 +90,9 @@ class Views:
         if rng.random() < _BACKGROUND_SHARE:
             picture = self._elsewhere(picture, box, rng)
         side = (box[2:] - box[:2]).max()
-        shift = _SHIFT * np.clip(rng.normal(size=2), -_FARTHEST, _FARTHEST) * side
-        side *= self._grown * np.exp(_SCALE * np.clip(rng.normal(), -_FARTHEST, _FARTHEST))
+        off = _WRONG if rng.random() < _WRONG_SHARE else 1.0
+        shift = off * _SHIFT * np.clip(rng.normal(size=2), -_FARTHEST, _FARTHEST) * side
+        side *= self._grown * np.exp(off * _SCALE * np.clip(rng.normal(), -_FARTHEST, _FARTHEST))
         middle = (box[:2] + box[2:]) / 2 + shift
         # A face turned clockwise and then mirrored is turned counter-clockwise.
         view = turned_square(middle, side, -turn if mirror else turn, self._input.size, mirror=mirror)

@@ -93,7 +93,12 @@ def check_reference(poses: Poses, name: str) -> None:
 
 
 def poses_of(run: Runner, spec: ModelSpec, crops: NDArray[Any], batch: int) -> Poses:
-    """Poses of all crops, run in batches of ``batch`` and decoded as inference decodes."""
+    """Poses of all crops, run in batches of ``batch`` and decoded as inference decodes.
+
+    Fewer crops than ``batch`` are repeated to fill one: an engine would run them in a smaller batch size.
+    """
+    if 0 < len(crops) < batch:
+        return select(poses_of(run, spec, np.resize(crops, (batch, *crops.shape[1:])), batch), np.arange(len(crops)))
     decode = DecodeHeads(spec)
     poses = Poses.empty(len(crops))
     for at in range(0, len(crops), batch):

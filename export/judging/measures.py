@@ -13,11 +13,11 @@ from export.distillation.views import Pool
 from export.teaching.arrays import FACE, MIDDLE, RIM, SEED, SIDE, Float64Array, Image, turned_square, warp
 from export.teaching.arrays import MIRROR as FLIP
 from export.teaching.teachers import Teacher
-from hpe_edge.geometry import geodesic_deg, rotation_from_euler
+from hpe_edge.geometry import difference_deg, euler_full_yaw, geodesic_deg, rotation_from_euler
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.decode import DecodeHeads
 
-AGREEMENT, MIRROR, BOX = "from the teachers", "mirrored", "other boxes"
+AGREEMENT, ANGLES, MIRROR, BOX = "from the teachers", "their angles", "mirrored", "other boxes"
 TURNS_DEG = (15.0, 40.0)
 _BOXES = ((1.1, 0.0, 0.0), (0.9, 0.0, 0.0), (1.0, 0.06, 0.0), (1.0, 0.0, -0.06))  # scale, shift in box sides
 _CHUNK = 8  # as many crops as a teacher takes at least
@@ -29,7 +29,8 @@ class Measured:
 
     Attributes:
         rotations: float64 ``[N, 3, 3]`` of the plain faces.
-        distances: name -> degrees ``[N]``: from the consensus, and from its own plain estimate under each change.
+        distances: name -> degrees ``[N]``: from the consensus (rotation, and mean of the three angles), and from
+            its own plain estimate under each change.
     """
 
     rotations: Float64Array
@@ -41,7 +42,7 @@ def measure(model: Teacher, faces: Pool) -> Measured:
     see = _Seer(model)
     pictures, boxes = list(faces.pictures), faces.boxes[:, 0].astype(np.float64)
     plain = see(pictures, boxes)
-    distances = {AGREEMENT: _apart(plain, faces.labels.rotations)}
+    distances = {AGREEMENT: _apart(plain, faces.labels.rotations), ANGLES: _angles_apart(plain, faces.labels.rotations)}
     mirrored = see([np.ascontiguousarray(each[:, ::-1]) for each in pictures], boxes)
     distances[MIRROR] = _apart(FLIP @ mirrored @ FLIP, plain)
     distances[BOX] = np.mean([_apart(see(pictures, _moved(boxes, *each)), plain) for each in _BOXES], axis=0)
@@ -87,6 +88,11 @@ def _turned_apart(
 
 def _apart(one: Float64Array, two: Float64Array) -> Float64Array:
     return np.asarray(geodesic_deg(one, two), np.float64)
+
+
+def _angles_apart(one: Float64Array, two: Float64Array) -> Float64Array:
+    """Mean absolute difference of the labels' three angles; near 90 degrees of yaw it is larger than the rotation."""
+    return np.asarray(np.abs(difference_deg(euler_full_yaw(one), euler_full_yaw(two))).mean(axis=1), np.float64)
 
 
 def _moved(boxes: Float64Array, scale: float, right: float, down: float) -> Float64Array:

@@ -74,10 +74,10 @@ def _in_picture(found: Sequence[Found]) -> tuple[Float64Array, Float64Array, Flo
     """Outlines and key points in the picture, and the faces' roll in their views in degrees."""
     outlines, points, rolls = [], [], []
     for each in found:
-        roll = roll_from_keypoints(each.points[None])
+        roll = _roll(each.points)
         outlines.append(moved(outline(each.box[None], np.zeros(1)), each.back)[0])
         points.append(moved(each.points, each.back))
-        rolls.append(roll[0])
+        rolls.append(roll)
     return np.array(outlines), np.array(points), np.array(rolls)
 
 
@@ -102,7 +102,7 @@ def _mean(
     # Mirrored views reverse the outline, which bounds the same region.
     boxes = bounds(outlines)
     straight = np.array([abs(each.back[0, 1]) < 1e-6 for each in found])
-    roll = float(roll_from_keypoints(middle[None])[0])
+    roll = _roll(middle)
     if abs(roll) <= _UPRIGHT_DEG and (weight * straight).sum() > 0:
         # Small rolls are in the detectors' boxes already.
         box = np.average(boxes, axis=0, weights=weight * straight)
@@ -117,6 +117,11 @@ def _mean(
         box = np.concatenate([centre - size / 2, centre + size / 2])
         drawn = outline(box[None], np.array([roll]))[0]
     return drawn, middle, float(np.clip(scores.mean(), 0, 1))
+
+
+def _roll(points: Float64Array) -> float:
+    """Roll in degrees; 0 for points that tell none, as eyes and mouth on one spot."""
+    return float(np.nan_to_num(roll_from_keypoints(points[None])[0]))
 
 
 def inside(box: Float64Array, others: Float64Array) -> Float64Array:

@@ -32,7 +32,7 @@ from export.step import ExportReport, Notes, Reporter, commit, write_bytes
 from hpe_edge.errors import ModelError
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Input, ModelSpec, Quantization
-from hpe_edge.util.atomic import Pending
+from hpe_edge.util.atomic import Pending, pending_files
 
 _COMPARED = "int8 with fp32"
 _DEFAULT: Method = "percentile"
@@ -73,7 +73,7 @@ def quantize_file(
     original = _prepare(read_original(path, notes))
     candidates(original.model)  # refuses a model that has none, before any face is read
     new = calibration is not None and not calibration.exists()
-    pendings = [Pending(out), *([Pending(calibration)] if new and calibration is not None else [])]
+    pendings = pending_files([out, *([calibration] if new and calibration is not None else [])])
     try:
         spec = original.spec
         faces = gate_faces(

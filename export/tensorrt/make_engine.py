@@ -19,7 +19,9 @@ from export.gate.gate import backend_runner, poses_of
 from export.gate.verify import Check, report_passed, verify_backend
 from export.graph.onnx_file import open_unchanged, read_onnx, session_runner
 from export.graph.trace import batch
-from export.step import ExportReport, Notes, byte_size, check_output, commit, write_bytes
+from export.inspection.engine_layers import compare_engine_layers
+from export.inspection.latency import measure_latency
+from export.step import ExportReport, Latency, Notes, byte_size, check_output, commit, write_bytes
 from export.tensorrt.build import Built, build_plan
 from export.tensorrt.layer_table import dla_layers, layer_table
 from export.tensorrt.prepare_graph import check_precision, prepare_graph
@@ -29,18 +31,18 @@ from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.backends.tensorrt.buckets import buckets
 from hpe_edge.backends.tensorrt.load_tensorrt import load_tensorrt
 from hpe_edge.backends.tensorrt.plan import Loaded
-from hpe_edge.backends.tensorrt.plan_file import SUFFIXES, EngineInfo, digest, sidecar
+from hpe_edge.backends.tensorrt.plan_file import PLAN_SUFFIXES, SUFFIXES, EngineInfo, digest, sidecar
 from hpe_edge.backends.tensorrt.runner import TensorRTBackend
 from hpe_edge.cuda.device import Device, parse_device
 from hpe_edge.errors import BackendError, InputError, ModelNotFoundError
-from hpe_edge.util.atomic import Pending
+from hpe_edge.util.atomic import Pending, pending_files
 from hpe_edge.version import __version__
 
-_LIMITS = {"fp32": ONNX_LIMITS, "fp16": FP16_LIMITS, "int8": INT8_LIMITS}
-_REFERENCE_BATCH = 16
-_ADVICE = (
-    "try a higher precision: FP16 in place of INT8, FP32 in place of FP16; hpe-edge export int8 --auto keeps the most "
-    "sensitive layers out of INT8; --mean-deg, --p99-deg and --worst-deg set other limits"
+LIMITS = {"fp32": ONNX_LIMITS, "fp16": FP16_LIMITS, "int8": INT8_LIMITS}
+REFERENCE_BATCH = 16
+ADVICE = (
+    "try a higher precision: FP16 in place of INT8, FP32 in place of FP16; hpe-edge export int8 without --no-auto "
+    "keeps the most sensitive layers out of INT8; --mean-deg, --p99-deg, --p999-deg and --worst-deg set other limits"
 )
 
 
@@ -57,6 +59,8 @@ class Request:
     images: Path | None
     boxes: Path | None
     limits: Limits
+    compare_layers: bool = False
+    layer_tolerance: float | None = None
 
 
 def make_engine(source: Path, request: Request, settings: Settings, notes: Notes) -> ExportReport:
@@ -65,10 +69,10 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
     version = Version.of(trt.__version__)
     gpu = Device(parse_device(request.device))  # never closed, as a stopped build may still use it
     notes("machine", [f"TensorRT {version.text}, {gpu.name}, compute capability {gpu.capability}"])
-    with _onnx_file(source, request, settings, notes) as path:
+    with onnx_file(source, request, settings, notes) as path:
         spec = OnnxRuntimeBackend(path).spec  # which checks the file
         out = request.output or Path(f"{source.stem if path == source else spec.architecture}.engine")
-        for file, suffixes in ((out, SUFFIXES), (sidecar(out), (".json",))):
+        for file, suffixes in ((out, PLAN_SUFFIXES["tensorrt"]), (sidecar(out), (".json",))):
             check_output(
                 file, suffixes, [("the model", source), ("--images", request.images), ("--boxes", request.boxes)]
             )
@@ -76,7 +80,7 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
         check_precision(source, model, settings.precision, version)
         profile = version.profile(settings, batch(model))
         ready = prepare_graph(model, spec, settings, version, profile, notes)
-        pendings = [Pending(out), Pending(sidecar(out))]
+        pendings = pending_files([out, sidecar(out)])
         try:
             cache = cache_file(version.text, gpu.name, gpu.capability)
             detailed = request.layers or settings.dla_core is not None
@@ -93,7 +97,7 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
                 profile=profile,
                 plan_bytes=len(plan),
                 plan_sha256=digest(plan),
-                rebuild=_command(request, settings, out),
+                rebuild=rebuild_command(request, settings, out),
                 version_compatible=settings.version_compatible,
                 hardware=settings.hardware,
                 dla_core=settings.dla_core,
@@ -101,18 +105,18 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
                 memory_mb=gpu.memory_mb,
                 tools=_tools(gpu),
             )
-            comparison = _verify(request, path, model, built, info, gpu, notes)
+            comparison, latency = _verify(request, settings, path, model, built, info, gpu, notes)
             info = replace(info, gate=comparison.result())
             for pending, content in zip(pendings, (plan, info.to_json().encode()), strict=True):
                 write_bytes(pending, content)
-            return commit(out, pendings, spec, comparison, notes)
+            return replace(commit(out, pendings, spec, comparison, notes), latency=latency)
         finally:
             for pending in pendings:
                 pending.discard()
 
 
 @contextlib.contextmanager
-def _onnx_file(source: Path, request: Request, settings: Settings, notes: Notes) -> Iterator[Path]:
+def onnx_file(source: Path, request: Request, settings: Settings, notes: Notes) -> Iterator[Path]:
     """The ONNX file to build from: the given one, or a checkpoint's in a temporary folder."""
     if not source.is_file():
         raise ModelNotFoundError(f"there is no model {source}; name an ONNX file or a checkpoint")
@@ -143,13 +147,20 @@ def _onnx_file(source: Path, request: Request, settings: Settings, notes: Notes)
 
 
 def _verify(
-    request: Request, path: Path, model: ModelProto, built: Built, info: EngineInfo, gpu: Device, notes: Notes
-) -> Comparison:
-    """Compare the engine with ONNX Runtime on faces; report the figures and, on request, the layers."""
+    request: Request,
+    settings: Settings,
+    path: Path,
+    model: ModelProto,
+    built: Built,
+    info: EngineInfo,
+    gpu: Device,
+    notes: Notes,
+) -> tuple[Comparison, tuple[Latency, ...]]:
+    """Compare the engine with ONNX Runtime on faces and time it; report the figures and, on request, the layers."""
     spec = info.spec
     faces = gate_faces(spec.crop, spec.input, request.images, request.boxes)
     notes("faces", [faces.source, *faces.notes])
-    rows = batch(model) or _REFERENCE_BATCH
+    rows = batch(model) or REFERENCE_BATCH
     session = open_unchanged(path, model)
     reference = poses_of(session_runner(session, spec, rows), spec, faces.crops, rows)
     backend = TensorRTBackend(path, built.plan, info, gpu.index)
@@ -158,16 +169,20 @@ def _verify(
             notes("dla", _on_dla(built, backend.loaded, info.dla_core))
         if request.layers:
             notes("layers", layer_table(backend.loaded.trt, backend.loaded.engine))
-        check = Check("engine with onnx", faces, request.limits.over(_LIMITS[info.precision]), _ADVICE, notes)
+        if request.compare_layers:  # before the gate, whose failure it explains
+            trt, cache = backend.loaded.trt, cache_file(info.tensorrt, gpu.name, gpu.capability)
+            tolerance = request.layer_tolerance
+            compare_engine_layers(trt, gpu, path, model, spec, settings, cache, faces.crops, tolerance, notes)
+        check = Check("engine with onnx", faces, request.limits.over(LIMITS[info.precision]), ADVICE, notes)
         comparisons = verify_backend(reference, backend, spec, check)
         run = backend_runner(backend)
         for size in backend.loaded.buckets[:-1]:  # each may have kernels of its own; the largest is verified above
             poses = poses_of(run, spec, faces.crops, size)
             check.require(check.compare(reference, poses, f", in batches of {size}"))
+        report_passed(comparisons, notes)
+        return comparisons[0], measure_latency(backend, notes)
     finally:
         backend.close()
-    report_passed(comparisons, notes)
-    return comparisons[0]
 
 
 def _on_dla(built: Built, loaded: Loaded, core: int) -> list[str]:
@@ -184,7 +199,7 @@ def _on_dla(built: Built, loaded: Loaded, core: int) -> list[str]:
     return [f"core {core}: {layer}" for layer in found]
 
 
-def _command(request: Request, settings: Settings, out: Path) -> str:
+def rebuild_command(request: Request, settings: Settings, out: Path, *options_first: str) -> str:
     """The command that builds the engine again."""
     profile = settings.profile
     options: dict[str, object] = {
@@ -202,10 +217,11 @@ def _command(request: Request, settings: Settings, out: Path) -> str:
         "--boxes": request.boxes,
         "--mean-deg": request.limits.mean_deg,
         "--p99-deg": request.limits.p99_deg,
+        "--p999-deg": request.limits.p999_deg,
         "--worst-deg": request.limits.worst_deg,
         "-o": out,
     }
-    words = ["hpe-edge", "export", "trt"]
+    words = ["hpe-edge", "export", "trt", *options_first]
     words += [str(request.model)] if request.model is not None else []
     words += [] if settings.precision == "fp32" else [f"--{settings.precision}"]
     for option, value in options.items():

@@ -35,7 +35,7 @@ def check_precision(path: Path, model: ModelProto, precision: Precision, version
         raise InputError(f"{path} computes in FP16; add --fp16, or name the file that it was made from")
     if version.newest_opset is not None and opset(model) > version.newest_opset:
         raise InputError(
-            f"{path} has opset {opset(model)}, TensorRT {version.text} reads up to {version.newest_opset}; export it "
+            f"{path} has opset {opset(model)}, {version.named} reads up to {version.newest_opset}; export it "
             "again in that one, or upgrade TensorRT"
         )
 
@@ -58,7 +58,7 @@ def prepare_graph(
         from export.quantize.fp16_graph import to_half
 
         ready = to_half(ready)
-        report("precision", [f"FP16 set in the graph, where TensorRT {version.text} reads it"])
+        report("precision", [f"FP16 set in the graph, where {version.named} reads it"])
     outputs = [output for output in ready.graph.output if output.name in spec.outputs]
     del ready.graph.output[:]
     ready.graph.output.extend(outputs)

@@ -6,12 +6,17 @@ the main thread waits for it or for Ctrl-C.
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tqdm import tqdm
+
+from hpe_edge.util.console import flush_messages
+from hpe_edge.util.signals import interrupting_signal
 
 _Result = TypeVar("_Result")
 
@@ -49,9 +54,11 @@ class Watch:
         try:
             thread.start()
             ended.wait()  # before Python 3.13 an interrupted join marks the thread as ended
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             self._stop.set()
-            if self.monitor is not None:
+            if self.monitor is None:
+                atexit.register(_leave, thread, 128 + interrupting_signal(stop))
+            else:
                 print("stopping after the current step", file=sys.stderr)
                 ended.wait()
             raise
@@ -62,6 +69,13 @@ class Watch:
         if failed:
             raise failed[0]
         return done[0]
+
+
+def _leave(build: threading.Thread, status: int) -> None:
+    """End the process at once if a build that TensorRT cannot stop still runs: an exit unloads libraries in use."""
+    if build.is_alive():
+        flush_messages()
+        os._exit(status)
 
 
 def _monitor(trt: Any, stop: threading.Event) -> Any:

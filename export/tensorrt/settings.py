@@ -6,14 +6,14 @@ they stop working, so versions are compared as well.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from hpe_edge.backends.tensorrt.plan_file import Hardware, Precision
+from hpe_edge.backends.tensorrt.buckets import DEFAULT_PROFILE
+from hpe_edge.backends.tensorrt.plan_file import LIBRARY_NAMES, Hardware, Library, Precision
+from hpe_edge.cuda.version_table import OLDEST_TENSORRT, dotted, numbers
 from hpe_edge.errors import BackendError, InputError
 
-OLDEST = (8, 5)  # tensors have names from here on
-_PROFILES_SHARED = (8, 6)
+OLDEST_RTX = (1, 2)  # networks can be captured in CUDA graphs from here on
 _OPSETS_BEYOND_17 = (10, 0)
 _TYPED = (10, 3)  # precision is set in the graph; 10.12 deprecates the flags, and 11 has none
 _TYPED_ON_DLA = (10, 12)  # until then DLAs are known to work by flags
@@ -45,38 +45,49 @@ class Version:
 
     text: str
     numbers: tuple[int, ...]
+    library: Library = "tensorrt"
 
     @classmethod
-    def of(cls, text: str) -> Version:
-        """Read ``tensorrt.__version__``.
+    def of(cls, text: str, library: Library = "tensorrt") -> Version:
+        """Read the package's ``__version__``.
 
         Raises:
             BackendError: it is too old.
         """
-        numbers = tuple(int(part) for part in re.findall(r"\d+", text)[:4])
-        if numbers < OLDEST:
-            raise BackendError(f"TensorRT {text} is too old, engines are built with 8.5 to 11: upgrade TensorRT")
-        return cls(text, numbers)
+        found = numbers(text)[:4]
+        if library == "tensorrt-rtx":
+            if found < OLDEST_RTX:
+                raise BackendError(f"TensorRT-RTX {text} is too old, engines are built with 1.2 or newer: upgrade it")
+        elif found < OLDEST_TENSORRT:
+            raise BackendError(
+                f"TensorRT {text} is too old, engines are built with {dotted(OLDEST_TENSORRT)} to 11: upgrade TensorRT"
+            )
+        return cls(text, found, library)
+
+    @property
+    def rtx(self) -> bool:
+        """TensorRT-RTX, whose versions count from 1 again."""
+        return self.library == "tensorrt-rtx"
+
+    @property
+    def named(self) -> str:
+        """The library and its version, for people."""
+        return f"{LIBRARY_NAMES[self.library]} {self.text}"
 
     def typed(self, settings: Settings) -> bool:
         """Layers run in the graph's types, without flags for precision."""
-        return self.numbers >= (_TYPED if settings.dla_core is None else _TYPED_ON_DLA)
+        return self.rtx or self.numbers >= (_TYPED if settings.dla_core is None else _TYPED_ON_DLA)
 
     @property
     def newest_opset(self) -> int | None:
         """The newest ONNX opset that the parser reads; None where all of this project's are."""
-        return None if self.numbers >= _OPSETS_BEYOND_17 else 17
-
-    @property
-    def shares_profiles(self) -> bool:
-        """Several execution contexts may share an optimization profile."""
-        return self.numbers >= _PROFILES_SHARED
+        return None if self.rtx or self.numbers >= _OPSETS_BEYOND_17 else 17
 
     def profile(self, settings: Settings, fixed: int | None) -> tuple[int, int, int]:
         """The batch sizes to build for; ``fixed`` is the graph's fixed batch, if any.
 
         Raises:
-            InputError: the graph or this version does not support the request.
+            InputError: the graph or the DLA does not support the request.
         """
         if fixed is not None:
             if settings.profile not in (None, (fixed,) * 3):
@@ -90,9 +101,4 @@ class Version:
                 "a DLA runs one batch size, with a range TensorRT would use the GPU alone; fix it: --batch 1, or "
                 "another number of faces; smaller batches are padded, larger ones split"
             )
-        least, best, most = settings.profile or (1, 4, 16)
-        if least != most and not self.shares_profiles:
-            raise InputError(
-                f"TensorRT {self.text} cannot share a range of batch sizes between callers; fix it: --batch {most}"
-            )
-        return least, best, most
+        return settings.profile or DEFAULT_PROFILE

@@ -20,19 +20,22 @@ def add_engine_arguments(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--device",
         help="cpu, cuda or cuda:INDEX; with --backend openvino also gpu, gpu.INDEX or npu; default: cpu for .onnx, "
-        "cuda for .engine",
+        "cuda for .engine and the TensorRT backends",
     )
     group.add_argument(
         "--backend",
         choices=get_args(BackendName),
         metavar="NAME",
-        help=f"{', '.join(get_args(BackendName))}; default: onnxruntime for .onnx, tensorrt for .engine",
+        help=f"{', '.join(get_args(BackendName))}; default: onnxruntime for .onnx, tensorrt for .engine, "
+        "tensorrt-rtx for .rtx. tensorrt builds an engine of an .onnx the first time (minutes) and keeps it in the "
+        "cache folder",
     )
     group.add_argument(
         "--precision",
         choices=get_args(Precision),
         metavar="NAME",
-        help=f"of the openvino backend: {', '.join(get_args(Precision))}; default: fp32",
+        help=f"of the openvino backend: {', '.join(get_args(Precision))}; of the engine that the tensorrt backend "
+        "builds of an .onnx in FP32: fp32, fp16; default: fp32",
     )
 
 

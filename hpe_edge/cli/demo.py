@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.cli.export import load_step
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.haar import HaarDetector
@@ -24,6 +23,7 @@ from hpe_edge.samples import PHOTO, read_photo
 from hpe_edge.sinks.annotated_images import check_picture_suffix, save_picture
 from hpe_edge.util.atomic import Pending
 from hpe_edge.util.console import print_message, show
+from hpe_edge.util.export_package import load_step
 from hpe_edge.util.shell import CommandParser
 from hpe_edge.util.signals import interrupting_signal, signal_name
 

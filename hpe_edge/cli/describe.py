@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpe_edge.backends.tensorrt.buckets import Profile, buckets
-from hpe_edge.backends.tensorrt.plan_file import SUFFIXES, EngineInfo, read_info
+from hpe_edge.backends.tensorrt.buckets import buckets
+from hpe_edge.backends.tensorrt.plan_file import LIBRARY_NAMES, SUFFIXES, EngineInfo, read_info
 from hpe_edge.engine import PoseEngine
 from hpe_edge.models import DEFAULT_NAME
 from hpe_edge.spec import (
@@ -101,23 +101,34 @@ def describe_engine(info: EngineInfo) -> str:
         "same-gpu": "GPUs of that name",
         "same-capability": f"all GPUs of compute capability {info.compute_capability}",
         "ampere-plus": "all GPUs from Ampere (8.0) on",
+        "turing": "GPUs of compute capability 7.5 (Turing)",
     }[info.hardware]
     facts = [
         ("engine", f"{info.precision}, {info.plan_bytes / 1e6:.1f} MB, sha256 {info.plan_sha256}"),
-        ("batch size", _batches(info.profile)),
-        ("TensorRT", f"{info.tensorrt}{info.and_newer}"),
+        ("batch size", _batches(info)),
+        (LIBRARY_NAMES[info.library], f"{info.tensorrt}{info.and_newer}"),
         ("built on", f"{info.built_on}; runs on {where}"),
         *([("DLA", f"core {info.dla_core}, the GPU where it cannot")] if info.dla_core is not None else []),
         ("built with", ", ".join(f"{name} {version}" for name, version in info.tools.items()) or "not recorded"),
         ("built by", info.rebuild),
-        ("its gate", _gate(info.gate)),
+        ("its gate", _engine_gate(info)),
     ]
     return f"{_aligned(facts)}\n\n{describe(info.spec)}"
 
 
-def _batches(profile: Profile) -> str:
-    sizes = ", ".join(map(str, buckets(profile)))
-    return sizes if profile[0] == profile[2] else f"{sizes}; kernels of their own up to {profile[1]}"
+def _engine_gate(info: EngineInfo) -> str:
+    if info.library == "tensorrt":
+        return _gate(info.gate)
+    if info.gate is None:
+        return "unverified: it runs on the first GPU that loads the engine"
+    return f"on {info.gate_gpu}: {_gate(info.gate)}"
+
+
+def _batches(info: EngineInfo) -> str:
+    sizes = ", ".join(map(str, buckets(info.profile)))
+    if info.library == "tensorrt-rtx" or info.profile[0] == info.profile[2]:
+        return sizes
+    return f"{sizes}; kernels of their own up to {info.profile[1]}"
 
 
 def _aligned(facts: list[tuple[str, str]]) -> str:

@@ -1,3 +1,3 @@
-"""CUDA devices, memory, transfers and graphs, through cuda-bindings; versions of NVIDIA's software."""
+"""CUDA devices, memory, transfers and graphs, through cuda-bindings; NVTX ranges; versions of NVIDIA's software."""
 
-__all__ = ["device", "memory", "version_table"]
+__all__ = ["device", "memory", "nvtx_ranges", "version_table"]

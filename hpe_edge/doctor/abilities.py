@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hpe_edge.doctor.gpu_lacks import cuda_lacks, engine_lacks, gpu_lacks, kernel_lacks, tensorrt_provider_lacks
+from hpe_edge.doctor.gpu_lacks import (
+    cuda_lacks,
+    engine_lacks,
+    gpu_lacks,
+    kernel_lacks,
+    rtx_engine_lacks,
+    rtx_lacks,
+    tensorrt_provider_lacks,
+)
 from hpe_edge.doctor.lacks import SYSTEM_PACKAGES, Findings, Lack, facts_of, native_lacks, uninstall
 
 _EXTRAS = "pip install -c constraints.txt '.[export]' in a clone of hpe_edge"
@@ -55,8 +63,22 @@ def abilities(has: Findings) -> list[Ability]:
             tensorrt_provider,
         ),
         ("run TensorRT engines", 'PoseEngine("model.engine")', engines),
+        (
+            "run TensorRT-RTX engines",
+            'PoseEngine("model.rtx")',
+            gpu or [*native_lacks(has), *rtx_engine_lacks(has)],
+        ),
         ("crop faces on a GPU", 'PoseEngine("model.engine")(frame_on_the_gpu, boxes)', gpu or kernel_lacks(has)),
-        ("build TensorRT engines", "hpe-edge export trt model.onnx", engines or _export(has, ("onnx",))),
+        (
+            "build TensorRT engines",
+            'hpe-edge export trt model.onnx, PoseEngine("model.onnx", backend="tensorrt")',
+            engines or _export(has, ("onnx",)),
+        ),
+        (
+            "build TensorRT-RTX engines, without a GPU too",
+            "hpe-edge export trt --rtx model.onnx",
+            [*run, *rtx_lacks(has), *_export(has, ("onnx",))],
+        ),
         ("convert checkpoints", "hpe-edge export onnx CHECKPOINT", [*native_lacks(has), *_export(has)]),
         ("make FP16 and INT8 models", "hpe-edge export fp16, hpe-edge export int8", [*run, *_export(has, ("onnx",))]),
         ("process pictures and videos", "hpe-edge run clip.mp4 --model model.onnx -o out.mp4", files),

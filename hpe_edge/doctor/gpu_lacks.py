@@ -81,6 +81,37 @@ def engine_lacks(has: Findings) -> list[Lack]:
     return [*_tensorrt(has), *_cuda_bindings(has)]
 
 
+def rtx_lacks(has: Findings) -> list[Lack]:
+    """Return why there is no TensorRT-RTX, hpe_edge's compiled module aside."""
+    finding, served = has["tensorrt_rtx"], _cuda(has)
+    if facts_of(has, "processor").get("machine") not in ("x86_64", "AMD64"):
+        return [Lack("TensorRT-RTX is for GeForce and RTX on x86-64")]
+    install = f"pip install {_rtx_packages(served)}"
+    if finding.found:
+        return []
+    if finding.status == "missing":
+        return [Lack("TensorRT-RTX is not installed", (install,))]
+    packages = " ".join(facts_of(has, "tensorrt_rtx").get("python", {}))
+    return [Lack(f"TensorRT-RTX {finding.text}", (f"pip uninstall -y {packages}", install))]
+
+
+def rtx_engine_lacks(has: Findings) -> list[Lack]:
+    """Return what engines of TensorRT-RTX lack to run on a GPU, hpe_edge's compiled module aside."""
+    served, python = _cuda(has), facts_of(has, "tensorrt_rtx").get("python", {})
+    built = max((found[0] for name in python if (found := numbers(name))), default=0)  # tensorrt-rtx-cu13-libs: 13
+    lacks = rtx_lacks(has)
+    if not lacks and built > numbers(served)[0]:
+        again = (f"pip uninstall -y {' '.join(python)}", f"pip install {_rtx_packages(served)}")
+        lacks = [Lack(f"this TensorRT-RTX is built for CUDA {built}, the driver supports up to {served}", again)]
+    return [*lacks, *_cuda_bindings(has)]
+
+
+def _rtx_packages(served: str) -> str:
+    """Return the packages for a driver's CUDA version, empty without a driver."""
+    major = 12 if served and numbers(served)[0] == 12 else 13
+    return " ".join(f"tensorrt-rtx-cu{major}-{part}" for part in ("bindings", "libs"))
+
+
 def kernel_lacks(has: Findings) -> list[Lack]:
     """Return why hpe_edge's own CUDA kernels do not run."""
     native = has["native"]

@@ -128,6 +128,21 @@ def probe_tensorrt(machine: Machine) -> Finding:
     return Finding("missing", "none", facts)
 
 
+def probe_tensorrt_rtx(machine: Machine) -> Finding:
+    """Find TensorRT-RTX for Python, which builds engines without a GPU.
+
+    Facts: ``python``: packages; ``version``.
+    """
+    python = named(machine.packages(), r"tensorrt[-_]rtx([-_]cu\d+)?([-_]bindings|[-_]libs)?")
+    if not python:
+        return Finding("missing", "none", {"python": python, "version": ""})
+    tried = machine.trial("tensorrt_rtx_import")
+    if "problem" in tried:
+        text = f"{listed(python)} cannot be imported: {tried['problem']}"
+        return Finding("broken", text, {"python": python, "version": ""})
+    return Finding("found", f"{tried['version']} for Python", {"python": python, "version": tried["version"]})
+
+
 def probe_cuda_python(machine: Machine) -> Finding:
     """Find cuda-bindings, which hpe_edge uses for GPU memory and streams.
 

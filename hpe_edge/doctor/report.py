@@ -18,7 +18,14 @@ from hpe_edge.doctor.host import (
 )
 from hpe_edge.doctor.lacks import Findings, Lack
 from hpe_edge.doctor.machine import Finding, Machine, ThisMachine, guarded
-from hpe_edge.doctor.nvidia import probe_cuda, probe_cuda_python, probe_cudnn, probe_gpu, probe_tensorrt
+from hpe_edge.doctor.nvidia import (
+    probe_cuda,
+    probe_cuda_python,
+    probe_cudnn,
+    probe_gpu,
+    probe_tensorrt,
+    probe_tensorrt_rtx,
+)
 from hpe_edge.doctor.python_packages import probe_export, probe_onnx_runtime, probe_opencv, probe_openvino, probe_web
 from hpe_edge.version import __version__
 
@@ -33,6 +40,7 @@ _LABELS = {
     "cuda": "CUDA",
     "cudnn": "cuDNN",
     "tensorrt": "TensorRT",
+    "tensorrt_rtx": "TensorRT-RTX",
     "cuda_python": "cuda-python",
     "onnxruntime": "ONNX Runtime",
     "openvino": "OpenVINO",
@@ -123,6 +131,7 @@ def look(machine: Machine) -> Findings:
         "cuda": guarded(probe_cuda, machine),
         "cudnn": guarded(probe_cudnn, machine),
         "tensorrt": guarded(probe_tensorrt, machine),
+        "tensorrt_rtx": guarded(probe_tensorrt_rtx, machine),
         "cuda_python": guarded(probe_cuda_python, machine),
         "onnxruntime": guarded(probe_onnx_runtime, machine, gpu),
         "openvino": guarded(probe_openvino, machine),

@@ -230,9 +230,32 @@ def tensorrt_import() -> dict[str, Any]:
     return {"version": tensorrt.__version__}
 
 
+def tensorrt_rtx_import() -> dict[str, Any]:
+    """Import TensorRT-RTX.
+
+    Returns:
+        ``version``; or ``problem``.
+    """
+    from hpe_edge.backends.tensorrt.load_tensorrt import load_tensorrt
+    from hpe_edge.errors import BackendError
+
+    try:
+        return {"version": load_tensorrt("tensorrt-rtx").__version__}
+    except BackendError as error:
+        return {"problem": str(error.__context__ or error)}
+
+
 _TRIALS = {
     trial.__name__: trial
-    for trial in (native_module, cuda_driver, onnx_session, openvino_session, opencv_build, tensorrt_import)
+    for trial in (
+        native_module,
+        cuda_driver,
+        onnx_session,
+        openvino_session,
+        opencv_build,
+        tensorrt_import,
+        tensorrt_rtx_import,
+    )
 }
 
 

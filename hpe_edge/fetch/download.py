@@ -8,14 +8,13 @@ import hashlib
 import logging
 import os
 import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from hpe_edge.errors import ModelError, ModelNotFoundError, OutputError
 from hpe_edge.fetch.transfer import TransferError, transfer
-from hpe_edge.util.atomic import output_error
+from hpe_edge.util.file_lock import locked
 
 OFFLINE = "HPE_EDGE_OFFLINE"  # environment variable
 
@@ -70,11 +69,8 @@ def fetch_file(remote: RemoteFile, folder: Path) -> Path:
         return path
     if os.environ.get(OFFLINE, "") not in ("", "0"):
         raise _offline_error(remote, path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{output_error(folder, error)}; the folder follows XDG_CACHE_HOME") from None
-    with _locked(path):
+    # Without locks, two processes may spoil one another's part; its hash tells.
+    with locked(path):
         if not is_cached(remote, folder):  # another process may have fetched it meanwhile
             if path.exists():
                 _log.warning("%s is not the expected file and is replaced", path)
@@ -153,22 +149,6 @@ def _received(url: str, part: Path, remote: RemoteFile) -> str:
             transfer(url, part, remote.size, show)
             digest = hashlib.sha256(part.read_bytes()).hexdigest()
     return digest
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one process and thread at a time fetch a file; the system drops the lock of a killed one."""
-    try:
-        lock = path.with_name(f"{path.name}.lock").open("w")
-    except OSError as error:
-        raise OutputError(f"{output_error(path, error)}; the folder follows XDG_CACHE_HOME") from None
-    with lock:
-        # Without locks, on Windows and some network drives, two processes may spoil one another's part; its hash tells.
-        with contextlib.suppress(ImportError, OSError):
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _offline_error(remote: RemoteFile, path: Path) -> ModelNotFoundError | ModelError:

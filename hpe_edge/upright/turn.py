@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.geometry import euler_near, rotation_from_euler
+from hpe_edge.geometry import euler_full_yaw, rotation_from_euler
 
 # A second pass pays for faces whose first answer is rolled further.
 SECOND_PASS_ROLL_DEG = 15.0
@@ -21,8 +21,8 @@ SECOND_PASS_ROLL_DEG = 15.0
 def undo_turns(angles_deg: NDArray[np.float32], rotations: NDArray[np.float32], turns_deg: NDArray[np.float32]) -> None:
     """Transform estimates of turned crops to the picture, in place.
 
-    Of the equivalent Euler triples the one nearer to the network's, with the turn added to roll, is taken. Rows whose
-    turn is 0 are not touched.
+    Of the equivalent Euler triples the one with |pitch| up to 90 degrees is taken: in profile a turn of the picture
+    changes pitch as much as roll, so the network's own angles do not tell which. Rows whose turn is 0 are not touched.
 
     Args:
         angles_deg: ``[N, 3]`` yaw, pitch, roll.
@@ -35,5 +35,5 @@ def undo_turns(angles_deg: NDArray[np.float32], rotations: NDArray[np.float32], 
     about_z = np.zeros((len(rows), 3))
     about_z[:, 2] = turns_deg[rows]
     turned = rotation_from_euler(about_z) @ rotations[rows]
-    angles_deg[rows] = euler_near(turned, angles_deg[rows] + about_z)
+    angles_deg[rows] = euler_full_yaw(turned)
     rotations[rows] = turned

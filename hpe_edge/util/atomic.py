@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import secrets
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from hpe_edge.errors import OutputError
@@ -65,6 +66,23 @@ class Pending:
             self.temp.replace(to)
         except OSError as error:
             raise output_error(to, error) from None
+
+
+def pending_files(paths: Iterable[Path]) -> list[Pending]:
+    """Return a :class:`Pending` for each path; if one cannot be created, none is left.
+
+    Raises:
+        OutputError: see :class:`Pending`.
+    """
+    made: list[Pending] = []
+    try:
+        for path in paths:
+            made.append(Pending(path))  # those already made are discarded on failure
+    except BaseException:
+        for each in made:
+            each.discard()
+        raise
+    return made
 
 
 def output_error(path: Path | str, error: OSError) -> OutputError:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
+from typing import NoReturn
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TWICE_S = 1.0
@@ -63,3 +65,27 @@ class StopSignals:
     def _end(self, number: int, frame: FrameType | None) -> None:
         if self.received is not signal.SIGINT or time.monotonic() - self._received_s >= _TWICE_S:
             raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let the first signal that an outer :class:`StopSignals` would only record raise KeyboardInterrupt in the block.
+
+    For work of minutes before a run, of which nothing is to be kept.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in STOP_SIGNALS:
+            handler = signal.getsignal(number)
+            if isinstance(getattr(handler, "__self__", None), StopSignals):
+                before[number] = handler
+                signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt(number)

@@ -19,6 +19,7 @@ from fake_launches import FakeLaunches
 from fake_tensorrt import FakeTensorRT, fake_plan
 from tiny_model import tiny_spec, write_tiny_model
 
+from hpe_edge.backends.tensorrt.plan import Loaded
 from hpe_edge.backends.tensorrt.plan_file import EngineInfo, digest, sidecar
 from hpe_edge.backends.tensorrt.runner import TensorRTBackend, TensorRTContext, load_engine
 from hpe_edge.cuda.memory import fetch
@@ -101,6 +102,33 @@ def test_our_own_waits_go_before_or_after_a_capture(cuda: FrameCuda, path: Path,
     context.run(2)
     thread.join()
     assert failed == [] and cuda.captures == 1 and isinstance(context, TensorRTContext) and context.captured
+    backend.close()
+
+
+def test_no_execution_context_is_made_during_a_capture(
+    cuda: FrameCuda, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorRT may wait for the whole GPU to make one."""
+    make, waits = Loaded.execution, []
+
+    def execution(self: Loaded, *arguments: Any) -> Any:
+        waits.append(int(cuda.driver.cuCtxSynchronize()[0]))
+        return make(self, *arguments)
+
+    monkeypatch.setattr(Loaded, "execution", execution)
+    backend = load_engine(path)
+    one, other = backend.context(), backend.context()
+    thread = threading.Thread(target=other.run, args=(2,))
+
+    def meanwhile(number: int) -> None:
+        if number == 1:
+            thread.start()
+            thread.join(0.2)  # time to make the other context
+
+    cuda.at_capture = meanwhile
+    one.run(2)
+    thread.join()
+    assert waits == [0, 0] and cuda.captures == 2
     backend.close()
 
 

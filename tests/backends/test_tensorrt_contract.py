@@ -22,6 +22,7 @@ from fake_cuda import FakeCuda
 from tensorrt_mocks import MockTensorRT, names_of
 from tiny_model import tiny_spec, write_tiny_model
 
+from export.inspection.run_plan import run_plan
 from export.step import quiet
 from export.tensorrt.build import Built, build_plan
 from export.tensorrt.layer_table import dla_layers, layer_table
@@ -171,6 +172,27 @@ def test_the_backend(cuda: FakeCuda, trt: MockTensorRT) -> None:
     assert cuda.leaks() == {}
 
 
+def run_all_layers(trt: MockTensorRT) -> dict[str, np.ndarray]:
+    """A run of an engine of fixed batch."""
+    shapes = {"image": (4, 3, 64, 64), "logits": (4, 198)}
+    trt.objects["ICudaEngine"].get_tensor_shape.side_effect = shapes.__getitem__
+    with Device(0) as gpu:
+        return run_plan(trt.module, gpu, b"plan", np.zeros(shapes["image"], np.float32), version_compatible=True)
+
+
+def test_a_run_of_all_layers(cuda: FakeCuda, trt: MockTensorRT) -> None:
+    assert {name: values.shape for name, values in run_all_layers(trt).items()} == {"logits": (4, 198)}
+    assert trt.objects["IExecutionContext"].execute_async_v3.call_count == 1
+    assert trt.objects["Runtime"].engine_host_code_allowed is True
+    trt.objects["IExecutionContext"].execute_async_v3.return_value = False
+    with pytest.raises(BackendError, match="failed to run all layers"):
+        run_all_layers(trt)
+    trt.objects["Runtime"].deserialize_cuda_engine.return_value = None
+    with pytest.raises(BackendError, match="cannot load the engine"):
+        run_all_layers(trt)
+    assert set(cuda.leaks()) <= {"primary contexts"}
+
+
 def test_the_mocks_have_no_other_names(trt: MockTensorRT) -> None:
     """Foundation of the tests above."""
     with pytest.raises(AttributeError):
@@ -287,6 +309,7 @@ def test_arguments_fit_the_real_signatures(cuda: FakeCuda, trt: MockTensorRT, bu
     backend.context().run(3)
     layer_table(trt.module, backend.loaded.engine)
     backend.close()
+    run_all_layers(trt)
     calls = trt.calls()
     assert len(calls) >= 30, "the mocks have lost sight of the calls"
     settable = [*SET]

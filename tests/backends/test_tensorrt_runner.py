@@ -553,7 +553,7 @@ def test_warnings_of_the_runtime_are_logged_once(
 
 def test_tensorrt_is_absent(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch, engine_file: Write) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(BackendError, match=r"needs TensorRT.*pip install tensorrt.*JetPack"):
+    with pytest.raises(BackendError, match=r"needs TensorRT.*pip install 'hpe-edge\[tensorrt\]'.*JetPack"):
         PoseEngine(engine_file())
 
 

@@ -452,3 +452,38 @@ def test_the_drivers_library_is_asked_rightly(tmp_path: Path, status: int) -> No
         assert answer["cuda"] == "12.4"
         assert first == {"name": "First", "capability": "8.6", "memory_mb": 16384, "integrated": False}
         assert second == {"name": "Second", "capability": "8.7", "memory_mb": 24576, "integrated": True}
+
+
+RTX = [f"tensorrt-rtx-cu12-{part}" for part in ("bindings", "libs")]
+BUILD_RTX, RUN_RTX = "build TensorRT-RTX engines, without a GPU too", "run TensorRT-RTX engines"
+
+
+def test_tensorrt_rtx_builds_without_a_gpu() -> None:
+    machine = made_up.bare_server()
+    machine.installed |= {"onnxruntime": "1.22.0", "tensorrt-rtx": "1.7.1.116", **made_up.EXPORT}
+    machine.trials |= made_up.desktop().trials
+    machine.trials["cuda_driver"] = {"absent": "libcuda.so.1: cannot open shared object file"}
+    has, can = examined(machine)
+    assert can[BUILD_RTX].able and not can[RUN_RTX].able
+    assert has["tensorrt_rtx"].text == "1.7.1.116 for Python"
+    assert has["tensorrt"].status == "missing", "its packages have names that begin alike"
+
+
+def test_tensorrt_rtx_that_is_missing_broken_or_for_a_newer_driver() -> None:
+    machine = made_up.desktop()
+    machine.trials["tensorrt_rtx_import"] = {"problem": "libtensorrt_rtx.so.1: not found", "stderr": ""}
+    has, can = examined(machine)
+    assert has["tensorrt_rtx"].status == "broken"
+    steps = (f"pip uninstall -y {' '.join(RTX)}", f"pip install {' '.join(RTX)}")
+    assert [lack.todo for lack in can[RUN_RTX].lacks] == [steps]
+    for name in RTX:
+        del machine.installed[name]
+    assert [lack.todo for lack in examined(machine)[1][RUN_RTX].lacks] == [steps[1:]]
+    machine.installed |= {name.replace("cu12", "cu13"): "1.7.1.116" for name in RTX}
+    machine.trials["tensorrt_rtx_import"] = {"version": "1.7.1.116", "stderr": ""}
+    _, can = examined(machine)
+    assert can[BUILD_RTX].able and "built for CUDA 13, the driver supports up to 12.8" in advice(can[RUN_RTX])
+
+
+def test_tensorrt_rtx_is_not_for_a_jetson() -> None:
+    assert "x86-64" in advice(examined(made_up.jetson_orin())[1][BUILD_RTX])

@@ -36,7 +36,7 @@ def check(found: np.ndarray, wanted: np.ndarray) -> None:
 
 def test_dev_photos(data: Path, published: Path):
     reference = json.loads((data / "reference_aflw2000.json").read_text())
-    with PoseEngine(published, crop=AS_CUT) as engine:
+    with PoseEngine(published, crop=AS_CUT, upright=None) as engine:
         found = []
         for entry in reference["images"]:
             image = cv2.imread(str(data / "aflw2000_dev" / entry["file"]))
@@ -55,7 +55,7 @@ def test_video(data: Path, published: Path):
     faces = {entry["frame"]: [face["lightweight"] for face in entry["faces"]] for entry in reference["frames"]}
     capture = cv2.VideoCapture(str(data / reference["video"]))
     found, wanted = [], []
-    with PoseEngine(published, crop=AS_CUT) as engine:
+    with PoseEngine(published, crop=AS_CUT, upright=None) as engine:
         for index in range(max(faces) + 1):
             if index not in faces:
                 assert capture.grab()
@@ -81,7 +81,7 @@ def test_video_with_faces_that_are_found_here(data: Path, published: Path):
     detector = open_detector(data / "detectors" / "yunet_n_640_640.onnx")
     images = {frame.index: frame.image for frame in open_source(data / reference["video"])}
     found, wanted = [], []
-    with PoseEngine(published, crop=AS_CUT) as engine:
+    with PoseEngine(published, crop=AS_CUT, upright=None) as engine:
         for entry in reference["frames"]:
             image, faces = images[entry["frame"]], entry["faces"]
             boxes = detector(image).drawn
@@ -98,7 +98,7 @@ def test_default_crop_is_as_accurate_as_stated(data: Path, published: Path):
     with (data / "aflw2000_dev" / "labels.csv").open() as file:
         rows = list(csv.DictReader(file))
     errors = []
-    with PoseEngine(published) as engine:
+    with PoseEngine(published, upright=None) as engine:
         for row in rows:
             image = cv2.imread(str(data / "aflw2000_dev" / row["file"]))
             angles = engine(image, [[float(row[side]) for side in ("x1", "y1", "x2", "y2")]]).angles[0]

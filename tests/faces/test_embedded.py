@@ -21,7 +21,7 @@ def model(tmp_path: Path) -> Path:
     return write_grid_model(tmp_path / "a.onnx", (1, 4, 10), 1, size_hw=None, strides=STRIDES)
 
 
-def cells(picture_bgr: np.ndarray, score: float) -> list[Face]:
+def every_cell(picture_bgr: np.ndarray) -> list[Face]:
     """One box per cell: distances from its corner to the four sides, points as offsets, in strides."""
     x = (picture_bgr.astype(np.float64).transpose(2, 0, 1) - 127.5) / 128
     faces: list[Face] = []
@@ -31,11 +31,18 @@ def cells(picture_bgr: np.ndarray, score: float) -> list[Face]:
             left, top, right, bottom = distance[row, col, 0] * stride
             at = np.array([col, row]) * stride
             box = [at[0] - left, at[1] - top, at[0] + right, at[1] + bottom]
-            here = sigmoid(confidence[row, col, 0, 0])
-            if here >= score and box[0] < box[2] and box[1] < box[3]:
-                points = at + offset[row, col, 0].reshape(5, 2) * stride
-                faces.append((here, box, [(x, y) for x, y in points]))
+            points = at + offset[row, col, 0].reshape(5, 2) * stride
+            faces.append((sigmoid(confidence[row, col, 0, 0]), box, [(x, y) for x, y in points]))
     return faces
+
+
+def cells(picture_bgr: np.ndarray, score: float) -> list[Face]:
+    """Those that count as faces."""
+    return [
+        (here, box, points)
+        for here, box, points in every_cell(picture_bgr)
+        if here >= score and box[0] < box[2] and box[1] < box[3]
+    ]
 
 
 def wide(frame: np.ndarray, score: float) -> list[Face]:
@@ -93,7 +100,7 @@ def test_a_region_gives_its_best_cell(model: Path) -> None:
     found = detector.find_in(frame, regions)
     expected = []
     for x, y in corners:
-        here, box, points = max(cells_with_any_box(frame[y : y + 128, x : x + 128]), key=lambda face: face[0])
+        here, box, points = max(every_cell(frame[y : y + 128, x : x + 128]), key=lambda face: face[0])
         if box[0] < box[2] and box[1] < box[3]:
             expected.append((here, list(np.add(box, [x, y, x, y])), [(px + x, py + y) for px, py in points]))
     expected = plain_nms(expected, 0.4)
@@ -101,20 +108,6 @@ def test_a_region_gives_its_best_cell(model: Path) -> None:
     np.testing.assert_allclose(found.boxes, [box for _, box, _ in expected], atol=5e-3)
     assert found.keypoints is not None
     np.testing.assert_allclose(found.keypoints, [points for _, _, points in expected], atol=5e-3)
-
-
-def cells_with_any_box(picture: np.ndarray) -> list[Face]:
-    x = (picture.astype(np.float64).transpose(2, 0, 1) - 127.5) / 128
-    faces: list[Face] = []
-    for stride in STRIDES:
-        confidence, distance, offset = (grid_numbers(x, stride, n, 1, i) for i, n in enumerate((1, 4, 10)))
-        for row, col in np.ndindex(confidence.shape[:2]):
-            left, top, right, bottom = distance[row, col, 0] * stride
-            at = np.array([col, row]) * stride
-            points = at + offset[row, col, 0].reshape(5, 2) * stride
-            box = [at[0] - left, at[1] - top, at[0] + right, at[1] + bottom]
-            faces.append((sigmoid(confidence[row, col, 0, 0]), box, [(a, b) for a, b in points]))
-    return faces
 
 
 def test_it_has_a_schedule_for_videos(model: Path) -> None:

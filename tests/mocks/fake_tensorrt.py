@@ -383,8 +383,7 @@ class Config:
         self.profiling_verbosity = fake.module.ProfilingVerbosity.LAYER_NAMES_ONLY
         self.progress_monitor: Any = None
         self.builder_optimization_level = 3
-        if fake.numbers >= (8, 6):
-            self.max_aux_streams = -1
+        self.max_aux_streams = -1
         self.hardware_compatibility_level = fake.module.HardwareCompatibilityLevel.NONE
         self.default_device_type = fake.module.DeviceType.GPU
         self.DLA_core = -1
@@ -537,8 +536,13 @@ class Engine:
         return [(count, *self.get_tensor_shape(name)[1:]) for count in self.profiles[profile_index]]
 
     def create_execution_context(self, strategy: int = 0) -> Execution | None:
-        assert strategy == self._fake.module.ExecutionContextAllocationStrategy.USER_MANAGED
-        return self._execution()
+        """By default a context has memory of its own."""
+        strategies = getattr(self._fake.module, "ExecutionContextAllocationStrategy", None)
+        assert strategy in (0, strategies and strategies.USER_MANAGED)
+        made = self._execution()
+        if made is not None and strategy == 0:
+            made.take_memory()
+        return made
 
     def create_engine_inspector(self) -> Inspector:
         return Inspector(self._fake, self._model, self._header["detailed"], self._header["dla"])
@@ -587,6 +591,12 @@ class Execution:
     @device_memory.setter
     def device_memory(self, address: int) -> None:
         self._set_device_memory(address, _BETWEEN_BYTES)
+
+    def take_memory(self) -> None:
+        """Allocate the memory that the context owns."""
+        status, self._memory = self._fake.cuda.runtime.cudaMalloc(_BETWEEN_BYTES)
+        assert int(status) == 0
+        weakref.finalize(self, self._fake.cuda.runtime.cudaFree, self._memory)
 
     def _set_device_memory(self, memory: int, size: int) -> None:
         assert not self._captured and size >= _BETWEEN_BYTES

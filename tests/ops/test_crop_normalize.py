@@ -35,16 +35,7 @@ def picture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 def check(frame: np.ndarray, boxes: object, crop: Crop, input: Input, color: str = "BGR") -> np.ndarray:
     """Crop and compare with the oracle, in levels of the float32 output."""
     got = CropNormalize(crop, input)(frame, boxes, color=color)
-    if color == "NV12":
-        height = frame.shape[0] * 2 // 3
-        levels = reference.nv12_to_bgr(frame[:height], frame[height:])
-    elif color == "GRAY8":
-        levels = np.repeat(frame[..., None], 3, axis=2).astype(np.float64)
-    else:
-        levels = frame.astype(np.float64)
-    order = "RGB" if color == "RGB" else "BGR"
-    fill = np.array(crop.fill, np.float64)
-    fill = fill[::-1] if order != input.color else fill
+    levels, order, fill = reference.frame_levels(frame, color, crop, input)
     assert got.shape == (len(boxes), 3, input.size, input.size)
     gain = max(input.scale / s for s in input.std)
     for face, box in zip(got, np.asarray(boxes, np.float32), strict=True):

@@ -31,16 +31,7 @@ def picture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 def check(frame: np.ndarray, box: list[float], turn: float, crop: Crop, input: Input, color: str = "BGR") -> None:
     got = CropNormalize(crop, input)(frame, [box], turns_deg=[turn], color=color)[0]
-    if color == "NV12":
-        height = frame.shape[0] * 2 // 3
-        levels = reference.nv12_to_bgr(frame[:height], frame[height:])
-    elif color == "GRAY8":
-        levels = np.repeat(frame[..., None], 3, axis=2).astype(np.float64)
-    else:
-        levels = frame.astype(np.float64)
-    order = "RGB" if color == "RGB" else "BGR"
-    fill = np.array(crop.fill, np.float64)
-    fill = fill[::-1] if order != input.color else fill
+    levels, order, fill = reference.frame_levels(frame, color, crop, input)
     want = reference.turned_levels(levels, np.float32(box), turn, crop, input.size, fill)
     gain = max(input.scale / s for s in input.std)
     np.testing.assert_allclose(got, reference.normalize(want, order, input), atol=TOLERANCE * gain, rtol=0)

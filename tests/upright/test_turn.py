@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference
 
-from hpe_edge.geometry import geodesic_deg, rotation_from_euler
+from hpe_edge.geometry import euler_full_yaw, geodesic_deg, rotation_from_euler, wrap_deg
 from hpe_edge.upright.turn import undo_turns
 from hpe_edge.upright.turned_boxes import sides_in_turned_axes
 
@@ -30,6 +30,17 @@ def test_a_small_turn_moves_the_roll() -> None:
     rotations = rotation_from_euler(angles).astype(np.float32)
     undo_turns(angles, rotations, np.float32([10, 0]))
     np.testing.assert_allclose(angles, [[5, -4, 13], [120, 2, 1]], atol=1.5)
+
+
+def test_pitch_stays_within_a_right_angle_in_profile(rng: np.random.Generator) -> None:
+    """There the turn is no change of the roll: the triple near to the network's may be the other one."""
+    want = np.float32([[71, -59, -83], *rng.uniform([-130, -85, -100], [130, 85, 100], (300, 3))])
+    turns = np.float32([-70, *rng.uniform(-100, 100, 300)])
+    shown = np.stack([reference.rz(-t) @ reference.rotation(*a) for t, a in zip(turns, want, strict=True)])
+    angles, rotations = euler_full_yaw(shown).astype(np.float32), shown.astype(np.float32)
+    undo_turns(angles, rotations, turns)
+    np.testing.assert_allclose(angles[0], want[0], atol=0.01)
+    assert np.abs(wrap_deg(angles - want))[np.abs(np.abs(want[:, 0]) - 90) > 1].max() < 0.05
 
 
 def test_nan_stays_in_its_row() -> None:

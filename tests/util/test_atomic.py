@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hpe_edge.errors import OutputError
-from hpe_edge.util.atomic import Pending
+from hpe_edge.util.atomic import Pending, pending_files
 
 
 def names(folder: Path) -> list[str]:
@@ -118,3 +118,14 @@ def test_folder_where_a_file_is(tmp_path: Path) -> None:
 def test_devices_are_not_replaced() -> None:
     with pytest.raises(OutputError, match="device or pipe"):
         Pending(Path("/dev/null"))
+
+
+def test_several_files_are_all_created_or_none(tmp_path: Path) -> None:
+    (tmp_path / "taken.csv").mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        pending_files([tmp_path / "a.csv", tmp_path / "taken.csv"])
+    assert names(tmp_path) == ["taken.csv"]
+    both = pending_files([tmp_path / "a.csv", tmp_path / "b.csv"])
+    for each in both:
+        each.commit()
+    assert names(tmp_path) == ["a.csv", "b.csv", "taken.csv"]

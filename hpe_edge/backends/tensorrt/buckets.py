@@ -9,6 +9,8 @@ from __future__ import annotations
 Profile = tuple[int, int, int]
 """Smallest, optimal and largest batch."""
 
+DEFAULT_PROFILE: Profile = (1, 4, 16)
+
 
 def buckets(profile: Profile) -> tuple[int, ...]:
     """Return the batch sizes of an engine, rising: the profile's own and the powers of two between them."""

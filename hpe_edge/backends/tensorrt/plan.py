@@ -10,7 +10,8 @@ import numpy as np
 
 from hpe_edge.backends.tensorrt.buckets import Profile, buckets
 from hpe_edge.backends.tensorrt.load_tensorrt import Messages
-from hpe_edge.backends.tensorrt.plan_file import EngineInfo
+from hpe_edge.backends.tensorrt.plan_file import LIBRARY_NAMES, EngineInfo
+from hpe_edge.backends.tensorrt.rtx_contexts import RtxContexts
 from hpe_edge.cuda.device import Device
 from hpe_edge.errors import BackendError, ModelError
 from hpe_edge.ops.decode import head_columns
@@ -48,7 +49,9 @@ class Loaded:
         try:
             self._runtime = trt.Runtime(self.messages.logger)
         except TypeError:  # the binding's error if the library does not start
-            raise BackendError(f"TensorRT's runtime does not start: {self.messages.take()}") from None
+            raise BackendError(
+                f"{LIBRARY_NAMES[info.library]}'s runtime does not start: {self.messages.take()}"
+            ) from None
         if info.version_compatible:
             self._runtime.engine_host_code_allowed = True  # such a plan contains its own runtime
         if info.dla_core is not None:
@@ -56,13 +59,16 @@ class Loaded:
         self.engine: Any = self._runtime.deserialize_cuda_engine(plan)
         if self.engine is None:
             raise BackendError(
-                f"TensorRT cannot load {path}: {self.messages.take()}; if the GPU has memory left, build it again "
-                f"here: {info.rebuild}"
+                f"{LIBRARY_NAMES[info.library]} cannot load {path}: {self.messages.take()}; if the GPU has memory "
+                f"left, build it again here: {info.rebuild}"
             )
         self.log_warnings()
         self.shapes = _check_tensors(trt, self.engine, info, path)
         self.buckets = buckets(info.profile)
         self._profiles = _profiles_of(self.engine, info, path, self.buckets)
+        self._rtx: RtxContexts | None = None
+        if info.library == "tensorrt-rtx":
+            self._rtx = RtxContexts(trt, self.engine, info.plan_sha256, f"{gpu.name} {gpu.capability}")
 
     def log_warnings(self) -> None:
         """Log what TensorRT has warned of since the last call, each warning once."""
@@ -94,7 +100,9 @@ class Loaded:
         Raises:
             BackendError: out of memory, or TensorRT refuses the profile.
         """
-        if hasattr(self.trt, "ExecutionContextAllocationStrategy"):  # from TensorRT 10 on
+        if self._rtx is not None:
+            execution = self._rtx.create()
+        elif hasattr(self.trt, "ExecutionContextAllocationStrategy"):  # from TensorRT 10 on
             strategy = self.trt.ExecutionContextAllocationStrategy.USER_MANAGED
             execution = self.engine.create_execution_context(strategy)
         else:
@@ -117,6 +125,9 @@ class Loaded:
 
     def close(self) -> None:
         """Free the plan, the engine before its runtime; the GPU must be entered."""
+        if self._rtx is not None:
+            self._rtx.keep_kernels()
+            self._rtx = None
         self.engine = None
         self._runtime = None
 

@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from hpe_edge.cuda.device import Device
 
 FORMAT = 1  # also raised with hpe_edge.spec.FORMAT
-SUFFIXES = (".engine", ".plan")
 
+Library = Literal["tensorrt", "tensorrt-rtx"]
 Precision = Literal["fp32", "fp16", "int8"]
-Hardware = Literal["same-gpu", "same-capability", "ampere-plus"]
+Hardware = Literal["same-gpu", "same-capability", "ampere-plus", "turing"]
+
+PLAN_SUFFIXES: dict[Library, tuple[str, ...]] = {"tensorrt": (".engine", ".plan"), "tensorrt-rtx": (".rtx",)}
+SUFFIXES = tuple(suffix for suffixes in PLAN_SUFFIXES.values() for suffix in suffixes)
+LIBRARY_NAMES: dict[Library, str] = {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT-RTX"}
 
 # Major version -> the newest one that runs its version-compatible plans; NVIDIA's pages on engine compatibility of
 # TensorRT 10.16.1 and 11.1. The others reach no further than their own.
@@ -37,19 +41,23 @@ class EngineInfo:
 
     Attributes:
         spec: the model's, as in its ONNX file.
-        tensorrt: the version that built the plan.
-        gpu, compute_capability: of the GPU that it was built on, such as ``"Orin"`` and ``"8.7"``.
+        tensorrt: the version of the library that built the plan.
+        gpu, compute_capability: of the GPU that it was built on, such as ``"Orin"`` and ``"8.7"``; empty for
+            TensorRT-RTX, which builds without a GPU.
         precision: of the build.
         profile: smallest, optimal and largest batch.
         plan_bytes, plan_sha256: the plan's size and the SHA-256 of its bytes.
         rebuild: the command that builds it again.
         version_compatible: newer TensorRT versions run it as well.
-        hardware: GPUs that run it: of the same name, of the same compute capability, or all from Ampere on.
+        hardware: GPUs that run it: of the same name, of the same compute capability, all from Ampere on, or (of
+            TensorRT-RTX alone) Turing.
         dla_core: index of its DLA core; None for the GPU alone.
         multiprocessors, memory_mb: of the GPU that it was built on, by which modules that are all named ``"Orin"``
             differ; None in descriptions of older versions, and not compared then.
         tools: name -> version of the tools that built it.
-        gate: accuracy gate against the source model.
+        gate: accuracy gate against the source model; None until it has run.
+        library: builds and runs the plan.
+        gate_gpu: of TensorRT-RTX, the GPU and the driver that the gate ran with; others compile kernels of their own.
     """
 
     spec: ModelSpec
@@ -68,6 +76,8 @@ class EngineInfo:
     memory_mb: int | None = None
     tools: dict[str, str] = field(default_factory=dict)
     gate: GateResult | None = None
+    library: Library = "tensorrt"
+    gate_gpu: str | None = None
 
     def __post_init__(self) -> None:
         least, best, most = self.profile
@@ -77,6 +87,8 @@ class EngineInfo:
     @property
     def built_on(self) -> str:
         """The GPU that it was built on, for people."""
+        if not self.gpu:
+            return "no GPU"
         return _described(self.gpu, self.compute_capability, self.multiprocessors, self.memory_mb)
 
     @property
@@ -117,11 +129,13 @@ class EngineInfo:
         """
         if not self._runs_with(tensorrt):
             raise BackendError(
-                f"{path} was built with TensorRT {self.tensorrt} and runs with that version{self.and_newer}, got "
-                f"{tensorrt}; {self._again()}"
+                f"{path} was built with {LIBRARY_NAMES[self.library]} {self.tensorrt} and runs with that version"
+                f"{self.and_newer}, got {tensorrt}; {self._again()}"
             )
         advice = ""
-        if self.hardware == "ampere-plus":
+        if self.hardware == "turing":
+            fits, wanted = gpu.capability == "7.5", "GPUs of compute capability 7.5 (Turing)"
+        elif self.hardware == "ampere-plus":
             fits, wanted = numbers(gpu.capability) >= (8,), "GPUs of compute capability 8.0 or more"
         elif self.hardware == "same-capability":
             fits = gpu.capability == self.compute_capability
@@ -135,7 +149,7 @@ class EngineInfo:
         if not fits:
             here = _described(gpu.name, gpu.capability, gpu.multiprocessors, gpu.memory_mb)
             raise BackendError(
-                f"{path} was built on {self.built_on} and runs on {wanted}, got {here}; {advice}{self._again()}"
+                f"{path} was built {self._where}and runs on {wanted}, got {here}; {advice}{self._again()}"
             )
 
     def _runs_with(self, tensorrt: str) -> bool:
@@ -148,8 +162,18 @@ class EngineInfo:
             return True
         return abs(gpu.memory_mb - self.memory_mb) * _MEMORY_TOLERANCE <= max(gpu.memory_mb, self.memory_mb)
 
+    @property
+    def _where(self) -> str:
+        return f"on {self.built_on} " if self.gpu else ""
+
     def _again(self) -> str:
         return f"build it again here: {self.rebuild}"
+
+
+def library_of(path: Path) -> Library | None:
+    """Return the library of a plan by the file's name; None for another file."""
+    found = (name for name, suffixes in PLAN_SUFFIXES.items() if path.suffix.lower() in suffixes)
+    return next(found, None)
 
 
 def sidecar(path: Path) -> Path:
@@ -169,16 +193,22 @@ def read_info(path: Path) -> EngineInfo:
         ModelError: it is missing or invalid.
     """
     beside = sidecar(path)
+    command = "hpe-edge export trt --rtx" if library_of(path) == "tensorrt-rtx" else "hpe-edge export trt"
     if not beside.is_file():
         raise ModelError(
             f"{path} has no {beside.name} beside it, so its model, crop and GPU are unknown; copy both files together, "
-            "or build another engine: hpe-edge export trt MODEL.onnx -o OTHER.engine"
+            f"or build another engine: {command} MODEL.onnx -o OTHER{path.suffix}"
         )
     try:
         info = read_json(EngineInfo, beside.read_text(encoding="utf-8"), FORMAT, "the engine's description", "engine")
     except (ModelError, OSError, UnicodeDecodeError) as error:
         raise ModelError(f"{beside}: {error}") from None
     assert isinstance(info, EngineInfo)
+    if info.library != library_of(path):
+        raise ModelError(
+            f"{path} is a plan of {LIBRARY_NAMES[info.library]} by its description; its name must end in "
+            f"{' or '.join(PLAN_SUFFIXES[info.library])}"
+        )
     return info
 
 

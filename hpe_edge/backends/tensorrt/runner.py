@@ -1,4 +1,4 @@
-"""TensorRT backend: an engine of ``hpe-edge export trt``, on the NVIDIA GPU that it was built for.
+"""TensorRT backend: an engine of ``hpe-edge export trt``, on an NVIDIA GPU that it was built for.
 
 Faces of host frames are cropped on the CPU into pinned memory. Per batch size, the copy to the GPU, the network and the
 copy back are one CUDA graph. Faces of GPU frames are cropped and decoded on the GPU, in one graph with the network, see
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from hpe_edge.backends.base import Rows
 from hpe_edge.backends.gpu_path import GpuPath
+from hpe_edge.backends.tensorrt.first_load import verified_on, verify
 from hpe_edge.backends.tensorrt.load_tensorrt import load_tensorrt
 from hpe_edge.backends.tensorrt.plan import Loaded
-from hpe_edge.backends.tensorrt.plan_file import EngineInfo, read_info
+from hpe_edge.backends.tensorrt.plan_file import LIBRARY_NAMES, EngineInfo, read_info
 from hpe_edge.cuda.device import Device, parse_device, release
 from hpe_edge.cuda.memory import Buffer
 from hpe_edge.errors import BackendError, InputError
@@ -34,7 +35,7 @@ CropSource = Literal["host", "boxes", "warped"]  # origin of the network's input
 
 
 def load_engine(path: Path, *, device: str = "cuda") -> TensorRTBackend:
-    """Load an engine and its description.
+    """Load an engine and its description; verify one of TensorRT-RTX where it was not verified on this GPU.
 
     Args:
         path: the plan; its description is ``<engine>.json`` beside it.
@@ -42,13 +43,21 @@ def load_engine(path: Path, *, device: str = "cuda") -> TensorRTBackend:
 
     Raises:
         ModelError: the plan is truncated, the description is missing or contradicts it.
-        BackendError: TensorRT, cuda-bindings or the GPU is missing, or does not match the plan.
+        BackendError: TensorRT, cuda-bindings or the GPU is missing, or does not match the plan; or the accuracy gate
+            failed on this GPU.
     """
     index = parse_device(device)
     info = read_info(path)
     plan = path.read_bytes()
     info.check_plan(path, plan)
-    return TensorRTBackend(path, plan, info, index)
+    backend = TensorRTBackend(path, plan, info, index)
+    if info.library == "tensorrt-rtx":
+        try:
+            backend.verify(path)
+        except BaseException:
+            backend.close()
+            raise
+    return backend
 
 
 class TensorRTBackend:
@@ -68,10 +77,10 @@ class TensorRTBackend:
         """
         self.spec: ModelSpec = info.spec
         self.device = f"cuda:{index}"
-        self.runtime = "TensorRT"
+        self.runtime = LIBRARY_NAMES[info.library]
         self.max_batch = info.profile[2]
         self.fixed_batch = info.profile[0] == info.profile[2]
-        trt = load_tensorrt()
+        trt = load_tensorrt(info.library)
         # TensorRT's runtime crashes the process without a driver; opening the device raises.
         gpu = Device(index)
         self.gpu: Device | None = gpu
@@ -93,6 +102,25 @@ class TensorRTBackend:
             context = TensorRTContext(self.loaded)
         self._cleanup.callback(context.close)
         return context
+
+    def verify(self, path: Path) -> None:
+        """Run the accuracy gate of an engine at ``path`` that was not verified on this GPU.
+
+        Raises:
+            ModelError, UnverifiedError: see :func:`hpe_edge.backends.tensorrt.first_load.verify`.
+        """
+        loaded = self.loaded
+        device = loaded.gpu
+        gpu = f"{device.name} (compute capability {device.capability}, driver for CUDA {device.driver_version()})"
+        if verified_on(loaded.info, gpu):
+            return
+        with loaded.gpu:
+            context = TensorRTContext(loaded)
+        try:
+            verify(path, loaded.info, gpu, context, loaded.buckets)
+        finally:
+            with loaded.gpu:
+                context.close()
 
     def close(self) -> None:
         """Free the plan and the buffers of all contexts."""

@@ -81,9 +81,11 @@ def test_boxes_vary_about_the_crop(pool: Pool) -> None:
     eyes, chin = (np.stack([place_of(bgr(each, RGB), color) for each in crops]) for color in (RED, BLUE))
     scale = np.log(np.linalg.norm(eyes - chin, axis=1) / (0.5 * 112 / 1.25))
     middle = (eyes + chin) / 2 / 112 * 1.25  # in box sides
-    assert scale.mean() == pytest.approx(0, abs=0.02) and scale.std() == pytest.approx(0.088, abs=0.012)
+    # 6 % vary three times as much, so variances are 1.48 times those of the others.
+    assert scale.mean() == pytest.approx(0, abs=0.02) and scale.std() == pytest.approx(1.48**0.5 * 0.088, abs=0.018)
     assert middle.mean() == pytest.approx(0.625, abs=0.01)
-    assert middle.std(axis=0) == pytest.approx(0.044, abs=0.008)
+    assert middle.std(axis=0) == pytest.approx(1.48**0.5 * 0.044, abs=0.01)
+    assert np.abs(scale).max() > 2.5 * 0.09
 
 
 @pytest.mark.usefixtures("plain")

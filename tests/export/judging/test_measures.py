@@ -11,7 +11,7 @@ from drawn_faces import SPEC, drawn_pool, poses, reader
 
 from export.distillation.disturbances import DISTURBANCES
 from export.distillation.views import Pool
-from export.judging.measures import AGREEMENT, BOX, MIRROR, measure
+from export.judging.measures import AGREEMENT, ANGLES, BOX, MIRROR, measure
 from export.teaching.teachers import Teacher
 from hpe_edge.geometry import euler_from_rotation, geodesic_deg, rotation_from_zxy
 
@@ -61,6 +61,7 @@ def test_faces_are_turned_to_both_sides() -> None:
 def test_an_offset_of_yaw_is_seen_in_agreement_and_in_the_mirror(faces: Pool) -> None:
     found = measure(reader(lambda zxy: zxy + np.array([10.0, 0.0, 0.0])), faces).distances
     np.testing.assert_allclose(found[AGREEMENT], 10, atol=2)
+    np.testing.assert_allclose(found[ANGLES], 10 / 3, atol=1.5)
     np.testing.assert_allclose(found[MIRROR], 20, atol=3)
 
 

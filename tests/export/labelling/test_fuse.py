@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -50,6 +52,11 @@ def test_disagreement_is_ignored(found: list[Found]) -> None:
     labels = fuse(found)
     assert len(labels) == 0 and len(labels.ignored) >= 1
     assert any(np.allclose(box, BOX, atol=1e-6) for box in labels.ignored)
+
+
+def test_points_on_one_spot_tell_no_turn() -> None:
+    on_one_spot = [replace(seen(teacher, 0.9), points=np.full((5, 2), 140.0)) for teacher in (YUNET, SCRFD)]
+    np.testing.assert_allclose(bounds(fuse(on_one_spot).outlines), BOX[None], atol=0.5)
 
 
 def test_a_part_of_a_face_is_not_ignored() -> None:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -22,6 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tiny_model import write_tiny_model
 
 from export.graph.onnx_file import graph_precision
+from export.inspection import latency
 from export.quantize.fp16_graph import to_half
 from export.tensorrt import progress
 from export.trt import build, main
@@ -44,6 +46,8 @@ def cuda(monkeypatch):
 def install(cuda, monkeypatch, tmp_path):
     """Installs the double of a version; the cache folder is one of the test's own."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(latency, "WARMUP", 1)
+    monkeypatch.setattr(latency, "MOST_RUNS", 2)
     return lambda version="10.3.0": FakeTensorRT(cuda, version).install(monkeypatch)
 
 
@@ -305,16 +309,7 @@ def test_a_file_with_a_fixed_batch(capsys, install, out, tmp_path):
     assert "a fixed batch of 4" in errors
 
 
-def test_8_5_shares_no_range_of_batches(capsys, install, model, out):
-    fake = install("8.5.3")
-    status, _, errors = run(capsys, model, "-o", out)
-    assert status == 2
-    assert "fix it: --batch 16" in errors
-    assert run(capsys, model, "--batch", 16, "-o", out)[0] == 0
-    assert not fake.configs[0].previews
-
-
-@pytest.mark.parametrize("version", ["8.4.1.5", "7.2.3.4"])
+@pytest.mark.parametrize("version", ["8.5.3", "7.2.3.4"])
 def test_a_version_that_is_too_old(capsys, install, model, out, version):
     install(version)
     status, _, errors = run(capsys, model, "-o", out)
@@ -412,6 +407,38 @@ def test_layers_on_request(capsys, install, model, out):
     assert "GlobalAveragePool" in lines[1] and "Half [1, 2]" in lines[1]
 
 
+def test_latency_of_every_batch_size(install, model, out):
+    fake = install()
+    built = build(model, output=out)
+    assert [(each.faces, each.runs) for each in built.latency] == [(size, 2) for size in (1, 2, 4, 8, 16)]
+    assert fake.batches[-3:] == [16] * 3, "a warm-up and two runs"
+    assert len([line for line in built.notes if line.startswith("latency: ")]) == 7
+
+
+def test_latency_is_of_enough_runs_for_a_99th_percentile(monkeypatch):
+    now, durations_s = 0.0, iter([5.0] * 50 + [each / 1000 for each in range(1, 101)])
+
+    def run(count):
+        nonlocal now
+        now += next(durations_s)
+
+    context = SimpleNamespace(input=lambda count: np.empty(count), run=run)
+    backend = SimpleNamespace(loaded=SimpleNamespace(buckets=(4,)), context=lambda: context)
+    monkeypatch.setattr(latency, "_LONGEST_S", 0.0)
+    monkeypatch.setattr(latency, "time", SimpleNamespace(perf_counter=lambda: now))
+    said = []
+    (found,) = latency.measure_latency(backend, lambda stage, lines: said.extend(lines))
+    assert (found.faces, found.runs) == (4, 100)
+    assert (found.median_ms, found.p99_ms) == pytest.approx((50.5, 99.01))
+    assert said[1].split() == ["4", "50.500", "ms", "99.010", "ms", "79"]
+
+
+def test_latency_without_a_gpu_is_not_measured():
+    said = []
+    assert latency.measure_latency(None, lambda stage, lines: said.extend([stage, *lines])) == ()
+    assert said[0] == "latency" and "no GPU" in said[1]
+
+
 def test_timing_cache_is_kept_per_version_and_gpu(capsys, cuda, install, model, out, tmp_path):
     folder = tmp_path / "cache" / "hpe_edge" / "tensorrt"
     install("10.3.0")
@@ -496,12 +523,12 @@ def test_warnings_of_the_build_are_shown_once(capsys, install, model, out, fails
     assert out.exists() != fails
 
 
-@pytest.mark.parametrize("version", ["8.5.3", "8.6.1", "10.3.0", "11.4.0.106"])
+@pytest.mark.parametrize("version", ["8.6.1", "10.3.0", "11.4.0.106"])
 def test_a_network_runs_on_one_stream(capsys, install, model, out, version):
     """Auxiliary streams would need memory of their own."""
     fake = install(version)
     assert run(capsys, model, "--batch", 4, "-o", out)[0] == 0
-    assert getattr(fake.configs[0], "max_aux_streams", None) == (None if version == "8.5.3" else 0)
+    assert fake.configs[0].max_aux_streams == 0
 
 
 def test_the_builders_errors_are_shown(capsys, install, model, out):
@@ -540,7 +567,7 @@ def test_changed_angles_fail_the_gate_and_leave_no_file(capsys, install, model, 
     status, said, errors = run(capsys, model, "-o", out)
     assert status == 3
     assert "FAILED" in said and "engine with onnx" in errors
-    assert "export int8 --auto" in errors and "--worst-deg" in errors
+    assert "hpe-edge export int8" in errors and "--worst-deg" in errors
     assert names_in(out.parent) == ["x.engine"] and out.read_bytes() == b"older"
 
 
@@ -553,10 +580,18 @@ def test_the_gate_looks_at_every_batch_size(capsys, install, model, out, size):
     assert names_in(out.parent) == []
 
 
+@pytest.mark.parametrize("size", [128, 256])
+def test_the_gate_fills_batches_larger_than_its_crops(capsys, install, model, out, size):
+    install().spoilt_batches = {size}
+    status, _, errors = run(capsys, model, "--batch", "1,1,256", "-o", out)
+    assert status == 3 and ("engine with onnx" if size == 256 else f"in batches of {size}") in errors
+
+
 def test_limits_can_be_set(capsys, install, model, out):
     install().distort = spoil
-    assert run(capsys, model, "--worst-deg", 90, "--mean-deg", 80, "-o", out)[0] == 0
-    assert read_info(out).gate.limits == {"mean_deg": 80.0, "worst_deg": 90.0}
+    assert run(capsys, model, "--worst-deg", 90, "--mean-deg", 80, "--p999-deg", 85, "-o", out)[0] == 0
+    assert read_info(out).gate.limits == {"mean_deg": 80.0, "p999_deg": 85.0, "worst_deg": 90.0}
+    assert "--mean-deg 80.0 --p999-deg 85.0 --worst-deg 90.0" in read_info(out).rebuild
 
 
 def test_faces_of_ones_own(capsys, install, model, out):

@@ -93,12 +93,12 @@ def test_what_the_traps_cost(
         spec = ModelSpec.from_json(said.value)
         said.value = replace(spec, input=replace(spec.input, scale=scale, mean=(mean,) * 3, std=(1.0,) * 3)).to_json()
         onnx.save(model, str(tmp_path / "normalised.onnx"))
-        return estimate(PoseEngine(tmp_path / "normalised.onnx"))
+        return estimate(PoseEngine(tmp_path / "normalised.onnx", upright=None))
 
     def grown(margin: float) -> Array:
-        return estimate(PoseEngine(published, crop=Crop(margins=(margin,) * 4)))
+        return estimate(PoseEngine(published, crop=Crop(margins=(margin,) * 4), upright=None))
 
-    engine = PoseEngine(published)
+    engine = PoseEngine(published, upright=None)
     right = estimate(engine)
     costs = {
         "None": right,
