@@ -16,14 +16,14 @@ from export.labelling.hull import Float64Array, bounds, moved
 SIDE = 320
 MOST_FACES, MOST_IGNORED = 40, 40
 
-_SMALLEST, _LARGEST = 9.0, 0.95 * SIDE  # longer side of a face's box; log-uniform
+_SMALLEST, _LARGEST = 11.0, 0.95 * SIDE  # longer side of a face's box; log-uniform
 _IGNORED_BELOW = 7.0
 _EMPTY_SHARE, _SPLIT_SHARE, _PASTED_SHARE = 0.18, 0.85, 0.35
 _SMALL = 0.35  # of a region's shorter side; a region for a smaller face is split, so that small faces come in groups
 _TILED_SHARE, _BARE_SHARE = 0.8, 0.1  # of the parts of a region, those with faces, and with an empty scene
 _SPREAD = 0.4  # standard deviation of the logarithm of sizes within a group
 _DECOY_SHARE = 0.3  # pictures into which pieces without faces are pasted like faces
-_LEVEL_SHARE, _WIDE_SHARE = 0.55, 0.33  # of the turns: nearly upright, within _WIDE_DEG; the others any
+_LEVEL_SHARE, _WIDE_SHARE = 0.6, 0.36  # of the turns: nearly upright, within _WIDE_DEG; the others any
 _LEVEL_DEG, _WIDE_DEG = 10.0, 65.0
 _SQUEEZE = 0.12  # standard deviation of the logarithm of width over height
 _LABELLED, _IGNORED = 0.6, 0.2  # visible share of a face from which it is labelled, or else ignored
