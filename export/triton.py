@@ -203,7 +203,7 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     parser.add_argument(
         "--backend",
         choices=get_args(ServerBackend),
-        help="the server's backend that runs the network (default: onnxruntime or tensorrt, by the file); python is for "
+        help="the server's backend that runs the network (default: onnxruntime or tensorrt, by the file); python: for "
         "servers that have neither",
     )
     parser.add_argument(

@@ -15,17 +15,17 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import hpe_edge
 from hpe_edge.errors import BackendError
 from hpe_edge.ops.native import native
 
 PYTHON_VARIABLE = "HPE_EDGE_TRITON_PYTHON"  # the environment's Python
-_READY_S, _STOP_S, _POLL_S = 60.0, 20.0, 0.1
+_READY_S, _STOP_S, _EXIT_S, _POLL_S = 300.0, 20.0, 3, 0.1
 
 
 class TritonServer:
@@ -36,11 +36,13 @@ class TritonServer:
         log: file with the server's output.
     """
 
-    def __init__(self, repository: Path, work: Path, *, python: Path, first_path: Path | None = None) -> None:
+    def __init__(
+        self, repositories: Sequence[Path], work: Path, *, python: Path, first_path: Path | None = None
+    ) -> None:
         """Start the server.
 
         Args:
-            repository: its models.
+            repositories: its models.
             work: folder for its files, which may exist.
             python: of the environment with nvidia-pytriton; its version must be this process's.
             first_path: folder whose packages are found before the environment's.
@@ -51,14 +53,18 @@ class TritonServer:
         site = python.parent.parent / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
         package = site / "pytriton" / "tritonserver"
         if not (package / "bin" / "tritonserver").is_file():
-            raise BackendError(f"{python} has no Triton server in {site}; install it there: pip install nvidia-pytriton")
+            raise BackendError(f"{site} has no Triton server; install it there: pip install nvidia-pytriton")
         work.mkdir(parents=True, exist_ok=True)
         paths = [*([first_path] if first_path else []), _linked_package(work), site]
         environment = _environment(python, work, paths)
         backends = _linked_backends(work, package)
         ports = _free_ports(3)
-        self.grpc, self.log = f"127.0.0.1:{ports[0]}", work / "server.log"
-        arguments = [f"--model-repository={repository}", f"--backend-directory={backends}", "--log-verbose=0"]
+        self.grpc, self._http = (f"127.0.0.1:{port}" for port in ports[:2])
+        self.log = work / "server.log"
+        arguments = [f"--model-repository={repository}" for repository in repositories]
+        # A sequence without an end counts as a request that the server waits for.
+        arguments += [f"--backend-directory={backends}", f"--exit-timeout-secs={_EXIT_S}"]
+        arguments += ["--model-control-mode=explicit", "--load-model=*"]  # so that a client may load one again
         for name, port in zip(("grpc", "http", "metrics"), ports, strict=True):
             arguments += [f"--{name}-port={port}", f"--{name}-address=127.0.0.1"]
         # Otherwise each of its processes would spin on every core.
@@ -74,18 +80,17 @@ class TritonServer:
                 start_new_session=True,  # Ctrl-C comes to this process alone, which then stops the server
             )
 
-    def wait_until_ready(self, client: Any) -> None:
-        """Wait until all models are loaded; ``client`` is a ``tritonclient.grpc.InferenceServerClient``.
+    def wait_until_ready(self) -> None:
+        """Wait until all models are loaded.
 
         Raises:
             BackendError: the server has ended, or is not ready in time.
         """
         end_s = time.monotonic() + _READY_S
-        while time.monotonic() < end_s:
-            if self._process.poll() is not None:
-                break
-            with contextlib.suppress(Exception):  # not listening yet
-                if client.is_server_ready():
+        while time.monotonic() < end_s and self._process.poll() is None:
+            # By HTTP: a gRPC channel that was refused a few times waits for up to two minutes.
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{self._http}/v2/health/ready") as answer:
+                if answer.status == 200:
                     return
             time.sleep(_POLL_S)
         self.close()

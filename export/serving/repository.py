@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from export.serving.model_config import Serving, ServerBackend, frame_config, network_config, stream_config
+from export.serving.model_config import ServerBackend, Serving, frame_config, network_config, stream_config
 from hpe_edge.backends.tensorrt.plan_file import read_info
-from hpe_edge.errors import InputError
+from hpe_edge.errors import InputError, ModelNotFoundError
 from hpe_edge.spec import ModelSpec
 from hpe_edge.triton import layout
 from hpe_edge.util.atomic import Pending, output_error
@@ -71,15 +71,17 @@ def write_repository(
     return [config.name for config in configs.values()]
 
 
-def read_model(
-    model: Path, backend: ServerBackend
-) -> tuple[ModelSpec, list[tuple[str, Sequence[int]]], int | None]:
+def read_model(model: Path, backend: ServerBackend) -> tuple[ModelSpec, list[tuple[str, Sequence[int]]], int | None]:
     """Read a model's spec, its outputs (none of a plan) and its largest batch (None for any).
 
     Raises:
+        ModelNotFoundError: there is no such file.
         ModelError: it is no model with a spec.
         InputError: the server's backend cannot batch it.
     """
+    if not model.is_file():
+        step = "trt MODEL.onnx" if backend == "tensorrt" else "onnx CHECKPOINT"
+        raise ModelNotFoundError(f"there is no model {model}; make one with hpe-edge export {step} -o {model}")
     if backend == "tensorrt":
         info = read_info(model)
         return info.spec, [], info.profile[2]

@@ -13,8 +13,8 @@ from hpe_edge.errors import HpeEdgeError, InputError
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.triton.layout import ANGLES, BOXES, DOUBTFUL, FRAME, ROTATION, SIGMA
+from hpe_edge.triton.python_backend import Server
 from hpe_edge.triton.served_network import ServedNetwork
-from hpe_edge.triton.server import Server
 
 
 class FrameModel:
@@ -24,7 +24,7 @@ class FrameModel:
         """Open the engine over the served network.
 
         Raises:
-            HpeEdgeError: see :class:`~hpe_edge.triton.server.Server` and
+            HpeEdgeError: see :class:`~hpe_edge.triton.python_backend.Server` and
                 :class:`~hpe_edge.triton.served_network.ServedNetwork`.
         """
         self._server = Server(args)

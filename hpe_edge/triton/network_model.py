@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.errors import HpeEdgeError, InputError
 from hpe_edge.triton.layout import ONNX_FILE
-from hpe_edge.triton.server import Server
+from hpe_edge.triton.python_backend import Server
 
 
 class NetworkModel:
@@ -21,7 +21,7 @@ class NetworkModel:
         """Load the network, and run it once.
 
         Raises:
-            HpeEdgeError: see :class:`~hpe_edge.triton.server.Server`; the file or the device cannot be used.
+            HpeEdgeError: see :class:`~hpe_edge.triton.python_backend.Server`; the file or the device cannot be used.
         """
         self._server = Server(args)
         on_gpu = args["model_instance_kind"] == "GPU"

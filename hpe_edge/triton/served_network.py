@@ -15,7 +15,7 @@ from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec
 from hpe_edge.triton.layout import NETWORK_BATCH_KEY, NETWORK_KEY, SPEC_FILE
-from hpe_edge.triton.server import ServingError, Server
+from hpe_edge.triton.python_backend import Server, ServingError
 
 
 class ServedNetwork:
@@ -80,7 +80,12 @@ class _Context:
         response = asked.exec()
         if response.has_error():
             error = response.error()
-            raise ServingError(f"{self._name} did not answer for {count} faces: {error.message()}", error.code())
+            remedy = ""
+            if "not healthy" in error.message():  # Triton 24.06 and newer start no ended process again
+                remedy = f" Its process has ended: unload and load {self._name}, or start the server again."
+            raise ServingError(
+                f"{self._name} did not answer for {count} faces: {error.message()}{remedy}", error.code()
+            )
         self._response = response  # owns the memory of the arrays below
         return [pb.get_output_tensor_by_name(response, name).as_numpy() for name in self._spec.outputs]
 

@@ -20,8 +20,8 @@ from hpe_edge.faces.tracker import Tracker
 from hpe_edge.ops.request import Request
 from hpe_edge.triton.frame_model import columns
 from hpe_edge.triton.layout import BOXES, CAMERAS_KEY, FRAME, IDLE_KEY, IDS, SCORES, TIME
+from hpe_edge.triton.python_backend import Server, ServingError
 from hpe_edge.triton.served_network import ServedNetwork
-from hpe_edge.triton.server import ServingError, Server
 from hpe_edge.upright.keypoint_roll import roll_of_rotation
 
 
@@ -51,7 +51,7 @@ class StreamModel:
         """Open the engine over the served network.
 
         Raises:
-            HpeEdgeError: see :class:`~hpe_edge.triton.server.Server` and
+            HpeEdgeError: see :class:`~hpe_edge.triton.python_backend.Server` and
                 :class:`~hpe_edge.triton.served_network.ServedNetwork`.
         """
         self._server = Server(args)
