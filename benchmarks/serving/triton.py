@@ -94,7 +94,12 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
 
 def _single(engine: PoseEngine, client: Client, width: int, height: int, faces: int, effort: Effort) -> Result:
     frame, boxes = scene(width, height, faces)
-    parameters = {"model": engine.spec.architecture, "width": width, "height": height, "faces": faces}
+    parameters: dict[str, str | int] = {
+        "model": engine.spec.architecture,
+        "width": width,
+        "height": height,
+        "faces": faces,
+    }
     direct = Alternative(
         "engine",
         "PoseEngine in this process",
@@ -147,7 +152,7 @@ def _load(engine: PoseEngine, server: TritonServer, client: Client, clients: int
         "wrong": len(wrong),
     }
     figures |= {f"p{p}_ms": round(float(np.percentile(latencies_ms, p)), 3) for p in (50, 90, 99)}
-    parameters = {"model": engine.spec.architecture, "width": 1280, "height": 720, "faces": 1}
+    parameters: dict[str, str | int] = {"model": engine.spec.architecture, "width": 1280, "height": 720, "faces": 1}
     return Result("load", {**parameters, "clients": clients, "requests_each": requests}, figures=figures)
 
 
@@ -163,10 +168,10 @@ def _budget(results: Sequence[Result]) -> list[BudgetLine]:
         if r.name == "frame"
     ]
     by = results[-1].figures
-    joined = f"{by['network_faces']:g} faces in {by['network_runs']:g} runs"
-    lines.append(
-        BudgetLine("batching under load", "fewer runs than faces", joined, by["network_runs"] < by["network_faces"])
-    )
+    faces, runs = by["network_faces"], by["network_runs"]
+    assert faces is not None and runs is not None
+    joined = f"{faces:g} faces in {runs:g} runs"
+    lines.append(BudgetLine("batching under load", "fewer runs than faces", joined, runs < faces))
     lines.append(BudgetLine("angles under load", "none wrong", f"{by['wrong']:g} wrong", not by["wrong"]))
     return lines
 

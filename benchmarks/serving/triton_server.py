@@ -64,6 +64,7 @@ class TritonServer:
         arguments = [f"--model-repository={repository}" for repository in repositories]
         # A sequence without an end counts as a request that the server waits for.
         arguments += [f"--backend-directory={backends}", f"--exit-timeout-secs={_EXIT_S}"]
+        arguments += [f"--backend-config=python,stub-timeout-seconds={_READY_S:g}"]  # 30 is short for a busy machine
         arguments += ["--model-control-mode=explicit", "--load-model=*"]  # so that a client may load one again
         for name, port in zip(("grpc", "http", "metrics"), ports, strict=True):
             arguments += [f"--{name}-port={port}", f"--{name}-address=127.0.0.1"]

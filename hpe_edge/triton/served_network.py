@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from hpe_edge.spec import Crop, ModelSpec
 from hpe_edge.triton.layout import NETWORK_BATCH_KEY, NETWORK_KEY, SPEC_FILE
 from hpe_edge.triton.python_backend import Server, ServingError
 
+if TYPE_CHECKING:
+    from hpe_edge.cuda.device import Device
+
 
 class ServedNetwork:
     """A model of this server as a backend of the engine; implements :class:`hpe_edge.backends.base.Backend`.
@@ -28,7 +31,7 @@ class ServedNetwork:
     device = "cpu"  # of the crop; the server knows the network's
     runtime = "Triton"
     fixed_batch = False
-    gpu = None
+    gpu: Device | None = None
 
     def __init__(self, server: Server) -> None:
         """

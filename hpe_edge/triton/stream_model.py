@@ -24,6 +24,8 @@ from hpe_edge.triton.python_backend import Server, ServingError
 from hpe_edge.triton.served_network import ServedNetwork
 from hpe_edge.upright.keypoint_roll import roll_of_rotation
 
+_GRACE = 1.5  # times the server's idle time: a frame may wait in its queue
+
 
 @dataclass
 class _Camera:
@@ -58,7 +60,7 @@ class StreamModel:
         self._engine = PoseEngine.of_backend(ServedNetwork(self._server))
         self._check_boxes = BoxChecks()
         self._most = int(self._server.parameters[CAMERAS_KEY])
-        self._idle_s = float(self._server.parameters[IDLE_KEY])
+        self._forget_s = _GRACE * float(self._server.parameters[IDLE_KEY])
         calibrated = self._engine.spec.sigma is not None
         self._usual = {} if calibrated else {"sigma_usual_deg": UNCALIBRATED_USUAL_DEG}
         self._cameras: dict[int | str, _Camera] = {}
@@ -126,7 +128,7 @@ class StreamModel:
     def _camera(self, request: Any) -> _Camera:
         name, now_s = request.correlation_id(), time.monotonic()
         # The server ends an idle sequence without a word to its model.
-        self._cameras = {key: each for key, each in self._cameras.items() if now_s - each.seen_s <= 2 * self._idle_s}
+        self._cameras = {key: each for key, each in self._cameras.items() if now_s - each.seen_s <= self._forget_s}
         if request.flags() & self._server.pb.TRITONSERVER_REQUEST_FLAG_SEQUENCE_START:
             self._cameras.pop(name, None)
             if len(self._cameras) >= self._most:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-CAMERAS, IDLE_S = 2, 2.0  # of the tight models
+CAMERAS, IDLE_S = 2, 6.0  # of the tight models
 FACE = np.array([[181, 88, 269, 178]], np.float32)  # of the astronaut
 PAGE_CODE = re.findall(
     r"```python\n(.*?)^```$",
