@@ -9,6 +9,7 @@ The server runs in a virtual environment of its own, because its Python backend 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -26,6 +27,8 @@ from hpe_edge.ops.native import native
 
 PYTHON_VARIABLE = "HPE_EDGE_TRITON_PYTHON"  # the environment's Python
 _READY_S, _STOP_S, _EXIT_S, _POLL_S = 300.0, 20.0, 3, 0.1
+
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 class TritonServer:
@@ -79,6 +82,7 @@ class TritonServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C comes to this process alone, which then stops the server
+                preexec_fn=_end_with_parent,
             )
 
     def wait_until_ready(self) -> None:
@@ -134,6 +138,11 @@ class TritonServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _end_with_parent() -> None:
+    """Let the kernel stop this process when the one that started it is killed."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _linked_package(work: Path) -> Path:
