@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-import hpe_edge
+from hpe_edge import version
 from hpe_edge.errors import BackendError
 from hpe_edge.ops.native import native
 
@@ -150,7 +150,7 @@ def _linked_package(work: Path) -> Path:
     site = work / "site"
     package = site / "hpe_edge"
     package.mkdir(parents=True, exist_ok=True)
-    for each in (*Path(hpe_edge.__file__).parent.iterdir(), Path(str(native.__file__))):
+    for each in (*Path(version.__file__).parent.iterdir(), Path(str(native.__file__))):
         with contextlib.suppress(FileExistsError):
             (package / each.name).symlink_to(each)
     return site
