@@ -8,11 +8,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from served import FACE, Client, at_once
 
 from hpe_edge import PoseEngine
 from hpe_edge.geometry import geodesic_deg
+from hpe_edge.models import DEFAULT
 
 STREAMS, FRAMES = 6, 6
 
@@ -98,6 +100,23 @@ def test_bad_input_is_refused_and_spares_the_others(
 
     at_once([right, wrong])
     assert len(good) == 3 and np.ptp(good, axis=0).max() < 1e-3
+
+
+def test_crops_of_several_requests_share_a_run(client: Client, server: Any, rng: np.random.Generator) -> None:
+    """Each request gets the rows of its own crops, as ONNX Runtime gives them; 9 crops are two runs on a CPU."""
+    session = onnxruntime.InferenceSession(DEFAULT, providers=["CPUExecutionProvider"])
+    given = [rng.normal(0, 1, (count, 3, 112, 112)).astype(np.float32) for count in (1, 2, 3, 9, 1, 2, 3, 4)]
+    inferences, runs = client.counts("head_pose_network")
+
+    def ask(crops: np.ndarray) -> None:
+        own, (wanted,) = Client(server), session.run(None, {"image": crops})
+        for _ in range(3):
+            np.testing.assert_allclose(own("head_pose_network", {"image": crops})["logits"], wanted, atol=1e-3)
+        own.close()
+
+    at_once([partial(ask, crops) for crops in given])
+    after = client.counts("head_pose_network")
+    assert after[0] - inferences == 3 * sum(map(len, given)) and after[1] - runs < 3 * len(given)
 
 
 def test_the_network_refuses_other_crops(client: Client) -> None:
