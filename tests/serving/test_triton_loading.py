@@ -11,6 +11,7 @@ from engine_files import write_engine
 from served import open_server
 
 from export.triton import export
+from hpe_edge import BackendError
 
 NUMPY2_VARIABLE = "HPE_EDGE_TRITON_NUMPY2"  # folder with NumPy 2, pip install --no-deps --target
 
@@ -54,8 +55,9 @@ def test_numpy_that_hands_over_wrong_values_is_refused(server_python: Path, tmp_
     export(output=tmp_path / "repository", backend="python")
     folder = Path(os.environ[NUMPY2_VARIABLE])
     with open_server([tmp_path / "repository"], tmp_path / "work", server_python, first_path=folder) as server:
-        assert server.wait_for_end() != 0
-    log = server.text()
+        with pytest.raises(BackendError, match="did not become ready"):
+            server.wait_until_ready()
+        log = server.text()
     for part in ("network", "frame", "stream"):
         assert f"failed to load 'head_pose_{part}'" in log
     assert "hands over wrong values with NumPy 2" in log and "pip install 'numpy<2'" in log
