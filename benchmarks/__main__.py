@@ -21,6 +21,7 @@ from benchmarks.report.charts import require_matplotlib
 from benchmarks.report.compare import compare, describe
 from benchmarks.report.markdown import write_report
 from benchmarks.running import Job, jobs, run, shared_options
+from benchmarks.serving import triton
 from benchmarks.suites import (
     accuracy,
     box_fits,
@@ -56,6 +57,7 @@ SUITES: tuple[Suite, ...] = (
     detectors.SUITE,
     rectification.SUITE,
     smoothing.SUITE,
+    triton.SUITE,
     cuda_launches.SUITE,
     rtx_builds.SUITE,
 )
@@ -77,6 +79,7 @@ examples:
   python -m benchmarks coverage --models model.onnx --labels photos/labels.csv --detectors haar yunet.onnx
   python -m benchmarks doubt --labels photos/labels.csv --detectors yunet.onnx scrfd.onnx --video clip.mp4
   python -m benchmarks detectors --detectors yunet.onnx face-detector.onnx haar --labels photos/labels.csv
+  python -m benchmarks triton --server environment/bin/python
   python -m benchmarks precision --models model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
 """
 

@@ -188,6 +188,32 @@ def cameras_throughput() -> str:
     return table(("", "times as long as the batcher"), lines)
 
 
+def triton_calls() -> str:
+    """triton.md: single calls of the server beside the engine's."""
+    lines = []
+    for result in results("triton", "frame"):
+        by, parameters = rows(result), result["parameters"]
+        engine, served = (by[name]["time_us"]["median"] / 1e3 for name in ("engine", "Triton"))
+        size = f"{parameters['width']} × {parameters['height']}"
+        lines.append([size, str(parameters["faces"]), f"{engine:.2f}", f"{served:.1f}", f"{served - engine:.1f}"])
+    return table(["frame", "faces", "engine, ms", "Triton, ms", "overhead, ms"], lines)
+
+
+def triton_load() -> str:
+    """triton.md: clients at the same time."""
+    (result,) = results("triton", "load")
+    by, parameters = result["figures"], result["parameters"]
+    count = parameters["clients"] * parameters["requests_each"]
+    lines = [
+        ["clients, requests", f"{parameters['clients']}, {count}"],
+        ["frames per second", f"{by['frames_per_s']:.0f}"],
+        ["latency: median, 99th percentile", f"{by['p50_ms']:.0f} ms, {by['p99_ms']:.0f} ms"],
+        ["faces, runs of the network", f"{by['network_faces']:g}, {by['network_runs']:g}"],
+        ["wrong answers", f"{by['wrong']:g}"],
+    ]
+    return table(["", ""], lines)
+
+
 def precision_figures() -> dict[str, Result]:
     return {r["parameters"]["file"]: r for r in results("precision", "precision")}
 
@@ -608,6 +634,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/conventions.md": {"rectification": rectification},
     "docs/video.md": {"pipeline": pipeline, "smoothing": smoothing},
     "docs/cameras.md": {"live": cameras_live, "throughput": cameras_throughput},
+    "docs/triton.md": {"calls": triton_calls, "load": triton_load},
     "docs/precision.md": {
         "precision": precision,
         "fp16 gate": fp16_gate,

@@ -117,20 +117,43 @@ class PoseEngine:
         if crop is not None and not isinstance(crop, Crop):
             raise InputError(f"crop must be a hpe_edge.Crop, got {type(crop).__name__}")
         check_choice("crop_on", crop_on, CropDevice)
-        self._backend = _load(_model_path(model), device, backend, threads, precision)
-        self.spec: ModelSpec = self._backend.spec
+        loaded = _load(_model_path(model), device, backend, threads, precision)
+        self._set_up(loaded, crop, crop_on, FaceFinder(detector, threads), max_sigma, upright)
+
+    @classmethod
+    def of_backend(cls, backend: Backend) -> PoseEngine:
+        """Make an engine of a loaded model, such as one that a server runs, with the defaults of :class:`PoseEngine`.
+
+        Args:
+            backend: closed with the engine.
+        """
+        engine = cls.__new__(cls)
+        engine._set_up(backend, None, None, FaceFinder(None, None), None, "model")
+        return engine
+
+    def _set_up(
+        self,
+        backend: Backend,
+        crop: Crop | None,
+        crop_on: CropDevice | None,
+        finder: FaceFinder,
+        max_sigma: float | None,
+        upright: Upright | Literal["model"] | None,
+    ) -> None:
+        self._backend = backend
+        self.spec: ModelSpec = backend.spec
         self.crop: Crop = crop or self.spec.crop
-        self.device: str = self._backend.device
-        self._batch = self._backend.max_batch  # larger calls are split
+        self.device: str = backend.device
+        self._batch = backend.max_batch  # larger calls are split
         self._crop = CropNormalize(self.crop, self.spec.input)
         self._crop_on = crop_on
-        self._gpu = _cropping_gpu(self._backend, crop_on)
-        self._ranges = None if self._backend.gpu is None else profiler_ranges()
+        self._gpu = _cropping_gpu(backend, crop_on)
+        self._ranges = None if backend.gpu is None else profiler_ranges()
         self.max_sigma = _limit_deg(self.spec, max_sigma)
         if upright is not None:
             check_choice("upright", upright, _Upright)
         self.upright: Upright | None = self.spec.upright if upright == "model" else upright
-        self._finder = FaceFinder(detector, threads)
+        self._finder = finder
         self._check_boxes = BoxChecks()
         self._decode = DecodeHeads(self.spec)
         self._idle: deque[Context] = deque()
