@@ -56,8 +56,8 @@ class Heads:
                 angles.append(probabilities @ radians)
         yaw, pitch, roll = angles
         if self._order == "zxy":
-            return _about(2, roll) @ _about(0, -pitch) @ _about(1, yaw)
-        return _about(0, -pitch) @ _about(1, yaw) @ _about(2, roll)
+            return about(2, roll) @ about(0, -pitch) @ about(1, yaw)
+        return about(0, -pitch) @ about(1, yaw) @ about(2, roll)
 
 
 def geodesic_deg(one: Tensor, two: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ def geodesic_deg(one: Tensor, two: Tensor) -> Tensor:
     return torch.rad2deg(2 * torch.asin(chord))
 
 
-def _about(axis: int, angle: Tensor) -> Tensor:
+def about(axis: int, angle: Tensor) -> Tensor:
     """Rotations ``[N, 3, 3]`` about axis 0, 1 or 2 by angles ``[N]`` in radians."""
     cosine, sine, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
     rows = {

@@ -38,6 +38,7 @@ class LayerChoice:
     def __init__(
         self,
         original: Original,
+        graph: ModelProto,
         layers: Sequence[Layer],
         ranges: Ranges,
         largest: Ranges,
@@ -46,19 +47,20 @@ class LayerChoice:
     ) -> None:
         """
         Args:
-            original: its graph, with equalized channels.
+            original: the float32 model, whose poses are the reference.
+            graph: the one to quantize, with equalized channels or trained weights.
             layers, ranges: see :func:`export.quantize.insert_qdq.quantize`.
             largest: tensor -> its largest magnitude, up to which ranges may be widened; empty: they stay.
             faces: to choose on.
             report: takes the costs and the trials.
         """
-        self._original, self._layers, self._report = original, layers, report
+        self._original, self._graph, self._layers, self._report = original, graph, layers, report
         self._calibrated = self._ranges = ranges
         middle = {name: float(np.sqrt(clip * largest.get(name, clip))) for name, clip in ranges.items()}
         self._wider = {"no clipping": {**ranges, **largest}, "half-way to no clipping": middle} if largest else {}
         self.widened = ""
         self._crops = faces.crops
-        work = multiplications(original.model, original.spec.input)
+        work = multiplications(graph, original.spec.input)
         self.shares = {name: count / max(1, sum(work.values())) for name, count in work.items()}
         self._reference = self._poses(original.model, np.arange(len(faces.crops)))
         moved = self._moved([], np.arange(len(faces.crops)), ranges)
@@ -123,10 +125,11 @@ class LayerChoice:
     def costs(self) -> list[Cost]:
         """The sensitivity of the angles to each layer, the first to keep first."""
         if not self._costs:
-            rows, original = self._sharpest[:_COST_CROPS], self._original
-            reference = select(self._reference, rows)
+            rows = self._sharpest[:_COST_CROPS]
+            # A trained graph differs from the original by more than a layer's rounding.
+            reference = self._poses(self._graph, rows)
             self._costs = costs(
-                original.model,
+                self._graph,
                 self._layers,
                 self._calibrated,
                 reference,
@@ -141,7 +144,7 @@ class LayerChoice:
         return np.asarray(np.nan_to_num(moved, nan=180.0), np.float64)
 
     def _quantized(self, kept: Sequence[str], ranges: Ranges) -> ModelProto:
-        return quantize(self._original.model, [layer for layer in self._layers if layer.name not in kept], ranges)
+        return quantize(self._graph, [layer for layer in self._layers if layer.name not in kept], ranges)
 
     def _poses(self, model: ModelProto, rows: NDArray[np.intp]) -> Poses:
         return poses_simulated(self._original.path, model, self._original.spec, self._crops[rows])

@@ -23,6 +23,8 @@ from export.quantize.insert_qdq import candidates, is_quantized, tensors_to_cali
 from export.quantize.qdq_rules import NEWEST_OPSET_FP32_SCALES
 from export.quantize.quantized_model import (
     Original,
+    ToTrain,
+    Training,
     quantized_spec,
     read_original,
     write_verified,
@@ -56,20 +58,26 @@ class CalibrationImages:
     boxes: Path | None
     detector: Path | None
 
+    @property
+    def parts(self) -> tuple[Path, Path | None, Path | None]:
+        """The images, the boxes and the detector."""
+        return self.images, self.boxes, self.detector
+
 
 def quantize_file(
     path: Path,
     out: Path,
     given: CalibrationImages,
     *,
-    method: Method | None,
-    calibration: Path | None,
-    auto: bool,
     worst_picture: Path,
     limits: Limits,
     notes: Notes,
+    method: Method | None = None,
+    calibration: Path | None = None,
+    auto: bool = True,
+    training: Training | None = None,
 ) -> ExportReport:
-    """Quantize a model to INT8. See :func:`export.int8.quantize`."""
+    """Quantize a model to INT8, with or without training. See :func:`export.int8.quantize`."""
     original = _prepare(read_original(path, notes))
     candidates(original.model)  # refuses a model that has none, before any face is read
     new = calibration is not None and not calibration.exists()
@@ -85,13 +93,19 @@ def quantize_file(
         ranges, equalized, largest = _calibrate(original, calibrating, None if new else calibration, method, notes)
         if new:
             ranges.write(pendings[1])
+        # Ranges that the user chose, keeps in a file, or had trained, are taken as they are.
+        wider = largest if method is None and calibration is None and training is None else {}
+        layers = candidates(equalized.model)
+        if training is not None:
+            names = frozenset(checking.names)
+            model, trained = training(ToTrain(original, equalized.model, tuple(layers), ranges.ranges, names))
+            equalized, ranges = replace(equalized, model=model), replace(ranges, ranges=trained)
         check = Check(_COMPARED, checking, limits.over(INT8_LIMITS), _ADVICE, notes)
-        # Ranges that the user chose, or keeps in a file, are taken as they are.
-        wider = largest if method is None and calibration is None else {}
-        choice = LayerChoice(equalized, candidates(equalized.model), ranges.ranges, wider, calibrating, notes)
+        choice = LayerChoice(original, equalized.model, layers, ranges.ranges, wider, calibrating, notes)
         reference = original.poses(checking.crops)
         try:
-            spec, comparisons = _write(equalized, reference, choice, ranges, check, auto, pendings[0])
+            summary = f"{ranges.summary()}{', then trained' * (training is not None)}"
+            spec, comparisons = _write(equalized, reference, choice, summary, check, auto, pendings[0])
         except GateFailed as failed:
             picture = _picture(worst_picture, failed.comparison, checking, spec.input, notes)
             pendings.append(picture)
@@ -196,7 +210,7 @@ def _write(
     original: Original,
     reference: Poses,
     choice: LayerChoice,
-    calibration: Calibration,
+    summary: str,
     check: Check,
     auto: bool,
     pending: Pending,
@@ -236,7 +250,7 @@ def _write(
                 "--worst-deg"
             )
         names = (*kept, *(layer.name for layer in excluded))
-        ranges = f"{calibration.summary()}{f', widened to {choice.widened}' if choice.widened else ''}"
+        ranges = f"{summary}{f', widened to {choice.widened}' if choice.widened else ''}"
         spec = quantized_spec(original, Quantization("int8", "", "", names, ranges), model)
         try:
             return write_verified(reference, model, spec, check, pending)
