@@ -59,6 +59,19 @@ class Heads:
             return about(2, roll) @ about(0, -pitch) @ about(1, yaw)
         return about(0, -pitch) @ about(1, yaw) @ about(2, roll)
 
+    def deviations(self, log_probabilities: list[Tensor]) -> Tensor:
+        """Standard deviations ``[N, 3]`` of the distributions, in degrees; circular ones by their mean direction."""
+        found = []
+        for head, centers, logs in zip(self._heads, self._centers, log_probabilities, strict=True):
+            probabilities, radians = logs.exp(), torch.deg2rad(centers)
+            if head.circular:
+                length = torch.hypot(probabilities @ radians.sin(), probabilities @ radians.cos())
+                found.append(torch.rad2deg((-2 * length.clamp(1e-6, 1).log()).sqrt()))
+            else:
+                mean = probabilities @ centers
+                found.append((probabilities @ centers.square() - mean.square()).clamp(min=0).sqrt())
+        return torch.stack(found, dim=1)
+
 
 def geodesic_deg(one: Tensor, two: Tensor) -> Tensor:
     """Angles ``[N]`` between rotations ``[N, 3, 3]``, in degrees; its slope is finite everywhere."""

@@ -140,7 +140,9 @@ class LayerChoice:
 
     def _moved(self, kept: Sequence[str], rows: NDArray[np.intp], ranges: Ranges) -> NDArray[np.float64]:
         poses = self._poses(self._quantized(kept, ranges), rows)
-        moved = geodesic_deg(select(self._reference, rows).rotation, poses.rotation)
+        reference = select(self._reference, rows)
+        moved = geodesic_deg(reference.rotation, poses.rotation)
+        moved[reference.doubtful & poses.doubtful & ~np.isnan(moved)] = 0.0  # the gate does not limit these
         return np.asarray(np.nan_to_num(moved, nan=180.0), np.float64)
 
     def _quantized(self, kept: Sequence[str], ranges: Ranges) -> ModelProto:

@@ -12,7 +12,8 @@ from export.distillation.heads import Heads, about, geodesic_deg
 from hpe_edge.spec import AngleHead, BinsDecode, ModelSpec, QuaternionDecode, Rot6dDecode
 
 _DIVERGENCE = 30.0  # weight of a nat beside a degree squared: sigma stays as it was, too
-_FARTHEST_DEG = 5.0  # beyond it the loss grows by the distance, not by its square: such answers are near chance
+_FARTHEST_DEG = 5.0  # beyond it the loss grows by the distance, not by its square
+_SURE_DEG = 10.0  # rms of an angle's three sigmas from which on a crop counts less: its answer is near chance
 
 
 class PoseLoss:
@@ -25,12 +26,15 @@ class PoseLoss:
     def __call__(self, outputs: Sequence[Tensor], wanted: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Loss of a batch, and the distance ``[N]`` of each pose in degrees."""
         apart = geodesic_deg(self.rotations(outputs), self.rotations(wanted))
-        loss = functional.huber_loss(apart, torch.zeros_like(apart), delta=_FARTHEST_DEG)
-        if self._heads is not None:
-            pairs = zip(self._logs(outputs), self._logs(wanted), strict=True)
-            divergence = [functional.kl_div(log, aim, reduction="batchmean", log_target=True) for log, aim in pairs]
-            loss = loss + _DIVERGENCE * torch.stack(divergence).mean()
-        return loss, apart
+        loss = functional.huber_loss(apart, torch.zeros_like(apart), delta=_FARTHEST_DEG, reduction="none")
+        if self._heads is None:
+            return loss.mean(), apart
+        aims = self._logs(wanted)
+        pairs = zip(self._logs(outputs), aims, strict=True)
+        divergences = [functional.kl_div(log, aim, reduction="none", log_target=True).sum(dim=1) for log, aim in pairs]
+        loss = loss + _DIVERGENCE * torch.stack(divergences).mean(dim=0)
+        sigma = self._heads.deviations(aims).square().mean(dim=1).sqrt()
+        return (loss * (_SURE_DEG / sigma).clamp(max=1).square()).mean(), apart
 
     def rotations(self, outputs: Sequence[Tensor]) -> Tensor:
         """Rotations ``[N, 3, 3]`` of the poses; of a rotation head its own, which lie as far from each other."""

@@ -23,7 +23,7 @@ from hpe_edge.backends.onnx.open_session import open_session
 from hpe_edge.errors import ModelError
 
 BATCH = 32
-_RATE, _RANGE_RATE = 5e-5, 1e-3  # of the weights, and of the logarithms of ranges
+_RATE, _RANGE_RATE = 1e-5, 1e-3  # of the weights, and of the logarithms of ranges
 _WARM_UP, _LAST_RATE = 0.05, 0.02
 _CLIP = 300.0  # norm of the gradient; a single face near chance has a hundred times that of others
 _REPORTS = 6
