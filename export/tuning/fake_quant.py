@@ -80,7 +80,8 @@ def weight_steps(weights: Tensor, axis: int) -> Tensor:
 
 def quantized(values: Tensor, step: Tensor) -> Tensor:
     """Values at the levels -128 to 127 times ``step``, with gradients for both."""
-    return _Quantize.apply(values, step)  # type: ignore[no-any-return,no-untyped-call]
+    found: Tensor = _Quantize.apply(values, step)
+    return found
 
 
 class _Quantize(torch.autograd.Function):

@@ -146,14 +146,15 @@ def _reshape(inputs: list[Any], _: _Attributes) -> Tensor:
 
 
 def _unsqueeze(inputs: list[Any], _: _Attributes) -> Tensor:
-    data = inputs[0]
+    data: Tensor = inputs[0]
     for axis in sorted(inputs[1]):
         data = data.unsqueeze(axis)
-    return data  # type: ignore[no-any-return]
+    return data
 
 
 def _split(inputs: list[Any], attributes: _Attributes) -> tuple[Tensor, ...]:
-    return torch.split(inputs[0], inputs[1], attributes.get("axis", 0))
+    parts: tuple[Tensor, ...] = torch.split(inputs[0], inputs[1], attributes.get("axis", 0))
+    return parts
 
 
 def _clip(inputs: list[Any], _: _Attributes) -> Tensor:

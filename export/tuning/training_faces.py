@@ -76,7 +76,7 @@ class TrainingFaces:
         rng = np.random.default_rng([_SEED, step])
         crops = []
         for at in rng.integers(0, len(self._faces), count):
-            image, box = varied_face(*self._faces[at], rng)
+            image, box = varied_face(*self._faces[int(at)], rng)
             if rng.random() < _HARD_SHARE:
                 image, box = hard_face(KINDS[rng.integers(len(KINDS))], image, box, rng)
             crops.append(self._cut(image, box[None])[0])

@@ -59,7 +59,7 @@ def tune(task: ToTrain, faces: TrainingFaces, views: int, report: Reporter) -> t
             group["lr"] = group["most"] * _share(step, steps)
         loss, apart = loss_of(net(crops), wanted)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), _CLIP)
         optimizer.step()
         seen.append(apart.detach().numpy())
