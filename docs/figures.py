@@ -257,6 +257,17 @@ def tails() -> str:
     return table(header, lines)
 
 
+def level_noise() -> str:
+    """precision.md: the change of the FP32 poses by noise of half a level."""
+    lines = []
+    for suite in tail_suites():
+        for result in results(suite, "noise"):
+            by, given = result["figures"], result["parameters"]
+            moved = degrees(by[f"{name}_deg"] for name in ("mean", "p99", "p999", "worst"))
+            lines.append([given["file"], f"{by['number']:.0f} {given['crops'].removesuffix(' crops')}", *moved])
+    return table(("FP32 network", "crops", "mean", "p99", "p99.9", "worst"), lines)
+
+
 def disturbances() -> str:
     """precision.md: the worst of each kind of face, by ONNX Runtime."""
     by: dict[str, dict[str, dict[str, float]]] = {}
@@ -598,6 +609,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "fp16 gate": fp16_gate,
         "calibration": calibration,
         "tails": tails,
+        "level noise": level_noise,
         "disturbances": disturbances,
     },
     "docs/upright.md": {"upright": upright},

@@ -2,7 +2,8 @@
 
 Each face gives a plain crop and some disturbed ones, see :mod:`export.gate.hard_faces`, by another seed than the
 accuracy gate's. Distances are those of the two rotations, by each backend from ONNX Runtime's of the float32 file. A
-crop is doubtful where both say so, as in the gate's limits.
+crop is doubtful where both say so, as in the gate's limits. Beside them stands the float32 file's own change by noise
+of half a level.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.hard.level_noise import LevelNoise
 from benchmarks.harness.suite import BudgetLine, Suite, option, path_option, positive
 from benchmarks.harness.timing import Effort, Result, measure
 from benchmarks.inputs.precision_variants import PrecisionVariant, network_case, open_variants
@@ -78,9 +80,11 @@ def _network(
     doubts: list[list[NDArray[np.bool_]]] = [[] for _ in variants]
     kinds: list[str] = []
     first: _HardFace | None = None
+    noise = LevelNoise(variants[0].path)
     for face in (face for folder, boxes in folders for face in _faces(folder, boxes, most, copies, rng)):
         first = first or face
         kinds.append(face.kind)
+        noise.add(face.image, face.box)
         for own, doubt, variant in zip(rotations, doubts, variants, strict=True):
             poses = variant.engine(face.image, face.box[None], boxes_from="landmarks")
             own.append(poses.rotation)
@@ -96,7 +100,7 @@ def _network(
         step = spec.quantizations[-1] if spec.quantizations else None
         rows = {ALL: distance, "all hard crops": distance[names != PLAIN]}
         doubtful = np.concatenate(doubts[0]) & np.concatenate(doubt)
-        if doubtful.any():
+        if doubtful.any() and not doubtful.all():
             rows |= {CONFIDENT: distance[~doubtful], DOUBTFUL: distance[doubtful]}
         rows |= {kind: distance[names == kind] for kind in (PLAIN, *KINDS) if (names == kind).any()}
         for kind, some in rows.items():
@@ -112,6 +116,10 @@ def _network(
                 },
                 figures=_figures(some),
             )
+    for kind, some in noise.rows():
+        yield Result(
+            "noise", {**timed.parameters, "file": variants[0].path.stem, "crops": kind}, figures=_figures(some)
+        )
     yield timed
 
 
