@@ -11,7 +11,8 @@ from onnx import ModelProto
 from export.gate.comparison import Faces, Figures, Limits, figure_name
 from export.gate.gate import select
 from export.graph.multiplications import multiplications
-from export.graph.weighted_layers import Layer
+from export.graph.weighted_layers import Layer, layers_of
+from export.quantize.centre import centre
 from export.quantize.insert_qdq import quantize
 from export.quantize.qdq_rules import check
 from export.quantize.quantized_model import Original, poses_simulated
@@ -43,6 +44,7 @@ class LayerChoice:
         layers: Sequence[Layer],
         ranges: Ranges,
         largest: Ranges,
+        middle: Ranges,
         faces: Faces,
         report: Reporter,
     ) -> None:
@@ -52,11 +54,13 @@ class LayerChoice:
             graph: the one to quantize, with equalized channels or trained weights.
             layers, ranges: see :func:`export.quantize.insert_qdq.quantize`.
             largest: tensor -> its largest magnitude, up to which ranges may be widened; empty: they stay.
+            middle: see :func:`export.quantize.centre.centre`.
             faces: to choose on.
             report: takes the costs and the trials.
         """
         self._original, self._graph, self._layers, self._report = original, graph, layers, report
         self._calibrated = self._ranges = ranges
+        self._middle = middle
         middle = {name: float(np.sqrt(clip * largest.get(name, clip))) for name, clip in ranges.items()}
         self._wider = {"no clipping": {**ranges, **largest}, "half-way to no clipping": middle} if largest else {}
         self.widened = ""
@@ -139,9 +143,8 @@ class LayerChoice:
             # A trained graph differs from the original by more than a layer's rounding.
             reference = self._poses(self._graph, rows)
             self._costs = costs(
-                self._graph,
+                lambda layer: self._only([layer], self._calibrated),
                 self._layers,
-                self._calibrated,
                 reference,
                 lambda model: self._poses(model, rows),
                 self.shares,
@@ -161,7 +164,13 @@ class LayerChoice:
         return np.asarray(np.nan_to_num(moved, nan=180.0), np.float64)
 
     def _quantized(self, kept: Sequence[str], ranges: Ranges) -> ModelProto:
-        return quantize(self._graph, [layer for layer in self._layers if layer.name not in kept], ranges)
+        return self._only([layer for layer in self._layers if layer.name not in kept], ranges)
+
+    def _only(self, layers: Sequence[Layer], ranges: Ranges) -> ModelProto:
+        """The graph with these layers in INT8."""
+        centred = centre(self._graph, layers, self._middle)
+        names = {layer.name for layer in layers}
+        return quantize(centred, [layer for layer in layers_of(centred) if layer.name in names], ranges)
 
     def _poses(self, model: ModelProto, rows: NDArray[np.intp]) -> Poses:
         return poses_simulated(self._original.path, model, self._original.spec, self._crops[rows])

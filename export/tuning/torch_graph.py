@@ -152,6 +152,14 @@ def _unsqueeze(inputs: list[Any], _: _Attributes) -> Tensor:
     return data
 
 
+def _pad(inputs: list[Any], attributes: _Attributes) -> Tensor:
+    image, pads = inputs[:2]
+    if attributes.get("mode", b"constant") != b"constant" or len(pads) != 8 or any(pads[:2] + pads[4:6]):
+        raise ModelError("Pad of other axes than rows and columns, or by other values than one, cannot be trained here")
+    value = float(inputs[2]) if len(inputs) > 2 else 0.0
+    return functional.pad(image, (pads[3], pads[7], pads[2], pads[6]), value=value)
+
+
 def _split(inputs: list[Any], attributes: _Attributes) -> tuple[Tensor, ...]:
     parts: tuple[Tensor, ...] = torch.split(inputs[0], inputs[1], attributes.get("axis", 0))
     return parts
@@ -191,6 +199,7 @@ _OPERATORS: dict[str, _Operator] = {
     "MaxPool": _max_pool,
     "Mul": _plain(torch.mul),
     "Neg": _plain(torch.neg),
+    "Pad": _pad,
     "Reciprocal": _plain(torch.reciprocal),
     "ReduceMean": _reduced(torch.mean),
     "ReduceSum": _reduced(torch.sum),

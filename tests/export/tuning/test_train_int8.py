@@ -19,6 +19,7 @@ from export.quantize.qdq_rules import check
 from export.quantize.quantized_model import Original, ToTrain
 from export.tuning import tune as tuning
 from export.tuning.fake_quant import FakeQuantized
+from export.tuning.pose_loss import PoseLoss
 from export.tuning.training_faces import TrainingFaces
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.models import DEFAULT
@@ -67,7 +68,7 @@ def test_training_mends_ranges_and_weights(net, monkeypatch):
 
 
 def test_the_files_answers_are_those_of_the_trained_module(tmp_path):
-    """A short run of the embedded model, whole: the written Q/DQ file against the module in torch, in logits."""
+    """A short run of the embedded model, whole: the written Q/DQ file against the module in torch, in degrees."""
     trained = []
     graph_of = FakeQuantized.weights
 
@@ -92,8 +93,13 @@ def test_the_files_answers_are_those_of_the_trained_module(tmp_path):
         open_unchanged(path, onnx.load(path)).run(None, {written.spec.input.name: crops})[0]
         for path in (written.path, DEFAULT)
     )
-    assert len(net._layers) == sum("conv" in n.name.lower() for n in model.graph.node if n.op_type == "Conv") - 1
-    assert np.abs(ours - file).mean() < 0.05 * np.abs(file - original).mean()
+    distance = PoseLoss(written.spec)
+    apart, moved = (
+        distance([torch.from_numpy(file)], [torch.from_numpy(other)])[1].numpy() for other in (ours, original)
+    )
+    # Where the order of sums rounds a value to the next level, a pose moves a little; others are equal.
+    assert apart.max() < 0.3 and apart.mean() < 0.03
+    assert moved.mean() > 3 * apart.mean()
     assert OnnxRuntimeBackend(written.path).spec.gate is not None
 
 
