@@ -43,7 +43,7 @@ _OLDEST_OPSET = 13  # the first with per-channel scales
 _NAMED = 3  # of the worst crops, in the report
 _HARD = 2  # hard crops of each face
 # Of the limits, for the faces that layers are chosen on; each next one when the gate failed on its own faces.
-_MARGINS = (0.75, 0.65, 0.55, 0.45, 0.35)
+_MARGINS = (0.6, 0.5, 0.4, 0.3)
 _LEAST_SHARE = 0.05  # of the multiplications in INT8, below which nothing becomes faster
 _ADVICE = (
     "Try another --method, or more and more varied calibration images; without --no-auto the most sensitive layers "
