@@ -270,16 +270,28 @@ def tails() -> str:
         times = {name: row["ratio"]["median"] for r in results(suite, "network") for name, row in rows(r).items()}
         for result in results(suite, "tails"):
             by, given = result["figures"], result["parameters"]
-            if given["numbers"] != "int8" or given["crops"] != "all hard crops":
+            if given["numbers"] != "int8" or given["crops"] not in ("all hard crops", "confident"):
                 continue
             _, comma, backend = given["form"].partition(", ")
             reference = given["file"].removesuffix("-int8") + comma + backend
             moved = degrees(by[f"{name}_deg"] for name in ("mean", "p99", "p999", "worst"))
             ratio = f"{times[given['form']] / times[reference]:.2f}"
             name = "OpenVINO" if backend else "ONNX Runtime"
-            lines.append([given["file"], name, str(given["layers in float32"]), f"{by['number']:.0f}", *moved, ratio])
-    header = ("file", "by", "layers in FP32", "hard crops", "mean", "p99", "p99.9", "worst", "time over FP32")
+            crops = f"{by['number']:.0f} {given['crops'].removeprefix('all ').removesuffix(' crops')}"
+            lines.append([given["file"], name, str(given["layers in float32"]), crops, *moved, ratio])
+    header = ("file", "by", "layers in FP32", "crops", "mean", "p99", "p99.9", "worst", "time over FP32")
     return table(header, lines)
+
+
+def level_noise() -> str:
+    """precision.md: the change of the FP32 poses by noise of half a level."""
+    lines = []
+    for suite in tail_suites():
+        for result in results(suite, "noise"):
+            by, given = result["figures"], result["parameters"]
+            moved = degrees(by[f"{name}_deg"] for name in ("mean", "p99", "p999", "worst"))
+            lines.append([given["file"], f"{by['number']:.0f} {given['crops'].removesuffix(' crops')}", *moved])
+    return table(("FP32 network", "crops", "mean", "p99", "p99.9", "worst"), lines)
 
 
 def disturbances() -> str:
@@ -294,7 +306,7 @@ def disturbances() -> str:
     lines = [
         [kind, *(", ".join(degrees(of[file][f"{name}_deg"] for name in ("mean", "p99", "worst"))) for file in files)]
         for kind, of in by.items()
-        if not kind.startswith("all")
+        if not kind.startswith("all") and kind not in ("confident", "doubtful")
     ]
     return table(("crops", *(f"{file}: mean, p99, worst" for file in files)), lines)
 
@@ -640,6 +652,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "fp16 gate": fp16_gate,
         "calibration": calibration,
         "tails": tails,
+        "level noise": level_noise,
         "disturbances": disturbances,
     },
     "docs/upright.md": {"upright": upright},

@@ -175,14 +175,19 @@ def test_calibration_is_kept_and_taken_again(capsys, net, out, tmp_path, monkeyp
     argv = (net, *FACES, *LOOSE, "--calibration", kept, "-o")
     assert run(capsys, int8, *argv, out)[0] == 0
     ranges = json.loads(kept.read_text())["ranges"]
-    assert list(ranges) == ["stem_out", "first_out", "sum_out"]
+    assert set(ranges) == {
+        "stem_out_centred_padded_1_1_1_1",
+        "first_out_centred",
+        "sum_out_centred_padded_1_1_1_1",
+        "stem_out_centred",  # the shortcut
+    }
     first = out.read_bytes()
     monkeypatch.setattr(to_int8, "find_ranges", None)
     status, said, _ = run(capsys, int8, *argv, out)
     assert status == 0
     assert out.read_bytes() == first
     assert f"from {kept}" in said
-    kept.write_text(kept.read_text().replace('"stem_out": ', '"stem_out": 9', 1))  # in the ranges, before the channels
+    kept.write_text(kept.read_text().replace('"stem_out_centred": ', '"stem_out_centred": 9', 1))
     assert run(capsys, int8, *argv, out)[0] == 0
     assert out.read_bytes() != first
 
