@@ -23,6 +23,7 @@ Runner = Callable[[NDArray[Any]], list[NDArray[np.float32]]]
 _BANDS = ("|yaw| < 30", "|yaw| 30..60", "|yaw| > 60")
 _ANGLES = ("yaw", "pitch", "roll")
 _WORST = 12  # crops that the report shows
+_MOST_DOUBTFUL = 0.25  # share of the crops that may be left out
 _SAME_DEG = 0.01  # a smaller spread counts as constant output; even untrained networks spread by 0.3 and more
 
 
@@ -39,7 +40,8 @@ def compare(
     """Compare two sets of poses of the same faces; a NaN in either fails at any limit.
 
     Limits do not apply to crops that both call doubtful, see :attr:`hpe_edge.Poses.doubtful`. There the distribution of
-    a circular head has no direction, and the rounding of a camera alone turns the mean by tens of degrees.
+    a circular head has no direction, and the rounding of a camera alone turns the mean by tens of degrees. Where more than a
+    quarter of the crops is doubtful, the limits apply to all.
     Bands are by the yaw of ``reference``; ``compared`` and ``source`` name the models and the crops in the report,
     ``names`` and ``kinds`` each crop, see :class:`export.gate.comparison.Faces`.
     """
@@ -49,8 +51,8 @@ def compare(
     apart = np.abs(wrap_deg(candidate.angles.astype(np.float64) - reference.angles.astype(np.float64)))
     rows = {ALL: Figures.of(distance)}
     doubtful = reference.doubtful & candidate.doubtful & ~_nan_rows(reference) & ~_nan_rows(candidate)
-    if doubtful.all():
-        doubtful[:] = False  # nothing else to judge by
+    if doubtful.mean() > _MOST_DOUBTFUL:
+        doubtful[:] = False  # too little else to judge by
     if doubtful.any():
         rows |= {CONFIDENT: Figures.of(distance[~doubtful]), DOUBTFUL: Figures.of(distance[doubtful])}
     if len(found := list(dict.fromkeys(kinds))) > 1:

@@ -165,15 +165,12 @@ def test_limits_spare_crops_that_both_models_doubt_and_no_others(before, after, 
         assert found.rows["doubtful"].worst_deg == pytest.approx(90, abs=1e-3)
 
 
-def test_with_nothing_but_doubtful_crops_all_are_limited():
-    found = compare(
-        doubted(np.zeros((2, 3)), [20, 20]),
-        doubted([[0, 0, 0], [9, 0, 0]], [20, 20]),
-        compared="",
-        source="",
-        limits=Limits(worst_deg=5),
-    )
-    assert not found.passed and "confident" not in found.rows
+@pytest.mark.parametrize(("doubtful", "passes"), [(1, True), (2, False), (5, False)])
+def test_where_more_than_a_quarter_is_doubtful_all_are_limited(doubtful, passes):
+    moved, sigma = np.zeros((5, 3)), np.ones(5)
+    moved[0, 0], sigma[:doubtful] = 9.0, 20.0
+    found = compare(doubted(0 * moved, sigma), doubted(moved, sigma), compared="", source="", limits=Limits(worst_deg=5))
+    assert found.passed is passes and ("confident" in found.rows) is passes
 
 
 def test_nan_is_no_doubt():
