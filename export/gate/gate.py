@@ -23,7 +23,7 @@ Runner = Callable[[NDArray[Any]], list[NDArray[np.float32]]]
 _BANDS = ("|yaw| < 30", "|yaw| 30..60", "|yaw| > 60")
 _ANGLES = ("yaw", "pitch", "roll")
 _WORST = 12  # crops that the report shows
-_MOST_DOUBTFUL = 0.25  # share of the crops that may be left out
+_MOST_DOUBTFUL = 0.5  # share of the crops that may be left out
 _SAME_DEG = 0.01  # a smaller spread counts as constant output; even untrained networks spread by 0.3 and more
 
 
@@ -40,8 +40,8 @@ def compare(
     """Compare two sets of poses of the same faces; a NaN in either fails at any limit.
 
     Limits do not apply to crops that both call doubtful, see :attr:`hpe_edge.Poses.doubtful`. There the distribution of
-    a circular head has no direction, and the rounding of a camera alone turns the mean by tens of degrees. Where more than a
-    quarter of the crops is doubtful, the limits apply to all.
+    a circular head has no direction, and the rounding of a camera alone turns the mean by tens of degrees. Where more than
+    half of the crops are doubtful, the limits apply to all.
     Bands are by the yaw of ``reference``; ``compared`` and ``source`` name the models and the crops in the report,
     ``names`` and ``kinds`` each crop, see :class:`export.gate.comparison.Faces`.
     """
