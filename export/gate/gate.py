@@ -40,8 +40,8 @@ def compare(
     """Compare two sets of poses of the same faces; a NaN in either fails at any limit.
 
     Limits do not apply to crops that both call doubtful, see :attr:`hpe_edge.Poses.doubtful`. There the distribution of
-    a circular head has no direction, and the rounding of a camera alone turns the mean by tens of degrees. Where more than
-    half of the crops are doubtful, the limits apply to all.
+    a circular head has no direction, and the rounding of a camera alone turns the mean by tens of degrees. Where more
+    than half of the crops are doubtful, the limits apply to all.
     Bands are by the yaw of ``reference``; ``compared`` and ``source`` name the models and the crops in the report,
     ``names`` and ``kinds`` each crop, see :class:`export.gate.comparison.Faces`.
     """
