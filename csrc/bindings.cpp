@@ -31,8 +31,9 @@ Isa find_isa(const std::string& name) {
     throw std::invalid_argument("instruction set '" + name + "' is not usable on this processor");
 }
 
-Frame view_frame(const py::array& frame, const std::optional<py::array>& chroma, PixelFormat format) {
+Frame view_frame(const py::array& frame, const std::optional<py::array>& chroma, PixelFormat format, YuvRule yuv) {
     Frame view{};
+    view.yuv = yuv_matrix(yuv);
     view.data = static_cast<const uint8_t*>(frame.data());
     view.row_stride_bytes = frame.strides(0);
     view.height = static_cast<int>(frame.shape(0));
@@ -45,7 +46,7 @@ Frame view_frame(const py::array& frame, const std::optional<py::array>& chroma,
     return view;
 }
 
-FrameRecord record_of(const Frame& f, bool swap_colors) {
+FrameRecord record_of(const Frame& f, bool swap_colors, YuvRule yuv) {
     return {reinterpret_cast<uint64_t>(f.data),
             reinterpret_cast<uint64_t>(f.chroma),
             f.row_stride_bytes,
@@ -53,7 +54,8 @@ FrameRecord record_of(const Frame& f, bool swap_colors) {
             f.width,
             f.height,
             static_cast<int32_t>(f.format),
-            swap_colors};
+            swap_colors,
+            static_cast<int16_t>(yuv)};
 }
 
 CropPlan make_plan(const std::array<double, 4>& margins, Square square, bool clip, bool antialias,
@@ -81,9 +83,11 @@ class CropNormalize {
 public:
     CropNormalize(const std::array<double, 4>& margins, Square square, bool clip, bool antialias,
                   const std::array<float, 3>& fill, int size, bool swap_colors, const std::array<float, 3>& gain,
-                  const std::array<float, 3>& bias, PixelFormat format, OutputType output, const std::string& isa)
+                  const std::array<float, 3>& bias, PixelFormat format, YuvRule yuv, OutputType output,
+                  const std::string& isa)
         : plan_{make_plan(margins, square, clip, antialias, fill, size, gain, bias, output)},
           format_(format),
+          yuv_(yuv),
           emulated_(isa == kEmulated) {
         plan_.input.swap_colors = swap_colors;
         if (!emulated_) isa_ = find_isa(isa);
@@ -91,7 +95,7 @@ public:
 
     void boxes(const py::array& frame, const std::optional<py::array>& chroma, const py::array& boxes,
                const std::optional<py::array>& turns, py::array& out) const {
-        const Frame view = view_frame(frame, chroma, format_);
+        const Frame view = view_frame(frame, chroma, format_, yuv_);
         const Box* data = static_cast<const Box*>(boxes.data());
         std::vector<Turn> turn;
         if (turns) turn = turns_of(static_cast<const float*>(turns->data()), boxes.shape(0));
@@ -100,7 +104,7 @@ public:
             std::vector<BoxFace> faces;
             for (int i = 0; i < count; ++i)
                 faces.push_back(
-                    {record_of(view, plan_.input.swap_colors), data[i], turns ? turn[i] : Turn{1.0f, 0.0f}});
+                    {record_of(view, plan_.input.swap_colors, yuv_), data[i], turns ? turn[i] : Turn{1.0f, 0.0f}});
             return emulate(faces, out, emulate_crop);
         }
         run(out, [&](auto* to) {
@@ -117,12 +121,12 @@ public:
 
     void warp(const py::array& frame, const std::optional<py::array>& chroma, const py::array& homographies,
               py::array& out) const {
-        const Frame view = view_frame(frame, chroma, format_);
+        const Frame view = view_frame(frame, chroma, format_, yuv_);
         const Homography* data = static_cast<const Homography*>(homographies.data());
         const int count = static_cast<int>(homographies.shape(0));
         if (emulated_) {
             std::vector<WarpFace> faces;
-            for (int i = 0; i < count; ++i) faces.push_back({record_of(view, plan_.input.swap_colors), data[i]});
+            for (int i = 0; i < count; ++i) faces.push_back({record_of(view, plan_.input.swap_colors, yuv_), data[i]});
             return emulate(faces, out, emulate_warp);
         }
         run(out, [&](auto* to) { warp_normalize(view, data, count, plan_.crop, plan_.input, *isa_.rows, to); });
@@ -138,10 +142,7 @@ private:
 
     static std::vector<Turn> turns_of(const float* degrees, py::ssize_t count) {
         std::vector<Turn> turns;
-        for (py::ssize_t i = 0; i < count; ++i) {
-            const double angle = degrees[i] * (3.14159265358979323846 / 180.0);
-            turns.push_back({static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle))});
-        }
+        for (py::ssize_t i = 0; i < count; ++i) turns.push_back(turn_of(degrees[i]));
         return turns;
     }
 
@@ -157,6 +158,7 @@ private:
 
     CropPlan plan_;
     PixelFormat format_;
+    YuvRule yuv_;
     bool emulated_;
     Isa isa_{};
 };
@@ -306,6 +308,13 @@ PYBIND11_MODULE(_native, m) {
         .value("COLOR", PixelFormat::kColor)
         .value("GRAY8", PixelFormat::kGray8)
         .value("NV12", PixelFormat::kNv12)
+        .value("COLOR4", PixelFormat::kColor4)
+        .finalize();
+    py::native_enum<YuvRule>(m, "YuvRule", "enum.Enum")
+        .value("BT601", YuvRule::kBt601)
+        .value("BT601_FULL", YuvRule::kBt601Full)
+        .value("BT709", YuvRule::kBt709)
+        .value("BT709_FULL", YuvRule::kBt709Full)
         .finalize();
     py::native_enum<OutputType>(m, "OutputType", "enum.Enum")
         .value("FLOAT32", OutputType::kFloat32)
@@ -328,11 +337,11 @@ PYBIND11_MODULE(_native, m) {
 
     py::class_<CropNormalize>(m, "CropNormalize")
         .def(py::init<const std::array<double, 4>&, Square, bool, bool, const std::array<float, 3>&, int, bool,
-                      const std::array<float, 3>&, const std::array<float, 3>&, PixelFormat, OutputType,
+                      const std::array<float, 3>&, const std::array<float, 3>&, PixelFormat, YuvRule, OutputType,
                       const std::string&>(),
              py::kw_only(), py::arg("margins"), py::arg("square"), py::arg("clip"), py::arg("antialias"),
              py::arg("fill"), py::arg("size"), py::arg("swap_colors"), py::arg("gain"), py::arg("bias"),
-             py::arg("format"), py::arg("output"), py::arg("isa"))
+             py::arg("format"), py::arg("yuv"), py::arg("output"), py::arg("isa"))
         .def("boxes", &CropNormalize::boxes, py::arg("frame"), py::arg("chroma"), py::arg("boxes"),
              py::arg("turns_deg"), py::arg("out"))
         .def("warp", &CropNormalize::warp, py::arg("frame"), py::arg("chroma"), py::arg("homographies"),
@@ -359,7 +368,7 @@ PYBIND11_MODULE(_native, m) {
              py::arg("rotation"), py::arg("stream"));
 
     PYBIND11_NUMPY_DTYPE(FrameRecord, data, chroma, row_stride_bytes, chroma_row_stride_bytes, width, height, format,
-                         swap_colors);
+                         swap_colors, yuv);
     PYBIND11_NUMPY_DTYPE(Box, x1, y1, x2, y2);
     PYBIND11_NUMPY_DTYPE(Homography, m);
     PYBIND11_NUMPY_DTYPE(Turn, cosine, sine);

@@ -14,6 +14,13 @@ class PixelFormat(Enum):
     COLOR = 0
     GRAY8 = 1
     NV12 = 2
+    COLOR4 = 3
+
+class YuvRule(Enum):
+    BT601 = 0
+    BT601_FULL = 1
+    BT709 = 2
+    BT709_FULL = 3
 
 class OutputType(Enum):
     FLOAT32 = 0
@@ -47,6 +54,7 @@ class CropNormalize:
         gain: Sequence[float],
         bias: Sequence[float],
         format: PixelFormat,
+        yuv: YuvRule,
         output: OutputType,
         isa: str,
     ) -> None: ...

@@ -162,7 +162,7 @@ class PoseEngine:
         pitch and yaw in the picture. The boxes of the poses are those given.
 
         Args:
-            frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W]`` grey or NV12, see
+            frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W, 4]``, ``[H, W]`` grey or NV12, see
                 :func:`hpe_edge.ops.crop.crop_normalize`. An array of PyCUDA, CuPy, torch or Numba on the engine's GPU
                 and a DLPack tensor on the CPU are read in place; a frame on another GPU, in another CUDA
                 context, or on a GPU while the engine crops on the CPU is copied to the host first.
@@ -174,7 +174,7 @@ class PoseEngine:
                 to eyebrows, as the model expects.
             keypoints: ``[N, 5, 2]`` numbers x y in pixels of the frame, in the order of :class:`~hpe_edge.Detections`;
                 NaN for a face whose points are unknown. For upright crops alone. None: those of the detections.
-            color: pixel format of the frame: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
+            color: pixel format of the frame, see :data:`hpe_edge.ops.frames.FrameColor`.
             camera: the frame's, for rectified estimates.
             timer: called with ``"crop"``, ``"infer"`` and ``"decode"`` for each batch; the stage then runs within the
                 context manager that it returns. For faces cropped on a GPU all is one stage, ``"infer"``. On a GPU the

@@ -36,14 +36,16 @@ def require_gpu() -> None:
         pytest.skip(f"needs a GPU: {reason}")
 
 
-def face_record(addresses: Sequence[int], planes: Sequence[np.ndarray], format: Any, swap_colors: bool) -> np.ndarray:
+def face_record(
+    addresses: Sequence[int], planes: Sequence[np.ndarray], format: Any, swap_colors: bool, yuv: Any
+) -> np.ndarray:
     """Native record of a frame whose planes lie at these addresses."""
     record = np.zeros((), BOX_FACE["frame"])
     record["data"], record["row_stride_bytes"] = addresses[0], planes[0].strides[0]
     if len(planes) > 1:
         record["chroma"], record["chroma_row_stride_bytes"] = addresses[1], planes[1].strides[0]
     record["height"], record["width"] = planes[0].shape[:2]
-    record["format"], record["swap_colors"] = format.value, swap_colors
+    record["format"], record["swap_colors"], record["yuv"] = format.value, swap_colors, yuv.value
     return record
 
 
@@ -63,8 +65,8 @@ class GpuLoop:
         cleanup.enter_context(self.gpu)
         self.stream = self.gpu.stream(cleanup)
 
-    def crop(self, *, swap_colors: bool, format: Any, isa: str, **arguments: Any) -> _Crop:
-        return _Crop(self, native.CropLaunch(**arguments, emulated=False), format, swap_colors)
+    def crop(self, *, swap_colors: bool, format: Any, yuv: Any, isa: str, **arguments: Any) -> _Crop:
+        return _Crop(self, native.CropLaunch(**arguments, emulated=False), format, swap_colors, yuv)
 
     def decode(self, *, places: Sequence[tuple[int, int]], isa: str, **arguments: Any) -> _Decode:
         return _Decode(self, native.DecodeLaunch(**arguments, emulated=False), places)
@@ -84,8 +86,8 @@ class GpuLoop:
 
 
 class _Crop:
-    def __init__(self, loop: GpuLoop, launch: Any, format: Any, swap_colors: bool) -> None:
-        self._loop, self._launch, self._format, self._swap_colors = loop, launch, format, swap_colors
+    def __init__(self, loop: GpuLoop, launch: Any, format: Any, swap_colors: bool, yuv: Any) -> None:
+        self._loop, self._launch, self._format, self._swap_colors, self._yuv = loop, launch, format, swap_colors, yuv
 
     def boxes(
         self,
@@ -118,7 +120,7 @@ class _Crop:
             planes = [plane for plane in (frame, chroma) if plane is not None]
             addresses = loop.rooms(cleanup).send(0, planes)
             faces = loop.buffer(count, dtype, cleanup)
-            faces.array["frame"] = face_record(addresses, planes, self._format, self._swap_colors)
+            faces.array["frame"] = face_record(addresses, planes, self._format, self._swap_colors, self._yuv)
             for name, values in parts.items():
                 faces.array[name] = values
             faces.send(count, loop.stream)

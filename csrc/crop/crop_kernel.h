@@ -147,6 +147,8 @@ struct CropBody {
                     return fill_tile<PixelFormat::kGray8>(phase - 2, thread, s);
                 case PixelFormat::kNv12:
                     return fill_tile<PixelFormat::kNv12>(phase - 2, thread, s);
+                case PixelFormat::kColor4:
+                    return fill_tile<PixelFormat::kColor4>(phase - 2, thread, s);
             }
         }
     }

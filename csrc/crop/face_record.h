@@ -19,7 +19,8 @@ struct FrameRecord {
     int32_t width;
     int32_t height;
     int32_t format;       // a PixelFormat
-    int32_t swap_colors;  // 1: the network's channel order is not the frame's
+    int16_t swap_colors;  // 1: the network's channel order is not the frame's
+    int16_t yuv;          // a YuvRule, of NV12
 };
 
 struct BoxFace {
@@ -40,7 +41,8 @@ HPE_HD Frame frame_of(const FrameRecord& r) {
             static_cast<ptrdiff_t>(r.chroma_row_stride_bytes),
             r.width,
             r.height,
-            static_cast<PixelFormat>(r.format)};
+            static_cast<PixelFormat>(r.format),
+            yuv_matrix(static_cast<YuvRule>(r.yuv))};
 }
 
 // The fill colour in the frame's channel order; that of `crop` is in the network's.

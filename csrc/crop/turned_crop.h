@@ -21,6 +21,11 @@ struct Turn {
     float cosine, sine;
 };
 
+inline Turn turn_of(float degrees) {
+    const double angle = degrees * (3.14159265358979323846 / 180.0);
+    return {static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle))};
+}
+
 HPE_HD bool is_turned(const Turn& turn) {
     return turn.cosine != 1.0f || turn.sine != 0.0f;
 }

@@ -50,6 +50,8 @@ private:
                 return warp_pixel<PixelFormat::kGray8>(frame, h, column, row, steps, fill);
             case PixelFormat::kNv12:
                 return warp_pixel<PixelFormat::kNv12>(frame, h, column, row, steps, fill);
+            case PixelFormat::kColor4:
+                return warp_pixel<PixelFormat::kColor4>(frame, h, column, row, steps, fill);
             default:
                 return warp_pixel<PixelFormat::kColor>(frame, h, column, row, steps, fill);
         }

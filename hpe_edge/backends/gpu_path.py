@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hpe_edge.cuda.device import Device
 from hpe_edge.cuda.memory import Buffer
 from hpe_edge.errors import BackendError
-from hpe_edge.ops.crop import FORMATS, crop_arguments, swaps_colors
+from hpe_edge.ops.crop import FORMATS, crop_arguments, swaps_colors, yuv_rule
 from hpe_edge.ops.decode import decode_arguments, head_offsets
 from hpe_edge.ops.native import native
 from hpe_edge.ops.request import Request
@@ -131,6 +131,7 @@ class GpuPath:
         record["height"], record["width"] = plane.shape[:2]
         record["format"] = FORMATS[request.color].value
         record["swap_colors"] = swaps_colors(request.color, self._input)
+        record["yuv"] = yuv_rule(request.color).value
         return record
 
 

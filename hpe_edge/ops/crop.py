@@ -19,8 +19,18 @@ from hpe_edge.spec import Crop, Input, Square
 FORMATS: dict[FrameColor, native.PixelFormat] = {
     "BGR": native.PixelFormat.COLOR,
     "RGB": native.PixelFormat.COLOR,
+    "BGRA": native.PixelFormat.COLOR4,
+    "RGBA": native.PixelFormat.COLOR4,
     "GRAY8": native.PixelFormat.GRAY8,
     "NV12": native.PixelFormat.NV12,
+    "NV12_601_FULL": native.PixelFormat.NV12,
+    "NV12_709": native.PixelFormat.NV12,
+    "NV12_709_FULL": native.PixelFormat.NV12,
+}
+_YUV_RULES: dict[FrameColor, native.YuvRule] = {
+    "NV12_601_FULL": native.YuvRule.BT601_FULL,
+    "NV12_709": native.YuvRule.BT709,
+    "NV12_709_FULL": native.YuvRule.BT709_FULL,
 }
 _OUTPUT: dict[str, native.OutputType] = {
     "float32": native.OutputType.FLOAT32,
@@ -65,7 +75,12 @@ def crop_arguments(crop: Crop, input: Input) -> CropArguments:
 
 def swaps_colors(color: FrameColor, input: Input) -> bool:
     """Return True if the channel orders of frame and network differ."""
-    return ("RGB" if color == "RGB" else "BGR") != input.color
+    return ("RGB" if color.startswith("RGB") else "BGR") != input.color
+
+
+def yuv_rule(color: FrameColor) -> native.YuvRule:
+    """Return the matrix and range of an NV12 format; of other formats one that is not used."""
+    return _YUV_RULES.get(color, native.YuvRule.BT601)
 
 
 def isa_names() -> list[str]:
@@ -88,7 +103,9 @@ class CropNormalize:
         self.dtype = np.dtype(input.dtype)
         arguments = crop_arguments(crop, input)
         self._ops = {
-            color: native.CropNormalize(**arguments, swap_colors=swaps_colors(color, input), format=format, isa=isa)
+            color: native.CropNormalize(
+                **arguments, swap_colors=swaps_colors(color, input), format=format, yuv=yuv_rule(color), isa=isa
+            )
             for color, format in FORMATS.items()
         }
 
@@ -186,9 +203,9 @@ def crop_normalize(
     clipped at the frame's edges, whatever ``crop.clip`` is, and sampling sees the pixels beside the window.
 
     Args:
-        frame: uint8 ``[H, W, 3]`` (BGR or RGB), ``[H, W]`` (GRAY8), or NV12 as ``[H * 3 / 2, W]`` or as a pair of
-            planes Y ``[H, W]`` and UV ``[H / 2, W / 2, 2]``, each with its own row stride. Rows may be padded or
-            bottom-up; pixels within a row must be packed. DLPack tensors and arrays on a GPU, which are copied to the
+        frame: uint8 ``[H, W, 3]`` (BGR or RGB), ``[H, W, 4]`` (BGRA or RGBA), ``[H, W]`` (GRAY8), or NV12 as
+            ``[H * 3 / 2, W]`` or as a pair of planes Y ``[H, W]`` and UV ``[H / 2, W / 2, 2]``, each with its own row
+            stride. Rows may be padded or bottom-up; pixels within a row must be packed. DLPack tensors and arrays on a GPU, which are copied to the
             host, are accepted as well; see :mod:`hpe_edge.ops.frames`.
         boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
         crop: window around a box.

@@ -82,7 +82,9 @@ class FakeLaunches:
         kind = native.BOX_FACE if record_bytes == native.BOX_FACE.itemsize else native.WARP_FACE
         content = (ctypes.c_ubyte * (count * record_bytes)).from_address(faces)
         for frame in np.frombuffer(content, kind)["frame"]:
-            row = int(frame["width"]) * (3 if frame["format"] == native.PixelFormat.COLOR.value else 1)
+            row = int(frame["width"]) * {native.PixelFormat.COLOR.value: 3, native.PixelFormat.COLOR4.value: 4}.get(
+                int(frame["format"]), 1
+            )
             assert row, "a face without a frame"
             reach = (int(frame["height"]) - 1) * int(frame["row_stride_bytes"])
             self._cuda.check_range(int(frame["data"]) + min(0, reach), abs(reach) + row, True)

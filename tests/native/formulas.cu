@@ -36,6 +36,8 @@ __global__ void all_formulas(Frame frame, Box box, CropRule crop, Homography hom
 
 template __global__ void all_formulas<PixelFormat::kColor>(Frame, Box, CropRule, Homography, BinGrid, Moments,
                                                            const float*, float*, Half*, uint8_t*, PoseArrays);
+template __global__ void all_formulas<PixelFormat::kColor4>(Frame, Box, CropRule, Homography, BinGrid, Moments,
+                                                            const float*, float*, Half*, uint8_t*, PoseArrays);
 template __global__ void all_formulas<PixelFormat::kNv12>(Frame, Box, CropRule, Homography, BinGrid, Moments,
                                                           const float*, float*, Half*, uint8_t*, PoseArrays);
 

@@ -24,7 +24,8 @@ FrameRecord record_of(const TestFrame& frame, bool swap_colors, Runner& runner) 
             f.width,
             f.height,
             static_cast<int32_t>(f.format),
-            swap_colors};
+            swap_colors,
+            static_cast<int16_t>(frame.yuv)};
 }
 
 class Random {
@@ -38,7 +39,7 @@ public:
 };
 
 std::unique_ptr<TestFrame> any_frame(Random& random, int most) {
-    const auto format = static_cast<PixelFormat>(random.below(3));
+    const auto format = static_cast<PixelFormat>(random.below(4));
     const int unit = format == PixelFormat::kNv12 ? 2 : 1;
     const int width = unit * (1 + random.below(most / unit)), height = unit * (1 + random.below(most / unit));
     // Rows that lie on words and rows that do not.
