@@ -1,5 +1,6 @@
 // The only file that knows Python. Arguments were checked in hpe_edge/ops; here arrays become views, the
 // interpreter lock is released and C++ loops.
+#include <pybind11/gil_safe_call_once.h>
 #include <pybind11/native_enum.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -7,6 +8,8 @@
 
 #include <array>
 #include <cmath>
+#include <iterator>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -16,7 +19,9 @@
 #include "crop/crop_normalize.h"
 #include "crop/turned_crop.h"
 #include "crop/warp_normalize.h"
+#include "cuda/batch_run.h"
 #include "cuda/cuda_device.h"
+#include "cuda/driver_calls.h"
 #include "cuda/kernel_launch.h"
 #include "decode/decode.h"
 
@@ -187,6 +192,8 @@ public:
             launch_warp(plan_, from, count, reinterpret_cast<void*>(out), reinterpret_cast<void*>(stream));
     }
 
+    const CropPlan& plan() const { return plan_; }
+
 private:
     CropPlan plan_;
     bool emulated_;
@@ -297,6 +304,100 @@ int first_bad_box(const py::array& boxes, float limit) {
     return -1;
 }
 
+// Limits of boxes beyond which Python looks closer.
+struct BoxSigns {
+    float fraction, flattest, highest, tallest;
+
+    // Errs on the side of true.
+    bool any(const py::array& boxes, float width, float height, bool fitted) const {
+        const Box* data = static_cast<const Box*>(boxes.data());
+        const py::ssize_t count = boxes.shape(0);
+        bool fractions = count > 0;
+        py::ssize_t tall = 0;
+        for (py::ssize_t i = 0; i < count; ++i) {
+            const Box& b = data[i];
+            const float ratio = (b.y2 - b.y1) / (b.x2 - b.x1);
+            if (b.x2 <= 0 || b.y2 <= 0 || b.x1 >= width || b.y1 >= height) return true;
+            if (!(flattest < ratio && ratio < highest)) return true;
+            tall += ratio >= tallest;
+            fractions = fractions && b.x2 <= fraction && b.y2 <= fraction;
+        }
+        return fractions || (!fitted && 2 * tall >= count && count > 0);
+    }
+};
+
+void* pointer(uint64_t address) {
+    return reinterpret_cast<void*>(address);
+}
+
+constexpr const char* kDriverCalls[] = {"cuCtxPushCurrent",    "cuCtxPopCurrent",      "cuMemcpyHtoDAsync",
+                                        "cuEventRecord",       "cuStreamWaitEvent",    "cuGraphLaunch",
+                                        "cuStreamSynchronize", "cuPointerGetAttribute"};
+
+DriverCalls make_driver_calls(const std::map<std::string, uint64_t>& addresses) {
+    DriverCalls calls{};
+    const char* const* name = kDriverCalls;
+    const auto next = [&](auto& function) {
+        function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(addresses.at(*name++));
+    };
+    next(calls.push_context);
+    next(calls.pop_context);
+    next(calls.copy_in);
+    next(calls.record_event);
+    next(calls.wait_event);
+    next(calls.launch_graph);
+    next(calls.synchronize);
+    next(calls.pointer_attribute);
+    return calls;
+}
+
+FrameRecord frame_record(const py::tuple& fields) {
+    FrameRecord r{};
+    r.data = fields[0].cast<uint64_t>();
+    r.chroma = fields[1].cast<uint64_t>();
+    r.row_stride_bytes = fields[2].cast<int64_t>();
+    r.chroma_row_stride_bytes = fields[3].cast<int64_t>();
+    r.width = fields[4].cast<int32_t>();
+    r.height = fields[5].cast<int32_t>();
+    r.format = fields[6].cast<int32_t>();
+    r.swap_colors = fields[7].cast<int16_t>();
+    r.yuv = fields[8].cast<int16_t>();
+    return r;
+}
+
+float* floats_of(const py::handle& array) {
+    return array.is_none() ? nullptr : static_cast<float*>(py::reinterpret_borrow<py::array>(array).mutable_data());
+}
+
+BatchPart part_of(const py::tuple& fields, bool warped) {
+    BatchPart part{};
+    const auto places = py::reinterpret_borrow<py::array>(fields[1]);
+    part.frame = frame_record(py::reinterpret_borrow<py::tuple>(fields[0]));
+    if (warped)
+        part.homographies = static_cast<const Homography*>(places.data());
+    else
+        part.boxes = static_cast<const Box*>(places.data());
+    part.count = static_cast<int>(places.shape(0));
+    if (!fields[2].is_none())
+        part.turns_deg = static_cast<const float*>(py::reinterpret_borrow<py::array>(fields[2]).data());
+    part.angles = floats_of(fields[3]);
+    part.sigma = floats_of(fields[4]);
+    part.rotation = floats_of(fields[5]);
+    return part;
+}
+
+Batch batch_of(int size, bool warped, const py::list& parts, const py::list& copies, const py::list& writers) {
+    Batch batch{size, {}, {}, {}};
+    batch.parts.reserve(parts.size());
+    for (const py::handle each : parts) batch.parts.push_back(part_of(py::reinterpret_borrow<py::tuple>(each), warped));
+    for (const py::handle each : copies) {
+        const auto copy = py::reinterpret_borrow<py::tuple>(each);
+        batch.copies.push_back({copy[0].cast<uint64_t>(), pointer(copy[1].cast<uint64_t>()), copy[2].cast<size_t>()});
+    }
+    for (const py::handle each : writers) batch.writers.push_back(pointer(each.cast<uint64_t>()));
+    return batch;
+}
+
 }  // namespace
 }  // namespace hpe
 
@@ -367,6 +468,68 @@ PYBIND11_MODULE(_native, m) {
         .def("run", &DecodeLaunch::run, py::arg("heads"), py::arg("count"), py::arg("angles"), py::arg("sigma"),
              py::arg("rotation"), py::arg("stream"));
 
+    PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::object> driver_error;
+    driver_error.call_once_and_store_result(
+        [&] { return py::object(py::exception<DriverError>(m, "DriverError", PyExc_RuntimeError)); });
+    py::register_exception_translator([](std::exception_ptr raised) {
+        try {
+            if (raised) std::rethrow_exception(raised);
+        } catch (const DriverError& error) {
+            py::set_error(driver_error.get_stored(), py::make_tuple(error.what(), error.code));
+        }
+    });
+    py::class_<DriverCalls>(m, "DriverCalls")
+        .def(py::init(&make_driver_calls), py::arg("addresses"))
+        .def(
+            "launch",
+            [](const DriverCalls& calls, uint64_t context, uint64_t graph, uint64_t stream) {
+                const py::gil_scoped_release release;
+                run_graph(calls, pointer(context), pointer(graph), pointer(stream));
+            },
+            py::arg("context"), py::arg("graph"), py::arg("stream"))
+        .def(
+            "owns",
+            [](const DriverCalls& calls, uint64_t address, int gpu, uint64_t context) {
+                return owns_memory(calls, address, gpu, pointer(context));
+            },
+            py::arg("address"), py::arg("gpu"), py::arg("context"));
+    py::class_<BatchRun>(m, "BatchRun")
+        .def(py::init([](const DriverCalls& calls, const CropLaunch& crop, uint64_t context, uint64_t stream,
+                         uint64_t event, int most, uint64_t box_faces, uint64_t warp_faces, uint64_t poses) {
+                 return BatchRun(calls, pointer(context), pointer(stream), pointer(event), crop.plan(), most,
+                                 pointer(box_faces), pointer(warp_faces), static_cast<const float*>(pointer(poses)));
+             }),
+             py::kw_only(), py::arg("calls"), py::arg("crop"), py::arg("context"), py::arg("stream"), py::arg("event"),
+             py::arg("most"), py::arg("box_faces"), py::arg("warp_faces"), py::arg("poses"))
+        .def(
+            "load",
+            [](const BatchRun& run, int size, bool warped, const py::list& parts, const py::list& copies,
+               const py::list& writers) {
+                const Batch batch = batch_of(size, warped, parts, copies, writers);
+                const py::gil_scoped_release release;
+                run.load(batch);
+            },
+            py::arg("size"), py::arg("warped"), py::arg("parts"), py::arg("copies"), py::arg("writers"))
+        .def(
+            "run",
+            [](const BatchRun& run, int size, bool warped, const py::list& parts, const py::list& copies,
+               const py::list& writers, uint64_t graph) {
+                const Batch batch = batch_of(size, warped, parts, copies, writers);
+                const py::gil_scoped_release release;
+                run.run(batch, pointer(graph));
+            },
+            py::arg("size"), py::arg("warped"), py::arg("parts"), py::arg("copies"), py::arg("writers"),
+            py::arg("graph"))
+        .def(
+            "read",
+            [](const BatchRun& run, int size, bool warped, const py::list& parts) {
+                run.read(batch_of(size, warped, parts, py::list(), py::list()));
+            },
+            py::arg("size"), py::arg("warped"), py::arg("parts"));
+    py::tuple call_names(std::size(kDriverCalls));
+    for (size_t i = 0; i < std::size(kDriverCalls); ++i) call_names[i] = kDriverCalls[i];
+    m.attr("DRIVER_CALLS") = call_names;
+
     PYBIND11_NUMPY_DTYPE(FrameRecord, data, chroma, row_stride_bytes, chroma_row_stride_bytes, width, height, format,
                          swap_colors, yuv);
     PYBIND11_NUMPY_DTYPE(Box, x1, y1, x2, y2);
@@ -388,6 +551,19 @@ PYBIND11_MODULE(_native, m) {
         .def_readonly("devices", &CudaProbe::devices)
         .def_readonly("reason", &CudaProbe::reason);
 
+    py::class_<BoxSigns>(m, "BoxSigns")
+        .def(py::init([](float fraction, float flattest, float highest, float tallest) {
+                 return BoxSigns{fraction, flattest, highest, tallest};
+             }),
+             py::kw_only(), py::arg("fraction"), py::arg("flattest"), py::arg("highest"), py::arg("tallest"))
+        .def("any", &BoxSigns::any, py::arg("boxes"), py::arg("width"), py::arg("height"), py::arg("fitted"));
+    m.def(
+        "yuv_matrix",
+        [](YuvRule rule) {
+            const YuvMatrix y = yuv_matrix(rule);
+            return std::make_tuple(y.black, y.luma, y.u_blue, y.u_green, y.v_green, y.v_red);
+        },
+        py::arg("rule"));
     m.def("first_bad_box", &first_bad_box, py::arg("boxes"), py::arg("limit"));
     m.def("probe_cuda", &probe_cuda);
     m.def("isa_names", [] {

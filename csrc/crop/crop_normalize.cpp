@@ -98,8 +98,8 @@ AxisTaps trim_taps(const Axis& axis, int size, int frame_pixels) {
     return taps;
 }
 
-// Rows as three numbers a pixel, of formats that have others; each is kept for as long as the taps can ask for it again.
-// T: float for NV12, which is computed; uint8_t for pixels of four bytes.
+// Rows as three numbers a pixel, of formats that have others; each is kept for as long as the taps can ask for it
+// again. T: float for NV12, which is computed; uint8_t for pixels of four bytes.
 template <typename T>
 class ConvertedRows {
 public:

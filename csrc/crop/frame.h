@@ -20,8 +20,9 @@ struct YuvMatrix {
 };
 
 // ITU-R BT.601-7 and BT.709-6: with red's and blue's shares r and b of Y, and g = 1 - r - b, full range has
-// v_red = 2 (1 - r), u_blue = 2 (1 - b), u_green = -2 b (1 - b) / g, v_green = -2 r (1 - r) / g. Limited range stretches
-// Y by 255 / 219 and these by 255 / 224. BT.601 in limited range is rounded as in OpenCV's COLOR_YUV2BGR_NV12.
+// v_red = 2 (1 - r), u_blue = 2 (1 - b), u_green = -2 b (1 - b) / g, v_green = -2 r (1 - r) / g. Limited range
+// stretches Y by 255 / 219 and these by 255 / 224. BT.601 in limited range is rounded as in OpenCV's
+// COLOR_YUV2BGR_NV12.
 HPE_HD YuvMatrix yuv_matrix(YuvRule rule) {
     switch (rule) {
         case YuvRule::kBt601Full:

@@ -148,9 +148,7 @@ private:
     }
 
     // NV12 and pixels of four bytes become numbers first.
-    bool converts() const {
-        return frame_.format == PixelFormat::kNv12 || frame_.format == PixelFormat::kColor4;
-    }
+    bool converts() const { return frame_.format == PixelFormat::kNv12 || frame_.format == PixelFormat::kColor4; }
 
     void sum_converted(int y, int first, int count) {
         for (int k = 0; k < down_.factor; ++k) {
@@ -167,8 +165,7 @@ private:
         uint16_t* out = converted_.data() + slot * (converted_.size() / down_.factor);
         if (held_[slot] != y) {
             const float scale = std::ldexp(1.0f, shift_);
-            for (int x = first; x < last; ++x)
-                store_numbers(any_pixel_at(frame_, x, y), scale, out + 3 * (x - first));
+            for (int x = first; x < last; ++x) store_numbers(any_pixel_at(frame_, x, y), scale, out + 3 * (x - first));
             held_[slot] = y;
         }
         return out - 3 * static_cast<ptrdiff_t>(first);
