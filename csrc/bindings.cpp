@@ -306,20 +306,21 @@ int first_bad_box(const py::array& boxes, float limit) {
 
 // Limits of boxes beyond which Python looks closer.
 struct BoxSigns {
-    float fraction, flattest, highest, tallest;
+    double fraction, flattest, highest, tallest;
 
     // Errs on the side of true.
-    bool any(const py::array& boxes, float width, float height, bool fitted) const {
+    bool any(const py::array& boxes, int width, int height, bool fitted) const {
         const Box* data = static_cast<const Box*>(boxes.data());
         const py::ssize_t count = boxes.shape(0);
         bool fractions = count > 0;
         py::ssize_t tall = 0;
         for (py::ssize_t i = 0; i < count; ++i) {
             const Box& b = data[i];
-            const float ratio = (b.y2 - b.y1) / (b.x2 - b.x1);
-            if (b.x2 <= 0 || b.y2 <= 0 || b.x1 >= width || b.y1 >= height) return true;
+            const double ratio = (static_cast<double>(b.y2) - b.y1) / (static_cast<double>(b.x2) - b.x1);
+            if (b.x2 <= 0 || b.y2 <= 0 || b.x1 >= static_cast<float>(width) || b.y1 >= static_cast<float>(height))
+                return true;
             if (!(flattest < ratio && ratio < highest)) return true;
-            tall += ratio >= tallest;
+            tall += ratio > tallest;
             fractions = fractions && b.x2 <= fraction && b.y2 <= fraction;
         }
         return fractions || (!fitted && 2 * tall >= count && count > 0);
@@ -552,7 +553,7 @@ PYBIND11_MODULE(_native, m) {
         .def_readonly("reason", &CudaProbe::reason);
 
     py::class_<BoxSigns>(m, "BoxSigns")
-        .def(py::init([](float fraction, float flattest, float highest, float tallest) {
+        .def(py::init([](double fraction, double flattest, double highest, double tallest) {
                  return BoxSigns{fraction, flattest, highest, tallest};
              }),
              py::kw_only(), py::arg("fraction"), py::arg("flattest"), py::arg("highest"), py::arg("tallest"))

@@ -30,6 +30,7 @@ from hpe_edge.models import DEFAULT
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.ops.frames import AnyFrame, FrameColor
+from hpe_edge.ops.gpu_frames import blank_frame, find_on_gpu
 from hpe_edge.ops.native import native
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
@@ -217,9 +218,7 @@ class PoseEngine:
         """
         on_gpu = None
         if self._gpu is not None:
-            from hpe_edge.ops.gpu_frames import find_on_gpu
-
-            on_gpu = find_on_gpu(frame, self._gpu)
+            on_gpu = find_on_gpu(frame, self._gpu, color)
         if boxes is None:
             if boxes_from is not None:
                 raise InputError("boxes_from= says whose the boxes are, but there are none; leave it out or pass boxes")
@@ -262,7 +261,7 @@ class PoseEngine:
         for request in requests:
             if not (isinstance(request, Request) and request.is_for(self._crop)):
                 raise InputError("requests must be those that this engine's request() made")
-        timed = self._timed(timer)
+        timed = _untimed if timer is None and self._ranges is None else self._timed(timer)
         found = [
             Poses.empty(
                 request.count, boxes=request.boxes, scores=request.scores, ids=request.ids, max_sigma=self.max_sigma
@@ -293,8 +292,12 @@ class PoseEngine:
 
     def _run_all(self, context: Context, parts: list[_Part], timed: Timer) -> None:
         for on_gpu, alike in self._by_crop(parts):
+            run = self._run_on_gpu if on_gpu else self._run
+            if len(alike) == 1 and 0 < alike[0][0].count <= self._batch:  # most calls
+                run(context, alike, timed)
+                continue
             for batch in _batches(alike, self._batch):
-                (self._run_on_gpu if on_gpu else self._run)(context, batch, timed)
+                run(context, batch, timed)
 
     def _run_again(self, context: Context, requests: Sequence[Request], found: list[Poses], timed: Timer) -> None:
         """Estimate rolled faces once more, turned by the roll of their first answers."""
@@ -326,7 +329,7 @@ class PoseEngine:
                 start += request.count
 
     def _run_on_gpu(self, context: Context, batch: list[_Part], timed: Timer) -> None:
-        requests, found = zip(*batch, strict=True)
+        requests, found = [request for request, _ in batch], [poses for _, poses in batch]
         with timed("infer"):
             context.estimate(self.crop, requests, found, self._decode)
             for request, poses in batch:
@@ -336,6 +339,9 @@ class PoseEngine:
         """Split the frames into groups that can share a batch; True for those cropped on the GPU."""
         if self._gpu is None:
             yield False, parts
+            return
+        if len(parts) == 1:
+            yield self._crop_on == "cuda" or parts[0][0].on_gpu is not None, parts
             return
         on_gpu = [part for part in parts if self._crop_on == "cuda" or part[0].on_gpu is not None]
         for warped in (False, True):
@@ -360,8 +366,8 @@ class PoseEngine:
             self._running -= 1
             if context is not None:
                 self._idle.append(context)
-            if self._running == 0:
-                self._turn.notify_all()
+            if self._closed and self._running == 0:
+                self._turn.notify_all()  # close() waits
 
     @property
     def batch(self) -> int:
@@ -419,8 +425,6 @@ class PoseEngine:
             raise InputError(
                 "warmup(on_gpu=True) is for engines that crop on an NVIDIA GPU; this one crops on the CPU, leave it out"
             )
-        from hpe_edge.ops.gpu_frames import blank_frame
-
         frame = borrowed.enter_context(blank_frame(self._gpu, 64, 64))
         return [self.request(frame, boxes, camera=camera) for camera in (None, Camera(64, 64, 32, 32))]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +15,6 @@ from hpe_edge import HpeEdgeError
 from hpe_edge.backends.gpu_path import BOX_FACE, WARP_FACE, FrameSlots
 from hpe_edge.cuda.device import Device
 from hpe_edge.cuda.memory import Buffer
-from hpe_edge.ops.crop import turn_vectors
 from hpe_edge.ops.native import native
 
 
@@ -49,6 +49,12 @@ def face_record(
     return record
 
 
+def turn_vectors(turns_deg: np.ndarray) -> np.ndarray:
+    """Cosines and sines ``[N, 2]`` of turns, as the records of ``native.BOX_FACE`` hold them."""
+    radians = np.deg2rad(turns_deg.astype(np.float64))
+    return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)
+
+
 class GpuLoop:
     """Makes what takes the place of ``native.CropNormalize`` and ``native.Decode``.
 
@@ -71,8 +77,14 @@ class GpuLoop:
     def decode(self, *, places: Sequence[tuple[int, int]], isa: str, **arguments: Any) -> _Decode:
         return _Decode(self, native.DecodeLaunch(**arguments, emulated=False), places)
 
-    def rooms(self, cleanup: contextlib.ExitStack) -> FrameSlots:
-        return FrameSlots(self.gpu, self.stream, cleanup)
+    def send(self, planes: Sequence[np.ndarray], cleanup: contextlib.ExitStack) -> list[int]:
+        """Copy planes to memory of exactly their size; the addresses of their first pixels."""
+        copies: list[tuple[int, int, int]] = []
+        addresses = FrameSlots(self.gpu, self.stream, cleanup).place(0, list(planes), copies)
+        for to, start, size in copies:
+            content = np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(start))
+            self.gpu.copy_in(to, content, self.stream)
+        return addresses
 
     def buffer(self, rows: int, dtype: Any, cleanup: contextlib.ExitStack, *columns: int) -> Buffer:
         return Buffer(self.gpu, (rows, *columns), dtype, cleanup)
@@ -118,7 +130,7 @@ class _Crop:
             return
         with contextlib.ExitStack() as cleanup:
             planes = [plane for plane in (frame, chroma) if plane is not None]
-            addresses = loop.rooms(cleanup).send(0, planes)
+            addresses = loop.send(planes, cleanup)
             faces = loop.buffer(count, dtype, cleanup)
             faces.array["frame"] = face_record(addresses, planes, self._format, self._swap_colors, self._yuv)
             for name, values in parts.items():
@@ -138,7 +150,7 @@ class _Decode:
         if not count:
             return
         with contextlib.ExitStack() as cleanup:
-            addresses = [loop.rooms(cleanup).send(0, [output.view(np.uint8)])[0] for output in outputs]
+            addresses = [loop.send([output.view(np.uint8)], cleanup)[0] for output in outputs]
             heads = [(addresses[index] + 4 * column, outputs[index].strides[0] // 4) for index, column in self._places]
             results = [loop.buffer(count, np.float32, cleanup, *array.shape[1:]) for array in poses]
             self._launch.run(heads, count, *(result.address for result in results), int(loop.stream))

@@ -289,9 +289,3 @@ def check_turns(turns_deg: ArrayLike, count: int) -> NDArray[np.float32]:
     if not np.isfinite(array).all():
         raise InputError(f"turns_deg must be finite, got {array.tolist()}")
     return array
-
-
-def turn_vectors(turns_deg: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return cosines and sines ``[N, 2]`` of turns, as the records of ``native.BOX_FACE`` hold them."""
-    radians = np.deg2rad(turns_deg.astype(np.float64))
-    return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)

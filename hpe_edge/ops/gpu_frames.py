@@ -3,66 +3,97 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.cuda.device import LEGACY_STREAM, Device
 from hpe_edge.errors import HpeEdgeError, InputError
-from hpe_edge.ops.frames import DL_CUDA, Layout, cuda_layout, dlpack_layout
+from hpe_edge.ops.frames import DL_CUDA, FrameColor, Layout, cuda_layout, dlpack_layout, frame_planes
 
 Plane = NDArray[np.uint8]
 
+_SOMEWHERE = 1 << 32  # an address that no check reads
 
-@dataclass(frozen=True)
-class GpuFrame:
+
+class GpuFrame(NamedTuple):
     """A frame in memory that a GPU reads.
 
     Attributes:
-        planes: one array or a pair, as for :func:`hpe_edge.ops.frames.frame_planes`. Shapes, strides and addresses are
-            valid, but the host must not read them.
+        fields: addresses of the plane and of the UV plane, or 0, their row strides in bytes, width and height: the
+            first fields of a face's record.
         streams: the writing streams, see :class:`hpe_edge.ops.frames.Layout`; none for host memory.
         owners: objects that keep the memory alive.
     """
 
-    planes: Plane | tuple[Plane, Plane]
+    fields: tuple[int, int, int, int, int, int]
     streams: tuple[int | None, ...]
     owners: tuple[Any, ...]
 
-    def wait(self, gpu: Device, stream: Any, event: Any) -> None:
-        """Make a stream wait for the work that writes the frame; the GPU is entered."""
-        for other in set(self.streams):
-            if other is None:  # the writing stream is not known
-                gpu.wait_for_all()
-            else:
-                gpu.wait_for(other, event, stream)
 
-
-def find_on_gpu(frame: Any, gpu: Device) -> GpuFrame | None:
+def find_on_gpu(frame: Any, gpu: Device, color: FrameColor) -> GpuFrame | None:
     """Describe a frame that this GPU can read in place; None if it must be copied.
 
     Args:
         frame: anything; both planes of a pair must be on the GPU.
         gpu: of the engine.
+        color: pixel format of the frame.
 
     Raises:
         InputError: an array of another library that is not uint8 ``[H, W]`` or ``[H, W, C]``, or is not exported by
-            its library.
+            its library; or a frame on the GPU that does not fit ``color``.
     """
-    planes = frame if isinstance(frame, (tuple, list)) and len(frame) == 2 else (frame,)
-    found = [_find(plane, gpu) for plane in planes]
-    there = [each for each in found if each is not None]
-    if len(there) < len(found):
+    if isinstance(frame, (tuple, list)) and len(frame) == 2:
+        found = [_find(plane, gpu) for plane in frame]
+        if found[0] is None or found[1] is None:
+            return None
+        (luma, owner), (chroma, other) = found
+        shapes = (luma.shape, luma.strides, chroma.shape, chroma.strides)
+        row_stride, _, chroma_row_stride, width, height = _checked_shape(shapes, color)
+        fields = (luma.address, chroma.address, row_stride, chroma_row_stride, width, height)
+        streams = (*_streams(luma, owner), *_streams(chroma, other))
+        return GpuFrame(fields, streams, (frame, owner, other))
+    alone = _find(frame, gpu)
+    if alone is None:
         return None
-    arrays = [np.asarray(_Described(layout)) for layout, _ in there]
-    return GpuFrame(
-        arrays[0] if len(arrays) == 1 else (arrays[0], arrays[1]),
-        tuple(layout.stream for layout, owner in there if not isinstance(owner, np.ndarray)),
-        (frame, *(owner for _, owner in there)),
-    )
+    layout, owner = alone
+    row_stride, offset, chroma_row_stride, width, height = _checked_shape((layout.shape, layout.strides), color)
+    address = layout.address
+    chroma_address = address + offset if chroma_row_stride else 0
+    fields = (address, chroma_address, row_stride, chroma_row_stride, width, height)
+    return GpuFrame(fields, _streams(layout, owner), (frame, owner))
+
+
+def _streams(layout: Layout, owner: Any) -> tuple[int | None, ...]:
+    return () if isinstance(owner, np.ndarray) else (layout.stream,)
+
+
+@functools.lru_cache(maxsize=256)
+def _checked_shape(shapes: tuple[tuple[int, ...], ...], color: FrameColor) -> tuple[int, int, int, int, int]:
+    """Check a kind of frame once; its frames differ in their addresses alone.
+
+    Args:
+        shapes: shape and strides of each plane.
+        color: pixel format.
+
+    Returns:
+        Row stride, offset of the UV plane from the Y plane of one array, the UV plane's row stride or 0, width, height.
+
+    Raises:
+        InputError: see :func:`hpe_edge.ops.frames.frame_planes`.
+    """
+    arrays = [
+        np.asarray(_Described(Layout(_SOMEWHERE, shape, strides, None)))
+        for shape, strides in zip(shapes[::2], shapes[1::2], strict=True)
+    ]
+    plane, chroma = frame_planes(arrays[0] if len(arrays) == 1 else (arrays[0], arrays[1]), color)
+    height, width = plane.shape[:2]
+    if chroma is None:
+        return plane.strides[0], 0, 0, width, height
+    return plane.strides[0], chroma.ctypes.data - plane.ctypes.data, chroma.strides[0], width, height
 
 
 @contextlib.contextmanager

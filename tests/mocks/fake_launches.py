@@ -31,17 +31,17 @@ class FakeLaunches:
         """Put them where the engine finds them."""
         crop, decode, fake = native.CropLaunch, native.DecodeLaunch, self
 
-        class CropLaunch:
+        class CropLaunch(crop):  # type: ignore[misc, valid-type]
             def __init__(self, *, emulated: bool, **arguments: Any) -> None:
                 assert not emulated
-                self._real = crop(emulated=True, **arguments)
+                super().__init__(emulated=True, **arguments)
                 self._face_bytes = 3 * arguments["size"] ** 2 * _BYTES[arguments["output"]]
 
             def boxes(self, faces: int, count: int, out: int, stream: int) -> None:
-                self._launch("boxes", self._real.boxes, native.BOX_FACE.itemsize, faces, count, out, stream)
+                self._launch("boxes", super().boxes, native.BOX_FACE.itemsize, faces, count, out, stream)
 
             def warp(self, faces: int, count: int, out: int, stream: int) -> None:
-                self._launch("warp", self._real.warp, native.WARP_FACE.itemsize, faces, count, out, stream)
+                self._launch("warp", super().warp, native.WARP_FACE.itemsize, faces, count, out, stream)
 
             def _launch(
                 self, name: str, run: Any, record_bytes: int, faces: int, count: int, out: int, stream: int

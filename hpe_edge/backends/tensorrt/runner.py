@@ -148,7 +148,8 @@ class TensorRTContext:
         self.captured: set[tuple[int, CropSource]] = set()
         self._loaded, self._gpu, self._spec = loaded, loaded.gpu, loaded.info.spec
         self._buckets, self._most = loaded.buckets, loaded.buckets[-1]
-        self._launches: dict[tuple[int, CropSource], Callable[[], None]] = {}
+        self._graphs: dict[tuple[int, CropSource], int] = {}
+        self._uncaptured: dict[tuple[int, CropSource], Callable[[], None]] = {}
         self._ready: set[CropSource] = set()
         self._executions: dict[int, Any] = {}
         self._path: GpuPath | None = None
@@ -156,6 +157,7 @@ class TensorRTContext:
         gpu, given = self._gpu, self._spec.input
         try:
             self._stream = gpu.stream(self._cleanup)
+            self._stream_handle = int(self._stream)
             self._input = Buffer(gpu, (self._most, 3, given.size, given.size), given.dtype, self._cleanup)
             self._outputs = {
                 name: Buffer(gpu, (self._most, *shape), np.float32, self._cleanup)
@@ -168,7 +170,8 @@ class TensorRTContext:
             self._cleanup.close()
             raise
         self._cleanup.callback(self._executions.clear)
-        self._cleanup.callback(self._launches.clear)
+        self._cleanup.callback(self._uncaptured.clear)
+        self._cleanup.callback(self._graphs.clear)
 
     def input(self, count: int) -> NDArray[Any]:
         """See :class:`hpe_edge.backends.base.Context`."""
@@ -183,9 +186,15 @@ class TensorRTContext:
         """
         if not 1 <= count <= self._most:
             raise InputError(f"the engine takes 1 to {self._most} faces at a time, got {count}; run them in parts")
-        with self._gpu:
-            self._prepare("host")
-            self._launch(self._bucket(count), "host")  # further rows keep what an earlier call left: nobody reads them
+        if "host" not in self._ready:
+            with self._gpu:
+                self._prepare("host")
+        bucket = self._bucket(count)  # further rows keep what an earlier call left: nobody reads them
+        graph = self._graphs.get((bucket, "host"))
+        if graph is None:
+            self._launch_uncaptured(bucket, "host")
+        else:
+            self._gpu.launch(graph, self._stream_handle)
         return self._rows.first(count)[1]
 
     def estimate(self, crop: Crop, requests: Sequence[Request], found: Sequence[Poses], decode: DecodeHeads) -> None:
@@ -196,15 +205,20 @@ class TensorRTContext:
         """
         bucket = self._bucket(sum(request.count for request in requests))
         source: CropSource = "warped" if requests[0].warped else "boxes"
-        with self._gpu:
-            if self._path is None:
-                self._path = GpuPath(self._gpu, self._spec, crop, self._most, self._stream, self._cleanup)
-            if source not in self._ready:
+        if source not in self._ready:
+            with self._gpu:
+                if self._path is None:
+                    self._path = GpuPath(self._gpu, self._spec, crop, self._most, self._stream, self._cleanup)
                 self._path.load(requests, self._most)  # every bucket is run once
                 self._prepare(source)
-            self._path.load(requests, bucket)
-            self._launch(bucket, source)
-            self._path.read(bucket, found)
+        assert self._path is not None
+        graph = self._graphs.get((bucket, source))
+        if graph is not None:
+            self._path.run(graph, requests, bucket, found)
+            return
+        self._path.load(requests, bucket)
+        self._launch_uncaptured(bucket, source)
+        self._path.read(requests, bucket, found)
 
     def close(self) -> None:
         """Free everything; the GPU must be entered."""
@@ -213,10 +227,11 @@ class TensorRTContext:
     def _bucket(self, count: int) -> int:
         return next(size for size in self._buckets if size >= count)
 
-    def _launch(self, batch: int, source: CropSource) -> None:
-        """Run a bucket and wait for it."""
-        self._launches[batch, source]()
-        self._gpu.synchronize(self._stream)
+    def _launch_uncaptured(self, batch: int, source: CropSource) -> None:
+        """Run a bucket that is not a graph, and wait for it."""
+        with self._gpu:
+            self._uncaptured[batch, source]()
+            self._gpu.synchronize(self._stream)
 
     def _prepare(self, source: CropSource) -> None:
         """Make what all buckets need, if that is not done; largest first, which is the first to lack memory.
@@ -227,14 +242,14 @@ class TensorRTContext:
         if source in self._ready:
             return
         for batch in reversed(self._buckets):
-            if (batch, source) not in self._launches:
+            if (batch, source) not in self.captured and (batch, source) not in self._uncaptured:
                 with self._gpu.capture_lock:  # a context that is made meanwhile may wait for the whole GPU
-                    self._launches[batch, source] = self._captured(batch, source)
+                    self._capture(batch, source)
         self._ready.add(source)
         self._loaded.log_warnings()
 
-    def _captured(self, batch: int, source: CropSource) -> Callable[[], None]:
-        """Create the call that enqueues a run of ``batch`` faces.
+    def _capture(self, batch: int, source: CropSource) -> None:
+        """Make the graph of a run of ``batch`` faces, or the call that enqueues it where that is not possible.
 
         Raises:
             BackendError: TensorRT or CUDA failed.
@@ -258,12 +273,11 @@ class TensorRTContext:
         enqueue()
         self._gpu.synchronize(self._stream)
         try:
-            launch = self._gpu.capture(enqueue, self._stream, self._cleanup)
+            self._graphs[batch, source] = self._gpu.capture(enqueue, self._stream, self._cleanup)
+            self.captured.add((batch, source))
         except BackendError as error:
             self._loaded.warn_once(f"running without CUDA graphs, with the same results but slower: {error}")
-            return enqueue
-        self.captured.add((batch, source))
-        return launch
+            self._uncaptured[batch, source] = enqueue
 
     def _execution(self, batch: int) -> Any:
         """Return the execution context of one batch size, bound to the buffers."""
