@@ -175,9 +175,7 @@ class FrameSlots:
         self._slots: dict[int, tuple[int, int, contextlib.ExitStack]] = {}  # address, bytes, owner
         cleanup.callback(self._free)
 
-    def place(
-        self, slot: int, planes: list[NDArray[np.uint8]], copies: list[tuple[int, int, int]]
-    ) -> list[int]:
+    def place(self, slot: int, planes: list[NDArray[np.uint8]], copies: list[tuple[int, int, int]]) -> list[int]:
         """Find room for a frame, and list the copies that bring it there, row padding included.
 
         Args:
@@ -218,7 +216,7 @@ class FrameSlots:
 
 
 def _span(plane: NDArray[np.uint8]) -> tuple[int, int, int]:
-    """Return address and number of all bytes that a plane spans, and its first pixel's offset: rows may be bottom-up."""
+    """Return address and number of the bytes that a plane spans, and its first pixel's offset: rows may be bottom-up."""
     # Pixels are packed within a row, so only the row stride can be negative.
     first, steps = plane.ctypes.data, (len(plane) - 1) * plane.strides[0]
     return first + min(steps, 0), abs(steps) + plane[0].size, max(-steps, 0)

@@ -27,9 +27,7 @@ class BoxChecks:
 
     def __init__(self) -> None:
         self._warned: set[str] = set()
-        self._signs = native.BoxSigns(
-            fraction=_FRACTION, flattest=_FLATTEST, highest=_HIGHEST, tallest=_TALLEST_FACE
-        )
+        self._signs = native.BoxSigns(fraction=_FRACTION, flattest=_FLATTEST, highest=_HIGHEST, tallest=_TALLEST_FACE)
 
     def __call__(self, boxes: NDArray[np.float32], width: int, height: int, *, fitted: bool) -> None:
         """Check the boxes of a frame.

@@ -24,8 +24,8 @@ def driver_calls(driver: Any) -> native.DriverCalls:
         status, address, *_ = driver.cuGetProcAddress(name.encode(), _CUDA, 0)
         if int(status) != 0 or not address:
             raise BackendError(
-                f"the GPU's driver has no {name} of CUDA 12 ({status.name}); update the driver, `hpe-edge doctor` shows "
-                "its version"
+                f"the GPU's driver has no {name} of CUDA 12 ({status.name}); update the driver, `hpe-edge doctor` "
+                "shows its version"
             )
         addresses[name] = int(address)
     return native.DriverCalls(addresses)

@@ -86,7 +86,7 @@ def _nv12_to_bgr(luma: NDArray[np.uint8], chroma: NDArray[np.uint8], color: Fram
     black, of_y, u_blue, u_green, v_green, v_red = native.yuv_matrix(yuv_rule(color))
     height, width = luma.shape
     wide = cv2.resize(chroma, (width, height), interpolation=cv2.INTER_NEAREST)
-    above_black = np.asarray(cv2.subtract(luma, black))  # not below 0
+    above_black = np.maximum(luma, np.uint8(black)) - np.uint8(black)
     rows = [[of_y, u_blue, 0.0], [of_y, u_green, v_green], [of_y, 0.0, v_red]]
     matrix = np.array([[*row, -128 * (row[1] + row[2])] for row in rows])
     return np.asarray(cv2.transform(cv2.merge((above_black, *cv2.split(wide))), matrix), np.uint8)

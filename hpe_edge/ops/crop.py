@@ -205,8 +205,8 @@ def crop_normalize(
     Args:
         frame: uint8 ``[H, W, 3]`` (BGR or RGB), ``[H, W, 4]`` (BGRA or RGBA), ``[H, W]`` (GRAY8), or NV12 as
             ``[H * 3 / 2, W]`` or as a pair of planes Y ``[H, W]`` and UV ``[H / 2, W / 2, 2]``, each with its own row
-            stride. Rows may be padded or bottom-up; pixels within a row must be packed. DLPack tensors and arrays on a GPU, which are copied to the
-            host, are accepted as well; see :mod:`hpe_edge.ops.frames`.
+            stride. Rows may be padded or bottom-up; pixels within a row must be packed. DLPack tensors and arrays on a
+            GPU, which are copied to the host, are accepted as well; see :mod:`hpe_edge.ops.frames`.
         boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
         crop: window around a box.
         input: size, colour order and normalisation of the result.

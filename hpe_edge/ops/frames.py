@@ -204,6 +204,21 @@ class Layout(NamedTuple):
     stream: int | None
 
 
+class GpuFrame(NamedTuple):
+    """A frame in memory that a GPU reads.
+
+    Attributes:
+        fields: addresses of the plane and of the UV plane, or 0, their row strides in bytes, width and height: the
+            first fields of a face's record.
+        streams: the writing streams, see :class:`Layout`; none for host memory.
+        owners: objects that keep the memory alive.
+    """
+
+    fields: tuple[int, int, int, int, int, int]
+    streams: tuple[int | None, ...]
+    owners: tuple[Any, ...]
+
+
 def host_frame(frame: Any) -> Any:
     """Convert a frame of another library to a NumPy array; return anything else unchanged and unchecked.
 

@@ -5,33 +5,18 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.cuda.device import LEGACY_STREAM, Device
 from hpe_edge.errors import HpeEdgeError, InputError
-from hpe_edge.ops.frames import DL_CUDA, FrameColor, Layout, cuda_layout, dlpack_layout, frame_planes
+from hpe_edge.ops.frames import DL_CUDA, FrameColor, GpuFrame, Layout, cuda_layout, dlpack_layout, frame_planes
 
 Plane = NDArray[np.uint8]
 
 _SOMEWHERE = 1 << 32  # an address that no check reads
-
-
-class GpuFrame(NamedTuple):
-    """A frame in memory that a GPU reads.
-
-    Attributes:
-        fields: addresses of the plane and of the UV plane, or 0, their row strides in bytes, width and height: the
-            first fields of a face's record.
-        streams: the writing streams, see :class:`hpe_edge.ops.frames.Layout`; none for host memory.
-        owners: objects that keep the memory alive.
-    """
-
-    fields: tuple[int, int, int, int, int, int]
-    streams: tuple[int | None, ...]
-    owners: tuple[Any, ...]
 
 
 def find_on_gpu(frame: Any, gpu: Device, color: FrameColor) -> GpuFrame | None:
@@ -47,10 +32,10 @@ def find_on_gpu(frame: Any, gpu: Device, color: FrameColor) -> GpuFrame | None:
             its library; or a frame on the GPU that does not fit ``color``.
     """
     if isinstance(frame, (tuple, list)) and len(frame) == 2:
-        found = [_find(plane, gpu) for plane in frame]
-        if found[0] is None or found[1] is None:
+        first, second = (_find(plane, gpu) for plane in frame)
+        if first is None or second is None:
             return None
-        (luma, owner), (chroma, other) = found
+        (luma, owner), (chroma, other) = first, second
         shapes = (luma.shape, luma.strides, chroma.shape, chroma.strides)
         row_stride, _, chroma_row_stride, width, height = _checked_shape(shapes, color)
         fields = (luma.address, chroma.address, row_stride, chroma_row_stride, width, height)

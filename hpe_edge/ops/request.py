@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,15 +11,12 @@ from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError
 from hpe_edge.geometry import difference_deg
 from hpe_edge.ops.crop import CropNormalize, check_homographies
-from hpe_edge.ops.frames import AnyFrame, FrameColor, frame_planes
+from hpe_edge.ops.frames import AnyFrame, CheckedPlanes, FrameColor, GpuFrame, frame_planes
 from hpe_edge.ops.rectify import Facing, Views, facing
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Upright
 from hpe_edge.upright.keypoint_roll import check_keypoints, roll_from_keypoints, roll_of_rotation
 from hpe_edge.upright.turn import undo_turns
-
-if TYPE_CHECKING:
-    from hpe_edge.ops.gpu_frames import GpuFrame
 
 
 class Request:
@@ -39,6 +36,8 @@ class Request:
         color: its pixel format.
         on_gpu: the frame in memory of the engine's GPU. None for host memory.
     """
+
+    planes: CheckedPlanes
 
     __slots__ = ("_crop", "_facing", "_views", "boxes", "color", "count", "ids", "on_gpu", "planes", "scores", "turns")
 

@@ -1,11 +1,11 @@
 """A test double of cuda-bindings: the calls that hpe_edge makes, with host memory for the device's.
 
 It is stricter than a GPU: work is done only when its stream is waited for, a call without a current context fails, a
-copy must lie within what is allocated, when it is enqueued and when it is done, and nothing may be freed twice or
-while work is left that was never waited for. An event holds the work that was on its stream when it was recorded, and
-a wait for it the event's latest record. ``leaks`` tells what was never freed. A wait for a whole context while a
-stream of it is captured fails, and spoils that capture, in whichever thread it is; so does a wait for an event of
-another stream within a capture.
+copy must lie within what is allocated, when it is enqueued and when it is done, and nothing may be freed twice. To free
+memory waits for all streams, so what uses it may not come later. An event holds the work that was on its stream when it
+was recorded, and a wait for it the event's latest record. ``leaks`` tells what was never freed. A wait for a whole
+context while a stream of it is captured fails, and spoils that capture, in whichever thread it is; so does a wait for
+an event of another stream within a capture.
 
 The functions that native code calls are C functions, whose addresses ``cuGetProcAddress`` gives. An error within one
 is printed, kept in ``failures`` and returned as ``CUDA_ERROR_UNKNOWN``.
@@ -175,6 +175,10 @@ class FakeCuda:
         at = self._streams[int(stream)]
         (at.queue if at.captured is None else at.captured).append(work)
 
+    def use_library(self, library: ctypes.CDLL) -> None:
+        """Give native code the functions of a C library in place of those here."""
+        self._functions = {name: getattr(library, name) for name in self._functions}
+
     def check_range(self, address: int, size_bytes: int, on_device: bool) -> None:
         """Fail where an address range was not allocated, or elsewhere."""
         for start, (block, device) in self._blocks.items():
@@ -214,6 +218,8 @@ class FakeCuda:
 
     def _free(self, address: int, on_device: bool) -> tuple[cudaError_t]:
         self._need_context()
+        for stream in self._streams.values():  # to free memory waits for all that may use it
+            stream.run()
         block, device = self._blocks.pop(int(address))
         assert device == on_device
         self.used -= ctypes.sizeof(block) * on_device
@@ -310,7 +316,8 @@ class FakeCuda:
         def cudaStreamDestroy(stream: Handle) -> tuple[cudaError_t]:
             self._need_context()
             gone = self._streams.pop(stream)
-            assert gone.captured is None and not gone.queue, "work was never waited for"
+            assert gone.captured is None
+            gone.run()
             return (ok,)
 
         def cudaStreamSynchronize(stream: Handle) -> tuple[cudaError_t]:
@@ -453,7 +460,6 @@ class FakeCuda:
             cudaStreamCaptureMode=modes,
             cudaMemcpyKind=kinds,
         )
-
 
     def _native_functions(self) -> dict[str, Any]:
         """The C functions of native code, which call those of the two modules; the modules may be changed later."""
