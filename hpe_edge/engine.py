@@ -291,13 +291,12 @@ class PoseEngine:
         return both
 
     def _run_all(self, context: Context, parts: list[_Part], timed: Timer) -> None:
+        if len(parts) == 1 and 0 < parts[0][0].count <= self._batch:  # most calls: nothing to split or to join
+            (self._run_on_gpu if self._crops_on_gpu(parts[0][0]) else self._run)(context, parts, timed)
+            return
         for on_gpu, alike in self._by_crop(parts):
-            run = self._run_on_gpu if on_gpu else self._run
-            if len(alike) == 1 and 0 < alike[0][0].count <= self._batch:  # most calls
-                run(context, alike, timed)
-                continue
             for batch in _batches(alike, self._batch):
-                run(context, batch, timed)
+                (self._run_on_gpu if on_gpu else self._run)(context, batch, timed)
 
     def _run_again(self, context: Context, requests: Sequence[Request], found: list[Poses], timed: Timer) -> None:
         """Estimate rolled faces once more, turned by the roll of their first answers."""
@@ -340,13 +339,13 @@ class PoseEngine:
         if self._gpu is None:
             yield False, parts
             return
-        if len(parts) == 1:
-            yield self._crop_on == "cuda" or parts[0][0].on_gpu is not None, parts
-            return
-        on_gpu = [part for part in parts if self._crop_on == "cuda" or part[0].on_gpu is not None]
+        on_gpu = [part for part in parts if self._crops_on_gpu(part[0])]
         for warped in (False, True):
             yield True, [part for part in on_gpu if part[0].warped == warped]
         yield False, [part for part in parts if part not in on_gpu]
+
+    def _crops_on_gpu(self, request: Request) -> bool:
+        return self._gpu is not None and (request.on_gpu is not None or self._crop_on == "cuda")
 
     def _borrow(self) -> Context:
         with self._turn:

@@ -150,12 +150,18 @@ class GpuPath:
 
     def _writers(self, requests: Sequence[Request]) -> list[int]:
         """Return the streams that write the frames; wait for those that are not known."""
-        streams = {stream for request in requests if request.on_gpu for stream in request.on_gpu.streams}
-        if None in streams:
-            streams.discard(None)
+        streams: list[int] = []
+        unknown = False
+        for request in requests:
+            for stream in () if request.on_gpu is None else request.on_gpu.streams:
+                if stream is None:
+                    unknown = True
+                elif stream not in streams:
+                    streams.append(stream)
+        if unknown:
             with self._gpu:
                 self._gpu.wait_for_all()
-        return list(streams)  # type: ignore[arg-type]
+        return streams
 
     def _sent(self, request: Request, slot: int, copies: list[tuple[int, int, int]]) -> tuple[int, ...]:
         """Return the record's fields of a host frame that ``copies`` brings to the GPU."""

@@ -12,6 +12,7 @@ and dlpack.h.
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
@@ -254,17 +255,26 @@ def cuda_layout(interface: dict[str, Any]) -> Layout:
     Raises:
         InputError: not uint8 ``[H, W]`` or ``[H, W, C]``, masked, or on stream 0.
     """
-    shape = tuple(int(side) for side in interface["shape"])
-    _check_bytes(np.dtype(interface["typestr"]).name, shape)
+    strides = interface.get("strides")
+    shape, strides = _byte_layout(interface["typestr"], tuple(interface["shape"]), tuple(strides or ()))
     if interface.get("mask") is not None:
         raise InputError("the frame is masked, and its masked pixels are unknown; pass it without a mask")
-    strides = interface.get("strides") or _packed(shape)
     # Before version 3 the writing stream is unknown. From then on None means that no wait is needed, but PyCUDA always
     # gives None, so all streams are waited for.
     stream = interface.get("stream")
     if stream == 0:
         raise InputError("the frame names stream 0, which CUDA's array interface forbids: 1 or 2 is a default stream")
-    return Layout(int(interface["data"][0]), shape, tuple(strides), stream)
+    return Layout(int(interface["data"][0]), shape, strides, stream)
+
+
+@functools.lru_cache(maxsize=256)
+def _byte_layout(
+    typestr: str, shape: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Check what the frames of a source share; return shape and strides, those of packed bytes where none are given."""
+    shape = tuple(map(int, shape))
+    _check_bytes(np.dtype(typestr).name, shape)
+    return shape, tuple(map(int, strides)) or _packed(shape)
 
 
 def _from_dlpack(frame: Any) -> NDArray[np.uint8]:

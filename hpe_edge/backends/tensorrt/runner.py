@@ -148,6 +148,8 @@ class TensorRTContext:
         self.captured: set[tuple[int, CropSource]] = set()
         self._loaded, self._gpu, self._spec = loaded, loaded.gpu, loaded.info.spec
         self._buckets, self._most = loaded.buckets, loaded.buckets[-1]
+        counts = range(self._most + 1)
+        self._bucket_of = [next(size for size in self._buckets if size >= count) for count in counts]
         self._graphs: dict[tuple[int, CropSource], int] = {}
         self._uncaptured: dict[tuple[int, CropSource], Callable[[], None]] = {}
         self._ready: set[CropSource] = set()
@@ -189,7 +191,7 @@ class TensorRTContext:
         if "host" not in self._ready:
             with self._gpu:
                 self._prepare("host")
-        bucket = self._bucket(count)  # further rows keep what an earlier call left: nobody reads them
+        bucket = self._bucket_of[count]  # further rows keep what an earlier call left: nobody reads them
         graph = self._graphs.get((bucket, "host"))
         if graph is None:
             self._launch_uncaptured(bucket, "host")
@@ -203,7 +205,7 @@ class TensorRTContext:
         Raises:
             BackendError: TensorRT or CUDA failed.
         """
-        bucket = self._bucket(sum(request.count for request in requests))
+        bucket = self._bucket_of[sum([request.count for request in requests])]
         source: CropSource = "warped" if requests[0].warped else "boxes"
         if source not in self._ready:
             with self._gpu:
@@ -223,9 +225,6 @@ class TensorRTContext:
     def close(self) -> None:
         """Free everything; the GPU must be entered."""
         self._cleanup.close()
-
-    def _bucket(self, count: int) -> int:
-        return next(size for size in self._buckets if size >= count)
 
     def _launch_uncaptured(self, batch: int, source: CropSource) -> None:
         """Run a bucket that is not a graph, and wait for it."""
