@@ -56,6 +56,7 @@ inline hpe::Bgr pixel_of(const hpe::Frame& f, int x, int y) {
     return hpe::any_pixel_at(f, x, y);
 }
 
+void batch_tests();
 void crop_tests();
 void warp_tests();
 void turned_tests();
