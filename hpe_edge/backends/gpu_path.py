@@ -222,7 +222,7 @@ class FrameSlots:
 
 
 def _span(plane: NDArray[np.uint8]) -> tuple[int, int, int]:
-    """Return address and number of the bytes that a plane spans, and its first pixel's offset: rows may be bottom-up."""
+    """Return address and number of a plane's bytes, and its first pixel's offset among them: rows may be bottom-up."""
     # Pixels are packed within a row, so only the row stride can be negative.
     first, steps = plane.ctypes.data, (len(plane) - 1) * plane.strides[0]
     return first + min(steps, 0), abs(steps) + plane[0].size, max(-steps, 0)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.cuda.device import LEGACY_STREAM, Device
+from hpe_edge.cuda.memory import LentPlane
 from hpe_edge.errors import HpeEdgeError, InputError
 from hpe_edge.ops.frames import DL_CUDA, FrameColor, GpuFrame, Layout, cuda_layout, dlpack_layout, frame_planes
 
@@ -53,7 +54,7 @@ def find_on_gpu(frame: Any, gpu: Device, color: FrameColor) -> GpuFrame | None:
 
 
 def _streams(layout: Layout, owner: Any) -> tuple[int | None, ...]:
-    return () if isinstance(owner, np.ndarray) else (layout.stream,)
+    return () if isinstance(owner, (np.ndarray, LentPlane)) else (layout.stream,)  # nobody writes those any more
 
 
 @functools.lru_cache(maxsize=256)
@@ -89,20 +90,7 @@ def blank_frame(gpu: Device, height: int, width: int) -> Iterator[Any]:
         BackendError: out of GPU memory.
     """
     with gpu, contextlib.ExitStack() as cleanup:
-        yield _Blank(gpu.memory(height * width * 3, cleanup), height, width)
-
-
-class _Blank:
-    """CUDA's array interface to uint8 memory that nobody writes."""
-
-    def __init__(self, address: int, height: int, width: int) -> None:
-        self.__cuda_array_interface__ = {
-            "shape": (height, width, 3),
-            "typestr": "|u1",
-            "data": (address, False),
-            "stream": LEGACY_STREAM,
-            "version": 3,
-        }
+        yield LentPlane(gpu, gpu.memory(height * width * 3, cleanup), (height, width, 3), 3 * width)
 
 
 class _Described:
@@ -122,6 +110,9 @@ def _find(plane: Any, gpu: Device) -> tuple[Layout, Any] | None:
     try:
         if isinstance(plane, np.ndarray):
             return _shared(plane, gpu)
+        if isinstance(plane, LentPlane):  # CUDA tells nothing of the memory of an EGLImage
+            layout = cuda_layout(plane.__cuda_array_interface__)
+            return (layout, plane) if (plane.gpu.index, plane.gpu.context) == (gpu.index, gpu.context) else None
         # First, because only there torch names its stream.
         if hasattr(plane, "__dlpack__") and hasattr(plane, "__dlpack_device__"):
             return _lent(plane, gpu)
