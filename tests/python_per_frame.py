@@ -21,17 +21,15 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "mocks")]
 
 import numpy as np  # noqa: E402
-import onnx  # noqa: E402
 import pytest  # noqa: E402
 from fake_cuda_frames import CudaArray, FrameCuda  # noqa: E402
 from fake_launches import FakeLaunches  # noqa: E402
-from fake_tensorrt import FakeTensorRT, fake_plan  # noqa: E402
-from tiny_model import tiny_spec, write_tiny_model  # noqa: E402
+from fake_tensorrt import FakeTensorRT  # noqa: E402
+from gpu_engine import write_engine  # noqa: E402
 
 from benchmarks.harness.schema import Document, Part, now, to_json  # noqa: E402
 from benchmarks.harness.timing import Result  # noqa: E402
 from hpe_edge import Camera, PoseEngine  # noqa: E402
-from hpe_edge.backends.tensorrt.plan_file import EngineInfo, digest, sidecar  # noqa: E402
 from hpe_edge.bench.environment import environment  # noqa: E402
 from hpe_edge.bench.machine_state import Watch  # noqa: E402
 
@@ -53,23 +51,8 @@ def engine_on_doubles(folder: Path, patch: pytest.MonkeyPatch) -> tuple[PoseEngi
     cuda.install(patch)
     FakeLaunches(cuda).install(patch)
     FakeTensorRT(cuda).install(patch)
-    plan = fake_plan(onnx.load(write_tiny_model(folder / "tiny.onnx")), "10.3.0", (1, 4, 16))
-    info = EngineInfo(
-        spec=tiny_spec(),
-        tensorrt="10.3.0",
-        gpu="Fake GPU",
-        compute_capability="8.7",
-        precision="fp16",
-        profile=(1, 4, 16),
-        plan_bytes=len(plan),
-        plan_sha256=digest(plan),
-        rebuild="hpe-edge export trt tiny.onnx",
-    )
-    path = folder / "tiny.engine"
-    path.write_bytes(plan)
-    sidecar(path).write_text(info.to_json())
     cuda.use_library(idle_driver(folder))
-    engine = PoseEngine(path)
+    engine = PoseEngine(write_engine(folder))
     engine.warmup(on_gpu=True)
     return engine, cuda
 

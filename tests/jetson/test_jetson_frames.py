@@ -143,7 +143,7 @@ def test_surfaces_that_are_not_taken(buffers: FakeNvBuf, engine: PoseEngine, rng
         with pytest.raises(InputError, match="none with index 1"), frames.frame(surface, index=1):
             pass
         with (
-            pytest.raises(InputError, match="format 10 .*nvvidconv"),
+            pytest.raises(InputError, match=r"format 10 .*nvvidconv"),
             frames.frame(buffers.surface([content], 10, 400)),
         ):
             pass
