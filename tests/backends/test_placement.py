@@ -1,4 +1,4 @@
-"""Where a Jetson's buffers lie: measured when the first context is made, on doubles that make one of them slow."""
+"""Placement of a Jetson's buffers, measured when the first context is made, on doubles that make one of them slow."""
 
 from __future__ import annotations
 
