@@ -78,7 +78,7 @@ def cases(engine: PoseEngine, cuda: FrameCuda) -> dict[str, Callable[[], object]
     found: dict[str, Callable[[], object]] = {}
     for faces in FACES:
         boxes = np.float32([[100 + 50 * i, 100, 190 + 50 * i, 200] for i in range(faces)])
-        found[f"frame on the GPU, {faces} faces"] = lambda boxes=boxes: engine(streamed, boxes)
+        found[f"frame on the GPU, {faces} face{'s' * (faces > 1)}"] = lambda boxes=boxes: engine(streamed, boxes)
     boxes = np.float32([[100, 100, 190, 200]])
     found["NV12 planes on the GPU, 1 face"] = lambda: engine(planes, boxes, color="NV12_709")
     found["frame on the GPU with a camera, 1 face"] = lambda: engine(streamed, boxes, camera=camera)
