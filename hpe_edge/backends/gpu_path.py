@@ -24,11 +24,6 @@ from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec
 
 _FRAME = native.BOX_FACE["frame"]
-BOX_FACE = np.dtype([("frame", _FRAME), ("place", np.float32, 4), ("turn", np.float32, 2)])
-WARP_FACE = np.dtype([("frame", _FRAME), ("place", np.float64, (3, 3))])
-assert BOX_FACE.itemsize == native.BOX_FACE.itemsize and WARP_FACE.itemsize == native.WARP_FACE.itemsize
-
-UPRIGHT = (1.0, 0.0)  # cosine and sine of no turn
 _POSE_FLOATS = 15  # angles, sigmas, rotation
 
 
@@ -58,7 +53,7 @@ class GpuPath:
         self._crop = native.CropLaunch(**crop_arguments(crop, spec.input), emulated=False)
         self._decode = native.DecodeLaunch(**decode_arguments(spec), emulated=False)
         self._places = [(spec.outputs[index], column) for index, column in head_offsets(spec)]
-        self._faces = {False: Buffer(gpu, (most,), BOX_FACE, cleanup), True: Buffer(gpu, (most,), WARP_FACE, cleanup)}
+        self._faces = {False: Buffer(gpu, (most,), native.BOX_FACE, cleanup), True: Buffer(gpu, (most,), native.WARP_FACE, cleanup)}
         self._poses = Buffer(gpu, (most, _POSE_FLOATS), np.float32, cleanup)
         self._event = gpu.event(cleanup)
         self._slots = FrameSlots(gpu, stream, cleanup)
@@ -73,11 +68,11 @@ class GpuPath:
         faces, start = self._faces[requests[0].warped].array, 0
         for slot, request in enumerate(requests):
             stop = start + request.count
-            faces["frame"][start:stop] = self._record(request, slot)
-            faces["place"][start:stop] = request.places
-            if not request.warped:
-                turns = request.turn_vectors
-                faces["turn"][start:stop] = UPRIGHT if turns is None else turns
+            record = self._record(request, slot)
+            if request.warped:
+                self._crop.write_views(record, request.places, faces[start:stop])
+            else:
+                self._crop.write_boxes(record, request.places, request.turn_vectors, faces[start:stop])
             start = stop
             if request.on_gpu is not None:
                 request.on_gpu.wait(self._gpu, self._stream, self._event)
