@@ -9,10 +9,12 @@
 #define HPE_HD __host__ __device__ __forceinline__
 #define HPE_HD_METHOD __host__ __device__ __forceinline__
 #define HPE_UNROLL _Pragma("unroll")
+#define HPE_UNROLL_2 _Pragma("unroll 2")
 #define HPE_NO_UNROLL _Pragma("unroll 1")
 #else
 #define HPE_HD_METHOD inline
 #define HPE_UNROLL
+#define HPE_UNROLL_2
 #define HPE_NO_UNROLL
 #define HPE_HD HPE_HOST
 #endif
@@ -32,14 +34,22 @@ HPE_HD T load_constant(const T* at) {
 #endif
 }
 
-// Byte 0 .. 3 of a word. On a GPU it becomes the low bits of 2^23, which takes no conversion: those run at 1/8 of the
-// rate, or less.
-HPE_HD float byte_level(uint32_t word, int byte) {
+// Byte 0 .. 3 of a word, above kByteBase. On a GPU it becomes the low bits of 2^23, which takes no conversion: those
+// run at 1/8 of the rate, or less. Differences of two are exact.
 #if defined(__CUDA_ARCH__)
-    return __uint_as_float(__byte_perm(word, 0x4b000000u, 0x7440u | static_cast<unsigned>(byte))) - 8388608.0f;
+constexpr float kByteBase = 8388608.0f;
+#else
+constexpr float kByteBase = 0.0f;
+#endif
+HPE_HD float byte_above_base(uint32_t word, int byte) {
+#if defined(__CUDA_ARCH__)
+    return __uint_as_float(__byte_perm(word, 0x4b000000u, 0x7440u | static_cast<unsigned>(byte)));
 #else
     return static_cast<float>(static_cast<int>(word >> (8 * byte) & 255u));
 #endif
+}
+HPE_HD float byte_level(uint32_t word, int byte) {
+    return byte_above_base(word, byte) - kByteBase;
 }
 
 // The low word of (high, low) after a shift to the right by `bits` modulo 32.

@@ -51,40 +51,54 @@ HPE_HD uint32_t load_word(const uint8_t* at) {
     return word;
 }
 
-// Two pixels of three bytes as two words, the second of two bytes. They are read as the three aligned words from that
-// of the first byte on (little endian, as all that this runs on).
+// A row of pixels of three bytes: the word that holds its first byte, and the bytes from there to it.
+struct WordRow {
+    const uint8_t* words;
+    uint32_t lead;
+};
+
+HPE_HD WordRow word_row(const uint8_t* row) {
+    const uint32_t lead = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(row)) & 3u;
+    return {row - lead, lead};
+}
+
+// Two pixels as two words, the second of two bytes. They are read as the three aligned words from that of the first
+// byte on (little endian, as all that this runs on).
 struct PixelPair {
     uint32_t front, back;
 };
 
-HPE_HD PixelPair load_pair(const uint8_t* at) {
-    const uintptr_t address = reinterpret_cast<uintptr_t>(at);
-    const uint8_t* words = at - address % 4;
-    const uint32_t a = load_word(words), b = load_word(words + 4), c = load_word(words + 8);
-    const uint32_t bits = static_cast<uint32_t>(address) * 8u;
+HPE_HD PixelPair load_pair(const WordRow& row, int x) {
+    const uint32_t first = row.lead + 3u * static_cast<uint32_t>(x), bits = 8u * first;
+    const uint8_t* at = row.words + (first & ~3u);
+    const uint32_t a = load_word(at), b = load_word(at + 4), c = load_word(at + 8);
     return {shift_pair(a, b, bits), shift_pair(b, c, bits)};
 }
 
+// Of bytes above their base.
 HPE_HD float mix(float upper_left, float upper_right, float lower_left, float lower_right, float tx, float ty) {
-    const float upper = upper_left + tx * (upper_right - upper_left);
-    const float lower = lower_left + tx * (lower_right - lower_left);
-    return upper + ty * (lower - upper);
+    const float left = (upper_left - kByteBase) + ty * (lower_left - upper_left);
+    const float right = (upper_right - kByteBase) + ty * (lower_right - upper_right);
+    return left + tx * (right - left);
 }
 
-// A cell between pixels of three bytes at `upper` and `lower`.
-HPE_HD Bgr pair_level(const uint8_t* upper, const uint8_t* lower, float tx, float ty) {
-    const PixelPair u = load_pair(upper), l = load_pair(lower);
-    return {mix(byte_level(u.front, 0), byte_level(u.front, 3), byte_level(l.front, 0), byte_level(l.front, 3), tx, ty),
-            mix(byte_level(u.front, 1), byte_level(u.back, 0), byte_level(l.front, 1), byte_level(l.back, 0), tx, ty),
-            mix(byte_level(u.front, 2), byte_level(u.back, 1), byte_level(l.front, 2), byte_level(l.back, 1), tx, ty)};
+// A cell from column x on.
+HPE_HD Bgr pair_level(const WordRow& upper, const WordRow& lower, int x, float tx, float ty) {
+    const PixelPair u = load_pair(upper, x), l = load_pair(lower, x);
+    return {mix(byte_above_base(u.front, 0), byte_above_base(u.front, 3), byte_above_base(l.front, 0),
+                byte_above_base(l.front, 3), tx, ty),
+            mix(byte_above_base(u.front, 1), byte_above_base(u.back, 0), byte_above_base(l.front, 1),
+                byte_above_base(l.back, 0), tx, ty),
+            mix(byte_above_base(u.front, 2), byte_above_base(u.back, 1), byte_above_base(l.front, 2),
+                byte_above_base(l.back, 1), tx, ty)};
 }
 
 // A cell that is_inner holds for.
 template <PixelFormat kFormat>
 HPE_HD Bgr inner_level(const Frame& frame, const PixelCell& c) {
     if (kFormat == PixelFormat::kColor) {
-        const uint8_t* upper = frame.data + c.y * frame.row_stride_bytes + 3 * c.x;
-        return pair_level(upper, upper + frame.row_stride_bytes, c.tx, c.ty);
+        const uint8_t* upper = frame.data + c.y * frame.row_stride_bytes;
+        return pair_level(word_row(upper), word_row(upper + frame.row_stride_bytes), c.x, c.tx, c.ty);
     }
     const Bgr upper = lerp(pixel_at<kFormat>(frame, c.x, c.y), pixel_at<kFormat>(frame, c.x + 1, c.y), c.tx);
     const Bgr lower = lerp(pixel_at<kFormat>(frame, c.x, c.y + 1), pixel_at<kFormat>(frame, c.x + 1, c.y + 1), c.tx);

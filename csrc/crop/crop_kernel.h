@@ -17,55 +17,70 @@ struct CutPlace {
 
 HPE_HD CutPlace cut_place(Fixed at, int first, int last) {
     const int whole = whole_of(at);
-    if (whole < first) return {first, 0.0f};
-    if (whole >= last) return {last - 1, 1.0f};
-    return {whole, fraction_of(at)};
+    const float t = fraction_of(at);
+    const bool before = whole < first, behind = whole >= last;
+    return {before ? first : behind ? last - 1 : whole, before ? 0.0f : behind ? 1.0f : t};
 }
 
+HPE_HD PixelCell plain_cell(const CropPlace& place, int row, int column) {
+    const CutPlace x = cut_place(along(place.x, place.column_x, column), place.first_x, place.last_x);
+    const CutPlace y = cut_place(along(place.y, place.row_y, row), place.first_y, place.last_y);
+    return {x.first, y.first, x.t, y.t};
+}
+
+HPE_HD PixelCell turned_cell(const CropPlace& place, int row, int column) {
+    const Fixed x = along(along(place.x, place.column_x, column), place.row_x, row);
+    const Fixed y = along(along(place.y, place.column_y, column), place.row_y, row);
+    return {whole_of(x), whole_of(y), fraction_of(x), fraction_of(y)};
+}
+
+// kRun outputs from (row, column) on, if all that they read is inner to the frame; else false.
 template <PixelFormat kFormat>
-HPE_HD void plain_run(const Frame& frame, const CropPlace& place, int row, int column, const Bgr& fill, Bgr* levels) {
+HPE_HD bool plain_run(const Frame& frame, const CropPlace& place, int row, int column, Bgr* levels) {
     const CutPlace y = cut_place(along(place.y, place.row_y, row), place.first_y, place.last_y);
     CutPlace x[kRun];
     Fixed at = along(place.x, place.column_x, column);
     HPE_UNROLL
     for (int i = 0; i < kRun; ++i, at += place.column_x) x[i] = cut_place(at, place.first_x, place.last_x);
-    if (is_inner(frame, x[0].first, x[kRun - 1].first, y.first, y.first)) {
-        HPE_UNROLL
-        for (int i = 0; i < kRun; ++i) levels[i] = inner_level<kFormat>(frame, {x[i].first, y.first, x[i].t, y.t});
-        return;
-    }
+    if (!is_inner(frame, x[0].first, x[kRun - 1].first, y.first, y.first)) return false;
+    const uint8_t* row_at = frame.data + y.first * frame.row_stride_bytes;
+    const WordRow upper = word_row(row_at), lower = word_row(row_at + frame.row_stride_bytes);
     HPE_UNROLL
-    for (int i = 0; i < kRun; ++i) levels[i] = cell_level<kFormat>(frame, {x[i].first, y.first, x[i].t, y.t}, fill);
+    for (int i = 0; i < kRun; ++i)
+        levels[i] = kFormat == PixelFormat::kColor ? pair_level(upper, lower, x[i].first, x[i].t, y.t)
+                                                   : inner_level<kFormat>(frame, {x[i].first, y.first, x[i].t, y.t});
+    return true;
 }
 
-HPE_HD PixelCell cell_at(Fixed x, Fixed y) {
-    return {whole_of(x), whole_of(y), fraction_of(x), fraction_of(y)};
-}
-
+// As plain_run; rows of outputs are not the frame's.
 template <PixelFormat kFormat>
-HPE_HD void turned_run(const Frame& frame, const CropPlace& place, int row, int column, const Bgr& fill, Bgr* levels) {
+HPE_HD bool turned_run(const Frame& frame, const CropPlace& place, int row, int column, Bgr* levels) {
     Fixed x = along(along(place.x, place.column_x, column), place.row_x, row);
     Fixed y = along(along(place.y, place.column_y, column), place.row_y, row);
     const int left = whole_of(x), right = whole_of(x + (kRun - 1) * place.column_x);
     const int top = whole_of(y), bottom = whole_of(y + (kRun - 1) * place.column_y);
-    const bool inner = is_inner(frame, lesser(left, right), greater(left, right), lesser(top, bottom),
-                                greater(top, bottom));
+    if (!is_inner(frame, lesser(left, right), greater(left, right), lesser(top, bottom), greater(top, bottom)))
+        return false;
     HPE_UNROLL
     for (int i = 0; i < kRun; ++i, x += place.column_x, y += place.column_y)
-        levels[i] = inner ? inner_level<kFormat>(frame, cell_at(x, y)) : cell_level<kFormat>(frame, cell_at(x, y), fill);
+        levels[i] = inner_level<kFormat>(frame, {whole_of(x), whole_of(y), fraction_of(x), fraction_of(y)});
+    return true;
 }
 
-// kRun outputs from (row, column) on of a place that samples pixels; those beyond the picture mean nothing.
-template <PixelFormat kFormat>
-HPE_HD void pixel_run(const Frame& frame, const CropPlace& place, int row, int column, const Bgr& fill, Bgr* levels) {
-    switch (static_cast<Sampling>(place.sampling)) {
-        case Sampling::kPixels:
-            return plain_run<kFormat>(frame, place, row, column, fill, levels);
-        case Sampling::kTurned:
-            return turned_run<kFormat>(frame, place, row, column, fill, levels);
-        default:
-            HPE_UNROLL
-            for (int i = 0; i < kRun; ++i) levels[i] = fill;
+// Writes `count` outputs, kRun at most, from (row, column) on of a place that samples pixels.
+template <PixelFormat kFormat, typename T>
+HPE_HD void write_run(const Frame& frame, const CropPlace& place, int row, int column, int count, const Bgr& fill,
+                      const FaceOutput<T>& to) {
+    const bool plain = place.sampling == static_cast<int32_t>(Sampling::kPixels);
+    const bool empty = place.sampling == static_cast<int32_t>(Sampling::kFill);
+    Bgr levels[kRun];
+    if (plain ? plain_run<kFormat>(frame, place, row, column, levels)
+              : !empty && turned_run<kFormat>(frame, place, row, column, levels))
+        return to.store_run(row, column, levels, count);
+    HPE_NO_UNROLL
+    for (int i = column; i < column + count; ++i) {
+        const PixelCell cell = plain ? plain_cell(place, row, i) : turned_cell(place, row, i);
+        to.store(row, i, empty ? fill : cell_level<kFormat>(frame, cell, fill));
     }
 }
 
@@ -100,24 +115,20 @@ struct CropBody {
         const int run = block.y * kThreads + thread, row = whole_quotient(run, inverse_runs);
         if (row >= input.size) return;
         const int column = (run - row * runs) * kRun;
-        switch (static_cast<PixelFormat>(faces[block.x].frame.format)) {
-            case PixelFormat::kColor:
-                return fill_run<PixelFormat::kColor>(block.x, row, column);
-            case PixelFormat::kGray8:
-                return fill_run<PixelFormat::kGray8>(block.x, row, column);
-            case PixelFormat::kNv12:
-                return fill_run<PixelFormat::kNv12>(block.x, row, column);
-        }
-    }
-
-private:
-    template <PixelFormat kFormat>
-    HPE_HD_METHOD void fill_run(int index, int row, int column) const {
-        const BoxFace& face = faces[index];
+        const BoxFace& face = faces[block.x];
+        const Frame frame = frame_of(face.frame);
         const bool swap_colors = face.frame.swap_colors != 0;
-        Bgr levels[kRun];
-        pixel_run<kFormat>(frame_of(face.frame), face.place, row, column, fill_of(crop, swap_colors), levels);
-        FaceOutput<T>(out, index, input, swap_colors).store_run(row, column, levels, lesser(kRun, input.size - column));
+        const Bgr fill = fill_of(crop, swap_colors);
+        const FaceOutput<T> to(out, block.x, input, swap_colors);
+        const int here = lesser(kRun, input.size - column);
+        switch (frame.format) {
+            case PixelFormat::kColor:
+                return write_run<PixelFormat::kColor>(frame, face.place, row, column, here, fill, to);
+            case PixelFormat::kGray8:
+                return write_run<PixelFormat::kGray8>(frame, face.place, row, column, here, fill, to);
+            case PixelFormat::kNv12:
+                return write_run<PixelFormat::kNv12>(frame, face.place, row, column, here, fill, to);
+        }
     }
 };
 

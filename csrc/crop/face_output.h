@@ -50,7 +50,7 @@ struct FaceOutput {
             Run<T> run;
             HPE_UNROLL
             for (int i = 0; i < kRun; ++i) store_value(channel_of(levels[i], c) * rule.gain + rule.bias, run.v + i);
-            T* at = out + (static_cast<size_t>(rule.plane) * input.size + row) * input.size + column;
+            T* at = out + index_of(rule.plane, row, column);
             if (whole)
                 *reinterpret_cast<Run<T>*>(at) = run;
             else
@@ -63,8 +63,13 @@ struct FaceOutput {
         for (int c = 0; c < 3; ++c) {
             const ChannelRule rule = channel_rule(input, swap_colors, c);
             store_value(channel_of(level, c) * rule.gain + rule.bias,
-                        out + (static_cast<size_t>(rule.plane) * input.size + row) * input.size + column);
+                        out + index_of(rule.plane, row, column));
         }
+    }
+
+private:
+    HPE_HD_METHOD uint32_t index_of(int plane, int row, int column) const {
+        return static_cast<uint32_t>((plane * input.size + row) * input.size + column);
     }
 };
 
@@ -91,7 +96,7 @@ struct FaceOutput<HalfPixel> {
             const float value = swap_colors ? channel_of(level, 2 - plane) : channel_of(level, plane);
             store_value(value * input.gain[plane] + input.bias[plane], pixel.v + plane);
         }
-        out[static_cast<size_t>(row) * input.size + column] = pixel;
+        out[static_cast<uint32_t>(row * input.size + column)] = pixel;
     }
 };
 

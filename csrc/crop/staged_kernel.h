@@ -216,16 +216,14 @@ private:
             // i / runs, since inverse_columns is that of kRun * runs.
             const int row = whole_quotient(i * kRun, inverse_columns), column = (i - row * runs) * kRun;
             if (column >= tile.columns) continue;
-            Bgr levels[kRun];
-            pixel_run<kFormat>(frame, place, tile.row + row, tile.column + column, fill, levels);
-            to.store_run(tile.row + row, tile.column + column, levels, lesser(kRun, tile.columns - column));
+            write_run<kFormat>(frame, place, tile.row + row, tile.column + column, lesser(kRun, tile.columns - column),
+                               fill, to);
         }
     }
 
     template <PixelFormat kFormat>
     HPE_HD_METHOD static Bgr mean(const Frame& frame, const CropPlace& p, int row, int column, const Bgr& fill) {
-        const PixelCell c = cell_at(along(along(p.x, p.column_x, column), p.row_x, row),
-                                    along(along(p.y, p.column_y, column), p.row_y, row));
+        const PixelCell c = turned_cell(p, row, column);
         return mean_cell<kFormat>(frame, p.across, p.down, c.x, c.y, c.tx, c.ty, fill);
     }
 
@@ -255,6 +253,7 @@ private:
         Bgr sum{0.0f, 0.0f, 0.0f};
         float distance = xs.start;
         const float* p = weighed + 3 * xs.first;
+        HPE_UNROLL_2
         for (int x = xs.first; x <= xs.last; ++x, p += 3, distance += 1.0f)
             add_scaled(sum, triangle(distance, slope), {p[0], p[1], p[2]});
         Bgr level = fill;

@@ -138,13 +138,15 @@ HPE_HD Bgr mean_at(const Frame& frame, const Filter& across, const Filter& down,
 template <PixelFormat kFormat>
 HPE_HD Bgr mean_cell(const Frame& frame, const Filter& across, const Filter& down, int x, int y, float tx, float ty,
                      const Bgr& fill) {
-    const float weight[4] = {(1.0f - tx) * (1.0f - ty), tx * (1.0f - ty), (1.0f - tx) * ty, tx * ty};
     Bgr level{0.0f, 0.0f, 0.0f};
+    HPE_NO_UNROLL
     for (int k = 0; k < 4; ++k) {
-        const Bgr p = mean_at<kFormat>(frame, across, down, x + k % 2, y + k / 2, fill);
-        level.b += weight[k] * p.b;
-        level.g += weight[k] * p.g;
-        level.r += weight[k] * p.r;
+        const int right = k % 2, below = k / 2;
+        const Bgr p = mean_at<kFormat>(frame, across, down, x + right, y + below, fill);
+        const float weight = (right ? tx : 1.0f - tx) * (below ? ty : 1.0f - ty);
+        level.b += weight * p.b;
+        level.g += weight * p.g;
+        level.r += weight * p.r;
     }
     return level;
 }
