@@ -13,10 +13,13 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "cpu/isa.h"
+#include "crop/channels_last.h"
 #include "crop/crop_normalize.h"
+#include "crop/place_faces.h"
 #include "crop/turned_crop.h"
 #include "crop/warp_normalize.h"
 #include "cuda/batch_run.h"
@@ -107,12 +110,13 @@ public:
         const int count = static_cast<int>(boxes.shape(0));
         if (emulated_) {
             std::vector<BoxFace> faces;
+            const FrameRecord record = record_of(view, plan_.input.swap_colors, yuv_);
             for (int i = 0; i < count; ++i)
-                faces.push_back(
-                    {record_of(view, plan_.input.swap_colors, yuv_), data[i], turns ? turn[i] : Turn{1.0f, 0.0f}});
+                faces.push_back({record, place_box(record, data[i], turns ? turn[i] : Turn{1.0f, 0.0f}, plan_.crop,
+                                                   plan_.input.size)});
             return emulate(faces, out, emulate_crop);
         }
-        run(out, [&](auto* to) {
+        run(count, out, [&](auto* to) {
             if (!turns) return crop_normalize(view, data, count, plan_.crop, plan_.input, *isa_.rows, to);
             const size_t face = static_cast<size_t>(3) * plan_.input.size * plan_.input.size;
             for (int i = 0; i < count; ++i, to += face) {
@@ -131,18 +135,30 @@ public:
         const int count = static_cast<int>(homographies.shape(0));
         if (emulated_) {
             std::vector<WarpFace> faces;
-            for (int i = 0; i < count; ++i) faces.push_back({record_of(view, plan_.input.swap_colors, yuv_), data[i]});
+            for (int i = 0; i < count; ++i)
+                faces.push_back({record_of(view, plan_.input.swap_colors, yuv_),
+                                 place_view(data[i], plan_.input.size, plan_.crop.antialias)});
             return emulate(faces, out, emulate_warp);
         }
-        run(out, [&](auto* to) { warp_normalize(view, data, count, plan_.crop, plan_.input, *isa_.rows, to); });
+        run(count, out, [&](auto* to) { warp_normalize(view, data, count, plan_.crop, plan_.input, *isa_.rows, to); });
     }
 
 private:
+    // `loop` writes planes.
     template <typename Loop>
-    void run(py::array& out, const Loop& loop) const {
+    void run(int count, py::array& out, const Loop& loop) const {
         void* to = out.mutable_data();
         const py::gil_scoped_release release;
-        with_output_type(plan_.output, to, loop);
+        with_output_type(plan_.output, to, [&](auto* typed) {
+            if constexpr (std::is_same_v<decltype(typed), HalfPixel*>) {
+                const size_t pixels = static_cast<size_t>(plan_.input.size) * plan_.input.size;
+                std::vector<Half> planes(3 * pixels * count);
+                loop(planes.data());
+                interleave(planes.data(), count, pixels, typed);
+            } else {
+                loop(typed);
+            }
+        });
     }
 
     static std::vector<Turn> turns_of(const float* degrees, py::ssize_t count) {
@@ -175,6 +191,26 @@ public:
                const std::array<float, 3>& fill, int size, const std::array<float, 3>& gain,
                const std::array<float, 3>& bias, OutputType output, bool emulated)
         : plan_{make_plan(margins, square, clip, antialias, fill, size, gain, bias, output)}, emulated_(emulated) {}
+
+    // Fills `faces` [N] of BOX_FACE with a frame's record and its boxes [N, 4]; `turns` are vectors [N, 2], or none.
+    void write_boxes(const py::array& frame, const py::array& boxes, const std::optional<py::array>& turns,
+                     py::array& faces) const {
+        const FrameRecord record = *static_cast<const FrameRecord*>(frame.data());
+        const auto* box = static_cast<const Box*>(boxes.data());
+        const auto* turn = turns ? static_cast<const Turn*>(turns->data()) : nullptr;
+        auto* to = static_cast<BoxFace*>(faces.mutable_data());
+        for (py::ssize_t i = 0; i < faces.shape(0); ++i)
+            to[i] = {record,
+                     place_box(record, box[i], turn ? turn[i] : Turn{1.0f, 0.0f}, plan_.crop, plan_.input.size)};
+    }
+
+    void write_views(const py::array& frame, const py::array& homographies, py::array& faces) const {
+        const FrameRecord record = *static_cast<const FrameRecord*>(frame.data());
+        const auto* homography = static_cast<const Homography*>(homographies.data());
+        auto* to = static_cast<WarpFace*>(faces.mutable_data());
+        for (py::ssize_t i = 0; i < faces.shape(0); ++i)
+            to[i] = {record, place_view(homography[i], plan_.input.size, plan_.crop.antialias)};
+    }
 
     void boxes(uint64_t faces, int count, uint64_t out, uint64_t stream) const {
         const auto* from = reinterpret_cast<const BoxFace*>(faces);
@@ -422,6 +458,7 @@ PYBIND11_MODULE(_native, m) {
         .value("FLOAT32", OutputType::kFloat32)
         .value("FLOAT16", OutputType::kFloat16)
         .value("UINT8", OutputType::kUint8)
+        .value("FLOAT16_HWC8", OutputType::kFloat16Hwc8)
         .finalize();
     py::native_enum<DecodeKind>(m, "DecodeKind", "enum.Enum")
         .value("BINS", DecodeKind::kBins)
@@ -460,6 +497,9 @@ PYBIND11_MODULE(_native, m) {
                       const std::array<float, 3>&, const std::array<float, 3>&, OutputType, bool>(),
              py::kw_only(), py::arg("margins"), py::arg("square"), py::arg("clip"), py::arg("antialias"),
              py::arg("fill"), py::arg("size"), py::arg("gain"), py::arg("bias"), py::arg("output"), py::arg("emulated"))
+        .def("write_boxes", &CropLaunch::write_boxes, py::arg("frame"), py::arg("boxes"), py::arg("turns"),
+             py::arg("faces"))
+        .def("write_views", &CropLaunch::write_views, py::arg("frame"), py::arg("homographies"), py::arg("faces"))
         .def("boxes", &CropLaunch::boxes, py::arg("faces"), py::arg("count"), py::arg("out"), py::arg("stream"))
         .def("warp", &CropLaunch::warp, py::arg("faces"), py::arg("count"), py::arg("out"), py::arg("stream"));
 
@@ -533,11 +573,12 @@ PYBIND11_MODULE(_native, m) {
 
     PYBIND11_NUMPY_DTYPE(FrameRecord, data, chroma, row_stride_bytes, chroma_row_stride_bytes, width, height, format,
                          swap_colors, yuv);
-    PYBIND11_NUMPY_DTYPE(Box, x1, y1, x2, y2);
-    PYBIND11_NUMPY_DTYPE(Homography, m);
-    PYBIND11_NUMPY_DTYPE(Turn, cosine, sine);
-    PYBIND11_NUMPY_DTYPE(BoxFace, frame, box, turn);
-    PYBIND11_NUMPY_DTYPE(WarpFace, frame, homography);
+    PYBIND11_NUMPY_DTYPE(Filter, factor, step);
+    PYBIND11_NUMPY_DTYPE(CropPlace, x, y, column_x, column_y, row_x, row_y, half_x, half_y, slope_x, slope_y, first_x,
+                         last_x, first_y, last_y, across, down, sampling);
+    PYBIND11_NUMPY_DTYPE(WarpPlace, m, x, y, steps, weight);
+    PYBIND11_NUMPY_DTYPE(BoxFace, frame, place);
+    PYBIND11_NUMPY_DTYPE(WarpFace, frame, place);
     m.attr("BOX_FACE") = py::dtype::of<BoxFace>();
     m.attr("WARP_FACE") = py::dtype::of<WarpFace>();
     m.attr("EMULATED") = kEmulated;

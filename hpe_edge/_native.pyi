@@ -27,6 +27,7 @@ class OutputType(Enum):
     FLOAT32 = 0
     FLOAT16 = 1
     UINT8 = 2
+    FLOAT16_HWC8 = 3
 
 class DecodeKind(Enum):
     BINS = 0
@@ -107,6 +108,16 @@ class CropLaunch:
         bias: Sequence[float],
         output: OutputType,
         emulated: bool,
+    ) -> None: ...
+    def write_boxes(
+        self,
+        frame: NDArray[np.void],
+        boxes: NDArray[np.float32],
+        turns: NDArray[np.float32] | None,
+        faces: NDArray[np.void],
+    ) -> None: ...
+    def write_views(
+        self, frame: NDArray[np.void], homographies: NDArray[np.float64], faces: NDArray[np.void]
     ) -> None: ...
     def boxes(self, faces: int, count: int, out: int, stream: int) -> None: ...
     def warp(self, faces: int, count: int, out: int, stream: int) -> None: ...

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hpe_edge import HpeEdgeError
-from hpe_edge.backends.gpu_path import BOX_FACE, WARP_FACE, FrameSlots
+from hpe_edge.backends.gpu_path import FrameSlots
 from hpe_edge.cuda.device import Device
 from hpe_edge.cuda.memory import Buffer
 from hpe_edge.ops.native import native
@@ -40,7 +40,7 @@ def face_record(
     addresses: Sequence[int], planes: Sequence[np.ndarray], format: Any, swap_colors: bool, yuv: Any
 ) -> np.ndarray:
     """Native record of a frame whose planes lie at these addresses."""
-    record = np.zeros((), BOX_FACE["frame"])
+    record = np.zeros((), native.BOX_FACE["frame"])
     record["data"], record["row_stride_bytes"] = addresses[0], planes[0].strides[0]
     if len(planes) > 1:
         record["chroma"], record["chroma_row_stride_bytes"] = addresses[1], planes[1].strides[0]
@@ -109,12 +109,18 @@ class _Crop:
         turns_deg: np.ndarray | None,
         out: np.ndarray,
     ) -> None:
-        turns = turn_vectors(np.zeros(len(boxes), np.float32) if turns_deg is None else turns_deg)
-        parts = {"place": boxes, "turn": turns}
-        self._run(self._launch.boxes, BOX_FACE, frame, chroma, parts, out)
+        turns = None if turns_deg is None else turn_vectors(turns_deg)
+
+        def write(record: np.ndarray, faces: np.ndarray) -> None:
+            self._launch.write_boxes(record, boxes, turns, faces)
+
+        self._run(self._launch.boxes, native.BOX_FACE, frame, chroma, write, len(boxes), out)
 
     def warp(self, frame: np.ndarray, chroma: np.ndarray | None, homographies: np.ndarray, out: np.ndarray) -> None:
-        self._run(self._launch.warp, WARP_FACE, frame, chroma, {"place": homographies}, out)
+        def write(record: np.ndarray, faces: np.ndarray) -> None:
+            self._launch.write_views(record, homographies, faces)
+
+        self._run(self._launch.warp, native.WARP_FACE, frame, chroma, write, len(homographies), out)
 
     def _run(
         self,
@@ -122,19 +128,18 @@ class _Crop:
         dtype: Any,
         frame: np.ndarray,
         chroma: np.ndarray | None,
-        parts: dict[str, np.ndarray],
+        write: Callable[[np.ndarray, np.ndarray], None],
+        count: int,
         out: np.ndarray,
     ) -> None:
-        count, loop = len(parts["place"]), self._loop
+        loop = self._loop
         if not count:
             return
         with contextlib.ExitStack() as cleanup:
             planes = [plane for plane in (frame, chroma) if plane is not None]
             addresses = loop.send(planes, cleanup)
             faces = loop.buffer(count, dtype, cleanup)
-            faces.array["frame"] = face_record(addresses, planes, self._format, self._swap_colors, self._yuv)
-            for name, values in parts.items():
-                faces.array[name] = values
+            write(face_record(addresses, planes, self._format, self._swap_colors, self._yuv), faces.array)
             faces.send(count, loop.stream)
             result = loop.buffer(len(out), out.dtype, cleanup, *out.shape[1:])
             launch(faces.address, count, result.address, int(loop.stream))

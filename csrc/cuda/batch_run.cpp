@@ -2,11 +2,18 @@
 
 #include <cstring>
 
+#include "crop/place_faces.h"
+
 namespace hpe {
 namespace {
 
-BoxFace face_of(const BatchPart& part, int i) {
-    return {part.frame, part.boxes[i], part.turns_deg ? turn_of(part.turns_deg[i]) : Turn{1.0f, 0.0f}};
+BoxFace box_face(const CropPlan& plan, const BatchPart& part, int i) {
+    const Turn turn = part.turns_deg ? turn_of(part.turns_deg[i]) : Turn{1.0f, 0.0f};
+    return {part.frame, place_box(part.frame, part.boxes[i], turn, plan.crop, plan.input.size)};
+}
+
+WarpFace warp_face(const CropPlan& plan, const BatchPart& part, int i) {
+    return {part.frame, place_view(part.homographies[i], plan.input.size, plan.crop.antialias)};
 }
 
 // Writes the faces of all parts, then the last one until there are `size`.
@@ -26,10 +33,9 @@ void BatchRun::write_faces(const Batch& batch) const {
     if (count < 1 || count > batch.size || batch.size > most_)
         throw std::invalid_argument("a batch must hold its faces, and fit the buffers");
     if (batch.parts.front().homographies)
-        fill(batch, warp_faces_,
-             [](const BatchPart& part, int i) { return WarpFace{part.frame, part.homographies[i]}; });
+        fill(batch, warp_faces_, [&](const BatchPart& part, int i) { return warp_face(crop_, part, i); });
     else
-        fill(batch, box_faces_, face_of);
+        fill(batch, box_faces_, [&](const BatchPart& part, int i) { return box_face(crop_, part, i); });
 }
 
 void BatchRun::enqueue(const Batch& batch) const {

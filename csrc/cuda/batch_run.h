@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "crop/homography.h"
 #include "cuda/driver_calls.h"
 #include "cuda/kernel_launch.h"
 

@@ -23,12 +23,6 @@ from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec
 
-_FRAME = native.BOX_FACE["frame"]
-BOX_FACE = np.dtype([("frame", _FRAME), ("place", np.float32, 4), ("turn", np.float32, 2)])
-WARP_FACE = np.dtype([("frame", _FRAME), ("place", np.float64, (3, 3))])
-assert BOX_FACE.itemsize == native.BOX_FACE.itemsize and WARP_FACE.itemsize == native.WARP_FACE.itemsize
-
-UPRIGHT = (1.0, 0.0)  # cosine and sine of no turn
 _POSE_FLOATS = 15  # angles, sigmas, rotation
 
 
@@ -57,7 +51,10 @@ class GpuPath:
         self._crop = native.CropLaunch(**crop_arguments(crop, spec.input), emulated=False)
         self._decode = native.DecodeLaunch(**decode_arguments(spec), emulated=False)
         self._places = [(spec.outputs[index], column) for index, column in head_offsets(spec)]
-        self._faces = {False: Buffer(gpu, (most,), BOX_FACE, cleanup), True: Buffer(gpu, (most,), WARP_FACE, cleanup)}
+        self._faces = {
+            False: Buffer(gpu, (most,), native.BOX_FACE, cleanup),
+            True: Buffer(gpu, (most,), native.WARP_FACE, cleanup),
+        }
         self._poses = Buffer(gpu, (most, _POSE_FLOATS), np.float32, cleanup)
         self._slots = FrameSlots(gpu, stream, cleanup)
         self._formats = {

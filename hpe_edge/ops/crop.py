@@ -58,8 +58,23 @@ class CropArguments(TypedDict):
     output: native.OutputType
 
 
-def crop_arguments(crop: Crop, input: Input) -> CropArguments:
-    """Return the native arguments of a crop and its normalisation."""
+PADDED_CHANNELS = 8  # of a channels-last input
+
+
+def crop_arguments(crop: Crop, input: Input, channels_last: bool = False) -> CropArguments:
+    """Return the native arguments of a crop and its normalisation.
+
+    Args:
+        crop: window around a box.
+        input: size, colour order and normalisation of the result.
+        channels_last: write ``[N, size, size, 8]`` with five channels of 0, the format of a TensorRT input whose
+            ``allowed_formats`` are kHWC8, in place of ``[N, 3, size, size]``.
+
+    Raises:
+        InputError: channels last in another dtype than float16.
+    """
+    if channels_last and input.dtype != "float16":
+        raise InputError(f"channels_last writes float16, but the input's dtype is {input.dtype}; leave it out")
     return {
         "margins": crop.margins,
         "square": _SQUARE[crop.square],
@@ -69,7 +84,7 @@ def crop_arguments(crop: Crop, input: Input) -> CropArguments:
         "size": input.size,
         "gain": tuple(input.scale / std for std in input.std),
         "bias": tuple(-mean / std for mean, std in zip(input.mean, input.std, strict=True)),
-        "output": _OUTPUT[input.dtype],
+        "output": native.OutputType.FLOAT16_HWC8 if channels_last else _OUTPUT[input.dtype],
     }
 
 
@@ -91,17 +106,23 @@ def isa_names() -> list[str]:
 class CropNormalize:
     """crop_normalize with fixed parameters: a call checks only the frame, the boxes and the output."""
 
-    def __init__(self, crop: Crop, input: Input, isa: str = "") -> None:
+    def __init__(self, crop: Crop, input: Input, isa: str = "", *, channels_last: bool = False) -> None:
         """
         Args:
             crop: window around a box.
             input: size, colour order and normalisation of the result.
             isa: one of :func:`isa_names`; empty takes the best. For tests and benchmarks.
+            channels_last: results are ``[N, size, size, 8]``, see :func:`crop_arguments`.
+
+        Raises:
+            InputError: see :func:`crop_arguments`.
         """
         self.crop = crop
         self.input = input
         self.dtype = np.dtype(input.dtype)
-        arguments = crop_arguments(crop, input)
+        planes, pixels = (3, input.size, input.size), (input.size, input.size, PADDED_CHANNELS)
+        self.face_shape = pixels if channels_last else planes
+        arguments = crop_arguments(crop, input, channels_last)
         self._ops = {
             color: native.CropNormalize(
                 **arguments, swap_colors=swaps_colors(color, input), format=format, yuv=yuv_rule(color), isa=isa
@@ -154,7 +175,7 @@ class CropNormalize:
         Args:
             planes: of :func:`frame_planes`, for the same ``color``.
             boxes: of :func:`check_boxes`.
-            out: ``[N, 3, size, size]`` in the input's dtype, C-contiguous.
+            out: ``[N, *face_shape]`` in the input's dtype, C-contiguous.
             color: pixel format of the frame.
             turns_deg: of :func:`check_turns`; None: no turns.
         """
@@ -167,7 +188,7 @@ class CropNormalize:
         self._ops[color].warp(*planes, homographies, out)
 
     def _room(self, count: int, out: NDArray[Any] | None) -> NDArray[Any]:
-        shape = (count, 3, self.input.size, self.input.size)
+        shape = (count, *self.face_shape)
         if out is None:
             return np.empty(shape, self.dtype)
         if out.shape != shape or out.dtype != self.dtype or not out.flags.c_contiguous or not out.flags.writeable:

@@ -11,7 +11,13 @@ from fake_cuda import FakeCuda
 
 from hpe_edge.ops.native import native
 
-_BYTES = {native.OutputType.FLOAT32: 4, native.OutputType.FLOAT16: 2, native.OutputType.UINT8: 1}
+# Of a pixel.
+_BYTES = {
+    native.OutputType.FLOAT32: 12,
+    native.OutputType.FLOAT16: 6,
+    native.OutputType.UINT8: 3,
+    native.OutputType.FLOAT16_HWC8: 16,
+}
 
 
 class FakeLaunches:
@@ -35,7 +41,7 @@ class FakeLaunches:
             def __init__(self, *, emulated: bool, **arguments: Any) -> None:
                 assert not emulated
                 super().__init__(emulated=True, **arguments)
-                self._face_bytes = 3 * arguments["size"] ** 2 * _BYTES[arguments["output"]]
+                self._face_bytes = arguments["size"] ** 2 * _BYTES[arguments["output"]]
 
             def boxes(self, faces: int, count: int, out: int, stream: int) -> None:
                 self._launch("boxes", super().boxes, native.BOX_FACE.itemsize, faces, count, out, stream)

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "check.h"
+#include "crop/place_faces.h"
 #include "cuda/batch_run.h"
 
 namespace {
@@ -84,7 +85,9 @@ void batch_tests() {
     // Of exactly their sizes, for the address sanitizer.
     std::vector<BoxFace> box_faces(4);
     std::vector<WarpFace> warp_faces(4);
-    const BatchRun run(kCalls, nullptr, nullptr, nullptr, {}, 4, box_faces.data(), warp_faces.data(), poses);
+    CropPlan plan{};
+    plan.input.size = 8;
+    const BatchRun run(kCalls, nullptr, nullptr, nullptr, plan, 4, box_faces.data(), warp_faces.data(), poses);
     const std::vector<Box> boxes{{1, 2, 3, 4}, {5, 6, 7, 8}, {9, 10, 11, 12}};
     const std::vector<float> turns{90.0f};
     const std::vector<Homography> homographies(2);
@@ -108,10 +111,11 @@ void batch_tests() {
     for (int i = 0; i < 4; ++i) {
         const BoxFace& face = box_faces[i];
         const Box& box = boxes[lesser(i, 2)];  // the last face pads the batch
-        CHECK(face.box.x1 == box.x1 && face.frame.width == (i == 0 ? 11 : 22), "face %d", i);
-        CHECK(is_turned(face.turn) == (i == 0), "turn of face %d", i);
+        const CropPlace want = place_box(face.frame, box, turn_of(i == 0 ? 90.0f : 0.0f), plan.crop, 8);
+        CHECK(face.frame.width == (i == 0 ? 11 : 22), "frame of face %d", i);
+        CHECK(face.place.x == want.x && face.place.y == want.y && face.place.row_x == want.row_x, "face %d", i);
+        CHECK((face.place.sampling == static_cast<int32_t>(Sampling::kTurned)) == (i == 0), "turn of face %d", i);
     }
-    CHECK(box_faces[0].turn.sine == 1.0f, "a quarter turn has sine %g", static_cast<double>(box_faces[0].turn.sine));
     // The decode writes all angles, then all sigmas, then all rotations, of the whole batch.
     for (int i = 0; i < 9; ++i) {
         CHECK(angles[i] == said[i] && sigma[i] == said[12 + i], "angle or sigma %d", i);

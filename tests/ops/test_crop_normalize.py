@@ -138,6 +138,29 @@ def test_float16_is_the_rounded_float32(rng: np.random.Generator) -> None:
         np.testing.assert_array_equal(half, single.astype(np.float16))
 
 
+@pytest.mark.parametrize("resampling", RESAMPLINGS)
+@pytest.mark.parametrize("order", ["BGR", "RGB"])
+def test_channels_last_holds_the_values_of_the_planes(rng: np.random.Generator, order: str, resampling: str) -> None:
+    frame = picture(rng, 64, 80)
+    boxes, turns = [[-10, 5, 44.5, 60], [30, 3, 50, 20]], [0, 25]
+    for size in (5, 16, 31):
+        input, crop = (
+            sized(IMAGENET, size, dtype="float16", color=order),
+            Crop(fill=(9, 80, 200), resampling=resampling),
+        )
+        planes = CropNormalize(crop, input)(frame, boxes, turns_deg=turns)
+        pixels = CropNormalize(crop, input, channels_last=True)(frame, boxes, turns_deg=turns)
+        assert pixels.shape == (2, size, size, 8) and pixels.dtype == np.float16
+        np.testing.assert_array_equal(pixels[..., :3], planes.transpose(0, 2, 3, 1))
+        assert not pixels[..., 3:].any()
+    assert CropNormalize(Crop(), input, channels_last=True)(frame, []).shape == (0, 31, 31, 8)
+
+
+def test_channels_last_is_float16(rng: np.random.Generator) -> None:
+    with pytest.raises(InputError, match="channels_last writes float16, but the input's dtype is float32"):
+        CropNormalize(Crop(), IMAGENET, channels_last=True)
+
+
 def test_uint8_is_the_rounded_level(rng: np.random.Generator) -> None:
     frame = picture(rng, 64, 80)
     boxes = [[-10, 5, 44.5, 60], [30, 3, 50, 20]]

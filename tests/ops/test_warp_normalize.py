@@ -67,6 +67,16 @@ def test_agrees_with_opencv(rng: np.random.Generator) -> None:
     assert np.abs(got - want.transpose(2, 0, 1)).mean() < 0.2
 
 
+def test_channels_last_holds_the_values_of_the_planes(rng: np.random.Generator) -> None:
+    frame = rng.integers(0, 256, (50, 64, 3), dtype=np.uint8)
+    input = Input(size=20, color="RGB", scale=1 / 255, mean=(0.1,) * 3, std=(0.5,) * 3, dtype="float16")
+    h = np.array([HOMOGRAPHIES["over the edge"], HOMOGRAPHIES["perspective"]], float)
+    planes = CropNormalize(Crop(), input).warp(frame, h)
+    pixels = CropNormalize(Crop(), input, channels_last=True).warp(frame, h)
+    np.testing.assert_array_equal(pixels[..., :3], planes.transpose(0, 2, 3, 1))
+    assert not pixels[..., 3:].any()
+
+
 def test_a_box_written_as_a_homography(rng: np.random.Generator) -> None:
     frame = rng.integers(0, 256, (50, 64, 3), dtype=np.uint8)
     h = [[2.0, 0, 10], [0, 1.5, 8], [0, 0, 1]]
