@@ -33,7 +33,7 @@ def find_on_gpu(frame: Any, gpu: Device, color: FrameColor) -> GpuFrame | None:
             its library; or a frame on the GPU that does not fit ``color``.
     """
     if isinstance(frame, (tuple, list)) and len(frame) == 2:
-        first, second = (_find(plane, gpu) for plane in frame)
+        first, second = _find(frame[0], gpu), _find(frame[1], gpu)
         if first is None or second is None:
             return None
         (luma, owner), (chroma, other) = first, second
