@@ -193,7 +193,8 @@ public:
         const auto* turn = turns ? static_cast<const Turn*>(turns->data()) : nullptr;
         auto* to = static_cast<BoxFace*>(faces.mutable_data());
         for (py::ssize_t i = 0; i < faces.shape(0); ++i)
-            to[i] = {record, place_box(record, box[i], turn ? turn[i] : Turn{1.0f, 0.0f}, plan_.crop, plan_.input.size)};
+            to[i] = {record,
+                     place_box(record, box[i], turn ? turn[i] : Turn{1.0f, 0.0f}, plan_.crop, plan_.input.size)};
     }
 
     void write_views(const py::array& frame, const py::array& homographies, py::array& faces) const {

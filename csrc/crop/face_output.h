@@ -62,8 +62,7 @@ struct FaceOutput {
         HPE_UNROLL
         for (int c = 0; c < 3; ++c) {
             const ChannelRule rule = channel_rule(input, swap_colors, c);
-            store_value(channel_of(level, c) * rule.gain + rule.bias,
-                        out + index_of(rule.plane, row, column));
+            store_value(channel_of(level, c) * rule.gain + rule.bias, out + index_of(rule.plane, row, column));
         }
     }
 

@@ -45,9 +45,9 @@ struct CropPlace {
 };
 
 // [x y w] = m [u v 1], as PixelCell counts x and y: from pixel centres. u and v count in halves of a grid's step, of
-// which an output has 2 * steps; that of column 0, row 0 and of the grid's middle is `steps`. All numbers are multiplied
-// by one power of two, so that w is below 2^60. x and y may overflow: what is computed of them is x - w * whole, which
-// does not, modulo 2^64.
+// which an output has 2 * steps; that of column 0, row 0 and of the grid's middle is `steps`. All numbers are
+// multiplied by one power of two, so that w is below 2^60. x and y may overflow: what is computed of them is x - w *
+// whole, which does not, modulo 2^64.
 struct WarpPlace {
     uint64_t m[9];     // row-major
     float x[3], y[3];  // its first two rows times 2^-60

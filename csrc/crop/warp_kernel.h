@@ -70,8 +70,7 @@ HPE_HD Bgr warp_pixel(const Frame& frame, const WarpPlace& place, int column, in
         HPE_NO_UNROLL
         for (int a = 1 - steps; a < steps; ++a) {
             const int u = first_u + 2 * (a + steps - 1);
-            const Bgr s =
-                warp_sample<kFormat>(frame, place, p, static_cast<float>(u), static_cast<float>(v), fill);
+            const Bgr s = warp_sample<kFormat>(frame, place, p, static_cast<float>(u), static_cast<float>(v), fill);
             const float weight = row_weight * static_cast<float>(steps - (a < 0 ? -a : a));
             sum.b += weight * s.b;
             sum.g += weight * s.g;

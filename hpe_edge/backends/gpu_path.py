@@ -53,7 +53,10 @@ class GpuPath:
         self._crop = native.CropLaunch(**crop_arguments(crop, spec.input), emulated=False)
         self._decode = native.DecodeLaunch(**decode_arguments(spec), emulated=False)
         self._places = [(spec.outputs[index], column) for index, column in head_offsets(spec)]
-        self._faces = {False: Buffer(gpu, (most,), native.BOX_FACE, cleanup), True: Buffer(gpu, (most,), native.WARP_FACE, cleanup)}
+        self._faces = {
+            False: Buffer(gpu, (most,), native.BOX_FACE, cleanup),
+            True: Buffer(gpu, (most,), native.WARP_FACE, cleanup),
+        }
         self._poses = Buffer(gpu, (most, _POSE_FLOATS), np.float32, cleanup)
         self._event = gpu.event(cleanup)
         self._slots = FrameSlots(gpu, stream, cleanup)

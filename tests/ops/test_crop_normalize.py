@@ -141,7 +141,10 @@ def test_channels_last_holds_the_values_of_the_planes(rng: np.random.Generator, 
     frame = picture(rng, 64, 80)
     boxes, turns = [[-10, 5, 44.5, 60], [30, 3, 50, 20]], [0, 25]
     for size in (5, 16, 31):
-        input, crop = sized(IMAGENET, size, dtype="float16", color=order), Crop(fill=(9, 80, 200), resampling=resampling)
+        input, crop = (
+            sized(IMAGENET, size, dtype="float16", color=order),
+            Crop(fill=(9, 80, 200), resampling=resampling),
+        )
         planes = CropNormalize(crop, input)(frame, boxes, turns_deg=turns)
         pixels = CropNormalize(crop, input, channels_last=True)(frame, boxes, turns_deg=turns)
         assert pixels.shape == (2, size, size, 8) and pixels.dtype == np.float16

@@ -28,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     about = "Check that the CUDA kernels hold no double precision, and predict their times. Needs no GPU."
     parser = CommandParser(prog="python -m tools.kernel_model", description=about)
     parser.add_argument("library", type=Path, metavar="LIBRARY", help="libhpe_cuda.a of a build")
-    parser.add_argument("--ptxas", type=Path, metavar="FILE", help="output of that build with -Xptxas=-v: predict times")
+    parser.add_argument(
+        "--ptxas", type=Path, metavar="FILE", help="output of that build with -Xptxas=-v: predict times"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything as JSON")
     words = ["python", "-m", "tools.kernel_model", *(sys.argv[1:] if argv is None else argv)]
 
@@ -50,7 +52,14 @@ def _run(library: Path, ptxas: Path | None, path: Path | None, command: Sequence
         _show(results)
         if pending is not None:
             document = Document(
-                "kernel-model", now(), command, False, surroundings, watch.conditions(), [], [Part("kernel-model", results)]
+                "kernel-model",
+                now(),
+                command,
+                False,
+                surroundings,
+                watch.conditions(),
+                [],
+                [Part("kernel-model", results)],
             )
             pending.temp.write_text(to_json(document))
             pending.commit()

@@ -118,7 +118,7 @@ def disassemble(library: Path) -> list[Code]:
     """
     if not library.is_file():
         raise BackendError(f"there is no library {library}; build the target hpe_cuda and pass its libhpe_cuda.a")
-    extract, show = _program("cuobjdump"), _program("nvdisasm")
+    extract, show = find_program("cuobjdump"), find_program("nvdisasm")
     with tempfile.TemporaryDirectory() as folder:
         _call([extract, "-xelf", "all", str(library.resolve())], folder)
         files = sorted(Path(folder).glob("*.cubin"))
@@ -130,13 +130,12 @@ def disassemble(library: Path) -> list[Code]:
     return codes
 
 
-def doubles(codes: Iterable[Code]) -> dict[tuple[str, str], list[str]]:
-    """Return the double-precision opcodes of the kernels that hold any, by kernel and architecture."""
-    found = ((code, [each.opcode for each in code.doubles()]) for code in codes)
-    return {(code.kernel, code.architecture): opcodes for code, opcodes in found if opcodes}
+def find_program(name: str) -> str:
+    """Return the path of a tool of the CUDA toolkit.
 
-
-def _program(name: str) -> str:
+    Raises:
+        BackendError: neither the toolkit nor PyPI's package of it is installed.
+    """
     found = shutil.which(name)
     nvidia = find_spec("nvidia")
     if found is None and nvidia is not None:
@@ -147,8 +146,15 @@ def _program(name: str) -> str:
     return found
 
 
+def doubles(codes: Iterable[Code]) -> dict[tuple[str, str], list[str]]:
+    """Return the double-precision opcodes of the kernels that hold any, by kernel and architecture."""
+    found = ((code, [each.opcode for each in code.doubles()]) for code in codes)
+    return {(code.kernel, code.architecture): opcodes for code, opcodes in found if opcodes}
+
+
 def _call(command: list[str], folder: str) -> str:
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
-        raise BackendError(f"{' '.join(command[:2])} failed with status {done.returncode}: {done.stderr.strip()[-300:]}")
+        end = done.stderr.strip()[-300:]
+        raise BackendError(f"{' '.join(command[:2])} failed with status {done.returncode}: {end}")
     return done.stdout
