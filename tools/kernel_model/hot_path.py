@@ -16,12 +16,12 @@ Mark = Callable[[Instruction], bool]
 
 def is_word_load(instruction: Instruction) -> bool:
     """Return True for a load of four bytes of a frame."""
-    return instruction.opcode == "LDG.E.CONSTANT"
+    return instruction.opcode.removesuffix(".SYS") == "LDG.E.CONSTANT"  # the suffix is Turing's
 
 
 def is_shared_load(instruction: Instruction) -> bool:
     """Return True for a load of a float from shared memory."""
-    return instruction.opcode == "LDS"
+    return instruction.opcode in ("LDS", "LDS.U")
 
 
 @dataclass(frozen=True)
