@@ -12,13 +12,12 @@ struct SineCosine {
     float sine, cosine;
 };
 
-// Within 2 units in the last place of 1; NaN of NaN and infinity. Whole turns and quarters are taken off exactly, as degrees; what is
-// left is 45 degrees at most, where the Taylor terms to x^9 and x^10 leave less than 2^-28.
+// Within 2 units in the last place of 1; NaN of NaN and infinity. Whole turns and quarters are taken off exactly, as
+// degrees; what is left is 45 degrees at most, where the Taylor terms to x^9 and x^10 leave less than 2^-28.
 HPE_HD SineCosine sine_cosine(float degrees) {
     degrees += 0.0f * degrees;
     // Each round takes off all but the last 2^-22 of the angle; usual angles need none, or one.
-    while (fabsf(degrees) > 180.0f)
-        degrees = fmaf(-360.0f, rintf(degrees * (1.0f / 360.0f)), degrees);
+    while (fabsf(degrees) > 180.0f) degrees = fmaf(-360.0f, rintf(degrees * (1.0f / 360.0f)), degrees);
     const int quarter = round_int(degrees * (1.0f / 90.0f));
     const float x = (degrees - 90.0f * static_cast<float>(quarter)) * 0.0174532925f, z = x * x;
     float s = 1.0f / 362880.0f, c = -1.0f / 3628800.0f;

@@ -114,8 +114,7 @@ void check_homographies(Random& random, int size, Runner& runner) {
                             random.between(-1, 1), random.between(0.2, 3), random.between(-20, 20),
                             random.between(-0.01, 0.01), random.between(-0.01, 0.01), 1.0}};
         const bool swap_colors = random.below(2) == 0;
-        faces.push_back(
-            {record_of(*frames.back(), swap_colors, runner), place_view(h, size, plan.crop.antialias)});
+        faces.push_back({record_of(*frames.back(), swap_colors, runner), place_view(h, size, plan.crop.antialias)});
         InputRule input = plan.input;
         input.swap_colors = swap_colors;
         warp_normalize(frames.back()->view, &h, 1, plan.crop, input, *usable_isas().back().rows,
