@@ -41,7 +41,7 @@ Isa find_isa(const std::string& name) {
 
 Frame view_frame(const py::array& frame, const std::optional<py::array>& chroma, PixelFormat format, YuvRule yuv) {
     Frame view{};
-    view.yuv = yuv_matrix(yuv);
+    view.yuv = yuv;
     view.data = static_cast<const uint8_t*>(frame.data());
     view.row_stride_bytes = frame.strides(0);
     view.height = static_cast<int>(frame.shape(0));

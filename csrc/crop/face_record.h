@@ -74,7 +74,7 @@ HPE_HD Frame frame_of(const FrameRecord& r) {
             r.width,
             r.height,
             static_cast<PixelFormat>(r.format),
-            yuv_matrix(static_cast<YuvRule>(r.yuv))};
+            static_cast<YuvRule>(r.yuv)};
 }
 
 // The fill colour in the frame's channel order; that of `crop` is in the network's.

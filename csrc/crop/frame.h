@@ -49,7 +49,7 @@ struct Frame {
     int width;
     int height;
     PixelFormat format;
-    YuvMatrix yuv;  // of kNv12
+    YuvRule yuv;  // of kNv12; the matrix itself would take a kernel's registers for every format
 };
 
 struct Bgr {
@@ -83,7 +83,7 @@ HPE_HD Bgr pixel_at(const Frame& frame, int x, int y) {
         return {level, level, level};
     }
     const uint8_t* uv = frame.chroma + (y / 2) * frame.chroma_row_stride_bytes + (x & ~1);
-    return yuv_to_bgr(frame.yuv, load_constant(row + x), load_constant(uv), load_constant(uv + 1));
+    return yuv_to_bgr(yuv_matrix(frame.yuv), load_constant(row + x), load_constant(uv), load_constant(uv + 1));
 }
 
 // One pixel of a format that only the run knows; for loops that convert rows.

@@ -37,7 +37,7 @@ struct TestFrame {
         const int stride = width * channels + padding;
         luma.resize(static_cast<size_t>(stride) * (height - 1) + static_cast<size_t>(width) * channels);
         for (uint8_t& v : luma) v = static_cast<uint8_t>(random());
-        view = {luma.data(), nullptr, stride, 0, width, height, format, hpe::yuv_matrix(yuv)};
+        view = {luma.data(), nullptr, stride, 0, width, height, format, yuv};
         if (format == hpe::PixelFormat::kNv12) {
             chroma.resize(static_cast<size_t>(stride) * (height / 2 - 1) + width);
             for (uint8_t& v : chroma) v = static_cast<uint8_t>(random());
