@@ -388,6 +388,12 @@ def card_slopes() -> str:
     return table(("model", *(f"{angle}, {band}" for band in bands for angle in ("pitch", "roll"))), lines)
 
 
+def python_per_frame() -> str:
+    """gpu.md: what hpe_edge adds on the host, per frame."""
+    found = [(r["parameters"]["case"], r["figures"]["median_us"]) for r in results("python-per-frame", "python")]
+    return table(("", "per frame"), [[case, f"{time_us:.{int(time_us < 100)}f} µs"] for case, time_us in found])
+
+
 def upright() -> str:
     """upright.md: crops as they are, and turned."""
     found = {
@@ -656,6 +662,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "disturbances": disturbances,
     },
     "docs/upright.md": {"upright": upright},
+    "docs/gpu.md": {"python per frame": python_per_frame},
     "docs/tensorrt_rtx.md": {"rtx version": rtx_version, "rtx builds": rtx_builds},
     "docs/guides/detector.md": {"box-fits": box_fits},
     "docs/accuracy.md": {"coverage": all_coverage, "doubt": doubt, "limits": limits, "measures": measures},

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from benchmarks.inputs import scene
 from benchmarks.inputs.scene import Window, imagenet_input
-from hpe_edge.backends.gpu_path import BOX_FACE, UPRIGHT
 from hpe_edge.ops.crop import FORMATS, CropNormalize, crop_arguments, swaps_colors
 from hpe_edge.ops.native import native
 from hpe_edge.spec import Crop, Input
@@ -121,12 +120,12 @@ def ring(gpu: Gpu, work: CropWork, seen: Picture, cleanup: contextlib.ExitStack)
 
 def _slot(gpu: Gpu, work: CropWork, seen: Picture, cleanup: contextlib.ExitStack) -> Slot:
     address = gpu.put(seen.pixels, cleanup)
-    faces = np.zeros(work.faces, BOX_FACE)
-    record = faces["frame"]
+    faces = np.zeros(work.faces, native.BOX_FACE)
+    record = np.zeros((), native.BOX_FACE["frame"])
     record["data"], record["row_stride_bytes"] = address, seen.pixels.strides[0]
     record["height"], record["width"] = seen.pixels.shape[:2]
     record["format"], record["swap_colors"] = FORMATS["BGR"].value, swaps_colors("BGR", work.input)
-    faces["place"], faces["turn"] = seen.boxes, UPRIGHT
+    work.launch().write_boxes(record, seen.boxes, None, faces)
     out = gpu.device.memory(work.written_bytes, cleanup)
     return Slot(address, gpu.put(faces, cleanup), out, Lent(address, seen.pixels.shape, np.uint8))
 
