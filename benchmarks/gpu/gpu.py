@@ -1,4 +1,4 @@
-"""A GPU to measure on: memory, one stream, and two clocks."""
+"""A GPU to measure on: memory, one stream, and clocks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ class Gpu:
     Attributes:
         device: the GPU.
         stream: its address.
-        in_a_row: times launches in a row by CUDA events: GPU time, unless the host enqueues more slowly.
         one_by_one: times a launch and a synchronisation by the host's clock.
     """
 
@@ -49,8 +48,6 @@ class Gpu:
         self._stream = self.device.stream(cleanup)
         self.stream = int(self._stream)
         self._events = (self._event(cleanup), self._event(cleanup))
-        # Events have a resolution of half a microsecond.
-        self.in_a_row = Clock(self._between_events, shortest_run_ns=1_000_000, most_calls_per_run=256)
         self.one_by_one = Clock(self._with_waits, shortest_run_ns=100_000, most_calls_per_run=16)
 
     def wait(self) -> None:
@@ -90,8 +87,23 @@ class Gpu:
         with contextlib.ExitStack() as cleanup:
             source, to = (self.device.memory(COPY_BYTES, cleanup) for _ in range(2))
             copy = functools.partial(self._copy_within, to, source)
-            fastest_ns = min(self._between_events(copy, COPIES) for _ in range(20))
+            fastest_ns = min(self.between_events(copy, COPIES) for _ in range(20))
         return 2e9 * COPY_BYTES * COPIES / fastest_ns
+
+    def record(self, work: Callable[[], None], cleanup: contextlib.ExitStack) -> Callable[[], None]:
+        """Capture a graph of what ``work`` enqueues; return a call that enqueues the graph."""
+        return self.device.capture(work, self._stream, cleanup)
+
+    def between_events(self, call: Callable[[], Any], count: int) -> int:
+        """Return the nanoseconds between CUDA events around calls in a row; they resolve half a microsecond."""
+        rt, (start, stop) = self.device.runtime, self._events
+        checked("marking the start", rt.cudaEventRecord(start, self._stream))
+        for _ in repeat(None, count):
+            call()
+        checked("marking the end", rt.cudaEventRecord(stop, self._stream))
+        self.wait()
+        milliseconds: float = checked("reading the events", rt.cudaEventElapsedTime(start, stop))
+        return max(round(1e6 * milliseconds), 1)
 
     def describe(self) -> dict[str, str | int]:
         """The GPU, its driver and the versions of CUDA, for the results."""
@@ -119,16 +131,6 @@ class Gpu:
         event = checked("making an event", rt.cudaEventCreateWithFlags(rt.cudaEventDefault))
         cleanup.callback(rt.cudaEventDestroy, event)
         return event
-
-    def _between_events(self, call: Callable[[], Any], count: int) -> int:
-        rt, (start, stop) = self.device.runtime, self._events
-        checked("marking the start", rt.cudaEventRecord(start, self._stream))
-        for _ in repeat(None, count):
-            call()
-        checked("marking the end", rt.cudaEventRecord(stop, self._stream))
-        self.wait()
-        milliseconds: float = checked("reading the events", rt.cudaEventElapsedTime(start, stop))
-        return max(round(1e6 * milliseconds), 1)
 
     def _with_waits(self, call: Callable[[], Any], count: int) -> int:
         clock = time.perf_counter_ns

@@ -14,17 +14,17 @@ import reference
 from fake_cuda import FakeCuda
 from fake_launches import FakeLaunches
 
-import tools.cuda_launches
-import tools.gpu
-import tools.gpu_crops
+import benchmarks.gpu.cuda_launches
+import benchmarks.gpu.gpu
+import benchmarks.gpu.gpu_crops
 from benchmarks.__main__ import main
+from benchmarks.gpu.cuda_launches import FLOAT_PLACES, ROUNDING
+from benchmarks.gpu.gpu import Gpu
+from benchmarks.gpu.gpu_chains import CupyMap, Libraries, TorchDecode, TorchFaces, TorchGrid
+from benchmarks.gpu.gpu_crops import CropWork, Picture, frame_bytes_read, picture, ring
 from benchmarks.inputs.scene import BINS
 from benchmarks.suites.ops import SAME_FORMULA
 from hpe_edge.ops.native import native
-from tools.cuda_launches import FLOAT_PLACES, ROUNDING
-from tools.gpu import Gpu
-from tools.gpu_chains import CupyMap, Libraries, TorchDecode, TorchFaces, TorchGrid
-from tools.gpu_crops import CropWork, Picture, frame_bytes_read, picture, ring
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def launches(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> FakeLaunches:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Quick run of the suite with emulated launches."""
-    monkeypatch.setattr(tools.gpu, "COPY_BYTES", 1000)
-    monkeypatch.setattr(tools.gpu_crops, "FRAMES", {"small": (192, 108)})
-    monkeypatch.setattr(tools.cuda_launches, "FRAMES", {"small": (192, 108)})
-    monkeypatch.setattr(tools.gpu_crops, "MOST_IN_RING", 2)
+    monkeypatch.setattr(benchmarks.gpu.gpu, "COPY_BYTES", 1000)
+    monkeypatch.setattr(benchmarks.gpu.gpu_crops, "FRAMES", {"small": (192, 108)})
+    monkeypatch.setattr(benchmarks.gpu.cuda_launches, "FRAMES", {"small": (192, 108)})
+    monkeypatch.setattr(benchmarks.gpu.gpu_crops, "MOST_IN_RING", 2)
     for name, value in (("SIZES", (12,)), ("FACES", (16, 256)), ("DECODED_FACES", (2,))):
-        monkeypatch.setattr(tools.cuda_launches, name, value)
-    monkeypatch.setattr(tools.cuda_launches, "SENT_FACES", (1,))
+        monkeypatch.setattr(benchmarks.gpu.cuda_launches, name, value)
+    monkeypatch.setattr(benchmarks.gpu.cuda_launches, "SENT_FACES", (1,))
 
 
 def test_the_suite_on_the_double(cuda: FakeCuda, launches: FakeLaunches, tmp_path: Path) -> None:
@@ -114,9 +114,9 @@ def test_the_suite_beside_torch_and_cupy(
     libraries = Libraries(
         Hosted(torch, "as_tensor", torch.from_numpy), Hosted(np, "asarray", np.array), ndimage, {}, "cpu"
     )
-    monkeypatch.setattr(tools.cuda_launches, "find_libraries", lambda gpu, cleanup: libraries)
-    monkeypatch.setattr(tools.cuda_launches, "_on_host", np.asarray)
-    monkeypatch.setattr(tools.cuda_launches, "FACES", (2,))
+    monkeypatch.setattr(benchmarks.gpu.cuda_launches, "find_libraries", lambda gpu, cleanup: libraries)
+    monkeypatch.setattr(benchmarks.gpu.cuda_launches, "_on_host", np.asarray)
+    monkeypatch.setattr(benchmarks.gpu.cuda_launches, "FACES", (2,))
     path = tmp_path / "gpu.json"
     assert main(["cuda", "--quick", "--json", str(path)]) == 0
     document = json.loads(path.read_text())
