@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.doubt import coverage, false_boxes
 from benchmarks.finding import detectors
-from benchmarks.gpu import cuda_launches
+from benchmarks.gpu import cuda_launches, frame_to_angles
 from benchmarks.hard import tails
 from benchmarks.harness.schema import Document, read_document, to_json
 from benchmarks.harness.suite import Suite, add_options, build_options
@@ -58,6 +58,7 @@ SUITES: tuple[Suite, ...] = (
     rectification.SUITE,
     smoothing.SUITE,
     cuda_launches.SUITE,
+    frame_to_angles.SUITE,
     rtx_builds.SUITE,
 )
 IN_ALL = ("ops", "model", "pipeline", "accuracy")  # the suites that judge a machine
@@ -102,9 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             chosen, keep_going = [Job(suite, build_options(suite.options, vars(args)))], False
         return _run(arguments, chosen, args.json, args.report, quick=args.quick, keep_going=keep_going)
 
-    return run_in_shell(
-        "benchmarks", command, interrupted="incomplete results were written on a GPU alone"
-    )
+    return run_in_shell("benchmarks", command, interrupted="incomplete results were written on a GPU alone")
 
 
 def _run(

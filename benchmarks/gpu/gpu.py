@@ -28,7 +28,7 @@ class Gpu:
 
     Attributes:
         device: the GPU.
-        stream: its address.
+        handle, stream: of cuda-bindings, and its address.
         one_by_one: times a launch and a synchronisation by the host's clock.
     """
 
@@ -45,8 +45,8 @@ class Gpu:
                 f"there is a GPU, but hpe_edge cannot launch on it ({reason}); `hpe-edge doctor` says what is missing"
             )
         cleanup.enter_context(self.device)
-        self._stream = self.device.stream(cleanup)
-        self.stream = int(self._stream)
+        self.handle = self.device.stream(cleanup)
+        self.stream = int(self.handle)
         self._events = (self._event(cleanup), self._event(cleanup))
         self.one_by_one = Clock(self._with_waits, shortest_run_ns=100_000, most_calls_per_run=16)
 
@@ -56,12 +56,12 @@ class Gpu:
         Raises:
             BackendError: some work failed.
         """
-        self.device.synchronize(self._stream)
+        self.device.synchronize(self.handle)
 
     def put(self, array: NDArray[Any], cleanup: contextlib.ExitStack) -> int:
         """Copy an array to the GPU; the address there."""
         address = self.device.memory(array.nbytes, cleanup)
-        self.device.copy_in(address, np.ascontiguousarray(array), self._stream)
+        self.device.copy_in(address, np.ascontiguousarray(array), self.handle)
         self.wait()
         return address
 
@@ -69,14 +69,14 @@ class Gpu:
         """Copy an array from the GPU."""
         with contextlib.ExitStack() as cleanup:
             array = self.device.pinned(shape, dtype, cleanup)
-            self.device.copy_out(array, address, self._stream)
+            self.device.copy_out(array, address, self.handle)
             self.wait()
             found: NDArray[Any] = array.copy()
         return found
 
     def send(self, address: int, array: NDArray[Any]) -> None:
         """Enqueue the copy of a page-locked array."""
-        self.device.copy_in(address, array, self._stream)
+        self.device.copy_in(address, array, self.handle)
 
     def copy_bandwidth(self) -> float:
         """Bytes per second that a device-to-device copy reads and writes; the best of many.
@@ -92,15 +92,15 @@ class Gpu:
 
     def record(self, work: Callable[[], None], cleanup: contextlib.ExitStack) -> Callable[[], None]:
         """Capture a graph of what ``work`` enqueues; return a call that enqueues the graph."""
-        return self.device.capture(work, self._stream, cleanup)
+        return self.device.capture(work, self.handle, cleanup)
 
     def between_events(self, call: Callable[[], Any], count: int) -> int:
         """Return the nanoseconds between CUDA events around calls in a row; they resolve half a microsecond."""
         rt, (start, stop) = self.device.runtime, self._events
-        checked("marking the start", rt.cudaEventRecord(start, self._stream))
+        checked("marking the start", rt.cudaEventRecord(start, self.handle))
         for _ in repeat(None, count):
             call()
-        checked("marking the end", rt.cudaEventRecord(stop, self._stream))
+        checked("marking the end", rt.cudaEventRecord(stop, self.handle))
         self.wait()
         milliseconds: float = checked("reading the events", rt.cudaEventElapsedTime(start, stop))
         return max(round(1e6 * milliseconds), 1)
@@ -124,7 +124,7 @@ class Gpu:
     def _copy_within(self, to: int, source: int) -> None:
         rt = self.device.runtime
         kind = rt.cudaMemcpyKind.cudaMemcpyDeviceToDevice
-        checked("copying within the GPU", rt.cudaMemcpyAsync(to, source, COPY_BYTES, kind, self._stream))
+        checked("copying within the GPU", rt.cudaMemcpyAsync(to, source, COPY_BYTES, kind, self.handle))
 
     def _event(self, cleanup: contextlib.ExitStack) -> Any:
         rt = self.device.runtime
