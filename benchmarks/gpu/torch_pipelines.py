@@ -32,7 +32,13 @@ class TorchDecoding:
             raise InputError("torch's pipelines are written for plain bins, which the model does not give")
         self._torch = torch
         self._heads = [
-            (head.output, slice(head.column, head.column + head.count), head.first_deg, head.step_deg) for head in heads
+            (
+                spec.outputs.index(head.output),
+                slice(head.column, head.column + head.count),
+                head.first_deg,
+                head.step_deg,
+            )
+            for head in heads
         ]
         self._bins = [torch.arange(head.count, dtype=torch.float32, device=device) for head in heads]
 

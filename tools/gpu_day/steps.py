@@ -41,7 +41,7 @@ def _benchmark(name: str, suite: str, promised_s: float, *arguments: str, overhe
 
 
 _MACHINE = Step("machine", _python(f"{_HERE}.machine", "{folder}/machine.json"), 10, results=("machine.json",))
-_BUILD = Step("build", _python(f"{_HERE}.build"), 75)
+_BUILD = Step("build", _python(f"{_HERE}.build"), 70)
 
 PART1 = (
     _MACHINE,
