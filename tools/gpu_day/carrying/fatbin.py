@@ -35,6 +35,14 @@ class Code:
     start: int
     stop: int
 
+    @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+    def is_for(self, architecture: int) -> bool:
+        """Tell whether it is machine code of an architecture."""
+        return not self.is_ptx and self.architecture == architecture
+
 
 def read_fatbin(library: mmap.mmap | bytes) -> list[Code]:
     """Return all GPU code of a 64-bit ELF library.
@@ -42,7 +50,7 @@ def read_fatbin(library: mmap.mmap | bytes) -> list[Code]:
     Raises:
         ValueError: it is no such file, or its GPU code has an unknown layout.
     """
-    found = []
+    found: list[Code] = []
     for start, stop in _sections(library, b".nv_fatbin"):
         at = start
         while at + _CONTAINER.size <= stop:
@@ -64,17 +72,17 @@ def blank_other_architectures(path: Path, keep: int) -> tuple[int, int]:
         Kept and blanked bytes.
 
     Raises:
-        ValueError: see :func:`read_fatbin`; or a container has no code for ``keep``, and its kernels would be lost.
+        ValueError: see :func:`read_fatbin`; or there is no machine code for ``keep``.
     """
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as library:
         codes = read_fatbin(library)
-        kept = [code for code in codes if not code.is_ptx and code.architecture == keep]
+        kept = sum(code.size for code in codes if code.is_for(keep))
         if not kept:
             raise ValueError(f"{path.name} has no machine code for sm_{keep}")
-        blanked = [code for code in codes if code not in set(kept)]
-        for code in blanked:
-            library[code.start : code.stop] = bytes(code.stop - code.start)
-    return (sum(code.stop - code.start for code in group) for group in (kept, blanked))  # type: ignore[return-value]
+        for code in codes:
+            if not code.is_for(keep):
+                library[code.start : code.stop] = bytes(code.size)
+    return kept, sum(code.size for code in codes) - kept
 
 
 def _entries(library: mmap.mmap | bytes, at: int, stop: int) -> Iterator[Code]:

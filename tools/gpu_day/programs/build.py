@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import shutil
 import subprocess
@@ -71,10 +72,9 @@ def _pybind11() -> Path | None:
     if _CARRIED.is_dir():
         return _CARRIED
     try:
-        import pybind11
+        return Path(importlib.import_module("pybind11").get_cmake_dir())
     except ImportError:
         return None
-    return Path(pybind11.get_cmake_dir())
 
 
 def _capability() -> str:
