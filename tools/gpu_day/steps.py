@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
+import sysconfig
 from collections.abc import Sequence
+from pathlib import Path
 
 from tools.gpu_day.step import Step
 
@@ -13,7 +16,12 @@ BUDGET_S = 285.0  # of a call of five minutes
 _HERE = "tools.gpu_day.programs"
 _CUDA_TESTS = "build/gpu_day/native/tests/native/cuda_tests"
 _ORACLES = ["tests/ops/test_crop_normalize.py", "tests/ops/test_warp_normalize.py", "tests/ops/test_decode.py"]
-_ONNXRUNTIME = {"PYTHONPATH": "{work}/onnxruntime"}
+# ONNX Runtime looks for pip's CUDA libraries beside itself, and for CUDA 13 under names of CUDA 12.
+_LIBRARIES = sorted(map(str, Path(sysconfig.get_path("purelib")).glob("nvidia/*/lib")))
+_ONNXRUNTIME = {
+    "PYTHONPATH": "{work}/onnxruntime",
+    "LD_LIBRARY_PATH": os.pathsep.join([*_LIBRARIES, "/usr/local/cuda/lib64"]),
+}
 
 
 def _python(module: str, *arguments: str) -> list[str]:
@@ -71,7 +79,7 @@ PART2 = (
     _benchmark("engine", "engine", 35, "--calls", "20000"),
     Step(
         "onnxruntime",
-        _python(f"{_HERE}.unpack", "onnxruntime-cuda.tar.xz", "build/gpu_day/onnxruntime"),
+        _python(f"{_HERE}.unpack", ".gpu_day/onnxruntime-cuda.tar.xz", "build/gpu_day/onnxruntime"),
         15,
         carried="onnxruntime-cuda.tar.xz",
     ),
@@ -92,7 +100,7 @@ PART2 = (
     ),
     Step(
         "rtx",
-        _python(f"{_HERE}.rtx_probe", "rtx.tar.xz", "build/gpu_day/rtx", "{folder}/rtx.json"),
+        _python(f"{_HERE}.rtx_probe", ".gpu_day/rtx.tar.xz", "build/gpu_day/rtx", "{folder}/rtx.json"),
         15,
         needs=("build",),
         carried="rtx.tar.xz",

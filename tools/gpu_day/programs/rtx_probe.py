@@ -12,7 +12,7 @@ from tools.gpu_day.programs.unpack import unpack
 from tools.gpu_day.step import write_json
 
 
-def main(archive: str, folder: Path, result: Path) -> int:
+def main(archive: Path, folder: Path, result: Path) -> int:
     """Write the findings after each of them; returns 0 if the engine is valid and passes the gate."""
     unpack(archive, folder)
     sys.path.insert(0, str(folder))
@@ -51,4 +51,4 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))
+    raise SystemExit(main(*map(Path, sys.argv[1:4])))
