@@ -27,8 +27,8 @@ from benchmarks.gpu.gpu_crops import FRAMES, CropWork, Picture, Slot, frame_byte
 from benchmarks.gpu.graph_clock import graph_clock
 from benchmarks.harness.suite import BudgetLine, Suite
 from benchmarks.harness.timing import Alternative, Answer, Case, Effort, Result, compare, measure
+from benchmarks.inputs.answers import ANGLES, POSES, SAME_FORMULA, read_poses
 from benchmarks.inputs.scene import BINS, STD, bins_spec
-from benchmarks.suites.ops import ANGLES, POSES, SAME_FORMULA, read_poses
 from hpe_edge.ops.decode import DecodeHeads, decode_arguments
 from hpe_edge.ops.native import native
 

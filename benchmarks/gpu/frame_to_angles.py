@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.baselines.plain_pipelines import Boxes, in_whole_pixels
+from benchmarks.baselines.plain_pipelines import Boxes, in_whole_pixels, plain_bins, window
 from benchmarks.gpu.gpu import Gpu, Lent
 from benchmarks.gpu.gpu_cases import GpuCase, GpuOptions, run_cases
 from benchmarks.gpu.gpu_chains import Libraries, find_libraries
@@ -28,7 +28,7 @@ from benchmarks.harness.timing import Alternative, Answer, Case, Effort, Result,
 from benchmarks.inputs.scene import bundled_scene
 from hpe_edge.backends.gpu_path import GpuPath
 from hpe_edge.backends.onnx.check_graph import read_spec
-from hpe_edge.errors import BackendError
+from hpe_edge.errors import BackendError, InputError
 from hpe_edge.models import DEFAULT
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.gpu_frames import find_on_gpu
@@ -105,7 +105,10 @@ def _run(options: GpuOptions, effort: Effort) -> Iterator[Result]:
             raise BackendError(f"torch runs the network of this suite: {libraries.missing['torch']}")
         spec = read_model()
         network = TorchNetwork(libraries.torch, DEFAULT, spec.outputs, libraries.device)
-        pipelines = TorchPipelines(libraries.torch, network, spec, libraries.device)
+        heads = plain_bins(spec)
+        if heads is None:
+            raise InputError(f"torch's pipelines are written for plain bins, which {DEFAULT.name} does not give")
+        pipelines = TorchPipelines(libraries.torch, network, spec, heads, libraries.device)
         machine = {**gpu.describe(), **libraries.versions(), "transforms": pipelines.transforms}
         yield Result("gpu", {**machine, "model": spec.architecture})
         cases = [
@@ -130,17 +133,19 @@ def _measured(
         ours = OneGraph(gpu, libraries, network, spec, faces, cleanup)
         there = libraries.torch.from_numpy(frame).to(libraries.device)
 
-        def alternative(name: str, what: str, call: Callable[[Any, Boxes], Any], frame: Any) -> Alternative:
-            return Alternative(name, what, lambda: call(frame, boxes), _angles, ANGLES)
+        windows = [window(box, spec.crop) for box in boxes]
+
+        def alternative(name: str, what: str, call: Callable[..., Any], *arguments: Any) -> Alternative:
+            return Alternative(name, what, lambda: call(*arguments), _angles, ANGLES)
 
         by = pipelines.transforms
         alternatives = [
-            alternative("hpe_edge, frame on the GPU", "crop, network, decode in one graph", ours, there),
-            alternative("hpe_edge, frame on the host", "the frame copied, then the same", ours, frame),
-            alternative("torchvision, face by face", f"{by}, each face copied", pipelines.face_by_face, frame),
-            alternative("torchvision, batched", f"{by}, the faces copied", pipelines.batched, frame),
-            alternative("torchvision, frame on the GPU", f"{by}, batched there", pipelines.on_the_gpu, there),
-            alternative("torchvision, frame copied", f"the frame copied; {by}", pipelines.on_the_gpu, frame),
+            alternative("hpe_edge, frame on the GPU", "crop, network, decode in one graph", ours, there, boxes),
+            alternative("hpe_edge, frame on the host", "the frame copied, then the same", ours, frame, boxes),
+            alternative("torchvision, face by face", f"{by}, each face copied", pipelines.face_by_face, frame, windows),
+            alternative("torchvision, batched", f"{by}, the faces copied", pipelines.batched, frame, windows),
+            alternative("torchvision, frame on the GPU", f"{by}, batched there", pipelines.on_the_gpu, there, windows),
+            alternative("torchvision, frame copied", f"the frame copied; {by}", pipelines.on_the_gpu, frame, windows),
         ]
         yield measure(Case(NAME, {"faces": faces, "model": spec.architecture}, alternatives), effort)
 

@@ -10,26 +10,24 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.baselines.plain_pipelines import Boxes, Frame, cut, plain_bins, window
 from benchmarks.gpu.torch_network import TorchNetwork
-from hpe_edge.errors import InputError
-from hpe_edge.spec import ModelSpec
+from hpe_edge.spec import BinHead, ModelSpec
+
+Window = tuple[int, int, int, int]  # x1 y1 x2 y2 in whole pixels inside the frame
+Frame = NDArray[np.uint8]
 
 
 class TorchDecoding:
     """Softmax and expectation of a model's bins."""
 
-    def __init__(self, torch: Any, spec: ModelSpec, device: str) -> None:
-        heads = plain_bins(spec)
-        if heads is None:
-            raise InputError("torch's pipelines are written for plain bins, which the model does not give")
+    def __init__(self, torch: Any, spec: ModelSpec, heads: Sequence[BinHead], device: str) -> None:
         self._torch = torch
         self._heads = [
             (
@@ -58,9 +56,11 @@ class TorchPipelines:
         transforms: name and version of what resizes and normalises.
     """
 
-    def __init__(self, torch: Any, network: TorchNetwork, spec: ModelSpec, device: str) -> None:
+    def __init__(
+        self, torch: Any, network: TorchNetwork, spec: ModelSpec, heads: Sequence[BinHead], device: str
+    ) -> None:
         self._torch, self._network, self._spec, self._device = torch, network, spec, device
-        self._decode = TorchDecoding(torch, spec, device)
+        self._decode = TorchDecoding(torch, spec, heads, device)
         mean, std = (torch.tensor(values, dtype=torch.float32).reshape(3, 1, 1) for values in _mean_std(spec))
         self._mean, self._std = mean, std
         self._mean_there, self._std_there = mean.to(device), std.to(device)
@@ -79,34 +79,34 @@ class TorchPipelines:
         self._transform = functools.partial(_by_torchvision, vision.Compose(steps))
         self._resize = functools.partial(functional.resize, size=[size, size], antialias=True)
 
-    def face_by_face(self, frame: Frame, boxes: Boxes) -> NDArray[np.float32]:
+    def face_by_face(self, frame: Frame, windows: Sequence[Window]) -> NDArray[np.float32]:
         """Run the network once per face; angles ``[N, 3]``."""
         found = []
-        for box in boxes:
-            image = self._transform(self._face(frame, box)).unsqueeze(0).to(self._device)
+        for window in windows:
+            image = self._transform(self._face(frame, window)).unsqueeze(0).to(self._device)
             found.append(self._decode(self._network(image)).cpu().numpy()[0])
         return np.array(found, np.float32)
 
-    def batched(self, frame: Frame, boxes: Boxes) -> NDArray[np.float32]:
+    def batched(self, frame: Frame, windows: Sequence[Window]) -> NDArray[np.float32]:
         """Run the network once for all faces; angles ``[N, 3]``."""
-        images = self._torch.stack([self._transform(self._face(frame, box)) for box in boxes]).to(self._device)
+        images = self._torch.stack([self._transform(self._face(frame, window)) for window in windows]).to(self._device)
         angles: NDArray[np.float32] = self._decode(self._network(images)).cpu().numpy()
         return angles
 
-    def on_the_gpu(self, frame: Any, boxes: Boxes) -> NDArray[np.float32]:
-        """Do everything on a GPU, for a frame there or in host memory; the windows lie inside it."""
+    def on_the_gpu(self, frame: Any, windows: Sequence[Window]) -> NDArray[np.float32]:
+        """Do everything on a GPU, for a frame there or in host memory."""
         there = (self._torch.from_numpy(frame) if isinstance(frame, np.ndarray) else frame).to(self._device)
         planes = (there.flip(2) if self._spec.input.color == "RGB" else there).permute(2, 0, 1)
         faces = []
-        for box in boxes:
-            x1, y1, x2, y2 = window(box, self._spec.crop)
+        for x1, y1, x2, y2 in windows:
             faces.append(self._resize(planes[None, :, y1:y2, x1:x2].float() / 255))
         images = (self._torch.cat(faces) - self._mean_there) / self._std_there
         angles: NDArray[np.float32] = self._decode(self._network(images)).cpu().numpy()
         return angles
 
-    def _face(self, frame: Frame, box: NDArray[np.float32]) -> Any:
-        face = cut(frame, window(box, self._spec.crop), self._spec)
+    def _face(self, frame: Frame, window: Window) -> Any:
+        x1, y1, x2, y2 = window
+        face = frame[y1:y2, x1:x2]
         return cv2.cvtColor(face, cv2.COLOR_BGR2RGB) if self._spec.input.color == "RGB" else face
 
     def _by_torch(self, face: NDArray[np.uint8]) -> Any:

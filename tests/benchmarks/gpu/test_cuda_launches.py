@@ -23,8 +23,8 @@ from benchmarks.gpu.cuda_launches import FLOAT_PLACES, ROUNDING
 from benchmarks.gpu.gpu import Gpu
 from benchmarks.gpu.gpu_chains import CupyMap, Libraries, TorchDecode, TorchFaces, TorchGrid
 from benchmarks.gpu.gpu_crops import CropWork, Picture, frame_bytes_read, picture, ring
+from benchmarks.inputs.answers import SAME_FORMULA
 from benchmarks.inputs.scene import BINS
-from benchmarks.suites.ops import SAME_FORMULA
 from hpe_edge.ops.native import native
 
 

@@ -18,7 +18,7 @@ import benchmarks.gpu.frame_to_angles as suite
 import benchmarks.gpu.gpu
 import benchmarks.gpu.torch_pipelines
 from benchmarks.__main__ import main
-from benchmarks.baselines.plain_pipelines import PlainPipeline, in_whole_pixels
+from benchmarks.baselines.plain_pipelines import PlainPipeline, in_whole_pixels, plain_bins, window
 from benchmarks.gpu.gpu_chains import Libraries
 from benchmarks.gpu.torch_network import TorchNetwork
 from benchmarks.gpu.torch_pipelines import TorchPipelines
@@ -91,11 +91,13 @@ def test_the_pipelines_agree_with_the_plain_one(
     plain = PlainPipeline(DEFAULT, 1)
     plain._resize = lambda image, size: benchmarks.baselines.plain_pipelines._resize_by_pillow(image, size)
     want = plain(frame, boxes)
-    pipelines = TorchPipelines(torch, network, spec, "cpu")
+    heads, windows = plain_bins(spec), [window(box, spec.crop) for box in boxes]
+    assert heads is not None
+    pipelines = TorchPipelines(torch, network, spec, heads, "cpu")
     calls: list[Any] = [pipelines.face_by_face, pipelines.batched, pipelines.on_the_gpu]
     for call in calls:
-        np.testing.assert_allclose(call(frame, boxes), want, atol=suite.ANGLES["angles_deg"])
-    np.testing.assert_allclose(pipelines.on_the_gpu(torch.from_numpy(frame), boxes), want, atol=1.0)
+        np.testing.assert_allclose(call(frame, windows), want, atol=suite.ANGLES["angles_deg"])
+    np.testing.assert_allclose(pipelines.on_the_gpu(torch.from_numpy(frame), windows), want, atol=1.0)
 
 
 class Deferred(TorchNetwork):
