@@ -13,16 +13,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.gpu.gpu import Gpu, Lent
+from benchmarks.gpu.graph_clock import MOST_IN_RING
 from benchmarks.inputs import scene
 from benchmarks.inputs.scene import Window, imagenet_input
 from hpe_edge.ops.crop import FORMATS, CropNormalize, crop_arguments, swaps_colors
 from hpe_edge.ops.native import native
 from hpe_edge.spec import Crop, Input
-from tools.gpu import Gpu, Lent
 
 FRAMES = {"1080p": (1920, 1080), "4K": (3840, 2160)}
 # Size of the ring of buffers: more than the caches of GPUs hold.
-RING_BYTES, MOST_IN_RING = 256 << 20, 16
+RING_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
