@@ -57,7 +57,7 @@ def test_a_changed_figure_is_noticed(
     monkeypatch.setattr(figures, "ROOT", tmp_path)
     page = tmp_path / "README.md"
     before = page.read_text()
-    page.write_text(before.replace("3.35°", "3.12°"))
+    page.write_text(before.replace("3.08°", "3.12°"))
     assert figures.main(["--check"]) == 1
     assert "README.md" in capsys.readouterr().out
     assert figures.main([]) == 0 and page.read_text() == before
