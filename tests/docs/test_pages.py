@@ -123,8 +123,8 @@ def help_of(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> str:
     depth = 2 if arguments[:1] == ["export"] else 1
     if program == "hpe-edge":
         module, before = "hpe_edge.cli.main", arguments[:depth]
-    elif program == "benchmarks":
-        module, before = "benchmarks.__main__", arguments[:1]
+    elif program in ("benchmarks", "tools.gpu_day"):
+        module, before = f"{program}.__main__", arguments[:1]
     else:
         module, before = program, []
     try:
