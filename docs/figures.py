@@ -587,6 +587,19 @@ def rtx_version() -> str:
     return f"TensorRT-RTX {version}: {sum(by['parsed'] for by in done)} of {len(done)} parsed, {built} built.\n"
 
 
+def c_interface() -> str:
+    """c_interface.md: libhpe_edge beside Python."""
+    lines = []
+    for result in results("c-interface", "crop_normalize") + results("c-interface", "decode"):
+        cells = [f"{rows(result)[name]['median_us']:.1f} µs" for name in ("libhpe_edge", "hpe_edge.ops")]
+        faces = result["parameters"]["faces"]
+        lines.append([f"{result['name'].replace('_', ' ')}, {faces} face{'s' if faces > 1 else ''}", *cells])
+    for result in results("c-interface", "program"):
+        by = result["figures"]
+        lines.append(["whole picture, one face", *(f"{by[f'{name}_median_us']:.0f} µs" for name in ("c", "python"))])
+    return table(("", "C", "Python"), lines)
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"models": models, "costs": costs},
     "docs/conventions.md": {"rectification": rectification},
@@ -600,6 +613,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "disturbances": disturbances,
     },
     "docs/upright.md": {"upright": upright},
+    "docs/c_interface.md": {"c-interface": c_interface},
     "docs/tensorrt_rtx.md": {"rtx version": rtx_version, "rtx builds": rtx_builds},
     "docs/guides/detector.md": {"box-fits": box_fits},
     "docs/accuracy.md": {"coverage": all_coverage, "doubt": doubt, "limits": limits, "measures": measures},

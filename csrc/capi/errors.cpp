@@ -25,7 +25,8 @@ void keep(const char* text) noexcept {
 }  // namespace
 
 void fail(hpe_status status, const char* format, ...) {
-    char text[kMessageBytes];
+    // Longer than what is kept, which is cut between characters.
+    char text[2 * kMessageBytes];
     va_list values;
     va_start(values, format);
     std::vsnprintf(text, sizeof text, format, values);
