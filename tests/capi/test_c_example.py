@@ -50,20 +50,22 @@ def angles(done: subprocess.CompletedProcess[str]) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ["astronaut.jpg", "grace_hopper.jpg"])
 def test_angles_equal_pythons(program: Path, name: str, tmp_path: Path) -> None:
-    """Upright and on its side, where the second pass takes over; several faces at once."""
-    boxes = {"astronaut.jpg": [181, 88, 269, 178], "grace_hopper.jpg": [181, 161, 352, 332]}
-    path, box = FOLDER / name, boxes[name]
-    side = cv2.rotate(cv2.imread(str(path)), cv2.ROTATE_90_CLOCKWISE)
-    cv2.imwrite(str(tmp_path / "side.jpg"), side)
-    height = side.shape[1]
-    rolled = [height - box[3], box[0], height - box[1], box[2]]
-    with PoseEngine() as engine:
-        for picture, given in ((path, box), (tmp_path / "side.jpg", rolled)):
-            others = [[x - 6 * i, y + 4 * i, u, v] for i in range(3) for x, y, u, v in [given]]
-            want = engine(cv2.imread(str(picture)), others)
-            found = angles(run(program, DEFAULT, picture, *np.ravel(others)))
-            assert np.abs(found - want.angles).max() < 1e-4
-    assert abs(found[0, 2]) > 60  # it is on its side
+    """Upright and turned, where the second pass takes over; several faces at once."""
+    path, box = (
+        FOLDER / name,
+        np.float64({"astronaut.jpg": [181, 88, 269, 178], "grace_hopper.jpg": [181, 161, 352, 332]}[name]),
+    )
+    photo = cv2.imread(str(path))
+    center, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
+    turned = cv2.warpAffine(photo, cv2.getRotationMatrix2D(tuple(center), -35, 1.0), photo.shape[1::-1])
+    cv2.imwrite(str(tmp_path / "turned.jpg"), turned)
+    boxes = np.round([[*(center - half - 4 * i), *(center + half + 2 * i)] for i in range(3)], 2)
+    with PoseEngine() as engine, PoseEngine(upright=None) as plain:
+        for picture, again in ((path, False), (tmp_path / "turned.jpg", True)):
+            frame = cv2.imread(str(picture))
+            found = angles(run(program, DEFAULT, picture, *boxes.ravel()))
+            assert np.abs(found - engine(frame, boxes).angles).max() < 1e-4
+            assert (np.abs(found - plain(frame, boxes).angles).max() > 0.1) == again
 
 
 def test_failures_say_what_was_wrong(program: Path, tmp_path: Path) -> None:
