@@ -588,16 +588,10 @@ def rtx_version() -> str:
 
 
 def c_interface() -> str:
-    """c_interface.md: libhpe_edge beside Python."""
-    lines = []
-    for result in results("c-interface", "crop_normalize") + results("c-interface", "decode"):
-        cells = [f"{rows(result)[name]['median_us']:.1f} µs" for name in ("libhpe_edge", "hpe_edge.ops")]
-        faces = result["parameters"]["faces"]
-        lines.append([f"{result['name'].replace('_', ' ')}, {faces} face{'s' if faces > 1 else ''}", *cells])
-    for result in results("c-interface", "program"):
-        by = result["figures"]
-        lines.append(["whole picture, one face", *(f"{by[f'{name}_median_us']:.0f} µs" for name in ("c", "python"))])
-    return table(("", "C", "Python"), lines)
+    """c_interface.md: the example in C++ beside PoseEngine."""
+    (by,) = (result["figures"] for result in results("c-interface", "program"))
+    cells = [f"{by[f'{name}_median_us']:.0f} µs" for name in ("c", "python")]
+    return table(("", "C++", "Python"), [["one face, frame to pose", *cells]])
 
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
