@@ -123,7 +123,12 @@ enum {
     HPE_BGR = 0,   /* [height, width, 3] */
     HPE_RGB = 1,   /* [height, width, 3] */
     HPE_GRAY8 = 2, /* [height, width] */
-    HPE_NV12 = 3   /* Y [height, width] and chroma [height / 2, width / 2, 2], U before V; BT.601, limited range */
+    HPE_NV12 = 3,  /* Y [height, width] and chroma [height / 2, width / 2, 2], U before V; BT.601, limited range */
+    HPE_BGRA = 4,  /* [height, width, 4]; the fourth byte is not read, so that it is BGRx too */
+    HPE_RGBA = 5,  /* likewise */
+    HPE_NV12_601_FULL = 6, /* as HPE_NV12, full range */
+    HPE_NV12_709 = 7,      /* BT.709, limited range */
+    HPE_NV12_709_FULL = 8  /* BT.709, full range */
 };
 
 /* Bytes of a frame. Sides are 1 to 65536 pixels. A row stride is at least the row's bytes, or negative for a frame

@@ -6,19 +6,29 @@ import ctypes
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import BackendError, InputError
+from hpe_edge.ops.frames import FrameColor
 
 OK, INVALID_ARGUMENT, INVALID_SPEC, NO_CUDA, CUDA_FAILED, OUT_OF_MEMORY, INTERNAL = range(7)
 
-Color = Literal["BGR", "RGB", "GRAY8", "NV12"]
 UPRIGHT = (None, "keypoints", "second-pass")
 
-_FORMATS: dict[Color, int] = {"BGR": 0, "RGB": 1, "GRAY8": 2, "NV12": 3}
+_FORMATS: dict[FrameColor, int] = {
+    "BGR": 0,
+    "RGB": 1,
+    "GRAY8": 2,
+    "NV12": 3,
+    "BGRA": 4,
+    "RGBA": 5,
+    "NV12_601_FULL": 6,
+    "NV12_709": 7,
+    "NV12_709_FULL": 8,
+}
 _TYPES = (np.dtype(np.float32), np.dtype(np.float16), np.dtype(np.uint8))
 
 
@@ -227,7 +237,7 @@ def address(array: NDArray[Any] | None) -> ctypes.c_void_p | None:
     return None if array is None else ctypes.c_void_p(array.ctypes.data)
 
 
-def frame_view(frame: NDArray[np.uint8], color: Color = "BGR", chroma: NDArray[np.uint8] | None = None) -> Frame:
+def frame_view(frame: NDArray[np.uint8], color: FrameColor = "BGR", chroma: NDArray[np.uint8] | None = None) -> Frame:
     """Describe a frame; ``chroma`` is NV12's second plane. The arrays must outlive the view."""
     height, width = frame.shape[:2]
     return Frame(

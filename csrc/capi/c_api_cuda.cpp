@@ -2,7 +2,7 @@
 #include <cstdint>
 
 #include "capi/c_api.h"
-#include "crop/face_record.h"
+#include "crop/place_faces.h"
 #include "cuda/cuda_device.h"
 #include "cuda/kernel_launch.h"
 
@@ -10,7 +10,7 @@ using namespace hpe;
 
 namespace {
 
-// A launch has a block for each tile of a face, and their number is an int.
+// Tiles of all faces, and the blocks of a face, are counted in ints.
 constexpr int kMostLaunched = 4096;
 
 void check_launch(int32_t count) {
@@ -30,6 +30,7 @@ FrameRecord frame_record(const Model& model, const hpe_frame& frame) {
     record.height = view.height;
     record.format = static_cast<int32_t>(view.format);
     record.swap_colors = swaps_colors(model, frame);
+    record.yuv = static_cast<int16_t>(view.yuv);
     return record;
 }
 
@@ -85,8 +86,10 @@ hpe_status hpe_cuda_box_records(const hpe_spec* spec, const hpe_frame* frame, co
         const std::vector<Turn> turns = check_turns(turns_deg, count);
         BoxFace* to = check_records<BoxFace>(records, records_bytes, count);
         const FrameRecord record = frame_record(model, *frame);
-        for (int32_t i = 0; i < count; ++i)
-            to[i] = BoxFace{record, checked[i], turns.empty() ? Turn{1.0f, 0.0f} : turns[i]};
+        for (int32_t i = 0; i < count; ++i) {
+            const Turn turn = turns.empty() ? Turn{1.0f, 0.0f} : turns[i];
+            to[i] = BoxFace{record, place_box(record, checked[i], turn, model.plan.crop, model.plan.input.size)};
+        }
     });
 }
 
@@ -100,7 +103,8 @@ hpe_status hpe_cuda_warp_records(const hpe_spec* spec, const hpe_frame* frame, c
         const Homography* checked = check_homographies(homographies, count);
         WarpFace* to = check_records<WarpFace>(records, records_bytes, count);
         const FrameRecord record = frame_record(model, *frame);
-        for (int32_t i = 0; i < count; ++i) to[i] = WarpFace{record, checked[i]};
+        for (int32_t i = 0; i < count; ++i)
+            to[i] = WarpFace{record, place_view(checked[i], model.plan.input.size, model.plan.crop.antialias)};
     });
 }
 

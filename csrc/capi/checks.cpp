@@ -7,7 +7,22 @@ namespace {
 
 constexpr float kMostCoordinate = 1e6f;
 constexpr int kMostFrameSide = 1 << 16;
-constexpr double kRadiansPerDegree = 3.14159265358979323846 / 180.0;
+
+struct FormatRule {
+    PixelFormat pixels;
+    YuvRule yuv;
+    int row_bytes;  // a pixel, of the first plane
+};
+
+constexpr FormatRule kFormats[] = {
+    // by hpe_format
+    {PixelFormat::kColor, YuvRule::kBt601, 3},    {PixelFormat::kColor, YuvRule::kBt601, 3},
+    {PixelFormat::kGray8, YuvRule::kBt601, 1},    {PixelFormat::kNv12, YuvRule::kBt601, 1},
+    {PixelFormat::kColor4, YuvRule::kBt601, 4},   {PixelFormat::kColor4, YuvRule::kBt601, 4},
+    {PixelFormat::kNv12, YuvRule::kBt601Full, 1}, {PixelFormat::kNv12, YuvRule::kBt709, 1},
+    {PixelFormat::kNv12, YuvRule::kBt709Full, 1},
+};
+static_assert(sizeof kFormats / sizeof *kFormats == HPE_NV12_709_FULL + 1, "one rule for each format");
 
 void check_stride(int64_t stride, int64_t row_bytes, const char* name) {
     const int64_t most = int64_t{1} << 40;  // so that no offset of a row overflows
@@ -47,22 +62,23 @@ size_t input_face_bytes(const Model& model) {
 
 Frame check_frame(const hpe_frame* frame) {
     check_pointer(frame, "frame");
-    if (frame->format < HPE_BGR || frame->format > HPE_NV12)
-        fail(HPE_INVALID_ARGUMENT, "frame.format must be one of HPE_BGR, HPE_RGB, HPE_GRAY8, HPE_NV12, got %d",
+    if (frame->format < HPE_BGR || frame->format > HPE_NV12_709_FULL)
+        fail(HPE_INVALID_ARGUMENT, "frame.format must be one of hpe_format, %d..%d, got %d", HPE_BGR, HPE_NV12_709_FULL,
              frame->format);
+    const FormatRule& rule = kFormats[frame->format];
     if (frame->width < 1 || frame->height < 1 || frame->width > kMostFrameSide || frame->height > kMostFrameSide)
         fail(HPE_INVALID_ARGUMENT, "the frame must be 1..%d pixels on each side, got %d x %d", kMostFrameSide,
              frame->width, frame->height);
     check_pointer(frame->data, "frame.data");
-    const bool nv12 = frame->format == HPE_NV12, gray = frame->format == HPE_GRAY8;
-    check_stride(frame->row_stride_bytes, int64_t{frame->width} * (nv12 || gray ? 1 : 3), "frame.row_stride_bytes");
+    check_stride(frame->row_stride_bytes, int64_t{frame->width} * rule.row_bytes, "frame.row_stride_bytes");
     Frame view{};
     view.data = frame->data;
     view.row_stride_bytes = static_cast<ptrdiff_t>(frame->row_stride_bytes);
     view.width = frame->width;
     view.height = frame->height;
-    view.format = nv12 ? PixelFormat::kNv12 : gray ? PixelFormat::kGray8 : PixelFormat::kColor;
-    if (nv12) {
+    view.format = rule.pixels;
+    view.yuv = rule.yuv;
+    if (rule.pixels == PixelFormat::kNv12) {
         if (frame->width % 2 || frame->height % 2)
             fail(HPE_INVALID_ARGUMENT, "an NV12 frame has even sides, got %d x %d", frame->width, frame->height);
         check_pointer(frame->chroma, "frame.chroma");
@@ -74,7 +90,7 @@ Frame check_frame(const hpe_frame* frame) {
 }
 
 bool swaps_colors(const Model& model, const hpe_frame& frame) {
-    return (frame.format == HPE_RGB) != model.rgb;
+    return (frame.format == HPE_RGB || frame.format == HPE_RGBA) != model.rgb;
 }
 
 const Box* check_boxes(const float* boxes, int32_t count) {
@@ -112,8 +128,7 @@ std::vector<Turn> check_turns(const float* turns_deg, int32_t count) {
         if (!std::isfinite(turns_deg[i]))
             fail(HPE_INVALID_ARGUMENT, "turn %d must be finite, got %g; 0 is no turn", i,
                  static_cast<double>(turns_deg[i]));
-        const double angle = turns_deg[i] * kRadiansPerDegree;
-        turns.push_back({static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle))});
+        turns.push_back(turn_of(turns_deg[i]));
     }
     return turns;
 }

@@ -1,5 +1,7 @@
 #include "capi/operations.h"
 
+#include <type_traits>
+
 #include "crop/warp_normalize.h"
 
 namespace hpe {
@@ -11,12 +13,20 @@ InputRule input_rule(const Model& model, bool swap_colors) {
     return rule;
 }
 
+// A spec's input is in planes; channels last is for launches alone.
+template <typename Typed>
+void with_planes(OutputType type, void* input, const Typed& typed) {
+    with_output_type(type, input, [&](auto* to) {
+        if constexpr (!std::is_same_v<decltype(to), HalfPixel*>) typed(to);
+    });
+}
+
 }  // namespace
 
 void crop_boxes(const Model& model, const Frame& frame, bool swap_colors, const Box* boxes,
                 const std::vector<Turn>& turns, int count, void* input) {
     const InputRule rule = input_rule(model, swap_colors);
-    with_output_type(model.plan.output, input, [&](auto* to) {
+    with_planes(model.plan.output, input, [&](auto* to) {
         if (turns.empty()) return crop_normalize(frame, boxes, count, model.plan.crop, rule, *model.isa.rows, to);
         const size_t face = static_cast<size_t>(3) * rule.size * rule.size;
         for (int i = 0; i < count; ++i, to += face) {
@@ -30,7 +40,7 @@ void crop_boxes(const Model& model, const Frame& frame, bool swap_colors, const 
 
 void warp(const Model& model, const Frame& frame, bool swap_colors, const Homography* homographies, int count,
           void* input) {
-    with_output_type(model.plan.output, input, [&](auto* to) {
+    with_planes(model.plan.output, input, [&](auto* to) {
         warp_normalize(frame, homographies, count, model.plan.crop, input_rule(model, swap_colors), *model.isa.rows,
                        to);
     });

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from specs import SPECS
@@ -9,27 +11,29 @@ from specs import SPECS
 from benchmarks.c_interface.library import INVALID_ARGUMENT, CError, Frame, Library, frame_view, pose_arrays
 from hpe_edge.ops.crop import crop_normalize, warp_normalize
 from hpe_edge.ops.decode import DecodeHeads, head_columns
+from hpe_edge.ops.frames import CHANNELS, FrameColor
 
 HEIGHT, WIDTH = 60, 82
 BOXES = np.float32([[20, 10, 50, 48], [-12, 5, 30, 40], [60, 40, 95, 75], [30, 20, 33, 24], [-90, -90, 200, 170]])
 TURNS = np.float32([0, 25, -90, 170, 8.5])
-COLORS = ("BGR", "RGB", "GRAY8", "NV12")
+COLORS = get_args(FrameColor)
 
 
-def picture(rng: np.random.Generator, color: str) -> np.ndarray:
-    shape = {"GRAY8": (HEIGHT, WIDTH), "NV12": (HEIGHT * 3 // 2, WIDTH)}.get(color, (HEIGHT, WIDTH, 3))
+def picture(rng: np.random.Generator, color: FrameColor) -> np.ndarray:
+    one_plane = (HEIGHT * 3 // 2, WIDTH) if color.startswith("NV12") else (HEIGHT, WIDTH)
+    shape = (HEIGHT, WIDTH, CHANNELS[color]) if color in CHANNELS else one_plane
     return rng.integers(0, 256, shape, dtype=np.uint8)
 
 
-def view_of(frame: np.ndarray, color: str) -> Frame:
-    return frame_view(frame[:HEIGHT], color, frame[HEIGHT:] if color == "NV12" else None)
+def view_of(frame: np.ndarray, color: FrameColor) -> Frame:
+    return frame_view(frame[:HEIGHT], color, frame[HEIGHT:] if color.startswith("NV12") else None)
 
 
 @pytest.mark.parametrize("color", COLORS)
 @pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("turns", [None, TURNS], ids=["plain", "turned"])
 def test_crops_equal_pythons(
-    library: Library, rng: np.random.Generator, name: str, color: str, turns: np.ndarray | None
+    library: Library, rng: np.random.Generator, name: str, color: FrameColor, turns: np.ndarray | None
 ) -> None:
     model, frame = SPECS[name], picture(rng, color)
     spec = library.read_spec(model.to_json())
@@ -41,7 +45,7 @@ def test_crops_equal_pythons(
 
 @pytest.mark.parametrize("color", COLORS)
 @pytest.mark.parametrize("name", ["bins", "everything", "matrix"])
-def test_warps_equal_pythons(library: Library, rng: np.random.Generator, name: str, color: str) -> None:
+def test_warps_equal_pythons(library: Library, rng: np.random.Generator, name: str, color: FrameColor) -> None:
     model, frame = SPECS[name], picture(rng, color)
     homographies = np.eye(3) * [1.4, 1.2, 1] + rng.normal(0, 0.2, (4, 3, 3)) * [[1, 1, 9], [1, 1, 9], [0.01, 0.01, 0]]
     spec = library.read_spec(model.to_json())

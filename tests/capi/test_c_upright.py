@@ -15,6 +15,7 @@ from benchmarks.c_interface.library import UPRIGHT, CError, Library, Spec, frame
 from hpe_edge import PoseEngine
 from hpe_edge.geometry import difference_deg, geodesic_deg, rotation_from_euler
 from hpe_edge.models import DEFAULT
+from hpe_edge.poses import Poses
 from hpe_edge.samples import BOXES, FOLDER
 from hpe_edge.spec import METADATA_KEY
 from hpe_edge.upright.keypoint_roll import roll_from_keypoints, roll_of_rotation
@@ -110,10 +111,14 @@ class Estimator:
         return found
 
 
-def compare(found: list[np.ndarray], poses: object) -> float:
-    """Return the largest difference of angles and sigma in degrees."""
-    np.testing.assert_allclose(found[2], poses.rotation, atol=2e-6, rtol=0)
-    return max(np.abs(found[0] - poses.angles).max(), np.nanmax(np.abs(found[1] - poses.sigma)))
+def compare(found: list[np.ndarray], poses: Poses) -> None:
+    """Compare arrays with the engine's poses.
+
+    Turns are float32 arctan2 in NumPy and double here. With equal turns all is equal; the last bit of one moves angles
+    by up to 7e-5 degrees, and sigma, which a distribution's tails decide, by up to 5e-4.
+    """
+    for ours, theirs, limit in zip(found, (poses.angles, poses.sigma, poses.rotation), (1e-4, 1e-3, 2e-6), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=limit, rtol=0)
 
 
 @pytest.mark.parametrize("turn", [0, 30, 90, 160, -100])
@@ -132,7 +137,7 @@ def test_angles_equal_pose_engines_on_turned_pictures(library: Library, name: st
     with PoseEngine() as engine:
         poses = engine(frame, boxes)
         found = estimator(frame, boxes, np.zeros(2, np.float32), upright="second-pass")
-        assert compare(found, poses) < 1e-4
+        compare(found, poses)
         if turn == 30:  # the second pass has run, and mattered
             first = estimator(frame, boxes, np.zeros(2, np.float32), upright=None)
             assert np.abs(first[0] - found[0]).max() > 0.1
@@ -141,10 +146,10 @@ def test_angles_equal_pose_engines_on_turned_pictures(library: Library, name: st
         poses = engine(frame, boxes, keypoints=points)
         turns = library.turns_from_keypoints(points)
         assert abs(turns[0] - turn) < 1e-3 and turns[1] == 0
-        assert compare(estimator(frame, boxes, turns, upright="second-pass"), poses) < 1e-4
+        compare(estimator(frame, boxes, turns, upright="second-pass"), poses)
     with PoseEngine(upright="keypoints") as engine:
         poses = engine(frame, boxes, keypoints=points)
-        assert compare(estimator(frame, boxes, turns, upright="keypoints"), poses) < 1e-4
+        compare(estimator(frame, boxes, turns, upright="keypoints"), poses)
 
 
 def test_bad_turns_are_refused(library: Library) -> None:

@@ -25,6 +25,11 @@ int main(void) {
     VALUE(HPE_RGB);
     VALUE(HPE_GRAY8);
     VALUE(HPE_NV12);
+    VALUE(HPE_BGRA);
+    VALUE(HPE_RGBA);
+    VALUE(HPE_NV12_601_FULL);
+    VALUE(HPE_NV12_709);
+    VALUE(HPE_NV12_709_FULL);
     TYPE(hpe_status);
     TYPE(hpe_type);
     TYPE(hpe_upright);

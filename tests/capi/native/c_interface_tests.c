@@ -137,7 +137,9 @@ static void bad_frames(void) {
     frame.row_stride_bytes = INT64_MAX;
     REFUSED(CROP(&frame), HPE_INVALID_ARGUMENT, "row_stride_bytes");
     frame = good;
-    frame.format = 77;
+    frame.format = HPE_BGRA;
+    REFUSED(CROP(&frame), HPE_INVALID_ARGUMENT, "row_stride_bytes");
+    frame.format = HPE_NV12_709_FULL + 1;
     REFUSED(CROP(&frame), HPE_INVALID_ARGUMENT, "frame.format");
     frame.format = -1;
     REFUSED(CROP(&frame), HPE_INVALID_ARGUMENT, "frame.format");

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "spec_text.h"
@@ -22,6 +23,11 @@ int failures = 0;
             std::printf("%s:%d: %s (%s)\n", __FILE__, __LINE__, #condition, hpe_last_error()); \
         }                                                                                      \
     } while (0)
+
+std::string antialiased(std::string spec) {
+    const std::string end = "\"margins\": [0.1, 0.1, 0.1, 0.1]";
+    return spec.insert(spec.find(end) + end.size(), ", \"resampling\": \"antialias\"");
+}
 
 double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
     double largest = 0;
@@ -85,17 +91,27 @@ int main() {
     (void)byte_spec;
     int32_t devices = 0;
     CHECK(hpe_cuda_devices(&devices) == HPE_OK && devices == 1);
-    std::vector<uint8_t> bytes(kWidth * kHeight * 3), chroma(kWidth * kHeight / 2);
+    std::vector<uint8_t> bytes(kWidth * kHeight * 4), chroma(kWidth * kHeight / 2);
     for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<uint8_t>(i * 31 + i / 40);
     for (size_t i = 0; i < chroma.size(); ++i) chroma[i] = static_cast<uint8_t>(i * 17);
     const hpe_frame frames[] = {{bytes.data(), 3 * kWidth, nullptr, 0, kWidth, kHeight, HPE_BGR},
                                 {bytes.data(), 3 * kWidth, nullptr, 0, kWidth, kHeight, HPE_RGB},
                                 {bytes.data(), kWidth, nullptr, 0, kWidth, kHeight, HPE_GRAY8},
-                                {bytes.data(), kWidth, chroma.data(), kWidth, kWidth, kHeight, HPE_NV12}};
-    for (const hpe_frame& frame : frames) {
-        crops(spec, frame);
-        warps(spec, frame);
-    }
+                                {bytes.data(), kWidth, chroma.data(), kWidth, kWidth, kHeight, HPE_NV12},
+                                {bytes.data(), 4 * kWidth, nullptr, 0, kWidth, kHeight, HPE_BGRA},
+                                {bytes.data(), 4 * kWidth, nullptr, 0, kWidth, kHeight, HPE_RGBA},
+                                {bytes.data(), kWidth, chroma.data(), kWidth, kWidth, kHeight, HPE_NV12_601_FULL},
+                                {bytes.data(), kWidth, chroma.data(), kWidth, kWidth, kHeight, HPE_NV12_709},
+                                {bytes.data(), kWidth, chroma.data(), kWidth, kWidth, kHeight, HPE_NV12_709_FULL}};
+    hpe_spec* smooth = nullptr;
+    const std::string text = antialiased(bins_spec);
+    CHECK(hpe_spec_read(text.data(), text.size(), &smooth) == HPE_OK);
+    for (const hpe_spec* each : {spec, smooth})
+        for (const hpe_frame& frame : frames) {
+            crops(each, frame);
+            warps(each, frame);
+        }
+    hpe_spec_free(smooth);
     decodes(spec);
     hpe_spec_free(spec);
     std::printf(failures ? "%d checks failed\n" : "all checks of emulated launches passed\n", failures);

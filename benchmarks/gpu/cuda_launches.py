@@ -1,7 +1,7 @@
 """Suite ``cuda``: hpe_edge's kernels on a GPU, beside its memory bandwidth, torch and CuPy.
 
-All results are compared with the operations on the CPU first. Times "in a row" are CUDA events over many launches on
-one stream; "one by one" is a launch and a synchronisation, by the host's clock. Boxes are on the GPU already.
+All results are compared with the operations on the CPU first. Times "in a graph" are CUDA events over graphs of 50
+calls; "one by one" is a launch and a synchronisation, by the host's clock. Boxes are on the GPU already.
 
 The floor is the time of the GPU's fastest copy for the bytes that a crop must move: its output, and each byte of the
 frame that any output needs, once. Calls cycle through several copies of the frame and several outputs, so that with
@@ -20,21 +20,25 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness.suite import BudgetLine, NoOptions, Suite
+from benchmarks.gpu.gpu import COPIES, COPY_BYTES, Gpu, Lent
+from benchmarks.gpu.gpu_cases import GpuCase, GpuOptions, run_cases
+from benchmarks.gpu.gpu_chains import CupyMap, Libraries, TorchDecode, TorchFaces, TorchGrid, find_libraries
+from benchmarks.gpu.gpu_crops import FRAMES, CropWork, Picture, Slot, frame_bytes_read, launching, picture, ring
+from benchmarks.gpu.graph_clock import graph_clock
+from benchmarks.harness.suite import BudgetLine, Suite
 from benchmarks.harness.timing import Alternative, Answer, Case, Effort, Result, compare, measure
+from benchmarks.inputs.answers import ANGLES, POSES, SAME_FORMULA, read_poses
 from benchmarks.inputs.scene import BINS, STD, bins_spec
-from benchmarks.suites.ops import ANGLES, POSES, SAME_FORMULA, read_poses
 from hpe_edge.ops.decode import DecodeHeads, decode_arguments
 from hpe_edge.ops.native import native
-from tools.gpu import COPIES, COPY_BYTES, Gpu, Lent
-from tools.gpu_chains import CupyMap, Libraries, TorchDecode, TorchFaces, TorchGrid, find_libraries
-from tools.gpu_crops import FRAMES, CropWork, Picture, Slot, frame_bytes_read, launching, picture, ring
 
 SIZES = (112, 224)
 FACES = (1, 16, 64, 256)
 DECODED_FACES = (1, 64, 256)
+SENT = "page-locked frame of the host's"
 SENT_FACES, SENT_SIZE = (1, 16, 64), 112
 OURS = "hpe_edge"
+CLOCKS = ("in a graph", "one by one")
 
 FLOOR_FACES, FLOOR_LIMIT = 256, 2.0
 LAUNCH_FACES, LAUNCH_LIMIT_US = 16, 10.0
@@ -46,27 +50,38 @@ ROUNDING = {"float32": 0.0, "float16": 2.7 * 2**-10}
 FLOAT_PLACES = 0.2 / 255 / min(STD)
 
 
-def _run(options: NoOptions, effort: Effort) -> Iterator[Result]:
+def _run(options: GpuOptions, effort: Effort) -> Iterator[Result]:
     with contextlib.ExitStack() as cleanup:
         gpu = Gpu(cleanup)
         libraries = find_libraries(gpu, cleanup)
         bandwidth = gpu.copy_bandwidth()
         machine = {**gpu.describe(), **libraries.versions(), "copied_bytes": COPY_BYTES, "copies_in_a_row": COPIES}
         yield Result("gpu", machine, figures={"copy_gb_per_s": bandwidth / 1e9})
-        for work in _works():
-            yield from _crop(gpu, libraries, bandwidth, work, effort)
-        for faces in DECODED_FACES:
-            yield from _decode(gpu, libraries, faces, effort)
-        for frame, faces in itertools.product(FRAMES, SENT_FACES):
-            yield _sent(gpu, CropWork(frame, faces, SENT_SIZE), effort)
+        crops = [
+            GpuCase("crop", work.parameters(), functools.partial(_crop, gpu, libraries, bandwidth, work), len(CLOCKS))
+            for work in _works()
+        ]
+        decodes = [
+            GpuCase("decode", _decoded(faces), functools.partial(_decode, gpu, libraries, faces), len(CLOCKS))
+            for faces in DECODED_FACES
+        ]
+        sent = [
+            GpuCase(SENT, work.parameters(), functools.partial(_sent, gpu, work))
+            for work in (CropWork(*which, SENT_SIZE) for which in itertools.product(FRAMES, SENT_FACES))
+        ]
+        yield from run_cases([*decodes, *crops, *sent], effort, options.seconds)
 
 
 def _works() -> Iterator[CropWork]:
-    for frame, size, faces in itertools.product(FRAMES, SIZES, FACES):
-        yield CropWork(frame, faces, size)
-        yield CropWork(frame, faces, size, dtype="float16")
-        yield CropWork(frame, faces, size, "antialias")
-        yield CropWork(frame, faces, size, "antialias", "float16")
+    """Yield all crops, those that judge the kernels first."""
+    variants: Sequence[tuple[Any, Any]] = [
+        ("bilinear", "float32"),
+        ("antialias", "float32"),
+        ("bilinear", "float16"),
+        ("antialias", "float16"),
+    ]
+    for (resampling, dtype), size, frame, faces in itertools.product(variants, SIZES, FRAMES, FACES):
+        yield CropWork(frame, faces, size, resampling, dtype)
 
 
 def _crop(gpu: Gpu, libraries: Libraries, bandwidth: float, work: CropWork, effort: Effort) -> Iterator[Result]:
@@ -87,17 +102,22 @@ def _crop(gpu: Gpu, libraries: Libraries, bandwidth: float, work: CropWork, effo
         others = _torch_crops(libraries, work, seen, slots) + _cupy_crops(libraries, work, seen, slots)
         case = Case("crop", work.parameters(), [ours, *others], _skipped(libraries))
         figures = {"off_the_cpu": off, "moved_bytes": moved, "of_them_read_bytes": read}
-        in_a_row, one_by_one = _both_clocks(gpu, case, effort)
-        time_us, floor_us = in_a_row.row(OURS).time_us.median, 1e6 * moved / bandwidth
+        in_graph, one_by_one = _both_clocks(gpu, libraries, case, effort, cleanup)
+        time_us, floor_us = in_graph.row(OURS).time_us.median, 1e6 * moved / bandwidth
         ratios = {"floor_us": floor_us, "times_the_floor": time_us / floor_us, "gb_per_s": moved / time_us / 1e3}
-        yield replace(in_a_row, figures={**figures, **ratios})
+        yield replace(in_graph, figures={**figures, **ratios})
         yield replace(one_by_one, figures=figures)
 
 
-def _both_clocks(gpu: Gpu, case: Case, effort: Effort) -> list[Result]:
-    clocks = {"in a row": gpu.in_a_row, "one by one": gpu.one_by_one}
-    timed = {name: replace(case, parameters={**case.parameters, "timed": name}) for name in clocks}
-    return [measure(timed[name], effort, clock) for name, clock in clocks.items()]
+def _both_clocks(
+    gpu: Gpu, libraries: Libraries, case: Case, effort: Effort, cleanup: contextlib.ExitStack
+) -> list[Result]:
+    recorders = {each.call: libraries.recorders.get(each.name.split()[0], gpu.record) for each in case.alternatives}
+    found = []
+    for name, clock in zip(CLOCKS, (graph_clock(gpu, recorders, cleanup), gpu.one_by_one), strict=True):
+        timed = replace(case, parameters={**case.parameters, "timed": name})
+        found.append(measure(timed, effort, clock))
+    return found
 
 
 def _torch_crops(libraries: Libraries, work: CropWork, seen: Picture, slots: Iterator[Slot]) -> list[Alternative]:
@@ -153,7 +173,7 @@ def _values(found: Any) -> Answer:
     return {"values": found}
 
 
-def _decode(gpu: Gpu, libraries: Libraries, faces: int, effort: Effort) -> list[Result]:
+def _decode(gpu: Gpu, libraries: Libraries, faces: int, effort: Effort) -> Iterator[Result]:
     bins = BINS[2]
     logits = np.random.default_rng(2).normal(0, 3, (faces, 3 * bins)).astype(np.float32)
     spec = bins_spec("benchmark", 112)
@@ -171,7 +191,7 @@ def _decode(gpu: Gpu, libraries: Libraries, faces: int, effort: Effort) -> list[
             POSES,
         )
         reference = Alternative("the CPU", "DecodeHeads", lambda: on_cpu([logits]), read_poses, {})
-        parameters: dict[str, str | int] = {"faces": faces, "bins": f"3 x {bins}"}
+        parameters = _decoded(faces)
         compare(Case("decode", parameters, [reference, ours]))
         others, skipped = [], {}
         if "torch" in libraries.missing:
@@ -183,10 +203,14 @@ def _decode(gpu: Gpu, libraries: Libraries, faces: int, effort: Effort) -> list[
             others.append(
                 Alternative("torch", what, lambda: chain(held), lambda found: {"angles_deg": _on_host(found)}, ANGLES)
             )
-        return _both_clocks(gpu, Case("decode", parameters, [ours, *others], skipped), effort)
+        yield from _both_clocks(gpu, libraries, Case("decode", parameters, [ours, *others], skipped), effort, cleanup)
 
 
-def _sent(gpu: Gpu, work: CropWork, effort: Effort) -> Result:
+def _decoded(faces: int) -> dict[str, str | int]:
+    return {"faces": faces, "bins": f"3 x {BINS[2]}"}
+
+
+def _sent(gpu: Gpu, work: CropWork, effort: Effort) -> Iterator[Result]:
     """A frame in host memory: cropped on the CPU and the crops copied, or copied and cropped on the GPU."""
     seen, on_cpu = picture(work.frame, work.faces), work.on_cpu()
     with contextlib.ExitStack() as cleanup:
@@ -216,13 +240,13 @@ def _sent(gpu: Gpu, work: CropWork, effort: Effort) -> Result:
             Alternative("crops' copy", "its part of it", lambda: gpu.send(sent, crops), lambda _: {}, {}),
             Alternative("frame's copy", "its part of it", lambda: gpu.send(slot.pixels, frame), lambda _: {}, {}),
         ]
-        case = Case("page-locked frame of the host's", {**work.parameters(), "timed": "one by one"}, alternatives)
+        case = Case(SENT, {**work.parameters(), "timed": "one by one"}, alternatives)
         figures = {"crops_bytes": crops.nbytes, "frame_bytes": frame.nbytes}
-        return replace(measure(case, effort, gpu.one_by_one), figures=figures)
+        yield replace(measure(case, effort, gpu.one_by_one), figures=figures)
 
 
 def _budget(results: Sequence[Result]) -> list[BudgetLine]:
-    crops = [result for result in results if result.name == "crop" and result.parameters["timed"] == "in a row"]
+    crops = [result for result in results if result.name == "crop" and result.parameters.get("timed") == CLOCKS[0]]
     floors, launches, beside_torch = {}, {}, {}
     for crop in crops:
         faces, bilinear = crop.parameters["faces"], crop.parameters["resampling"] == "bilinear"
@@ -236,7 +260,7 @@ def _budget(results: Sequence[Result]) -> list[BudgetLine]:
             beside_torch[which] = min(ratios)
     return [
         _at_most(f"crop of {FLOOR_FACES} faces", floors, FLOOR_LIMIT, "times the floor"),
-        _at_most(f"crop of {LAUNCH_FACES} faces, bilinear, launches in a row", launches, LAUNCH_LIMIT_US, "us"),
+        _at_most(f"crop of {LAUNCH_FACES} faces, bilinear, in a graph", launches, LAUNCH_LIMIT_US, "us"),
         _at_least("crop beside the faster of torch's chains", beside_torch, TORCH_LIMIT, "times as fast"),
     ]
 
@@ -258,4 +282,6 @@ def _line(what: str, found: Mapping[str, float], limit: str, worst: str, met: bo
     return BudgetLine(what, limit, spread, met)
 
 
-SUITE = Suite("cuda", "the launches on a GPU beside its bandwidth, torch and CuPy", _run, budget=_budget)
+SUITE = Suite(
+    "cuda", "the launches on a GPU beside its bandwidth, torch and CuPy", _run, GpuOptions, _budget, write_each=True
+)

@@ -8,16 +8,18 @@ not timed.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.gpu.gpu import Gpu
+from benchmarks.gpu.graph_clock import Recorder
 from benchmarks.inputs.scene import MEAN, STD, Window
-from tools.gpu import Gpu
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Libraries:
     Attributes:
         missing: library -> reason.
         device: torch's name of the GPU.
+        recorders: library -> how it captures graphs.
     """
 
     torch: Any
@@ -34,6 +37,7 @@ class Libraries:
     ndimage: Any
     missing: dict[str, str]
     device: str
+    recorders: Mapping[str, Recorder]
 
     def versions(self) -> dict[str, str | int]:
         """Versions for the results."""
@@ -58,7 +62,27 @@ def find_libraries(gpu: Gpu, cleanup: contextlib.ExitStack) -> Libraries:
         missing["cupy"] = "it has no cupyx.scipy.ndimage"
     elif cupy is not None:
         cleanup.enter_context(cupy.cuda.ExternalStream(gpu.stream))
-    return Libraries(torch, cupy, found.get("ndimage"), missing, f"cuda:{gpu.device.index}")
+    recorders = {"torch": functools.partial(_record_torch, torch), "cupy": functools.partial(_record_cupy, cupy)}
+    return Libraries(torch, cupy, found.get("ndimage"), missing, f"cuda:{gpu.device.index}", recorders)
+
+
+def _record_torch(torch: Any, work: Callable[[], None], cleanup: contextlib.ExitStack) -> Callable[[], Any]:
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, stream=torch.cuda.current_stream()):
+        work()
+    cleanup.callback(graph.reset)
+    replay: Callable[[], Any] = graph.replay
+    return replay
+
+
+def _record_cupy(cupy: Any, work: Callable[[], None], cleanup: contextlib.ExitStack) -> Callable[[], Any]:
+    stream = cupy.cuda.get_current_stream()
+    stream.begin_capture()
+    try:
+        work()
+    finally:
+        graph = stream.end_capture()
+    return lambda: graph.launch(stream)
 
 
 def _sides(windows: Sequence[Window], size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""A GPU to measure on: memory, one stream, and two clocks."""
+"""A GPU to measure on: memory, one stream, and clocks."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ class Gpu:
 
     Attributes:
         device: the GPU.
-        stream: its address.
-        in_a_row: times launches in a row by CUDA events: GPU time, unless the host enqueues more slowly.
+        handle, stream: of cuda-bindings, and its address.
         one_by_one: times a launch and a synchronisation by the host's clock.
     """
 
@@ -46,11 +45,9 @@ class Gpu:
                 f"there is a GPU, but hpe_edge cannot launch on it ({reason}); `hpe-edge doctor` says what is missing"
             )
         cleanup.enter_context(self.device)
-        self._stream = self.device.stream(cleanup)
-        self.stream = int(self._stream)
+        self.handle = self.device.stream(cleanup)
+        self.stream = int(self.handle)
         self._events = (self._event(cleanup), self._event(cleanup))
-        # Events have a resolution of half a microsecond.
-        self.in_a_row = Clock(self._between_events, shortest_run_ns=1_000_000, most_calls_per_run=256)
         self.one_by_one = Clock(self._with_waits, shortest_run_ns=100_000, most_calls_per_run=16)
 
     def wait(self) -> None:
@@ -59,12 +56,12 @@ class Gpu:
         Raises:
             BackendError: some work failed.
         """
-        self.device.synchronize(self._stream)
+        self.device.synchronize(self.handle)
 
     def put(self, array: NDArray[Any], cleanup: contextlib.ExitStack) -> int:
         """Copy an array to the GPU; the address there."""
         address = self.device.memory(array.nbytes, cleanup)
-        self.device.copy_in(address, np.ascontiguousarray(array), self._stream)
+        self.device.copy_in(address, np.ascontiguousarray(array), self.handle)
         self.wait()
         return address
 
@@ -72,14 +69,14 @@ class Gpu:
         """Copy an array from the GPU."""
         with contextlib.ExitStack() as cleanup:
             array = self.device.pinned(shape, dtype, cleanup)
-            self.device.copy_out(array, address, self._stream)
+            self.device.copy_out(array, address, self.handle)
             self.wait()
             found: NDArray[Any] = array.copy()
         return found
 
     def send(self, address: int, array: NDArray[Any]) -> None:
         """Enqueue the copy of a page-locked array."""
-        self.device.copy_in(address, array, self._stream)
+        self.device.copy_in(address, array, self.handle)
 
     def copy_bandwidth(self) -> float:
         """Bytes per second that a device-to-device copy reads and writes; the best of many.
@@ -90,8 +87,23 @@ class Gpu:
         with contextlib.ExitStack() as cleanup:
             source, to = (self.device.memory(COPY_BYTES, cleanup) for _ in range(2))
             copy = functools.partial(self._copy_within, to, source)
-            fastest_ns = min(self._between_events(copy, COPIES) for _ in range(20))
+            fastest_ns = min(self.between_events(copy, COPIES) for _ in range(20))
         return 2e9 * COPY_BYTES * COPIES / fastest_ns
+
+    def record(self, work: Callable[[], None], cleanup: contextlib.ExitStack) -> Callable[[], None]:
+        """Capture a graph of what ``work`` enqueues; return a call that enqueues the graph."""
+        return self.device.capture(work, self.handle, cleanup)
+
+    def between_events(self, call: Callable[[], Any], count: int) -> int:
+        """Return the nanoseconds between CUDA events around calls in a row; they resolve half a microsecond."""
+        rt, (start, stop) = self.device.runtime, self._events
+        checked("marking the start", rt.cudaEventRecord(start, self.handle))
+        for _ in repeat(None, count):
+            call()
+        checked("marking the end", rt.cudaEventRecord(stop, self.handle))
+        self.wait()
+        milliseconds: float = checked("reading the events", rt.cudaEventElapsedTime(start, stop))
+        return max(round(1e6 * milliseconds), 1)
 
     def describe(self) -> dict[str, str | int]:
         """The GPU, its driver and the versions of CUDA, for the results."""
@@ -112,23 +124,13 @@ class Gpu:
     def _copy_within(self, to: int, source: int) -> None:
         rt = self.device.runtime
         kind = rt.cudaMemcpyKind.cudaMemcpyDeviceToDevice
-        checked("copying within the GPU", rt.cudaMemcpyAsync(to, source, COPY_BYTES, kind, self._stream))
+        checked("copying within the GPU", rt.cudaMemcpyAsync(to, source, COPY_BYTES, kind, self.handle))
 
     def _event(self, cleanup: contextlib.ExitStack) -> Any:
         rt = self.device.runtime
         event = checked("making an event", rt.cudaEventCreateWithFlags(rt.cudaEventDefault))
         cleanup.callback(rt.cudaEventDestroy, event)
         return event
-
-    def _between_events(self, call: Callable[[], Any], count: int) -> int:
-        rt, (start, stop) = self.device.runtime, self._events
-        checked("marking the start", rt.cudaEventRecord(start, self._stream))
-        for _ in repeat(None, count):
-            call()
-        checked("marking the end", rt.cudaEventRecord(stop, self._stream))
-        self.wait()
-        milliseconds: float = checked("reading the events", rt.cudaEventElapsedTime(start, stop))
-        return max(round(1e6 * milliseconds), 1)
 
     def _with_waits(self, call: Callable[[], Any], count: int) -> int:
         clock = time.perf_counter_ns

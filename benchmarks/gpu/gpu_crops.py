@@ -13,17 +13,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.gpu.gpu import Gpu, Lent
+from benchmarks.gpu.graph_clock import MOST_IN_RING
 from benchmarks.inputs import scene
 from benchmarks.inputs.scene import Window, imagenet_input
-from hpe_edge.backends.gpu_path import BOX_FACE, UPRIGHT
 from hpe_edge.ops.crop import FORMATS, CropNormalize, crop_arguments, swaps_colors
 from hpe_edge.ops.native import native
 from hpe_edge.spec import Crop, Input
-from tools.gpu import Gpu, Lent
 
 FRAMES = {"1080p": (1920, 1080), "4K": (3840, 2160)}
 # Size of the ring of buffers: more than the caches of GPUs hold.
-RING_BYTES, MOST_IN_RING = 256 << 20, 16
+RING_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -121,12 +121,12 @@ def ring(gpu: Gpu, work: CropWork, seen: Picture, cleanup: contextlib.ExitStack)
 
 def _slot(gpu: Gpu, work: CropWork, seen: Picture, cleanup: contextlib.ExitStack) -> Slot:
     address = gpu.put(seen.pixels, cleanup)
-    faces = np.zeros(work.faces, BOX_FACE)
-    record = faces["frame"]
+    faces = np.zeros(work.faces, native.BOX_FACE)
+    record = np.zeros((), native.BOX_FACE["frame"])
     record["data"], record["row_stride_bytes"] = address, seen.pixels.strides[0]
     record["height"], record["width"] = seen.pixels.shape[:2]
     record["format"], record["swap_colors"] = FORMATS["BGR"].value, swaps_colors("BGR", work.input)
-    faces["place"], faces["turn"] = seen.boxes, UPRIGHT
+    work.launch().write_boxes(record, seen.boxes, None, faces)
     out = gpu.device.memory(work.written_bytes, cleanup)
     return Slot(address, gpu.put(faces, cleanup), out, Lent(address, seen.pixels.shape, np.uint8))
 
