@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.c_interface import suite as c_interface
 from benchmarks.doubt import coverage, false_boxes
 from benchmarks.finding import detectors
 from benchmarks.gpu import cuda_launches, frame_to_angles
@@ -61,6 +62,7 @@ SUITES: tuple[Suite, ...] = (
     triton.SUITE,
     cuda_launches.SUITE,
     frame_to_angles.SUITE,
+    c_interface.SUITE,
     rtx_builds.SUITE,
 )
 IN_ALL = ("ops", "model", "pipeline", "accuracy")  # the suites that judge a machine

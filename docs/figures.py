@@ -647,6 +647,13 @@ def rtx_version() -> str:
     return f"TensorRT-RTX {version}: {sum(by['parsed'] for by in done)} of {len(done)} parsed, {built} built.\n"
 
 
+def c_interface() -> str:
+    """c_interface.md: the example in C++ beside PoseEngine."""
+    (by,) = (result["figures"] for result in results("c-interface", "program"))
+    cells = [f"{by[f'{name}_median_us']:.0f} µs" for name in ("c", "python")]
+    return table(("", "C++", "Python"), [["one face, frame to pose", *cells]])
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"models": models, "costs": costs},
     "docs/conventions.md": {"rectification": rectification},
@@ -662,6 +669,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "disturbances": disturbances,
     },
     "docs/upright.md": {"upright": upright},
+    "docs/c_interface.md": {"c-interface": c_interface},
     "docs/gpu.md": {"python per frame": python_per_frame},
     "docs/tensorrt_rtx.md": {"rtx version": rtx_version, "rtx builds": rtx_builds},
     "docs/guides/detector.md": {"box-fits": box_fits},
