@@ -98,7 +98,7 @@ def test_the_files_answers_are_those_of_the_trained_module(tmp_path):
         distance([torch.from_numpy(file)], [torch.from_numpy(other)])[1].numpy() for other in (ours, original)
     )
     # Where the order of sums rounds a value to the next level, a pose moves a little; others are equal.
-    assert apart.max() < 0.3 and apart.mean() < 0.03
+    assert apart.max() < 0.3 and apart.mean() < 0.06
     assert moved.mean() > 3 * apart.mean()
     assert OnnxRuntimeBackend(written.path).spec.gate is not None
 
