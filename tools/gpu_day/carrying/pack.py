@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import lzma
 import os
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from tools.gpu_day.carrying.chunked_xz import ChunkedXz
 from tools.gpu_day.carrying.fatbin import blank_other_architectures
 from tools.gpu_day.carrying.provenance import COMMIT_FILE, note_commit
 
@@ -23,15 +23,15 @@ PYTHON = "3.12"
 PYBIND11 = "pybind11==3.0.1"
 ONNXRUNTIME = "onnxruntime-gpu==1.27.0"
 RTX = ("tensorrt-rtx-cu13-bindings==1.7.1.116", "tensorrt-rtx-cu13-libs==1.7.1.116")
-# The first filter makes jumps of x86 code alike.
-_XZ = [{"id": lzma.FILTER_X86}, {"id": lzma.FILTER_LZMA2, "preset": 9}]
+# The least compression that fits: presets above cost minutes. TensorRT-RTX is mostly code, and large.
+_PRESETS = {"onnxruntime-cuda": 0, "rtx": 6}
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64", "manylinux_2_17_x86_64")
 # The C library is not loaded by Python's module; the rest needs what the machine lacks, or converts models.
 _UNUSED = ("libonnxruntime.so", "providers_tensorrt", "/transformers/", "/tools/", "/datasets/", "/quantization/")
 
 
 def pack(root: Path, carried: Path) -> None:
-    """Make the carried folder anew, and list its sizes beside the tree's.
+    """Make the carried folder, and list its sizes beside the tree's; run again after it was stopped, it goes on.
 
     An archive that cannot be made, or is too large beside the tree, is left out with the reason.
 
@@ -42,34 +42,39 @@ def pack(root: Path, carried: Path) -> None:
     note = note_commit(root)
     tree_bytes = sum((root / name).stat().st_size for name in note["files"])
     (carried / "base").mkdir(parents=True)
-    (carried / COMMIT_FILE).write_text(json.dumps(note))
-    print(f"{_mib(tree_bytes)}  the tree, {len(note['files'])} files")
+    print(f"{_mib(tree_bytes)}  the tree, {len(note['files'])} files", flush=True)
     with zipfile.ZipFile(_wheel(PYBIND11)) as wheel:
         wheel.extractall(carried / "base", [name for name in wheel.namelist() if name.startswith("pybind11/")])
+    (carried / COMMIT_FILE).write_text(json.dumps(note))
     base_bytes = tree_bytes + _size(carried / "base")
-    print(f"{_mib(_size(carried / 'base'))}  {carried.name}/base: the commit, pybind11")
+    print(f"{_mib(_size(carried / 'base'))}  {carried.name}/base: the commit, pybind11", flush=True)
     for name, fill in (("onnxruntime-cuda", _fill_onnxruntime), ("rtx", _fill_rtx)):
         path = carried / f"{name}.tar.xz"
         try:
-            about = _archive(path, fill)
+            about, size = _archive(path, fill, _PRESETS[name], MOST_BYTES - base_bytes)
         except (OSError, ValueError, subprocess.CalledProcessError) as error:
-            path.unlink(missing_ok=True)
-            print(f"      -    {carried.name}/{path.name}: left out, {error}")
+            print(f"      -    {carried.name}/{path.name}: left out, {error}", flush=True)
             continue
-        size = path.stat().st_size
-        print(f"{_mib(size)}  {carried.name}/{path.name}: {about}")
-        if base_bytes + size > MOST_BYTES:
-            path.unlink()
-            print(f"           left out: beside tree and base it is larger than {MOST_BYTES >> 20} MiB")
+        in_all = _mib(base_bytes + size).strip()
+        print(f"{_mib(size)}  {carried.name}/{path.name}: {about}; {in_all} with tree and base", flush=True)
 
 
-def _archive(path: Path, fill: Callable[[Path], str]) -> str:
-    """Pack what ``fill`` puts into a folder; return what it says of it."""
+def _archive(path: Path, fill: Callable[[Path], str], preset: int, most_bytes: int) -> tuple[str, int]:
+    """Pack what ``fill`` puts into a folder; return what it says of it, and the size.
+
+    Equal files give equal archives, the largest first: what differs between runs, an engine, shifts nothing before it.
+    """
     with tempfile.TemporaryDirectory() as name:
-        about = fill(Path(name))
-        with lzma.open(path, "wb", filters=_XZ) as file, tarfile.open(fileobj=file, mode="w|") as packed:
-            packed.add(name, ".")
-    return about
+        folder = Path(name)
+        about = fill(folder)
+        file = ChunkedXz(path, _cache() / "xz", preset, most_bytes)
+        with tarfile.open(fileobj=file, mode="w|") as packed:
+            for each in sorted(_files(folder), key=lambda each: (-each.stat().st_size, each)):
+                member = packed.gettarinfo(each, str(each.relative_to(folder)))
+                member.mtime = 0
+                with each.open("rb") as content:
+                    packed.addfile(member, content)
+        return about, file.close()
 
 
 def _fill_onnxruntime(folder: Path) -> str:
@@ -94,25 +99,36 @@ def _fill_rtx(folder: Path) -> str:
 
 def _wheel(requirement: str) -> Path:
     """Download a wheel for the machine, once."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hpe_edge" / "wheels"
+    wheels = _cache() / "wheels"
     name, _, version = requirement.partition("==")
     tags = ("-py3-none", f"-cp{PYTHON.replace('.', '')}-")
 
     def found() -> list[Path]:
-        wheels = cache.glob(f"{name.replace('-', '_')}-{version}-*.whl")
-        return [path for path in wheels if any(tag in path.name for tag in tags)]
+        paths = wheels.glob(f"{name.replace('-', '_')}-{version}-*.whl")
+        return [path for path in paths if any(tag in path.name for tag in tags)]
 
     if not found():
-        cache.mkdir(parents=True, exist_ok=True)
+        wheels.mkdir(parents=True, exist_ok=True)
         platforms = [word for platform in _PLATFORMS for word in ("--platform", platform)]
         options = ["--no-deps", "--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp", *platforms]
-        command = [sys.executable, "-m", "pip", "download", "-q", "-d", str(cache), *options, requirement]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        with tempfile.TemporaryDirectory(dir=wheels) as half:
+            command = [sys.executable, "-m", "pip", "download", "-q", "-d", half, *options, requirement]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            for path in Path(half).glob("*.whl"):
+                path.replace(wheels / path.name)
     return found()[0]
 
 
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hpe_edge"
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in _files(folder))
 
 
 def _mib(size: int) -> str:
