@@ -6,6 +6,8 @@ Exit status: 0 all steps passed, 1 some did not, 2 wrong usage.
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         part.add_argument("--seconds", type=float, default=BUDGET_S, help=f"budget of time; default: {BUDGET_S:g}")
     args = parser.parse_args(argv)
     if args.command == "pack":
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # half files are removed
         pack(ROOT, CARRIED)
         return 0
     outcomes = Day(args.command, ROOT, CARRIED, args.out).run(PARTS[args.command], args.seconds)

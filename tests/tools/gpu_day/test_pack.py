@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import subprocess
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def fills(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pack_module.zipfile.ZipFile(wheel, "w") as packed:
         packed.writestr("pybind11/include/pybind11.h", "header")
         packed.writestr("other/file", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(pack_module, "_wheel", lambda requirement: wheel)
     monkeypatch.setattr(pack_module, "_fill_onnxruntime", small)
     monkeypatch.setattr(pack_module, "_fill_rtx", refused)
@@ -67,9 +69,18 @@ def test_sizes_are_listed_and_what_cannot_be_made_is_left_out(
 
 
 def test_an_archive_that_is_too_large_is_left_out(
-    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(pack_module, "MOST_BYTES", 100)
     pack(root, root / ".gpu_day")
-    assert "left out: beside tree and base it is larger than" in capsys.readouterr().out
-    assert not (root / ".gpu_day" / "onnxruntime-cuda.tar.xz").exists()
+    assert "onnxruntime-cuda.tar.xz: left out, it is larger than the 0.0 MiB" in capsys.readouterr().out
+    assert [path.name for path in (root / ".gpu_day").iterdir()] == ["base"]
+    assert [path.name for path in (tmp_path / "cache/hpe_edge/xz").iterdir() if path.suffix != ".xz"] == []
+
+
+def test_a_second_run_compresses_nothing_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pack(root, root / ".gpu_day")
+    first = (root / ".gpu_day/onnxruntime-cuda.tar.xz").read_bytes()
+    monkeypatch.setattr(lzma, "compress", None)
+    pack(root, root / ".gpu_day")
+    assert (root / ".gpu_day/onnxruntime-cuda.tar.xz").read_bytes() == first

@@ -61,7 +61,8 @@ class ChunkedXz:
         self._streams.append(stream)
         self._size += stream.stat().st_size
         if self._size > self._most_bytes:
-            raise ValueError(f"it is larger than the {self._most_bytes / (1 << 20):.1f} MiB that are left for it")
+            left = max(self._most_bytes, 0) / (1 << 20)
+            raise ValueError(f"it is larger than the {left:.1f} MiB that are left for it")
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from tools.gpu_day.carrying.chunked_xz import ChunkedXz
 from tools.gpu_day.carrying.fatbin import blank_other_architectures
@@ -68,7 +69,7 @@ def _archive(path: Path, fill: Callable[[Path], str], preset: int, most_bytes: i
         folder = Path(name)
         about = fill(folder)
         file = ChunkedXz(path, _cache() / "xz", preset, most_bytes)
-        with tarfile.open(fileobj=file, mode="w|") as packed:
+        with tarfile.open(fileobj=cast(BinaryIO, file), mode="w|") as packed:
             for each in sorted(_files(folder), key=lambda each: (-each.stat().st_size, each)):
                 member = packed.gettarinfo(each, str(each.relative_to(folder)))
                 member.mtime = 0
