@@ -54,7 +54,7 @@ def pictures() -> Pictures:
 
 def test_composed_labels_stay_with_their_pixels(pictures: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under each key point of a composed picture is its colour, however it was turned, mirrored and shrunk."""
-    monkeypatch.setattr("export.detection.compose.with_faults", lambda image, rng: image)
+    monkeypatch.setattr("export.detection.compose.with_faults", lambda image, rng: (image, 0.0))
     compose = Composer(Pictures(pictures.people, pictures.empty, []), 3)
     checked, mirrored = 0, 0
     for number in range(60):
@@ -77,6 +77,17 @@ def test_composed_labels_stay_with_their_pixels(pictures: Pictures, monkeypatch:
             )
             checked += right >= 4
     assert checked > 15 and mirrored > 3
+
+
+def test_faces_that_a_fault_hides_are_ignored(pictures: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export.detection.compose.with_faults", lambda image, rng: (image, 0.0))
+    plain = [Composer(pictures, 1)(number) for number in range(12)]
+    largest = max(float((boxes[:, 2:] - boxes[:, :2]).max(initial=0)) for _, boxes, _, _ in plain)
+    monkeypatch.setattr("export.detection.compose.with_faults", lambda image, rng: (image, largest))
+    hidden = [Composer(pictures, 1)(number) for number in range(12)]
+    assert sum(len(boxes) for _, boxes, _, _ in hidden) == 1
+    for (_, boxes, _, ignored), (_, kept, points, more) in zip(plain, hidden, strict=True):
+        assert len(boxes) + len(ignored) == len(kept) + len(more) and len(points) == len(kept)
 
 
 def test_a_number_gives_one_picture(pictures: Pictures) -> None:
