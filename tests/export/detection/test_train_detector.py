@@ -155,7 +155,8 @@ def test_overlaps_against_areas() -> None:
 def test_the_loss_falls_and_a_training_resumes_bit_for_bit(
     pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in (("BATCH", 4), ("_WARM_UP", 3), ("_SAVED", 4), ("_LOGGED", 4), ("_JUDGED", 10**6)):
+    small = {"BATCH": 4, "_WARM_UP": 3, "_SAVED": 4, "_LOGGED": 4, "_JUDGED": 10**6, "_FIXED_FROM": 10}
+    for name, value in small.items():
         monkeypatch.setattr(train_detector, name, value)
     monkeypatch.setattr(train_detector, "judge", lambda find, kept: {})
     lines: list[str] = []
@@ -170,6 +171,9 @@ def test_the_loss_falls_and_a_training_resumes_bit_for_bit(
     twice = run("twice", 24)
     for name, value in once.average.state_dict().items():
         assert torch.equal(value, twice.average.state_dict()[name]), name
+    for name, value in once.network.state_dict().items():
+        if "running" in name:  # fixed: training and use normalise alike
+            assert torch.equal(value, once.average.state_dict()[name]), name
     steps = [json.loads(line)["step"] for line in (tmp_path / "twice" / "log.jsonl").read_text().splitlines()]
     assert steps == [4, 4, 8, 12, 16, 20, 24, 24]  # the second is the judgement at the end of the first run
     # The last phase is a copy; the constant phase goes on as if it had not been.
