@@ -60,7 +60,7 @@ def prepare_graph(
     input's format hwc8, the input is FP16 and has 8 channels.
 
     Raises:
-        InputError: the format is hwc8, and the network does not begin with a convolution in FP16.
+        InputError: the format is hwc8, and the network does not begin with an ungrouped convolution in FP16.
     """
     ready = ModelProto()
     ready.CopyFrom(model)
@@ -107,7 +107,7 @@ def _take_pixels(model: ModelProto, *, half: bool) -> None:
         half: also make the input FP16, without the cast behind it; otherwise the builder does.
 
     Raises:
-        InputError: the input is read by anything but convolutions in the precision of the engine.
+        InputError: the input is read by anything but ungrouped convolutions in the precision of the engine.
     """
     given = model.graph.input[0]
     kind = given.type.tensor_type
@@ -139,7 +139,7 @@ def _other_first_layer(model: ModelProto) -> InputError:
     given = model.graph.input[0]
     found = ", ".join(f"{node.name or node.output[0]} ({node.op_type})" for node in readers_of(model)[given.name])
     return InputError(
-        "--input-format hwc8 needs a network that begins with a convolution in FP16; this one's input "
+        "--input-format hwc8 needs a network that begins with an ungrouped convolution in FP16; this one's input "
         f"{given.name!r} is {TensorProto.DataType.Name(given.type.tensor_type.elem_type)} and read by {found}; leave "
         "--input-format out"
     )

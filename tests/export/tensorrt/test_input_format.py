@@ -129,7 +129,9 @@ def test_a_network_that_does_not_begin_in_fp16(cuda, monkeypatch, tmp_path, out,
         graph.graph.node.insert(2, helper.make_node("Cast", ["half"], ["back"], to=TensorProto.FLOAT))
         graph.graph.node[3].input[0] = "back"
         onnx.save(graph, path)
-    with pytest.raises(InputError, match=r"begins with a convolution in FP16; this one's input 'image' is .*read by"):
+    with pytest.raises(
+        InputError, match=r"with an ungrouped convolution in FP16; this one's input 'image' is .*read by"
+    ):
         build(path, output=out, precision="fp16", input_format="hwc8")
     assert not out.exists()
 
