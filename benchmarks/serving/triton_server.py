@@ -57,6 +57,7 @@ class TritonServer:
         package = site / "pytriton" / "tritonserver"
         if not (package / "bin" / "tritonserver").is_file():
             raise BackendError(f"{site} has no Triton server; install it there: pip install nvidia-pytriton")
+        work = work.resolve()
         work.mkdir(parents=True, exist_ok=True)
         paths = [*([first_path] if first_path else []), _linked_package(work), site]
         environment = _environment(python, work, paths)
@@ -64,7 +65,7 @@ class TritonServer:
         ports = _free_ports(3)
         self.grpc, self._http = (f"127.0.0.1:{port}" for port in ports[:2])
         self.log = work / "server.log"
-        arguments = [f"--model-repository={repository}" for repository in repositories]
+        arguments = [f"--model-repository={repository.resolve()}" for repository in repositories]
         # A sequence without an end counts as a request that the server waits for.
         arguments += [f"--backend-directory={backends}", f"--exit-timeout-secs={_EXIT_S}"]
         arguments += [f"--backend-config=python,stub-timeout-seconds={_READY_S:g}"]  # 30 is short for a busy machine
@@ -79,6 +80,7 @@ class TritonServer:
             self._process = subprocess.Popen(
                 [str(package / "bin" / "tritonserver"), *arguments],
                 env={**os.environ, **variables},
+                cwd=work,  # its Python looks into the current folder first, which may be a checkout
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C comes to this process alone, which then stops the server

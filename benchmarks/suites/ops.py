@@ -182,7 +182,7 @@ class EngineOptions:
 def _run_engine(options: EngineOptions, effort: Effort) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
         model = options.model or write_tiny_model(Path(folder) / "tiny.onnx", LIMIT_SIZE)
-        with PoseEngine(model, threads=1) as engine:
+        with PoseEngine(model, threads=1, upright=None) as engine:
             for count in FACES:
                 yield measure(_engine_case(engine, count), effort)
             yield watch_memory(engine, options.calls or (QUICK_CALLS if effort.quick else CALLS))

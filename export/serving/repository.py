@@ -77,13 +77,18 @@ def read_model(model: Path, backend: ServerBackend) -> tuple[ModelSpec, list[tup
     Raises:
         ModelNotFoundError: there is no such file.
         ModelError: it is no model with a spec.
-        InputError: the server's backend cannot batch it.
+        InputError: the server's backend cannot batch it, or the plan's input has another layout than planes.
     """
     if not model.is_file():
         step = "trt MODEL.onnx" if backend == "tensorrt" else "onnx CHECKPOINT"
         raise ModelNotFoundError(f"there is no model {model}; make one with hpe-edge export {step} -o {model}")
     if backend == "tensorrt":
         info = read_info(model)
+        if info.channels_last:
+            raise InputError(
+                f"{model} takes its input as {info.input_format}, clients send planes; build it again without "
+                "--input-format"
+            )
         return info.spec, [], info.profile[2]
     from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 

@@ -33,7 +33,15 @@ class GpuPath:
     """
 
     def __init__(
-        self, gpu: Device, spec: ModelSpec, crop: Crop, most: int, stream: Any, cleanup: contextlib.ExitStack
+        self,
+        gpu: Device,
+        spec: ModelSpec,
+        crop: Crop,
+        most: int,
+        stream: Any,
+        cleanup: contextlib.ExitStack,
+        *,
+        channels_last: bool = False,
     ) -> None:
         """
         Args:
@@ -43,12 +51,13 @@ class GpuPath:
             most: largest batch.
             stream: CUDA stream of all work.
             cleanup: frees all memory.
+            channels_last: the network takes padded pixels, see :func:`hpe_edge.ops.crop.crop_arguments`.
 
         Raises:
             BackendError: out of GPU memory.
         """
         self._gpu, self._stream = gpu, stream
-        self._crop = native.CropLaunch(**crop_arguments(crop, spec.input), emulated=False)
+        self._crop = native.CropLaunch(**crop_arguments(crop, spec.input, channels_last), emulated=False)
         self._decode = native.DecodeLaunch(**decode_arguments(spec), emulated=False)
         self._places = [(spec.outputs[index], column) for index, column in head_offsets(spec)]
         self._faces = {
@@ -99,7 +108,7 @@ class GpuPath:
         self._native(self._batch.run, requests, batch, self._parts(requests, found), self._writers(requests), graph)
 
     def crop(self, batch: int, warped: bool, out: int) -> None:
-        """Enqueue the crop of the loaded faces into device memory ``out``, ``[batch, 3, size, size]``.
+        """Enqueue the crop of the loaded faces into device memory ``out``, which has the network's layout.
 
         Raises:
             BackendError: CUDA refuses the launch.

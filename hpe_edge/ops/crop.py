@@ -88,6 +88,12 @@ def crop_arguments(crop: Crop, input: Input, channels_last: bool = False) -> Cro
     }
 
 
+def planes_of(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return channels-last pixels ``[N, size, size, 8]`` as a view ``[N, 3, size, size]``, without the padding."""
+    planes: NDArray[Any] = pixels[..., :3].transpose(0, 3, 1, 2)
+    return planes
+
+
 def swaps_colors(color: FrameColor, input: Input) -> bool:
     """Return True if the channel orders of frame and network differ."""
     return ("RGB" if color.startswith("RGB") else "BGR") != input.color
@@ -175,7 +181,8 @@ class CropNormalize:
         Args:
             planes: of :func:`frame_planes`, for the same ``color``.
             boxes: of :func:`check_boxes`.
-            out: ``[N, *face_shape]`` in the input's dtype, C-contiguous.
+            out: ``[N, *face_shape]`` in the input's dtype, C-contiguous; or, of channels-last pixels, the view of
+                :func:`planes_of`.
             color: pixel format of the frame.
             turns_deg: of :func:`check_turns`; None: no turns.
         """

@@ -31,6 +31,7 @@ class ServedNetwork:
     device = "cpu"  # of the crop; the server knows the network's
     runtime = "Triton"
     fixed_batch = False
+    channels_last = False
     gpu: Device | None = None
 
     def __init__(self, server: Server) -> None:

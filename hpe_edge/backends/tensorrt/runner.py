@@ -29,6 +29,7 @@ from hpe_edge.backends.tensorrt.plan_file import LIBRARY_NAMES, EngineInfo, read
 from hpe_edge.cuda.device import Device, parse_device, release
 from hpe_edge.cuda.memory import Buffer
 from hpe_edge.errors import BackendError, InputError
+from hpe_edge.ops.crop import planes_of
 from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
@@ -89,6 +90,7 @@ class TensorRTBackend:
         self.runtime = LIBRARY_NAMES[info.library]
         self.max_batch = info.profile[2]
         self.fixed_batch = info.profile[0] == info.profile[2]
+        self.channels_last = info.channels_last
         trt = load_tensorrt(info.library)
         # TensorRT's runtime crashes the process without a driver; opening the device raises.
         gpu = Device(index)
@@ -198,13 +200,16 @@ class TensorRTContext:
         try:
             self._stream = gpu.stream(self._cleanup)
             self._stream_handle = int(self._stream)
-            shape = (self._most, 3, given.size, given.size)
-            self._input = Buffer(gpu, shape, given.dtype, self._cleanup, shared=shared)
+            last = loaded.info.channels_last
+            channels, height, width = loaded.info.input_shape
+            shape = (height, width, channels) if last else (channels, height, width)
+            self._input = Buffer(gpu, (self._most, *shape), given.dtype, self._cleanup, shared=shared)
             self._outputs = {
                 name: Buffer(gpu, (self._most, *columns), np.float32, self._cleanup, shared=shared)
                 for name, columns in loaded.shapes.items()
             }
-            self._rows = Rows(self._input.array, [buffer.array for buffer in self._outputs.values()])
+            planes = planes_of(self._input.array) if last else self._input.array
+            self._rows = Rows(planes, [buffer.array for buffer in self._outputs.values()])
             self._activation_bytes = loaded.activation_bytes()
             self._activations = gpu.memory(self._activation_bytes, self._cleanup)
         except BaseException:
@@ -249,7 +254,10 @@ class TensorRTContext:
         if source not in self._ready:
             with self._gpu:
                 if self._path is None:
-                    self._path = GpuPath(self._gpu, self._spec, crop, self._most, self._stream, self._cleanup)
+                    last = self._loaded.info.channels_last
+                    self._path = GpuPath(
+                        self._gpu, self._spec, crop, self._most, self._stream, self._cleanup, channels_last=last
+                    )
                 self._path.load(requests, self._most)  # every bucket is run once
                 self._prepare(source)
         assert self._path is not None
@@ -336,7 +344,7 @@ class TensorRTContext:
             return self._executions[batch]
         loaded, given = self._loaded, self._spec.input
         execution = loaded.execution(batch, self._activations, self._activation_bytes, self._stream)
-        if not execution.set_input_shape(given.name, (batch, 3, given.size, given.size)):
+        if not execution.set_input_shape(given.name, (batch, *loaded.info.input_shape)):
             raise BackendError(f"the engine refuses a batch of {batch}: {loaded.messages.take()}")
         for name, buffer in {given.name: self._input, **self._outputs}.items():
             if not execution.set_tensor_address(name, buffer.address):
