@@ -18,8 +18,7 @@ from export.step import Reporter
 from export.tensorrt.settings import Settings, Version
 from hpe_edge.backends.tensorrt.plan_file import Precision
 from hpe_edge.errors import InputError
-from hpe_edge.ops.crop import PADDED_CHANNELS
-from hpe_edge.spec import ModelSpec
+from hpe_edge.spec import PADDED_CHANNELS, ModelSpec
 
 
 def check_precision(path: Path, model: ModelProto, precision: Precision, version: Version) -> None:

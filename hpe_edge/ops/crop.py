@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from hpe_edge.errors import InputError
 from hpe_edge.ops.frames import AnyFrame, CheckedPlanes, FrameColor, brief, check_boxes, frame_planes
 from hpe_edge.ops.native import native
-from hpe_edge.spec import Crop, Input, Square
+from hpe_edge.spec import PADDED_CHANNELS, Crop, Input, Square
 
 FORMATS: dict[FrameColor, native.PixelFormat] = {
     "BGR": native.PixelFormat.COLOR,
@@ -56,9 +56,6 @@ class CropArguments(TypedDict):
     gain: tuple[float, ...]
     bias: tuple[float, ...]
     output: native.OutputType
-
-
-PADDED_CHANNELS = 8  # of a channels-last input
 
 
 def crop_arguments(crop: Crop, input: Input, channels_last: bool = False) -> CropArguments:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hpe_edge.cuda.version_table import numbers
 from hpe_edge.errors import BackendError, ModelError
-from hpe_edge.ops.crop import PADDED_CHANNELS
-from hpe_edge.spec import GateResult, ModelSpec, read_json, to_plain
+from hpe_edge.spec import PADDED_CHANNELS, GateResult, ModelSpec, read_json, to_plain
 
 if TYPE_CHECKING:
     from hpe_edge.cuda.device import Device
