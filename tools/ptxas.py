@@ -241,7 +241,7 @@ def _run(path: Path | None, command: Sequence[str]) -> None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             output = compile_kernels(Path(folder))
-            nvcc = _compiler(Path(folder))
+            nvcc = compiler(Path(folder))
         kernels = parse(output)
         if not kernels:
             raise BackendError("the output of nvcc has no kernel; its format has changed")
@@ -258,7 +258,7 @@ def _run(path: Path | None, command: Sequence[str]) -> None:
             pending.discard()
 
 
-def _compiler(folder: Path) -> str:
+def compiler(folder: Path) -> str:
     """The compiler that CMake found, such as ``"nvcc 13.0.88"``."""
     for file in folder.glob("CMakeFiles/*/CMakeCUDACompiler.cmake"):
         found = re.search(r'CMAKE_CUDA_COMPILER_VERSION "([\d.]+)"', file.read_text())

@@ -1,8 +1,9 @@
-"""Command ``python -m tools.kernel_model LIBRARY``: the kernels' instructions, and predicted times."""
+"""Command ``python -m tools.kernel_model``: compiles the kernels, counts their instructions, and predicts times."""
 
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tools.kernel_model.gpus import GPUS
 from tools.kernel_model.hot_path import hot_path, is_shared_load, is_word_load, loop_share
 from tools.kernel_model.predict import Launch, direct_launch, predict, staged_launch, warp_launch
 from tools.kernel_model.sass import Code, disassemble, doubles
-from tools.ptxas import Kernel
+from tools.ptxas import Kernel, compile_kernels, compiler
 from tools.ptxas import parse as parse_ptxas
 
 FACES = (1, 16, 64)
@@ -25,30 +26,22 @@ FACES = (1, 16, 64)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    about = "Check that the CUDA kernels hold no double precision, and predict their times. Needs no GPU."
+    about = "Compile the CUDA kernels, check that they hold no double precision, and predict their times. Needs no GPU."
     parser = CommandParser(prog="python -m tools.kernel_model", description=about)
-    parser.add_argument("library", type=Path, metavar="LIBRARY", help="libhpe_cuda.a of a build")
-    parser.add_argument(
-        "--ptxas", type=Path, metavar="FILE", help="output of that build with -Xptxas=-v: predict times"
-    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything as JSON")
     words = ["python", "-m", "tools.kernel_model", *(sys.argv[1:] if argv is None else argv)]
-
-    def run() -> None:
-        options = parser.parse_args(argv)
-        _run(options.library, options.ptxas, options.json, words)
-
-    return run_in_shell("tools.kernel_model", run)
+    return run_in_shell("tools.kernel_model", lambda: _run(parser.parse_args(argv).json, words))
 
 
-def _run(library: Path, ptxas: Path | None, path: Path | None, command: Sequence[str]) -> None:
+def _run(path: Path | None, command: Sequence[str]) -> None:
     surroundings, watch = environment(), Watch()
     pending = None if path is None else Pending(path)
     try:
-        codes = disassemble(library)
-        results = [_counts(code) for code in codes]
-        if ptxas is not None:
-            results += _predictions(codes, parse_ptxas(ptxas.read_text()))
+        with tempfile.TemporaryDirectory() as folder:
+            kernels = parse_ptxas(compile_kernels(Path(folder)))
+            codes = disassemble(Path(folder) / "libhpe_cuda.a")
+            surroundings["software"]["nvcc"] = compiler(Path(folder)).rpartition(" ")[2]
+        results = [*(_counts(code) for code in codes), *_predictions(codes, kernels)]
         _show(results)
         if pending is not None:
             document = Document(
