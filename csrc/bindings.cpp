@@ -16,7 +16,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "cpu/isa.h"
+#include "cpu/run_plans.h"
 #include "crop/channels_last.h"
 #include "crop/crop_normalize.h"
 #include "crop/place_faces.h"
@@ -117,14 +117,7 @@ public:
             return emulate(faces, out, emulate_crop);
         }
         run(count, out, [&](auto* to) {
-            if (!turns) return crop_normalize(view, data, count, plan_.crop, plan_.input, *isa_.rows, to);
-            const size_t face = static_cast<size_t>(3) * plan_.input.size * plan_.input.size;
-            for (int i = 0; i < count; ++i, to += face) {
-                if (is_turned(turn[i]))
-                    turned_crop(view, data[i], turn[i], plan_.crop, plan_.input, *isa_.turned, to);
-                else
-                    crop_normalize(view, data + i, 1, plan_.crop, plan_.input, *isa_.rows, to);
-            }
+            crop_faces(view, data, turns ? turn.data() : nullptr, count, plan_.crop, plan_.input, isa_, to);
         });
     }
 
@@ -281,19 +274,7 @@ public:
         for (size_t h = 0; h < places_.size(); ++h) heads[h] = view_head(outputs, places_[h]);
         const py::gil_scoped_release release;
         if (emulated_) return emulate_decode(plan_, heads, count, out);
-        switch (plan_.kind) {
-            case DecodeKind::kBins:
-            case DecodeKind::kBinsZxy:
-                return decode_bins(heads, count, bins_, *isa_.decode, out);
-            case DecodeKind::kAngles:
-                return decode_angles(heads, count, plan_.factors, out);
-            case DecodeKind::kRot6d:
-                return decode_rot6d(heads[0], count, plan_.factors, out);
-            case DecodeKind::kMatrix:
-                return decode_matrix(heads[0], count, plan_.factors, out);
-            case DecodeKind::kQuaternion:
-                return decode_quaternion(heads[0], count, plan_.factors, out);
-        }
+        decode_heads(plan_, bins_, heads, count, isa_, out);
     }
 
 private:

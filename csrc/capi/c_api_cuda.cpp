@@ -57,6 +57,20 @@ void launched(const Launch& launch) {
     }
 }
 
+template <typename Face>
+hpe_status launch_faces(const hpe_spec* spec, const void* records, int32_t count, void* input, size_t input_bytes,
+                        void* stream, void (*launch)(const CropPlan&, const Face*, int, void*, void*)) {
+    return guarded([&] {
+        const Model& model = check_spec(spec);
+        check_launch(count);
+        check_cuda();
+        if (count == 0) return;
+        check_address(records, alignof(Face), "records");
+        check_input(model, input, input_bytes, count);
+        launched([&] { launch(model.plan, static_cast<const Face*>(records), count, input, stream); });
+    });
+}
+
 }  // namespace
 
 hpe_status hpe_cuda_devices(int32_t* count) {
@@ -110,28 +124,12 @@ hpe_status hpe_cuda_warp_records(const hpe_spec* spec, const hpe_frame* frame, c
 
 hpe_status hpe_cuda_crop_normalize(const hpe_spec* spec, const void* records, int32_t count, void* input,
                                    size_t input_bytes, void* stream) {
-    return guarded([&] {
-        const Model& model = check_spec(spec);
-        check_launch(count);
-        check_cuda();
-        if (count == 0) return;
-        check_address(records, alignof(BoxFace), "records");
-        check_input(model, input, input_bytes, count);
-        launched([&] { launch_crop(model.plan, static_cast<const BoxFace*>(records), count, input, stream); });
-    });
+    return launch_faces<BoxFace>(spec, records, count, input, input_bytes, stream, launch_crop);
 }
 
 hpe_status hpe_cuda_warp_normalize(const hpe_spec* spec, const void* records, int32_t count, void* input,
                                    size_t input_bytes, void* stream) {
-    return guarded([&] {
-        const Model& model = check_spec(spec);
-        check_launch(count);
-        check_cuda();
-        if (count == 0) return;
-        check_address(records, alignof(WarpFace), "records");
-        check_input(model, input, input_bytes, count);
-        launched([&] { launch_warp(model.plan, static_cast<const WarpFace*>(records), count, input, stream); });
-    });
+    return launch_faces<WarpFace>(spec, records, count, input, input_bytes, stream, launch_warp);
 }
 
 hpe_status hpe_cuda_decode(const hpe_spec* spec, const hpe_output* outputs, int32_t output_count, int32_t count,

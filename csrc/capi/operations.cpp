@@ -2,6 +2,7 @@
 
 #include <type_traits>
 
+#include "cpu/run_plans.h"
 #include "crop/warp_normalize.h"
 
 namespace hpe {
@@ -25,16 +26,9 @@ void with_planes(OutputType type, void* input, const Typed& typed) {
 
 void crop_boxes(const Model& model, const Frame& frame, bool swap_colors, const Box* boxes,
                 const std::vector<Turn>& turns, int count, void* input) {
-    const InputRule rule = input_rule(model, swap_colors);
+    const Turn* const turned = turns.empty() ? nullptr : turns.data();
     with_planes(model.plan.output, input, [&](auto* to) {
-        if (turns.empty()) return crop_normalize(frame, boxes, count, model.plan.crop, rule, *model.isa.rows, to);
-        const size_t face = static_cast<size_t>(3) * rule.size * rule.size;
-        for (int i = 0; i < count; ++i, to += face) {
-            if (is_turned(turns[i]))
-                turned_crop(frame, boxes[i], turns[i], model.plan.crop, rule, *model.isa.turned, to);
-            else
-                crop_normalize(frame, boxes + i, 1, model.plan.crop, rule, *model.isa.rows, to);
-        }
+        crop_faces(frame, boxes, turned, count, model.plan.crop, input_rule(model, swap_colors), model.isa, to);
     });
 }
 
@@ -47,19 +41,7 @@ void warp(const Model& model, const Frame& frame, bool swap_colors, const Homogr
 }
 
 void decode(const Model& model, const HeadView heads[3], int count, const PoseArrays& poses) {
-    switch (model.decode.kind) {
-        case DecodeKind::kBins:
-        case DecodeKind::kBinsZxy:
-            return decode_bins(heads, count, model.bins, *model.isa.decode, poses);
-        case DecodeKind::kAngles:
-            return decode_angles(heads, count, model.decode.factors, poses);
-        case DecodeKind::kRot6d:
-            return decode_rot6d(heads[0], count, model.decode.factors, poses);
-        case DecodeKind::kMatrix:
-            return decode_matrix(heads[0], count, model.decode.factors, poses);
-        case DecodeKind::kQuaternion:
-            return decode_quaternion(heads[0], count, model.decode.factors, poses);
-    }
+    decode_heads(model.decode, model.bins, heads, count, model.isa, poses);
 }
 
 }  // namespace hpe

@@ -31,8 +31,8 @@ from export.quantize.quantized_model import (
     write_verified,
 )
 from export.quantize.sensitivity import table
-from export.step import ExportReport, Notes, Reporter, commit, write_bytes
-from hpe_edge.errors import ModelError
+from export.step import ExportReport, Notes, PathLike, Reporter, commit, optional_path, write_bytes
+from hpe_edge.errors import InputError, ModelError
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Input, ModelSpec, Quantization
 from hpe_edge.util.atomic import Pending, pending_files
@@ -59,10 +59,25 @@ class CalibrationImages:
     boxes: Path | None
     detector: Path | None
 
+    @classmethod
+    def of(cls, images: PathLike, boxes: PathLike | None, detector: PathLike | None) -> CalibrationImages:
+        """Check the arguments of a step; raises InputError."""
+        if boxes is not None and detector is not None:
+            raise InputError("boxes and detector exclude each other; give one of them")
+        return cls(Path(images), optional_path(boxes), optional_path(detector))
+
     @property
     def parts(self) -> tuple[Path, Path | None, Path | None]:
         """The images, the boxes and the detector."""
         return self.images, self.boxes, self.detector
+
+
+def picture_path(worst: PathLike | None, out: Path) -> Path:
+    """Return where the faces that moved most are drawn; raises InputError where that is no PNG file."""
+    picture = out.with_suffix(".worst.png") if worst is None else Path(worst)
+    if picture.suffix.lower() != ".png":
+        raise InputError(f"--worst must name a file that ends in .png, got {picture}")
+    return picture
 
 
 def quantize_file(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.cli import add_boxes_option, add_limit_options, keywords, print_quantized, print_report, step_parser
-from export.step import ExportReport, Notes, PathLike, Reporter, check_output, need, optional_path, quiet
+from export.step import ExportReport, Notes, PathLike, Reporter, check_output, need, quiet
 from hpe_edge.errors import InputError
 from hpe_edge.util.shell import run_in_shell
 
@@ -62,23 +62,19 @@ def train_int8(
     """
     need("torch", "training for INT8")
     from export.gate.comparison import Limits
-    from export.quantize.to_int8 import CalibrationImages, quantize_file
+    from export.quantize.to_int8 import CalibrationImages, picture_path, quantize_file
     from export.tuning.training_faces import TrainingFaces
     from export.tuning.tune import tune
 
-    if boxes is not None and detector is not None:
-        raise InputError("boxes and detector exclude each other; give one of them")
     if not 1 <= views <= _MOST_VIEWS:
         raise InputError(f"the number of views must be from 1 to {_MOST_VIEWS}, got {views}")
     path, out = Path(model), Path(output)
     if path.suffix != ".onnx":
         raise InputError(f"--int8 takes an exported model, got {path}; make one with hpe-edge export onnx {path}")
-    given = CalibrationImages(Path(images), optional_path(boxes), optional_path(detector))
+    given = CalibrationImages.of(images, boxes, detector)
     inputs = [("the model", path), ("--images", given.images), ("--boxes", given.boxes)]
     check_output(out, (".onnx",), [*inputs, ("--detector", given.detector)])
-    picture = out.with_suffix(".worst.png") if worst is None else Path(worst)
-    if picture.suffix.lower() != ".png":
-        raise InputError(f"--worst must name a file that ends in .png, got {picture}")
+    picture = picture_path(worst, out)
     notes = Notes(report)
 
     def training(task: ToTrain) -> tuple[ModelProto, dict[str, float]]:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from served import FACE, Client, at_once
+from served import FACE, Client
 
+from benchmarks.harness.load import all_at_once
 from hpe_edge import PoseEngine
 from hpe_edge.geometry import geodesic_deg
 from hpe_edge.models import DEFAULT
@@ -56,7 +57,7 @@ def test_frames_of_many_sizes_share_batches(client: Client, server: Any, photo: 
             worst.append(geodesic_deg(got, engine(frames[k], boxes).rotation).max())
         own.close()
 
-    at_once([partial(stream, k) for k in range(STREAMS)])
+    all_at_once([partial(stream, k) for k in range(STREAMS)])
     after = client.counts("head_pose_network"), client.counts("head_pose_frame")
     for (inferences_before, runs_before), (inferences, runs) in zip(before, after, strict=True):
         assert runs - runs_before < 0.8 * (inferences - inferences_before)
@@ -98,7 +99,7 @@ def test_bad_input_is_refused_and_spares_the_others(
             client("head_pose_frame", {"FRAME": photo[None], "BOXES": FACE[None], **change})
         assert "INVALID_ARGUMENT" in caught.value.status()
 
-    at_once([right, wrong])
+    all_at_once([right, wrong])
     assert len(good) == 3 and np.ptp(good, axis=0).max() < 1e-3
 
 
@@ -114,7 +115,7 @@ def test_crops_of_several_requests_share_a_run(client: Client, server: Any, rng:
             np.testing.assert_allclose(own("head_pose_network", {"image": crops})["logits"], wanted, atol=1e-3)
         own.close()
 
-    at_once([partial(ask, crops) for crops in given])
+    all_at_once([partial(ask, crops) for crops in given])
     after = client.counts("head_pose_network")
     assert after[0] - inferences == 3 * sum(map(len, given)) and after[1] - runs < 3 * len(given)
 
@@ -145,7 +146,7 @@ def test_overload_is_answered_at_once(client: Client, server: Any, photo: np.nda
                 refused.append(error)
         own.close()
 
-    at_once([press] * 8)
+    all_at_once([press] * 8)
     assert len(answers) + len(refused) == 32 and answers and refused
     assert all(np.array_equal(angles, wanted) for angles in answers)
     assert {error.status() for error in refused} == {"StatusCode.UNAVAILABLE"}

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from served import CAMERAS, FACE, IDLE_S, Client, at_once
+from served import CAMERAS, FACE, IDLE_S, Client
 
 import hpe_edge
+from benchmarks.harness.load import all_at_once
 from hpe_edge import Detections
 from hpe_edge.geometry import geodesic_deg
 from hpe_edge.sources.frame import Frame
@@ -67,7 +68,7 @@ def test_cameras_are_tracked_and_smoothed_as_in_a_run(
             found[number].append(ask(own, number, cameras[number], k))
         own.close()
 
-    at_once([partial(play, number) for number in cameras])
+    all_at_once([partial(play, number) for number in cameras])
     inferences, runs = np.subtract(client.counts("head_pose_stream"), before[0])
     assert inferences == 4 * FRAMES and runs < inferences
     for number in cameras:
