@@ -123,7 +123,7 @@ def test_the_table_shows_spills_and_gaps() -> None:
 
 def test_the_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(tools.ptxas, "compile_kernels", lambda folder: SAID)
-    monkeypatch.setattr(tools.ptxas, "_compiler", lambda folder: "nvcc 13.0.88")
+    monkeypatch.setattr(tools.ptxas, "compiler", lambda folder: "nvcc 13.0.88")
     path = tmp_path / "ptxas.json"
     assert main(["--json", str(path)]) == 0
     assert "nvcc 13.0.88" in capsys.readouterr().out
