@@ -7,4 +7,4 @@ Not run on DeepStream.
 
 from export.deepstream.exporting import DeepStreamReport, export, main
 
-__all__ = ["DeepStreamReport", "export", "main"]
+__all__ = ["DeepStreamReport", "export", "exporting", "main"]

@@ -14,7 +14,7 @@ from export.graph.weighted_layers import head_nodes
 from hpe_edge.errors import ModelError
 from hpe_edge.spec import AngleHead, AnglesDecode, Input, ModelSpec
 
-LEVELS, POSE = "levels", "pose_deg"  # the tensors' names
+LEVELS, POSE = "crop_levels", "pose_deg"  # the tensors' names
 
 
 def in_levels(model: ModelProto, spec: ModelSpec) -> tuple[ModelProto, ModelSpec]:
@@ -25,9 +25,9 @@ def in_levels(model: ModelProto, spec: ModelSpec) -> tuple[ModelProto, ModelSpec
         spec: its spec.
 
     Returns:
-        The graph, from float32 ``levels`` ``[N, 3, size, size]`` in the model's colour order to float32 ``pose_deg``, see
-        :func:`export.deepstream.pose_nodes.add_decode`; and its spec, still without a gate. The spec's decode takes the
-        angles alone, since a spec knows no sigma that is computed elsewhere.
+        The graph, from float32 ``crop_levels`` ``[N, 3, size, size]`` in the model's colours to float32 ``pose_deg``,
+        see :func:`export.deepstream.pose_nodes.add_decode`; and its spec, still without a gate. The spec's decode takes
+        the angles alone, since a spec knows no sigma that is computed elsewhere.
 
     Raises:
         ModelError: the graph uses names of the nodes to add.

@@ -55,6 +55,14 @@ class Nodes:
             first = self.add("Add", first, each)
         return first
 
+    def row_sum(self, tensor: str) -> str:
+        """Sum of each row of ``[N, C]``."""
+        return self.add("ReduceSum", tensor, self.constant([1], np.int64), keepdims=1)
+
+    def weighted_sum(self, tensor: str, weights: ArrayLike) -> str:
+        """Sum of each row times ``[C]`` weights; no MatMul, whose factors TensorRT rounds to TF32."""
+        return self.row_sum(self.add("Mul", tensor, self.constant(np.asarray(weights)[None])))
+
     def length(self, *parts: str) -> str:
         """Square root of the sum of squares."""
         return self.add("Sqrt", self.total(*(self.add("Mul", part, part) for part in parts)))
@@ -108,14 +116,13 @@ def _bins(nodes: Nodes, head: BinHead, factor: float) -> tuple[str, str]:
     share = nodes.add("Softmax", nodes.columns(head.output, head.column, head.count), axis=1)
     if head.circular:
         turns = np.deg2rad(values)
-        sine, cosine = (nodes.add("MatMul", share, nodes.constant(f(turns)[:, None])) for f in (np.sin, np.cos))
+        sine, cosine = (nodes.weighted_sum(share, f(turns)) for f in (np.sin, np.cos))
         radius = nodes.add("Min", nodes.length(sine, cosine), nodes.constant([[1]]))
         spread = nodes.add("Sqrt", nodes.times(nodes.add("Log", radius), -2))
         return nodes.angle(sine, cosine), nodes.times(spread, _DEGREES * factor)
-    mean = nodes.add("MatMul", share, nodes.constant(values[:, None]))
+    mean = nodes.weighted_sum(share, values)
     apart = nodes.add("Sub", nodes.constant(values[None]), mean)
-    weighed = nodes.add("Mul", nodes.add("Mul", apart, apart), share)
-    variance = nodes.add("ReduceSum", weighed, nodes.constant([1], np.int64), keepdims=1)
+    variance = nodes.row_sum(nodes.add("Mul", nodes.add("Mul", apart, apart), share))
     return mean, nodes.times(nodes.add("Sqrt", variance), factor)
 
 
@@ -154,9 +161,7 @@ def _from_label_matrix(nodes: Nodes, m: list[str], decode: RotationDecode) -> li
     cy = nodes.length(m[0], m[3])
     locked = nodes.add("Less", cy, nodes.constant([[_LOCKED]]))
     nothing = nodes.constant([[0]])
-    pitch = nodes.add(
-        "Where", locked, nodes.angle(nodes.add("Neg", m[5]), m[4]), nodes.angle(m[7], m[8])
-    )
+    pitch = nodes.add("Where", locked, nodes.angle(nodes.add("Neg", m[5]), m[4]), nodes.angle(m[7], m[8]))
     roll = nodes.add("Where", locked, nothing, nodes.angle(m[3], m[0]))
     # A NaN anywhere in the matrix is one in the pose.
     poison = nodes.times(nodes.total(*m), 0)

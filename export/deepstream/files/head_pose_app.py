@@ -8,6 +8,7 @@ Needs DeepStream with its Python bindings, pyds. Not run on DeepStream.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import math
@@ -94,10 +95,8 @@ def _run(pipeline: Any, gst: Any, glib: Any) -> int:
     bus.add_signal_watch()
     bus.connect("message", watch)
     pipeline.set_state(gst.State.PLAYING)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         loop.run()
-    except KeyboardInterrupt:
-        pass
     pipeline.set_state(gst.State.NULL)
     for each in failures:
         print(f"head_pose_app: {each}", file=sys.stderr)

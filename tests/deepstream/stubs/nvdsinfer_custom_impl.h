@@ -11,5 +11,5 @@ typedef bool (*NvDsInferClassiferParseCustomFunc)(std::vector<NvDsInferLayerInfo
                                                   std::vector<NvDsInferAttribute>& attrList, std::string& descString);
 
 /* Fails to compile where the function is of another type. */
-#define CHECK_CUSTOM_CLASSIFIER_PARSE_FUNC_PROTOTYPE(function)                                    \
+#define CHECK_CUSTOM_CLASSIFIER_PARSE_FUNC_PROTOTYPE(function) \
     __attribute__((unused)) static NvDsInferClassiferParseCustomFunc const check_of_##function = function;

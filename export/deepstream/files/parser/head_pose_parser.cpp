@@ -19,9 +19,9 @@
 #include <string>
 #include <vector>
 
-// In this order: gstnvdsinfer.h needs GStreamer's types before it.
-#include "gstnvdsmeta.h"
+// After gst.h, whose types they use.
 #include "gstnvdsinfer.h"
+#include "gstnvdsmeta.h"
 #include "nvdsinfer_custom_impl.h"
 
 #define HPE_EXPORT extern "C" __attribute__((visibility("default")))
@@ -102,7 +102,8 @@ bool decode(const NvDsInferLayerInfo* layers, size_t count, const Buffer& buffer
     for (size_t k = 0; k < own.outputs.size(); ++k) {
         size_t at = 0;
         while (at < count && (!layers[at].layerName || own.outputs[k] != layers[at].layerName)) ++at;
-        if (at == count) return fail("the network has no output " + own.outputs[k] + ", which head_pose.spec.json names");
+        if (at == count)
+            return fail("the network has no output " + own.outputs[k] + ", which head_pose.spec.json names");
         const NvDsInferLayerInfo& layer = layers[at];
         const unsigned columns = layer.inferDims.numElements;
         if (layer.dataType != FLOAT) return fail("output " + own.outputs[k] + " is not FP32");
