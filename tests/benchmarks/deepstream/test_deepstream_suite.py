@@ -75,5 +75,5 @@ def test_the_suite_runs(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_boxes_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["deepstream", "--quick", "--faces", str(tmp_path)]) == 1
+    assert main(["deepstream", "--quick", "--faces", str(tmp_path)]) == 2
     assert "boxes.csv" in capsys.readouterr().err
