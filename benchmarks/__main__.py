@@ -23,6 +23,7 @@ from benchmarks.harness.suite import Suite, add_options, build_options
 from benchmarks.report.charts import require_matplotlib
 from benchmarks.report.compare import compare, describe
 from benchmarks.report.markdown import write_report
+from benchmarks.ros import suite as ros
 from benchmarks.running import Job, jobs, run, shared_options
 from benchmarks.serving import triton
 from benchmarks.suites import (
@@ -65,6 +66,7 @@ SUITES: tuple[Suite, ...] = (
     frame_to_angles.SUITE,
     c_interface.SUITE,
     deepstream.SUITE,
+    ros.SUITE,
     rtx_builds.SUITE,
 )
 IN_ALL = ("ops", "model", "pipeline", "accuracy")  # the suites that judge a machine

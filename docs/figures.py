@@ -657,6 +657,16 @@ def deepstream_time() -> str:
     return table(("", "engine", "in the graph"), [["network and decode", *cells]])
 
 
+def ros() -> str:
+    """ros2.md: records beside the engine."""
+    lines = []
+    for result in results("ros", "record"):
+        by = rows(result)
+        times = [f"{by[name]['time_us']['median']:.0f} µs" for name in ("engine", "MCAP", "CSV")]
+        lines.append([str(result["parameters"]["faces"]), *times])
+    return table(("faces", "engine", "MCAP", "CSV"), lines)
+
+
 def rtx_version() -> str:
     """tensorrt_rtx.md: the library of the table."""
     (library,) = results("rtx-builds", "library")
@@ -680,6 +690,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/cameras.md": {"live": cameras_live, "throughput": cameras_throughput},
     "docs/triton.md": {"calls": triton_calls, "load": triton_load},
     "docs/deepstream.md": {"deepstream": deepstream, "deepstream time": deepstream_time},
+    "docs/ros2.md": {"ros": ros},
     "docs/precision.md": {
         "precision": precision,
         "fp16 gate": fp16_gate,
