@@ -41,6 +41,10 @@ def _message(body: bytearray, kind: str, message: Mapping[str, Any]) -> None:
 
 
 def _values(body: bytearray, kind: str, values: Sequence[Any]) -> None:
+    if kind in _NUMBERS and values:
+        _number(body, _NUMBERS[kind], values[0])
+        body += struct.pack(f"<{len(values) - 1}{_NUMBERS[kind]}", *values[1:])  # they stay aligned
+        return
     for each in values:
         _value(body, kind, each)
 

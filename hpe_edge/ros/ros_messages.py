@@ -56,18 +56,25 @@ def face_messages(poses: Poses, stamp_ns: int, camera: Camera | None = None, fra
     placed: list[Message] = []
     found: list[Message] = []
     transforms: list[Message] = []
-    doubtful = poses.doubtful.tolist()
-    lost = np.isnan(np.asarray(poses.rotation)).any(axis=(1, 2)).tolist()
-    for face, (track, box) in enumerate(zip(poses.ids.tolist(), poses.boxes, strict=True)):
+    faces = zip(
+        poses.ids.tolist(),
+        poses.boxes,
+        poses.scores.tolist(),
+        poses.quaternion.tolist(),
+        _orientation_covariances(poses).tolist(),
+        poses.doubtful.tolist(),
+        strict=True,
+    )
+    for face, (track, box, score, quaternion, turns, doubtful) in enumerate(faces):
         name = f"face_{face}" if track == NO_ID else f"head_{track}"
         results: list[Message] = []
-        if not lost[face]:
+        if not math.isnan(quaternion[0]):
             position = (0.0, 0.0, 0.0) if camera is None else head_position_m(box, camera)
-            pose = _pose(position, poses.quaternion[face])
-            covariance = _covariance(poses.angles[face], poses.sigma[face], None if camera is None else position)
-            kind = {"class_id": DOUBTFUL if doubtful[face] else FACE, "score": float(poses.scores[face])}
-            results.append({"hypothesis": kind, "pose": {"pose": pose, "covariance": covariance}})
-            if not doubtful[face]:
+            pose = _pose(position, quaternion)
+            variance = _UNKNOWN_M2 if camera is None else (_POSITION_SHARE * math.hypot(*position)) ** 2
+            kind = {"class_id": DOUBTFUL if doubtful else FACE, "score": score}
+            results.append({"hypothesis": kind, "pose": {"pose": pose, "covariance": _covariance(variance, turns)}})
+            if not doubtful:
                 placed.append(pose)
                 transforms.append(_transform(header, name, pose))
         found.append({"header": header, "results": results, "bbox": _bounding_box(box), "id": name})
@@ -84,8 +91,8 @@ def time_message(stamp_ns: int) -> Message:
     return {"sec": seconds, "nanosec": nanoseconds}
 
 
-def _pose(position: tuple[float, float, float], quaternion: NDArray[np.floating]) -> Message:
-    w, x, y, z = map(float, quaternion)
+def _pose(position: tuple[float, float, float], quaternion: list[float]) -> Message:
+    w, x, y, z = quaternion
     return {"position": dict(zip("xyz", position, strict=True)), "orientation": {"x": x, "y": y, "z": z, "w": w}}
 
 
@@ -100,21 +107,22 @@ def _bounding_box(box: NDArray[np.float32]) -> Message:
     return {"center": centre, "size_x": x2 - x1, "size_y": y2 - y1}
 
 
-def _covariance(
-    angles_deg: NDArray[np.floating], sigma_deg: NDArray[np.floating], position: tuple[float, float, float] | None
-) -> list[float]:
-    """Covariance of position and of rotation about the fixed axes x, y, z, row-major ``[36]``; 0 where sigma is NaN.
+def _orientation_covariances(poses: Poses) -> NDArray[np.float64]:
+    """Covariance ``[N, 3, 3]`` of rotations about the fixed axes x, y, z, rad²; 0 where sigma is NaN.
 
     A small change of R = Rx(-pitch) Ry(yaw) Rz(roll) is a turn about Rx(-pitch) y by yaw's change, about -x by pitch's
     and about Rx(-pitch) Ry(yaw) z by roll's.
     """
-    covariance = np.zeros((6, 6))
-    variance = _UNKNOWN_M2 if position is None else (_POSITION_SHARE * math.dist(position, (0, 0, 0))) ** 2
-    covariance[:3, :3] = variance * np.eye(3)
-    if not np.isnan(sigma_deg).any():
-        yaw, pitch, _ = np.asarray(angles_deg, np.float64)
-        nod = rotation_from_euler([0.0, pitch, 0.0])
-        axes = np.stack([nod[:, 1], [-1.0, 0.0, 0.0], rotation_from_euler([yaw, pitch, 0.0])[:, 2]], axis=1)
-        spread = axes * np.deg2rad(np.asarray(sigma_deg, np.float64))
-        covariance[3:, 3:] = spread @ spread.T
-    return [float(each) for each in covariance.ravel()]
+    angles, sigma = np.asarray(poses.angles, np.float64), np.deg2rad(np.asarray(poses.sigma, np.float64))
+    nod, both = (rotation_from_euler(angles * kept) for kept in ([0, 1, 0], [1, 1, 0]))
+    about_x = np.broadcast_to([-1.0, 0.0, 0.0], angles.shape)
+    spread = np.stack([nod[:, :, 1], about_x, both[:, :, 2]], axis=2) * sigma[:, None]
+    covariance: NDArray[np.float64] = np.nan_to_num(spread @ spread.transpose(0, 2, 1))
+    return covariance
+
+
+def _covariance(position_m2: float, turns: list[list[float]]) -> list[float]:
+    """Covariance of position and orientation, row-major ``[36]``."""
+    place = [[position_m2 * (i == k) for k in range(3)] for i in range(3)]
+    none = [0.0] * 3
+    return [each for row in (*(own + none for own in place), *(none + own for own in turns)) for each in row]
