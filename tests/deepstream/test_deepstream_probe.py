@@ -125,7 +125,8 @@ def test_boxes_are_put_back(pipeline: Pipeline) -> None:
 
 def test_buffers_that_overlap_in_nvinfer_keep_their_boxes(pipeline: Pipeline) -> None:
     (frame, box), _ = photos()
-    first, second = Buffer(0x3000), Buffer(0x3100)
+    lost, first, second = Buffer(0x2F00), Buffer(0x3000), Buffer(0x3100)
+    pipeline.begin(frame, lost, [lost.add_object([5, 5, 50, 50])])  # flushed: it never leaves nvinfer
     one = [first.add_object(detected(box))]
     two = [second.add_object(detected(box + 4)), second.add_object(detected(box))]
     pipeline.begin(frame, first, one)
