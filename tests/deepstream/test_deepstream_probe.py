@@ -261,5 +261,5 @@ def test_the_files_need_no_newer_python_than_jetpack_5_has(name: str) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
     }
     own = {"gi", "pyds", "head_pose_probe", "__future__"}
-    standard = "argparse collections contextlib ctypes dataclasses json math pathlib sys typing"
+    standard = "argparse collections contextlib ctypes dataclasses json math pathlib platform sys typing"
     assert imported - own <= set(standard.split())

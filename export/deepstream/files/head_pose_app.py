@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,15 @@ def description(args: argparse.Namespace) -> str:
     if args.tracker:
         stages.insert(2, f"nvtracker ll-lib-file={TRACKER} ll-config-file={_quoted(args.tracker)}")
     if args.show:
-        stages += ["nvmultistreamtiler", "nvvideoconvert", "nvdsosd", "nveglglessink sync=0"]
+        stages += ["nvmultistreamtiler", "nvvideoconvert", "nvdsosd", f"{_window()} sync=0"]
     else:
         stages.append("fakesink sync=0")
     sources = [f"nvurisrcbin uri={_quoted(uri)} ! mux.sink_{at}" for at, uri in enumerate(args.uri)]
     return "  ".join([" ! ".join(stages), *sources])
+
+
+def _window() -> str:
+    return "nv3dsink" if platform.machine() == "aarch64" else "nveglglessink"  # a Jetson, or a graphics card
 
 
 def _quoted(text: str) -> str:
