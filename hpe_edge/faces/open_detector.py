@@ -40,7 +40,7 @@ def open_detector(
     Args:
         name_or_path: a name, or an .onnx file; a file that is called like a name is used instead of it.
         threads: CPU threads that one call may use; None leaves it to ONNX Runtime (all cores).
-        min_score: threshold, 0..1; None: 0.5, for YuNet 0.7.
+        min_score: threshold, 0..1; None: 0.6, for YuNet 0.7, for SCRFD 0.5.
         min_face: leave out faces whose box in ``boxes`` is lower, in pixels of the frame.
 
     Raises:
