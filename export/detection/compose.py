@@ -18,7 +18,7 @@ MOST_FACES, MOST_IGNORED = 64, 64
 
 _SMALLEST, _LARGEST = 11.0, 0.95 * SIDE  # longer side of a face's box; log-uniform
 _IGNORED_BELOW = 7.0
-_EMPTY_SHARE, _SPLIT_SHARE, _PASTED_SHARE = 0.18, 0.85, 0.35
+_EMPTY_SHARE, _SPLIT_SHARE, _PASTED_SHARE = 0.18, 0.85, 0.5
 _SMALL = 0.35  # of a region's shorter side; a region for a smaller face is split, so that small faces come in groups
 _TILED_SHARE, _BARE_SHARE = 0.8, 0.1  # of the parts of a region, those with faces, and with an empty scene
 _SPREAD = 0.4  # standard deviation of the logarithm of sizes within a group
@@ -100,7 +100,7 @@ class Composer:
         if rng.random() >= _EMPTY_SHARE:
             self._fill(rng, made, np.array([0, 0, SIDE, SIDE], np.float64), _draw_size(rng))
             if rng.random() < _PASTED_SHARE and self._faces:
-                for _ in range(rng.integers(1, 4)):
+                for _ in range(rng.integers(1, 5)):
                     self._paste_face(rng, made)
         if rng.random() < _DECOY_SHARE and self._empty:
             for _ in range(rng.integers(1, 4)):
