@@ -690,6 +690,62 @@ def rtx_version() -> str:
     return f"TensorRT-RTX {version}: {sum(by['parsed'] for by in done)} of {len(done)} parsed, {built} built.\n"
 
 
+DETECTORS = {
+    "face-detector": "**face-detector**",
+    "face-detector, scheduled": "**face-detector**, scheduled",
+    "yunet_n_640_640": "YuNet",
+    "scrfd_500m_kps": "SCRFD 500M",
+    "centerface": "CenterFace",
+    "haar": "Haar",
+}
+
+
+def found_by(name: str) -> list[tuple[str, dict[str, Any]]]:
+    """Titles and figures of the detectors on one kind of pictures."""
+    by = {r["parameters"]["detector"]: r["figures"] for r in results("detectors", name)}
+    return [(title, by[detector]) for detector, title in DETECTORS.items() if detector in by]
+
+
+def percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} %"
+
+
+def detector_photos() -> str:
+    """Detector card: labelled photos."""
+    names = ("found_yaw_0", "found_yaw_30", "found_yaw_60", "found_small")
+    lines = [
+        [title, *(percent(by[f"{name}_percent"]) for name in names), f"{by['iou_median']:.2f}"]
+        for title, by in found_by("photos")
+    ]
+    header = ("photos", r"\|yaw\| < 30°", "30–60°", "> 60°", "28 pixels", "overlap, median")
+    return table(header, lines)
+
+
+def detector_scenes() -> str:
+    """Detector card: scenes that were held out."""
+    names = ("found", "found_below_24", "found_below_48", "found_below_96", "found_below_1000")
+    lines = [
+        [
+            title,
+            *(percent(by[f"{name}_percent"]) for name in names),
+            "" if by["points_median"] is None else f"{100 * by['points_median']:.1f} %",
+            f"{by['false_in_200']:.1f}",
+        ]
+        for title, by in found_by("scenes")
+    ]
+    sizes = ("below 24 pixels", "24–48", "48–96", "larger")
+    return table(("scenes", "found", *sizes, "key points off, of the side", "false boxes in 200 empty scenes"), lines)
+
+
+def detector_video() -> str:
+    """Detector card: a video."""
+    lines = [
+        [title, percent(by["complete_frames_percent"]), percent(by["false_percent"]), f"{by['mean_ms']:.1f} ms"]
+        for title, by in found_by("video")
+    ]
+    return table(("video", "frames with all of YuNet's faces", "boxes elsewhere", "per frame"), lines)
+
+
 def c_interface() -> str:
     """c_interface.md: the example in C++ beside PoseEngine."""
     (by,) = (result["figures"] for result in results("c-interface", "program"))
@@ -719,6 +775,11 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/tensorrt_rtx.md": {"rtx version": rtx_version, "rtx builds": rtx_builds},
     "docs/guides/detector.md": {"box-fits": box_fits},
     "docs/accuracy.md": {"coverage": all_coverage, "doubt": doubt, "limits": limits, "measures": measures},
+    "hpe_edge/models/face_detector.md": {
+        "photos": detector_photos,
+        "scenes": detector_scenes,
+        "video": detector_video,
+    },
     "hpe_edge/models/README.md": {
         "facts": card_facts,
         "errors": card_errors,

@@ -1,4 +1,4 @@
-"""The embedded models; README.md is the pose model's card, with accuracy and training data."""
+"""The embedded models; README.md and face_detector.md are their cards, with accuracy and training data."""
 
 from __future__ import annotations
 
