@@ -86,7 +86,7 @@ def test_the_default_finds_what_yunet_finds_in_a_video(data: Path) -> None:
             shared = pairs(theirs, ours)
             faces, hit = faces + len(theirs), hit + int((shared.max(axis=1, initial=0) >= 0.4).sum())
             false += int((shared.max(axis=0, initial=0) < 0.1).sum())
-        assert faces > 80 and hit >= 0.8 * faces and false <= 4
+        assert faces > 20 and hit >= 0.7 * faces and false <= 1
 
 
 @pytest.mark.parametrize("file", ["scrfd_2.5g_kps.onnx", "scrfd_500m_kps.onnx", "yunet_n_640_640.onnx"])
