@@ -108,7 +108,8 @@ def _rotations(patches: Patches) -> Float64Array:
     need("onnxruntime", "turning faces to profiles")
     with PoseEngine(threads=1, upright=None) as engine:
         poses = [
-            engine(image, box[None]).rotation[0] for image, box in zip(patches.pictures, patches.boxes, strict=True)
+            engine(image, box[None], boxes_from="landmarks").rotation[0]
+            for image, box in zip(patches.pictures, patches.boxes, strict=True)
         ]
     return np.asarray(poses, np.float64)
 
