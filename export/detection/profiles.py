@@ -106,10 +106,9 @@ def _labels(landmarks: Float64Array) -> Labels:
 def _rotations(patches: Patches) -> Float64Array:
     """Poses ``[N, 3, 3]`` by the embedded model."""
     need("onnxruntime", "turning faces to profiles")
+    pairs = zip(patches.pictures, patches.boxes, strict=True)
     with PoseEngine(threads=1, upright=None) as engine:
-        poses = [
-            engine(image, box[None]).rotation[0] for image, box in zip(patches.pictures, patches.boxes, strict=True)
-        ]
+        poses = [engine(image, box[None], boxes_from="landmarks").rotation[0] for image, box in pairs]
     return np.asarray(poses, np.float64)
 
 
