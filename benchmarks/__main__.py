@@ -83,10 +83,10 @@ examples:
   python -m benchmarks pipeline --model model.onnx --int8 int8.onnx
   python -m benchmarks cameras --model model.onnx --video clip.mp4 --boxes boxes.csv
   python -m benchmarks accuracy --labels photos/labels.csv --crops own 1 1.1 1.2 1.3 1.4
-  python -m benchmarks card --labels photos/labels.csv --detectors haar yunet.onnx --plot calibration.png
-  python -m benchmarks coverage --models model.onnx --labels photos/labels.csv --detectors haar yunet.onnx
+  python -m benchmarks card --labels photos/labels.csv --detectors face-detector yunet haar --plot calibration.png
+  python -m benchmarks coverage --models model.onnx --labels photos/labels.csv --detectors face-detector yunet
   python -m benchmarks doubt --labels photos/labels.csv --detectors yunet.onnx scrfd.onnx --video clip.mp4
-  python -m benchmarks detectors --detectors yunet.onnx face-detector.onnx haar --labels photos/labels.csv
+  python -m benchmarks detectors --detectors yunet face-detector haar --labels photos/labels.csv
   python -m benchmarks triton --server environment/bin/python
   python -m benchmarks precision --models model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
 """

@@ -22,7 +22,7 @@ ANGLES = ("yaw", "pitch", "roll")
 EMBEDDED = "student-v2"
 TEACHERS = ("lightweight", "fsanet", "3ddfa", "face-landmarker")
 PUBLISHED = ("lightweight", "fsanet-1x1", "fsanet-var")
-BOXES = {"landmarks": "landmarks", "haar": "Haar", "yunet_n_640_640": "YuNet"}
+BOXES = {"landmarks": "landmarks", "face-detector": "face-detector", "yunet_n_640_640": "YuNet", "haar": "Haar"}
 
 Result = dict[str, Any]
 
@@ -324,10 +324,15 @@ def card_facts() -> str:
     return table(("", ""), lines)
 
 
+def measured_boxes() -> list[str]:
+    """Return the sources of boxes that the embedded model was measured with."""
+    return [boxes for boxes in BOXES if (EMBEDDED, boxes) in embedded_errors()]
+
+
 def card_errors() -> str:
     """Model card: errors by box and by band of yaw."""
     lines = []
-    for boxes in ("landmarks", "yunet_n_640_640", "haar"):
+    for boxes in measured_boxes():
         for model in (EMBEDDED, *TEACHERS):
             by = embedded_errors()[model, boxes]
             errors = degrees(by[f"{name}_mae_deg"] for name in (*ANGLES, "mean"))
@@ -342,9 +347,10 @@ def card_targets() -> str:
     """Model card: targets, and what was reached."""
     errors = embedded_errors()
     (own, *teachers) = (errors[model, "landmarks"] for model in (EMBEDDED, *TEACHERS))
+    detectors = [boxes for boxes in measured_boxes() if boxes != "landmarks"]
     worse = [
         by["mean_mae_deg"] - by["mean_mae_deg_of_these_with_landmarks"]
-        for by in (errors[EMBEDDED, boxes] for boxes in ("yunet_n_640_640", "haar"))
+        for by in (errors[EMBEDDED, boxes] for boxes in detectors)
     ]
     lines = []
     for title, limit, name, digits in (
@@ -355,14 +361,15 @@ def card_targets() -> str:
         found, *others = degrees((by[name] for by in (own, *teachers)), digits)
         lines.append([title, f"at most {limit}°", found, ", ".join(others)])
     added = ", ".join(f"{value:+.2f}°" for value in worse)
-    lines.append(["MAE added by YuNet's boxes, by Haar's, on the same faces", "at most 0.4°", added, ""])
+    names = ", by ".join(f"{BOXES[boxes]}'s" for boxes in detectors).replace("'s", "'s boxes", 1)
+    lines.append([f"MAE added by {names}, on the same faces", "at most 0.4°", added, ""])
     return table(("", "target", "found", "teachers"), lines)
 
 
 def card_differences() -> str:
     """Model card: this model minus each teacher on the same faces."""
     lines = []
-    for boxes in ("landmarks", "yunet_n_640_640"):
+    for boxes in (boxes for boxes in measured_boxes() if boxes != "haar"):  # which finds the easy faces
         for model in TEACHERS:
             by = embedded_errors()[model, boxes]
             cells = [
@@ -513,7 +520,12 @@ DOUBT_IMAGES = {
     "with_mask": "photos of people with masks",
     "objects": "photos of objects",
 }
-DOUBT_DETECTORS = {"haar": "Haar", "yunet_n_640_640": "YuNet", "scrfd_2.5g_kps": "SCRFD"}
+DOUBT_DETECTORS = {
+    "haar": "Haar",
+    "face-detector": "face-detector",
+    "yunet_n_640_640": "YuNet",
+    "scrfd_2.5g_kps": "SCRFD",
+}
 
 
 def doubt() -> str:
@@ -522,6 +534,8 @@ def doubt() -> str:
     lines = []
     for images, title in DOUBT_IMAGES.items():
         for detector, name in DOUBT_DETECTORS.items():
+            if (images, detector) not in found:
+                continue
             by = found[images, detector]
             false = f"{by['false_boxes_dropped']} of {by['false_boxes']}" if detector == "haar" else ""
             if images == "objects":  # what two detectors agree on there are animals, mostly
@@ -676,6 +690,62 @@ def rtx_version() -> str:
     return f"TensorRT-RTX {version}: {sum(by['parsed'] for by in done)} of {len(done)} parsed, {built} built.\n"
 
 
+DETECTORS = {
+    "face-detector": "**face-detector**",
+    "face-detector, scheduled": "**face-detector**, scheduled",
+    "yunet_n_640_640": "YuNet",
+    "scrfd_500m_kps": "SCRFD 500M",
+    "centerface": "CenterFace",
+    "haar": "Haar",
+}
+
+
+def found_by(name: str) -> list[tuple[str, dict[str, Any]]]:
+    """Titles and figures of the detectors on one kind of pictures."""
+    by = {r["parameters"]["detector"]: r["figures"] for r in results("detectors", name)}
+    return [(title, by[detector]) for detector, title in DETECTORS.items() if detector in by]
+
+
+def percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} %"
+
+
+def detector_photos() -> str:
+    """Detector card: labelled photos."""
+    names = ("found_yaw_0", "found_yaw_30", "found_yaw_60", "found_small")
+    lines = [
+        [title, *(percent(by[f"{name}_percent"]) for name in names), f"{by['iou_median']:.2f}"]
+        for title, by in found_by("photos")
+    ]
+    header = ("photos", r"\|yaw\| < 30°", "30–60°", "> 60°", "28 pixels", "overlap, median")
+    return table(header, lines)
+
+
+def detector_scenes() -> str:
+    """Detector card: scenes that were held out."""
+    names = ("found", "found_below_24", "found_below_48", "found_below_96", "found_below_1000")
+    lines = [
+        [
+            title,
+            *(percent(by[f"{name}_percent"]) for name in names),
+            "" if by["points_median"] is None else f"{100 * by['points_median']:.1f} %",
+            f"{by['false_in_200']:.1f}",
+        ]
+        for title, by in found_by("scenes")
+    ]
+    sizes = ("below 24 pixels", "24–48", "48–96", "larger")
+    return table(("scenes", "found", *sizes, "key points off, of the side", "false boxes in 200 empty scenes"), lines)
+
+
+def detector_video() -> str:
+    """Detector card: a video."""
+    lines = [
+        [title, percent(by["complete_frames_percent"]), percent(by["false_percent"]), f"{by['mean_ms']:.1f} ms"]
+        for title, by in found_by("video")
+    ]
+    return table(("video", "frames with all of YuNet's faces", "boxes elsewhere", "per frame"), lines)
+
+
 def c_interface() -> str:
     """c_interface.md: the example in C++ beside PoseEngine."""
     (by,) = (result["figures"] for result in results("c-interface", "program"))
@@ -705,6 +775,11 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/tensorrt_rtx.md": {"rtx version": rtx_version, "rtx builds": rtx_builds},
     "docs/guides/detector.md": {"box-fits": box_fits},
     "docs/accuracy.md": {"coverage": all_coverage, "doubt": doubt, "limits": limits, "measures": measures},
+    "hpe_edge/models/face_detector.md": {
+        "photos": detector_photos,
+        "scenes": detector_scenes,
+        "video": detector_video,
+    },
     "hpe_edge/models/README.md": {
         "facts": card_facts,
         "errors": card_errors,

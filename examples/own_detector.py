@@ -1,4 +1,4 @@
-"""Use a detector of one's own, here OpenCV's Haar cascade: python examples/own_detector.py photo.jpg"""
+"""Use a detector of one's own, here OpenCV's YuNet: python examples/own_detector.py yunet.onnx photo.jpg"""
 
 import sys
 
@@ -6,14 +6,15 @@ import cv2
 
 import hpe_edge
 
-cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_alt2.xml")
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 
 
 def detect(frame_bgr):
-    boxes = [[x, y, x + width, y + height] for x, y, width, height in cascade.detectMultiScale(frame_bgr)]
-    return hpe_edge.Detections.from_boxes(boxes, boxes_from="haar")
+    yunet = cv2.FaceDetectorYN.create(sys.argv[1], "", frame_bgr.shape[1::-1])
+    found = yunet.detect(frame_bgr)[1]  # x, y, width, height, ... of each face; None without faces
+    boxes = [] if found is None else [[x, y, x + width, y + height] for x, y, width, height, *_ in found]
+    return hpe_edge.Detections.from_boxes(boxes, boxes_from="yunet")
 
 
-if len(sys.argv) != 2:
-    sys.exit(__doc__)
-print(hpe_edge.PoseEngine(detector=detect)(cv2.imread(sys.argv[1])))
+print(hpe_edge.PoseEngine(detector=detect)(cv2.imread(sys.argv[2])))

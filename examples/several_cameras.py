@@ -10,13 +10,14 @@ import hpe_edge
 
 
 def follow(batcher: hpe_edge.DynamicBatcher, source: str) -> None:
-    detector, frames = hpe_edge.HaarDetector(), hpe_edge.open_source(source)
+    detector = hpe_edge.open_detector("face-detector").for_video()
+    frames = hpe_edge.open_source(source)
     stream = batcher.stream(on_full="block")  # "drop_oldest" for live cameras
 
     def submit() -> None:
         try:
             for frame in frames:
-                stream.submit(frame.image, detector(frame.image).boxes, tag=frame.index)
+                stream.submit(frame.image, detector(frame.image), tag=frame.index)
         finally:
             stream.close()
 

@@ -50,7 +50,7 @@ def quantize(
         calibration_images: picture, folder of pictures or video of faces like those of the application. Calibration and
             the accuracy gate take alternate faces; fewer than 128 are used for both.
         boxes: CSV of the face boxes in ``calibration_images``; None detects the faces.
-        detector: a face detector's ONNX file, SCRFD or YuNet; None takes OpenCV's Haar cascade. Not with ``boxes``.
+        detector: name or file, see :func:`hpe_edge.open_detector`; None takes the embedded one. Not with ``boxes``.
         method: see :func:`export.quantize.calibrate.find_ranges`; None is ``"percentile"``, or that of an existing
             calibration.
         calibration: JSON file of the ranges. An existing one is used, else it is written.
@@ -125,8 +125,8 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     boxes.add_argument(
         "--detector",
         type=Path,
-        metavar="FILE.onnx",
-        help="SCRFD or YuNet, to find the faces (default: OpenCV's Haar cascade)",
+        metavar="NAME",
+        help="face detector, a name or a file (default: the embedded one)",
     )
     parser.add_argument(
         "--method",

@@ -135,10 +135,12 @@ def _on_labels(
     from export.uncertainty.labelled_faces import detected_boxes, errors_on, jittered_boxes, read_labels
     from export.uncertainty.sigma_factors import coverage, cross_validated, from_errors
     from hpe_edge.engine import PoseEngine
+    from hpe_edge.faces.open_detector import open_detector
     from hpe_edge.spec import SigmaCalibration
 
     table = read_labels(labels)
-    boxes = detected_boxes(table, detectors) if detectors else jittered_boxes(table)
+    opened = [open_detector(name) for name in detectors]
+    boxes = detected_boxes(table, opened) if opened else jittered_boxes(table)
     with PoseEngine(path) as engine:
         found = errors_on(engine, table, boxes)
     count = len(set(found.faces.tolist()))
@@ -210,7 +212,7 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="NAME",
-        help="with --labels: take the boxes of this face detector: yunet, scrfd, haar or a file; repeat it for several "
+        help="with --labels: take the boxes of this face detector, a name or a file; repeat it for several "
         "(default: the labels' boxes, also slightly moved and resized)",
     )
     add_images_option(

@@ -1,6 +1,6 @@
 """Head pose estimation: from a trained checkpoint to fast inference with verified angles.
 
->>> engine = hpe_edge.PoseEngine(detector="yunet")
+>>> engine = hpe_edge.PoseEngine()
 >>> poses = engine(frame)
 >>> poses.yaw, poses.pitch, poses.roll
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from hpe_edge.drawing.draw_poses import draw_poses
     from hpe_edge.engine import PoseEngine
     from hpe_edge.faces.detector import Detections, Detector
-    from hpe_edge.faces.haar import HaarDetector
     from hpe_edge.faces.open_detector import open_detector
     from hpe_edge.faces.smoother import PoseSmoother
     from hpe_edge.faces.tracker import Tracker
@@ -62,7 +61,6 @@ else:
         "Detections": "faces.detector",
         "Detector": "faces.detector",
         "DynamicBatcher": "batching.batcher",
-        "HaarDetector": "faces.haar",
         "ModelSpec": "spec",
         "Pose": "poses",
         "PoseEngine": "engine",
@@ -100,7 +98,6 @@ __all__ = [
     "Detections",
     "Detector",
     "DynamicBatcher",
-    "HaarDetector",
     "HpeEdgeError",
     "InputError",
     "ModelError",

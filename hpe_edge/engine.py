@@ -98,8 +98,7 @@ class PoseEngine:
                 ``"fp16"``. Else the file defines the precision, see ``hpe-edge export fp16``. INT8 always comes from
                 the file.
             detector: finds the faces of calls without boxes: a detector, or what :func:`hpe_edge.open_detector` takes.
-                It is opened at the first such call. None: OpenCV's Haar cascade, which finds upright, roughly frontal
-                faces.
+                It is opened at the first such call. None: the embedded face detector.
             max_sigma: root mean square of the three angles' sigma, in degrees, beyond which a pose is
                 :attr:`~hpe_edge.Poses.doubtful`. None: the limit in the model's spec; ``math.inf``: no limit.
             upright: turns the crops so that faces stand upright in them; the poses are turned back. ``"keypoints"``: by

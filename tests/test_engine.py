@@ -387,7 +387,7 @@ def test_onnxruntime_is_told_not_to_report(tmp_path: Path, model: Path) -> None:
 
 
 def test_public_names() -> None:
-    expected = "PoseEngine Poses Crop Camera ModelSpec DynamicBatcher Detections Detector HaarDetector open_detector"
+    expected = "PoseEngine Poses Crop Camera ModelSpec DynamicBatcher Detections Detector open_detector"
     expected += " Tracker PoseSmoother draw_poses open_source __version__ HpeEdgeError InputError ModelError"
     expected += " ModelNotFoundError BackendError SourceError OutputError BoxesWarning BoxFit Pose Result track"
     expected += " Attention AttentionMeter CameraMount NeutralLearner NeutralPose Zone ZoneEvent load_zones"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hpe_edge import PoseEngine
-from hpe_edge.models import DEFAULT, DEFAULT_NAME, FOLDER, WEIGHTS
+from hpe_edge.models import DEFAULT, DEFAULT_NAME, FACE_DETECTOR, FOLDER, WEIGHTS
 from hpe_edge.samples import BOXES
 from hpe_edge.samples import FOLDER as SAMPLES
 
@@ -30,6 +30,10 @@ def test_it_is_small_and_comes_from_the_weights_beside_it() -> None:
     assert origin.checkpoint == WEIGHTS.name
     assert origin.sha256 == hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
     assert gate is not None and gate.compared == "onnx with pytorch" and gate.worst_deg <= 0.01
+
+
+def test_the_face_detector_is_small() -> None:
+    assert FACE_DETECTOR.stat().st_size <= 500_000
 
 
 def test_it_sees_where_the_bundled_faces_look() -> None:

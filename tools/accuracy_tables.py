@@ -16,7 +16,12 @@ ORIGINALS = {
     ("lightweight", "square of 1.5 times the box, whole pixels"): (3.8367, 5.0093, 3.7095, 4.1852),
     ("fsanet", "HopeNet's margins"): (3.6246, 5.4109, 3.7549, 4.2634),
 }
-BOXES = {"landmarks": "landmarks", "haar": "Haar", "yunet_n_640_640": "YuNet"}
+BOXES = {
+    "landmarks": "landmarks",
+    "face-detector": "face-detector",
+    "haar": "Haar",
+    "yunet_n_640_640": "YuNet",
+}
 
 
 def accuracy_blocks(documents: Mapping[str, Document]) -> dict[str, str]:

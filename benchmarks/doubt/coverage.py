@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.harness.suite import BudgetLine, Suite, default_or, option, path_option
 from benchmarks.harness.timing import Effort, Result
-from benchmarks.inputs.crops import HAAR
+from benchmarks.inputs.crops import DETECTORS, detector_named
 from export.gate.gate import backend_runner, poses_of
 from export.step import quiet
 from export.uncertainty.against_model import calibrate_against, faces_and_beliefs
@@ -31,6 +31,7 @@ from export.uncertainty.labelled_faces import (
 from export.uncertainty.sigma_factors import Coverage, coverage, cross_validated, from_errors
 from hpe_edge import PoseEngine
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
+from hpe_edge.faces.detector import DEFAULT_DETECTOR
 from hpe_edge.models import DEFAULT
 from hpe_edge.spec import BinsDecode, ModelSpec, SigmaCalibration
 
@@ -46,10 +47,10 @@ class Options:
     labels: Path = path_option(f"columns {','.join(COLUMNS)}: boxes tight round the landmarks", metavar="CSV")
     models: Sequence[Path] = path_option("default: the embedded one", (), "MODEL.onnx", nargs="+")
     detectors: Sequence[str] = option(
-        f"the boxes: SCRFD or YuNet, or {HAAR} for OpenCV's cascade; default: {HAAR}",
-        (HAAR,),
+        f"the boxes: {DETECTORS}; default: {DEFAULT_DETECTOR}",
+        (DEFAULT_DETECTOR,),
         nargs="+",
-        metavar="FILE.onnx",
+        metavar="NAME",
     )
     images: Sequence[Path] = path_option(
         "calibrate without labels on these, too: pictures, folders or videos of faces", (), "PATH", nargs="+"
@@ -61,7 +62,7 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
     if effort.quick:
         few = slice(QUICK_FACES)
         labels = Labels(labels.path, labels.files[few], labels.boxes[few], labels.angles_deg[few])
-    by_source = {Path(name).stem: detected_boxes(labels, [name]) for name in options.detectors}
+    by_source = {Path(name).stem: detected_boxes(labels, [detector_named(name)]) for name in options.detectors}
     together: Boxes = [[box for own in row for box in own] for row in zip(*by_source.values(), strict=True)]
     with PoseEngine(DEFAULT) as engine:
         known = engine.spec

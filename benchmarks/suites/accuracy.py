@@ -26,11 +26,11 @@ from benchmarks.harness.intervals import Weights, interval, mean, percentiles
 from benchmarks.harness.suite import Suite, option, path_option
 from benchmarks.harness.timing import Effort, Result, WrongAnswerError
 from benchmarks.inputs import crops
-from benchmarks.inputs.crops import HAAR, LANDMARKS, OWN, SYNTAX, CropRule, crop_rule
+from benchmarks.inputs.crops import DETECTORS, LANDMARKS, OWN, SYNTAX, CropRule, crop_rule
 from benchmarks.inputs.model_variant import ModelVariant, open_variants
 from hpe_edge.backends.options import BackendName, Precision
 from hpe_edge.errors import InputError
-from hpe_edge.faces.detector import Detector
+from hpe_edge.faces.detector import DEFAULT_DETECTOR, Detector
 from hpe_edge.geometry import geodesic_deg, rotation_from_euler, wrap_deg
 
 DATASETS: tuple[Dataset, ...] = (LABELS_CSV, AFLW2000, W300_LP, BIWI, POINTING04)
@@ -67,7 +67,7 @@ class Options:
     biwi: Path | None = path_option(BIWI.layout, None, BIWI.metavar, flags=[BIWI.option])
     pointing04: Path | None = path_option(POINTING04.layout, None, POINTING04.metavar, flags=[POINTING04.option])
     boxes: Sequence[str] = option(
-        f"{LANDMARKS}: tight round the labels' (default); {HAAR}: OpenCV's cascade; a file: SCRFD or YuNet",
+        f"{LANDMARKS}: tight round the labels' (default); or a detector: {DETECTORS}",
         (LANDMARKS,),
         nargs="+",
         metavar="SOURCE",
@@ -111,7 +111,9 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
             faces = list(islice(dataset.read(path), QUICK_PHOTOS if effort.quick else None))
             kept = [face for face in faces if np.abs(face.angles_deg).max() <= options.within]
             if LANDMARKS in sources and any(face.box is None for face in kept):
-                raise InputError(f"{dataset.name} has no landmarks; name a detector for it, such as --boxes {HAAR}")
+                raise InputError(
+                    f"{dataset.name} has no landmarks; name a detector for it, such as --boxes {DEFAULT_DETECTOR}"
+                )
             what: Parameters = {"data": dataset.name, "faces": len(kept), "grouped_by": dataset.grouped_by}
             boxes, errors_by = _predict(kept, sources, options.crops, variants)
             for source in sources:

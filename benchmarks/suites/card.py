@@ -22,10 +22,11 @@ from benchmarks.datasets.labels_csv import LAYOUT, read_labelled_photos
 from benchmarks.harness.intervals import interval, mean
 from benchmarks.harness.suite import BudgetLine, Suite, default_or, option, path_option
 from benchmarks.harness.timing import Effort, Result
-from benchmarks.inputs.crops import HAAR, LANDMARKS, LEAST_IOU, detector_named
+from benchmarks.inputs.crops import DETECTORS, LANDMARKS, LEAST_IOU, detector_named
 from benchmarks.report.charts import save_calibration
 from hpe_edge import Detections, PoseEngine
 from hpe_edge.boxes.overlap import best_overlap
+from hpe_edge.faces.detector import DEFAULT_DETECTOR
 from hpe_edge.geometry import geodesic_deg, rotation_from_euler, wrap_deg
 
 ANGLES = ("yaw", "pitch", "roll")
@@ -56,7 +57,7 @@ class Options:
         "the one to judge, then those beside it; default: the embedded one", (), "MODEL.onnx", nargs="+"
     )
     detectors: Sequence[str] = option(
-        f"SCRFD or YuNet, or {HAAR} for OpenCV's cascade; default: {HAAR}", (HAAR,), nargs="+", metavar="FILE.onnx"
+        f"{DETECTORS}; default: {DEFAULT_DETECTOR}", (DEFAULT_DETECTOR,), nargs="+", metavar="NAME"
     )
     upright: Sequence[str] = option(
         "turn crops upright in the model's own way (model), or in these others",

@@ -14,7 +14,7 @@ from export.gate.comparison import PLAIN, Faces
 from export.gate.hard_faces import KINDS, hard_face
 from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.errors import SourceError
-from hpe_edge.faces.haar import HaarDetector
+from hpe_edge.faces.detector import DEFAULT_DETECTOR
 from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.samples import BOXES, FOLDER
@@ -65,13 +65,13 @@ def faces_of_models(
         models: crop and input of each.
         path: a picture, a folder of pictures, or a video, which is sampled; None takes the bundled sample.
         boxes: see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`; None detects the faces.
-        detector: a face detector's ONNX file; None takes the Haar detector.
+        detector: name or file, see :func:`hpe_edge.open_detector`; None takes the embedded one.
         most: the largest number of faces; a folder of more pictures is sampled evenly.
         hard: disturbed crops after each face's own, see :mod:`export.gate.hard_faces`.
 
     Raises:
         SourceError: pictures or boxes are missing or unreadable, or hold no face.
-        ModelError: the detector's file is not a detector.
+        ModelError, ModelNotFoundError: the detector cannot be opened.
     """
     bundled = path is None
     if path is None:
@@ -171,7 +171,7 @@ def shown_name(source: Source, frame: Frame) -> str:
 
 
 def _detector(path: Path | None) -> Callable[[Frame], Boxes]:
-    detector = HaarDetector() if path is None else open_detector(path, threads=None)
+    detector = open_detector(path or DEFAULT_DETECTOR, threads=None)
     return lambda frame: detector(frame.image).boxes
 
 

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from hpe_edge.boxes.overlap import best_overlap
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import ModelError, SourceError
-from hpe_edge.faces.detector import Detections
-from hpe_edge.faces.open_detector import open_detector
+from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.geometry import wrap_deg
 
 COLUMNS = ("file", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")
@@ -134,22 +133,20 @@ def jittered_boxes(labels: Labels) -> Boxes:
     return boxes
 
 
-def detected_boxes(labels: Labels, detectors: Sequence[str]) -> Boxes:
+def detected_boxes(labels: Labels, detectors: Sequence[Detector]) -> Boxes:
     """The boxes of face detectors that overlap the labels'.
 
     Args:
         labels: the faces.
-        detectors: names or files, see :func:`hpe_edge.faces.open_detector.open_detector`.
+        detectors: that find them.
 
     Raises:
         SourceError: a photo cannot be read.
-        HpeEdgeError: a detector cannot be opened.
     """
-    opened = [open_detector(name) for name in detectors]
     boxes = []
     for i, box in enumerate(labels.boxes):
         image = labels.image(i)
-        found = [detector(image).boxes for detector in opened]
+        found = [detector(image).boxes for detector in detectors]
         best = [best_overlap(each, box, _LEAST_IOU) for each in found]
         boxes.append([each[i] for each, i in zip(found, best, strict=True) if i is not None])
     return boxes

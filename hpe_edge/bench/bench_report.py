@@ -73,7 +73,7 @@ class BenchReport:
         engine: architecture, input size, backend and device.
         device: of the engine.
         threads: as requested; None for the backend's default.
-        detector: file, or None.
+        detector: name or file, or None.
         detect: latency of the detector on the photo, or None.
         batches: one result per batch size.
         environment: see :func:`hpe_edge.bench.environment.environment`.

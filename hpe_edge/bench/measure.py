@@ -47,7 +47,7 @@ def bench_model(
 
     Args:
         model: see :class:`hpe_edge.engine.PoseEngine`; None for the embedded model.
-        detector: ONNX file of a face detector to measure as well; its boxes are then used.
+        detector: name or file of a face detector to measure as well; its boxes are then used.
         batches: faces per call, each 1 or more.
         seconds: measuring time of each batch size, and of the detector.
         device, backend, precision, threads: see :class:`hpe_edge.engine.PoseEngine`.

@@ -118,7 +118,7 @@ FITS: Mapping[str, MeasuredFit] = {
         BoxFit(width=0.863, height=0.825, down=0.146),
         122,
         ((0.83, 0.90), (0.78, 0.87), (0.12, 0.17)),
-        "haarcascade_frontalface_alt2.xml of opencv-python 4.14, in HaarDetector",
+        "haarcascade_frontalface_alt2.xml of opencv-python 4.14, scale step 1.1, 4 neighbours",
     ),
     "retinaface": MeasuredFit(
         BoxFit(width=1.034, height=0.737, down=0.129),

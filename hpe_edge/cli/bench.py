@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "model", type=Path, nargs="?", metavar="MODEL", help="made by hpe-edge export; default: the embedded model"
     )
-    parser.add_argument("--detector", type=Path, metavar="FILE.onnx", help="measure this SCRFD or YuNet model as well")
+    parser.add_argument("--detector", type=Path, metavar="NAME", help="face detector to measure as well, name or file")
     parser.add_argument(
         "--batch", type=_batches, default=(1, 4, 16), metavar="N,...", help="faces per call; default: 1,4,16"
     )

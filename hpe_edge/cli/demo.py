@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import SourceError
-from hpe_edge.faces.haar import HaarDetector
+from hpe_edge.faces.open_detector import EMBEDDED, open_detector
 from hpe_edge.geometry import geodesic_deg
 from hpe_edge.models import DEFAULT, DEFAULT_NAME, FOLDER, WEIGHTS
 from hpe_edge.poses import Poses
@@ -77,7 +76,7 @@ def demo(options: DemoOptions) -> int:
         0, or 128 + N where signal N ended the export.
 
     Raises:
-        HpeEdgeError: the picture cannot be written, OpenCV has no face detector, or the export failed; GateFailed
+        HpeEdgeError: the picture cannot be written, or the export failed; GateFailed
             where the exported model's angles differ.
     """
     output = options.output
@@ -104,7 +103,7 @@ def _estimate(output: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32], Pos
         _print("model", f"{DEFAULT_NAME}; its card is {FOLDER / 'README.md'}")
         _print("photo", f"{PHOTO}: Eileen Collins, NASA")
         x1, y1, x2, y2 = box[0].tolist()
-        _print("face", f"({x1:.0f}, {y1:.0f}) to ({x2:.0f}, {y2:.0f}), found by OpenCV's Haar cascade")
+        _print("face", f"({x1:.0f}, {y1:.0f}) to ({x2:.0f}, {y2:.0f}), found by the embedded {EMBEDDED}")
         for name, angle, sigma, sign in zip(
             ("yaw", "pitch", "roll"), poses.angles[0].tolist(), poses.sigma[0].tolist(), _SIGNS, strict=True
         ):
@@ -132,9 +131,9 @@ def _print_stage(stage: str, lines: Sequence[str]) -> None:
 
 def _find_face(photo: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the landmark box of the largest face, ``[1, 4]``."""
-    boxes = HaarDetector()(photo).boxes
+    boxes = open_detector(EMBEDDED)(photo).boxes
     if not len(boxes):
-        raise SourceError(f"OpenCV {cv2.__version__} finds no face in {PHOTO}; please report this")
+        raise SourceError(f"the embedded {EMBEDDED} finds no face in {PHOTO}; please report this")
     largest = int(np.argmax(boxes[:, 2] - boxes[:, 0]))
     return boxes[largest : largest + 1]
 

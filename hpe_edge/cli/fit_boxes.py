@@ -13,7 +13,7 @@ from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.boxes.measure_fit import Measurement, measure_fit
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.detector import DEFAULT_DETECTOR
-from hpe_edge.faces.open_detector import open_detector
+from hpe_edge.faces.open_detector import NAMES, open_detector
 from hpe_edge.sources.frame import Frame, Source
 from hpe_edge.sources.open_source import open_source
 from hpe_edge.util.atomic import Pending, output_error
@@ -24,8 +24,7 @@ from hpe_edge.version import __version__
 _DESCRIPTION = """\
 Measure how a detector draws its boxes: where the landmark box of a face, from chin to eyebrows, lies in them. The
 result is a file for --boxes-from and boxes_from=. Any photos with faces will do, 30 faces or more; the reference is a
-detector whose boxes are known, or labelled landmark boxes. Haar finds upright, frontal faces only: yunet or scrfd is
-better.
+detector whose boxes are known, or labelled landmark boxes.
 """
 
 
@@ -60,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
     )
     reference = parser.add_mutually_exclusive_group()
     reference.add_argument(
-        "--detector", metavar="NAME", help=f"reference: yunet, scrfd, haar or FILE.onnx; default: {DEFAULT_DETECTOR}"
+        "--detector", metavar="NAME", help=f"reference: {', '.join(NAMES)} or FILE.onnx; default: {DEFAULT_DETECTOR}"
     )
     reference.add_argument(
         "--landmarks",

@@ -16,7 +16,7 @@ from hpe_edge.doctor.gpu_lacks import (
 from hpe_edge.doctor.lacks import SYSTEM_PACKAGES, Findings, Lack, facts_of, native_lacks, uninstall
 
 _EXTRAS = "pip install -c constraints.txt '.[export]' in a clone of hpe_edge"
-_OPENCV = "pip install 'opencv-python>=4.8,<5'"
+_OPENCV = "pip install 'opencv-python>=4.8'"
 _JETPACK_OPENCV = "sudo apt install nvidia-opencv, which is JetPack's OpenCV"
 
 

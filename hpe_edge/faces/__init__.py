@@ -4,7 +4,6 @@ __all__ = [
     "detector",
     "face_finder",
     "given_faces",
-    "haar",
     "open_detector",
     "smoother",
     "tracker",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hpe_edge.boxes.box_fit import BoxesFrom
 
 
-DEFAULT_DETECTOR = "haar"  # see hpe_edge.open_detector; needs no file
+DEFAULT_DETECTOR = "face-detector"  # see hpe_edge.open_detector; comes with hpe_edge
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ class FaceFinder:
     def __init__(self, detector: Detector | str | os.PathLike[str] | None, threads: int | None) -> None:
         """
         Args:
-            detector: a detector, or what :func:`hpe_edge.open_detector` takes; None: OpenCV's Haar cascade.
-            threads: of a neural detector; None: all cores.
+            detector: a detector, or what :func:`hpe_edge.open_detector` takes; None: the embedded one.
+            threads: of a detector by name or file; None: all cores.
 
         Raises:
             InputError: neither a detector nor a name.
@@ -56,7 +56,7 @@ class FaceFinder:
             if self._detector is None:
                 given = self._given
                 if isinstance(given, (str, os.PathLike)):
-                    from hpe_edge.faces.open_detector import open_detector  # with OpenCV, which boxes do not need
+                    from hpe_edge.faces.open_detector import open_detector  # not needed with boxes
 
                     self._detector = open_detector(given, threads=self._threads)
                 else:

@@ -14,10 +14,11 @@ from hpe_edge.faces.grids.embedded import EmbeddedDetector
 from hpe_edge.faces.grids.scrfd import ScrfdDetector
 from hpe_edge.faces.grids.yunet import Yunet2022Detector, YunetDetector
 from hpe_edge.fetch.detector_files import DETECTOR_FILES, detector_file
+from hpe_edge.models import FACE_DETECTOR
 from hpe_edge.spec import METADATA_KEY
 
-HAAR = "haar"
-NAMES = (*DETECTOR_FILES, HAAR)
+EMBEDDED = FACE_DETECTOR.stem
+NAMES = (EMBEDDED, *DETECTOR_FILES)
 
 _log = logging.getLogger(__name__)
 
@@ -31,24 +32,22 @@ def open_detector(
 ) -> Detector:
     """Open a face detector.
 
-    ``"yunet"`` and ``"scrfd"`` are fetched from their publishers on first use and kept in the user's cache;
-    SCRFD's weights are not for commercial use. With ``HPE_EDGE_OFFLINE=1`` nothing is fetched. ``"haar"`` comes with
-    OpenCV. In a file, SCRFD (with or without key points), YuNet (from 2021 on, also INT8) and detectors trained by
+    ``"face-detector"`` comes with hpe_edge. ``"yunet"`` and ``"scrfd"`` are fetched from their publishers on first use
+    and kept in the user's cache; SCRFD's weights are not for commercial use. With ``HPE_EDGE_OFFLINE=1`` nothing is
+    fetched. In a file, SCRFD (with or without key points), YuNet (from 2021 on, also INT8) and detectors trained by
     :mod:`export.detector` are recognised by the graph.
 
     Args:
         name_or_path: a name, or an .onnx file; a file that is called like a name is used instead of it.
-        threads: CPU threads that one call may use; None leaves it to ONNX Runtime (all cores). Haar uses OpenCV's,
-            see ``cv2.setNumThreads``.
-        min_score: threshold, 0..1; None: 0.5, for YuNet 0.7. Haar has no scores.
+        threads: CPU threads that one call may use; None leaves it to ONNX Runtime (all cores).
+        min_score: threshold, 0..1; None: 0.6, for YuNet 0.7, for SCRFD 0.5.
         min_face: leave out faces whose box in ``boxes`` is lower, in pixels of the frame.
 
     Raises:
         ModelNotFoundError: neither a name nor a file, or the named file cannot be fetched.
         ModelError: not an ONNX file, truncated, a head-pose model, or another graph; or a fetched file is not the
             expected one.
-        InputError: ``min_score``, ``min_face`` or ``threads`` out of range, ``min_score`` for Haar, or an address.
-        BackendError: the installed OpenCV has no Haar cascades.
+        InputError: ``min_score``, ``min_face`` or ``threads`` out of range, or an address.
         OutputError: the cache cannot be written.
     """
     name = os.fspath(name_or_path)
@@ -61,8 +60,8 @@ def open_detector(
             f"a detector is a name ({', '.join(NAMES)}) or a file, got the address {name}; download it and name the "
             "file"
         )
-    elif name == HAAR:
-        return _haar(threads, min_score, min_face)
+    elif name == EMBEDDED:
+        path = FACE_DETECTOR
     elif name in DETECTOR_FILES:
         path = detector_file(name)
     else:
@@ -73,18 +72,8 @@ def open_detector(
     return _open_file(path, threads, min_score, min_face)
 
 
-def _haar(threads: int | None, min_score: float | None, min_face: float | None) -> Detector:
-    from hpe_edge.backends.options import check_threads
-    from hpe_edge.faces.haar import HaarDetector  # with OpenCV, which networks do not need
-
-    check_threads(threads)
-    if min_score is not None:
-        raise InputError("the Haar cascade has no scores: leave out min_score, or use yunet or scrfd")
-    return HaarDetector(min_face=min_face)
-
-
 def _open_file(path: Path, threads: int | None, min_score: float | None, min_face: float | None) -> Detector:
-    # Imported on demand: ONNX Runtime takes a while to load, and the Haar detector does not need it.
+    # Imported on demand: ONNX Runtime takes a while to load.
     from hpe_edge.backends.onnx.dynamic_size import free_size
     from hpe_edge.backends.onnx.open_session import open_session
 

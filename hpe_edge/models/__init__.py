@@ -1,11 +1,11 @@
-"""The embedded default model; README.md is its card, with accuracy and training data."""
+"""The embedded models; README.md and face_detector.md are their cards, with accuracy and training data."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-"""Folder of the model."""
+"""Folder of the models."""
 
 DEFAULT = FOLDER / "student-v2.onnx"
 """Model of ``PoseEngine()``."""
@@ -15,3 +15,6 @@ WEIGHTS = FOLDER / "student-v2.pth"
 
 DEFAULT_NAME = f"the embedded default, {DEFAULT.stem}"
 """Its name in messages."""
+
+FACE_DETECTOR = FOLDER / "face-detector.onnx"
+"""The embedded face detector."""

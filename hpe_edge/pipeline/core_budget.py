@@ -30,7 +30,7 @@ def share_cores(cores: int, *, several_detectors: bool) -> CoreShare:
 
     Args:
         cores: number of usable cores.
-        several_detectors: the detector may process several frames at once; OpenCV's cascade may not.
+        several_detectors: a detector may process several frames at once; boxes of a file need no cores.
     """
     workers = min(cores, _MOST_DETECT_WORKERS) if several_detectors else 1
     # Neural detectors need most cores; reading, drawing and encoding need about one in any case.

@@ -14,7 +14,7 @@ from hpe_edge.camera import Camera
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError
 from hpe_edge.faces.detector import DEFAULT_DETECTOR, Detections, Detector, VideoDetector
-from hpe_edge.faces.open_detector import HAAR, open_detector
+from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.faces.smoother import UNCALIBRATED_USUAL_DEG, PoseSmoother
 from hpe_edge.faces.tracker import Tracker
 from hpe_edge.pipeline.core_budget import CoreShare, share_cores
@@ -31,7 +31,7 @@ class FaceOptions:
     """Options of a run but for its source, engine and outputs.
 
     Attributes:
-        detector: a detector, or what :func:`hpe_edge.open_detector` takes; None: OpenCV's Haar cascade.
+        detector: a detector, or what :func:`hpe_edge.open_detector` takes; None: the embedded one.
         boxes: a file of boxes instead of a detector, see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`.
         boxes_from: whose boxes those of the file are; None: chin to eyebrows.
         min_score, min_face: see :func:`hpe_edge.open_detector`.
@@ -65,17 +65,22 @@ class FaceSource:
     Attributes:
         find: finds those of a frame.
         file: the boxes file; None with a detector.
+        in_order: ``find`` needs the frames one after the other, in their order.
     """
 
     find: FindFaces
     file: BoxesFile | None
+    in_order: bool = False
+
+    def workers(self, share: CoreShare) -> int:
+        """Return the number of frames in detection at the same time."""
+        return 1 if self.in_order else share.detect_workers
 
 
 def share_of(options: FaceOptions, threads: int | None) -> CoreShare:
-    """Distribute the cores of a run; OpenCV's cascade takes one frame at a time."""
+    """Distribute the cores of a run."""
     cores = threads or len(os.sched_getaffinity(0))
-    one_at_a_time = options.boxes is not None or options.detector in (None, HAAR)
-    return share_cores(cores, several_detectors=not one_at_a_time)
+    return share_cores(cores, several_detectors=options.boxes is None)
 
 
 def open_faces(options: FaceOptions, source: Source, threads: int) -> FaceSource:
@@ -84,7 +89,7 @@ def open_faces(options: FaceOptions, source: Source, threads: int) -> FaceSource
     Args:
         options: of the run.
         source: whose frames it will get.
-        threads: of a neural detector.
+        threads: of a detector by name or file.
 
     Raises:
         HpeEdgeError: see :func:`hpe_edge.open_detector` and :class:`BoxesFile`.
@@ -99,7 +104,7 @@ def open_faces(options: FaceOptions, source: Source, threads: int) -> FaceSource
             detector = given
         # Between detections that the run spaces itself, the regions would be old.
         if source.kind == "video" and options.detect_every == 1 and isinstance(detector, VideoDetector):
-            detector = detector.for_video()
+            return FaceSource(find_by(detector.for_video()), None, in_order=True)
         return FaceSource(find_by(detector), None)
     if options.detector is not None:
         raise InputError("boxes and detector exclude each other; leave one out")

@@ -60,7 +60,7 @@ def track(
 ) -> TrackedFrames:
     """Find, track and estimate the faces of a source, frame by frame.
 
-    >>> for result in hpe_edge.track("clip.mp4", detector="yunet", smooth=True):
+    >>> for result in hpe_edge.track("clip.mp4", smooth=True):
     ...     print(result.time_s, result.poses.ids, result.poses.yaw)
 
     Frames are read, searched and estimated in threads, a few ahead of the caller. Of a camera or stream the caller gets
@@ -69,7 +69,7 @@ def track(
     Args:
         source: what :func:`hpe_edge.open_source` takes, or a source.
         engine: estimates the poses; None: the embedded model.
-        detector: a detector, or what :func:`hpe_edge.open_detector` takes; None: OpenCV's Haar cascade.
+        detector: a detector, or what :func:`hpe_edge.open_detector` takes; None: the embedded one.
         boxes: a CSV file with the faces instead of a detector, see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`.
         boxes_from: whose boxes those of the file are, see :meth:`hpe_edge.PoseEngine.__call__`.
         min_score, min_face: see :func:`hpe_edge.open_detector`.
@@ -162,7 +162,7 @@ class TrackedFrames(Iterator[Result]):
             self._work.take,
             Stopwatch(),
             detect_every=options.detect_every,
-            detect_workers=share.detect_workers,
+            detect_workers=faces.workers(share),
             frame_limit=None if source.live else options.frames,  # results of a live source may be dropped
         )
         self.report: Report = self._work.pipeline.report

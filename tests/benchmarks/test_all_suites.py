@@ -87,9 +87,9 @@ def test_what_lacks_an_option_is_skipped(
 def test_one_name_for_two_things(document: Callable[..., tuple[int, dict[str, object]]]) -> None:
     """A number for one suite is a word for the other."""
     suites = [made_up("pipeline", says, boxes=3), made_up("accuracy", says, boxes="landmarks")]
-    status, plain = document(suites, "--boxes", "4", "--accuracy-boxes", "haar")
+    status, plain = document(suites, "--boxes", "4", "--accuracy-boxes", "yunet")
     assert status == 0
-    assert [result["parameters"]["boxes"] for result in plain["results"]] == [4, "haar"]
+    assert [result["parameters"]["boxes"] for result in plain["results"]] == [4, "yunet"]
     _, plain = document(suites, "--boxes", "5")
     assert [result["parameters"]["boxes"] for result in plain["results"]] == [5, "landmarks"]
 

@@ -12,9 +12,9 @@ import pytest
 from hpe_edge import PoseEngine
 from hpe_edge.boxes.box_fit import FITS, BoxFit, MeasuredFit, box_fit
 from hpe_edge.errors import InputError, SourceError
+from hpe_edge.faces.grids.embedded import EmbeddedDetector
 from hpe_edge.faces.grids.scrfd import ScrfdDetector
 from hpe_edge.faces.grids.yunet import YunetDetector
-from hpe_edge.faces.haar import HaarDetector
 
 RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 
@@ -36,7 +36,7 @@ def test_all_known_names() -> None:
 
 
 def test_detectors_convert_by_the_table() -> None:
-    for detector, name in ((HaarDetector, "haar"), (ScrfdDetector, "scrfd"), (YunetDetector, "yunet")):
+    for detector, name in ((EmbeddedDetector, "landmarks"), (ScrfdDetector, "scrfd"), (YunetDetector, "yunet")):
         assert FITS[name].fit == detector.FIT
 
 

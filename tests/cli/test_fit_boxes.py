@@ -13,7 +13,8 @@ from media import write_picture
 
 from hpe_edge.boxes.box_fit import FITS, BoxFit, box_fit
 from hpe_edge.cli.main import main
-from hpe_edge.faces.haar import HaarDetector
+from hpe_edge.faces.detector import DEFAULT_DETECTOR
+from hpe_edge.faces.open_detector import open_detector
 
 Rows = list[tuple[str, list[float]]]
 FIT = BoxFit(width=1.2, height=0.8, down=0.1)
@@ -63,13 +64,13 @@ def test_without_a_file_the_fit_is_printed(landmarks: Rows, capsys: pytest.Captu
 
 
 def test_the_default_reference_is_a_detector(capsys: pytest.CaptureFixture[str]) -> None:
-    """Haar's own boxes in two photos, against Haar: the table's fit, and a warning, as two faces are few."""
-    detector = HaarDetector()
+    """Its own boxes in two photos, against itself: those of landmarks, and a warning, as two faces are few."""
+    detector = open_detector(DEFAULT_DETECTOR)
     names = ("astronaut.jpg", "grace_hopper.jpg")
     found = {name: detector(cv2.imread(str(SAMPLES / name))).drawn for name in names}
-    write_boxes(Path("haar.csv"), [(name, box) for name, boxes in found.items() for box in boxes.tolist()])
-    assert main(["fit-boxes", "haar.csv", str(SAMPLES), "-o", "haar.json"]) == 0
-    fit, known = box_fit("haar.json"), FITS["haar"].fit
+    write_boxes(Path("own.csv"), [(name, box) for name, boxes in found.items() for box in boxes.tolist()])
+    assert main(["fit-boxes", "own.csv", str(SAMPLES), "-o", "own.json"]) == 0
+    fit, known = box_fit("own.json"), FITS["landmarks"].fit
     np.testing.assert_allclose([fit.width, fit.height, fit.down], [known.width, known.height, known.down], atol=1e-3)
     assert "warning: only 2 faces" in capsys.readouterr().err
 
@@ -102,5 +103,5 @@ def test_a_box_of_no_picture_is_told(landmarks: Rows, capsys: pytest.CaptureFixt
 
 
 def test_one_reference_only(landmarks: Rows) -> None:
-    given = ["fit-boxes", "boxes.csv", "many", "--landmarks", "landmarks.csv", "--detector", "haar"]
+    given = ["fit-boxes", "boxes.csv", "many", "--landmarks", "landmarks.csv", "--detector", "yunet"]
     assert main(given) == 2

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cli_helpers import SAMPLES, command, rows_of
 
-from hpe_edge import HaarDetector, PoseEngine
+from hpe_edge import PoseEngine, open_detector
 from hpe_edge.boxes.box_fit import BoxFit, MeasuredFit, box_fit
 from hpe_edge.cli.main import main
 
@@ -61,16 +61,18 @@ def test_detectors_by_name_and_their_limits(model: Path, tmp_path: Path, capsys:
     heights = {
         name: float((boxes[:, 3] - boxes[:, 1]).max())
         for name in ("astronaut.jpg", "grace_hopper.jpg")
-        for boxes in (HaarDetector()(cv2.imread(str(SAMPLES / name))).boxes,)
+        for boxes in (open_detector("face-detector")(cv2.imread(str(SAMPLES / name))).boxes,)
     }
     low, high = sorted(heights, key=lambda name: heights[name])
-    assert len(results(tmp_path, *run, "--detector", "haar")) == 2
+    assert len(results(tmp_path, *run, "--detector", "face-detector")) == 2
     between = (heights[low] + heights[high]) / 2
     assert [row["file"] for row in results(tmp_path, *run, "--min-face", f"{between:.1f}")] == [high]
     assert main([*run, "--min-face", "5000"]) == 1
     capsys.readouterr()
-    assert main([*run, "--min-score", "0.5"]) == 2
-    assert "Haar" in capsys.readouterr().err
+    assert main([*run, "--min-score", "1"]) == 1
+    assert "--min-face" in capsys.readouterr().err
+    assert main([*run, "--detector", "haar"]) == 1
+    assert "face-detector, yunet, scrfd" in capsys.readouterr().err
     assert main([*run, "--detector", "retina"]) == 1
     assert "retina" in capsys.readouterr().err
 

@@ -134,6 +134,7 @@ def test_turning_head_is_the_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.abs(first - drawn).mean() < 4  # of 255; a palette of few colours
 
 
+@pytest.mark.skipif(int(cv2.__version__.split(".")[0]) > 4, reason="the picture has the font of OpenCV 4")
 def test_picture_is_the_scripts(draw: ModuleType) -> None:
     kept = DOCS / "images" / "conventions.png"
     assert kept.stat().st_size < 250_000

@@ -168,8 +168,9 @@ def test_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert changed[88:178, 181:269].any() and not changed[300:].any()
 
 
-def test_own_detector(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    run("own_detector.py", FOLDER / "astronaut.jpg", monkeypatch=monkeypatch)
+def test_own_detector(data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    yunet = data / "detectors" / "yunet_n_640_640.onnx"
+    run("own_detector.py", yunet, FOLDER / "astronaut.jpg", monkeypatch=monkeypatch)
     assert "Poses(1: (yaw " in capsys.readouterr().out
 
 

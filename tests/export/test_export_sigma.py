@@ -126,7 +126,7 @@ def angles_model(path: Path) -> Path:
     ("change", "kind", "fragment"),
     [
         ({"images": FOLDER, "labels": "labels.csv"}, InputError, "exclude each other"),
-        ({"detectors": ["haar"]}, InputError, "--labels, which is missing"),
+        ({"detectors": ["yunet"]}, InputError, "--labels, which is missing"),
         ({"boxes": BOXES}, InputError, "--boxes needs --images"),
         ({"model": None}, InputError, "name another file"),
         ({"output": "out.txt"}, InputError, "ends in .onnx"),

@@ -12,7 +12,7 @@ import reference
 from frames_of import frame_of
 from tiny_model import write_tiny_model
 
-from hpe_edge import BoxesWarning, Detections, HaarDetector, InputError, ModelNotFoundError, PoseEngine
+from hpe_edge import BoxesWarning, Detections, InputError, ModelNotFoundError, PoseEngine, open_detector
 from hpe_edge.samples import FOLDER as SAMPLES
 from hpe_edge.spec import Crop, Input
 
@@ -39,7 +39,7 @@ def test_the_default_detector_finds_the_face_of_the_sample() -> None:
     photo = cv2.imread(str(SAMPLES / "astronaut.jpg"))
     with PoseEngine(threads=1) as engine:
         poses = engine(photo)
-        same = engine(photo, HaarDetector()(photo))
+        same = engine(photo, open_detector("face-detector")(photo))
     assert len(poses) == 1 and abs(poses[0].yaw) < 10
     np.testing.assert_array_equal(poses.angles, same.angles)
     np.testing.assert_array_equal(poses.boxes, same.boxes)

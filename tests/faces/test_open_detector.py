@@ -20,15 +20,17 @@ from reference_frames import compare, frames, pairs
 import hpe_edge
 from hpe_edge.backends.onnx.dynamic_size import free_size
 from hpe_edge.errors import InputError, ModelError, ModelNotFoundError
-from hpe_edge.faces.detector import Detector
+from hpe_edge.faces.detector import DEFAULT_DETECTOR, Detector, VideoDetector
+from hpe_edge.faces.grids.embedded import EmbeddedDetector
 from hpe_edge.faces.grids.scrfd import ScrfdDetector
 from hpe_edge.faces.grids.yunet import YunetDetector
-from hpe_edge.faces.haar import HaarDetector
-from hpe_edge.faces.open_detector import open_detector
+from hpe_edge.faces.open_detector import NAMES, open_detector
 from hpe_edge.fetch.detector_files import DETECTOR_FILES, cached_detectors
+from hpe_edge.models import FACE_DETECTOR
 
 SAMPLES = Path(hpe_edge.__file__).parent / "samples"
 KINDS = {"yunet": YunetDetector, "scrfd": ScrfdDetector}
+YUNET = "yunet_n_640_640.onnx"
 
 
 @pytest.fixture(autouse=True)
@@ -68,14 +70,25 @@ def test_only_non_commercial_weights_are_called_so(caplog: pytest.LogCaptureFixt
         assert ("NOT for commercial use" in str(caught.value)) == forbidden
 
 
-def test_haar_by_name(photo: np.ndarray) -> None:
-    found = open_detector("haar")
-    assert isinstance(found, HaarDetector) and len(found(photo)) == 1
+def test_the_default_is_the_embedded_one_and_needs_no_network(cache: Path) -> None:
+    detector = open_detector(DEFAULT_DETECTOR)
+    assert isinstance(detector, EmbeddedDetector) and isinstance(detector, VideoDetector)
+    assert (NAMES[0], FACE_DETECTOR.stem) == (DEFAULT_DETECTOR, "face-detector") and not cache.exists()
 
 
-@pytest.mark.parametrize("name", ["yunett", "retinaface", "none.onnx", ""])
+def test_the_embedded_one_finds_the_face_of_the_photo(data: Path, photo: np.ndarray) -> None:
+    """As YuNet does, key points and all."""
+    found, theirs = (open_detector(each)(photo) for each in (DEFAULT_DETECTOR, data / "detectors" / YUNET))
+    assert len(found) == len(theirs) == 1 and found.scores[0] >= 0.5
+    assert pairs(found.boxes, theirs.boxes).min() >= 0.5
+    assert found.keypoints is not None and theirs.keypoints is not None
+    away = np.linalg.norm(found.keypoints - theirs.keypoints, axis=2)
+    assert away.max() < 0.15 * (theirs.boxes[0, 3] - theirs.boxes[0, 1])
+
+
+@pytest.mark.parametrize("name", ["haar", "yunett", "retinaface", "none.onnx", ""])
 def test_an_unknown_name_lists_the_names(name: str) -> None:
-    with pytest.raises(ModelNotFoundError, match=r"neither a name \(yunet, scrfd, haar\) nor"):
+    with pytest.raises(ModelNotFoundError, match=r"neither a name \(face-detector, yunet, scrfd\) nor"):
         open_detector(name)
 
 
@@ -107,23 +120,18 @@ def test_a_web_page_is_named(tmp_path: Path) -> None:
         open_detector(tmp_path / "a.onnx")
 
 
-def test_haar_takes_no_score() -> None:
-    with pytest.raises(InputError, match="Haar cascade has no scores"):
-        open_detector("haar", min_score=0.5)
-
-
 @pytest.mark.parametrize("height", [-1, float("nan"), float("inf")])
-@pytest.mark.parametrize("name", ["haar", "file"])
+@pytest.mark.parametrize("name", [DEFAULT_DETECTOR, "file"])
 def test_heights_beyond_their_range(tmp_path: Path, name: str, height: float) -> None:
     path = write_grid_model(tmp_path / "a.onnx", (1, 4), 2, size_hw=(64, 96))
     with pytest.raises(InputError, match="min_face is a height in pixels"):
-        open_detector(name if name == "haar" else path, min_face=height)
+        open_detector(path if name == "file" else name, min_face=height)
 
 
 @pytest.mark.parametrize("threads", [0, 1.5])
-def test_haar_checks_threads_like_the_others(threads: object) -> None:
+def test_the_embedded_one_checks_threads_like_the_others(threads: object) -> None:
     with pytest.raises(InputError, match="threads must be a whole number"):
-        open_detector("haar", threads=threads)
+        open_detector(DEFAULT_DETECTOR, threads=threads)
 
 
 def test_the_score_decides(tmp_path: Path) -> None:
@@ -149,25 +157,6 @@ def test_the_height_of_the_ready_box_decides(tmp_path: Path, columns: tuple[int,
         whole, kept = getattr(everything, name), getattr(found, name)
         if whole is not None:
             np.testing.assert_array_equal(kept, whole[heights >= limit])
-
-
-def test_haar_leaves_out_the_same_faces(data: Path) -> None:
-    """The cascade's own limit makes it fast; it must not take faces above the limit along."""
-    lost = kept = 0
-    for frame in list(frames(data).values())[:6]:
-        everything = HaarDetector()(frame)
-        heights = everything.boxes[:, 3] - everything.boxes[:, 1]
-        for limit in (60.0, 90.0):
-            found = HaarDetector(min_face=limit)(frame)
-            assert (found.boxes[:, 3] - found.boxes[:, 1] >= limit).all()
-            tall = everything.drawn[heights >= limit]
-            near = pairs(tall, found.drawn).max(axis=1) > 0.8 if len(found) and len(tall) else np.zeros(len(tall))
-            kept, lost = kept + int(near.sum()), lost + int((near == 0).sum())
-    assert kept > 5 and lost == 0
-
-
-def test_haar_without_room_for_a_face(photo: np.ndarray) -> None:
-    assert len(HaarDetector(min_face=5000)(photo)) == 0
 
 
 def compare_to_fp32(data: Path, detector: Detector, most_missed: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -272,6 +273,31 @@ def test_a_detector_may_have_a_schedule_for_the_frames_of_a_video(
     clip = write_video(tmp_path / "clip.avi", frames=4)
     assert len(list(track(clip, engine, detector=detector, detect_every=detect_every))) == 4
     assert (detector.whole, detector.of_video) == (whole, of_video)
+
+
+def test_the_schedule_gets_one_frame_at_a_time(
+    tmp_path: Path, engine: PoseEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On many cores, too: it follows faces from frame to frame."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
+    inside, most = 0, 0
+
+    class Slow:
+        def __call__(self, frame_bgr: np.ndarray) -> Detections:
+            nonlocal inside, most
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.01)
+            inside -= 1
+            return face(frame_bgr)
+
+    class SlowWithSchedule(Slow):
+        def for_video(self) -> Slow:
+            return Slow()
+
+    clip = write_video(tmp_path / "clip.avi", frames=8)
+    assert len(list(track(clip, engine, detector=SlowWithSchedule()))) == 8 and most == 1
+    assert len(list(track(clip, engine, detector=Slow()))) == 8 and most > 1
 
 
 def test_pictures_are_searched_whole(tmp_path: Path, engine: PoseEngine) -> None:

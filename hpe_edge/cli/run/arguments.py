@@ -90,7 +90,7 @@ def _add_faces(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--detector",
         metavar="NAME|FILE",
-        help="haar (default, with OpenCV), yunet or scrfd, fetched at the first use; or the .onnx file of one",
+        help="face-detector (default, embedded), yunet or scrfd, fetched at the first use; or the .onnx file of one",
     )
     group.add_argument(
         "--min-score", type=fraction, metavar="S", help="least score of a detection, 0 to 1; default: the detector's"

@@ -95,7 +95,7 @@ def build_pipeline(
         take,
         watch,
         detect_every=options.detect_every,
-        detect_workers=share.detect_workers,
+        detect_workers=faces.workers(share),
         frame_limit=options.frames,
     )
 

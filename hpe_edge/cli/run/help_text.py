@@ -13,10 +13,10 @@ examples:
   hpe-edge run photo.jpg -o annotated.png
   hpe-edge run photos/*.jpg -o annotated/ --csv poses.csv
   hpe-edge run photos/ --recursive --csv - | head
-  hpe-edge run clip.mp4 --detector yunet -o annotated.webm --jsonl poses.jsonl
+  hpe-edge run clip.mp4 -o annotated.webm --jsonl poses.jsonl
   hpe-edge run clip.mp4 --model model.onnx --boxes faces.csv --boxes-from retinaface --csv poses.csv
   hpe-edge run car.mp4 --neutral learn:20 --zones zones.json --events events.jsonl
-  hpe-edge run 0 --detector yunet --smooth --show --udp 127.0.0.1:4242
+  hpe-edge run 0 --smooth --show --udp 127.0.0.1:4242
   hpe-edge run rtsp://user:password@host/live --jsonl poses.jsonl
   ffmpeg -i clip.mp4 -f rawvideo -pix_fmt bgr24 - | hpe-edge run - --raw 1280x720@25 --csv poses.csv
 
@@ -30,11 +30,11 @@ sources:
   the run ends. Ctrl-C and --frames end it as well; its files are then complete.
 
 faces:
-  The default detector is OpenCV's Haar cascade, which finds upright, roughly frontal faces. For profiles take yunet or
-  scrfd (--detector), or the boxes of another detector (--boxes). Models crop relative to a box from chin to eyebrows:
-  --boxes-from names the detector that drew the boxes, so that they are converted. Pictures are matched by the column
-  file: their paths, or enough of their ends. Faces in videos are tracked and numbered (track). If there is no face in
-  the whole input, nothing is written and the exit status is 1.
+  The default detector is embedded. It shrinks frames to 640 pixels on the longer side; with --min-face it searches as
+  finely as faces of that height need. Others are yunet and scrfd (--detector); or give boxes (--boxes). Models crop
+  relative to a box from chin to eyebrows: --boxes-from names the detector that drew the boxes, so that they are
+  converted. Pictures are matched by the column file: their paths, or enough of their ends. Faces in videos are tracked
+  and numbered (track). If there is no face in the whole input, nothing is written and the exit status is 1.
 
 files:
   The column file holds a picture's path relative to the deepest folder of all sources, and -o OUT/ mirrors it. Results

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hpe_edge.boxes.boxes_csv import BoxesFile
+from hpe_edge.faces.detector import DEFAULT_DETECTOR
 from hpe_edge.pipeline.pipeline import Report
 from hpe_edge.sources.frame import Source
 from hpe_edge.spec import Upright
@@ -76,9 +77,9 @@ def no_face(source: Source, boxes: BoxesFile | None, detector: str | None, repor
             "one"
         )
     why = f"no face was found in {source.name} ({counted(report.frames, 'frame')}), so nothing was written; "
-    if detector not in (None, "haar"):
+    if detector not in (None, DEFAULT_DETECTOR):
         return f"{why}try another detector than {detector}, or give boxes: --boxes FILE"
     return (
-        f"{why}the built-in detector finds upright, roughly frontal faces from 38 pixels on (in 720p); for others use "
-        "--detector yunet, or give boxes: --boxes FILE"
+        f"{why}the default detector shrinks frames to 640 pixels: for small faces give their height, as --min-face 16; "
+        "or try --detector yunet, or give boxes: --boxes FILE"
     )

@@ -69,7 +69,7 @@ class GridDetector:
         if not 0 <= self.min_score <= 1:
             raise InputError(f"min_score must be from 0 to 1, got {min_score!r}")
         self.min_face = check_min_face(min_face)
-        import onnxruntime  # takes a while to load, and the Haar detector does not need it
+        import onnxruntime  # takes a while to load
 
         self._session = session
         self._quiet = onnxruntime.RunOptions()

@@ -1,4 +1,4 @@
-"""Detector trained by export.detector: anchor-free, any frame size, boxes from chin to eyebrows, five key points."""
+"""The embedded face detector: anchor-free, any frame size, boxes from chin to eyebrows, five key points."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHORTEST, _LONGEST = 320, 1920  # limits of the input's longer side where min_f
 
 
 class EmbeddedDetector(GridDetector):
-    """The detector that ``hpe-edge export detector`` trains, taught by YuNet, SCRFD and CenterFace.
+    """The detector that comes with hpe_edge, trained by ``hpe-edge export detector``.
 
     Its boxes are the landmark boxes, so no fit is applied. Frames are shrunk to ``LONGEST_SIDE`` on their longer side.
     ``min_face`` sets the input's size instead: a face of that height is 12 pixels high in it, so a small one finds
@@ -37,7 +37,7 @@ class EmbeddedDetector(GridDetector):
     FIT = FITS["landmarks"].fit
 
     STRIDES = (8, 16, 32, 64)
-    SCORE = 0.5
+    SCORE = 0.6
     NMS_IOU = 0.4
     MULTIPLE = 64
     LONGEST_SIDE = 640

@@ -12,6 +12,7 @@ from labelled_photos import BOX, detections, write_labelled_photos
 from tiny_model import tiny_spec, write_tiny_model
 
 from benchmarks.__main__ import main
+from benchmarks.doubt import coverage
 from export.uncertainty import labelled_faces
 from hpe_edge.spec import AngleHead, AnglesDecode, SigmaCalibration
 
@@ -23,7 +24,7 @@ class OnFaces:
 
 def test_the_whole_suite(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labelled_faces, "LEAST_FACES", 3)
-    monkeypatch.setattr(labelled_faces, "open_detector", lambda name: OnFaces())
+    monkeypatch.setattr(coverage, "detector_named", lambda name: OnFaces())
     labels = write_labelled_photos(tmp_path, rng)
     # Errors are 1, 2 and 3 degrees everywhere, far within the tiny model's sigma.
     narrow = SigmaCalibration(0.001, 0.001, 0.001, 1, "", True)
@@ -44,7 +45,7 @@ def test_the_whole_suite(tmp_path: Path, rng: np.random.Generator, monkeypatch: 
     assert 0 < calibrated["yaw_factor"] < calibrated["roll_factor"] < 1
     assert found["tiny", "calibrated without labels", None]["faces"] == 64
     assert found["tight", "of the bins", None] == of_bins  # sigma without its own factors
-    for boxes in ("landmarks", "haar"):
+    for boxes in ("landmarks", "face-detector"):
         assert found["tight", "as stored in the file", boxes]["all_within_1_sigma_percent"] == 0
     assert found["plain", "none", None] == {"faces": 3}
     assert [line["what"].split()[2] for line in document["budget"]] == ["tiny", "tight"]

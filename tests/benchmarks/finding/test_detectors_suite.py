@@ -97,12 +97,13 @@ def test_video_by_hand() -> None:
 
 def test_the_command(tmp_path: Path, rng: np.random.Generator) -> None:
     labels = write_labelled_photos(tmp_path, rng)
+    other = write_grid_model(tmp_path / "other.onnx", (1, 4, 10), 2, size_hw=None)
     ours = write_grid_model(tmp_path / "face-detector.onnx", (1, 4, 10), 1, size_hw=None, strides=(8, 16, 32, 64))
     video = write_video(tmp_path / "clip.avi", frames=6)
     path = tmp_path / "out.json"
     status = main(
         [
-            *("detectors", "--quick", "--detectors", "haar", str(ours), "--labels", str(labels)),
+            *("detectors", "--quick", "--detectors", str(other), str(ours), "--labels", str(labels)),
             *("--video", str(video), "--json", str(path)),
         ]
     )
@@ -110,9 +111,9 @@ def test_the_command(tmp_path: Path, rng: np.random.Generator) -> None:
     plain = json.loads(path.read_text())
     names = [(each["name"], each["parameters"]["detector"]) for each in plain["results"]]
     assert names == [
-        ("photos", "haar"),
+        ("photos", "other"),
         ("photos", "face-detector"),
-        ("video", "haar"),
+        ("video", "other"),
         ("video", "face-detector"),
         ("video", "face-detector, scheduled"),
     ]

@@ -150,20 +150,20 @@ def test_large_angles_are_left_out_and_counted(labels: Path) -> None:
 
 
 def test_missed_faces_are_counted(labels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crops, "HaarDetector", Finder)
-    landmarks, haar = named(run(labels, "--boxes", "landmarks", "haar"), "accuracy")
+    monkeypatch.setattr(crops, "detector_named", lambda name: Finder())
+    landmarks, found = named(run(labels, "--boxes", "landmarks", "face-detector"), "accuracy")
     assert (landmarks["figures"]["faces"], landmarks["figures"]["missed"]) == (3, 0)
-    assert (haar["figures"]["faces"], haar["figures"]["missed"]) == (1, 2)
-    assert haar["figures"]["mean_mae_deg"] == pytest.approx(2, abs=1e-3)
-    assert haar["figures"]["mean_mae_deg_low"] is None
+    assert (found["figures"]["faces"], found["figures"]["missed"]) == (1, 2)
+    assert found["figures"]["mean_mae_deg"] == pytest.approx(2, abs=1e-3)
+    assert found["figures"]["mean_mae_deg_low"] is None
 
 
 def test_no_face_is_found(labels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Finder, "__call__", lambda self, frame: detections())
-    monkeypatch.setattr(crops, "HaarDetector", Finder)
-    (haar,) = run(labels, "--boxes", "haar")
-    assert (haar["figures"]["faces"], haar["figures"]["missed"]) == (0, 3)
-    assert haar["figures"]["mean_mae_deg"] is None
+    monkeypatch.setattr(crops, "detector_named", lambda name: Finder())
+    (found,) = run(labels, "--boxes", "face-detector")
+    assert (found["figures"]["faces"], found["figures"]["missed"]) == (0, 3)
+    assert found["figures"]["mean_mae_deg"] is None
 
 
 def test_which_box_is_the_face() -> None:
@@ -228,7 +228,7 @@ def test_bad_labels(labels: Path, text: str, fragment: str, capsys: pytest.Captu
             2,
             "crop 'square of 1.3 times the box' is named twice",
         ),
-        (["--labels", "LABELS", "--boxes", "haar", "haar"], 2, "source of boxes 'haar' is named twice"),
+        (["--labels", "LABELS", "--boxes", "yunet", "yunet"], 2, "source of boxes 'yunet' is named twice"),
         (["--labels", "LABELS", "--model", "TINY"], 2, "model 'tiny' is named twice, or by two files"),
         (["--labels", "LABELS", "--crops", "tight"], 2, "'tight' is no crop"),
         (["--labels", "LABELS", "--precision", "bf16"], 2, "name it with --backend openvino"),

@@ -12,7 +12,6 @@ import pytest
 from labelled_photos import Finder, write_labelled_photos
 
 from benchmarks.__main__ import main
-from benchmarks.inputs import crops
 from benchmarks.suites import card
 from benchmarks.suites.card import Predictions, band_figures, by_sigma, sigma_results, spearman
 
@@ -104,21 +103,21 @@ def labels(tmp_path: Path, rng: np.random.Generator) -> Path:
 
 
 def test_the_whole_suite(labels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crops, "HaarDetector", Finder)
+    monkeypatch.setattr(card, "detector_named", lambda name: Finder())
     out, plot, tiny = (labels.with_name(name) for name in ("out.json", "plot.png", "tiny.onnx"))
     run = ["card", "--models", str(tiny), "--labels", str(labels), "--json", str(out), "--plot", str(plot)]
     assert main(run) == 0
     document = json.loads(out.read_text())
     results = {(r["name"], r["parameters"].get("boxes", r["parameters"].get("of"))): r for r in document["results"]}
-    own, haar = (results["error", boxes]["figures"] for boxes in ("landmarks", "haar"))
+    own, found = (results["error", boxes]["figures"] for boxes in ("landmarks", "face-detector"))
     assert own["faces"] == 3 and own["mean_mae_deg"] == pytest.approx(2, abs=1e-3)
     assert 1 < own["rotation_deg"] < 6
-    assert haar["faces"] == 1
-    assert haar["mean_mae_deg"] == haar["mean_mae_deg_of_these_with_landmarks"] == pytest.approx(2, abs=1e-3)
+    assert found["faces"] == 1
+    assert found["mean_mae_deg"] == found["mean_mae_deg_of_these_with_landmarks"] == pytest.approx(2, abs=1e-3)
     assert ("sigma", "face") in results and cv2.imread(str(plot)) is not None
     budget = {line["what"]: line for line in document["budget"]}
     assert budget["mean absolute error, landmark boxes"]["met"] is True
-    assert budget["how much more it is with the boxes of haar"]["found"] == "0.00 degrees"
+    assert budget["how much more it is with the boxes of face-detector"]["found"] == "0.00 degrees"
 
 
 def test_the_embedded_model_is_judged_where_none_is_named(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:

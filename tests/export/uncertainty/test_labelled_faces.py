@@ -54,9 +54,8 @@ def test_jittered_boxes_stay_around_the_label() -> None:
     assert np.array_equal(np.array(jittered_boxes(table)), np.array(rows))
 
 
-def test_only_boxes_on_the_face_count(labels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labelled_faces, "open_detector", lambda name: Finder())
-    found = detected_boxes(read_labels(labels), ["haar"])
+def test_only_boxes_on_the_face_count(labels: Path) -> None:
+    found = detected_boxes(read_labels(labels), [Finder()])
     assert [len(row) for row in found] == [1, 0, 0] and found[0][0].tolist() == BOX
     with (
         PoseEngine(labels.with_name("tiny.onnx")) as engine,
@@ -85,4 +84,4 @@ def test_missing_labels_and_photos_are_named(labels: Path) -> None:
         read_labels(labels.with_name("none.csv"))
     labels.with_name("1.png").unlink()
     with pytest.raises(SourceError, match=r"1\.png"):
-        detected_boxes(read_labels(labels), ["haar"])
+        detected_boxes(read_labels(labels), [Finder()])
