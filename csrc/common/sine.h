@@ -12,7 +12,7 @@ struct SineCosine {
     float sine, cosine;
 };
 
-// Whole turns taken off exactly, unless that changes nothing: up to 180 degrees are left; NaN of NaN and infinity.
+// Takes off whole turns, exactly; 180 degrees are left at most. NaN of NaN and infinity.
 HPE_HD float within_half_turn(float degrees) {
     // Each round takes off all but the last 2^-22 of the angle; usual angles need none, or one.
     while (fabsf(degrees) > 180.0f) degrees = fmaf(-360.0f, rintf(degrees * (1.0f / 360.0f)), degrees);
@@ -20,8 +20,8 @@ HPE_HD float within_half_turn(float degrees) {
 }
 
 #if defined(__CUDACC__) || defined(HPE_EMULATES_GPU)
-// Within 2 units in the last place of 1. Quarters are taken off exactly, as degrees; what is left is 45 degrees at most,
-// where the Taylor terms to x^9 and x^10 leave less than 2^-28.
+// Within 2 units in the last place of 1. Quarters are taken off exactly, as degrees; what is left is 45 degrees at
+// most, where the Taylor terms to x^9 and x^10 leave less than 2^-28.
 HPE_HD SineCosine sine_cosine(float any_degrees) {
     const float degrees = within_half_turn(any_degrees);
     const int quarter = round_int(degrees * (1.0f / 90.0f));
@@ -41,7 +41,7 @@ HPE_HD SineCosine sine_cosine(float any_degrees) {
     return {(quarter & 2 ? -sine : sine) + 0.0f, ((quarter + 1) & 2 ? -cosine : cosine) + 0.0f};
 }
 #else
-// The C library's are twice as fast. The product is rounded once, so they are within 3 units in the last place of 1.
+// The C library's are faster on a CPU. The product is rounded once, so they are within 3 units in the last place of 1.
 HPE_HD SineCosine sine_cosine(float degrees) {
     const float x = static_cast<float>(static_cast<double>(within_half_turn(degrees)) * 0.017453292519943295);
     return {sinf(x) + 0.0f, cosf(x)};
