@@ -8,7 +8,7 @@ namespace {
 
 // Plain loops over lanes, which compilers turn into vectors.
 template <bool kNumbers>
-void place_points(const TurnedRow& row, int column, TurnedPoints& points) {
+HPE_HD void place_points(const TurnedRow& row, int column, TurnedPoints& points) {
     constexpr int kPixel = kNumbers ? 6 : 3;  // bytes
     constexpr float kOne = 1 << kWeightBits;
     for (int l = 0; l < kLanes; ++l) {
@@ -28,14 +28,20 @@ void place_points(const TurnedRow& row, int column, TurnedPoints& points) {
 
 template <bool kNumbers, typename T>
 void sample_row(const TurnedRow& row, const PlaneRow<T>& planes) {
+    // Offsets are stored as a vector and read one by one, which takes long until the store has reached the cache.
+    constexpr int kRunsAhead = 8;
     const Normalize<T> put(planes);
-    TurnedPoints points;
-    for (int at = 0; at < row.size; at += kLanes) {
-        // The last run overlaps the one before it, and both write the same values.
-        const int column = lesser(at, row.size - kLanes);
-        place_points<kNumbers>(row, column, points);
-        const Planes p = sample_points<kNumbers>(row.source, row.row_stride_bytes, points);
-        for (int c = 0; c < 3; ++c) put(p.c[c], c, column, kLanes);
+    TurnedPoints points[kRunsAhead];
+    // The last run overlaps the one before it, and both write the same values.
+    const auto column_of = [&](int run) { return lesser(run * kLanes, row.size - kLanes); };
+    const int runs = (row.size + kLanes - 1) / kLanes;
+    for (int first = 0; first < runs; first += kRunsAhead) {
+        const int count = lesser(kRunsAhead, runs - first);
+        for (int r = 0; r < count; ++r) place_points<kNumbers>(row, column_of(first + r), points[r]);
+        for (int r = 0; r < count; ++r) {
+            const Planes p = sample_points<kNumbers>(row.source, row.row_stride_bytes, points[r]);
+            for (int c = 0; c < 3; ++c) put(p.c[c], c, column_of(first + r), kLanes);
+        }
     }
 }
 

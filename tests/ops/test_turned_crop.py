@@ -75,6 +75,11 @@ def test_enlarging_and_shrinking(rng: np.random.Generator, scale: float, size: i
     check(frame, [x, y, x + side, y + side], 29.0, Crop(resampling=resampling), sized(size))
 
 
+@pytest.mark.parametrize("size", [128, 129, 150])
+def test_more_columns_than_are_placed_at_once(rng: np.random.Generator, size: int) -> None:
+    check(picture(rng, 220, 230), [40.2, 30.1, 190.2, 180.1], 29.0, Crop(), sized(size))
+
+
 @pytest.mark.parametrize("resampling", ["bilinear", "antialias"])
 @pytest.mark.parametrize("color", get_args(FrameColor))
 @pytest.mark.parametrize("order", ["BGR", "RGB"])

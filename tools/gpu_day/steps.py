@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,9 +14,17 @@ BUDGET_S = 285.0  # of a call of five minutes
 
 _HERE = "tools.gpu_day.programs"
 _CUDA_TESTS = "build/gpu_day/native/tests/native/cuda_tests"
-_ORACLES = ["tests/ops/test_crop_normalize.py", "tests/ops/test_warp_normalize.py", "tests/ops/test_decode.py"]
+_ORACLES = [
+    f"tests/ops/test_{name}.py"
+    for name in ("crop_normalize", "turned_crop", "warp_normalize", "pixel_formats", "decode", "huge_frames")
+]
 # ONNX Runtime looks for pip's CUDA libraries beside itself, and for CUDA 13 under names of CUDA 12.
-_LIBRARIES = sorted(map(str, Path(sysconfig.get_path("purelib")).glob("nvidia/*/lib")))
+_NVIDIA = importlib.util.find_spec("nvidia")
+_LIBRARIES = [
+    str(path)
+    for folder in getattr(_NVIDIA, "submodule_search_locations", ())
+    for path in sorted(Path(folder).glob("*/lib"))
+]
 _ONNXRUNTIME = {
     "PYTHONPATH": "{work}/onnxruntime",
     "LD_LIBRARY_PATH": os.pathsep.join([*_LIBRARIES, "/usr/local/cuda/lib64"]),
@@ -85,7 +92,7 @@ PART2 = (
     ),
     Step(
         "onnxruntime_tests",
-        _pytest("-k", "engine and cuda", "tests/cuda/test_on_gpu.py"),
+        _pytest("-k", "engine and cuda-", "tests/cuda/test_on_gpu.py"),
         10,
         needs=("build", "onnxruntime"),
         environment=_ONNXRUNTIME,
@@ -97,14 +104,6 @@ PART2 = (
         needs=("build", "onnxruntime"),
         results=("bench.json",),
         environment=_ONNXRUNTIME,
-    ),
-    Step(
-        "rtx",
-        _python(f"{_HERE}.rtx_probe", ".gpu_day/rtx.tar.xz", "build/gpu_day/rtx", "{folder}/rtx.json"),
-        15,
-        needs=("build",),
-        carried="rtx.tar.xz",
-        results=("rtx.json",),
     ),
 )
 

@@ -46,6 +46,13 @@ def test_what_a_step_names_exists(step: Step) -> None:
     assert all(any(word.endswith(f"/{name}") for word in words) for name in step.results)
 
 
+def test_all_tests_of_every_loop_run_on_the_gpu() -> None:
+    (step,) = (step for step in STEPS if step.name == "oracles")
+    files = (ROOT / "tests" / "ops").rglob("test_*.py")
+    wanted = {str(file.relative_to(ROOT)) for file in files if "import every_loop" in file.read_text()}
+    assert wanted == {word for word in step.command if word.startswith("tests/")}
+
+
 def test_carried_files_are_ignored_by_git() -> None:
     assert f"/{CARRIED.name}/" in (ROOT / ".gitignore").read_text().split()
 

@@ -10,7 +10,6 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -23,9 +22,8 @@ ARCHITECTURE = 90
 PYTHON = "3.12"
 PYBIND11 = "pybind11==3.0.1"
 ONNXRUNTIME = "onnxruntime-gpu==1.27.0"
-RTX = ("tensorrt-rtx-cu13-bindings==1.7.1.116", "tensorrt-rtx-cu13-libs==1.7.1.116")
-# The least compression that fits: presets above cost minutes. TensorRT-RTX is mostly code, and large.
-_PRESETS = {"onnxruntime-cuda": 0, "rtx": 6}
+ARCHIVE = "onnxruntime-cuda.tar.xz"
+PRESET = 0  # of the compression: higher ones take minutes, and this fits
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64", "manylinux_2_17_x86_64")
 # The C library is not loaded by Python's module; the rest needs what the machine lacks, or converts models.
 _UNUSED = ("libonnxruntime.so", "providers_tensorrt", "/transformers/", "/tools/", "/datasets/", "/quantization/")
@@ -34,7 +32,7 @@ _UNUSED = ("libonnxruntime.so", "providers_tensorrt", "/transformers/", "/tools/
 def pack(root: Path, carried: Path) -> None:
     """Make the carried folder, and list its sizes beside the tree's; run again after it was stopped, it goes on.
 
-    An archive that cannot be made, or is too large beside the tree, is left out with the reason.
+    ONNX Runtime's archive is left out, with the reason, where it cannot be made or is too large beside the tree.
 
     Raises:
         OSError, subprocess.CalledProcessError: neither git nor pip runs here, or the disk is full.
@@ -49,28 +47,23 @@ def pack(root: Path, carried: Path) -> None:
     (carried / COMMIT_FILE).write_text(json.dumps(note))
     base_bytes = tree_bytes + _size(carried / "base")
     print(f"{_mib(_size(carried / 'base'))}  {carried.name}/base: the commit, pybind11", flush=True)
-    for name, fill in (("onnxruntime-cuda", _fill_onnxruntime), ("rtx", _fill_rtx)):
-        path = carried / f"{name}.tar.xz"
-        try:
-            about, size = _archive(path, fill, _PRESETS[name], MOST_BYTES - base_bytes)
-        except (OSError, ValueError, subprocess.CalledProcessError) as error:
-            print(f"      -    {carried.name}/{path.name}: left out, {error}", flush=True)
-            continue
-        in_all = _mib(base_bytes + size).strip()
-        print(f"{_mib(size)}  {carried.name}/{path.name}: {about}; {in_all} with tree and base", flush=True)
+    try:
+        about, size = _archive_onnxruntime(carried / ARCHIVE, MOST_BYTES - base_bytes)
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        print(f"      -    {carried.name}/{ARCHIVE}: left out, {error}", flush=True)
+        return
+    in_all = _mib(base_bytes + size).strip()
+    print(f"{_mib(size)}  {carried.name}/{ARCHIVE}: {about}; {in_all} with tree and base", flush=True)
 
 
-def _archive(path: Path, fill: Callable[[Path], str], preset: int, most_bytes: int) -> tuple[str, int]:
-    """Pack what ``fill`` puts into a folder; return what it says of it, and the size.
-
-    Equal files give equal archives, the largest first: what differs between runs, an engine, shifts nothing before it.
-    """
+def _archive_onnxruntime(path: Path, most_bytes: int) -> tuple[str, int]:
+    """Make the archive; return a word on its content, and its size. Equal content gives equal archives."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        about = fill(folder)
-        file = ChunkedXz(path, _cache() / "xz", preset, most_bytes)
+        about = _fill_onnxruntime(folder)
+        file = ChunkedXz(path, _cache() / "xz", PRESET, most_bytes)
         with tarfile.open(fileobj=cast(BinaryIO, file), mode="w|") as packed:
-            for each in sorted(_files(folder), key=lambda each: (-each.stat().st_size, each)):
+            for each in sorted(_files(folder)):
                 member = packed.gettarinfo(each, str(each.relative_to(folder)))
                 member.mtime = 0
                 with each.open("rb") as content:
@@ -84,18 +77,6 @@ def _fill_onnxruntime(folder: Path) -> str:
     (provider,) = folder.rglob("libonnxruntime_providers_cuda.so")
     kept, blanked = blank_other_architectures(provider, ARCHITECTURE)
     return f"{ONNXRUNTIME}, {_mib(kept).strip()} of GPU code for sm_{ARCHITECTURE}, {_mib(blanked).strip()} blanked"
-
-
-def _fill_rtx(folder: Path) -> str:
-    """Unpack the libraries; with them here as well, an engine of the embedded model comes along."""
-    for requirement in RTX:
-        with zipfile.ZipFile(_wheel(requirement)) as wheel:
-            wheel.extractall(folder)
-    from hpe_edge.models import DEFAULT
-
-    command = [sys.executable, "-m", "export.trt", str(DEFAULT), "--rtx", "-o", str(folder / "model.rtx")]
-    built = subprocess.run(command, capture_output=True, text=True).returncode == 0
-    return f"{' '.join(RTX)}, {'with' if built else 'without'} an engine"
 
 
 def _wheel(requirement: str) -> Path:
