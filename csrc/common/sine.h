@@ -1,4 +1,5 @@
-// Sine and cosine of degrees. CUDA's sinf and cosf reduce large angles in double precision.
+// Sine and cosine of degrees, for CPU and GPU alike: C libraries differ in the last bits, and CUDA's sinf and cosf
+// reduce large angles in double precision.
 #pragma once
 
 #include <cmath>
@@ -19,7 +20,6 @@ HPE_HD float within_half_turn(float degrees) {
     return degrees;
 }
 
-#if defined(__CUDACC__) || defined(HPE_EMULATES_GPU)
 // Within 2 units in the last place of 1. Quarters are taken off exactly, as degrees; what is left is 45 degrees at
 // most, where the Taylor terms to x^9 and x^10 leave less than 2^-28.
 HPE_HD SineCosine sine_cosine(float any_degrees) {
@@ -40,12 +40,5 @@ HPE_HD SineCosine sine_cosine(float any_degrees) {
     // 0 is added because -0 would be on the other side of a branch cut.
     return {(quarter & 2 ? -sine : sine) + 0.0f, ((quarter + 1) & 2 ? -cosine : cosine) + 0.0f};
 }
-#else
-// The C library's are faster on a CPU. The product is rounded once, so they are within 3 units in the last place of 1.
-HPE_HD SineCosine sine_cosine(float degrees) {
-    const float x = static_cast<float>(static_cast<double>(within_half_turn(degrees)) * 0.017453292519943295);
-    return {sinf(x) + 0.0f, cosf(x)};
-}
-#endif
 
 }  // namespace hpe

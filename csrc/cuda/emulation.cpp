@@ -1,6 +1,4 @@
 // The launches on the CPU: for tests on machines without a GPU, not for speed.
-#define HPE_EMULATES_GPU  // where a formula has another form on the host
-
 #include "cuda/kernel_bodies.h"
 #include "cuda/launch.h"
 
