@@ -88,7 +88,9 @@ class _Pictures:
                 self.errors[position] = str(error)
                 continue
             if animated:
-                self.notes_of[position] = [f"{uri} is animated, and only its first frame is used; convert it to a video"]
+                self.notes_of[position] = [
+                    f"{uri} is animated, and only its first frame is used; convert it to a video"
+                ]
             yield Frame(file_name(uri), position, math.nan, image)
 
     def close(self) -> None:

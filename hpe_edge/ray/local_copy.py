@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from hpe_edge.errors import SourceError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_CHUNK_BYTES = 8 * 2**20
 
 
 def file_name(uri: str) -> str:
@@ -61,6 +63,7 @@ def _download(uri: str, to: Path) -> None:
             f"{uri} is not supported ({error}); copy it to a file, or name it by s3://, gs:// or hdfs://"
         ) from None
     try:
-        fs.copy_files(path, str(to), source_filesystem=filesystem, destination_filesystem=fs.LocalFileSystem())
+        with filesystem.open_input_stream(path) as stored, to.open("wb") as copy:
+            shutil.copyfileobj(stored, copy, _CHUNK_BYTES)
     except (ArrowException, OSError) as error:
         raise SourceError(f"{uri} cannot be copied: {error}") from None
