@@ -31,8 +31,8 @@ def local_copy(uri: str) -> Iterator[Path]:
     OpenCV reads videos from files only, and a stream over HTTP would be read as a live one, with frames dropped.
 
     Args:
-        uri: a path, ``file://``, or what ``pyarrow.fs.FileSystem.from_uri`` takes: ``s3://``, ``gs://``, ``hdfs://`` and
-            others. Credentials come from the environment.
+        uri: a path, ``file://``, or what ``pyarrow.fs.FileSystem.from_uri`` takes: ``s3://``, ``gs://``, ``hdfs://``
+            and others. Credentials come from the environment.
 
     Raises:
         SourceError: another scheme, or the file cannot be copied.

@@ -70,8 +70,8 @@ class ParquetFiles:
             missing = set(columns or ()) - set(opened.schema_arrow.names)
             if missing:
                 raise OutputError(
-                    f"{path} holds another table, without the columns {', '.join(sorted(missing))}; take a folder of its "
-                    "own for the rows"
+                    f"{path} holds another table, without the columns {', '.join(sorted(missing))}; take a folder "
+                    "of its own for the rows"
                 )
             return opened.read(columns)
 

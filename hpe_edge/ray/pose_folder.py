@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from hpe_edge.errors import OutputError
 from hpe_edge.ray.parquet_files import ParquetFiles
 from hpe_edge.ray.parquet_schema import FACE, URI
 
@@ -98,8 +97,8 @@ class PoseFolder:
     def resume(self, uris: Iterable[str], *, retry_failed: bool = False) -> list[str]:
         """Return the URIs that are left to do, each once and in order, and remove their rows.
 
-        Such rows are there if a job was killed, or if two jobs did the same. Files that a killed job cut off are removed
-        as well. Not to be called while a job writes into the folder.
+        There are some if a job was killed, or if two jobs did the same. Files that a killed job cut off are removed as
+        well. Not to be called while a job writes into the folder.
 
         Args:
             uris: of the whole archive.

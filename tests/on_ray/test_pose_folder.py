@@ -24,7 +24,9 @@ def rows(uri: str, faces: int, *, counted: int | None = None, error: str | None 
 
 def write(path: Path, *parts: list[dict[str, Any]]) -> None:
     path.parent.mkdir(exist_ok=True)
-    parquet.write_table(pyarrow.Table.from_pylist(sum(parts, []), schema=parquet_schema()), path)
+    parquet.write_table(
+        pyarrow.Table.from_pylist([row for part in parts for row in part], schema=parquet_schema()), path
+    )
 
 
 def uris_in(folder: Path) -> list[str]:

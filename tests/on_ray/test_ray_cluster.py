@@ -30,8 +30,8 @@ from hpe_edge.sources.read_picture import read_picture
 if find_spec("ray") is None:
     pytest.skip("needs Ray: pip install 'hpe-edge[ray]' 'ray[serve]'", allow_module_level=True)
 
-import ray  # noqa: E402
-from pyarrow import parquet  # noqa: E402
+import ray
+from pyarrow import parquet
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 FRAMES = 4
