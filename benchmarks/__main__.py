@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.archives import ray_workers
 from benchmarks.doubt import coverage, false_boxes
 from benchmarks.finding import detectors
 from benchmarks.hard import tails
@@ -56,6 +57,7 @@ SUITES: tuple[Suite, ...] = (
     detectors.SUITE,
     rectification.SUITE,
     smoothing.SUITE,
+    ray_workers.SUITE,
     cuda_launches.SUITE,
     rtx_builds.SUITE,
 )
@@ -77,6 +79,7 @@ examples:
   python -m benchmarks coverage --models model.onnx --labels photos/labels.csv --detectors haar yunet.onnx
   python -m benchmarks doubt --labels photos/labels.csv --detectors yunet.onnx scrfd.onnx --video clip.mp4
   python -m benchmarks detectors --detectors yunet.onnx face-detector.onnx haar --labels photos/labels.csv
+  python -m benchmarks ray --video clip.mp4 --detector yunet.onnx
   python -m benchmarks precision --models model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
 """
 
