@@ -48,5 +48,5 @@ def end_row(uri: str, name: str, *, frames: int, faces: int, error: str | None, 
         error: reason why it could not be read, or not further; None if it was.
         notes: messages, such as on frames that were skipped.
     """
-    ends = {"frames": frames, "faces": faces, "error": error, "notes": "\n".join(notes) or None}
+    ends: Row = {"frames": frames, "faces": faces, "error": error, "notes": "\n".join(notes) or None}
     return {URI: uri, **dict.fromkeys(COLUMNS), "file": name, **ends}

@@ -67,7 +67,8 @@ class PosesOfVideos(Worker):
     def __call__(self, row: Mapping[str, Any]) -> Iterator[Row]:
         """Yield the rows of the video at ``row["uri"]``, a path or what :func:`local_copy` takes."""
         uri, frames, faces = str(row[URI]), 0, 0
-        error, notes = None, list[str]()
+        error: str | None = None
+        notes: list[str] = []
         try:
             with local_copy(uri) as path, closing(_open(path)) as source:
                 notes = source.notes

@@ -61,9 +61,8 @@ class Worker:
         self.camera, self.drop_doubtful = camera, drop_doubtful
         if self.threads is not None:
             cv2.setNumThreads(self.threads)
-        named = isinstance(detector, (str, os.PathLike))
         share = share_of(FaceOptions(detector=detector), self.threads)
-        if named:
+        if isinstance(detector, (str, os.PathLike)):
             self.detector: Detector = open_detector(
                 detector, threads=share.detect_threads, min_score=min_score, min_face=min_face
             )
