@@ -12,6 +12,7 @@ _SETTINGS = {
     "RAY_AUTH_MODE": "disabled",  # else a token is written into the home folder
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_register_timeout_seconds": "180",
+    "RAY_worker_niceness": "0",  # the default of 15 starves workers on a busy machine
 }
 _TRIES = 3
 
