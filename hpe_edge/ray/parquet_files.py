@@ -30,13 +30,14 @@ class ParquetFiles:
 
         self.folder = folder
         try:
-            self._system, self._root = (
+            found: tuple[fs.FileSystem, str] = (
                 fs.FileSystem.from_uri(folder) if "://" in folder else (fs.LocalFileSystem(), folder)
             )
         except (ArrowException, ValueError) as error:
             raise OutputError(
                 f"{folder} is not supported ({error}); name a folder, or one by s3://, gs:// or hdfs://"
             ) from None
+        self._system, self._root = found
 
     def paths(self) -> list[str]:
         """List the files; none if there is no folder."""
