@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import staged_detectors
 from local_cluster import local_cluster
 from media import write_video
 from run_rows import end_rows, face_rows, rows_of_run
@@ -40,6 +41,7 @@ Row = dict[str, Any]
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
+    ray.cloudpickle.register_pickle_by_value(staged_detectors)  # workers do not have pytest's path
     with local_cluster():
         yield
 
