@@ -13,15 +13,18 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.archives import ray_workers
+from benchmarks.c_interface import suite as c_interface
 from benchmarks.doubt import coverage, false_boxes
 from benchmarks.finding import detectors
+from benchmarks.gpu import cuda_launches, frame_to_angles
 from benchmarks.hard import tails
-from benchmarks.harness.schema import read_document, to_json
+from benchmarks.harness.schema import Document, read_document, to_json
 from benchmarks.harness.suite import Suite, add_options, build_options
 from benchmarks.report.charts import require_matplotlib
 from benchmarks.report.compare import compare, describe
 from benchmarks.report.markdown import write_report
 from benchmarks.running import Job, jobs, run, shared_options
+from benchmarks.serving import triton
 from benchmarks.suites import (
     accuracy,
     box_fits,
@@ -37,7 +40,7 @@ from benchmarks.suites import (
 )
 from hpe_edge.util.atomic import Pending
 from hpe_edge.util.shell import CommandParser, run_in_shell
-from tools import cuda_launches, rtx_builds
+from tools import rtx_builds
 
 SUITES: tuple[Suite, ...] = (
     ops.OPS,
@@ -58,7 +61,10 @@ SUITES: tuple[Suite, ...] = (
     rectification.SUITE,
     smoothing.SUITE,
     ray_workers.SUITE,
+    triton.SUITE,
     cuda_launches.SUITE,
+    frame_to_angles.SUITE,
+    c_interface.SUITE,
     rtx_builds.SUITE,
 )
 IN_ALL = ("ops", "model", "pipeline", "accuracy")  # the suites that judge a machine
@@ -80,6 +86,7 @@ examples:
   python -m benchmarks doubt --labels photos/labels.csv --detectors yunet.onnx scrfd.onnx --video clip.mp4
   python -m benchmarks detectors --detectors yunet.onnx face-detector.onnx haar --labels photos/labels.csv
   python -m benchmarks ray --video clip.mp4 --detector yunet.onnx
+  python -m benchmarks triton --server environment/bin/python
   python -m benchmarks precision --models model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
 """
 
@@ -104,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             chosen, keep_going = [Job(suite, build_options(suite.options, vars(args)))], False
         return _run(arguments, chosen, args.json, args.report, quick=args.quick, keep_going=keep_going)
 
-    return run_in_shell("benchmarks", command, interrupted="incomplete results were not written")
+    return run_in_shell("benchmarks", command, interrupted="incomplete results were written on a GPU alone")
 
 
 def _run(
@@ -120,13 +127,19 @@ def _run(
     if report is not None:
         require_matplotlib()
     with ExitStack() as cleanup:  # an unwritable name is reported before anything runs
-        pending_json = None if json is None else _pending(json, cleanup)
+        if json is not None:
+            _pending(json, cleanup).discard()
         pending_report = None if report is None else _pending(report, cleanup)
         words = ["python", "-m", "benchmarks", *arguments]
-        document = run(arguments[0], chosen, words, quick=quick, keep_going=keep_going)
-        if pending_json is not None:
-            pending_json.temp.write_text(to_json(document), encoding="utf-8")
-            pending_json.commit()
+
+        def write(document: Document) -> None:
+            if json is not None:
+                pending = _pending(json, cleanup)
+                pending.temp.write_text(to_json(document), encoding="utf-8")
+                pending.commit()
+
+        document = run(arguments[0], chosen, words, quick=quick, keep_going=keep_going, write=write)
+        write(document)
         if pending_report is not None:
             write_report(pending_report, [document])
     return 1 if any(part.failed for part in document.parts) else 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
 import cv2
@@ -19,6 +19,7 @@ from hpe_edge.bench.machine_state import Watch
 from hpe_edge.errors import BackendError, HpeEdgeError, InputError
 
 _HEADING = "times are medians with p10..p90, on one thread (video, cameras: all); 'times' is over the first row's"
+_CUT_OFF = "the run was cut off here"
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,20 @@ def jobs(suites: Sequence[Suite], arguments: Sequence[str]) -> list[Job]:
     return found
 
 
-def run(name: str, jobs: Sequence[Job], command: Sequence[str], *, quick: bool, keep_going: bool) -> Document:
-    """Run suites one after the other; ``keep_going`` records errors in place of raising them."""
+def run(
+    name: str,
+    jobs: Sequence[Job],
+    command: Sequence[str],
+    *,
+    quick: bool,
+    keep_going: bool,
+    write: Callable[[Document], None],
+) -> Document:
+    """Run suites one after the other; ``keep_going`` records errors in place of raising them.
+
+    ``write`` gets the document so far after each result of suites that ask for it, with the suite at work marked as cut
+    off.
+    """
     watch = Watch()
     threads_before = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -73,9 +86,14 @@ def run(name: str, jobs: Sequence[Job], command: Sequence[str], *, quick: bool, 
         setting = clocks(watch.states[0])
         lines += [f"clocks: {setting}"] if setting else []
         print("\n".join([*lines, *(f"WARNING: {warning}" for warning in watch.busy_at_start())]), flush=True)
-        parts = []
+        parts: list[Part] = []
+
+        def write_so_far(part: Part) -> None:
+            so_far = [*parts, replace(part, failed=_CUT_OFF)]
+            write(Document(name, now(), command, quick, where, watch.conditions(), watch.warnings(), so_far))
+
         for job in jobs:
-            parts.append(_part(job, watch, quick=quick, keep_going=keep_going))
+            parts.append(_part(job, watch, write_so_far, quick=quick, keep_going=keep_going))
             cv2.setNumThreads(1)  # a suite may have let OpenCV have all cores
     finally:
         cv2.setNumThreads(threads_before)
@@ -85,7 +103,7 @@ def run(name: str, jobs: Sequence[Job], command: Sequence[str], *, quick: bool, 
     return Document(name, now(), command, quick, where, watch.conditions(), warnings, parts)
 
 
-def _part(job: Job, watch: Watch, *, quick: bool, keep_going: bool) -> Part:
+def _part(job: Job, watch: Watch, write: Callable[[Part], None], *, quick: bool, keep_going: bool) -> Part:
     suite, results = job.suite, list[Result]()
     if job.missing:
         skipped = f"it needs {', '.join(job.missing)}"
@@ -99,8 +117,10 @@ def _part(job: Job, watch: Watch, *, quick: bool, keep_going: bool) -> Part:
             watch.look()
             print(screen_text(result), flush=True)
             results.append(result)
+            if suite.write_each:
+                write(Part(suite.name, results, [], round(time.perf_counter() - start, 3)))
     except HpeEdgeError as error:
-        if not keep_going:
+        if not keep_going and not (suite.write_each and results):
             raise
         # Missing hardware or options are no failure; an error after the first result is.
         lacking = isinstance(error, BackendError | InputError) and not results

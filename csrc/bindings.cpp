@@ -1,5 +1,6 @@
 // The only file that knows Python. Arguments were checked in hpe_edge/ops; here arrays become views, the
 // interpreter lock is released and C++ loops.
+#include <pybind11/gil_safe_call_once.h>
 #include <pybind11/native_enum.h>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -7,16 +8,23 @@
 
 #include <array>
 #include <cmath>
+#include <iterator>
+#include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
-#include "cpu/isa.h"
+#include "cpu/run_plans.h"
+#include "crop/channels_last.h"
 #include "crop/crop_normalize.h"
+#include "crop/place_faces.h"
 #include "crop/turned_crop.h"
 #include "crop/warp_normalize.h"
+#include "cuda/batch_run.h"
 #include "cuda/cuda_device.h"
+#include "cuda/driver_calls.h"
 #include "cuda/kernel_launch.h"
 #include "decode/decode.h"
 
@@ -31,8 +39,9 @@ Isa find_isa(const std::string& name) {
     throw std::invalid_argument("instruction set '" + name + "' is not usable on this processor");
 }
 
-Frame view_frame(const py::array& frame, const std::optional<py::array>& chroma, PixelFormat format) {
+Frame view_frame(const py::array& frame, const std::optional<py::array>& chroma, PixelFormat format, YuvRule yuv) {
     Frame view{};
+    view.yuv = yuv;
     view.data = static_cast<const uint8_t*>(frame.data());
     view.row_stride_bytes = frame.strides(0);
     view.height = static_cast<int>(frame.shape(0));
@@ -45,7 +54,7 @@ Frame view_frame(const py::array& frame, const std::optional<py::array>& chroma,
     return view;
 }
 
-FrameRecord record_of(const Frame& f, bool swap_colors) {
+FrameRecord record_of(const Frame& f, bool swap_colors, YuvRule yuv) {
     return {reinterpret_cast<uint64_t>(f.data),
             reinterpret_cast<uint64_t>(f.chroma),
             f.row_stride_bytes,
@@ -53,7 +62,8 @@ FrameRecord record_of(const Frame& f, bool swap_colors) {
             f.width,
             f.height,
             static_cast<int32_t>(f.format),
-            swap_colors};
+            swap_colors,
+            static_cast<int16_t>(yuv)};
 }
 
 CropPlan make_plan(const std::array<double, 4>& margins, Square square, bool clip, bool antialias,
@@ -81,9 +91,11 @@ class CropNormalize {
 public:
     CropNormalize(const std::array<double, 4>& margins, Square square, bool clip, bool antialias,
                   const std::array<float, 3>& fill, int size, bool swap_colors, const std::array<float, 3>& gain,
-                  const std::array<float, 3>& bias, PixelFormat format, OutputType output, const std::string& isa)
+                  const std::array<float, 3>& bias, PixelFormat format, YuvRule yuv, OutputType output,
+                  const std::string& isa)
         : plan_{make_plan(margins, square, clip, antialias, fill, size, gain, bias, output)},
           format_(format),
+          yuv_(yuv),
           emulated_(isa == kEmulated) {
         plan_.input.swap_colors = swap_colors;
         if (!emulated_) isa_ = find_isa(isa);
@@ -91,57 +103,60 @@ public:
 
     void boxes(const py::array& frame, const std::optional<py::array>& chroma, const py::array& boxes,
                const std::optional<py::array>& turns, py::array& out) const {
-        const Frame view = view_frame(frame, chroma, format_);
+        const Frame view = view_frame(frame, chroma, format_, yuv_);
         const Box* data = static_cast<const Box*>(boxes.data());
         std::vector<Turn> turn;
         if (turns) turn = turns_of(static_cast<const float*>(turns->data()), boxes.shape(0));
         const int count = static_cast<int>(boxes.shape(0));
         if (emulated_) {
             std::vector<BoxFace> faces;
+            const FrameRecord record = record_of(view, plan_.input.swap_colors, yuv_);
             for (int i = 0; i < count; ++i)
-                faces.push_back(
-                    {record_of(view, plan_.input.swap_colors), data[i], turns ? turn[i] : Turn{1.0f, 0.0f}});
+                faces.push_back({record, place_box(record, data[i], turns ? turn[i] : Turn{1.0f, 0.0f}, plan_.crop,
+                                                   plan_.input.size)});
             return emulate(faces, out, emulate_crop);
         }
-        run(out, [&](auto* to) {
-            if (!turns) return crop_normalize(view, data, count, plan_.crop, plan_.input, *isa_.rows, to);
-            const size_t face = static_cast<size_t>(3) * plan_.input.size * plan_.input.size;
-            for (int i = 0; i < count; ++i, to += face) {
-                if (is_turned(turn[i]))
-                    turned_crop(view, data[i], turn[i], plan_.crop, plan_.input, *isa_.turned, to);
-                else
-                    crop_normalize(view, data + i, 1, plan_.crop, plan_.input, *isa_.rows, to);
-            }
+        run(count, out, [&](auto* to) {
+            crop_faces(view, data, turns ? turn.data() : nullptr, count, plan_.crop, plan_.input, isa_, to);
         });
     }
 
     void warp(const py::array& frame, const std::optional<py::array>& chroma, const py::array& homographies,
               py::array& out) const {
-        const Frame view = view_frame(frame, chroma, format_);
+        const Frame view = view_frame(frame, chroma, format_, yuv_);
         const Homography* data = static_cast<const Homography*>(homographies.data());
         const int count = static_cast<int>(homographies.shape(0));
         if (emulated_) {
             std::vector<WarpFace> faces;
-            for (int i = 0; i < count; ++i) faces.push_back({record_of(view, plan_.input.swap_colors), data[i]});
+            for (int i = 0; i < count; ++i)
+                faces.push_back({record_of(view, plan_.input.swap_colors, yuv_),
+                                 place_view(data[i], plan_.input.size, plan_.crop.antialias)});
             return emulate(faces, out, emulate_warp);
         }
-        run(out, [&](auto* to) { warp_normalize(view, data, count, plan_.crop, plan_.input, *isa_.rows, to); });
+        run(count, out, [&](auto* to) { warp_normalize(view, data, count, plan_.crop, plan_.input, *isa_.rows, to); });
     }
 
 private:
+    // `loop` writes planes.
     template <typename Loop>
-    void run(py::array& out, const Loop& loop) const {
+    void run(int count, py::array& out, const Loop& loop) const {
         void* to = out.mutable_data();
         const py::gil_scoped_release release;
-        with_output_type(plan_.output, to, loop);
+        with_output_type(plan_.output, to, [&](auto* typed) {
+            if constexpr (std::is_same_v<decltype(typed), HalfPixel*>) {
+                const size_t pixels = static_cast<size_t>(plan_.input.size) * plan_.input.size;
+                std::vector<Half> planes(3 * pixels * count);
+                loop(planes.data());
+                interleave(planes.data(), count, pixels, typed);
+            } else {
+                loop(typed);
+            }
+        });
     }
 
     static std::vector<Turn> turns_of(const float* degrees, py::ssize_t count) {
         std::vector<Turn> turns;
-        for (py::ssize_t i = 0; i < count; ++i) {
-            const double angle = degrees[i] * (3.14159265358979323846 / 180.0);
-            turns.push_back({static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle))});
-        }
+        for (py::ssize_t i = 0; i < count; ++i) turns.push_back(turn_of(degrees[i]));
         return turns;
     }
 
@@ -157,6 +172,7 @@ private:
 
     CropPlan plan_;
     PixelFormat format_;
+    YuvRule yuv_;
     bool emulated_;
     Isa isa_{};
 };
@@ -168,6 +184,26 @@ public:
                const std::array<float, 3>& fill, int size, const std::array<float, 3>& gain,
                const std::array<float, 3>& bias, OutputType output, bool emulated)
         : plan_{make_plan(margins, square, clip, antialias, fill, size, gain, bias, output)}, emulated_(emulated) {}
+
+    // Fills `faces` [N] of BOX_FACE with a frame's record and its boxes [N, 4]; `turns` are vectors [N, 2], or none.
+    void write_boxes(const py::array& frame, const py::array& boxes, const std::optional<py::array>& turns,
+                     py::array& faces) const {
+        const FrameRecord record = *static_cast<const FrameRecord*>(frame.data());
+        const auto* box = static_cast<const Box*>(boxes.data());
+        const auto* turn = turns ? static_cast<const Turn*>(turns->data()) : nullptr;
+        auto* to = static_cast<BoxFace*>(faces.mutable_data());
+        for (py::ssize_t i = 0; i < faces.shape(0); ++i)
+            to[i] = {record,
+                     place_box(record, box[i], turn ? turn[i] : Turn{1.0f, 0.0f}, plan_.crop, plan_.input.size)};
+    }
+
+    void write_views(const py::array& frame, const py::array& homographies, py::array& faces) const {
+        const FrameRecord record = *static_cast<const FrameRecord*>(frame.data());
+        const auto* homography = static_cast<const Homography*>(homographies.data());
+        auto* to = static_cast<WarpFace*>(faces.mutable_data());
+        for (py::ssize_t i = 0; i < faces.shape(0); ++i)
+            to[i] = {record, place_view(homography[i], plan_.input.size, plan_.crop.antialias)};
+    }
 
     void boxes(uint64_t faces, int count, uint64_t out, uint64_t stream) const {
         const auto* from = reinterpret_cast<const BoxFace*>(faces);
@@ -184,6 +220,8 @@ public:
         else
             launch_warp(plan_, from, count, reinterpret_cast<void*>(out), reinterpret_cast<void*>(stream));
     }
+
+    const CropPlan& plan() const { return plan_; }
 
 private:
     CropPlan plan_;
@@ -236,19 +274,7 @@ public:
         for (size_t h = 0; h < places_.size(); ++h) heads[h] = view_head(outputs, places_[h]);
         const py::gil_scoped_release release;
         if (emulated_) return emulate_decode(plan_, heads, count, out);
-        switch (plan_.kind) {
-            case DecodeKind::kBins:
-            case DecodeKind::kBinsZxy:
-                return decode_bins(heads, count, bins_, *isa_.decode, out);
-            case DecodeKind::kAngles:
-                return decode_angles(heads, count, plan_.factors, out);
-            case DecodeKind::kRot6d:
-                return decode_rot6d(heads[0], count, plan_.factors, out);
-            case DecodeKind::kMatrix:
-                return decode_matrix(heads[0], count, plan_.factors, out);
-            case DecodeKind::kQuaternion:
-                return decode_quaternion(heads[0], count, plan_.factors, out);
-        }
+        decode_heads(plan_, bins_, heads, count, isa_, out);
     }
 
 private:
@@ -295,6 +321,101 @@ int first_bad_box(const py::array& boxes, float limit) {
     return -1;
 }
 
+// Limits of boxes beyond which Python looks closer.
+struct BoxSigns {
+    double fraction, flattest, highest, tallest;
+
+    // Errs on the side of true.
+    bool any(const py::array& boxes, int width, int height, bool fitted) const {
+        const Box* data = static_cast<const Box*>(boxes.data());
+        const py::ssize_t count = boxes.shape(0);
+        bool fractions = count > 0;
+        py::ssize_t tall = 0;
+        for (py::ssize_t i = 0; i < count; ++i) {
+            const Box& b = data[i];
+            const double ratio = (static_cast<double>(b.y2) - b.y1) / (static_cast<double>(b.x2) - b.x1);
+            if (b.x2 <= 0 || b.y2 <= 0 || b.x1 >= static_cast<float>(width) || b.y1 >= static_cast<float>(height))
+                return true;
+            if (!(flattest < ratio && ratio < highest)) return true;
+            tall += ratio > tallest;
+            fractions = fractions && b.x2 <= fraction && b.y2 <= fraction;
+        }
+        return fractions || (!fitted && 2 * tall >= count && count > 0);
+    }
+};
+
+void* pointer(uint64_t address) {
+    return reinterpret_cast<void*>(address);
+}
+
+constexpr const char* kDriverCalls[] = {"cuCtxPushCurrent",    "cuCtxPopCurrent",      "cuMemcpyHtoDAsync",
+                                        "cuEventRecord",       "cuStreamWaitEvent",    "cuGraphLaunch",
+                                        "cuStreamSynchronize", "cuPointerGetAttribute"};
+
+DriverCalls make_driver_calls(const std::map<std::string, uint64_t>& addresses) {
+    DriverCalls calls{};
+    const char* const* name = kDriverCalls;
+    const auto next = [&](auto& function) {
+        function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(addresses.at(*name++));
+    };
+    next(calls.push_context);
+    next(calls.pop_context);
+    next(calls.copy_in);
+    next(calls.record_event);
+    next(calls.wait_event);
+    next(calls.launch_graph);
+    next(calls.synchronize);
+    next(calls.pointer_attribute);
+    return calls;
+}
+
+FrameRecord frame_record(const py::tuple& fields) {
+    FrameRecord r{};
+    r.data = fields[0].cast<uint64_t>();
+    r.chroma = fields[1].cast<uint64_t>();
+    r.row_stride_bytes = fields[2].cast<int64_t>();
+    r.chroma_row_stride_bytes = fields[3].cast<int64_t>();
+    r.width = fields[4].cast<int32_t>();
+    r.height = fields[5].cast<int32_t>();
+    r.format = fields[6].cast<int32_t>();
+    r.swap_colors = fields[7].cast<int16_t>();
+    r.yuv = fields[8].cast<int16_t>();
+    return r;
+}
+
+float* floats_of(const py::handle& array) {
+    return array.is_none() ? nullptr : static_cast<float*>(py::reinterpret_borrow<py::array>(array).mutable_data());
+}
+
+BatchPart part_of(const py::tuple& fields, bool warped) {
+    BatchPart part{};
+    const auto places = py::reinterpret_borrow<py::array>(fields[1]);
+    part.frame = frame_record(py::reinterpret_borrow<py::tuple>(fields[0]));
+    if (warped)
+        part.homographies = static_cast<const Homography*>(places.data());
+    else
+        part.boxes = static_cast<const Box*>(places.data());
+    part.count = static_cast<int>(places.shape(0));
+    if (!fields[2].is_none())
+        part.turns_deg = static_cast<const float*>(py::reinterpret_borrow<py::array>(fields[2]).data());
+    part.angles = floats_of(fields[3]);
+    part.sigma = floats_of(fields[4]);
+    part.rotation = floats_of(fields[5]);
+    return part;
+}
+
+Batch batch_of(int size, bool warped, const py::list& parts, const py::list& copies, const py::list& writers) {
+    Batch batch{size, {}, {}, {}};
+    batch.parts.reserve(parts.size());
+    for (const py::handle each : parts) batch.parts.push_back(part_of(py::reinterpret_borrow<py::tuple>(each), warped));
+    for (const py::handle each : copies) {
+        const auto copy = py::reinterpret_borrow<py::tuple>(each);
+        batch.copies.push_back({copy[0].cast<uint64_t>(), pointer(copy[1].cast<uint64_t>()), copy[2].cast<size_t>()});
+    }
+    for (const py::handle each : writers) batch.writers.push_back(pointer(each.cast<uint64_t>()));
+    return batch;
+}
+
 }  // namespace
 }  // namespace hpe
 
@@ -306,11 +427,19 @@ PYBIND11_MODULE(_native, m) {
         .value("COLOR", PixelFormat::kColor)
         .value("GRAY8", PixelFormat::kGray8)
         .value("NV12", PixelFormat::kNv12)
+        .value("COLOR4", PixelFormat::kColor4)
+        .finalize();
+    py::native_enum<YuvRule>(m, "YuvRule", "enum.Enum")
+        .value("BT601", YuvRule::kBt601)
+        .value("BT601_FULL", YuvRule::kBt601Full)
+        .value("BT709", YuvRule::kBt709)
+        .value("BT709_FULL", YuvRule::kBt709Full)
         .finalize();
     py::native_enum<OutputType>(m, "OutputType", "enum.Enum")
         .value("FLOAT32", OutputType::kFloat32)
         .value("FLOAT16", OutputType::kFloat16)
         .value("UINT8", OutputType::kUint8)
+        .value("FLOAT16_HWC8", OutputType::kFloat16Hwc8)
         .finalize();
     py::native_enum<DecodeKind>(m, "DecodeKind", "enum.Enum")
         .value("BINS", DecodeKind::kBins)
@@ -328,11 +457,11 @@ PYBIND11_MODULE(_native, m) {
 
     py::class_<CropNormalize>(m, "CropNormalize")
         .def(py::init<const std::array<double, 4>&, Square, bool, bool, const std::array<float, 3>&, int, bool,
-                      const std::array<float, 3>&, const std::array<float, 3>&, PixelFormat, OutputType,
+                      const std::array<float, 3>&, const std::array<float, 3>&, PixelFormat, YuvRule, OutputType,
                       const std::string&>(),
              py::kw_only(), py::arg("margins"), py::arg("square"), py::arg("clip"), py::arg("antialias"),
              py::arg("fill"), py::arg("size"), py::arg("swap_colors"), py::arg("gain"), py::arg("bias"),
-             py::arg("format"), py::arg("output"), py::arg("isa"))
+             py::arg("format"), py::arg("yuv"), py::arg("output"), py::arg("isa"))
         .def("boxes", &CropNormalize::boxes, py::arg("frame"), py::arg("chroma"), py::arg("boxes"),
              py::arg("turns_deg"), py::arg("out"))
         .def("warp", &CropNormalize::warp, py::arg("frame"), py::arg("chroma"), py::arg("homographies"),
@@ -349,6 +478,9 @@ PYBIND11_MODULE(_native, m) {
                       const std::array<float, 3>&, const std::array<float, 3>&, OutputType, bool>(),
              py::kw_only(), py::arg("margins"), py::arg("square"), py::arg("clip"), py::arg("antialias"),
              py::arg("fill"), py::arg("size"), py::arg("gain"), py::arg("bias"), py::arg("output"), py::arg("emulated"))
+        .def("write_boxes", &CropLaunch::write_boxes, py::arg("frame"), py::arg("boxes"), py::arg("turns"),
+             py::arg("faces"))
+        .def("write_views", &CropLaunch::write_views, py::arg("frame"), py::arg("homographies"), py::arg("faces"))
         .def("boxes", &CropLaunch::boxes, py::arg("faces"), py::arg("count"), py::arg("out"), py::arg("stream"))
         .def("warp", &CropLaunch::warp, py::arg("faces"), py::arg("count"), py::arg("out"), py::arg("stream"));
 
@@ -358,13 +490,76 @@ PYBIND11_MODULE(_native, m) {
         .def("run", &DecodeLaunch::run, py::arg("heads"), py::arg("count"), py::arg("angles"), py::arg("sigma"),
              py::arg("rotation"), py::arg("stream"));
 
+    PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::object> driver_error;
+    driver_error.call_once_and_store_result(
+        [&] { return py::object(py::exception<DriverError>(m, "DriverError", PyExc_RuntimeError)); });
+    py::register_exception_translator([](std::exception_ptr raised) {
+        try {
+            if (raised) std::rethrow_exception(raised);
+        } catch (const DriverError& error) {
+            py::set_error(driver_error.get_stored(), py::make_tuple(error.what(), error.code));
+        }
+    });
+    py::class_<DriverCalls>(m, "DriverCalls")
+        .def(py::init(&make_driver_calls), py::arg("addresses"))
+        .def(
+            "launch",
+            [](const DriverCalls& calls, uint64_t context, uint64_t graph, uint64_t stream) {
+                const py::gil_scoped_release release;
+                run_graph(calls, pointer(context), pointer(graph), pointer(stream));
+            },
+            py::arg("context"), py::arg("graph"), py::arg("stream"))
+        .def(
+            "owns",
+            [](const DriverCalls& calls, uint64_t address, int gpu, uint64_t context) {
+                return owns_memory(calls, address, gpu, pointer(context));
+            },
+            py::arg("address"), py::arg("gpu"), py::arg("context"));
+    py::class_<BatchRun>(m, "BatchRun")
+        .def(py::init([](const DriverCalls& calls, const CropLaunch& crop, uint64_t context, uint64_t stream,
+                         uint64_t event, int most, uint64_t box_faces, uint64_t warp_faces, uint64_t poses) {
+                 return BatchRun(calls, pointer(context), pointer(stream), pointer(event), crop.plan(), most,
+                                 pointer(box_faces), pointer(warp_faces), static_cast<const float*>(pointer(poses)));
+             }),
+             py::kw_only(), py::arg("calls"), py::arg("crop"), py::arg("context"), py::arg("stream"), py::arg("event"),
+             py::arg("most"), py::arg("box_faces"), py::arg("warp_faces"), py::arg("poses"))
+        .def(
+            "load",
+            [](const BatchRun& run, int size, bool warped, const py::list& parts, const py::list& copies,
+               const py::list& writers) {
+                const Batch batch = batch_of(size, warped, parts, copies, writers);
+                const py::gil_scoped_release release;
+                run.load(batch);
+            },
+            py::arg("size"), py::arg("warped"), py::arg("parts"), py::arg("copies"), py::arg("writers"))
+        .def(
+            "run",
+            [](const BatchRun& run, int size, bool warped, const py::list& parts, const py::list& copies,
+               const py::list& writers, uint64_t graph) {
+                const Batch batch = batch_of(size, warped, parts, copies, writers);
+                const py::gil_scoped_release release;
+                run.run(batch, pointer(graph));
+            },
+            py::arg("size"), py::arg("warped"), py::arg("parts"), py::arg("copies"), py::arg("writers"),
+            py::arg("graph"))
+        .def(
+            "read",
+            [](const BatchRun& run, int size, bool warped, const py::list& parts) {
+                run.read(batch_of(size, warped, parts, py::list(), py::list()));
+            },
+            py::arg("size"), py::arg("warped"), py::arg("parts"));
+    py::tuple call_names(std::size(kDriverCalls));
+    for (size_t i = 0; i < std::size(kDriverCalls); ++i) call_names[i] = kDriverCalls[i];
+    m.attr("DRIVER_CALLS") = call_names;
+
     PYBIND11_NUMPY_DTYPE(FrameRecord, data, chroma, row_stride_bytes, chroma_row_stride_bytes, width, height, format,
-                         swap_colors);
-    PYBIND11_NUMPY_DTYPE(Box, x1, y1, x2, y2);
-    PYBIND11_NUMPY_DTYPE(Homography, m);
-    PYBIND11_NUMPY_DTYPE(Turn, cosine, sine);
-    PYBIND11_NUMPY_DTYPE(BoxFace, frame, box, turn);
-    PYBIND11_NUMPY_DTYPE(WarpFace, frame, homography);
+                         swap_colors, yuv);
+    PYBIND11_NUMPY_DTYPE(Filter, factor, step);
+    PYBIND11_NUMPY_DTYPE(CropPlace, x, y, column_x, column_y, row_x, row_y, half_x, half_y, slope_x, slope_y, first_x,
+                         last_x, first_y, last_y, across, down, sampling);
+    PYBIND11_NUMPY_DTYPE(WarpPlace, m, x, y, steps, weight);
+    PYBIND11_NUMPY_DTYPE(BoxFace, frame, place);
+    PYBIND11_NUMPY_DTYPE(WarpFace, frame, place);
     m.attr("BOX_FACE") = py::dtype::of<BoxFace>();
     m.attr("WARP_FACE") = py::dtype::of<WarpFace>();
     m.attr("EMULATED") = kEmulated;
@@ -379,6 +574,19 @@ PYBIND11_MODULE(_native, m) {
         .def_readonly("devices", &CudaProbe::devices)
         .def_readonly("reason", &CudaProbe::reason);
 
+    py::class_<BoxSigns>(m, "BoxSigns")
+        .def(py::init([](double fraction, double flattest, double highest, double tallest) {
+                 return BoxSigns{fraction, flattest, highest, tallest};
+             }),
+             py::kw_only(), py::arg("fraction"), py::arg("flattest"), py::arg("highest"), py::arg("tallest"))
+        .def("any", &BoxSigns::any, py::arg("boxes"), py::arg("width"), py::arg("height"), py::arg("fitted"));
+    m.def(
+        "yuv_matrix",
+        [](YuvRule rule) {
+            const YuvMatrix y = yuv_matrix(rule);
+            return std::make_tuple(y.black, y.luma, y.u_blue, y.u_green, y.v_green, y.v_red);
+        },
+        py::arg("rule"));
     m.def("first_bad_box", &first_bad_box, py::arg("boxes"), py::arg("limit"));
     m.def("probe_cuda", &probe_cuda);
     m.def("isa_names", [] {

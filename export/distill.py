@@ -1,7 +1,8 @@
 """Distil a small network from larger ones: ``python -m export.distill --teacher A --teacher B --images FOLDER``.
 
 The student learns the consensus of the teachers on unlabelled faces. ``python -m export.onnx OUT.pth`` then exports it.
-In Python: :func:`train`.
+``python -m export.distill --int8 MODEL.onnx`` then trains the exported model for INT8. In Python: :func:`train`,
+:func:`train_int8`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ from pathlib import Path
 from export.cli import print_report, step_parser
 from export.step import Notes, PathLike, Reporter, byte_size, check_output, need, optional_path, quiet, shell_path
 from export.teaching.material import LANDMARKS, TeacherLike, add_material_options, checked_material
+from export.tuning.train_int8 import main as main_int8
+from export.tuning.train_int8 import train_int8
 from hpe_edge.errors import InputError
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
+
+__all__ = ["STUDENTS", "VIEWS", "DistillReport", "main", "train", "train_int8"]
 
 STUDENTS = ("student-v2", "student-dense", "student-mixed", "student-separable")
 VIEWS = 4_000_000
 _MOST_VIEWS = 10**9
+_INT8 = "--int8"
 
 
 @dataclass(frozen=True)
@@ -100,9 +106,12 @@ def train(
 
 def main(argv: list[str] | None = None, program: str = "python -m export.distill") -> int:
     """Run the command; returns the exit status, see :mod:`hpe_edge.util.shell`."""
+    given = sys.argv[1:] if argv is None else argv
+    if any(each.partition("=")[0] == _INT8 for each in given):
+        return main_int8(given, program)
 
     def command() -> None:
-        written = train(**vars(_parse(argv, program)), report=print_report)
+        written = train(**vars(_parse(given, program)), report=print_report)
         log = f"log and curves are in {written.run}"
         print_report("written", [f"{written.path}, {byte_size(written.size_bytes)}; {log}"])
         print_report("next", [f"hpe-edge export onnx {shell_path(written.path)}"])
@@ -110,12 +119,18 @@ def main(argv: list[str] | None = None, program: str = "python -m export.distill
     return run_in_shell(program, command, interrupted="the same command resumes from the last checkpoint")
 
 
-def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
+def _parse(argv: list[str], program: str) -> argparse.Namespace:
     parser = step_parser(
         program,
         "Train a small network on the predictions of larger ones for unlabelled faces.",
         "The same command resumes a stopped run. Exit status: 0 done, 1 a failure, "
         "2 wrong usage, 128 + n stopped by signal n.",
+    )
+    parser.add_argument(
+        _INT8,
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help=f"{_INT8} MODEL.onnx: train an exported model for INT8; {_INT8} --help shows its options",
     )
     add_material_options(parser)
     parser.add_argument(

@@ -73,20 +73,16 @@ def quantize(
     need("onnx", "quantizing a model")
     from export.gate.comparison import Limits
     from export.quantize.quantized_model import model_or_default
-    from export.quantize.to_int8 import CalibrationImages, quantize_file
+    from export.quantize.to_int8 import CalibrationImages, picture_path, quantize_file
     from hpe_edge.errors import InputError
 
-    if boxes is not None and detector is not None:
-        raise InputError("boxes and detector exclude each other; give one of them")
     notes = Notes(report)
     path, out = model_or_default(model, notes), Path(output)
-    given = CalibrationImages(Path(calibration_images), optional_path(boxes), optional_path(detector))
+    given = CalibrationImages.of(calibration_images, boxes, detector)
     ranges = optional_path(calibration)
     inputs = [("the model", path), ("--calibration-images", given.images), ("--boxes", given.boxes)]
     check_output(out, (".onnx",), [*inputs, ("--detector", given.detector), ("--calibration", ranges)])
-    picture = out.with_suffix(".worst.png") if worst is None else Path(worst)
-    if picture.suffix.lower() != ".png":
-        raise InputError(f"--worst must name a file that ends in .png, got {picture}")
+    picture = picture_path(worst, out)
     if ranges is not None and ranges.suffix != ".json":
         raise InputError(f"--calibration must name a file that ends in .json, got {ranges}")
     return quantize_file(

@@ -93,8 +93,8 @@ def optional_path(path: PathLike | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-def need(name: str, purpose: str) -> Any:
-    """Import an optional package.
+def need(name: str, purpose: str, extra: str = "export") -> Any:
+    """Import an optional package, which the named extra installs.
 
     Raises:
         BackendError: the package is missing here, or broken; the message says how to install it.
@@ -104,7 +104,7 @@ def need(name: str, purpose: str) -> Any:
     except (ImportError, OSError) as error:  # OSError: a library that the package loads is missing
         raise BackendError(
             f"{purpose} needs {name.partition('.')[0]}, which cannot be imported here ({error}); run, in the checkout: "
-            "pip install -c constraints.txt '.[export]'"
+            f"pip install -c constraints.txt '.[{extra}]'"
         ) from None
 
 

@@ -37,6 +37,7 @@ def build(
     version_compatible: bool = False,
     hardware: Literal["same-gpu", "same-capability", "ampere-plus", "turing"] | None = None,
     dla_core: int | None = None,
+    input_format: Literal["linear", "hwc8"] = "linear",
     rtx: bool = False,
     arch: str | None = None,
     trust: bool = False,
@@ -69,6 +70,9 @@ def build(
             on. With ``rtx`` all from Ampere on (None), or Turing.
         dla_core: the DLA core for layers that can use one, the GPU for the others; needs ``precision="fp16"`` and one
             batch size.
+        input_format: memory layout of the input. ``"linear"``: planes in the ONNX file's type, which other programs
+            write as well. ``"hwc8"``: FP16 pixels of 8 channels (TensorRT's kHWC8), which hpe_edge's crop writes, so
+            that the engine casts and pads nothing; needs FP16 or INT8 and no DLA.
         rtx: build with TensorRT-RTX, for GeForce and RTX. No GPU is needed. The gate compares the graph that the
             builder gets; the engine is verified by each kind of GPU that loads it, with the crops in
             ``<engine>.gate.npz``. ``device``, ``workspace_mb``, ``level``, ``version_compatible``
@@ -96,6 +100,10 @@ def build(
 
     if dla_core is not None and precision != "fp16":
         raise InputError("--dla needs --fp16: a DLA computes neither in FP32 nor from QuantizeLinear nodes")
+    if input_format == "hwc8" and precision == "fp32":
+        raise InputError("--input-format hwc8 is FP16: add --fp16, or --int8 for a file of hpe-edge export int8")
+    if input_format == "hwc8" and dla_core is not None:
+        raise InputError("--input-format hwc8 is for the GPU: a DLA has other formats; leave one of them out")
     if compare_layers and dla_core is not None:
         raise InputError("--compare-layers is for engines on the GPU alone: a DLA fuses most layers; leave --dla out")
     if compare_layers and rtx:
@@ -113,6 +121,7 @@ def build(
         version_compatible=version_compatible,
         hardware=hardware or ("ampere-plus" if rtx else "same-gpu"),
         dla_core=dla_core,
+        input_format=input_format,
     )
     if rtx:
         check_rtx(settings, device)
@@ -255,6 +264,13 @@ def _add_build_options(build: argparse._ActionsContainer) -> None:
         type=_core,
         metavar="CORE",
         help="use this DLA core where a layer can, the GPU elsewhere; needs --fp16 and one --batch",
+    )
+    build.add_argument(
+        "--input-format",
+        choices=("linear", "hwc8"),
+        default="linear",
+        help="linear: planes in the ONNX file's type (default); hwc8: FP16 pixels of 8 channels as the crop writes "
+        "them, without a cast and padding in the engine; needs --fp16 or --int8",
     )
 
 

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 MAX_BINS: int
 EMULATED: str
+DRIVER_CALLS: tuple[str, ...]
 BOX_FACE: np.dtype[np.void]
 WARP_FACE: np.dtype[np.void]
 
@@ -14,11 +15,19 @@ class PixelFormat(Enum):
     COLOR = 0
     GRAY8 = 1
     NV12 = 2
+    COLOR4 = 3
+
+class YuvRule(Enum):
+    BT601 = 0
+    BT601_FULL = 1
+    BT709 = 2
+    BT709_FULL = 3
 
 class OutputType(Enum):
     FLOAT32 = 0
     FLOAT16 = 1
     UINT8 = 2
+    FLOAT16_HWC8 = 3
 
 class DecodeKind(Enum):
     BINS = 0
@@ -47,6 +56,7 @@ class CropNormalize:
         gain: Sequence[float],
         bias: Sequence[float],
         format: PixelFormat,
+        yuv: YuvRule,
         output: OutputType,
         isa: str,
     ) -> None: ...
@@ -99,6 +109,16 @@ class CropLaunch:
         output: OutputType,
         emulated: bool,
     ) -> None: ...
+    def write_boxes(
+        self,
+        frame: NDArray[np.void],
+        boxes: NDArray[np.float32],
+        turns: NDArray[np.float32] | None,
+        faces: NDArray[np.void],
+    ) -> None: ...
+    def write_views(
+        self, frame: NDArray[np.void], homographies: NDArray[np.float64], faces: NDArray[np.void]
+    ) -> None: ...
     def boxes(self, faces: int, count: int, out: int, stream: int) -> None: ...
     def warp(self, faces: int, count: int, out: int, stream: int) -> None: ...
 
@@ -114,6 +134,58 @@ class DecodeLaunch:
     def run(
         self, heads: Sequence[tuple[int, int]], count: int, angles: int, sigma: int, rotation: int, stream: int
     ) -> None: ...
+
+class DriverError(RuntimeError):
+    args: tuple[str, int]
+
+class DriverCalls:
+    def __init__(self, addresses: Mapping[str, int]) -> None: ...
+    def launch(self, context: int, graph: int, stream: int) -> None: ...
+    def owns(self, address: int, gpu: int, context: int) -> bool: ...
+
+# data, chroma, row_stride_bytes, chroma_row_stride_bytes, width, height, format, swap_colors, yuv
+_FrameFields = tuple[int, int, int, int, int, int, int, int, int]
+# frame, boxes or homographies, turns_deg, angles, sigma, rotation
+_Part = tuple[
+    _FrameFields,
+    NDArray[Any],
+    NDArray[np.float32] | None,
+    NDArray[np.float32] | None,
+    NDArray[np.float32] | None,
+    NDArray[np.float32] | None,
+]
+
+class BatchRun:
+    def __init__(
+        self,
+        *,
+        calls: DriverCalls,
+        crop: CropLaunch,
+        context: int,
+        stream: int,
+        event: int,
+        most: int,
+        box_faces: int,
+        warp_faces: int,
+        poses: int,
+    ) -> None: ...
+    def load(
+        self, size: int, warped: bool, parts: list[_Part], copies: list[tuple[int, int, int]], writers: list[int]
+    ) -> None: ...
+    def run(
+        self,
+        size: int,
+        warped: bool,
+        parts: list[_Part],
+        copies: list[tuple[int, int, int]],
+        writers: list[int],
+        graph: int,
+    ) -> None: ...
+    def read(self, size: int, warped: bool, parts: list[_Part]) -> None: ...
+
+class BoxSigns:
+    def __init__(self, *, fraction: float, flattest: float, highest: float, tallest: float) -> None: ...
+    def any(self, boxes: NDArray[np.float32], width: int, height: int, fitted: bool) -> bool: ...
 
 class CudaDevice:
     @property
@@ -133,6 +205,7 @@ class CudaProbe:
     @property
     def reason(self) -> str: ...
 
+def yuv_matrix(rule: YuvRule) -> tuple[float, float, float, float, float, float]: ...
 def first_bad_box(boxes: NDArray[np.float32], limit: float) -> int: ...
 def probe_cuda() -> CudaProbe: ...
 def isa_names() -> list[str]: ...

@@ -30,6 +30,7 @@ from hpe_edge.models import DEFAULT
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.ops.frames import AnyFrame, FrameColor
+from hpe_edge.ops.gpu_frames import blank_frame, find_on_gpu
 from hpe_edge.ops.native import native
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
@@ -117,20 +118,43 @@ class PoseEngine:
         if crop is not None and not isinstance(crop, Crop):
             raise InputError(f"crop must be a hpe_edge.Crop, got {type(crop).__name__}")
         check_choice("crop_on", crop_on, CropDevice)
-        self._backend = _load(_model_path(model), device, backend, threads, precision)
-        self.spec: ModelSpec = self._backend.spec
+        loaded = _load(_model_path(model), device, backend, threads, precision)
+        self._set_up(loaded, crop, crop_on, FaceFinder(detector, threads), max_sigma, upright)
+
+    @classmethod
+    def of_backend(cls, backend: Backend) -> PoseEngine:
+        """Make an engine of a loaded model, such as one that a server runs, with the defaults of :class:`PoseEngine`.
+
+        Args:
+            backend: closed with the engine.
+        """
+        engine = cls.__new__(cls)
+        engine._set_up(backend, None, None, FaceFinder(None, None), None, "model")
+        return engine
+
+    def _set_up(
+        self,
+        backend: Backend,
+        crop: Crop | None,
+        crop_on: CropDevice | None,
+        finder: FaceFinder,
+        max_sigma: float | None,
+        upright: Upright | Literal["model"] | None,
+    ) -> None:
+        self._backend = backend
+        self.spec: ModelSpec = backend.spec
         self.crop: Crop = crop or self.spec.crop
-        self.device: str = self._backend.device
-        self._batch = self._backend.max_batch  # larger calls are split
-        self._crop = CropNormalize(self.crop, self.spec.input)
+        self.device: str = backend.device
+        self._batch = backend.max_batch  # larger calls are split
+        self._crop = CropNormalize(self.crop, self.spec.input, channels_last=backend.channels_last)
         self._crop_on = crop_on
-        self._gpu = _cropping_gpu(self._backend, crop_on)
-        self._ranges = None if self._backend.gpu is None else profiler_ranges()
+        self._gpu = _cropping_gpu(backend, crop_on)
+        self._ranges = None if backend.gpu is None else profiler_ranges()
         self.max_sigma = _limit_deg(self.spec, max_sigma)
         if upright is not None:
             check_choice("upright", upright, _Upright)
         self.upright: Upright | None = self.spec.upright if upright == "model" else upright
-        self._finder = FaceFinder(detector, threads)
+        self._finder = finder
         self._check_boxes = BoxChecks()
         self._decode = DecodeHeads(self.spec)
         self._idle: deque[Context] = deque()
@@ -162,7 +186,7 @@ class PoseEngine:
         pitch and yaw in the picture. The boxes of the poses are those given.
 
         Args:
-            frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W]`` grey or NV12, see
+            frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W, 4]``, ``[H, W]`` grey or NV12, see
                 :func:`hpe_edge.ops.crop.crop_normalize`. An array of PyCUDA, CuPy, torch or Numba on the engine's GPU
                 and a DLPack tensor on the CPU are read in place; a frame on another GPU, in another CUDA
                 context, or on a GPU while the engine crops on the CPU is copied to the host first.
@@ -174,7 +198,7 @@ class PoseEngine:
                 to eyebrows, as the model expects.
             keypoints: ``[N, 5, 2]`` numbers x y in pixels of the frame, in the order of :class:`~hpe_edge.Detections`;
                 NaN for a face whose points are unknown. For upright crops alone. None: those of the detections.
-            color: pixel format of the frame: ``"BGR"``, ``"RGB"``, ``"GRAY8"`` or ``"NV12"``.
+            color: pixel format of the frame, see :data:`hpe_edge.ops.frames.FrameColor`.
             camera: the frame's, for rectified estimates.
             timer: called with ``"crop"``, ``"infer"`` and ``"decode"`` for each batch; the stage then runs within the
                 context manager that it returns. For faces cropped on a GPU all is one stage, ``"infer"``. On a GPU the
@@ -217,9 +241,7 @@ class PoseEngine:
         """
         on_gpu = None
         if self._gpu is not None:
-            from hpe_edge.ops.gpu_frames import find_on_gpu
-
-            on_gpu = find_on_gpu(frame, self._gpu)
+            on_gpu = find_on_gpu(frame, self._gpu, color)
         if boxes is None:
             if boxes_from is not None:
                 raise InputError("boxes_from= says whose the boxes are, but there are none; leave it out or pass boxes")
@@ -262,7 +284,7 @@ class PoseEngine:
         for request in requests:
             if not (isinstance(request, Request) and request.is_for(self._crop)):
                 raise InputError("requests must be those that this engine's request() made")
-        timed = self._timed(timer)
+        timed = _untimed if timer is None and self._ranges is None else self._timed(timer)
         found = [
             Poses.empty(
                 request.count, boxes=request.boxes, scores=request.scores, ids=request.ids, max_sigma=self.max_sigma
@@ -292,6 +314,9 @@ class PoseEngine:
         return both
 
     def _run_all(self, context: Context, parts: list[_Part], timed: Timer) -> None:
+        if len(parts) == 1 and 0 < parts[0][0].count <= self._batch:  # most calls: nothing to split or to join
+            (self._run_on_gpu if self._crops_on_gpu(parts[0][0]) else self._run)(context, parts, timed)
+            return
         for on_gpu, alike in self._by_crop(parts):
             for batch in _batches(alike, self._batch):
                 (self._run_on_gpu if on_gpu else self._run)(context, batch, timed)
@@ -326,7 +351,7 @@ class PoseEngine:
                 start += request.count
 
     def _run_on_gpu(self, context: Context, batch: list[_Part], timed: Timer) -> None:
-        requests, found = zip(*batch, strict=True)
+        requests, found = [request for request, _ in batch], [poses for _, poses in batch]
         with timed("infer"):
             context.estimate(self.crop, requests, found, self._decode)
             for request, poses in batch:
@@ -337,10 +362,13 @@ class PoseEngine:
         if self._gpu is None:
             yield False, parts
             return
-        on_gpu = [part for part in parts if self._crop_on == "cuda" or part[0].on_gpu is not None]
+        on_gpu = [part for part in parts if self._crops_on_gpu(part[0])]
         for warped in (False, True):
             yield True, [part for part in on_gpu if part[0].warped == warped]
         yield False, [part for part in parts if part not in on_gpu]
+
+    def _crops_on_gpu(self, request: Request) -> bool:
+        return self._gpu is not None and (request.on_gpu is not None or self._crop_on == "cuda")
 
     def _borrow(self) -> Context:
         with self._turn:
@@ -360,8 +388,8 @@ class PoseEngine:
             self._running -= 1
             if context is not None:
                 self._idle.append(context)
-            if self._running == 0:
-                self._turn.notify_all()
+            if self._closed and self._running == 0:
+                self._turn.notify_all()  # close() waits
 
     @property
     def batch(self) -> int:
@@ -419,8 +447,6 @@ class PoseEngine:
             raise InputError(
                 "warmup(on_gpu=True) is for engines that crop on an NVIDIA GPU; this one crops on the CPU, leave it out"
             )
-        from hpe_edge.ops.gpu_frames import blank_frame
-
         frame = borrowed.enter_context(blank_frame(self._gpu, 64, 64))
         return [self.request(frame, boxes, camera=camera) for camera in (None, Camera(64, 64, 32, 32))]
 

@@ -143,6 +143,11 @@ class Poses:
         )
 
     @property
+    def arrays(self) -> tuple[Float32Array, Float32Array, Float32Array]:
+        """Angles, sigma and rotation, to be filled by a backend."""
+        return self._angles, self._sigma, self._rotation
+
+    @property
     def angles(self) -> Float32Array:
         """float32 ``[N, 3]``: yaw, pitch, roll in degrees."""
         return self._angles

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 from hpe_edge.errors import ModelError
 
 FORMAT = 1
+PADDED_CHANNELS = 8  # of an input with channels last, see hpe_edge.ops.crop.CropNormalize
 METADATA_KEY = "hpe_edge.spec"
 MAX_BINS = 4096
 MAX_COLUMNS = 1 << 20

@@ -20,16 +20,37 @@ def nv12_to_bgr(luma: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> Array:
     return np.clip(np.stack([y + 2.018 * u, y - 0.391 * u - 0.813 * v, y + 1.596 * v], axis=-1), 0, 255)
 
 
+# Shares of red and blue in Y, by ITU-R BT.601-7 and BT.709-6, and whether Y has the full range.
+YUV_FORMATS = {
+    "NV12_601_FULL": (0.299, 0.114, True),
+    "NV12_709": (0.2126, 0.0722, False),
+    "NV12_709_FULL": (0.2126, 0.0722, True),
+}
+
+
+def yuv_to_bgr(y: Array, u: Array, v: Array, color: str) -> Array:
+    """Invert Y = r R + g G + b B, U = (B - Y) / (2 - 2 b), V = (R - Y) / (2 - 2 r); levels, not cut to 0 to 255."""
+    red, blue, full = YUV_FORMATS[color]
+    black, of_y, of_uv = (0, 1, 1) if full else (16, 255 / 219, 255 / 224)
+    y, u, v = of_y * np.maximum(y - black, 0), of_uv * (u - 128), of_uv * (v - 128)
+    b, r = y + (2 - 2 * blue) * u, y + (2 - 2 * red) * v
+    return np.stack([b, (y - red * r - blue * b) / (1 - red - blue), r], axis=-1)
+
+
 def frame_levels(frame: NDArray[np.uint8], color: str, crop: Crop, input: Input) -> tuple[Array, str, Array]:
     """Levels ``[H, W, 3]`` of a frame in a colour format, the order of their channels, and the crop's fill in it."""
     if color == "NV12":
         height = frame.shape[0] * 2 // 3
         levels = nv12_to_bgr(frame[:height], frame[height:])
+    elif color in YUV_FORMATS:
+        height = frame.shape[0] * 2 // 3
+        u, v = (np.kron(frame[height:, i::2].astype(np.float64), np.ones((2, 2))) for i in (0, 1))
+        levels = np.clip(yuv_to_bgr(frame[:height].astype(np.float64), u, v, color), 0, 255)
     elif color == "GRAY8":
         levels = np.repeat(frame[..., None], 3, axis=2).astype(np.float64)
     else:
-        levels = frame.astype(np.float64)
-    order = "RGB" if color == "RGB" else "BGR"
+        levels = frame[..., :3].astype(np.float64)
+    order = "RGB" if color in ("RGB", "RGBA") else "BGR"
     fill = np.array(crop.fill, np.float64)
     return levels, order, fill[::-1] if order != input.color else fill
 

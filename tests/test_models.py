@@ -19,7 +19,7 @@ from hpe_edge.samples import FOLDER as SAMPLES
 def test_without_a_name_it_is_the_embedded_one() -> None:
     with PoseEngine() as engine, PoseEngine(DEFAULT) as same:
         assert engine.spec == same.spec
-        assert engine.spec.architecture == "student-dense" and "student-dense" in DEFAULT_NAME
+        assert engine.spec.architecture == "student-v2" and "student-v2" in DEFAULT_NAME
         assert engine.spec.input.size == 112 and engine.device == "cpu"
 
 

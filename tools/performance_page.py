@@ -1,7 +1,7 @@
 """Write the documents' figures from the committed runs in benchmarks/results.
 
-They are docs/performance.md, and blocks between markers in README.md and docs/accuracy.md. Run ``python -m
-tools.performance_page`` after a new run; ``--check`` writes nothing, and the exit status is 1 where a file is out
+They are docs/performance.md, and blocks between markers in README.md, docs/accuracy.md and docs/gpu.md. Run ``python
+-m tools.performance_page`` after a new run; ``--check`` writes nothing, and the exit status is 1 where a file is out
 of date.
 """
 
@@ -18,6 +18,7 @@ from hpe_edge.errors import InputError
 from hpe_edge.util.atomic import Pending
 from hpe_edge.util.shell import CommandParser, run_in_shell
 from tools.accuracy_tables import accuracy_blocks
+from tools.kernel_model.page_blocks import kernel_blocks
 from tools.page_tables import OF_SUITE
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +26,7 @@ RESULTS = Path("benchmarks/results")
 PAGE = Path("docs/performance.md")
 README = Path("README.md")
 ACCURACY = Path("docs/accuracy.md")
+GPU = Path("docs/gpu.md")
 
 _HEAD = """\
 # Performance
@@ -141,6 +143,7 @@ def pages(root: Path) -> dict[Path, str]:
         PAGE: page(documents),
         README: filled(root, README, {"performance": readme_part(documents)}),
         ACCURACY: filled(root, ACCURACY, accuracy_blocks(by_name)),
+        GPU: filled(root, GPU, kernel_blocks(by_name)),
     }
 
 
@@ -163,7 +166,7 @@ def markers(name: str) -> tuple[str, str]:
 
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Run the command line; returns the exit status."""
-    about = f"Write {PAGE} and the figures of {README} and {ACCURACY} from the runs in {RESULTS}."
+    about = f"Write {PAGE} and the figures of {README}, {ACCURACY} and {GPU} from the runs in {RESULTS}."
     parser = CommandParser(prog="python -m tools.performance_page", description=about)
     parser.add_argument("--check", action="store_true", help="write nothing; exit status 1 where they are out of date")
 

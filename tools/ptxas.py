@@ -58,17 +58,18 @@ LIMITS: Mapping[str, Limits] = {
 }
 
 # kThreads of the bodies in csrc.
-THREADS = {"CropBody": 256, "WarpBody": 256, "BinsBody": 96, "PlainBody": 128}
+THREADS = {"CropBody": 256, "StagedCropBody": 256, "WarpBody": 256, "BinsBody": 96, "PlainBody": 128}
 
 _OPERATIONS = {
     "CropBody": "crop",
+    "StagedCropBody": "crop",
     "WarpBody": "warp",
     "BinsBody": "decode bins",
     "PlainBody": "decode angles, rotations",
 }
-_TYPES = {"f": "float32", "NS_4HalfE": "float16", "h": "uint8"}
-_VARIANTS = {None: "", "0": "direct", "1": "staged"}
-_BODY = re.compile(r"run_bodyINS_\d+([A-Z][A-Za-z]+?Body)(?:I(f|NS_4HalfE|h)(?:Lb([01])E)?E)?E")
+_TYPES = {"f": "float32", "NS_4HalfE": "float16", "h": "uint8", "NS_9HalfPixelE": "float16 HWC8"}
+_VARIANTS = {"CropBody": "direct", "StagedCropBody": "staged"}
+_BODY = re.compile(rf"run_bodyINS_\d+([A-Z][A-Za-z]+?Body)(?:I({'|'.join(_TYPES)})E)?E")
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Kernel:
 
     Attributes:
         body: in csrc, such as ``"CropBody"``.
-        output: dtype, such as ``"float16"``; empty for decode.
+        output: dtype and layout, such as ``"float16"``; empty for decode.
         variant: of the crop, ``"direct"`` or ``"staged"``.
         architecture: such as ``"sm_87"``.
     """
@@ -95,9 +96,7 @@ class Kernel:
     @property
     def name(self) -> str:
         """Readable name, such as ``"crop float16, staged"``."""
-        return " ".join(filter(None, (_OPERATIONS[self.body], self.output))) + (
-            f", {self.variant}" if self.variant else ""
-        )
+        return kernel_name(self.body, self.output, self.variant)
 
     def blocks(self) -> int:
         """Return the number of resident blocks per multiprocessor."""
@@ -134,6 +133,19 @@ class Kernel:
         )
 
 
+def kernel_name(body: str, output: str, variant: str) -> str:
+    """Return a readable name, such as ``"crop float16, staged"``; see :class:`Kernel`."""
+    return " ".join(filter(None, (_OPERATIONS[body], output))) + (f", {variant}" if variant else "")
+
+
+def demangle(mangled: str) -> tuple[str, str, str] | None:
+    """Return body, output and variant of a mangled kernel name, see :class:`Kernel`; None for another function."""
+    body = _BODY.search(mangled)
+    if body is None or body[1] not in THREADS:
+        return None
+    return body[1], _TYPES.get(body[2] or "", ""), _VARIANTS.get(body[1], "")
+
+
 def parse(output: str) -> list[Kernel]:
     """Parse the output of ``ptxas -v``.
 
@@ -145,8 +157,8 @@ def parse(output: str) -> list[Kernel]:
 
 
 def _kernel(mangled: str, architecture: str, output: str) -> Kernel:
-    body = _BODY.search(mangled)
-    if body is None or body[1] not in THREADS or architecture not in LIMITS:
+    names = demangle(mangled)
+    if names is None or architecture not in LIMITS:
         raise BackendError(f"tools/ptxas.py does not know {mangled} on {architecture}: add it there")
     # Properties of called functions follow the kernel's own.
     own = output[output.index(f"Function properties for {mangled}") :]
@@ -156,9 +168,7 @@ def _kernel(mangled: str, architecture: str, output: str) -> Kernel:
     )
     shared = re.search(r"(\d+) bytes smem", own)
     return Kernel(
-        body[1],
-        _TYPES.get(body[2] or "", ""),
-        _VARIANTS[body[3]],
+        *names,
         architecture,
         registers,
         stack,
@@ -231,7 +241,7 @@ def _run(path: Path | None, command: Sequence[str]) -> None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             output = compile_kernels(Path(folder))
-            nvcc = _compiler(Path(folder))
+            nvcc = compiler(Path(folder))
         kernels = parse(output)
         if not kernels:
             raise BackendError("the output of nvcc has no kernel; its format has changed")
@@ -248,7 +258,7 @@ def _run(path: Path | None, command: Sequence[str]) -> None:
             pending.discard()
 
 
-def _compiler(folder: Path) -> str:
+def compiler(folder: Path) -> str:
     """The compiler that CMake found, such as ``"nvcc 13.0.88"``."""
     for file in folder.glob("CMakeFiles/*/CMakeCUDACompiler.cmake"):
         found = re.search(r'CMAKE_CUDA_COMPILER_VERSION "([\d.]+)"', file.read_text())

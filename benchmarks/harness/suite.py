@@ -34,13 +34,18 @@ def no_budget(results: Sequence[Result]) -> list[BudgetLine]:
 
 @dataclass(frozen=True)
 class Suite:
-    """Cases that are run together; ``run`` takes an instance of ``options`` and yields each result when it is ready."""
+    """Cases that are run together; ``run`` takes an instance of ``options`` and yields each result when it is ready.
+
+    ``write_each`` is for runs that may be cut off: the JSON file is written after every result, and an error after the
+    first one is part of the document.
+    """
 
     name: str
     summary: str
     run: Callable[[Any, Effort], Iterator[Result]]
     options: type[Any] = NoOptions
     budget: Callable[[Sequence[Result]], list[BudgetLine]] = no_budget
+    write_each: bool = False
 
 
 def option(help_: str, default: Any = MISSING, *, flags: Sequence[str] = (), **settings: Any) -> Any:

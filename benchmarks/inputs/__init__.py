@@ -1,3 +1,3 @@
 """Inputs of the cases: scenes, crops, models and the backends that run them."""
 
-__all__ = ["backend_config", "crops", "generated_models", "model_variant", "precision_variants", "scene"]
+__all__ = ["answers", "backend_config", "crops", "generated_models", "model_variant", "precision_variants", "scene"]

@@ -21,6 +21,7 @@ from benchmarks.baselines.chains import Chain, NumPy, NumPyAngles, NumPyDecode, 
 from benchmarks.harness.load import resident_kb
 from benchmarks.harness.suite import BudgetLine, Suite, option, path_option, positive
 from benchmarks.harness.timing import Alternative, Answer, Case, Effort, Result, measure
+from benchmarks.inputs.answers import ANGLES, POSES, SAME_FORMULA, named_poses, read_poses
 from benchmarks.inputs.generated_models import write_tiny_model
 from benchmarks.inputs.scene import BINS, HEIGHT, STD, Window, bins_spec, crowd, frame, imagenet_input, square
 from hpe_edge import PoseEngine
@@ -37,11 +38,6 @@ OURS = "hpe_edge"
 # The chains round to 8 bits after resizing, we do not: one level, as the smallest deviation scales it. PIL rounds
 # twice, after rows and after columns.
 ONE_LEVEL = 1.01 / 255 / min(STD)
-SAME_FORMULA = 2e-3 / 255 / min(STD)  # our instruction sets sum in different orders
-
-# A float32 expectation over 198 degrees rounds at about 1e-5; half a bin's offset would be 1.5.
-ANGLES = {"angles_deg": 1e-3}
-POSES = {**ANGLES, "sigma_deg": 2e-3, "rotation": 2e-5}
 
 FACES = (1, 4, 8)
 LIMIT_SIZE, ADDED_LIMIT_US = 112, 50.0
@@ -122,19 +118,10 @@ def _decode_case(count: int) -> Case:
         Alternative(OURS, f"decode on {best}: angles, deviations, rotations", ours(best), read_poses),
         Alternative(f"{OURS}, new array", "the same, allocating its result", ours(best, False), read_poses, exact),
         *(Alternative(f"{OURS}, {isa}", f"decode on {isa}", ours(isa), read_poses, POSES) for isa in others),
-        Alternative("numpy", _summary(full), lambda: full(logits), _named, POSES),
+        Alternative("numpy", _summary(full), lambda: full(logits), named_poses, POSES),
         Alternative("numpy, angles only", _summary(angles), lambda: angles(logits), _stacked, ANGLES),
     ]
     return Case("decode", {"faces": count, "bins": f"3 x {BINS[2]}"}, alternatives)
-
-
-def read_poses(poses: Poses) -> Answer:
-    """Return poses as named arrays."""
-    return _named((poses.angles, poses.sigma, poses.rotation))
-
-
-def _named(found: Any) -> Answer:
-    return dict(zip(POSES, found, strict=True))
 
 
 def _stacked(found: Any) -> Answer:
@@ -195,7 +182,7 @@ class EngineOptions:
 def _run_engine(options: EngineOptions, effort: Effort) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
         model = options.model or write_tiny_model(Path(folder) / "tiny.onnx", LIMIT_SIZE)
-        with PoseEngine(model, threads=1) as engine:
+        with PoseEngine(model, threads=1, upright=None) as engine:
             for count in FACES:
                 yield measure(_engine_case(engine, count), effort)
             yield watch_memory(engine, options.calls or (QUICK_CALLS if effort.quick else CALLS))

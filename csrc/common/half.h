@@ -6,6 +6,10 @@
 
 #include "common/hd.h"
 
+#if defined(__CUDACC__)
+#include <cuda_fp16.h>
+#endif
+
 namespace hpe {
 
 struct Half {
@@ -14,6 +18,9 @@ struct Half {
 
 // Round to nearest, ties to even; overflow to infinity; NaN stays NaN.
 HPE_HD Half to_half(float value) {
+#if defined(__CUDA_ARCH__)
+    return {__half_as_ushort(__float2half_rn(value))};
+#else
     uint32_t f;
     memcpy(&f, &value, sizeof f);
     const uint16_t sign = static_cast<uint16_t>((f >> 16) & 0x8000u);
@@ -31,7 +38,13 @@ HPE_HD Half to_half(float value) {
     }
     const uint32_t odd = (f >> 13) & 1u;
     return {static_cast<uint16_t>(sign | ((f - 0x38000000u + 0xfffu + odd) >> 13))};
+#endif
 }
+
+// A pixel of a channels-last input whose channels are padded to eight, TensorRT's kHWC8; the padding is 0.
+struct alignas(16) HalfPixel {
+    Half v[8];
+};
 
 // How a computed value is stored, per output type.
 HPE_HD void store_value(float value, float* out) {
@@ -42,8 +55,12 @@ HPE_HD void store_value(float value, Half* out) {
 }
 HPE_HD void store_value(float value, uint8_t* out) {
     const float level = lesser(greater(value, 0.0f), 255.0f);
-    // 2^23 makes the addition round to the nearest whole number, ties to even, as the SIMD conversions do.
-    *out = static_cast<uint8_t>((level + 8388608.0f) - 8388608.0f);
+    // 2^23 makes the addition round to the nearest whole number, ties to even, as the SIMD conversions do; the number
+    // then sits in the low bits.
+    const float shifted = level + 8388608.0f;
+    uint32_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    *out = static_cast<uint8_t>(bits);
 }
 
 }  // namespace hpe

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <new>
+#include <type_traits>
 #include <vector>
 
 namespace hpe {
@@ -97,25 +98,27 @@ AxisTaps trim_taps(const Axis& axis, int size, int frame_pixels) {
     return taps;
 }
 
-// NV12 rows as colour, which must be computed first; each is kept for as long as the taps can ask for it again.
-class FloatRows {
+// Rows as three numbers a pixel, of formats that have others; each is kept for as long as the taps can ask for it
+// again. T: float for NV12, which is computed; uint8_t for pixels of four bytes.
+template <typename T>
+class ConvertedRows {
 public:
-    FloatRows(const Frame& frame, int first_column, int columns, int slots)
+    ConvertedRows(const Frame& frame, int first_column, int columns, int slots)
         : frame_(frame),
           first_column_(first_column),
           columns_(columns),
           held_(slots, -1),
           rows_(static_cast<size_t>(slots) * columns * 3) {}
 
-    const float* row(int y) {
+    const T* row(int y) {
         const int slot = y % static_cast<int>(held_.size());
-        float* out = rows_.data() + static_cast<size_t>(slot) * columns_ * 3;
+        T* out = rows_.data() + static_cast<size_t>(slot) * columns_ * 3;
         if (held_[slot] != y) {
             for (int x = 0; x < columns_; ++x) {
-                const Bgr pixel = pixel_at<PixelFormat::kNv12>(frame_, first_column_ + x, y);
-                out[3 * x] = pixel.b;
-                out[3 * x + 1] = pixel.g;
-                out[3 * x + 2] = pixel.r;
+                const Bgr pixel = pixel_at<kFrom>(frame_, first_column_ + x, y);
+                out[3 * x] = static_cast<T>(pixel.b);
+                out[3 * x + 1] = static_cast<T>(pixel.g);
+                out[3 * x + 2] = static_cast<T>(pixel.r);
             }
             held_[slot] = y;
         }
@@ -123,11 +126,13 @@ public:
     }
 
 private:
+    static constexpr PixelFormat kFrom = std::is_same_v<T, float> ? PixelFormat::kNv12 : PixelFormat::kColor4;
+
     const Frame& frame_;
     int first_column_;
     int columns_;
     std::vector<int> held_;
-    std::vector<float> rows_;
+    std::vector<T> rows_;
 };
 
 void resample(const RowKernels& k, const float* row, const ColumnTaps& taps, const PlaneRow<float>& planes) {
@@ -188,8 +193,9 @@ void crop_one(const Frame& frame, const Box& box, const CropRule& crop, const In
     std::vector<const uint8_t*> byte_rows(ys.count);
     std::vector<const float*> float_rows(ys.count);
     std::vector<float> weights(ys.count);
-    const bool convert = frame.format == PixelFormat::kNv12;
-    FloatRows converted(frame, xs.lowest, convert ? xs.pixels : 0, convert ? ys.count : 1);
+    const bool yuv = frame.format == PixelFormat::kNv12, four = frame.format == PixelFormat::kColor4;
+    ConvertedRows<float> colored(frame, xs.lowest, yuv ? xs.pixels : 0, yuv ? ys.count : 1);
+    ConvertedRows<uint8_t> packed(frame, xs.lowest, four ? xs.pixels : 0, four ? ys.count : 1);
 
     for (int j = 0; j < size; ++j) {
         int taps = 0;
@@ -198,8 +204,10 @@ void crop_one(const Frame& frame, const Box& box, const CropRule& crop, const In
             if (weight == 0.0f) continue;
             const int y = ys.first[j] + k;
             weights[taps] = weight;
-            if (convert)
-                float_rows[taps] = converted.row(y);
+            if (yuv)
+                float_rows[taps] = colored.row(y);
+            else if (four)
+                byte_rows[taps] = packed.row(y);
             else
                 byte_rows[taps] = frame.data + y * frame.row_stride_bytes + channels * xs.lowest;
             ++taps;
@@ -207,7 +215,7 @@ void crop_one(const Frame& frame, const Box& box, const CropRule& crop, const In
         float offset[3];
         for (int c = 0; c < 3; ++c) offset[c] = ys.inside[j] * fill[c];
         const int count = 3 * xs.pixels;
-        if (convert) {
+        if (yuv) {
             kernels.weigh_floats(float_rows.data(), weights.data(), taps, offset, count, row.data());
         } else if (gray) {
             const float none[3] = {0.0f, 0.0f, 0.0f};

@@ -57,12 +57,12 @@ struct Window {
     Span cut_x, cut_y;
 };
 
-HPE_HD Span clip_span(const Span& span, double frame_pixels) {
+HPE_HOST Span clip_span(const Span& span, double frame_pixels) {
     return {lesser(greater(span.from, 0.0), frame_pixels), lesser(greater(span.to, 0.0), frame_pixels)};
 }
 
 // The window of a box, which is not clipped.
-HPE_HD Window grown_window(const Span& box_x, const Span& box_y, const CropRule& rule) {
+HPE_HOST Window grown_window(const Span& box_x, const Span& box_y, const CropRule& rule) {
     const double w = box_x.to - box_x.from;
     const double h = box_y.to - box_y.from;
     Span x{box_x.from - rule.margin[0] * w, box_x.to + rule.margin[2] * w};
@@ -84,7 +84,7 @@ HPE_HD Window grown_window(const Span& box_x, const Span& box_y, const CropRule&
     return {x, y, shrunk ? grown_x : x, shrunk ? grown_y : y};
 }
 
-HPE_HD Window crop_window(const Box& box, const CropRule& rule, int frame_width, int frame_height) {
+HPE_HOST Window crop_window(const Box& box, const CropRule& rule, int frame_width, int frame_height) {
     const Window whole = grown_window({box.x1, box.x2}, {box.y1, box.y2}, rule);
     if (!rule.clip) return whole;
     return {clip_span(whole.x, frame_width), clip_span(whole.y, frame_height), clip_span(whole.cut_x, frame_width),
@@ -92,11 +92,11 @@ HPE_HD Window crop_window(const Box& box, const CropRule& rule, int frame_width,
 }
 
 // floor and ceil without the library call that processors before SSE4.1 need; |x| < 2^31.
-HPE_HD int floor_int(double x) {
+HPE_HOST int floor_int(double x) {
     const int whole = static_cast<int>(x);
     return whole - (x < whole ? 1 : 0);
 }
-HPE_HD int ceil_int(double x) {
+HPE_HOST int ceil_int(double x) {
     return -floor_int(-x);
 }
 
@@ -114,7 +114,7 @@ struct Axis {
     int last;           // last < first: the window is empty on this axis
 };
 
-HPE_HD Axis make_axis(const Span& window, const Span& cut, int size, bool antialias) {
+HPE_HOST Axis make_axis(const Span& window, const Span& cut, int size, bool antialias) {
     Axis axis;
     axis.origin = window.from;
     axis.scale = (window.to - window.from) / size;
@@ -125,7 +125,7 @@ HPE_HD Axis make_axis(const Span& window, const Span& cut, int size, bool antial
     return axis;
 }
 
-HPE_HD double sample_center(const Axis& axis, int i) {
+HPE_HOST double sample_center(const Axis& axis, int i) {
     return axis.origin + (i + 0.5) * axis.scale;
 }
 
@@ -134,7 +134,7 @@ struct TapRange {
 };
 
 // The cut's pixels inside the filter's support; they are consecutive.
-HPE_HD TapRange taps_of(const Axis& axis, double center) {
+HPE_HOST TapRange taps_of(const Axis& axis, double center) {
     TapRange taps;
     taps.first = greater(axis.first, floor_int(center - axis.half_width - 0.5) + 1);
     taps.last = lesser(axis.last, ceil_int(center + axis.half_width - 0.5) - 1);
@@ -144,7 +144,7 @@ HPE_HD TapRange taps_of(const Axis& axis, double center) {
 }
 
 // Taps that one output can have at most: the whole numbers inside an open interval of two half-widths.
-HPE_HD int most_taps(const Axis& axis) {
+HPE_HOST int most_taps(const Axis& axis) {
     return ceil_int(2.0 * axis.half_width);
 }
 
@@ -154,7 +154,7 @@ HPE_HD F triangle(F distance, F slope) {
     return greater(F(1) - (distance < 0 ? -distance : distance) * slope, F(1e-12));
 }
 
-HPE_HD double tap_weight(const Axis& axis, double center, int pixel) {
+HPE_HOST double tap_weight(const Axis& axis, double center, int pixel) {
     return triangle(pixel + 0.5 - center, axis.slope);
 }
 

@@ -1,5 +1,5 @@
 // Turned crops on the CPU: rows of sample points, from the frame's bytes where one pixel is one mean and the frame
-// holds all that is read, else from a patch of means. The patch also brings fill, grey and NV12 into one form.
+// holds all that is read, else from a patch of means. The patch also brings fill and all formats into one form.
 #include "crop/turned_crop.h"
 
 #include <algorithm>
@@ -64,7 +64,7 @@ public:
         const size_t pixels = static_cast<size_t>(width_) * across_.step + across_.factor;
         rows_.resize(down_.factor);
         sums_.resize(3 * pixels + 1);
-        if (frame.format == PixelFormat::kNv12) converted_.resize(3 * pixels * down_.factor);
+        if (converts()) converted_.resize(3 * pixels * down_.factor);
         held_.assign(down_.factor, -1);
         find_edges(window, size);
         for (int y = reach.top; y < reach.bottom; ++y) {
@@ -131,7 +131,7 @@ private:
 
     void whole(int y, int from, int to, uint16_t* out) {
         const int first = from * across_.step, count = (to - from - 1) * across_.step + across_.factor;
-        if (frame_.format == PixelFormat::kNv12) {
+        if (converts()) {
             sum_converted(y, first, count);
             kernels_.sum_pixels(sums_.data(), across_.factor, across_.step, to - from, 0, out + 3 * from);
             return;
@@ -147,6 +147,9 @@ private:
         kernels_.sum_pixels(sums_.data(), across_.factor, across_.step, to - from, shift_, out + 3 * from);
     }
 
+    // NV12 and pixels of four bytes become numbers first.
+    bool converts() const { return frame_.format == PixelFormat::kNv12 || frame_.format == PixelFormat::kColor4; }
+
     void sum_converted(int y, int first, int count) {
         for (int k = 0; k < down_.factor; ++k) {
             const uint16_t* row = converted_row(y * down_.step + k) + 3 * first;
@@ -154,7 +157,7 @@ private:
         }
     }
 
-    // A row of NV12 as numbers, indexed by pixels of the frame; each is kept for as long as means can ask for it again.
+    // A row as numbers, indexed by pixels of the frame; each is kept for as long as means can ask for it again.
     const uint16_t* converted_row(int y) {
         const int slot = y % down_.factor;
         const int first = std::max(reach_.left * across_.step, 0);
@@ -162,8 +165,7 @@ private:
         uint16_t* out = converted_.data() + slot * (converted_.size() / down_.factor);
         if (held_[slot] != y) {
             const float scale = std::ldexp(1.0f, shift_);
-            for (int x = first; x < last; ++x)
-                store_numbers(pixel_at<PixelFormat::kNv12>(frame_, x, y), scale, out + 3 * (x - first));
+            for (int x = first; x < last; ++x) store_numbers(any_pixel_at(frame_, x, y), scale, out + 3 * (x - first));
             held_[slot] = y;
         }
         return out - 3 * static_cast<ptrdiff_t>(first);
@@ -185,6 +187,8 @@ private:
                 return mean_at<PixelFormat::kGray8>(frame_, across_, down_, x, y, fill_);
             case PixelFormat::kNv12:
                 return mean_at<PixelFormat::kNv12>(frame_, across_, down_, x, y, fill_);
+            case PixelFormat::kColor4:
+                return mean_at<PixelFormat::kColor4>(frame_, across_, down_, x, y, fill_);
             default:
                 return mean_at<PixelFormat::kColor>(frame_, across_, down_, x, y, fill_);
         }
@@ -284,6 +288,8 @@ void turned_crop(const Frame& frame, const Box& box, const Turn& turn, const Cro
             return one_by_one<PixelFormat::kGray8>(frame, window, size, fill, planes);
         case PixelFormat::kNv12:
             return one_by_one<PixelFormat::kNv12>(frame, window, size, fill, planes);
+        case PixelFormat::kColor4:
+            return one_by_one<PixelFormat::kColor4>(frame, window, size, fill, planes);
     }
 }
 

@@ -21,6 +21,11 @@ struct Turn {
     float cosine, sine;
 };
 
+inline Turn turn_of(float degrees) {
+    const double angle = degrees * (3.14159265358979323846 / 180.0);
+    return {static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle))};
+}
+
 HPE_HD bool is_turned(const Turn& turn) {
     return turn.cosine != 1.0f || turn.sine != 0.0f;
 }
@@ -35,12 +40,12 @@ constexpr int kMostReduced = 128;
 
 // Six times the variance of means of k pixels, sampled bilinearly k apart: (k^2 - 1) / 2 of the mean, k^2 of the
 // sampling, in squared pixels. A triangle has its squared half-width.
-HPE_HD double mean_blur(int k) {
+HPE_HOST double mean_blur(int k) {
     return 1.5 * k * k - 0.5;
 }
 
 // The filter next to a triangle of that squared half-width, by ratios.
-HPE_HD Filter find_filter(double square) {
+HPE_HOST Filter find_filter(double square) {
     // Pixels blur by 1, means of two pixels one apart by 2.5.
     if (square * square < 2.5) return {1, 1};
     if (square * square < 2.5 * mean_blur(2)) return {2, 1};
@@ -57,7 +62,7 @@ struct TurnedWindow {
     Filter across, down;
 };
 
-HPE_HD TurnedWindow turned_window(const Box& box, const Turn& turn, const CropRule& rule, int size) {
+HPE_HOST TurnedWindow turned_window(const Box& box, const Turn& turn, const CropRule& rule, int size) {
     const double cosine = turn.cosine, sine = turn.sine;
     double half_x = 0.5 * (static_cast<double>(box.x2) - box.x1), half_y = 0.5 * (static_cast<double>(box.y2) - box.y1);
     if (cosine * cosine < sine * sine) {
@@ -86,7 +91,7 @@ HPE_HD TurnedWindow turned_window(const Box& box, const Turn& turn, const CropRu
 }
 
 // A point of the frame among the means: centre of mean 0 at 0.
-HPE_HD double mean_position(const Filter& filter, double at) {
+HPE_HOST double mean_position(const Filter& filter, double at) {
     return (at - 0.5 * filter.factor) / filter.step;
 }
 
@@ -99,7 +104,7 @@ struct TurnedTile {
     float row_x, row_y;
 };
 
-HPE_HD TurnedTile tile_at(const TurnedWindow& w, int row, int column) {
+HPE_HOST TurnedTile tile_at(const TurnedWindow& w, int row, int column) {
     const double x = mean_position(w.across, w.x + column * w.column_x + row * w.row_x);
     const double y = mean_position(w.down, w.y + column * w.column_y + row * w.row_y);
     TurnedTile tile;
@@ -134,29 +139,38 @@ HPE_HD Bgr mean_at(const Frame& frame, const Filter& across, const Filter& down,
     return {(sum.b + outside * fill.b) * norm, (sum.g + outside * fill.g) * norm, (sum.r + outside * fill.r) * norm};
 }
 
-HPE_HD int floor_int(float x) {
+// A sample between means (x, y), (x + 1, y) and those below them; tx and ty are its way to the right and down.
+template <PixelFormat kFormat>
+HPE_HD Bgr mean_cell(const Frame& frame, const Filter& across, const Filter& down, int x, int y, float tx, float ty,
+                     const Bgr& fill) {
+    Bgr level{0.0f, 0.0f, 0.0f};
+    HPE_NO_UNROLL
+    for (int k = 0; k < 4; ++k) {
+        const int right = k % 2, below = k / 2;
+        const Bgr p = mean_at<kFormat>(frame, across, down, x + right, y + below, fill);
+        const float weight = (right ? tx : 1.0f - tx) * (below ? ty : 1.0f - ty);
+        level.b += weight * p.b;
+        level.g += weight * p.g;
+        level.r += weight * p.r;
+    }
+    return level;
+}
+
+HPE_HOST int floor_int(float x) {
     const int whole = static_cast<int>(x);
     return whole - (x < static_cast<float>(whole) ? 1 : 0);
 }
 
 // One output of a tile in the frame's channel order; `fill` likewise.
 template <PixelFormat kFormat>
-HPE_HD Bgr turned_pixel(const Frame& frame, const Filter& across, const Filter& down, const TurnedTile& tile, int row,
-                        int column, const Bgr& fill) {
+HPE_HOST Bgr turned_pixel(const Frame& frame, const Filter& across, const Filter& down, const TurnedTile& tile, int row,
+                          int column, const Bgr& fill) {
     const float u = static_cast<float>(column), v = static_cast<float>(row);
     const float x = tile.start_x + u * tile.column_x + v * tile.row_x;
     const float y = tile.start_y + u * tile.column_y + v * tile.row_y;
     const int whole_x = floor_int(x), whole_y = floor_int(y);
-    const float tx = x - static_cast<float>(whole_x), ty = y - static_cast<float>(whole_y);
-    const float weight[4] = {(1.0f - tx) * (1.0f - ty), tx * (1.0f - ty), (1.0f - tx) * ty, tx * ty};
-    Bgr level{0.0f, 0.0f, 0.0f};
-    for (int k = 0; k < 4; ++k) {
-        const Bgr p = mean_at<kFormat>(frame, across, down, tile.x + whole_x + k % 2, tile.y + whole_y + k / 2, fill);
-        level.b += weight[k] * p.b;
-        level.g += weight[k] * p.g;
-        level.r += weight[k] * p.r;
-    }
-    return level;
+    return mean_cell<kFormat>(frame, across, down, tile.x + whole_x, tile.y + whole_y, x - static_cast<float>(whole_x),
+                              y - static_cast<float>(whole_y), fill);
 }
 
 // Crops a box that is turned into `out` [3, size, size].

@@ -73,6 +73,9 @@ void warp_normalize(const Frame& frame, const Homography* homographies, int coun
             case PixelFormat::kNv12:
                 warp_one<PixelFormat::kNv12>(frame, h, crop, input, kernels, out);
                 break;
+            case PixelFormat::kColor4:
+                warp_one<PixelFormat::kColor4>(frame, h, crop, input, kernels, out);
+                break;
         }
     }
 }

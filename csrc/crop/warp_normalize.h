@@ -12,13 +12,14 @@
 
 #include <cmath>
 
+#include "crop/cell.h"
 #include "crop/crop_normalize.h"
 #include "crop/homography.h"
 
 namespace hpe {
 
 // Samples per output pixel: the larger side of the output's central pixel, measured in frame pixels.
-HPE_HD int warp_steps(const Homography& h, int size, bool antialias) {
+HPE_HOST int warp_steps(const Homography& h, int size, bool antialias) {
     if (!antialias) return 1;
     const double c = 0.5 * size;
     const Point left = map_point(h, c - 0.5, c), right = map_point(h, c + 0.5, c);
@@ -32,23 +33,8 @@ HPE_HD int warp_steps(const Homography& h, int size, bool antialias) {
     return static_cast<int>(lesser(scale, 16.0));
 }
 
-HPE_HD Bgr lerp(const Bgr& a, const Bgr& b, float t) {
-    return {a.b + t * (b.b - a.b), a.g + t * (b.g - a.g), a.r + t * (b.r - a.r)};
-}
-
-template <PixelFormat kFormat>
-HPE_HD Bgr pixel_or_fill(const Frame& frame, int x, int y, const Bgr& fill) {
-    return x >= 0 && y >= 0 && x < frame.width && y < frame.height ? pixel_at<kFormat>(frame, x, y) : fill;
-}
-
-// Where a sample lies between pixels: the upper left one of its four, and how far it is on the way to the others.
-struct PixelCell {
-    int x, y;
-    float tx, ty;
-};
-
 // False for a point that touches no pixel of the frame; the comparison is written so that NaN is one too.
-HPE_HD bool find_cell(const Frame& frame, const Point& p, PixelCell* cell) {
+HPE_HOST bool find_cell(const Frame& frame, const Point& p, PixelCell* cell) {
     if (!p.visible || !(p.x > -0.5 && p.y > -0.5 && p.x < frame.width + 0.5 && p.y < frame.height + 0.5)) return false;
     cell->x = floor_int(p.x - 0.5);
     cell->y = floor_int(p.y - 0.5);
@@ -58,25 +44,20 @@ HPE_HD bool find_cell(const Frame& frame, const Point& p, PixelCell* cell) {
 }
 
 template <PixelFormat kFormat>
-HPE_HD Bgr sample_bilinear(const Frame& frame, const Point& p, const Bgr& fill) {
+HPE_HOST Bgr sample_bilinear(const Frame& frame, const Point& p, const Bgr& fill) {
     PixelCell c;
-    if (!find_cell(frame, p, &c)) return fill;
-    const Bgr upper =
-        lerp(pixel_or_fill<kFormat>(frame, c.x, c.y, fill), pixel_or_fill<kFormat>(frame, c.x + 1, c.y, fill), c.tx);
-    const Bgr lower = lerp(pixel_or_fill<kFormat>(frame, c.x, c.y + 1, fill),
-                           pixel_or_fill<kFormat>(frame, c.x + 1, c.y + 1, fill), c.tx);
-    return lerp(upper, lower, c.ty);
+    return find_cell(frame, p, &c) ? cell_level<kFormat>(frame, c, fill) : fill;
 }
 
 // The weights of the antialiasing grid: a and b count its samples from 1 - steps to steps - 1.
-HPE_HD float grid_weight(int a, int b, int steps) {
+HPE_HOST float grid_weight(int a, int b, int steps) {
     const double step = 1.0 / steps;
     return static_cast<float>((steps - (a < 0 ? -a : a)) * (steps - (b < 0 ? -b : b)) * (step * step * step * step));
 }
 
 // One output pixel in the frame's channel order; `fill` likewise.
 template <PixelFormat kFormat>
-HPE_HD Bgr warp_pixel(const Frame& frame, const Homography& h, int column, int row, int steps, const Bgr& fill) {
+HPE_HOST Bgr warp_pixel(const Frame& frame, const Homography& h, int column, int row, int steps, const Bgr& fill) {
     Bgr sum{0, 0, 0};
     const double step = 1.0 / steps;
     for (int b = 1 - steps; b < steps; ++b) {

@@ -16,9 +16,10 @@ struct Launch {
 
     template <typename Body>
     void operator()(const Body& body) const {
-        const int blocks = body.blocks();
-        if (blocks == 0) return;
-        run_body<<<static_cast<unsigned>(blocks), Body::kThreads, 0, static_cast<cudaStream_t>(stream)>>>(body);
+        const Grid grid = body.grid();
+        if (grid.x == 0) return;
+        const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), static_cast<unsigned>(grid.z));
+        run_body<<<blocks, Body::kThreads, 0, static_cast<cudaStream_t>(stream)>>>(body);
         // It is remembered per thread until it is asked for.
         const cudaError_t refused = cudaGetLastError();
         if (refused != cudaSuccess) throw std::runtime_error(cudaGetErrorString(refused));

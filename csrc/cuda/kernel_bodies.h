@@ -4,37 +4,28 @@
 #include <type_traits>
 
 #include "crop/crop_kernel.h"
+#include "crop/staged_kernel.h"
 #include "crop/warp_kernel.h"
 #include "cuda/kernel_launch.h"
 #include "decode/decode_kernel.h"
 
 namespace hpe {
 
-template <typename Body, typename T, typename Run>
-void run_crop_body(const CropPlan& plan, const BoxFace* faces, int count, T* out, const Run& run) {
-    const int size = plan.input.size;
-    int rows = Body::kMaxRows;
-    while (rows > 1 && count * ((size + rows - 1) / rows) < plan.tiles_wanted) rows /= 2;
-    const int across = (size + Body::kMaxColumns - 1) / Body::kMaxColumns;
-    const int columns = ((size + across - 1) / across + kRun - 1) / kRun * kRun;
-    run(Body{faces, count, plan.crop, plan.input, out, rows, columns});
-}
-
 template <typename Run>
 void run_crop(const CropPlan& plan, const BoxFace* faces, int count, void* out, const Run& run) {
     with_output_type(plan.output, out, [&](auto* to) {
         using T = std::remove_pointer_t<decltype(to)>;
-        if (plan.crop.antialias)
-            run_crop_body<CropBody<T, true>>(plan, faces, count, to, run);
-        else
-            run_crop_body<CropBody<T, false>>(plan, faces, count, to, run);
+        if (!plan.crop.antialias) return run(CropBody<T>(faces, count, plan.crop, plan.input, to));
+        int rows = StagedCropBody<T>::kMaxRows;
+        while (rows > 1 && count * ((plan.input.size + rows - 1) / rows) < plan.tiles_wanted) rows /= 2;
+        run(StagedCropBody<T>(faces, count, plan.crop, plan.input, to, rows));
     });
 }
 
 template <typename Run>
 void run_warp(const CropPlan& plan, const WarpFace* faces, int count, void* out, const Run& run) {
     with_output_type(plan.output, out, [&](auto* to) {
-        run(WarpBody<std::remove_pointer_t<decltype(to)>>{faces, count, plan.crop, plan.input, to});
+        run(WarpBody<std::remove_pointer_t<decltype(to)>>(faces, count, plan.crop, plan.input, to));
     });
 }
 

@@ -8,7 +8,8 @@
 namespace hpe {
 
 // How the network wants its input written.
-enum class OutputType { kFloat32, kFloat16, kUint8 };
+// [N, 3, size, size], or for kFloat16Hwc8 [N, size, size, 8] with five channels of 0.
+enum class OutputType { kFloat32, kFloat16, kUint8, kFloat16Hwc8 };
 
 template <typename Typed>
 void with_output_type(OutputType type, void* out, const Typed& typed) {
@@ -19,6 +20,8 @@ void with_output_type(OutputType type, void* out, const Typed& typed) {
             return typed(static_cast<Half*>(out));
         case OutputType::kUint8:
             return typed(static_cast<uint8_t*>(out));
+        case OutputType::kFloat16Hwc8:
+            return typed(static_cast<HalfPixel*>(out));
     }
 }
 
@@ -26,8 +29,8 @@ struct CropPlan {
     CropRule crop;
     InputRule input;  // swap_colors comes from each face's frame
     OutputType output;
-    // Few faces are cut into thin tiles, so that there are as many as keep a GPU busy; many into thick ones, which
-    // share the taps of columns.
+    // With antialiasing few faces are cut into thin tiles, so that there are as many as keep a GPU busy; many into
+    // thick ones, which share the taps of columns.
     int tiles_wanted = 512;
 };
 

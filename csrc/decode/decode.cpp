@@ -9,11 +9,9 @@ BinDecode make_bin_decode(const BinGrid grids[3], bool zxy) {
         bins.grid[h] = grids[h];
         if (!grids[h].circular) continue;
         for (int k = 0; k < grids[h].count; ++k) {
-            const double angle =
-                (static_cast<double>(grids[h].first_deg) + k * static_cast<double>(grids[h].step_deg)) /
-                static_cast<double>(kDegreesPerRadian);
-            bins.cosines[h].push_back(static_cast<float>(std::cos(angle)));
-            bins.sines[h].push_back(static_cast<float>(std::sin(angle)));
+            const SineCosine angle = sine_cosine(grids[h].first_deg + static_cast<float>(k) * grids[h].step_deg);
+            bins.cosines[h].push_back(angle.cosine);
+            bins.sines[h].push_back(angle.sine);
         }
     }
     return bins;

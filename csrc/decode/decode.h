@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/hd.h"
+#include "common/sine.h"
 #include "cpu/kernels.h"
 
 namespace hpe {
@@ -55,8 +56,9 @@ HPE_HD float angle_deviation(const BinGrid& grid, const Moments& m) {
 
 // Row-major. The one place in C++ that fixes the order and the signs.
 HPE_HD void rotation_from_angles(float yaw_deg, float pitch_deg, float roll_deg, float* r) {
-    const float y = yaw_deg / kDegreesPerRadian, p = pitch_deg / kDegreesPerRadian, z = roll_deg / kDegreesPerRadian;
-    const float sy = sinf(y), cy = cosf(y), sp = sinf(p), cp = cosf(p), sz = sinf(z), cz = cosf(z);
+    const auto [sy, cy] = sine_cosine(yaw_deg);
+    const auto [sp, cp] = sine_cosine(pitch_deg);
+    const auto [sz, cz] = sine_cosine(roll_deg);
     r[0] = cy * cz;
     r[1] = -cy * sz;
     r[2] = sy;
@@ -93,14 +95,16 @@ HPE_HD Angles angles_from_label_matrix(const float* m, const float* signs) {
 // |pitch| up to 90 degrees, so a head seen from behind keeps its yaw beyond 90. Roll comes from Rx(pitch) R = Ry(yaw)
 // Rz(roll), so that it makes up for an ill-conditioned pitch.
 HPE_HD Angles angles_from_zxy(const Angles& a) {
-    const float y = a.yaw / kDegreesPerRadian, p = a.pitch / kDegreesPerRadian, z = a.roll / kDegreesPerRadian;
-    const float sy = sinf(y), cy = cosf(y), sp = sinf(p), cp = cosf(p), sz = sinf(z), cz = cosf(z);
+    const auto [sy, cy] = sine_cosine(a.yaw);
+    const auto [sp, cp] = sine_cosine(a.pitch);
+    const auto [sz, cz] = sine_cosine(a.roll);
     const float r00 = cz * cy + sz * sp * sy, r01 = -sz * cp, r02 = cz * sy - sz * sp * cy;
     const float r10 = sz * cy - cz * sp * sy, r11 = cz * cp, r12 = sz * sy + cz * sp * cy;
     const float r20 = -cp * sy, r21 = -sp, r22 = cp * cy;
     const float side = r22 < 0.0f ? -1.0f : 1.0f;
-    const float pitch = atan2f(side * r12, side * r22), s = sinf(pitch), c = cosf(pitch);
-    return {atan2f(r02, side * sqrtf(r00 * r00 + r01 * r01)) * kDegreesPerRadian, pitch * kDegreesPerRadian,
+    const float pitch = atan2f(side * r12, side * r22) * kDegreesPerRadian;
+    const auto [s, c] = sine_cosine(pitch);
+    return {atan2f(r02, side * sqrtf(r00 * r00 + r01 * r01)) * kDegreesPerRadian, pitch,
             atan2f(c * r10 - s * r20, c * r11 - s * r21) * kDegreesPerRadian};
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/exp.h"
+#include "cuda/launch.h"
 #include "decode/decode.h"
 
 namespace hpe {
@@ -10,6 +11,7 @@ namespace hpe {
 struct BinsBody {
     static constexpr int kLanesPerHead = 32;
     static constexpr int kThreads = 3 * kLanesPerHead;
+    static constexpr bool kShares = true;
 
     // What one thread knows of its bins.
     struct Part {
@@ -21,19 +23,20 @@ struct BinsBody {
     };
 
     HeadView heads[3];
-    BinGrid grid[3];
+    BinGrid grids[3];
     bool zxy;
     int count;
     PoseArrays out;
 
-    HPE_HD_METHOD int blocks() const { return count; }
+    HPE_HD_METHOD Grid grid() const { return {count, 1, 1}; }
     HPE_HD_METHOD int phases(const Shared&) const { return 5; }
 
-    HPE_HD_METHOD void phase(int phase, int face, int thread, Shared& s) const {
+    HPE_HD_METHOD void phase(int phase, const Block& block, int thread, Shared& s) const {
+        const int face = block.x;
         const int head = thread / kLanesPerHead, lane = thread % kLanesPerHead;
         // Indices that the compiler knows: arrays among a kernel's parameters are copied before they are indexed.
         const HeadView view = head == 0 ? heads[0] : head == 1 ? heads[1] : heads[2];
-        const BinGrid bins = head == 0 ? grid[0] : head == 1 ? grid[1] : grid[2];
+        const BinGrid bins = head == 0 ? grids[0] : head == 1 ? grids[1] : grids[2];
         const float* logits = view.data + face * view.row_stride;
         Part* parts = s.part[head];
         if (phase == 0) {
@@ -74,9 +77,9 @@ private:
             sum += e;
             first += e * static_cast<float>(k);
             if (!grid.circular) continue;
-            const float angle = (grid.first_deg + static_cast<float>(k) * grid.step_deg) / kDegreesPerRadian;
-            cosine += e * cosf(angle);
-            sine += e * sinf(angle);
+            const SineCosine angle = sine_cosine(grid.first_deg + static_cast<float>(k) * grid.step_deg);
+            cosine += e * angle.cosine;
+            sine += e * angle.sine;
         }
         parts[lane].sum = sum;
         parts[lane].first = first;
@@ -100,6 +103,7 @@ private:
 // Angles and rotations: each thread owns a face.
 struct PlainBody {
     static constexpr int kThreads = 128;
+    static constexpr bool kShares = false;
     struct Shared {};
 
     DecodeKind kind;    // without bins
@@ -108,11 +112,11 @@ struct PlainBody {
     int count;
     PoseArrays out;
 
-    HPE_HD_METHOD int blocks() const { return (count + kThreads - 1) / kThreads; }
+    HPE_HD_METHOD Grid grid() const { return {(count + kThreads - 1) / kThreads, 1, 1}; }
     HPE_HD_METHOD int phases(const Shared&) const { return 1; }
 
-    HPE_HD_METHOD void phase(int, int block, int thread, Shared&) const {
-        const int face = block * kThreads + thread;
+    HPE_HD_METHOD void phase(int, const Block& block, int thread, Shared&) const {
+        const int face = block.x * kThreads + thread;
         if (face < count) write_pose(angles_of(face), nullptr, out, face);
     }
 

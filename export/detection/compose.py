@@ -14,7 +14,7 @@ from export.detection.pictures import Image, Picture, Pictures
 from export.labelling.hull import Float64Array, bounds, moved
 
 SIDE = 320
-MOST_FACES, MOST_IGNORED = 40, 40
+MOST_FACES, MOST_IGNORED = 64, 64
 
 _SMALLEST, _LARGEST = 11.0, 0.95 * SIDE  # longer side of a face's box; log-uniform
 _IGNORED_BELOW = 7.0
@@ -50,6 +50,13 @@ class Composition:
         self.ignored += [box for box, share in zip(self.boxes, kept, strict=True) if share < _LABELLED]
         self.points = [each for each, share in zip(self.points, kept, strict=True) if share >= _LABELLED]
         self.boxes = [each for each, share in zip(self.boxes, kept, strict=True) if share >= _LABELLED]
+
+    def ignore_below(self, smallest: float) -> None:
+        """Faces too small to be recognised are neither to be found nor to be left alone."""
+        seen = [max(box[2:] - box[:2]) >= smallest for box in self.boxes]
+        self.ignored += [box for box, kept in zip(self.boxes, seen, strict=True) if not kept]
+        self.points = [each for each, kept in zip(self.points, seen, strict=True) if kept]
+        self.boxes = [box for box, kept in zip(self.boxes, seen, strict=True) if kept]
 
     def add(self, box: Float64Array, points: Float64Array, region: Float64Array) -> None:
         """A face of which only the part in a region is visible."""
@@ -88,7 +95,8 @@ class Composer:
         if rng.random() < _DECOY_SHARE and self._empty:
             for _ in range(rng.integers(1, 4)):
                 self._paste(rng, made, self._draw(rng, 1), face=False)
-        image = with_faults(made.image, rng)
+        image, smallest = with_faults(made.image, rng)
+        made.ignore_below(smallest)
         boxes = np.array(made.boxes[:MOST_FACES]).reshape(-1, 4)
         ignored = np.array((made.boxes[MOST_FACES:] + made.ignored)[:MOST_IGNORED]).reshape(-1, 4)
         return image, boxes, np.array(made.points[:MOST_FACES]).reshape(-1, 5, 2), ignored

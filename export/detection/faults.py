@@ -11,11 +11,14 @@ Image = NDArray[np.uint8]
 _LEVELS_SHARE, _GREY_SHARE, _BLUR_SHARE, _MOTION_SHARE = 0.8, 0.15, 0.2, 0.07
 _LOW_SHARE, _NOISE_SHARE, _JPEG_SHARE = 0.12, 0.2, 0.25
 _DARK_SHARE = 0.12
+# The smallest recognisable face: longer side of its box, in pixels, deviations of a blur, lengths of a motion.
+_SMALLEST, _DEVIATIONS, _LENGTHS = 9.0, 7.0, 2.5
 
 
-def with_faults(image: Image, rng: np.random.Generator) -> Image:
-    """Vary a picture ``[H, W, 3]``, BGR."""
+def with_faults(image: Image, rng: np.random.Generator) -> tuple[Image, float]:
+    """Vary a picture ``[H, W, 3]``, BGR; with it comes the longer side of the smallest recognisable face."""
     height, width = image.shape[:2]
+    smallest = _SMALLEST
     if rng.random() < _LEVELS_SHARE:
         image = np.asarray(cv2.LUT(image, _levels(rng)), np.uint8)
     if rng.random() < _GREY_SHARE:
@@ -24,17 +27,22 @@ def with_faults(image: Image, rng: np.random.Generator) -> Image:
         part = rng.uniform(0.35, 0.8)
         small = cv2.resize(image, (round(width * part), round(height * part)), interpolation=cv2.INTER_AREA)
         image = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+        smallest = _SMALLEST / part
     if rng.random() < _BLUR_SHARE:
-        image = np.asarray(cv2.GaussianBlur(image, (0, 0), float(np.exp(rng.uniform(-0.7, 1.1)))), np.uint8)
+        deviation = float(np.exp(rng.uniform(-0.7, 1.1)))
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), deviation), np.uint8)
+        smallest = max(smallest, _DEVIATIONS * deviation)
     elif rng.random() < _MOTION_SHARE:
-        image = _moved(image, rng)
+        length = int(rng.integers(3, 10))
+        image = _moved(image, length, rng)
+        smallest = max(smallest, _LENGTHS * length)
     if rng.random() < _NOISE_SHARE:
         noise = rng.normal(0, rng.uniform(2, 18), image.shape[:2] if rng.random() < 0.5 else image.shape)
         image = np.clip(image + (noise if noise.ndim == 3 else noise[..., None]), 0, 255).astype(np.uint8)
     if rng.random() < _JPEG_SHARE:
         _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 85))])
         image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
-    return image
+    return image, smallest
 
 
 def _levels(rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -49,9 +57,8 @@ def _levels(rng: np.random.Generator) -> NDArray[np.uint8]:
     return np.asarray(np.clip(np.rint(levels), 0, 255), np.uint8)[None]
 
 
-def _moved(image: Image, rng: np.random.Generator) -> Image:
+def _moved(image: Image, length: int, rng: np.random.Generator) -> Image:
     """Blur along a line."""
-    length = int(rng.integers(3, 10))
     kernel = np.zeros((length, length), np.float32)
     angle = rng.uniform(0, np.pi)
     end = (length - 1) / 2 * np.array([np.cos(angle), np.sin(angle)])

@@ -92,25 +92,33 @@ class DetectorLoss:
 
     def _assign(self, scores: Tensor, boxes: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
         """Return each cell's face ``[B, A]`` and the score that it should give, 0 for none."""
-        low, high = targets.boxes[..., None, :2], targets.boxes[..., None, 2:]
+        picture, number = torch.nonzero(targets.present, as_tuple=True)  # of the F faces
+        true = targets.boxes[picture, number]
+        low, high = true[:, None, :2], true[:, None, 2:]
         middle, size = (low + high) / 2, high - low
         stride = self.strides
         offset = (self.cells - middle).abs()
         reach = torch.maximum(_REACH * size, _LEAST_REACH * stride[:, None])
-        octaves = torch.log2(size.amax(dim=-1) / _IDEAL) - torch.log2(stride)  # [B, M, A]
+        octaves = torch.log2(size.amax(dim=-1) / _IDEAL) - torch.log2(stride)  # [F, A]
         # Faces beyond the smallest and the largest grid's best sizes belong to these.
         octaves = torch.where((stride == _LAST_SMALLEST) & (octaves < 0), 0.0, octaves)
         octaves = torch.where((stride == _LAST_LARGEST) & (octaves > 0), 0.0, octaves)
-        allowed = (offset <= reach).all(dim=-1) & (octaves.abs() <= _OCTAVES) & targets.present[..., None]
+        allowed = (offset <= reach).all(dim=-1) & (octaves.abs() <= _OCTAVES)
         prior = torch.exp(-((offset / reach) ** 2).sum(dim=-1) / 2 - octaves**2 / 2)
-        overlap = iou(boxes[:, None], targets.boxes[:, :, None])
-        metric = torch.where(allowed, prior * (scores[:, None].sqrt() * overlap**2 + 1e-4), 0.0)
-        best, cells = metric.topk(min(_CELLS, metric.shape[2]), dim=2)
-        chosen = torch.zeros_like(metric).scatter_(2, cells, best)
-        value, face = chosen.max(dim=1)
-        most = best[..., 0].gather(1, face)
-        top = torch.where(chosen > 0, overlap, 0.0).amax(dim=2).gather(1, face)
-        quality = torch.where(value > 0, value / most.clamp(min=1e-12) * top.clamp(min=0.01).sqrt(), 0.0)
+        overlap = iou(boxes[picture], true[:, None])
+        metric = torch.where(allowed, prior * (scores[picture].sqrt() * overlap**2 + 1e-4), 0.0)
+        best, cells = metric.topk(min(_CELLS, metric.shape[1]), dim=1)
+        most, top = best[:, 0], torch.where(best > 0, overlap.gather(1, cells), 0.0).amax(dim=1)
+        # A cell that several faces chose belongs to the one that it fits best.
+        value = torch.zeros_like(scores)
+        where = (picture[:, None].expand_as(cells), cells)
+        flat = where[0] * scores.shape[1] + cells
+        value.view(-1).scatter_reduce_(0, flat.reshape(-1), best.reshape(-1), "amax")
+        wins = (best > 0) & (best == value[where])
+        face, quality = torch.zeros_like(scores, dtype=torch.long), torch.zeros_like(scores)
+        score = best / most.clamp(min=1e-12)[:, None] * top.clamp(min=0.01).sqrt()[:, None]
+        face.view(-1)[flat[wins]] = number[:, None].expand_as(cells)[wins]
+        quality.view(-1)[flat[wins]] = score[wins]
         return face, quality
 
     def _within(self, boxes: Tensor) -> Tensor:

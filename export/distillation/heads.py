@@ -56,8 +56,21 @@ class Heads:
                 angles.append(probabilities @ radians)
         yaw, pitch, roll = angles
         if self._order == "zxy":
-            return _about(2, roll) @ _about(0, -pitch) @ _about(1, yaw)
-        return _about(0, -pitch) @ _about(1, yaw) @ _about(2, roll)
+            return about(2, roll) @ about(0, -pitch) @ about(1, yaw)
+        return about(0, -pitch) @ about(1, yaw) @ about(2, roll)
+
+    def deviations(self, log_probabilities: list[Tensor]) -> Tensor:
+        """Standard deviations ``[N, 3]`` of the distributions, in degrees; circular ones by their mean direction."""
+        found = []
+        for head, centers, logs in zip(self._heads, self._centers, log_probabilities, strict=True):
+            probabilities, radians = logs.exp(), torch.deg2rad(centers)
+            if head.circular:
+                length = torch.hypot(probabilities @ radians.sin(), probabilities @ radians.cos())
+                found.append(torch.rad2deg((-2 * length.clamp(1e-6, 1).log()).sqrt()))
+            else:
+                mean = probabilities @ centers
+                found.append((probabilities @ centers.square() - mean.square()).clamp(min=0).sqrt())
+        return torch.stack(found, dim=1)
 
 
 def geodesic_deg(one: Tensor, two: Tensor) -> Tensor:
@@ -67,7 +80,7 @@ def geodesic_deg(one: Tensor, two: Tensor) -> Tensor:
     return torch.rad2deg(2 * torch.asin(chord))
 
 
-def _about(axis: int, angle: Tensor) -> Tensor:
+def about(axis: int, angle: Tensor) -> Tensor:
     """Rotations ``[N, 3, 3]`` about axis 0, 1 or 2 by angles ``[N]`` in radians."""
     cosine, sine, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
     rows = {

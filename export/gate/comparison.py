@@ -13,6 +13,7 @@ from hpe_edge.poses import Poses
 from hpe_edge.spec import GateResult
 
 ALL = "all crops"
+CONFIDENT, DOUBTFUL = "confident", "doubtful"  # crops on which a model gives a pose, and on which both give none
 PLAIN = "plain"  # the kind of a crop that is not disturbed
 
 
@@ -142,7 +143,8 @@ class Comparison:
     Attributes:
         compared: the two variants, such as ``"onnx with pytorch"``.
         source: origin of the crops.
-        rows: label -> figures: all crops (geodesic), each kind of crop if there are several (geodesic), each band of
+        rows: label -> figures: all crops (geodesic), where both models doubt some crops those and the others
+            (geodesic), each kind of crop if there are several (geodesic), each band of
             |yaw| that has crops (geodesic), each angle.
         limits: the limits applied.
         failures: limits exceeded and NaN rows; empty when it passed.
@@ -161,9 +163,14 @@ class Comparison:
         """True where every figure is finite and within its limit."""
         return not self.failures
 
+    @property
+    def judged(self) -> Figures:
+        """The figures that the limits apply to: of all crops but those that both models call doubtful."""
+        return self.rows.get(CONFIDENT, self.rows[ALL])
+
     def result(self) -> GateResult:
-        """The part that is stored in the model."""
-        whole = self.rows[ALL]
+        """The part that is stored in the model: the limited figures."""
+        whole = self.judged
         return GateResult(
             compared=self.compared,
             source=self.source,
@@ -187,13 +194,13 @@ class Comparison:
 
     def line(self) -> str:
         """The worst figure in one line."""
-        whole = self.rows[ALL]
+        whole = self.judged
         worst = f"worst {100 * whole.worst_deg:.3f} hundredths of a degree"
         return f"{self.compared}, {whole.crops} crops: {worst}; {self._verdict()}"
 
     def summary(self) -> str:
-        """The figures of all crops in one line."""
-        whole = self.rows[ALL]
+        """The limited figures in one line."""
+        whole = self.judged
         figures = ", ".join(
             f"{name} {value:.3f}"
             for name, value in (

@@ -108,7 +108,7 @@ def faces_of_models(
         kept = list(taken.kept)
         for i in range(copies):
             name, image, box = kept[i % len(kept)]
-            taken.add(name, *_varied(image, box, rng))
+            taken.add(name, *varied_face(image, box, rng))
     if hard:
         faces += f" and {hard * taken.count} hard ones made of them"
     name = "bundled sample" if bundled else path.name or str(path)
@@ -153,11 +153,21 @@ def _collect(source: Source, find: Callable[[Frame], Boxes], taken: _Taken, step
     for frame in source:
         if frame.index % step:
             continue
-        name = f"{frame.name}, frame {frame.index}" if source.kind == "video" else frame.name
+        name = shown_name(source, frame)
         for box in find(frame)[: most - taken.count]:
             taken.add(name, frame.image, box)
         if taken.count == most or (step > 1 and frame.index >= _VIDEO_REACH):
             break
+
+
+def face_finder(source: Source, boxes: Path | None, detector: Path | None) -> Callable[[Frame], Boxes]:
+    """The boxes of a source's frames: of the CSV, else of the detector, else of the Haar detector."""
+    return _detector(detector) if boxes is None else BoxesFile.for_source(boxes, source)
+
+
+def shown_name(source: Source, frame: Frame) -> str:
+    """A picture's or frame's name in reports."""
+    return f"{frame.name}, frame {frame.index}" if source.kind == "video" else frame.name
 
 
 def _detector(path: Path | None) -> Callable[[Frame], Boxes]:
@@ -195,7 +205,7 @@ def cut_out(image: Image, box: Boxes) -> tuple[Image, Boxes]:
     return image[y1:y2, x1:x2], box - np.array([x1, y1, x1, y1], np.float32)
 
 
-def _varied(image: Image, box: Boxes, rng: np.random.Generator) -> tuple[Image, Boxes]:
+def varied_face(image: Image, box: Boxes, rng: np.random.Generator) -> tuple[Image, Boxes]:
     """A random variation of a face, and its box: rotation, brightness, box scale and shift, mirroring."""
     centre = (box[:2] + box[2:]) / 2
     turn = cv2.getRotationMatrix2D((float(centre[0]), float(centre[1])), rng.uniform(-25, 25), 1.0)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export.gate.comparison import ALL, PLAIN, Comparison, Figures, Limits, Worst, figure_name
+from export.gate.comparison import ALL, CONFIDENT, DOUBTFUL, PLAIN, Comparison, Figures, Limits, Worst, figure_name
 from hpe_edge.backends.base import Backend
 from hpe_edge.errors import ModelError
 from hpe_edge.geometry import geodesic_deg, wrap_deg
@@ -22,6 +23,7 @@ Runner = Callable[[NDArray[Any]], list[NDArray[np.float32]]]
 _BANDS = ("|yaw| < 30", "|yaw| 30..60", "|yaw| > 60")
 _ANGLES = ("yaw", "pitch", "roll")
 _WORST = 12  # crops that the report shows
+_MOST_DOUBTFUL = 0.5  # share of the crops that may be left out
 _SAME_DEG = 0.01  # a smaller spread counts as constant output; even untrained networks spread by 0.3 and more
 
 
@@ -37,6 +39,9 @@ def compare(
 ) -> Comparison:
     """Compare two sets of poses of the same faces; a NaN in either fails at any limit.
 
+    Limits do not apply to crops that both call doubtful, see :attr:`hpe_edge.Poses.doubtful`. There the distribution of
+    a circular head has no direction, and the rounding of a camera alone turns the mean by tens of degrees. Where more
+    than half of the crops are doubtful, the limits apply to all.
     Bands are by the yaw of ``reference``; ``compared`` and ``source`` name the models and the crops in the report,
     ``names`` and ``kinds`` each crop, see :class:`export.gate.comparison.Faces`.
     """
@@ -45,6 +50,11 @@ def compare(
     distance = geodesic_deg(reference.rotation, candidate.rotation)
     apart = np.abs(wrap_deg(candidate.angles.astype(np.float64) - reference.angles.astype(np.float64)))
     rows = {ALL: Figures.of(distance)}
+    doubtful = reference.doubtful & candidate.doubtful & ~_nan_rows(reference) & ~_nan_rows(candidate)
+    if doubtful.mean() > _MOST_DOUBTFUL:
+        doubtful[:] = False  # too little else to judge by
+    if doubtful.any():
+        rows |= {CONFIDENT: Figures.of(distance[~doubtful]), DOUBTFUL: Figures.of(distance[doubtful])}
     if len(found := list(dict.fromkeys(kinds))) > 1:
         rows |= {kind: Figures.of(distance[np.array(kinds) == kind]) for kind in found}
     turned = np.abs(reference.yaw)
@@ -56,13 +66,14 @@ def compare(
         for which, bad in (("reference", _nan_rows(reference)), ("candidate", _nan_rows(candidate)))
         if bad.any()
     ]
-    whole = rows[ALL]
+    whole = rows.get(CONFIDENT, rows[ALL])
     failures += [
         f"{figure_name(name)} {getattr(whole, name):.4g} degrees, allowed {limit:g}"
         for name, limit in limits.as_dict().items()
         if getattr(whole, name) > limit
     ]
-    moved = np.argsort(-np.nan_to_num(distance, nan=np.inf), kind="stable")[:_WORST]
+    ranked = np.where(doubtful, -1.0, np.nan_to_num(distance, nan=np.inf))
+    moved = np.argsort(-ranked, kind="stable")[:_WORST]
     labels = tuple(names[row] if kinds[row] == PLAIN else f"{names[row]}, {kinds[row]}" for row in moved)
     worst = Worst(
         moved, labels, np.asarray(distance[moved], np.float64), select(reference, moved), select(candidate, moved)
@@ -100,7 +111,8 @@ def poses_of(run: Runner, spec: ModelSpec, crops: NDArray[Any], batch: int) -> P
     if 0 < len(crops) < batch:
         return select(poses_of(run, spec, np.resize(crops, (batch, *crops.shape[1:])), batch), np.arange(len(crops)))
     decode = DecodeHeads(spec)
-    poses = Poses.empty(len(crops))
+    limit = None if spec.sigma is None else spec.sigma.limit_deg
+    poses = Poses.empty(len(crops), max_sigma=math.inf if limit is None else limit)
     for at in range(0, len(crops), batch):
         part = slice(at, at + batch)
         decode(run(crops[part]), Poses(poses.angles[part], poses.sigma[part], poses.rotation[part]))
@@ -109,7 +121,7 @@ def poses_of(run: Runner, spec: ModelSpec, crops: NDArray[Any], batch: int) -> P
 
 def select(poses: Poses, rows: NDArray[Any]) -> Poses:
     """The poses of some of the faces."""
-    return Poses(poses.angles[rows], poses.sigma[rows], poses.rotation[rows])
+    return Poses(poses.angles[rows], poses.sigma[rows], poses.rotation[rows], max_sigma=poses.max_sigma)
 
 
 def backend_runner(backend: Backend) -> Runner:

@@ -17,9 +17,12 @@ from hpe_edge.geometry import difference_deg, euler_full_yaw, geodesic_deg, rota
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.decode import DecodeHeads
 
-AGREEMENT, ANGLES, MIRROR, BOX = "from the teachers", "their angles", "mirrored", "other boxes"
+AGREEMENT, ANGLES, MIRROR = "from the teachers", "their angles", "mirrored"
 TURNS_DEG = (15.0, 40.0)
-_BOXES = ((1.1, 0.0, 0.0), (0.9, 0.0, 0.0), (1.0, 0.06, 0.0), (1.0, 0.0, -0.06))  # scale, shift in box sides
+BOXES = {  # scale, shift to the right and down in box sides
+    "other boxes": ((1.1, 0.0, 0.0), (0.9, 0.0, 0.0), (1.0, 0.06, 0.0), (1.0, 0.0, -0.06)),
+    "boxes far off": ((1.4, 0.0, 0.0), (0.7, 0.0, 0.0), (1.0, 0.25, 0.0), (1.0, 0.0, -0.25), (1.0, 0.0, 0.25)),
+}
 _CHUNK = 8  # as many crops as a teacher takes at least
 
 
@@ -45,7 +48,8 @@ def measure(model: Teacher, faces: Pool) -> Measured:
     distances = {AGREEMENT: _apart(plain, faces.labels.rotations), ANGLES: _angles_apart(plain, faces.labels.rotations)}
     mirrored = see([np.ascontiguousarray(each[:, ::-1]) for each in pictures], boxes)
     distances[MIRROR] = _apart(FLIP @ mirrored @ FLIP, plain)
-    distances[BOX] = np.mean([_apart(see(pictures, _moved(boxes, *each)), plain) for each in _BOXES], axis=0)
+    for name, moves in BOXES.items():
+        distances[name] = np.mean([_apart(see(pictures, _moved(boxes, *each)), plain) for each in moves], axis=0)
     for turn in TURNS_DEG:
         distances[f"turned by {turn:g} degrees"] = np.mean(
             [_turned_apart(see, pictures, boxes, plain, each) for each in (-turn, turn)], axis=0

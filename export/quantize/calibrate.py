@@ -55,6 +55,17 @@ def find_channels(path: Path, model: ModelProto, tensors: list[str], crops: NDAr
     return found
 
 
+def find_bounds(
+    path: Path, model: ModelProto, tensors: list[str], crops: NDArray[Any]
+) -> dict[str, tuple[float, float]]:
+    """Run the crops and find the least and the largest value of each tensor; see :func:`find_channels`."""
+    found: dict[str, tuple[float, float]] = {}
+    for name, values in _run(path, model, tensors, crops):
+        low, high = found.get(name, (np.inf, -np.inf))
+        found[name] = (min(low, float(values.min())), max(high, float(values.max())))
+    return found
+
+
 def find_ranges(
     path: Path, model: ModelProto, largest: Mapping[str, float], crops: NDArray[Any], method: Method
 ) -> dict[str, float]:

@@ -15,7 +15,7 @@ from hpe_edge.util.atomic import Pending
 
 Method = Literal["minmax", "entropy", "percentile"]
 
-FORMAT = 2  # 1 had no channels
+FORMAT = 3  # 1 had no channels, 2 no middles
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,11 @@ class Calibration:
         method: see :func:`export.quantize.calibrate.find_ranges`.
         crops: number of faces.
         source: origin and number of the faces, for the report.
-        ranges: tensor -> the largest magnitude in INT8, after the channels were equalized.
+        ranges: tensor -> the largest magnitude in INT8, after the channels were equalized and
+            the middles subtracted.
         channels: tensor -> the largest magnitude of each of its channels; without any, none are equalized.
+        middles: tensor -> what is subtracted from it, see :mod:`export.quantize.centre`, after the channels were
+            equalized; without any, none is centred.
     """
 
     model: str
@@ -37,6 +40,7 @@ class Calibration:
     source: str
     ranges: dict[str, float] = field(default_factory=dict)
     channels: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    middles: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, value in self.ranges.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from export.gate.gate import poses_of
 from export.gate.verify import Check, report_passed, verify
 from export.graph import trace as graph
 from export.graph.onnx_file import graph_precision, open_unchanged, read_onnx, session_runner
+from export.graph.weighted_layers import Layer
 from export.quantize.fp16_graph import rounding
 from export.step import Reporter, byte_size
 from hpe_edge.errors import ModelError, ModelNotFoundError
@@ -43,6 +45,28 @@ class Original:
     def poses(self, crops: NDArray[Any]) -> Poses:
         """Poses of crops by the graph, without optimisation."""
         return poses_as_written(self.path, self.model, self.spec, crops)
+
+
+@dataclass(frozen=True)
+class ToTrain:
+    """A graph to be trained for INT8.
+
+    Attributes:
+        original: the float32 model, whose answers it shall keep.
+        graph: the same with equalized channels.
+        layers, ranges: see :func:`export.quantize.insert_qdq.quantize`.
+        gate_names: the pictures that the accuracy gate runs on.
+    """
+
+    original: Original
+    graph: ModelProto
+    layers: tuple[Layer, ...]
+    ranges: Mapping[str, float]
+    gate_names: frozenset[str]
+
+
+Training = Callable[[ToTrain], tuple[ModelProto, dict[str, float]]]
+"""Trains a graph; returns it with other weights, and the ranges of its activations."""
 
 
 def model_or_default(model: str | Path | None, report: Reporter) -> Path:

@@ -10,7 +10,6 @@ from onnx import ModelProto
 from tqdm import tqdm
 
 from export.graph.weighted_layers import Layer
-from export.quantize.insert_qdq import quantize
 from hpe_edge.geometry import geodesic_deg
 from hpe_edge.poses import Poses
 
@@ -41,9 +40,8 @@ class Cost:
 
 
 def costs(
-    model: ModelProto,
+    quantized: Callable[[Layer], ModelProto],
     layers: Sequence[Layer],
-    ranges: Mapping[str, float],
     reference: Poses,
     poses: Callable[[ModelProto], Poses],
     shares: Mapping[str, float],
@@ -51,14 +49,15 @@ def costs(
     """Quantize one layer at a time, and sort by what it gains to keep it, the largest gain first.
 
     Args:
-        model, layers, ranges: see :func:`export.quantize.insert_qdq.quantize`.
+        quantized: the graph with a single layer in INT8.
+        layers: those that may be INT8.
         reference: poses of some faces by the model.
         poses: computes poses of the same faces by another graph.
         shares: layer -> share of the network's multiplications.
     """
     found = []
     for layer in tqdm(layers, "layers", unit="layer", leave=False, disable=None):
-        moved = geodesic_deg(reference.rotation, poses(quantize(model, [layer], ranges)).rotation)
+        moved = geodesic_deg(reference.rotation, poses(quantized(layer)).rotation)
         moved = np.sort(np.nan_to_num(moved, nan=180.0))
         tail = moved[-max(1, round(_TAIL * len(moved))) :]
         found.append(

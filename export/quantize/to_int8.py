@@ -15,21 +15,24 @@ from export.gate.verify import Check
 from export.gate.worst_picture import draw_worst
 from export.graph.trace import opset
 from export.graph.weighted_layers import layers_of, name_nodes
-from export.quantize.calibrate import Channels, find_channels, find_ranges
+from export.quantize.calibrate import Channels, find_bounds, find_channels, find_ranges
 from export.quantize.calibration_file import Calibration, Method, check_calibration, check_ranges, read_calibration
+from export.quantize.centre import centre, middles
 from export.quantize.choose_layers import LayerChoice
 from export.quantize.equalize import equalize
 from export.quantize.insert_qdq import candidates, is_quantized, tensors_to_calibrate
 from export.quantize.qdq_rules import NEWEST_OPSET_FP32_SCALES
 from export.quantize.quantized_model import (
     Original,
+    ToTrain,
+    Training,
     quantized_spec,
     read_original,
     write_verified,
 )
 from export.quantize.sensitivity import table
-from export.step import ExportReport, Notes, Reporter, commit, write_bytes
-from hpe_edge.errors import ModelError
+from export.step import ExportReport, Notes, PathLike, Reporter, commit, optional_path, write_bytes
+from hpe_edge.errors import InputError, ModelError
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Input, ModelSpec, Quantization
 from hpe_edge.util.atomic import Pending, pending_files
@@ -40,7 +43,7 @@ _OLDEST_OPSET = 13  # the first with per-channel scales
 _NAMED = 3  # of the worst crops, in the report
 _HARD = 2  # hard crops of each face
 # Of the limits, for the faces that layers are chosen on; each next one when the gate failed on its own faces.
-_MARGINS = (0.65, 0.5, 0.35)
+_MARGINS = (0.6, 0.5, 0.4, 0.3)
 _LEAST_SHARE = 0.05  # of the multiplications in INT8, below which nothing becomes faster
 _ADVICE = (
     "Try another --method, or more and more varied calibration images; without --no-auto the most sensitive layers "
@@ -56,20 +59,41 @@ class CalibrationImages:
     boxes: Path | None
     detector: Path | None
 
+    @classmethod
+    def of(cls, images: PathLike, boxes: PathLike | None, detector: PathLike | None) -> CalibrationImages:
+        """Check the arguments of a step; raises InputError."""
+        if boxes is not None and detector is not None:
+            raise InputError("boxes and detector exclude each other; give one of them")
+        return cls(Path(images), optional_path(boxes), optional_path(detector))
+
+    @property
+    def parts(self) -> tuple[Path, Path | None, Path | None]:
+        """The images, the boxes and the detector."""
+        return self.images, self.boxes, self.detector
+
+
+def picture_path(worst: PathLike | None, out: Path) -> Path:
+    """Return where the faces that moved most are drawn; raises InputError where that is no PNG file."""
+    picture = out.with_suffix(".worst.png") if worst is None else Path(worst)
+    if picture.suffix.lower() != ".png":
+        raise InputError(f"--worst must name a file that ends in .png, got {picture}")
+    return picture
+
 
 def quantize_file(
     path: Path,
     out: Path,
     given: CalibrationImages,
     *,
-    method: Method | None,
-    calibration: Path | None,
-    auto: bool,
     worst_picture: Path,
     limits: Limits,
     notes: Notes,
+    method: Method | None = None,
+    calibration: Path | None = None,
+    auto: bool = True,
+    training: Training | None = None,
 ) -> ExportReport:
-    """Quantize a model to INT8. See :func:`export.int8.quantize`."""
+    """Quantize a model to INT8, with or without training. See :func:`export.int8.quantize`."""
     original = _prepare(read_original(path, notes))
     candidates(original.model)  # refuses a model that has none, before any face is read
     new = calibration is not None and not calibration.exists()
@@ -85,13 +109,22 @@ def quantize_file(
         ranges, equalized, largest = _calibrate(original, calibrating, None if new else calibration, method, notes)
         if new:
             ranges.write(pendings[1])
+        # Ranges that the user chose, keeps in a file, or had trained, are taken as they are.
+        wider = largest if method is None and calibration is None and training is None else {}
+        if training is not None:
+            graph = centre(equalized.model, candidates(equalized.model), ranges.middles)
+            names = frozenset(checking.names)
+            model, trained = training(ToTrain(original, graph, tuple(candidates(graph)), ranges.ranges, names))
+            equalized, ranges = replace(equalized, model=model), replace(ranges, ranges=trained, middles={})
+        layers = candidates(equalized.model)
         check = Check(_COMPARED, checking, limits.over(INT8_LIMITS), _ADVICE, notes)
-        # Ranges that the user chose, or keeps in a file, are taken as they are.
-        wider = largest if method is None and calibration is None else {}
-        choice = LayerChoice(equalized, candidates(equalized.model), ranges.ranges, wider, calibrating, notes)
+        choice = LayerChoice(
+            original, equalized.model, layers, ranges.ranges, wider, ranges.middles, calibrating, notes
+        )
         reference = original.poses(checking.crops)
         try:
-            spec, comparisons = _write(equalized, reference, choice, ranges, check, auto, pendings[0])
+            summary = f"{ranges.summary()}{', then trained' * (training is not None)}"
+            spec, comparisons = _write(equalized, reference, choice, summary, check, auto, pendings[0])
         except GateFailed as failed:
             picture = _picture(worst_picture, failed.comparison, checking, spec.input, notes)
             pendings.append(picture)
@@ -167,25 +200,33 @@ def _calibrate(
     """Read the ranges from a file, or measure them.
 
     Returns:
-        The calibration, the model with equalized channels, and the largest magnitude of each tensor in it.
+        The calibration, the model with equalized channels, and the largest magnitude of each tensor that may be INT8
+        where measured.
     """
     if path is not None:
         calibration = read_calibration(path)
         check_calibration(path, calibration, original.sha256, method)
         channels = {name: np.array(values) for name, values in calibration.channels.items()}
-        equalized, channels = equalize(original.model, channels)
-        check_ranges(path, calibration, tensors_to_calibrate(equalized, candidates(equalized)))
+        equalized, _ = equalize(original.model, channels)
+        centred = centre(equalized, candidates(equalized), calibration.middles)
+        check_ranges(path, calibration, tensors_to_calibrate(centred, candidates(centred)))
         report("ranges", [f"from {path}: {calibration.summary()}", *calibration.table()])
-        return calibration, replace(original, model=equalized), {**calibration.ranges, **_largest(channels)}
+        return calibration, replace(original, model=equalized), {}
     method = method or _DEFAULT
-    tensors = tensors_to_calibrate(original.model, candidates(original.model))
-    before = find_channels(original.path, original.model, tensors, faces.crops)
-    equalized, after = equalize(original.model, before)
-    ranges = find_ranges(original.path, equalized, _largest(after), faces.crops, method)
-    found = {name: tuple(values.tolist()) for name, values in before.items()}
-    calibration = Calibration(original.sha256, method, len(faces.crops), faces.source, ranges, found)
+
+    def tensors(model: ModelProto) -> list[str]:
+        return tensors_to_calibrate(model, candidates(model))
+
+    channels = find_channels(original.path, original.model, tensors(original.model), faces.crops)
+    equalized, _ = equalize(original.model, channels)
+    middle = middles(find_bounds(original.path, equalized, tensors(equalized), faces.crops))
+    centred = centre(equalized, candidates(equalized), middle, rounded=False)
+    largest = _largest(find_channels(original.path, centred, tensors(centred), faces.crops))
+    ranges = find_ranges(original.path, centred, largest, faces.crops, method)
+    found = {name: tuple(values.tolist()) for name, values in channels.items()}
+    calibration = Calibration(original.sha256, method, len(faces.crops), faces.source, ranges, found, middle)
     report("ranges", [calibration.summary(), *calibration.table()])
-    return calibration, replace(original, model=equalized), _largest(after)
+    return calibration, replace(original, model=equalized), largest
 
 
 def _largest(channels: Mapping[str, Channels]) -> dict[str, float]:
@@ -196,7 +237,7 @@ def _write(
     original: Original,
     reference: Poses,
     choice: LayerChoice,
-    calibration: Calibration,
+    summary: str,
     check: Check,
     auto: bool,
     pending: Pending,
@@ -236,7 +277,7 @@ def _write(
                 "--worst-deg"
             )
         names = (*kept, *(layer.name for layer in excluded))
-        ranges = f"{calibration.summary()}{f', widened to {choice.widened}' if choice.widened else ''}"
+        ranges = f"{summary}{f', widened to {choice.widened}' if choice.widened else ''}"
         spec = quantized_spec(original, Quantization("int8", "", "", names, ranges), model)
         try:
             return write_verified(reference, model, spec, check, pending)

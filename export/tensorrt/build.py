@@ -101,6 +101,8 @@ def _build(
     if not parser.parse(model.SerializeToString()):
         errors = _parser_errors(parser, model)
         raise ModelError(f"{version.named} cannot parse the graph: {errors}; its log: {messages.take()}")
+    if settings.input_format == "hwc8":
+        _take_pixels(trt, network.get_input(0))
     config = builder.create_builder_config()
     _configure(trt, builder, config, settings, version)
     if not typed and settings.precision != "fp32":
@@ -132,6 +134,13 @@ def _network_flags(trt: Any, version: Version, *, typed: bool) -> int:
     if typed:
         return 1 << int(flag.STRONGLY_TYPED)
     return 1 << int(flag.EXPLICIT_BATCH) if version.numbers < (10,) else 0
+
+
+def _take_pixels(trt: Any, given: Any) -> None:
+    """Let the network's input be FP16 pixels of 8 channels and nothing else."""
+    if given.dtype != trt.DataType.HALF:  # only where flags set the precision: types of a typed network are the graph's
+        given.dtype = trt.DataType.HALF
+    given.allowed_formats = 1 << int(trt.TensorFormat.HWC8)
 
 
 def _parser_errors(parser: Any, model: ModelProto) -> str:

@@ -24,7 +24,7 @@ from export.inspection.latency import measure_latency
 from export.step import ExportReport, Latency, Notes, byte_size, check_output, commit, write_bytes
 from export.tensorrt.build import Built, build_plan
 from export.tensorrt.layer_table import dla_layers, layer_table
-from export.tensorrt.prepare_graph import check_precision, prepare_graph
+from export.tensorrt.prepare_graph import check_precision, engine_spec, prepare_graph
 from export.tensorrt.settings import Settings, Version
 from export.tensorrt.timing_cache import cache_file
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
@@ -35,6 +35,7 @@ from hpe_edge.backends.tensorrt.plan_file import PLAN_SUFFIXES, SUFFIXES, Engine
 from hpe_edge.backends.tensorrt.runner import TensorRTBackend
 from hpe_edge.cuda.device import Device, parse_device
 from hpe_edge.errors import BackendError, InputError, ModelNotFoundError
+from hpe_edge.spec import ModelSpec
 from hpe_edge.util.atomic import Pending, pending_files
 from hpe_edge.version import __version__
 
@@ -89,7 +90,7 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
             batches = ", ".join(map(str, buckets(profile)))
             notes("engine", [f"{settings.precision}, batches of {batches}, {byte_size(len(plan))}"])
             info = EngineInfo(
-                spec=spec,
+                spec=engine_spec(spec, settings),
                 tensorrt=version.text,
                 gpu=gpu.name,
                 compute_capability=gpu.capability,
@@ -104,8 +105,9 @@ def make_engine(source: Path, request: Request, settings: Settings, notes: Notes
                 multiprocessors=gpu.multiprocessors,
                 memory_mb=gpu.memory_mb,
                 tools=_tools(gpu),
+                input_format=settings.input_format,
             )
-            comparison, latency = _verify(request, settings, path, model, built, info, gpu, notes)
+            comparison, latency = _verify(request, settings, path, model, spec, built, info, gpu, notes)
             info = replace(info, gate=comparison.result())
             for pending, content in zip(pendings, (plan, info.to_json().encode()), strict=True):
                 write_bytes(pending, content)
@@ -151,13 +153,13 @@ def _verify(
     settings: Settings,
     path: Path,
     model: ModelProto,
+    spec: ModelSpec,
     built: Built,
     info: EngineInfo,
     gpu: Device,
     notes: Notes,
 ) -> tuple[Comparison, tuple[Latency, ...]]:
     """Compare the engine with ONNX Runtime on faces and time it; report the figures and, on request, the layers."""
-    spec = info.spec
     faces = gate_faces(spec.crop, spec.input, request.images, request.boxes)
     notes("faces", [faces.source, *faces.notes])
     rows = batch(model) or REFERENCE_BATCH
@@ -172,7 +174,8 @@ def _verify(
         if request.compare_layers:  # before the gate, whose failure it explains
             trt, cache = backend.loaded.trt, cache_file(info.tensorrt, gpu.name, gpu.capability)
             tolerance = request.layer_tolerance
-            compare_engine_layers(trt, gpu, path, model, spec, settings, cache, faces.crops, tolerance, notes)
+            planes = replace(settings, input_format="linear")  # which the comparison writes
+            compare_engine_layers(trt, gpu, path, model, spec, planes, cache, faces.crops, tolerance, notes)
         check = Check("engine with onnx", faces, request.limits.over(LIMITS[info.precision]), ADVICE, notes)
         comparisons = verify_backend(reference, backend, spec, check)
         run = backend_runner(backend)
@@ -211,6 +214,7 @@ def rebuild_command(request: Request, settings: Settings, out: Path, *options_fi
         "--version-compatible": settings.version_compatible,
         "--hardware": None if settings.hardware == "same-gpu" else settings.hardware,
         "--dla": settings.dla_core,
+        "--input-format": None if settings.input_format == "linear" else settings.input_format,
         "--arch": request.arch,
         "--trust": request.trust,
         "--images": request.images,

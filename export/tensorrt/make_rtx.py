@@ -26,7 +26,7 @@ from export.inspection.latency import measure_latency
 from export.step import ExportReport, Notes, Reporter, byte_size, check_output, commit, write_bytes
 from export.tensorrt.build import build_plan
 from export.tensorrt.make_engine import ADVICE, LIMITS, REFERENCE_BATCH, Request, onnx_file, rebuild_command
-from export.tensorrt.prepare_graph import check_precision, prepare_graph
+from export.tensorrt.prepare_graph import check_precision, engine_spec, graph_input, prepare_graph
 from export.tensorrt.rtx_layers import int8_use, layer_lines, parse_layers
 from export.tensorrt.settings import Settings, Version
 from export.tensorrt.turing_graph import products_to_convolutions
@@ -104,7 +104,7 @@ def make_rtx_engine(source: Path, request: Request, settings: Settings, notes: N
             batches = ", ".join(map(str, buckets(profile)))
             notes("engine", [f"{settings.precision}, batches of {batches}, {byte_size(len(built.plan))}"])
             info = EngineInfo(
-                spec=spec,
+                spec=engine_spec(spec, settings),
                 tensorrt=version.text,
                 gpu="",
                 compute_capability="",
@@ -116,6 +116,7 @@ def make_rtx_engine(source: Path, request: Request, settings: Settings, notes: N
                 hardware=settings.hardware,
                 tools={"hpe_edge": __version__, "onnx": onnx.__version__, "onnxruntime": onnxruntime.__version__},
                 library="tensorrt-rtx",
+                input_format=settings.input_format,
             )
             crops = kept.to_bytes(info.plan_sha256)
             notes(
@@ -179,7 +180,7 @@ def _verify_graph(
 
     reference = poses(model, faces.crops)
     check.check_reference(reference)
-    comparison = check.compare(reference, poses(ready, faces.crops))
+    comparison = check.compare(reference, poses(ready, graph_input(faces.crops, settings)))
     check.require(comparison)
     report_passed([comparison], notes)
     rotation = poses(model, input_of(levels, spec.input)).rotation

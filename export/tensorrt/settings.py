@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hpe_edge.backends.tensorrt.buckets import DEFAULT_PROFILE
-from hpe_edge.backends.tensorrt.plan_file import LIBRARY_NAMES, Hardware, Library, Precision
+from hpe_edge.backends.tensorrt.plan_file import LIBRARY_NAMES, Hardware, InputFormat, Library, Precision
 from hpe_edge.cuda.version_table import OLDEST_TENSORRT, dotted, numbers
 from hpe_edge.errors import BackendError, InputError
 
@@ -27,7 +27,7 @@ class Settings:
         profile: least, optimal and largest batch size; None for the graph's default. See
             :mod:`hpe_edge.backends.tensorrt.buckets`.
         level: effort in the search for faster kernels, 0 to 5; None is TensorRT's default.
-        precision, workspace_mb, version_compatible, hardware, dla_core: see :func:`export.trt.build`.
+        precision, workspace_mb, version_compatible, hardware, dla_core, input_format: see :func:`export.trt.build`.
     """
 
     precision: Precision = "fp32"
@@ -37,6 +37,7 @@ class Settings:
     version_compatible: bool = False
     hardware: Hardware = "same-gpu"
     dla_core: int | None = None
+    input_format: InputFormat = "linear"
 
 
 @dataclass(frozen=True)

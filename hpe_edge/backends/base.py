@@ -21,7 +21,10 @@ class Context(Protocol):
     """Buffers of one caller at a time. They are reused: outputs of ``run`` are valid until the next ``run``."""
 
     def input(self, count: int) -> NDArray[Any]:
-        """Return the first ``count`` rows of the input buffer, ``[count, 3, size, size]``, to fill before ``run``."""
+        """Return the first ``count`` rows of the input buffer, ``[count, 3, size, size]``, to fill before ``run``.
+
+        Of a backend with ``channels_last`` they are a view of its padded pixels, whose first value is the buffer's.
+        """
 
     def run(self, count: int) -> list[NDArray[np.float32]]:
         """Run the network on ``count`` faces; return the first ``count`` rows of each output, in the spec's order."""
@@ -45,6 +48,7 @@ class Backend(Protocol):
     runtime: str  # name of the library, with its precision where that is a choice
     max_batch: int  # largest batch of one ``run``
     fixed_batch: bool  # smaller batches take as long
+    channels_last: bool  # the input lies as :func:`hpe_edge.ops.crop.crop_arguments` describes, its pads zero
     gpu: Device | None  # None on the CPU, or without cuda-bindings
 
     def context(self) -> Context:

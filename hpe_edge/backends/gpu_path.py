@@ -16,31 +16,32 @@ from numpy.typing import NDArray
 from hpe_edge.cuda.device import Device
 from hpe_edge.cuda.memory import Buffer
 from hpe_edge.errors import BackendError
-from hpe_edge.ops.crop import FORMATS, crop_arguments, swaps_colors
+from hpe_edge.ops.crop import FORMATS, crop_arguments, swaps_colors, yuv_rule
 from hpe_edge.ops.decode import decode_arguments, head_offsets
 from hpe_edge.ops.native import native
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec
 
-_FRAME = native.BOX_FACE["frame"]
-BOX_FACE = np.dtype([("frame", _FRAME), ("place", np.float32, 4), ("turn", np.float32, 2)])
-WARP_FACE = np.dtype([("frame", _FRAME), ("place", np.float64, (3, 3))])
-assert BOX_FACE.itemsize == native.BOX_FACE.itemsize and WARP_FACE.itemsize == native.WARP_FACE.itemsize
-
-UPRIGHT = (1.0, 0.0)  # cosine and sine of no turn
 _POSE_FLOATS = 15  # angles, sigmas, rotation
 
 
 class GpuPath:
     """Crop and decode of up to ``most`` faces from any number of frames, on the stream of one context.
 
-    In all methods ``batch`` is the number of faces of a launch, and ``warped`` is true for crops by homographies. The
-    GPU must be entered.
+    In all methods ``batch`` is the number of faces of a launch, and ``warped`` is true for crops by homographies.
     """
 
     def __init__(
-        self, gpu: Device, spec: ModelSpec, crop: Crop, most: int, stream: Any, cleanup: contextlib.ExitStack
+        self,
+        gpu: Device,
+        spec: ModelSpec,
+        crop: Crop,
+        most: int,
+        stream: Any,
+        cleanup: contextlib.ExitStack,
+        *,
+        channels_last: bool = False,
     ) -> None:
         """
         Args:
@@ -50,18 +51,36 @@ class GpuPath:
             most: largest batch.
             stream: CUDA stream of all work.
             cleanup: frees all memory.
+            channels_last: the network takes padded pixels, see :func:`hpe_edge.ops.crop.crop_arguments`.
 
         Raises:
             BackendError: out of GPU memory.
         """
-        self._gpu, self._stream, self._input = gpu, stream, spec.input
-        self._crop = native.CropLaunch(**crop_arguments(crop, spec.input), emulated=False)
+        self._gpu, self._stream = gpu, stream
+        self._crop = native.CropLaunch(**crop_arguments(crop, spec.input, channels_last), emulated=False)
         self._decode = native.DecodeLaunch(**decode_arguments(spec), emulated=False)
         self._places = [(spec.outputs[index], column) for index, column in head_offsets(spec)]
-        self._faces = {False: Buffer(gpu, (most,), BOX_FACE, cleanup), True: Buffer(gpu, (most,), WARP_FACE, cleanup)}
+        self._faces = {
+            False: Buffer(gpu, (most,), native.BOX_FACE, cleanup),
+            True: Buffer(gpu, (most,), native.WARP_FACE, cleanup),
+        }
         self._poses = Buffer(gpu, (most, _POSE_FLOATS), np.float32, cleanup)
-        self._event = gpu.event(cleanup)
         self._slots = FrameSlots(gpu, stream, cleanup)
+        self._formats = {
+            color: (FORMATS[color].value, int(swaps_colors(color, spec.input)), yuv_rule(color).value)
+            for color in FORMATS
+        }
+        self._batch = native.BatchRun(
+            calls=gpu.calls,
+            crop=self._crop,
+            context=gpu.context,
+            stream=int(stream),
+            event=int(gpu.event(cleanup)),
+            most=most,
+            box_faces=self._faces[False].array.ctypes.data,
+            warp_faces=self._faces[True].array.ctypes.data,
+            poses=self._poses.array.ctypes.data,
+        )
 
     def load(self, requests: Sequence[Request], batch: int) -> None:
         """Write the face records of a batch, and make the stream wait for their frames.
@@ -69,22 +88,27 @@ class GpuPath:
         Args:
             requests: all warped or all not. Frames in host memory are copied to the GPU.
             batch: number of records; beyond the requests' faces the last one is repeated, for networks of fixed batch.
+
+        Raises:
+            BackendError: CUDA refuses a call.
         """
-        faces, start = self._faces[requests[0].warped].array, 0
-        for slot, request in enumerate(requests):
-            stop = start + request.count
-            faces["frame"][start:stop] = self._record(request, slot)
-            faces["place"][start:stop] = request.places
-            if not request.warped:
-                turns = request.turn_vectors
-                faces["turn"][start:stop] = UPRIGHT if turns is None else turns
-            start = stop
-            if request.on_gpu is not None:
-                request.on_gpu.wait(self._gpu, self._stream, self._event)
-        faces[start:batch] = faces[start - 1]
+        self._native(self._batch.load, requests, batch, self._parts(requests, None), self._writers(requests))
+
+    def run(self, graph: int, requests: Sequence[Request], batch: int, found: Sequence[Poses]) -> None:
+        """Load a batch, launch its graph, wait for it and copy the poses into ``found``, in one native call.
+
+        Args:
+            graph: handle of the captured crop, network and decode of ``batch`` faces.
+            requests, batch: see :meth:`load`.
+            found: poses to fill, one per request.
+
+        Raises:
+            BackendError: some of the work failed.
+        """
+        self._native(self._batch.run, requests, batch, self._parts(requests, found), self._writers(requests), graph)
 
     def crop(self, batch: int, warped: bool, out: int) -> None:
-        """Enqueue the crop of the loaded faces into device memory ``out``, ``[batch, 3, size, size]``.
+        """Enqueue the crop of the loaded faces into device memory ``out``, which has the network's layout.
 
         Raises:
             BackendError: CUDA refuses the launch.
@@ -109,29 +133,50 @@ class GpuPath:
         _launched(self._decode.run, heads, batch, angles, sigma, rotation, int(self._stream))
         self._poses.receive(batch, self._stream)
 
-    def read(self, batch: int, found: Sequence[Poses]) -> None:
+    def read(self, requests: Sequence[Request], batch: int, found: Sequence[Poses]) -> None:
         """Copy the decoded poses into ``found``, in the order of the faces; the stream must be done."""
-        flat = self._poses.array.reshape(-1)
-        angles, sigma = flat[: 3 * batch].reshape(batch, 3), flat[3 * batch : 6 * batch].reshape(batch, 3)
-        rotation = flat[6 * batch : _POSE_FLOATS * batch].reshape(batch, 3, 3)
-        start = 0
-        for poses in found:
-            part = slice(start, start := start + len(poses))
-            poses.angles[:], poses.sigma[:], poses.rotation[:] = angles[part], sigma[part], rotation[part]
+        self._batch.read(batch, requests[0].warped, self._parts(requests, found)[0])
 
-    def _record(self, request: Request, slot: int) -> NDArray[Any]:
+    def _native(self, call: Any, requests: Sequence[Request], batch: int, parts: Any, *more: Any) -> None:
+        try:
+            call(batch, requests[0].warped, *parts, *more)
+        except native.DriverError as error:
+            raise self._gpu.failure(error) from None
+
+    def _parts(self, requests: Sequence[Request], found: Sequence[Poses] | None) -> tuple[list[Any], list[Any]]:
+        """Return the faces of each frame and the copies of host frames, as ``native.BatchRun`` takes them."""
+        parts: list[Any] = []
+        copies: list[tuple[int, int, int]] = []
+        for slot, request in enumerate(requests):
+            on_gpu = request.on_gpu
+            fields = self._sent(request, slot, copies) if on_gpu is None else on_gpu.fields
+            poses = (None, None, None) if found is None else found[slot].arrays
+            parts.append((fields + self._formats[request.color], request.places, request.applied_turns, *poses))
+        return parts, copies
+
+    def _writers(self, requests: Sequence[Request]) -> list[int]:
+        """Return the streams that write the frames; wait for those that are not known."""
+        streams: list[int] = []
+        unknown = False
+        for request in requests:
+            for stream in () if request.on_gpu is None else request.on_gpu.streams:
+                if stream is None:
+                    unknown = True
+                elif stream not in streams:
+                    streams.append(stream)
+        if unknown:
+            with self._gpu:
+                self._gpu.wait_for_all()
+        return streams
+
+    def _sent(self, request: Request, slot: int, copies: list[tuple[int, int, int]]) -> tuple[int, ...]:
+        """Return the record's fields of a host frame that ``copies`` brings to the GPU."""
         plane, chroma = request.planes
-        addresses = [each.ctypes.data for each in (plane, chroma) if each is not None]
-        if request.on_gpu is None:
-            addresses = self._slots.send(slot, [each for each in (plane, chroma) if each is not None])
-        record = np.zeros((), _FRAME)
-        record["data"], record["row_stride_bytes"] = addresses[0], plane.strides[0]
-        if chroma is not None:
-            record["chroma"], record["chroma_row_stride_bytes"] = addresses[1], chroma.strides[0]
-        record["height"], record["width"] = plane.shape[:2]
-        record["format"] = FORMATS[request.color].value
-        record["swap_colors"] = swaps_colors(request.color, self._input)
-        return record
+        addresses = self._slots.place(slot, [each for each in (plane, chroma) if each is not None], copies)
+        height, width = plane.shape[:2]
+        if chroma is None:
+            return addresses[0], 0, plane.strides[0], 0, width, height
+        return addresses[0], addresses[1], plane.strides[0], chroma.strides[0], width, height
 
 
 class FrameSlots:
@@ -142,28 +187,37 @@ class FrameSlots:
         self._slots: dict[int, tuple[int, int, contextlib.ExitStack]] = {}  # address, bytes, owner
         cleanup.callback(self._free)
 
-    def send(self, slot: int, planes: list[NDArray[np.uint8]]) -> list[int]:
-        """Enqueue the copy of a frame, row padding included; return the device addresses of the planes' first pixels.
+    def place(self, slot: int, planes: list[NDArray[np.uint8]], copies: list[tuple[int, int, int]]) -> list[int]:
+        """Find room for a frame, and list the copies that bring it there, row padding included.
+
+        Args:
+            slot: number of the frame in the batch.
+            planes: on the host.
+            copies: gets device address, host address and bytes of each.
+
+        Returns:
+            The device addresses of the planes' first pixels.
 
         Raises:
-            BackendError: out of GPU memory, or the copy failed.
+            BackendError: out of GPU memory.
         """
         spans = [_span(plane) for plane in planes]
-        address = self._reserve(slot, sum(len(span) for span, _ in spans))
+        address = self._reserve(slot, sum(size for _, size, _ in spans))
         found = []
-        for span, before in spans:
-            self._gpu.copy_in(address, span, self._stream)
+        for start, size, before in spans:
+            copies.append((address, start, size))
             found.append(address + before)
-            address += len(span)
+            address += size
         return found
 
     def _reserve(self, slot: int, size_bytes: int) -> int:
         address, has, cleanup = self._slots.get(slot, (0, 0, contextlib.ExitStack()))
         if has < size_bytes:
-            self._gpu.synchronize(self._stream)  # earlier work may still read the memory
-            cleanup.close()
-            self._slots.pop(slot, None)
-            address = self._gpu.memory(size_bytes, cleanup)
+            with self._gpu:
+                self._gpu.synchronize(self._stream)  # earlier work may still read the memory
+                cleanup.close()
+                self._slots.pop(slot, None)
+                address = self._gpu.memory(size_bytes, cleanup)
             self._slots[slot] = (address, size_bytes, cleanup)
         return address
 
@@ -173,12 +227,11 @@ class FrameSlots:
         self._slots.clear()
 
 
-def _span(plane: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
-    """Return all bytes that a plane spans, and the offset of its first pixel among them: rows may be bottom-up."""
+def _span(plane: NDArray[np.uint8]) -> tuple[int, int, int]:
+    """Return address and number of a plane's bytes, and its first pixel's offset among them: rows may be bottom-up."""
     # Pixels are packed within a row, so only the row stride can be negative.
-    lowest = plane[::-1] if plane.strides[0] < 0 else plane
-    reach = (len(plane) - 1) * abs(plane.strides[0]) + plane[0].size
-    return np.lib.stride_tricks.as_strided(lowest, (reach,), (1,)), plane.ctypes.data - lowest.ctypes.data
+    first, steps = plane.ctypes.data, (len(plane) - 1) * plane.strides[0]
+    return first + min(steps, 0), abs(steps) + plane[0].size, max(-steps, 0)
 
 
 def _launched(launch: Any, *arguments: Any) -> None:

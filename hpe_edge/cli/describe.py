@@ -109,6 +109,7 @@ def describe_engine(info: EngineInfo) -> str:
         (LIBRARY_NAMES[info.library], f"{info.tensorrt}{info.and_newer}"),
         ("built on", f"{info.built_on}; runs on {where}"),
         *([("DLA", f"core {info.dla_core}, the GPU where it cannot")] if info.dla_core is not None else []),
+        *([("input format", "hwc8: FP16 pixels of 8 channels")] if info.channels_last else []),
         ("built with", ", ".join(f"{name} {version}" for name, version in info.tools.items()) or "not recorded"),
         ("built by", info.rebuild),
         ("its gate", _engine_gate(info)),

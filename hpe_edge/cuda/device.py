@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from hpe_edge.cuda.driver_calls import driver_calls
 from hpe_edge.cuda.version_table import cuda_bindings_for
 from hpe_edge.errors import BackendError, InputError
+from hpe_edge.ops.native import native
 
 _MEMORY = ("CUDA_ERROR_OUT_OF_MEMORY", "cudaErrorMemoryAllocation")
 _CAPTURES = 3  # attempts, because other libraries' waits for the whole GPU spoil a capture
@@ -56,12 +58,16 @@ def checked(doing: str, result: tuple[Any, ...]) -> Any:
     status, *values = result
     if int(status) == 0:
         return values[0] if values else None
-    if status.name in _MEMORY:
-        raise BackendError(
-            f"{doing} failed, out of memory ({status.name}); close other programs on the GPU, or build the engine for "
+    raise _failure(doing, status.name)
+
+
+def _failure(doing: str, status: str) -> BackendError:
+    if status in _MEMORY:
+        return BackendError(
+            f"{doing} failed, out of memory ({status}); close other programs on the GPU, or build the engine for "
             "smaller batches"
         )
-    raise BackendError(f"{doing} failed with {status.name}")
+    return BackendError(f"{doing} failed with {status}")
 
 
 def capture_lock(index: int) -> threading.RLock:
@@ -86,6 +92,8 @@ class Device:
         memory_mb: total memory; on a Jetson the host's, less what the system keeps.
         driver, runtime: cuda-bindings' modules.
         integrated: the GPU shares the host's memory, as on a Jetson.
+        calls: the driver's functions, for native calls.
+        context: handle of the context.
     """
 
     def __init__(self, index: int = 0) -> None:
@@ -120,6 +128,8 @@ class Device:
         self._owned = self._context is None
         if self._context is None:
             self._context = checked("making a CUDA context", driver.cuDevicePrimaryCtxRetain(self._handle))
+        self.context = int(self._context)
+        self.calls = driver_calls(driver)
 
     def __enter__(self) -> Device:
         """Make this context current for the thread; the previous one is restored on exit."""
@@ -205,28 +215,14 @@ class Device:
 
     def owns(self, address: int) -> bool:
         """Return True if the memory at an address is on this GPU, and in this context or in none."""
-        which = self.driver.CUpointer_attribute
-        answers = [
-            self.driver.cuPointerGetAttribute(kind, address)
-            for kind in (which.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL, which.CU_POINTER_ATTRIBUTE_CONTEXT)
-        ]
-        if any(int(status) != 0 for status, _ in answers):
-            return False
-        (_, ordinal), (_, context) = answers
-        return int(ordinal) == self.index and int(context) in (0, int(self._context))
+        return self.calls.owns(address, self.index, self.context)
 
     def event(self, cleanup: contextlib.ExitStack) -> Any:
-        """Create an event for :meth:`wait_for`; ``cleanup`` destroys it."""
+        """Create an event that takes no time; ``cleanup`` destroys it."""
         rt = self.runtime
         event = checked("making an event", rt.cudaEventCreateWithFlags(rt.cudaEventDisableTiming))
         cleanup.callback(rt.cudaEventDestroy, event)
         return event
-
-    def wait_for(self, other: Any, event: Any, stream: Any) -> None:
-        """Make ``stream`` wait for the work enqueued on ``other`` so far."""
-        rt = self.runtime
-        checked("marking the frame's stream", rt.cudaEventRecord(event, other))
-        checked("waiting for the frame's stream", rt.cudaStreamWaitEvent(stream, event, 0))
 
     def copy_in(self, to: int, array: NDArray[Any], stream: Any) -> None:
         """Enqueue a copy of a pinned array to the device."""
@@ -253,7 +249,7 @@ class Device:
         with self.capture_lock:
             checked("waiting for the frame", self.driver.cuCtxSynchronize())
 
-    def capture(self, work: Callable[[], None], stream: Any, cleanup: contextlib.ExitStack) -> Callable[[], None]:
+    def capture(self, work: Callable[[], None], stream: Any, cleanup: contextlib.ExitStack) -> int:
         """Record what ``work`` enqueues on the stream, without running it, as a CUDA graph.
 
         It is tried again if it fails, as it does when another library waits for the whole GPU meanwhile.
@@ -264,7 +260,7 @@ class Device:
             cleanup: destroys the graph.
 
         Returns:
-            A call that enqueues the whole graph on the stream.
+            Handle of the graph, for :meth:`launch`.
 
         Raises:
             BackendError: the work cannot be captured.
@@ -275,7 +271,26 @@ class Device:
                     return self._capture(work, stream, cleanup)
             return self._capture(work, stream, cleanup)
 
-    def _capture(self, work: Callable[[], None], stream: Any, cleanup: contextlib.ExitStack) -> Callable[[], None]:
+    def launch(self, graph: int, stream: int) -> None:
+        """Launch a graph and wait for its end; the GPU need not be entered.
+
+        Raises:
+            BackendError: some of the work failed.
+        """
+        try:
+            self.calls.launch(self.context, graph, stream)
+        except native.DriverError as error:
+            raise self.failure(error) from None
+
+    def failure(self, error: native.DriverError) -> BackendError:
+        """Return the error of a native call that the driver refused."""
+        doing, code = error.args
+        try:
+            return _failure(doing, self.driver.CUresult(code).name)
+        except ValueError:  # newer than cuda-bindings
+            return _failure(doing, f"CUDA's error {code}")
+
+    def _capture(self, work: Callable[[], None], stream: Any, cleanup: contextlib.ExitStack) -> int:
         rt = self.runtime
         # Thread-local: allocations by other threads do not invalidate the capture.
         mode = rt.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
@@ -293,7 +308,7 @@ class Device:
         finally:
             rt.cudaGraphDestroy(graph)  # the executable graph does not need it
         cleanup.callback(rt.cudaGraphExecDestroy, ready)
-        return lambda: checked("launching a CUDA graph", rt.cudaGraphLaunch(ready, stream))
+        return int(ready)
 
     def _attribute(self, which: str) -> int:
         kind = getattr(self.driver.CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_{which}")

@@ -17,7 +17,7 @@ from hpe_edge.errors import BackendError, InputError
 class Buffer:
     """Page-locked host array and its counterpart on the GPU; rows are copied either way.
 
-    On an integrated GPU both are the same memory, and copies are skipped.
+    On an integrated GPU both can be the same memory; copies are skipped then.
 
     Attributes:
         array: host memory, zeroed.
@@ -25,22 +25,31 @@ class Buffer:
         columns: values in a row.
     """
 
-    def __init__(self, gpu: Device, shape: tuple[int, ...], dtype: DTypeLike, cleanup: contextlib.ExitStack) -> None:
+    def __init__(
+        self,
+        gpu: Device,
+        shape: tuple[int, ...],
+        dtype: DTypeLike,
+        cleanup: contextlib.ExitStack,
+        *,
+        shared: bool = True,
+    ) -> None:
         """
         Args:
             gpu: entered by the caller.
             shape, dtype: of the array; the first axis counts rows.
             cleanup: frees both.
+            shared: use the same memory for both on an integrated GPU.
 
         Raises:
             BackendError: out of memory.
         """
         self._gpu = gpu
         self.array = gpu.pinned(shape, dtype, cleanup)
-        shared = gpu.address_of(self.array.ctypes.data) if gpu.integrated else None
-        self._shared = shared is not None
+        same = gpu.address_of(self.array.ctypes.data) if gpu.integrated and shared else None
+        self._shared = same is not None
         self.columns = math.prod(shape[1:])
-        self.address = gpu.memory(self.array.nbytes, cleanup) if shared is None else shared
+        self.address = gpu.memory(self.array.nbytes, cleanup) if same is None else same
 
     def send(self, rows: int, stream: Any) -> None:
         """Enqueue the copy of the first rows to the GPU."""
@@ -51,6 +60,32 @@ class Buffer:
         """Enqueue the copy of the first rows to the host."""
         if not self._shared:
             self._gpu.copy_out(self.array[:rows], self.address, stream)
+
+
+class LentPlane:
+    """uint8 array in memory that a GPU reads, which other work has finished writing: CUDA's array interface to it.
+
+    Attributes:
+        gpu: the device, and the context that the address is valid in.
+    """
+
+    def __init__(self, gpu: Device, address: int, shape: tuple[int, ...], row_stride_bytes: int) -> None:
+        """
+        Args:
+            gpu: see the class.
+            address: of the first pixel.
+            shape: ``[H, W]`` or ``[H, W, C]``; pixels are packed within a row.
+            row_stride_bytes: from a row to the next.
+        """
+        self.gpu = gpu
+        self.__cuda_array_interface__ = {
+            "shape": shape,
+            "typestr": "|u1",
+            "data": (address, True),
+            "strides": (row_stride_bytes, *(math.prod(shape[axis + 1 :]) for axis in range(1, len(shape)))),
+            "stream": LEGACY_STREAM,
+            "version": 3,
+        }
 
 
 def fetch(array: NDArray[np.uint8], address: int, stream: int | None) -> None:

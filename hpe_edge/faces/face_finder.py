@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from hpe_edge.errors import InputError
 from hpe_edge.faces.detector import DEFAULT_DETECTOR, Detections, Detector
+from hpe_edge.ops.crop import yuv_rule
 from hpe_edge.ops.frames import AnyFrame, FrameColor, frame_planes
+from hpe_edge.ops.native import native
 
 
 class FaceFinder:
@@ -68,9 +70,23 @@ def _bgr(frame: AnyFrame, color: FrameColor) -> NDArray[np.uint8]:
         return plane
     import cv2
 
-    if color == "NV12":
-        assert chroma is not None
+    if chroma is not None:
         interleaved = np.ascontiguousarray(chroma).reshape(len(chroma), -1, 2)
-        return np.asarray(cv2.cvtColorTwoPlane(plane, interleaved, cv2.COLOR_YUV2BGR_NV12), np.uint8)
-    code = cv2.COLOR_RGB2BGR if color == "RGB" else cv2.COLOR_GRAY2BGR
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(plane), code), np.uint8)
+        if color == "NV12":
+            return np.asarray(cv2.cvtColorTwoPlane(plane, interleaved, cv2.COLOR_YUV2BGR_NV12), np.uint8)
+        return _nv12_to_bgr(plane, interleaved, color)
+    codes = {"RGB": cv2.COLOR_RGB2BGR, "BGRA": cv2.COLOR_BGRA2BGR, "RGBA": cv2.COLOR_RGBA2BGR}
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(plane), codes.get(color, cv2.COLOR_GRAY2BGR)), np.uint8)
+
+
+def _nv12_to_bgr(luma: NDArray[np.uint8], chroma: NDArray[np.uint8], color: FrameColor) -> NDArray[np.uint8]:
+    """Convert by a matrix that OpenCV lacks, with the crop's coefficients."""
+    import cv2
+
+    black, of_y, u_blue, u_green, v_green, v_red = native.yuv_matrix(yuv_rule(color))
+    height, width = luma.shape
+    wide = cv2.resize(chroma, (width, height), interpolation=cv2.INTER_NEAREST)
+    above_black = np.maximum(luma, np.uint8(black)) - np.uint8(black)
+    rows = [[of_y, u_blue, 0.0], [of_y, u_green, v_green], [of_y, 0.0, v_red]]
+    matrix = np.array([[*row, -128 * (row[1] + row[2])] for row in rows])
+    return np.asarray(cv2.transform(cv2.merge((above_black, *cv2.split(wide))), matrix), np.uint8)

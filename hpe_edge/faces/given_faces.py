@@ -73,7 +73,7 @@ def given_faces(given: Faces, boxes_from: BoxesFrom | None, keypoints: ArrayLike
         return GivenFaces(check_boxes(given.boxes), None, given.scores, given.ids, points, given.rolls)
     scores: NDArray[np.float32] | None = None
     ids: NDArray[np.int64] | None = None
-    if hasattr(given, "xyxy"):
+    if not isinstance(given, (np.ndarray, list)) and hasattr(given, "xyxy"):
         boxes = check_boxes(given.xyxy)
         scores = _column("confidence", getattr(given, "confidence", None), len(boxes), np.float32)
         ids = _column("tracker_id", getattr(given, "tracker_id", None), len(boxes), np.int64)

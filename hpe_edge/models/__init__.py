@@ -7,10 +7,10 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 """Folder of the model."""
 
-DEFAULT = FOLDER / "student-dense.onnx"
+DEFAULT = FOLDER / "student-v2.onnx"
 """Model of ``PoseEngine()``."""
 
-WEIGHTS = FOLDER / "student-dense.pth"
+WEIGHTS = FOLDER / "student-v2.pth"
 """Trained weights that it was exported from."""
 
 DEFAULT_NAME = f"the embedded default, {DEFAULT.stem}"

@@ -14,13 +14,23 @@ from numpy.typing import ArrayLike, NDArray
 from hpe_edge.errors import InputError
 from hpe_edge.ops.frames import AnyFrame, CheckedPlanes, FrameColor, brief, check_boxes, frame_planes
 from hpe_edge.ops.native import native
-from hpe_edge.spec import Crop, Input, Square
+from hpe_edge.spec import PADDED_CHANNELS, Crop, Input, Square
 
 FORMATS: dict[FrameColor, native.PixelFormat] = {
     "BGR": native.PixelFormat.COLOR,
     "RGB": native.PixelFormat.COLOR,
+    "BGRA": native.PixelFormat.COLOR4,
+    "RGBA": native.PixelFormat.COLOR4,
     "GRAY8": native.PixelFormat.GRAY8,
     "NV12": native.PixelFormat.NV12,
+    "NV12_601_FULL": native.PixelFormat.NV12,
+    "NV12_709": native.PixelFormat.NV12,
+    "NV12_709_FULL": native.PixelFormat.NV12,
+}
+_YUV_RULES: dict[FrameColor, native.YuvRule] = {
+    "NV12_601_FULL": native.YuvRule.BT601_FULL,
+    "NV12_709": native.YuvRule.BT709,
+    "NV12_709_FULL": native.YuvRule.BT709_FULL,
 }
 _OUTPUT: dict[str, native.OutputType] = {
     "float32": native.OutputType.FLOAT32,
@@ -48,8 +58,20 @@ class CropArguments(TypedDict):
     output: native.OutputType
 
 
-def crop_arguments(crop: Crop, input: Input) -> CropArguments:
-    """Return the native arguments of a crop and its normalisation."""
+def crop_arguments(crop: Crop, input: Input, channels_last: bool = False) -> CropArguments:
+    """Return the native arguments of a crop and its normalisation.
+
+    Args:
+        crop: window around a box.
+        input: size, colour order and normalisation of the result.
+        channels_last: write ``[N, size, size, 8]`` with five channels of 0, the format of a TensorRT input whose
+            ``allowed_formats`` are kHWC8, in place of ``[N, 3, size, size]``.
+
+    Raises:
+        InputError: channels last in another dtype than float16.
+    """
+    if channels_last and input.dtype != "float16":
+        raise InputError(f"channels_last writes float16, but the input's dtype is {input.dtype}; leave it out")
     return {
         "margins": crop.margins,
         "square": _SQUARE[crop.square],
@@ -59,13 +81,24 @@ def crop_arguments(crop: Crop, input: Input) -> CropArguments:
         "size": input.size,
         "gain": tuple(input.scale / std for std in input.std),
         "bias": tuple(-mean / std for mean, std in zip(input.mean, input.std, strict=True)),
-        "output": _OUTPUT[input.dtype],
+        "output": native.OutputType.FLOAT16_HWC8 if channels_last else _OUTPUT[input.dtype],
     }
+
+
+def planes_of(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return channels-last pixels ``[N, size, size, 8]`` as a view ``[N, 3, size, size]``, without the padding."""
+    planes: NDArray[Any] = pixels[..., :3].transpose(0, 3, 1, 2)
+    return planes
 
 
 def swaps_colors(color: FrameColor, input: Input) -> bool:
     """Return True if the channel orders of frame and network differ."""
-    return ("RGB" if color == "RGB" else "BGR") != input.color
+    return ("RGB" if color.startswith("RGB") else "BGR") != input.color
+
+
+def yuv_rule(color: FrameColor) -> native.YuvRule:
+    """Return the matrix and range of an NV12 format; of other formats one that is not used."""
+    return _YUV_RULES.get(color, native.YuvRule.BT601)
 
 
 def isa_names() -> list[str]:
@@ -76,19 +109,27 @@ def isa_names() -> list[str]:
 class CropNormalize:
     """crop_normalize with fixed parameters: a call checks only the frame, the boxes and the output."""
 
-    def __init__(self, crop: Crop, input: Input, isa: str = "") -> None:
+    def __init__(self, crop: Crop, input: Input, isa: str = "", *, channels_last: bool = False) -> None:
         """
         Args:
             crop: window around a box.
             input: size, colour order and normalisation of the result.
             isa: one of :func:`isa_names`; empty takes the best. For tests and benchmarks.
+            channels_last: results are ``[N, size, size, 8]``, see :func:`crop_arguments`.
+
+        Raises:
+            InputError: see :func:`crop_arguments`.
         """
         self.crop = crop
         self.input = input
         self.dtype = np.dtype(input.dtype)
-        arguments = crop_arguments(crop, input)
+        planes, pixels = (3, input.size, input.size), (input.size, input.size, PADDED_CHANNELS)
+        self.face_shape = pixels if channels_last else planes
+        arguments = crop_arguments(crop, input, channels_last)
         self._ops = {
-            color: native.CropNormalize(**arguments, swap_colors=swaps_colors(color, input), format=format, isa=isa)
+            color: native.CropNormalize(
+                **arguments, swap_colors=swaps_colors(color, input), format=format, yuv=yuv_rule(color), isa=isa
+            )
             for color, format in FORMATS.items()
         }
 
@@ -137,7 +178,8 @@ class CropNormalize:
         Args:
             planes: of :func:`frame_planes`, for the same ``color``.
             boxes: of :func:`check_boxes`.
-            out: ``[N, 3, size, size]`` in the input's dtype, C-contiguous.
+            out: ``[N, *face_shape]`` in the input's dtype, C-contiguous; or, of channels-last pixels, the view of
+                :func:`planes_of`.
             color: pixel format of the frame.
             turns_deg: of :func:`check_turns`; None: no turns.
         """
@@ -150,7 +192,7 @@ class CropNormalize:
         self._ops[color].warp(*planes, homographies, out)
 
     def _room(self, count: int, out: NDArray[Any] | None) -> NDArray[Any]:
-        shape = (count, 3, self.input.size, self.input.size)
+        shape = (count, *self.face_shape)
         if out is None:
             return np.empty(shape, self.dtype)
         if out.shape != shape or out.dtype != self.dtype or not out.flags.c_contiguous or not out.flags.writeable:
@@ -186,10 +228,10 @@ def crop_normalize(
     clipped at the frame's edges, whatever ``crop.clip`` is, and sampling sees the pixels beside the window.
 
     Args:
-        frame: uint8 ``[H, W, 3]`` (BGR or RGB), ``[H, W]`` (GRAY8), or NV12 as ``[H * 3 / 2, W]`` or as a pair of
-            planes Y ``[H, W]`` and UV ``[H / 2, W / 2, 2]``, each with its own row stride. Rows may be padded or
-            bottom-up; pixels within a row must be packed. DLPack tensors and arrays on a GPU, which are copied to the
-            host, are accepted as well; see :mod:`hpe_edge.ops.frames`.
+        frame: uint8 ``[H, W, 3]`` (BGR or RGB), ``[H, W, 4]`` (BGRA or RGBA), ``[H, W]`` (GRAY8), or NV12 as
+            ``[H * 3 / 2, W]`` or as a pair of planes Y ``[H, W]`` and UV ``[H / 2, W / 2, 2]``, each with its own row
+            stride. Rows may be padded or bottom-up; pixels within a row must be packed. DLPack tensors and arrays on a
+            GPU, which are copied to the host, are accepted as well; see :mod:`hpe_edge.ops.frames`.
         boxes: ``[N, 4]`` numbers x1 y1 x2 y2 in pixels, x2 and y2 exclusive; may leave the frame. N may be 0.
         crop: window around a box.
         input: size, colour order and normalisation of the result.
@@ -272,9 +314,3 @@ def check_turns(turns_deg: ArrayLike, count: int) -> NDArray[np.float32]:
     if not np.isfinite(array).all():
         raise InputError(f"turns_deg must be finite, got {array.tolist()}")
     return array
-
-
-def turn_vectors(turns_deg: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return cosines and sines ``[N, 2]`` of turns, as the records of ``native.BOX_FACE`` hold them."""
-    radians = np.deg2rad(turns_deg.astype(np.float64))
-    return np.stack([np.cos(radians), np.sin(radians)], axis=1).astype(np.float32)

@@ -12,8 +12,9 @@ and dlpack.h.
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,12 +22,21 @@ from numpy.typing import ArrayLike, NDArray
 from hpe_edge.errors import HpeEdgeError, InputError
 from hpe_edge.ops.native import native
 
-FrameColor = Literal["BGR", "RGB", "GRAY8", "NV12"]
+FrameColor = Literal["BGR", "RGB", "BGRA", "RGBA", "GRAY8", "NV12", "NV12_601_FULL", "NV12_709", "NV12_709_FULL"]
+"""Pixel format of a frame.
+
+``BGRA`` and ``RGBA`` have a fourth byte that is ignored, so they are BGRx and RGBx too. ``NV12`` is BT.601 in limited
+range, OpenCV's; the others are named by their matrix, and ``FULL`` is full range. Decoders of HD video give BT.709 in
+limited range, most cameras on USB BT.601 in full range.
+"""
+
+CHANNELS: dict[FrameColor, int] = {"BGR": 3, "RGB": 3, "BGRA": 4, "RGBA": 4}  # bytes of a pixel
 
 MAX_COORDINATE = 1e6  # pixels; a box beyond it is a mistake, and sampling a window that wide would take seconds
 MAX_FRAME_SIDE = 1 << 16
 
 _UINT8 = np.dtype(np.uint8)
+_NV12 = frozenset(color for color in get_args(FrameColor) if color.startswith("NV12"))
 
 # DLDeviceType in dlpack.h. Pinned memory is the host's, but its owner may still be writing it on a stream.
 _DL_CPU = 1
@@ -104,18 +114,18 @@ def frame_planes(given: AnyFrame, color: FrameColor) -> CheckedPlanes:
         BackendError: it is on a GPU and cannot be fetched.
     """
     frame: Any = host_frame(given)
-    if color in ("BGR", "RGB"):
-        if not isinstance(frame, np.ndarray) or frame.dtype != _UINT8 or frame.ndim != 3 or frame.shape[2] != 3:
-            raise InputError(_frame_message(frame, f"uint8 [H, W, 3] for color={color!r}"))
+    if (channels := CHANNELS.get(color)) is not None:
+        if not isinstance(frame, np.ndarray) or frame.dtype != _UINT8 or frame.ndim != 3 or frame.shape[2] != channels:
+            raise InputError(_frame_message(frame, f"uint8 [H, W, {channels}] for color={color!r}"))
         _check_sides(frame)
-        if frame.strides[1:] != (3, 1) and not _is_packed(frame):
+        if frame.strides[1:] != (channels, 1) and not _is_packed(frame):
             raise InputError("the frame's pixels must be packed within a row; pass np.ascontiguousarray(frame)")
         return frame, None
     if color == "GRAY8":
         return _check_plane(frame, "uint8 [H, W] for color='GRAY8'"), None
-    if color == "NV12":
+    if color in _NV12:
         return _nv12_planes(frame)
-    raise InputError(f"color must be BGR, RGB, GRAY8 or NV12, got {color!r}")
+    raise InputError(f"color must be one of {', '.join(get_args(FrameColor))}, got {color!r}")
 
 
 def _nv12_planes(frame: NDArray[np.uint8] | Planes) -> Planes:
@@ -170,6 +180,8 @@ def _frame_message(frame: Any, what: str) -> str:
     hint = ""
     if isinstance(frame, np.ndarray) and frame.dtype != _UINT8:
         hint = "; pass the camera frame before normalising"
+    elif isinstance(frame, np.ndarray) and frame.ndim == 3 and frame.shape[2] == 4:
+        hint = "; a frame of four bytes a pixel needs color='BGRA' or 'RGBA'"
     elif isinstance(frame, np.ndarray) and frame.ndim == 2:
         hint = "; a grey frame needs color='GRAY8'"
     elif frame is None:
@@ -191,6 +203,21 @@ class Layout(NamedTuple):
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     stream: int | None
+
+
+class GpuFrame(NamedTuple):
+    """A frame in memory that a GPU reads.
+
+    Attributes:
+        fields: addresses of the plane and of the UV plane, or 0, their row strides in bytes, width and height: the
+            first fields of a face's record.
+        streams: the writing streams, see :class:`Layout`; none for host memory.
+        owners: objects that keep the memory alive.
+    """
+
+    fields: tuple[int, int, int, int, int, int]
+    streams: tuple[int | None, ...]
+    owners: tuple[Any, ...]
 
 
 def host_frame(frame: Any) -> Any:
@@ -228,17 +255,26 @@ def cuda_layout(interface: dict[str, Any]) -> Layout:
     Raises:
         InputError: not uint8 ``[H, W]`` or ``[H, W, C]``, masked, or on stream 0.
     """
-    shape = tuple(int(side) for side in interface["shape"])
-    _check_bytes(np.dtype(interface["typestr"]).name, shape)
+    strides = interface.get("strides")
+    shape, strides = _byte_layout(interface["typestr"], tuple(interface["shape"]), tuple(strides or ()))
     if interface.get("mask") is not None:
         raise InputError("the frame is masked, and its masked pixels are unknown; pass it without a mask")
-    strides = interface.get("strides") or _packed(shape)
     # Before version 3 the writing stream is unknown. From then on None means that no wait is needed, but PyCUDA always
     # gives None, so all streams are waited for.
     stream = interface.get("stream")
     if stream == 0:
         raise InputError("the frame names stream 0, which CUDA's array interface forbids: 1 or 2 is a default stream")
-    return Layout(int(interface["data"][0]), shape, tuple(strides), stream)
+    return Layout(int(interface["data"][0]), shape, strides, stream)
+
+
+@functools.lru_cache(maxsize=256)
+def _byte_layout(
+    typestr: str, shape: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Check what the frames of a source share; return shape and strides, those of packed bytes where none are given."""
+    shape = tuple(map(int, shape))
+    _check_bytes(np.dtype(typestr).name, shape)
+    return shape, tuple(map(int, strides)) or _packed(shape)
 
 
 def _from_dlpack(frame: Any) -> NDArray[np.uint8]:

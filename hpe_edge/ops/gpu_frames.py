@@ -3,66 +3,83 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.cuda.device import LEGACY_STREAM, Device
+from hpe_edge.cuda.memory import LentPlane
 from hpe_edge.errors import HpeEdgeError, InputError
-from hpe_edge.ops.frames import DL_CUDA, Layout, cuda_layout, dlpack_layout
+from hpe_edge.ops.frames import DL_CUDA, FrameColor, GpuFrame, Layout, cuda_layout, dlpack_layout, frame_planes
 
 Plane = NDArray[np.uint8]
 
-
-@dataclass(frozen=True)
-class GpuFrame:
-    """A frame in memory that a GPU reads.
-
-    Attributes:
-        planes: one array or a pair, as for :func:`hpe_edge.ops.frames.frame_planes`. Shapes, strides and addresses are
-            valid, but the host must not read them.
-        streams: the writing streams, see :class:`hpe_edge.ops.frames.Layout`; none for host memory.
-        owners: objects that keep the memory alive.
-    """
-
-    planes: Plane | tuple[Plane, Plane]
-    streams: tuple[int | None, ...]
-    owners: tuple[Any, ...]
-
-    def wait(self, gpu: Device, stream: Any, event: Any) -> None:
-        """Make a stream wait for the work that writes the frame; the GPU is entered."""
-        for other in set(self.streams):
-            if other is None:  # the writing stream is not known
-                gpu.wait_for_all()
-            else:
-                gpu.wait_for(other, event, stream)
+_SOMEWHERE = 1 << 32  # an address that no check reads
 
 
-def find_on_gpu(frame: Any, gpu: Device) -> GpuFrame | None:
+def find_on_gpu(frame: Any, gpu: Device, color: FrameColor) -> GpuFrame | None:
     """Describe a frame that this GPU can read in place; None if it must be copied.
 
     Args:
         frame: anything; both planes of a pair must be on the GPU.
         gpu: of the engine.
+        color: pixel format of the frame.
 
     Raises:
         InputError: an array of another library that is not uint8 ``[H, W]`` or ``[H, W, C]``, or is not exported by
-            its library.
+            its library; or a frame on the GPU that does not fit ``color``.
     """
-    planes = frame if isinstance(frame, (tuple, list)) and len(frame) == 2 else (frame,)
-    found = [_find(plane, gpu) for plane in planes]
-    there = [each for each in found if each is not None]
-    if len(there) < len(found):
+    if isinstance(frame, (tuple, list)) and len(frame) == 2:
+        first, second = _find(frame[0], gpu), _find(frame[1], gpu)
+        if first is None or second is None:
+            return None
+        (luma, owner), (chroma, other) = first, second
+        shapes = (luma.shape, luma.strides, chroma.shape, chroma.strides)
+        row_stride, _, chroma_row_stride, width, height = _checked_shape(shapes, color)
+        fields = (luma.address, chroma.address, row_stride, chroma_row_stride, width, height)
+        streams = (*_streams(luma, owner), *_streams(chroma, other))
+        return GpuFrame(fields, streams, (frame, owner, other))
+    alone = _find(frame, gpu)
+    if alone is None:
         return None
-    arrays = [np.asarray(_Described(layout)) for layout, _ in there]
-    return GpuFrame(
-        arrays[0] if len(arrays) == 1 else (arrays[0], arrays[1]),
-        tuple(layout.stream for layout, owner in there if not isinstance(owner, np.ndarray)),
-        (frame, *(owner for _, owner in there)),
-    )
+    layout, owner = alone
+    row_stride, offset, chroma_row_stride, width, height = _checked_shape((layout.shape, layout.strides), color)
+    address = layout.address
+    chroma_address = address + offset if chroma_row_stride else 0
+    fields = (address, chroma_address, row_stride, chroma_row_stride, width, height)
+    return GpuFrame(fields, _streams(layout, owner), (frame, owner))
+
+
+def _streams(layout: Layout, owner: Any) -> tuple[int | None, ...]:
+    return () if isinstance(owner, (np.ndarray, LentPlane)) else (layout.stream,)  # nobody writes those any more
+
+
+@functools.lru_cache(maxsize=256)
+def _checked_shape(shapes: tuple[tuple[int, ...], ...], color: FrameColor) -> tuple[int, int, int, int, int]:
+    """Check a kind of frame once; its frames differ in their addresses alone.
+
+    Args:
+        shapes: shape and strides of each plane.
+        color: pixel format.
+
+    Returns:
+        Row stride, offset of the UV plane from the Y plane of one array, the UV plane's row stride or 0, width, height.
+
+    Raises:
+        InputError: see :func:`hpe_edge.ops.frames.frame_planes`.
+    """
+    arrays = [
+        np.asarray(_Described(Layout(_SOMEWHERE, shape, strides, None)))
+        for shape, strides in zip(shapes[::2], shapes[1::2], strict=True)
+    ]
+    plane, chroma = frame_planes(arrays[0] if len(arrays) == 1 else (arrays[0], arrays[1]), color)
+    height, width = plane.shape[:2]
+    if chroma is None:
+        return plane.strides[0], 0, 0, width, height
+    return plane.strides[0], chroma.ctypes.data - plane.ctypes.data, chroma.strides[0], width, height
 
 
 @contextlib.contextmanager
@@ -73,20 +90,7 @@ def blank_frame(gpu: Device, height: int, width: int) -> Iterator[Any]:
         BackendError: out of GPU memory.
     """
     with gpu, contextlib.ExitStack() as cleanup:
-        yield _Blank(gpu.memory(height * width * 3, cleanup), height, width)
-
-
-class _Blank:
-    """CUDA's array interface to uint8 memory that nobody writes."""
-
-    def __init__(self, address: int, height: int, width: int) -> None:
-        self.__cuda_array_interface__ = {
-            "shape": (height, width, 3),
-            "typestr": "|u1",
-            "data": (address, False),
-            "stream": LEGACY_STREAM,
-            "version": 3,
-        }
+        yield LentPlane(gpu, gpu.memory(height * width * 3, cleanup), (height, width, 3), 3 * width)
 
 
 class _Described:
@@ -106,6 +110,9 @@ def _find(plane: Any, gpu: Device) -> tuple[Layout, Any] | None:
     try:
         if isinstance(plane, np.ndarray):
             return _shared(plane, gpu)
+        if isinstance(plane, LentPlane):  # CUDA tells nothing of the memory of an EGLImage
+            layout = cuda_layout(plane.__cuda_array_interface__)
+            return (layout, plane) if (plane.gpu.index, plane.gpu.context) == (gpu.index, gpu.context) else None
         # First, because only there torch names its stream.
         if hasattr(plane, "__dlpack__") and hasattr(plane, "__dlpack_device__"):
             return _lent(plane, gpu)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,16 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError
 from hpe_edge.geometry import difference_deg
-from hpe_edge.ops.crop import CropNormalize, check_homographies, turn_vectors
-from hpe_edge.ops.frames import AnyFrame, FrameColor, check_boxes, frame_planes
+from hpe_edge.ops.crop import CropNormalize, check_homographies
+from hpe_edge.ops.frames import AnyFrame, CheckedPlanes, FrameColor, GpuFrame, frame_planes
 from hpe_edge.ops.rectify import Facing, Views, facing
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Upright
 from hpe_edge.upright.keypoint_roll import check_keypoints, roll_from_keypoints, roll_of_rotation
 from hpe_edge.upright.turn import undo_turns
-
-if TYPE_CHECKING:
-    from hpe_edge.ops.gpu_frames import GpuFrame
 
 
 class Request:
@@ -35,10 +32,12 @@ class Request:
         scores, ids: ``[N]`` of the faces, for the poses; None if unknown.
         turns: ``[N]``, turn of each crop in degrees; NaN for a face of unknown roll, whose crop is not turned. None if
             all are.
-        planes: the frame, from :func:`hpe_edge.ops.frames.frame_planes`.
+        planes: a frame in host memory, from :func:`hpe_edge.ops.frames.frame_planes`; not set for others.
         color: its pixel format.
-        on_gpu: the frame in memory of the engine's GPU; the host must not read ``planes`` then. None for host memory.
+        on_gpu: the frame in memory of the engine's GPU. None for host memory.
     """
+
+    planes: CheckedPlanes
 
     __slots__ = ("_crop", "_facing", "_views", "boxes", "color", "count", "ids", "on_gpu", "planes", "scores", "turns")
 
@@ -46,7 +45,7 @@ class Request:
         self,
         crop: CropNormalize,
         frame: AnyFrame,
-        boxes: ArrayLike,
+        boxes: NDArray[np.float32],
         color: FrameColor,
         camera: Camera | None,
         on_gpu: GpuFrame | None = None,
@@ -60,22 +59,24 @@ class Request:
         """
         Args:
             crop: of the engine.
-            frame, boxes, color, camera, keypoints: see :meth:`hpe_edge.PoseEngine.__call__`.
+            frame, color, camera, keypoints: see :meth:`hpe_edge.PoseEngine.__call__`.
+            boxes: of :func:`hpe_edge.ops.frames.check_boxes`.
             on_gpu: the frame in memory of the engine's GPU, if it is there.
             scores, ids: of the faces, if known; not checked.
             upright: of the engine.
             rolls: ``[N]`` in degrees, NaN for unknown, of faces without key points, if known; not checked.
 
         Raises:
-            InputError: an invalid frame, box, key point or camera.
+            InputError: an invalid frame, key point or camera.
             BackendError: the frame is on a GPU and cannot be fetched.
         """
-        self.boxes = check_boxes(boxes).copy()
+        self.boxes = boxes.copy()
         self.count = len(self.boxes)
         self.scores, self.ids = scores, ids
-        plane, chroma = frame_planes(frame if on_gpu is None else on_gpu.planes, color)
-        # Own views: if the owner reshaped its array in place, the original would be read beyond its end.
-        self.planes = (plane[:], None if chroma is None else chroma[:])
+        if on_gpu is None:
+            plane, chroma = frame_planes(frame, color)
+            # Own views: if the owner reshaped its array in place, the original would be read beyond its end.
+            self.planes = (plane[:], None if chroma is None else chroma[:])
         self.color = color
         self.on_gpu = on_gpu
         self._crop = crop
@@ -101,15 +102,8 @@ class Request:
     def _look(self) -> None:
         if self._facing is None:
             return
-        views = self._facing.views(self._crop.crop, self._crop.input.size, self._applied())
+        views = self._facing.views(self._crop.crop, self._crop.input.size, self.applied_turns)
         self._views = Views(views.rotations, check_homographies(views.homographies))
-
-    def _applied(self) -> NDArray[np.float32] | None:
-        """Return the turns of the crops, 0 for faces of unknown roll; None if no crop is turned."""
-        if self.turns is None:
-            return None
-        turns = np.nan_to_num(self.turns)
-        return turns if turns.any() else None
 
     def part(self, start: int, stop: int) -> Request:
         """Return the request of the faces from ``start`` to before ``stop``, in the same frame."""
@@ -139,7 +133,9 @@ class Request:
         part.scores = None if self.scores is None else self.scores[rows]
         part.ids = None if self.ids is None else self.ids[rows]
         part.turns = None if self.turns is None else self.turns[rows]
-        part.planes, part.color, part.on_gpu, part._crop = self.planes, self.color, self.on_gpu, self._crop
+        part.color, part.on_gpu, part._crop = self.color, self.on_gpu, self._crop
+        if self.on_gpu is None:
+            part.planes = self.planes
         part._facing = None if self._facing is None else self._facing.select(rows)
         part._views = None if self._views is None else self._views.select(rows)
         return part
@@ -147,6 +143,8 @@ class Request:
     @property
     def size_wh(self) -> tuple[int, int]:
         """Width and height of the frame in pixels."""
+        if self.on_gpu is not None:
+            return self.on_gpu.fields[-2:]
         height, width = self.planes[0].shape[:2]
         return width, height
 
@@ -161,10 +159,12 @@ class Request:
         return self.boxes if self._views is None else self._views.homographies
 
     @property
-    def turn_vectors(self) -> NDArray[np.float32] | None:
-        """Cosines and sines ``[N, 2]`` of the turns of crops by boxes; None if none is turned."""
-        turns = self._applied()
-        return None if turns is None else turn_vectors(turns)
+    def applied_turns(self) -> NDArray[np.float32] | None:
+        """Turns ``[N]`` of the crops in degrees, 0 for faces of unknown roll; None if no crop is turned."""
+        if self.turns is None:
+            return None
+        turns = np.nan_to_num(self.turns)
+        return turns if turns.any() else None
 
     def is_for(self, crop: CropNormalize) -> bool:
         """Return True if the request was made for this crop object."""
@@ -173,13 +173,13 @@ class Request:
     def crop_into(self, out: NDArray[Any]) -> None:
         """Crop all faces into the network's input, ``[N, 3, size, size]``."""
         if self._views is None:
-            self._crop.crop_checked(self.planes, self.boxes, out, self.color, self._applied())
+            self._crop.crop_checked(self.planes, self.boxes, out, self.color, self.applied_turns)
         else:
             self._crop.warp_checked(self.planes, self._views.homographies, out, self.color)
 
     def finish(self, poses: Poses) -> None:
         """Transform estimates of the crops to the frame's camera, in place; sigma is not changed."""
-        turns = self._applied()
+        turns = self.applied_turns
         if turns is not None:
             undo_turns(poses.angles, poses.rotation, turns)
         if self._views is not None:

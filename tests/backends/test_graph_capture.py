@@ -23,7 +23,6 @@ from hpe_edge.backends.tensorrt.plan import Loaded
 from hpe_edge.backends.tensorrt.plan_file import EngineInfo, digest, sidecar
 from hpe_edge.backends.tensorrt.runner import TensorRTBackend, TensorRTContext, load_engine
 from hpe_edge.cuda.memory import fetch
-from hpe_edge.ops.gpu_frames import GpuFrame
 
 Wait = Callable[[FrameCuda, TensorRTBackend], None]
 
@@ -71,7 +70,7 @@ def wait_for_a_frame(cuda: FrameCuda, backend: TensorRTBackend) -> None:
     """As for an array of PyCUDA's, which names no stream."""
     assert backend.gpu is not None
     with backend.gpu:
-        GpuFrame(np.zeros((4, 4, 3), np.uint8), (None,), ()).wait(backend.gpu, 1, 1)
+        backend.gpu.wait_for_all()
 
 
 def fetch_a_frame(cuda: FrameCuda, backend: TensorRTBackend) -> None:

@@ -105,6 +105,14 @@ def test_the_build(trt: MockTensorRT, build: Build) -> None:
     assert config.profiling_verbosity.name == "DETAILED"
 
 
+def test_an_input_of_pixels(trt: MockTensorRT, build: Build) -> None:
+    assert build(Settings(precision="fp16", input_format="hwc8")) == Built(b"plan")
+    given = trt.objects["ITensor"]
+    assert trt.objects["INetworkDefinition"].get_input.call_args.args == (0,)
+    assert given.allowed_formats == 1 << int(trt.module.TensorFormat.HWC8)
+    assert given.dtype == trt.module.DataType.HALF
+
+
 def test_the_networks_flags(trt: MockTensorRT, build: Build) -> None:
     build(Settings())
     (flags,) = trt.objects["Builder"].create_network.call_args.args
@@ -243,6 +251,7 @@ SET = [
     ("IBuilderConfig", "DLA_core"),
     ("IBuilderConfig", "max_aux_streams"),
     ("IBuilderConfig", "profiling_verbosity"),
+    ("ITensor", "allowed_formats"),
     ("Runtime", "engine_host_code_allowed"),
     ("Runtime", "DLA_core"),
 ]

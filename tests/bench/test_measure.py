@@ -42,7 +42,7 @@ def test_report_and_its_json(model: Path, tmp_path: Path, capsys: pytest.Capture
 
 def test_the_embedded_model_is_the_default() -> None:
     report = bench_model(batches=[1], seconds=0.0)
-    assert "student-dense" in report.model and report.detector is report.detect is None
+    assert "student-v2" in report.model and report.detector is report.detect is None
 
 
 def test_a_detector_is_measured_too(data: Path, model: Path) -> None:

@@ -49,7 +49,7 @@ def angle(printed: str, name: str) -> tuple[float, float]:
 def test_the_pose_and_the_picture(without_export: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo"]) == 0
     printed = capsys.readouterr().out
-    assert "student-dense" in printed
+    assert "student-v2" in printed
     for name, largest in (("yaw", 10), ("pitch", 20), ("roll", 10)):  # she looks into the camera
         value, sigma = angle(printed, name)
         assert abs(value) < largest and 0.5 < sigma < 15

@@ -92,4 +92,4 @@ def test_a_checkpoint_becomes_a_model_beside_an_export_of_the_users(tmp_path: Pa
     done = export("onnx", str(WEIGHTS), "-o", "model.onnx")
     assert done.returncode == 0, done.stderr
     with PoseEngine(tmp_path / "model.onnx") as engine:
-        assert engine.spec.architecture == "student-dense"
+        assert engine.spec.architecture == "student-v2"

@@ -25,7 +25,7 @@ def test_info(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_info_where_standard_error_takes_nothing() -> None:
     done = shell("$HPE 2>/dev/full", "info", "--json")
-    assert done.returncode == 0 and json.loads(done.stdout)["architecture"] == "student-dense"
+    assert done.returncode == 0 and json.loads(done.stdout)["architecture"] == "student-v2"
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
@@ -34,6 +34,6 @@ def test_info_of_the_embedded_model(options: list[str], capsys: pytest.CaptureFi
     said = capsys.readouterr()
     assert DEFAULT_NAME in said.err
     if options:
-        assert json.loads(said.out)["architecture"] == "student-dense"
+        assert json.loads(said.out)["architecture"] == "student-v2"
     else:
-        assert "student-dense" in said.out
+        assert "student-v2" in said.out

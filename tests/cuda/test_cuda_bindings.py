@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from fake_cuda import FakeCuda
 
+from benchmarks.gpu import gpu
 from hpe_edge import BackendError
 from hpe_edge.cuda import device as cuda
 from hpe_edge.cuda import device as cuda_device
-from tools import gpu
 
 driver = pytest.importorskip("cuda.bindings.driver", reason="needs cuda-bindings")
 runtime = pytest.importorskip("cuda.bindings.runtime", reason="needs cuda-bindings")

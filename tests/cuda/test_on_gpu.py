@@ -21,8 +21,7 @@ from gpu_loop import GpuLoop, face_record, require_gpu
 from tiny_model import tiny_spec, write_tiny_model
 
 from hpe_edge import PoseEngine
-from hpe_edge.backends.gpu_path import BOX_FACE, UPRIGHT, WARP_FACE
-from hpe_edge.ops.crop import FORMATS, CropNormalize, crop_arguments, swaps_colors
+from hpe_edge.ops.crop import FORMATS, CropNormalize, crop_arguments, swaps_colors, yuv_rule
 from hpe_edge.ops.decode import DecodeHeads, decode_arguments
 from hpe_edge.ops.frames import FrameColor
 from hpe_edge.ops.native import native
@@ -63,7 +62,9 @@ def pictures(rng: np.random.Generator) -> list[tuple[Any, FrameColor]]:
         (wide[::-1], "BGR"),
         (wide[..., 0].copy(), "GRAY8"),
         (nv12, "NV12"),
-        ((nv12[:60], nv12[60:, :80]), "NV12"),
+        ((nv12[:60], nv12[60:, :80]), "NV12_709"),
+        (nv12, "NV12_601_FULL"),
+        (rng.integers(0, 256, (60, 100, 4), dtype=np.uint8), "RGBA"),
     ]
 
 
@@ -126,7 +127,7 @@ def test_a_captured_graph_takes_other_frames_boxes_and_logits(
     decode = native.DecodeLaunch(**decode_arguments(SPEC), emulated=False)
     want_crop, want_poses = CropNormalize(SPEC.crop, SPEC.input), DecodeHeads(SPEC)
     with contextlib.ExitStack() as cleanup:
-        faces = gpu.buffer(count, WARP_FACE if warped else BOX_FACE, cleanup)
+        faces = gpu.buffer(count, native.WARP_FACE if warped else native.BOX_FACE, cleanup)
         values = gpu.buffer(count, np.float32, cleanup, 3, 20, 20)
         logits = gpu.buffer(count, np.float32, cleanup, 3 * 66)
         poses = [gpu.buffer(count, np.float32, cleanup, *columns) for columns in ((3,), (3,), (3, 3))]
@@ -142,22 +143,23 @@ def test_a_captured_graph_takes_other_frames_boxes_and_logits(
             for buffer in (values, *poses):
                 buffer.receive(count, gpu.stream)
 
-        replay = gpu.gpu.capture(work, gpu.stream, cleanup)
+        graph = gpu.gpu.capture(work, gpu.stream, cleanup)
         for frame, color in pictures(rng):
             planes = list(frame) if isinstance(frame, tuple) else [frame]
-            if color == "NV12" and len(planes) == 1:
+            if color.startswith("NV12") and len(planes) == 1:
                 planes = [frame[:60], frame[60:]]
             with contextlib.ExitStack() as frames:
-                addresses = gpu.rooms(frames).send(0, planes)
+                addresses = gpu.send(planes, frames)
                 swap = swaps_colors(color, SPEC.input)
-                faces.array["frame"] = face_record(addresses, planes, FORMATS[color], swap)
+                record = face_record(addresses, planes, FORMATS[color], swap, yuv_rule(color))
                 boxes = BOXES + rng.uniform(-3, 3, (1, 4)).astype(np.float32)
                 homographies = np.float64([HOMOGRAPHY] * count) + rng.uniform(0, 1e-3, (count, 3, 3))
-                faces.array["place"] = homographies if warped else boxes
-                if not warped:
-                    faces.array["turn"] = UPRIGHT
+                if warped:
+                    crop.write_views(record, homographies, faces.array)
+                else:
+                    crop.write_boxes(record, boxes, None, faces.array)
                 logits.array[:] = rng.normal(0, 3, logits.array.shape)
-                replay()
+                gpu.gpu.launch(graph, int(gpu.stream))
                 gpu.gpu.synchronize(gpu.stream)
             wanted = want_crop.warp(frame, homographies, color=color) if warped else None
             same(values.array, want_crop(frame, boxes, color=color) if wanted is None else wanted)

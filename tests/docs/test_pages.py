@@ -57,7 +57,7 @@ def test_a_changed_figure_is_noticed(
     monkeypatch.setattr(figures, "ROOT", tmp_path)
     page = tmp_path / "README.md"
     before = page.read_text()
-    page.write_text(before.replace("3.35°", "3.12°"))
+    page.write_text(before.replace("3.08°", "3.12°"))
     assert figures.main(["--check"]) == 1
     assert "README.md" in capsys.readouterr().out
     assert figures.main([]) == 0 and page.read_text() == before
@@ -71,10 +71,10 @@ def test_a_page_without_its_marks_is_refused(figures: ModuleType) -> None:
 def test_figures_of_the_embedded_model() -> None:
     """Looked up in the plain JSON."""
     results = json.loads((RESULTS / "amd-epyc-card.json").read_text())["results"]
-    wanted = {"model": "student-dense", "boxes": "landmarks", "photos": 195}
+    wanted = {"model": "student-v2", "boxes": "landmarks", "photos": 195}
     (by,) = (r["figures"] for r in results if r["name"] == "error" and r["parameters"] == wanted)
     for page in (ROOT / "README.md", CARD):
-        (row,) = re.findall(r"^\| student-dense (?:\| landmarks )?\|.*°.*$", page.read_text(), re.MULTILINE)[:1]
+        (row,) = re.findall(r"^\| student-v2 (?:\| landmarks )?\|.*°.*$", page.read_text(), re.MULTILINE)[:1]
         assert f"{by['mean_mae_deg']:.2f}°" in row and f"{by['mean_mae_deg_yaw_60_to_180']:.1f}°" in row
 
 
@@ -123,8 +123,8 @@ def help_of(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> str:
     depth = 2 if arguments[:1] == ["export"] else 1
     if program == "hpe-edge":
         module, before = "hpe_edge.cli.main", arguments[:depth]
-    elif program == "benchmarks":
-        module, before = "benchmarks.__main__", arguments[:1]
+    elif program in ("benchmarks", "tools.gpu_day"):
+        module, before = f"{program}.__main__", arguments[:1]
     else:
         module, before = program, []
     try:
@@ -150,7 +150,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(SAMPLES, tmp_path / "hpe_edge" / "samples", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     for name in ("model.onnx", "lightweight.onnx", "int8.onnx"):
         write_tiny_model(tmp_path / name)
-    shutil.copy(MODELS / "student-dense.pth", tmp_path / "model-b66.pkl")
+    shutil.copy(MODELS / "student-v2.pth", tmp_path / "model-b66.pkl")
     write_face_video(tmp_path / "clip.mp4")
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -175,14 +175,19 @@ def test_calibration_is_kept_and_taken_again(capsys, net, out, tmp_path, monkeyp
     argv = (net, *FACES, *LOOSE, "--calibration", kept, "-o")
     assert run(capsys, int8, *argv, out)[0] == 0
     ranges = json.loads(kept.read_text())["ranges"]
-    assert list(ranges) == ["stem_out", "first_out", "sum_out"]
+    assert set(ranges) == {
+        "stem_out_centred_padded_1_1_1_1",
+        "first_out_centred",
+        "sum_out_centred_padded_1_1_1_1",
+        "stem_out_centred",  # the shortcut
+    }
     first = out.read_bytes()
     monkeypatch.setattr(to_int8, "find_ranges", None)
     status, said, _ = run(capsys, int8, *argv, out)
     assert status == 0
     assert out.read_bytes() == first
     assert f"from {kept}" in said
-    kept.write_text(kept.read_text().replace('"stem_out": ', '"stem_out": 9', 1))  # in the ranges, before the channels
+    kept.write_text(kept.read_text().replace('"stem_out_centred": ', '"stem_out_centred": 9', 1))
     assert run(capsys, int8, *argv, out)[0] == 0
     assert out.read_bytes() != first
 
@@ -322,9 +327,9 @@ def test_without_a_model_the_embedded_one_is_taken_and_said(capsys, out, command
     faces = FACES if command is int8 else ()
     status, said, errors = run(capsys, command, *faces, "-o", out)
     assert (status, errors) == (0, "")
-    assert "student-dense" in said.splitlines()[0]
+    assert "student-v2" in said.splitlines()[0]
     spec = OnnxRuntimeBackend(out).spec
-    assert (spec.architecture, spec.quantizations[0].source) == ("student-dense", DEFAULT.name)
+    assert (spec.architecture, spec.quantizations[0].source) == ("student-v2", DEFAULT.name)
     assert spec.sigma == OnnxRuntimeBackend(DEFAULT).spec.sigma is not None
     assert "calibrate it again" not in said  # sigma did not move
     before = DEFAULT.read_bytes()

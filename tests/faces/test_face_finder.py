@@ -8,10 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import reference
+from frames_of import frame_of
 from tiny_model import write_tiny_model
 
 from hpe_edge import BoxesWarning, Detections, HaarDetector, InputError, ModelNotFoundError, PoseEngine
 from hpe_edge.samples import FOLDER as SAMPLES
+from hpe_edge.spec import Crop, Input
 
 BOX = np.float32([[10, 10, 50, 50]])
 
@@ -61,6 +64,16 @@ def test_a_detector_of_ones_own_is_called_with_bgr_frames(model: Path, rng: np.r
     for frame in (nv12, (i420[:64], np.ascontiguousarray(chroma))):
         engine(frame, color="NV12")
         assert np.abs(seen.frames[-1].astype(int) - photo).mean() < 4
+
+
+@pytest.mark.parametrize("color", ["BGRA", "RGBA", *reference.YUV_FORMATS])
+def test_a_detector_sees_the_colors_that_the_crop_has(model: Path, rng: np.random.Generator, color: str) -> None:
+    frame, seen = frame_of(rng, color, 64, 96), Seen()
+    PoseEngine(model, detector=seen, threads=1)(frame, color=color)  # type: ignore[arg-type]
+    crop, input = Crop(), Input(size=8, color="BGR", scale=1.0, mean=(0, 0, 0), std=(1, 1, 1))
+    levels, order, _ = reference.frame_levels(frame, color, crop, input)
+    levels = levels[..., ::-1] if order == "RGB" else levels
+    assert seen.frames[0].dtype == np.uint8 and np.abs(seen.frames[0] - levels).max() < 1.01  # rounded, in fixed point
 
 
 @pytest.mark.parametrize(

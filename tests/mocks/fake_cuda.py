@@ -1,8 +1,14 @@
 """A test double of cuda-bindings: the calls that hpe_edge makes, with host memory for the device's.
 
-It is stricter than a GPU: work is done only when its stream is synchronised, a call without a current context fails, a
-copy must lie within what was allocated, and nothing may be freed twice. ``leaks`` tells what was never freed. A wait
-for a whole context while a stream of it is captured fails, and spoils that capture, in whichever thread it is.
+It is stricter than a GPU: work is done only when its stream is waited for, a call without a current context fails, a
+copy must lie within what is allocated, when it is enqueued and when it is done, and nothing may be freed twice. To free
+memory waits for all streams, so what uses it may not come later. An event holds the work that was on its stream when it
+was recorded, and a wait for it the event's latest record. ``leaks`` tells what was never freed. A wait for a whole
+context while a stream of it is captured fails, and spoils that capture, in whichever thread it is; so does a wait for
+an event of another stream within a capture.
+
+The functions that native code calls are C functions, whose addresses ``cuGetProcAddress`` gives. An error within one
+is printed, kept in ``failures`` and returned as ``CUDA_ERROR_UNKNOWN``.
 """
 
 from __future__ import annotations
@@ -12,6 +18,7 @@ import enum
 import sys
 import threading
 import time
+import traceback
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,6 +36,9 @@ class CUresult(enum.IntEnum):
     CUDA_ERROR_NO_DEVICE = 100
     CUDA_ERROR_INVALID_DEVICE = 101
     CUDA_ERROR_INVALID_CONTEXT = 201
+    CUDA_ERROR_ILLEGAL_ADDRESS = 700
+    CUDA_ERROR_STREAM_CAPTURE_INVALIDATED = 901
+    CUDA_ERROR_UNKNOWN = 999
 
 
 class cudaError_t(enum.IntEnum):  # as the binding names it
@@ -36,6 +46,7 @@ class cudaError_t(enum.IntEnum):  # as the binding names it
     cudaErrorMemoryAllocation = 2
     cudaErrorStreamCaptureUnsupported = 900
     cudaErrorStreamCaptureInvalidated = 901
+    cudaErrorStreamCaptureIsolation = 905
     cudaErrorIllegalAddress = 700
 
 
@@ -48,6 +59,14 @@ class Stream:
     queue: list[Callable[[], None]] = field(default_factory=list)
     captured: list[Callable[[], None]] | None = None  # a list while a graph is being captured
     spoilt: bool = False  # nothing can be captured until the capture is ended
+    done: int = 0  # work that was done before what is in the queue
+
+    def run(self, until: int | None = None) -> None:
+        """Do the work up to a number of all that was ever enqueued, or all of it, in its order."""
+        until = self.done + len(self.queue) if until is None else until
+        while self.done < until:
+            self.done += 1
+            self.queue.pop(0)()
 
 
 class FakeCuda:
@@ -65,6 +84,9 @@ class FakeCuda:
         launches: how many graphs were launched.
         integrated: the GPU shares the host's memory.
         copied_bytes: how much was copied, either way.
+        refusing: what a native function answers, by its name.
+        native_calls: the native functions that were called, in order.
+        failures: errors within native functions.
     """
 
     def __init__(self) -> None:
@@ -78,6 +100,9 @@ class FakeCuda:
         self.launches = 0
         self.integrated = False
         self.copied_bytes = 0
+        self.refusing: dict[str, int] = {}
+        self.native_calls: list[str] = []
+        self.failures: list[BaseException] = []
         self._events: dict[int, tuple[Stream, int] | None] = {}  # stream and how much of its work is waited for
         self._reached: dict[int, float] = {}  # when the stream got to an event that takes the time
         self.used = 0
@@ -89,6 +114,7 @@ class FakeCuda:
         self._graphs: dict[int, list[Callable[[], None]]] = {}
         self.driver = self._driver()
         self.runtime = self._runtime()
+        self._functions = self._native_functions()
 
     @property
     def stack(self) -> list[Handle]:
@@ -149,6 +175,10 @@ class FakeCuda:
         at = self._streams[int(stream)]
         (at.queue if at.captured is None else at.captured).append(work)
 
+    def use_library(self, library: ctypes.CDLL) -> None:
+        """Give native code the functions of a C library in place of those here."""
+        self._functions = {name: getattr(library, name) for name in self._functions}
+
     def check_range(self, address: int, size_bytes: int, on_device: bool) -> None:
         """Fail where an address range was not allocated, or elsewhere."""
         for start, (block, device) in self._blocks.items():
@@ -188,6 +218,8 @@ class FakeCuda:
 
     def _free(self, address: int, on_device: bool) -> tuple[cudaError_t]:
         self._need_context()
+        for stream in self._streams.values():  # to free memory waits for all that may use it
+            stream.run()
         block, device = self._blocks.pop(int(address))
         assert device == on_device
         self.used -= ctypes.sizeof(block) * on_device
@@ -252,6 +284,10 @@ class FakeCuda:
             assert attribute == 3
             return (ok, ptr) if self.knows(ptr) else (CUresult.CUDA_ERROR_INVALID_VALUE, None)
 
+        def cuGetProcAddress(symbol: bytes, cudaVersion: int, flags: int) -> tuple[CUresult, int, int]:
+            assert cudaVersion >= 12000 and flags == 0
+            return ok, ctypes.cast(self._functions[symbol.decode()], ctypes.c_void_p).value or 0, 0
+
         attributes = types.SimpleNamespace(
             CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR=0,
             CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR=1,
@@ -279,16 +315,16 @@ class FakeCuda:
 
         def cudaStreamDestroy(stream: Handle) -> tuple[cudaError_t]:
             self._need_context()
-            assert self._streams.pop(stream).captured is None
+            gone = self._streams.pop(stream)
+            assert gone.captured is None
+            gone.run()
             return (ok,)
 
         def cudaStreamSynchronize(stream: Handle) -> tuple[cudaError_t]:
             self._need_context()
             at = self._streams[stream]
             assert at.captured is None, "synchronising is not allowed while a graph is captured"
-            work, at.queue = at.queue, []
-            for each in work:
-                each()
+            at.run()
             return (ok,)
 
         def cudaMalloc(size: int) -> tuple[cudaError_t, int | None]:
@@ -311,10 +347,21 @@ class FakeCuda:
             self.check_range(dst, count, kind != 2)
             if kind == 1 and not self.knows(src):  # pageable memory is read before the call returns
                 content = ctypes.string_at(src, count)
-                self.enqueue(stream, lambda: ctypes.memmove(dst, content, count))
+
+                def send() -> None:
+                    self.check_range(dst, count, True)
+                    ctypes.memmove(dst, content, count)
+
+                self.enqueue(stream, send)
                 return (ok,)
             self.check_range(src, count, kind != 1)
-            self.enqueue(stream, lambda: ctypes.memmove(dst, src, count))
+
+            def copy() -> None:
+                self.check_range(dst, count, kind != 2)
+                self.check_range(src, count, kind != 1)
+                ctypes.memmove(dst, src, count)
+
+            self.enqueue(stream, copy)
             return (ok,)
 
         def cudaEventCreateWithFlags(flags: int) -> tuple[cudaError_t, Handle]:
@@ -335,9 +382,10 @@ class FakeCuda:
         def cudaEventRecord(event: Handle, stream: int) -> tuple[cudaError_t]:
             self._need_context()
             at = self._streams.setdefault(int(stream), Stream())
-            self._events[event] = (at, len(at.queue))
+            assert event in self._events, "an event that was destroyed"
             if event in self._reached:
                 at.queue.append(lambda: self._reached.update({event: time.perf_counter()}))
+            self._events[event] = (at, at.done + len(at.queue))
             return (ok,)
 
         def cudaEventElapsedTime(start: Handle, end: Handle) -> tuple[cudaError_t, float]:
@@ -347,13 +395,11 @@ class FakeCuda:
             recorded = self._events[event]
             assert flags == 0 and recorded is not None, "an event that was never recorded"
             other, count = recorded
-
-            def catch_up() -> None:
-                work, other.queue = other.queue[:count], other.queue[count:]
-                for each in work:
-                    each()
-
-            self.enqueue(stream, catch_up)
+            at = self._streams[int(stream)]
+            if at.captured is not None and other is not at:
+                at.spoilt = True
+                return (cudaError_t.cudaErrorStreamCaptureIsolation,)
+            self.enqueue(stream, lambda: other.run(count))
             return (ok,)
 
         def cudaStreamBeginCapture(stream: Handle, mode: int) -> tuple[cudaError_t]:
@@ -384,6 +430,9 @@ class FakeCuda:
             return ok, ready
 
         def cudaGraphLaunch(graphExec: Handle, stream: Handle) -> tuple[cudaError_t]:
+            self._need_context()
+            assert graphExec in self._graphs, "a graph that was destroyed"
+            assert self._streams[stream].captured is None, "a graph within a graph"
             self.launches += 1
             for work in self._graphs[graphExec]:
                 self.enqueue(stream, work)
@@ -411,6 +460,58 @@ class FakeCuda:
             cudaStreamCaptureMode=modes,
             cudaMemcpyKind=kinds,
         )
+
+    def _native_functions(self) -> dict[str, Any]:
+        """The C functions of native code, which call those of the two modules; the modules may be changed later."""
+        driver, runtime = self.driver, self.runtime
+        pointer, address, size = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_size_t
+
+        def pop(context: Any) -> Any:
+            status, popped = driver.cuCtxPopCurrent()
+            context[0] = int(popped)
+            return (status,)
+
+        def attribute(value: int, which: int, at: int) -> Any:
+            status, found = driver.cuPointerGetAttribute(which, at)
+            if int(status) == 0:
+                kind = ctypes.c_int if which == 9 else ctypes.c_void_p
+                kind.from_address(value).value = int(found)
+            return (status,)
+
+        calls: dict[str, tuple[tuple[Any, ...], Callable[..., Any]]] = {
+            "cuCtxPushCurrent": ((pointer,), lambda context: driver.cuCtxPushCurrent(context)),
+            "cuCtxPopCurrent": ((ctypes.POINTER(pointer),), pop),
+            "cuMemcpyHtoDAsync": (
+                (address, pointer, size, pointer),
+                lambda to, start, count, stream: runtime.cudaMemcpyAsync(to, start, count, 1, stream),
+            ),
+            "cuEventRecord": ((pointer, pointer), lambda event, stream: runtime.cudaEventRecord(event, stream)),
+            "cuStreamWaitEvent": (
+                (pointer, pointer, ctypes.c_uint),
+                lambda stream, event, flags: runtime.cudaStreamWaitEvent(stream, event, flags),
+            ),
+            "cuGraphLaunch": ((pointer, pointer), lambda graph, stream: runtime.cudaGraphLaunch(graph, stream)),
+            "cuStreamSynchronize": ((pointer,), lambda stream: runtime.cudaStreamSynchronize(stream)),
+            "cuPointerGetAttribute": ((pointer, ctypes.c_int, address), attribute),
+        }
+        return {
+            name: ctypes.CFUNCTYPE(ctypes.c_int, *kinds)(self._native_function(name, call))
+            for name, (kinds, call) in calls.items()
+        }
+
+    def _native_function(self, name: str, call: Callable[..., Any]) -> Callable[..., int]:
+        def function(*arguments: Any) -> int:
+            self.native_calls.append(name)
+            if name in self.refusing:
+                return self.refusing[name]
+            try:
+                return int(call(*arguments)[0])
+            except BaseException as error:
+                traceback.print_exc()
+                self.failures.append(error)
+                return int(CUresult.CUDA_ERROR_UNKNOWN)
+
+        return function
 
 
 def _module(name: str, functions: dict[str, Any], **others: Any) -> Any:

@@ -89,9 +89,7 @@ class FrameCuda(FakeCuda):
 
         def cuStreamSynchronize(hStream: int) -> tuple[Result]:
             self._need_context()
-            work, self._streams[hStream].queue = self._streams[hStream].queue, []
-            for each in work:
-                each()
+            self._streams[hStream].run()
             return (ok,)
 
         def cuCtxSynchronize() -> tuple[Result]:

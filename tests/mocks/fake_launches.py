@@ -11,7 +11,13 @@ from fake_cuda import FakeCuda
 
 from hpe_edge.ops.native import native
 
-_BYTES = {native.OutputType.FLOAT32: 4, native.OutputType.FLOAT16: 2, native.OutputType.UINT8: 1}
+# Of a pixel.
+_BYTES = {
+    native.OutputType.FLOAT32: 12,
+    native.OutputType.FLOAT16: 6,
+    native.OutputType.UINT8: 3,
+    native.OutputType.FLOAT16_HWC8: 16,
+}
 
 
 class FakeLaunches:
@@ -31,17 +37,17 @@ class FakeLaunches:
         """Put them where the engine finds them."""
         crop, decode, fake = native.CropLaunch, native.DecodeLaunch, self
 
-        class CropLaunch:
+        class CropLaunch(crop):  # type: ignore[misc, valid-type]
             def __init__(self, *, emulated: bool, **arguments: Any) -> None:
                 assert not emulated
-                self._real = crop(emulated=True, **arguments)
-                self._face_bytes = 3 * arguments["size"] ** 2 * _BYTES[arguments["output"]]
+                super().__init__(emulated=True, **arguments)
+                self._face_bytes = arguments["size"] ** 2 * _BYTES[arguments["output"]]
 
             def boxes(self, faces: int, count: int, out: int, stream: int) -> None:
-                self._launch("boxes", self._real.boxes, native.BOX_FACE.itemsize, faces, count, out, stream)
+                self._launch("boxes", super().boxes, native.BOX_FACE.itemsize, faces, count, out, stream)
 
             def warp(self, faces: int, count: int, out: int, stream: int) -> None:
-                self._launch("warp", self._real.warp, native.WARP_FACE.itemsize, faces, count, out, stream)
+                self._launch("warp", super().warp, native.WARP_FACE.itemsize, faces, count, out, stream)
 
             def _launch(
                 self, name: str, run: Any, record_bytes: int, faces: int, count: int, out: int, stream: int
@@ -82,7 +88,9 @@ class FakeLaunches:
         kind = native.BOX_FACE if record_bytes == native.BOX_FACE.itemsize else native.WARP_FACE
         content = (ctypes.c_ubyte * (count * record_bytes)).from_address(faces)
         for frame in np.frombuffer(content, kind)["frame"]:
-            row = int(frame["width"]) * (3 if frame["format"] == native.PixelFormat.COLOR.value else 1)
+            row = int(frame["width"]) * {native.PixelFormat.COLOR.value: 3, native.PixelFormat.COLOR4.value: 4}.get(
+                int(frame["format"]), 1
+            )
             assert row, "a face without a frame"
             reach = (int(frame["height"]) - 1) * int(frame["row_stride_bytes"])
             self._cuda.check_range(int(frame["data"]) + min(0, reach), abs(reach) + row, True)

@@ -4,7 +4,8 @@ ONNX Runtime on host memory. No engine of TensorRT's is involved.
 It holds callers to what TensorRT's documents ask of them: a context that was captured is not changed any more, a first
 run goes before a capture, a range of batch sizes needs a profile, addresses and memory must be the device's. Before
 TensorRT 10 only the first of the contexts that exist at a time has profile 0, the others none until one is set, and
-contexts share a profile only if the engine was built for that. With the flag for FP16 the builder takes every layer in
+contexts share a profile only if the engine was built for that. An input's type must fit its allowed formats, and pads
+of a vectorised one are read as well. With the flag for FP16 the builder takes every layer in
 FP16 that it may: all whose precision and output types are not both constrained to FP32, with constraints obeyed.
 """
 
@@ -29,6 +30,15 @@ from fake_cuda import FakeCuda
 _MAGIC = b"fake plan\n"
 _BETWEEN_BYTES = 4096
 _NEWEST_RUNTIMES = {8: 10, 9: 10, 10: 11}  # of version-compatible plans, by NVIDIA's pages of 10.16.1 and 11.1
+# Format -> types that it is for on a GPU, by NVIDIA's table of I/O formats; in the enumeration's order.
+_FORMATS = {
+    "LINEAR": ("FLOAT", "HALF", "INT8", "UINT8"),
+    "CHW2": ("HALF",),
+    "HWC8": ("HALF",),
+    "CHW4": ("INT8",),
+    "CHW16": (),
+    "CHW32": ("FLOAT", "HALF", "INT8"),
+}
 _KINDS = {onnx.TensorProto.FLOAT: "FLOAT", onnx.TensorProto.FLOAT16: "HALF", onnx.TensorProto.UINT8: "UINT8"}
 
 
@@ -107,6 +117,7 @@ class FakeTensorRT:
             "LayerType", ["CONSTANT", "SHAPE", "CAST", "MATRIX_MULTIPLY", "ELEMENTWISE", "SHUFFLE", "REDUCE"], start=0
         )
         trt.DataType = enum.Enum("DataType", ["FLOAT", "HALF", "UINT8", "INT8"])
+        trt.TensorFormat = enum.IntEnum("TensorFormat", list(_FORMATS), start=0)
         trt.TensorIOMode = enum.Enum("TensorIOMode", ["NONE", "INPUT", "OUTPUT"])
         if old:
             trt.PreviewFeature = enum.IntEnum("PreviewFeature", ["PROFILE_SHARING_0806"], start=0)
@@ -144,6 +155,7 @@ def fake_plan(
     detailed: bool = False,
     sharing: bool = True,
     dla: Sequence[str] = (),
+    format: str = "LINEAR",
 ) -> bytes:
     """Bytes that the runtime below accepts as a plan; ``profiles`` stand in place of one ``profile``."""
     header = {
@@ -153,6 +165,7 @@ def fake_plan(
         "detailed": detailed,
         "sharing": sharing,
         "dla": list(dla),
+        "format": format,
     }
     return _MAGIC + json.dumps(header).encode() + b"\n" + model.SerializeToString()
 
@@ -160,6 +173,18 @@ def fake_plan(
 class Tensor:
     def __init__(self, name: str, dtype: Any) -> None:
         self.name, self.dtype = name, dtype
+
+
+class Input(Tensor):
+    """The network's input; all formats are allowed until some are chosen."""
+
+    def __init__(self, network: Network, name: str, dtype: Any) -> None:
+        super().__init__(name, dtype)
+        self._network, self.allowed_formats = network, (1 << len(_FORMATS)) - 1
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        assert name != "dtype" or "dtype" not in vars(self) or not self._network.typed, "types of a typed network stay"
+        super().__setattr__(name, value)
 
 
 class Layer:
@@ -203,6 +228,11 @@ class Network:
         self.typed = fake.numbers >= (11,) or (typed is not None and bool(flags & 1 << int(typed)))
         self.exact = (trt.LayerType.CONSTANT, trt.LayerType.SHAPE, trt.LayerType.CAST)
         self.layers: list[Layer] = []
+        self._given: Input | None = None
+
+    def get_input(self, index: int) -> Input:
+        assert index == 0 and self._given is not None, "nothing was parsed yet"
+        return self._given
 
     @property
     def num_layers(self) -> int:
@@ -226,7 +256,8 @@ class Network:
         kinds, types = trt.LayerType, {each.name: each.data_type for each in model.graph.initializer}
         given = model.graph.input[0]
         types[given.name] = given.type.tensor_type.elem_type
-        tensors: dict[str, Tensor] = {given.name: Tensor(given.name, self._type(types[given.name]))}
+        self._given = Input(self, given.name, self._type(types[given.name]))
+        tensors: dict[str, Tensor] = {given.name: self._given}
 
         def add(node: str, kind: Any, inputs: list[Tensor | None], dtype: Any, name: str = "") -> Tensor:
             output = Tensor(name or f"(Unnamed Layer* {len(self.layers)}) [{kind.name}]_output", dtype)
@@ -253,6 +284,18 @@ class Network:
     def _type(self, elem_type: int) -> Any:
         """The type of a tensor; what a network does not compute with counts as INT8."""
         return self._fake.module.DataType[_KINDS.get(elem_type, "INT8")]
+
+
+def retype_input(model: onnx.ModelProto) -> None:
+    """Give an FP32 graph an FP16 input, as a network whose input's type was set."""
+    given = model.graph.input[0]
+    if given.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16:
+        return
+    given.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    for node in model.graph.node:
+        node.input[:] = ["widened input" if name == given.name else name for name in node.input]
+    cast = onnx.helper.make_node("Cast", [given.name], ["widened input"], to=onnx.TensorProto.FLOAT)
+    model.graph.node.insert(0, cast)
 
 
 class Builder:
@@ -295,6 +338,17 @@ class Builder:
         }:
             fake.error(self._logger, "Flags for precisions are not allowed in a strongly typed network.")
             return None
+        given = network.get_input(0)
+        allowed = [each for i, each in enumerate(_FORMATS) if given.allowed_formats >> i & 1]
+        fitting = [each for each in allowed if given.dtype.name in _FORMATS[each]]
+        if not fitting:
+            fake.error(
+                self._logger,
+                f"{given.name}: has dataType {given.dtype.name.title()} unsupported by tensor's allowed TensorFormats.",
+            )
+            return None
+        if given.dtype == fake.module.DataType.HALF:
+            retype_input(model)
         fake.halved = self._halved(network, config)
         if not self._steps(config):
             fake.error(self._logger, "The build was cancelled.")
@@ -307,6 +361,7 @@ class Builder:
             profiles=[[shape[0] for shape in profile.shapes] for profile in config.profiles],
             sharing=fake.numbers >= (10,) or bool(config.previews),
             dla=self._on_dla(model, config),
+            format=fitting[0],
             compatible=fake.module.BuilderFlag.VERSION_COMPATIBLE in config.flags,
             detailed=config.profiling_verbosity == fake.module.ProfilingVerbosity.DETAILED,
         )
@@ -528,6 +583,10 @@ class Engine:
     def get_tensor_dtype(self, name: str) -> Any:
         return self._fake.module.DataType[_KINDS[self.tensors[name].type.tensor_type.elem_type]]
 
+    def get_tensor_format(self, name: str) -> Any:
+        formats, linear = self._fake.module.TensorFormat, "LINEAR"
+        return formats[self._header["format"] if name == self._model.graph.input[0].name else linear]
+
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         dims = self.tensors[name].type.tensor_type.shape.dim
         return tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in dims)
@@ -656,9 +715,16 @@ class Execution:
         ctypes.memset(self._memory, 0x55, _BETWEEN_BYTES)
         given = session.get_inputs()[0]
         kind = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}[given.type]
-        rows = np.empty(self._shape, kind)
-        cuda.check_range(self._addresses[given.name], rows.nbytes, True)
-        ctypes.memmove(rows.ctypes.data, self._addresses[given.name], rows.nbytes)
+        count, channels, height, width = self._shape
+        vectors = self._engine.get_tensor_format(given.name).name == "HWC8"
+        pixels = (count, height, width, (channels + 7) // 8 * 8)
+        held = np.empty(pixels if vectors else self._shape, kind)
+        cuda.check_range(self._addresses[given.name], held.nbytes, True)
+        ctypes.memmove(held.ctypes.data, self._addresses[given.name], held.nbytes)
+        rows = held
+        if vectors:
+            assert not held[..., 3:].any(), "a pad that is not zero"
+            rows = np.ascontiguousarray(held[..., :channels].transpose(0, 3, 1, 2))
         names = [output.name for output in session.get_outputs()]
         for name, said in zip(names, session.run(names, {given.name: rows}), strict=True):
             said = np.ascontiguousarray(said)

@@ -69,6 +69,7 @@ class MockTensorRT:
         network, layer = mock["INetworkDefinition"], mock["ILayer"]
         network.num_layers, network.get_layer.return_value = 1, layer
         network.num_outputs, network.get_output.return_value = 1, mock["ITensor"]
+        network.get_input.return_value = mock["ITensor"]
         layer.type, layer.num_inputs, layer.num_outputs = trt.LayerType.MATRIX_MULTIPLY, 1, 1
         layer.get_input.return_value, layer.get_output.return_value = None, mock["ITensor"]
         mock["ITensor"].name, mock["ITensor"].dtype = "logits", trt.DataType.FLOAT
@@ -100,6 +101,7 @@ class MockTensorRT:
             trt.TensorIOMode.INPUT if name == "image" else trt.TensorIOMode.OUTPUT
         )
         engine.get_tensor_dtype.return_value = trt.DataType.FLOAT
+        engine.get_tensor_format.return_value = trt.TensorFormat.LINEAR
         engine.get_tensor_shape.side_effect = lambda name: (-1, 3, 64, 64) if name == "image" else (-1, 198)
         engine.get_tensor_profile_shape.return_value = [(count, 3, 64, 64) for count in (1, 4, 16)]
         for name in ("device_memory_size", "device_memory_size_v2"):

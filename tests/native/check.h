@@ -28,14 +28,16 @@ inline int& failures() {
 // A frame in a heap block of exactly its own size, so that the address sanitizer sees every byte too many.
 struct TestFrame {
     std::vector<uint8_t> luma, chroma;
+    hpe::YuvRule yuv;
     hpe::Frame view{};
 
     TestFrame(int width, int height, hpe::PixelFormat format, int padding, std::mt19937& random) {
-        const int channels = format == hpe::PixelFormat::kColor ? 3 : 1;
+        const int channels = format == hpe::PixelFormat::kColor ? 3 : format == hpe::PixelFormat::kColor4 ? 4 : 1;
+        yuv = static_cast<hpe::YuvRule>(random() % 4);
         const int stride = width * channels + padding;
         luma.resize(static_cast<size_t>(stride) * (height - 1) + static_cast<size_t>(width) * channels);
         for (uint8_t& v : luma) v = static_cast<uint8_t>(random());
-        view = {luma.data(), nullptr, stride, 0, width, height, format};
+        view = {luma.data(), nullptr, stride, 0, width, height, format, yuv};
         if (format == hpe::PixelFormat::kNv12) {
             chroma.resize(static_cast<size_t>(stride) * (height / 2 - 1) + width);
             for (uint8_t& v : chroma) v = static_cast<uint8_t>(random());
@@ -51,16 +53,10 @@ struct TestFrame {
 };
 
 inline hpe::Bgr pixel_of(const hpe::Frame& f, int x, int y) {
-    switch (f.format) {
-        case hpe::PixelFormat::kColor:
-            return hpe::pixel_at<hpe::PixelFormat::kColor>(f, x, y);
-        case hpe::PixelFormat::kGray8:
-            return hpe::pixel_at<hpe::PixelFormat::kGray8>(f, x, y);
-        default:
-            return hpe::pixel_at<hpe::PixelFormat::kNv12>(f, x, y);
-    }
+    return hpe::any_pixel_at(f, x, y);
 }
 
+void batch_tests();
 void crop_tests();
 void warp_tests();
 void turned_tests();

@@ -71,13 +71,13 @@ void crop_tests() {
         return static_cast<float>(low + (high - low) * static_cast<double>(random()) / 4294967296.0);
     };
     for (int round = 0; round < 400; ++round) {
-        const auto format = static_cast<PixelFormat>(round % 3);
+        const auto format = static_cast<PixelFormat>(round % 4);
         // NV12 has even sides; the others go down to a single pixel.
         const int unit = format == PixelFormat::kNv12 ? 2 : 1;
         const int width = unit * static_cast<int>(1 + random() % (60 / unit));
         const int height = unit * static_cast<int>(1 + random() % (60 / unit));
-        TestFrame frame(width, height, format, round % 2 ? 5 : 0, random);
-        if (format == PixelFormat::kColor && round % 4 == 0) frame.turn_bottom_up();
+        TestFrame frame(width, height, format, round % 3 ? 5 : 0, random);
+        if (format == PixelFormat::kColor && round % 8 == 0) frame.turn_bottom_up();
         const float x = between(-30, 70), y = between(-30, 70);
         const Box box{x, y, x + between(0.3, 90), y + between(0.3, 90)};
         CropRule crop{{between(-0.3, 0.6), 0.1, 0.2, between(-0.3, 0.6)},

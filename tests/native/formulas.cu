@@ -1,8 +1,10 @@
 // Calls every shared formula from device code. It is compiled, not run.
 #include "common/exp.h"
 #include "common/half.h"
+#include "crop/cell.h"
+#include "crop/staged_kernel.h"
 #include "crop/turned_crop.h"
-#include "crop/warp_normalize.h"
+#include "crop/warp_kernel.h"
 #include "decode/decode.h"
 
 namespace {
@@ -10,18 +12,13 @@ namespace {
 using namespace hpe;
 
 template <PixelFormat kFormat>
-__global__ void all_formulas(Frame frame, Box box, CropRule crop, Homography homography, BinGrid grid, Moments moments,
+__global__ void all_formulas(Frame frame, CropPlace place, WarpPlace view, BinGrid grid, Moments moments,
                              const float* signs, float* out, Half* half, uint8_t* byte, PoseArrays poses) {
-    const Window w = crop_window(box, crop, frame.width, frame.height);
-    const Axis axis = make_axis(w.x, w.cut_x, 112, crop.antialias);
-    const double center = sample_center(axis, static_cast<int>(threadIdx.x));
-    const TapRange taps = taps_of(axis, center);
-    float sum = static_cast<float>(most_taps(axis));
-    for (int p = taps.first; p <= taps.last; ++p)
-        sum += static_cast<float>(tap_weight(axis, center, p)) * pixel_at<kFormat>(frame, p, 0).g;
-    const Bgr warped = warp_pixel<kFormat>(frame, homography, 1, 2, warp_steps(homography, 112, true), {0, 0, 0});
-    const TurnedWindow window = turned_window(box, {0.8f, 0.6f}, crop, 112);
-    const Bgr turned = turned_pixel<kFormat>(frame, window.across, window.down, tile_at(window, 1, 2), 3, 4, {0, 0, 0});
+    const Taps taps = find_taps(column_triangle(place, static_cast<int>(threadIdx.x)), frame.width);
+    float sum = taps.norm;
+    for (int p = taps.first; p <= taps.last; ++p) sum += pixel_at<kFormat>(frame, p, 0).g;
+    const Bgr warped = warp_pixel<kFormat>(frame, view, 1, 2, {0, 0, 0});
+    const Bgr turned = mean_cell<kFormat>(frame, place.across, place.down, 3, 4, 0.5f, 0.5f, {0, 0, 0});
     store_value(sum + warped.r + turned.b, out);
     store_value(sum, half);
     store_value(exp_nonpositive(sum), byte);
@@ -34,9 +31,11 @@ __global__ void all_formulas(Frame frame, Box box, CropRule crop, Homography hom
     write_pose(angles, nullptr, poses, 0);
 }
 
-template __global__ void all_formulas<PixelFormat::kColor>(Frame, Box, CropRule, Homography, BinGrid, Moments,
-                                                           const float*, float*, Half*, uint8_t*, PoseArrays);
-template __global__ void all_formulas<PixelFormat::kNv12>(Frame, Box, CropRule, Homography, BinGrid, Moments,
-                                                          const float*, float*, Half*, uint8_t*, PoseArrays);
+template __global__ void all_formulas<PixelFormat::kColor>(Frame, CropPlace, WarpPlace, BinGrid, Moments, const float*,
+                                                           float*, Half*, uint8_t*, PoseArrays);
+template __global__ void all_formulas<PixelFormat::kColor4>(Frame, CropPlace, WarpPlace, BinGrid, Moments, const float*,
+                                                            float*, Half*, uint8_t*, PoseArrays);
+template __global__ void all_formulas<PixelFormat::kNv12>(Frame, CropPlace, WarpPlace, BinGrid, Moments, const float*,
+                                                          float*, Half*, uint8_t*, PoseArrays);
 
 }  // namespace

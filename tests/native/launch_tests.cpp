@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cpu/isa.h"
+#include "crop/place_faces.h"
 #include "crop/turned_crop.h"
 #include "crop/warp_normalize.h"
 #include "launch_runner.h"
@@ -24,7 +25,8 @@ FrameRecord record_of(const TestFrame& frame, bool swap_colors, Runner& runner) 
             f.width,
             f.height,
             static_cast<int32_t>(f.format),
-            swap_colors};
+            swap_colors,
+            static_cast<int16_t>(frame.yuv)};
 }
 
 class Random {
@@ -38,7 +40,7 @@ public:
 };
 
 std::unique_ptr<TestFrame> any_frame(Random& random, int most) {
-    const auto format = static_cast<PixelFormat>(random.below(3));
+    const auto format = static_cast<PixelFormat>(random.below(4));
     const int unit = format == PixelFormat::kNv12 ? 2 : 1;
     const int width = unit * (1 + random.below(most / unit)), height = unit * (1 + random.below(most / unit));
     // Rows that lie on words and rows that do not.
@@ -84,7 +86,8 @@ void check_boxes(Random& random, int size, int most_pixels, Runner& runner) {
         const bool swap_colors = random.below(2) == 0;
         const double angle = random.below(2) == 0 ? 0.0 : static_cast<double>(random.between(-4, 4));
         const Turn turn{static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle))};
-        faces.push_back({record_of(*frames.back(), swap_colors, runner), box, turn});
+        const FrameRecord record = record_of(*frames.back(), swap_colors, runner);
+        faces.push_back({record, place_box(record, box, turn, plan.crop, size)});
         InputRule input = plan.input;
         input.swap_colors = swap_colors;
         const Isa isa = usable_isas().back();
@@ -111,7 +114,7 @@ void check_homographies(Random& random, int size, Runner& runner) {
                             random.between(-1, 1), random.between(0.2, 3), random.between(-20, 20),
                             random.between(-0.01, 0.01), random.between(-0.01, 0.01), 1.0}};
         const bool swap_colors = random.below(2) == 0;
-        faces.push_back({record_of(*frames.back(), swap_colors, runner), h});
+        faces.push_back({record_of(*frames.back(), swap_colors, runner), place_view(h, size, plan.crop.antialias)});
         InputRule input = plan.input;
         input.swap_colors = swap_colors;
         warp_normalize(frames.back()->view, &h, 1, plan.crop, input, *usable_isas().back().rows,
@@ -126,7 +129,8 @@ void check_unaligned_output(Runner& runner) {
     Random random(11);
     const TestFrame frame(40, 30, PixelFormat::kColor, 0, random.engine);
     const CropPlan plan = any_plan(random, 16);
-    const BoxFace face{record_of(frame, true, runner), {3, 4, 33, 25}, {1, 0}};
+    const FrameRecord record = record_of(frame, true, runner);
+    const BoxFace face{record, place_box(record, {3, 4, 33, 25}, {1, 0}, plan.crop, 16)};
     const std::vector<float> aligned = runner.crop(plan, {face}, 0), skewed = runner.crop(plan, {face}, 1);
     CHECK(memcmp(skewed.data(), aligned.data(), 4 * aligned.size()) == 0, "an output that is not aligned differs");
     runner.forget();

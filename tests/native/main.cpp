@@ -1,6 +1,7 @@
 #include "check.h"
 
 int main() {
+    batch_tests();
     crop_tests();
     warp_tests();
     turned_tests();

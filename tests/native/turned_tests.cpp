@@ -16,6 +16,8 @@ Bgr one_output(const Frame& f, const TurnedWindow& w, int row, int column, const
             return turned_pixel<PixelFormat::kColor>(f, w.across, w.down, tile, 0, 0, fill);
         case PixelFormat::kGray8:
             return turned_pixel<PixelFormat::kGray8>(f, w.across, w.down, tile, 0, 0, fill);
+        case PixelFormat::kColor4:
+            return turned_pixel<PixelFormat::kColor4>(f, w.across, w.down, tile, 0, 0, fill);
         default:
             return turned_pixel<PixelFormat::kNv12>(f, w.across, w.down, tile, 0, 0, fill);
     }
@@ -29,12 +31,12 @@ void turned_tests() {
         return static_cast<float>(low + (high - low) * static_cast<double>(random()) / 4294967296.0);
     };
     for (int round = 0; round < 400; ++round) {
-        const auto format = static_cast<PixelFormat>(round % 3);
-        const int unit = format == PixelFormat::kNv12 ? 2 : 1, most = round % 8 == 0 ? 300 : 60;
+        const auto format = static_cast<PixelFormat>(round % 4);
+        const int unit = format == PixelFormat::kNv12 ? 2 : 1, most = round % 7 == 0 ? 300 : 60;
         const int width = unit * static_cast<int>(1 + random() % (most / unit));
         const int height = unit * static_cast<int>(1 + random() % (most / unit));
-        TestFrame frame(width, height, format, round % 2 ? 5 : 0, random);
-        if (format == PixelFormat::kColor && round % 4 == 0) frame.turn_bottom_up();
+        TestFrame frame(width, height, format, round % 3 ? 5 : 0, random);
+        if (format == PixelFormat::kColor && round % 8 == 0) frame.turn_bottom_up();
         const float x = between(-0.3 * width, width), y = between(-0.3 * height, height);
         const Box box{x, y, x + between(0.3, 1.2 * width + 1), y + between(0.3, 1.2 * height + 1)};
         const double angle = static_cast<double>(between(-4, 4));

@@ -15,6 +15,8 @@ Bgr warp_one_pixel(const Frame& f, const Homography& h, int column, int row, int
             return warp_pixel<PixelFormat::kColor>(f, h, column, row, steps, fill);
         case PixelFormat::kGray8:
             return warp_pixel<PixelFormat::kGray8>(f, h, column, row, steps, fill);
+        case PixelFormat::kColor4:
+            return warp_pixel<PixelFormat::kColor4>(f, h, column, row, steps, fill);
         default:
             return warp_pixel<PixelFormat::kNv12>(f, h, column, row, steps, fill);
     }
@@ -28,14 +30,14 @@ void warp_tests() {
         return low + (high - low) * static_cast<double>(random()) / 4294967296.0;
     };
     for (int round = 0; round < 300; ++round) {
-        const auto format = static_cast<PixelFormat>(round % 3);
+        const auto format = static_cast<PixelFormat>(round % 4);
         const int width = 2 * static_cast<int>(1 + random() % 20), height = 2 * static_cast<int>(1 + random() % 20);
-        const TestFrame frame(width, height, format, round % 2 ? 3 : 0, random);
+        const TestFrame frame(width, height, format, round % 3 ? 3 : 0, random);
         const double reach = round % 5 == 0 ? 1e12 : 60;
         const Homography h{{between(-3, 3), between(-3, 3), between(-reach, reach), between(-3, 3), between(-3, 3),
                             between(-reach, reach), between(-0.1, 0.1), between(-0.1, 0.1), between(-0.5, 1.5)}};
-        const CropRule crop{{0, 0, 0, 0}, Square::kNone, false, round % 4 == 0, {10, 100, 250}};
-        const InputRule input{9, round % 2 == 0, {1, 1, 1}, {0, 0, 0}};
+        const CropRule crop{{0, 0, 0, 0}, Square::kNone, false, round % 5 == 1, {10, 100, 250}};
+        const InputRule input{9, round % 7 < 3, {1, 1, 1}, {0, 0, 0}};
         for (const Isa& isa : usable_isas()) {
             std::vector<float> out(static_cast<size_t>(3) * 9 * 9, NAN);
             warp_normalize(frame.view, &h, 1, crop, input, *isa.rows, out.data());

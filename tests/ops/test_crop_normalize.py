@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import cv2
 import numpy as np
 import pytest
 import reference
+from frames_of import frame_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loops import every_loop  # noqa: F401
@@ -13,6 +16,7 @@ from PIL import Image
 
 from hpe_edge import InputError
 from hpe_edge.ops.crop import CropNormalize, crop_normalize
+from hpe_edge.ops.frames import FrameColor
 from hpe_edge.spec import Crop, Input
 
 LEVELS = Input(size=16, color="BGR", scale=1.0, mean=(0, 0, 0), std=(1, 1, 1))
@@ -79,11 +83,10 @@ def test_enlarging_and_shrinking(rng: np.random.Generator, side: float, size: in
 
 
 @pytest.mark.parametrize("resampling", RESAMPLINGS)
-@pytest.mark.parametrize("color", ["BGR", "RGB", "GRAY8", "NV12"])
+@pytest.mark.parametrize("color", get_args(FrameColor))
 @pytest.mark.parametrize("order", ["BGR", "RGB"])
 def test_frame_formats(rng: np.random.Generator, color: str, order: str, resampling: str) -> None:
-    shape = {"GRAY8": (60, 90), "NV12": (90, 90)}.get(color, (60, 90, 3))
-    frame = rng.integers(0, 256, shape, dtype=np.uint8)
+    frame = frame_of(rng, color, 60, 90)
     crop = Crop(margins=(0.2,) * 4, fill=(255, 10, 60), resampling=resampling)
     boxes = [[10.5, 8, 50, 40], [-20, -10, 40, 55], [60, 30, 110, 70]]
     check(frame, boxes, crop, sized(IMAGENET, 24, color=order), color)
@@ -133,6 +136,29 @@ def test_float16_is_the_rounded_float32(rng: np.random.Generator) -> None:
         single = CropNormalize(Crop(), sized(IMAGENET, size))(frame, boxes)
         half = CropNormalize(Crop(), sized(IMAGENET, size, dtype="float16"))(frame, boxes)
         np.testing.assert_array_equal(half, single.astype(np.float16))
+
+
+@pytest.mark.parametrize("resampling", RESAMPLINGS)
+@pytest.mark.parametrize("order", ["BGR", "RGB"])
+def test_channels_last_holds_the_values_of_the_planes(rng: np.random.Generator, order: str, resampling: str) -> None:
+    frame = picture(rng, 64, 80)
+    boxes, turns = [[-10, 5, 44.5, 60], [30, 3, 50, 20]], [0, 25]
+    for size in (5, 16, 31):
+        input, crop = (
+            sized(IMAGENET, size, dtype="float16", color=order),
+            Crop(fill=(9, 80, 200), resampling=resampling),
+        )
+        planes = CropNormalize(crop, input)(frame, boxes, turns_deg=turns)
+        pixels = CropNormalize(crop, input, channels_last=True)(frame, boxes, turns_deg=turns)
+        assert pixels.shape == (2, size, size, 8) and pixels.dtype == np.float16
+        np.testing.assert_array_equal(pixels[..., :3], planes.transpose(0, 2, 3, 1))
+        assert not pixels[..., 3:].any()
+    assert CropNormalize(Crop(), input, channels_last=True)(frame, []).shape == (0, 31, 31, 8)
+
+
+def test_channels_last_is_float16(rng: np.random.Generator) -> None:
+    with pytest.raises(InputError, match="channels_last writes float16, but the input's dtype is float32"):
+        CropNormalize(Crop(), IMAGENET, channels_last=True)
 
 
 def test_uint8_is_the_rounded_level(rng: np.random.Generator) -> None:
@@ -279,11 +305,13 @@ FRAME = np.zeros((20, 30, 3), np.uint8)
         (FRAME.astype(np.float32), "BGR", "before normalising"),
         (FRAME[..., 0], "BGR", "color='GRAY8'"),
         (FRAME[..., :2], "BGR", r"\[H, W, 3\]"),
-        (np.zeros((20, 30, 4), np.uint8), "RGB", r"uint8 \(20, 30, 4\)"),
+        (np.zeros((20, 30, 4), np.uint8), "RGB", r"uint8 \(20, 30, 4\).*'RGBA'"),
+        (FRAME, "BGRA", r"uint8 \[H, W, 4\]"),
+        (np.zeros((20, 30, 8), np.uint8)[..., ::2], "BGRA", "ascontiguousarray"),
         (FRAME[..., ::-1], "BGR", "ascontiguousarray"),
         (FRAME[:, ::2], "BGR", "ascontiguousarray"),
         (FRAME, "GRAY8", r"uint8 \[H, W\]"),
-        (FRAME, "BGRA", "color must be"),
+        (FRAME, "YUYV", "color must be one of BGR, .*NV12_709"),
         (None, "BGR", "could not be read"),
         ([[1, 2, 3]], "BGR", "got list"),
         (np.zeros((0, 30, 3), np.uint8), "BGR", "1..65536 pixels"),

@@ -52,6 +52,8 @@ def test_functions_and_methods_have_the_stubs_parameters() -> None:
             values = {s.targets[0].id: s.value.value for s in node.body if isinstance(s, ast.Assign)}
             assert values == {m.name: m.value for m in cls}
             continue
+        if issubclass(cls, Exception):
+            continue
         members = [m for m in node.body if isinstance(m, ast.FunctionDef)]
         assert public(m.name for m in members) == public(dir(cls)), node.name
         for member in members:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import cv2
 import numpy as np
 import pytest
 import reference
+from frames_of import frame_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loops import every_loop  # noqa: F401
 
 from hpe_edge import InputError
 from hpe_edge.ops.crop import CropNormalize, crop_normalize
+from hpe_edge.ops.frames import FrameColor
 from hpe_edge.spec import Crop, Input
 
 LEVELS = Input(size=20, color="BGR", scale=1.0, mean=(0, 0, 0), std=(1, 1, 1))
@@ -72,11 +76,10 @@ def test_enlarging_and_shrinking(rng: np.random.Generator, scale: float, size: i
 
 
 @pytest.mark.parametrize("resampling", ["bilinear", "antialias"])
-@pytest.mark.parametrize("color", ["BGR", "RGB", "GRAY8", "NV12"])
+@pytest.mark.parametrize("color", get_args(FrameColor))
 @pytest.mark.parametrize("order", ["BGR", "RGB"])
 def test_frame_formats(rng: np.random.Generator, color: str, order: str, resampling: str) -> None:
-    shape = {"GRAY8": (120, 180), "NV12": (180, 180)}.get(color, (120, 180, 3))
-    frame = rng.integers(0, 256, shape, dtype=np.uint8)
+    frame = frame_of(rng, color, 120, 180)
     crop = Crop(margins=(0.2,) * 4, fill=(255, 10, 60), resampling=resampling)
     input = sized(24, color=order, scale=1 / 255, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))
     for box in ([60.5, 48, 100, 80], [-20, -10, 40, 55], [20, 10, 160, 110], [120, 60, 190, 110]):

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import reference
+from frames_of import frame_of
 from loops import every_loop  # noqa: F401
 
 from hpe_edge import InputError
@@ -29,17 +30,13 @@ HOMOGRAPHIES = {
 
 @pytest.mark.parametrize("resampling", ["bilinear", "antialias"])
 @pytest.mark.parametrize("homography", HOMOGRAPHIES.values(), ids=HOMOGRAPHIES)
-@pytest.mark.parametrize("color", ["BGR", "GRAY8", "NV12"])
+@pytest.mark.parametrize("color", ["BGR", "BGRA", "GRAY8", "NV12", "NV12_709"])
 def test_against_the_oracle(
     rng: np.random.Generator, color: str, homography: list[list[float]], resampling: str
 ) -> None:
-    shape = {"GRAY8": (50, 64), "NV12": (75, 64)}.get(color, (50, 64, 3))
-    frame = rng.integers(0, 256, shape, dtype=np.uint8)
-    levels = {
-        "GRAY8": lambda: np.repeat(frame[..., None], 3, axis=2).astype(np.float64),
-        "NV12": lambda: reference.nv12_to_bgr(frame[:50], frame[50:]),
-    }.get(color, lambda: frame.astype(np.float64))()
+    frame = frame_of(rng, color, 50, 64)
     crop = Crop(fill=(40, 90, 200), resampling=resampling)
+    levels, _, _ = reference.frame_levels(frame, color, crop, LEVELS)
     got = CropNormalize(crop, LEVELS).warp(frame, [homography], color=color)[0]
     want = reference.warp_levels(
         levels, np.array(homography, float), 20, resampling == "antialias", np.array(crop.fill)
@@ -68,6 +65,16 @@ def test_agrees_with_opencv(rng: np.random.Generator) -> None:
     # OpenCV rounds positions to 1/32 pixel.
     np.testing.assert_allclose(got, want.transpose(2, 0, 1), atol=2.0)
     assert np.abs(got - want.transpose(2, 0, 1)).mean() < 0.2
+
+
+def test_channels_last_holds_the_values_of_the_planes(rng: np.random.Generator) -> None:
+    frame = rng.integers(0, 256, (50, 64, 3), dtype=np.uint8)
+    input = Input(size=20, color="RGB", scale=1 / 255, mean=(0.1,) * 3, std=(0.5,) * 3, dtype="float16")
+    h = np.array([HOMOGRAPHIES["over the edge"], HOMOGRAPHIES["perspective"]], float)
+    planes = CropNormalize(Crop(), input).warp(frame, h)
+    pixels = CropNormalize(Crop(), input, channels_last=True).warp(frame, h)
+    np.testing.assert_array_equal(pixels[..., :3], planes.transpose(0, 2, 3, 1))
+    assert not pixels[..., 3:].any()
 
 
 def test_a_box_written_as_a_homography(rng: np.random.Generator) -> None:

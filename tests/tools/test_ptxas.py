@@ -22,8 +22,8 @@ ptxas info    : Function properties for _ZN3hpe8run_bodyINS_8WarpBodyINS_4HalfEE
     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
 ptxas info    : Used 63 registers, used 1 barriers, 4 bytes smem, 464 bytes cmem[0], 8 bytes cmem[2]
 ptxas info    : Compile time = 59.047 ms
-ptxas info    : Compiling entry function '_ZN3hpe8run_bodyINS_8CropBodyIhLb0EEEEEvT_' for 'sm_86'
-ptxas info    : Function properties for _ZN3hpe8run_bodyINS_8CropBodyIhLb0EEEEEvT_
+ptxas info    : Compiling entry function '_ZN3hpe8run_bodyINS_8CropBodyIhEEEEvT_' for 'sm_86'
+ptxas info    : Function properties for _ZN3hpe8run_bodyINS_8CropBodyIhEEEEvT_
     8 bytes stack frame, 12 bytes spill stores, 36 bytes spill loads
 ptxas info    : Used 64 registers, used 1 barriers, 8 bytes cumulative stack size, 4320 bytes smem, 472 bytes cmem[0]
 ptxas info    : 24 bytes gmem, 8 bytes cmem[4]
@@ -38,8 +38,8 @@ ptxas info    : Function properties for _ZN3hpe8run_bodyINS_8BinsBodyEEEvT_
 ptxas info    : Function properties for __internal_trig_reduction_slowpathf
     40 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
 ptxas info    : Used 70 registers, 2328 bytes smem, 480 bytes cmem[0]
-ptxas info    : Compiling entry function '_ZN3hpe8run_bodyINS_8CropBodyIfLb1EEEEEvT_' for 'sm_90'
-ptxas info    : Function properties for _ZN3hpe8run_bodyINS_8CropBodyIfLb1EEEEEvT_
+ptxas info    : Compiling entry function '_ZN3hpe8run_bodyINS_14StagedCropBodyIfEEEEvT_' for 'sm_90'
+ptxas info    : Function properties for _ZN3hpe8run_bodyINS_14StagedCropBodyIfEEEEvT_
     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
 ptxas info    : Used 62 registers, used 1 barriers, 20728 bytes smem
 """
@@ -51,7 +51,7 @@ def test_every_number_is_found() -> None:
         Kernel("CropBody", "uint8", "direct", "sm_86", 64, 8, 12, 36, 4320),
         Kernel("PlainBody", "", "", "sm_120", 34, 32, 0, 0, 0),
         Kernel("BinsBody", "", "", "sm_75", 70, 32, 0, 0, 2328),
-        Kernel("CropBody", "float32", "staged", "sm_90", 62, 0, 0, 0, 20728),
+        Kernel("StagedCropBody", "float32", "staged", "sm_90", 62, 0, 0, 0, 20728),
     ]
 
 
@@ -75,8 +75,8 @@ def test_names_are_for_people() -> None:
         # 65 are dealt out as 72: a quarter of the registers is enough for 7 warps, so 28 in all.
         (Kernel("CropBody", "float32", "direct", "sm_86", 65, 0, 0, 0, 4344), 3, 50.0),
         # 100 KB of shared memory hold 4 blocks of 20,728 bytes and 1 KB of the system's.
-        (Kernel("CropBody", "float32", "staged", "sm_86", 32, 0, 0, 0, 20728), 4, 66.7),
-        (Kernel("CropBody", "float32", "staged", "sm_75", 32, 0, 0, 0, 20728), 3, 75.0),
+        (Kernel("StagedCropBody", "float32", "staged", "sm_86", 32, 0, 0, 0, 20728), 4, 66.7),
+        (Kernel("StagedCropBody", "float32", "staged", "sm_75", 32, 0, 0, 0, 20728), 3, 75.0),
         (Kernel("BinsBody", "", "", "sm_75", 70, 0, 0, 0, 2328), 9, 84.4),
         # As many blocks as there may be.
         (Kernel("PlainBody", "", "", "sm_86", 16, 0, 0, 0, 0), 12, 100.0),
@@ -123,7 +123,7 @@ def test_the_table_shows_spills_and_gaps() -> None:
 
 def test_the_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(tools.ptxas, "compile_kernels", lambda folder: SAID)
-    monkeypatch.setattr(tools.ptxas, "_compiler", lambda folder: "nvcc 13.0.88")
+    monkeypatch.setattr(tools.ptxas, "compiler", lambda folder: "nvcc 13.0.88")
     path = tmp_path / "ptxas.json"
     assert main(["--json", str(path)]) == 0
     assert "nvcc 13.0.88" in capsys.readouterr().out

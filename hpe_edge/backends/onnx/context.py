@@ -98,7 +98,7 @@ class OnnxRuntimeContext:
 
                 self._stream = gpu.stream(self._cleanup)
                 self._path = GpuPath(gpu, self._spec, crop, self._most, self._stream, self._cleanup)
-            self._path.load(requests, batch)
+            self._path.load(requests, batch)  # enters the GPU itself
             self._path.crop(batch, requests[0].warped, staged.data_ptr())
             gpu.synchronize(self._stream)
         with _raised_for(batch):

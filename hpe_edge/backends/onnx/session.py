@@ -52,6 +52,7 @@ class OnnxRuntimeBackend:
         self.session = open_session(path, threads, provider=provider)
         self.spec, fixed, self._columns = _examined(self.session, path)
         self.fixed_batch = fixed is not None
+        self.channels_last = False
         self.max_batch = fixed or (DYNAMIC_MAX_BATCH if index is None else GPU_MAX_BATCH)
         self._memory = None if index is None else ("cuda", index)
         self.gpu = None if index is None else _gpu(index)

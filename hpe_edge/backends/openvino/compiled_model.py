@@ -75,6 +75,7 @@ class OpenVinoBackend:
         inputs, outputs = ([_tensor(end) for end in ends] for ends in (self._graph.inputs, self._graph.outputs))
         fixed, self._columns = check_graph(inputs, outputs, self.spec, path)
         self.fixed_batch = fixed is not None
+        self.channels_last = False
         self.max_batch = fixed or DYNAMIC_MAX_BATCH
         self._check_precision(precision)
         use_hard_swish(self._graph)

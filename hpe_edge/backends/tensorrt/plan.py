@@ -140,12 +140,20 @@ def _check_tensors(trt: Any, engine: Any, info: EngineInfo, path: Path) -> dict[
     if inputs != [spec.input.name]:
         raise _contradiction(path, f"the input {spec.input.name!r}", inputs)
     shape = tuple(engine.get_tensor_shape(spec.input.name))
-    sides = (3, spec.input.size, spec.input.size)
+    sides = info.input_shape
     if shape[1:] != sides:
         raise _contradiction(path, f"an input [N, {', '.join(map(str, sides))}]", shape)
     kinds = {"float32": trt.DataType.FLOAT, "float16": trt.DataType.HALF, "uint8": trt.DataType.UINT8}
     if (kind := engine.get_tensor_dtype(spec.input.name)) != kinds[spec.input.dtype]:
         raise _contradiction(path, f"a {spec.input.dtype} input", kind)
+    formats = {"linear": trt.TensorFormat.LINEAR, "hwc8": trt.TensorFormat.HWC8}
+    if (layout := engine.get_tensor_format(spec.input.name)) not in formats.values():
+        raise ModelError(
+            f"{path} takes its input in the format {layout.name}, which hpe_edge does not write, only "
+            f"{' and '.join(each.name for each in formats.values())}; build it again with hpe-edge export trt"
+        )
+    if layout != formats[info.input_format]:
+        raise _contradiction(path, f"an input in the format {formats[info.input_format].name}", layout.name)
     if (outputs := sorted(set(modes) - set(inputs))) != sorted(spec.outputs):
         raise _contradiction(path, f"the outputs {sorted(spec.outputs)}", outputs)
     columns: dict[str, tuple[int, ...]] = {}

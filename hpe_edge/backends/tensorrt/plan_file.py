@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hpe_edge.cuda.version_table import numbers
 from hpe_edge.errors import BackendError, ModelError
-from hpe_edge.spec import GateResult, ModelSpec, read_json, to_plain
+from hpe_edge.spec import PADDED_CHANNELS, GateResult, ModelSpec, read_json, to_plain
 
 if TYPE_CHECKING:
     from hpe_edge.cuda.device import Device
@@ -24,6 +24,7 @@ FORMAT = 1  # also raised with hpe_edge.spec.FORMAT
 Library = Literal["tensorrt", "tensorrt-rtx"]
 Precision = Literal["fp32", "fp16", "int8"]
 Hardware = Literal["same-gpu", "same-capability", "ampere-plus", "turing"]
+InputFormat = Literal["linear", "hwc8"]
 
 PLAN_SUFFIXES: dict[Library, tuple[str, ...]] = {"tensorrt": (".engine", ".plan"), "tensorrt-rtx": (".rtx",)}
 SUFFIXES = tuple(suffix for suffixes in PLAN_SUFFIXES.values() for suffix in suffixes)
@@ -40,7 +41,7 @@ class EngineInfo:
     """Description beside a plan.
 
     Attributes:
-        spec: the model's, as in its ONNX file.
+        spec: the model's, as in its ONNX file; its input is float16 where ``input_format`` is ``"hwc8"``.
         tensorrt: the version of the library that built the plan.
         gpu, compute_capability: of the GPU that it was built on, such as ``"Orin"`` and ``"8.7"``; empty for
             TensorRT-RTX, which builds without a GPU.
@@ -58,6 +59,8 @@ class EngineInfo:
         gate: accuracy gate against the source model; None until it has run.
         library: builds and runs the plan.
         gate_gpu: of TensorRT-RTX, the GPU and the driver that the gate ran with; others compile kernels of their own.
+        input_format: memory layout of the input. ``"linear"``: planes ``[N, 3, size, size]``; ``"hwc8"``: TensorRT's
+            kHWC8, float16 pixels of 8 channels ``[N, size, size, 8]``, the last five 0; the plan has 8 channels too.
     """
 
     spec: ModelSpec
@@ -78,11 +81,24 @@ class EngineInfo:
     gate: GateResult | None = None
     library: Library = "tensorrt"
     gate_gpu: str | None = None
+    input_format: InputFormat = "linear"
 
     def __post_init__(self) -> None:
+        if self.channels_last and self.spec.input.dtype != "float16":
+            raise ModelError(f"an input in the format hwc8 must be float16, got {self.spec.input.dtype}")
         least, best, most = self.profile
         if not 1 <= least <= best <= most:
             raise ModelError(f"an engine's profile must rise from 1 or more, got {self.profile}")
+
+    @property
+    def channels_last(self) -> bool:
+        """True if the input is padded pixels."""
+        return self.input_format == "hwc8"
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape of the plan's input without the batch axis, as TensorRT counts it in every format: channels first."""
+        return (PADDED_CHANNELS if self.channels_last else 3, self.spec.input.size, self.spec.input.size)
 
     @property
     def built_on(self) -> str:

@@ -179,7 +179,9 @@ def test_signs_of_pointing04_are_ours(data: Path) -> None:
             asked.append([float(row["pan_deg"]), float(row["tilt_deg"])])
     found, wanted = np.array(said), np.array(asked)
     assert np.corrcoef(found[:, 0], wanted[:, 0])[0, 1] > 0.9
-    assert np.corrcoef(found[:, 1], wanted[:, 1])[0, 1] > 0.8
+    # Near 90 degrees of yaw the pitch of the labels' triple is hardly defined.
+    found, wanted = (each[np.abs(wanted[:, 0]) <= 60, 1] for each in (found, wanted))
+    assert np.corrcoef(found, wanted)[0, 1] > 0.8
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_every_kind_moves_by_the_known_angle(tmp_path: Path, rng: np.random.Gene
     given = ["--models", model, small, "--faces", tmp_path / "photos", tmp_path / "boxes.csv", "--copies", 5]
     assert main(["tails", "--quick", *map(str, given), "--json", str(out)]) == 0
     document = json.loads(out.read_text())
-    *found, timed = document["results"]
+    *found, noise, timed = document["results"]
     by = {(each["parameters"]["file"], each["parameters"]["crops"]): each["figures"] for each in found}
     assert {kind for _, kind in by} == {"all crops", "all hard crops", "plain", *KINDS}
     faces = by["int8", "plain"]["number"]
@@ -48,5 +48,7 @@ def test_every_kind_moves_by_the_known_angle(tmp_path: Path, rng: np.random.Gene
     for (file, kind), figures in by.items():
         for name in ("mean_deg", "p99_deg", "p999_deg", "worst_deg"):
             assert figures[name] == pytest.approx(off_deg if file == "int8" else 0, abs=1e-3), kind
+    assert noise["name"] == "noise" and noise["figures"]["number"] == by["int8", "all crops"]["number"]
+    assert 0 < noise["figures"]["worst_deg"] < 2
     assert [row["name"] for row in timed["rows"]] == ["tiny", "int8"]
     assert [line["met"] for line in document["budget"]] == met

@@ -124,5 +124,5 @@ def test_the_whole_suite(labels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_embedded_model_is_judged_where_none_is_named(labels: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["card", "--labels", str(labels)]) == 0
     said = capsys.readouterr().out
-    assert "model: the embedded default, student-dense" in said
-    assert "error: model student-dense, boxes landmarks, photos 3" in said
+    assert "model: the embedded default, student-v2" in said
+    assert "error: model student-v2, boxes landmarks, photos 3" in said

@@ -54,7 +54,7 @@ def pictures() -> Pictures:
 
 def test_composed_labels_stay_with_their_pixels(pictures: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under each key point of a composed picture is its colour, however it was turned, mirrored and shrunk."""
-    monkeypatch.setattr("export.detection.compose.with_faults", lambda image, rng: image)
+    monkeypatch.setattr("export.detection.compose.with_faults", lambda image, rng: (image, 0.0))
     compose = Composer(Pictures(pictures.people, pictures.empty, []), 3)
     checked, mirrored = 0, 0
     for number in range(60):
@@ -77,6 +77,17 @@ def test_composed_labels_stay_with_their_pixels(pictures: Pictures, monkeypatch:
             )
             checked += right >= 4
     assert checked > 15 and mirrored > 3
+
+
+def test_faces_that_a_fault_hides_are_ignored(pictures: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export.detection.compose.with_faults", lambda image, rng: (image, 0.0))
+    plain = [Composer(pictures, 1)(number) for number in range(12)]
+    largest = max(float((boxes[:, 2:] - boxes[:, :2]).max(initial=0)) for _, boxes, _, _ in plain)
+    monkeypatch.setattr("export.detection.compose.with_faults", lambda image, rng: (image, largest))
+    hidden = [Composer(pictures, 1)(number) for number in range(12)]
+    assert sum(len(boxes) for _, boxes, _, _ in hidden) == 1
+    for (_, boxes, _, ignored), (_, kept, points, more) in zip(plain, hidden, strict=True):
+        assert len(boxes) + len(ignored) == len(kept) + len(more) and len(points) == len(kept)
 
 
 def test_a_number_gives_one_picture(pictures: Pictures) -> None:
@@ -144,7 +155,8 @@ def test_overlaps_against_areas() -> None:
 def test_the_loss_falls_and_a_training_resumes_bit_for_bit(
     pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in (("BATCH", 4), ("_WARM_UP", 3), ("_SAVED", 4), ("_LOGGED", 4), ("_JUDGED", 10**6)):
+    small = {"BATCH": 4, "_WARM_UP": 3, "_SAVED": 4, "_LOGGED": 4, "_JUDGED": 10**6, "_FIXED_FROM": 10}
+    for name, value in small.items():
         monkeypatch.setattr(train_detector, name, value)
     monkeypatch.setattr(train_detector, "judge", lambda find, kept: {})
     lines: list[str] = []
@@ -159,6 +171,9 @@ def test_the_loss_falls_and_a_training_resumes_bit_for_bit(
     twice = run("twice", 24)
     for name, value in once.average.state_dict().items():
         assert torch.equal(value, twice.average.state_dict()[name]), name
+    for name, value in once.network.state_dict().items():
+        if "running" in name:  # fixed: training and use normalise alike
+            assert torch.equal(value, once.average.state_dict()[name]), name
     steps = [json.loads(line)["step"] for line in (tmp_path / "twice" / "log.jsonl").read_text().splitlines()]
     assert steps == [4, 4, 8, 12, 16, 20, 24, 24]  # the second is the judgement at the end of the first run
     # The last phase is a copy; the constant phase goes on as if it had not been.

@@ -136,3 +136,45 @@ def test_a_reference_must_answer_and_not_always_the_same():
 def test_select_takes_rows():
     some = select(poses([[1, 2, 3], [4, 5, 6], [7, 8, 9]]), np.array([2, 0]))
     assert some.yaw.tolist() == [7, 1]
+
+
+def doubted(angles_deg, sigma_deg):
+    """Poses with a limit of 16 degrees; ``sigma_deg`` is that of all three angles of each."""
+    known = poses(angles_deg)
+    sigma = np.repeat(np.asarray(sigma_deg, np.float32)[:, None], 3, axis=1)
+    return Poses(known.angles, sigma, known.rotation, max_sigma=16.0)
+
+
+@pytest.mark.parametrize(("before", "after", "passes"), [(20, 20, True), (20, 10, False), (10, 20, False)])
+def test_limits_spare_crops_that_both_models_doubt_and_no_others(before, after, passes):
+    moved = np.zeros((4, 3))
+    moved[1, 0], moved[2, 0] = 90.0, 3.0
+    found = compare(
+        doubted(0 * moved, [1, before, 1, 1]),
+        doubted(moved, [1, after, 1, 1]),
+        compared="",
+        source="",
+        limits=Limits(worst_deg=5),
+    )
+    assert found.passed is passes
+    assert found.rows["all crops"].worst_deg == pytest.approx(90, abs=1e-3)
+    assert found.worst.distance_deg[0] == pytest.approx(3 if passes else 90, abs=1e-3)
+    assert found.result().worst_deg == pytest.approx(3 if passes else 90, abs=1e-3)
+    if passes:
+        assert (found.rows["confident"].crops, found.rows["doubtful"].crops) == (3, 1)
+        assert found.rows["doubtful"].worst_deg == pytest.approx(90, abs=1e-3)
+
+
+@pytest.mark.parametrize(("doubtful", "passes"), [(2, True), (3, False), (5, False)])
+def test_where_more_than_half_are_doubtful_all_are_limited(doubtful, passes):
+    moved, sigma = np.zeros((5, 3)), np.ones(5)
+    moved[0, 0], sigma[:doubtful] = 9.0, 20.0
+    limits = Limits(worst_deg=5)
+    found = compare(doubted(0 * moved, sigma), doubted(moved, sigma), compared="", source="", limits=limits)
+    assert found.passed is passes and ("confident" in found.rows) is passes
+
+
+def test_nan_is_no_doubt():
+    reference = doubted(np.zeros((3, 3)), [20, 20, 1])
+    candidate = doubted([[0, 0, 0], [np.nan] * 3, [0, 0, 0]], [20, np.nan, 1])
+    assert not compare(reference, candidate, compared="", source="", limits=Limits(worst_deg=5)).passed

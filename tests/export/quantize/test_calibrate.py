@@ -175,7 +175,7 @@ def test_a_calibration_of_something_else_is_refused(kept, model, method, tensors
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"format": 2', '"format": 9', "has format 9"),
+        ('"format": 3', '"format": 9', "has format 9"),
         ("{", "[", "is not JSON"),
         ('"entropy"', '"guess"', "calibration.method must be one of minmax, entropy, percentile"),
         ("1.27", "-1.27", "the range of a must be 0 or more"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tiny_nets
 
-from export.quantize.insert_qdq import candidates
+from export.quantize.insert_qdq import candidates, quantize
 from export.quantize.sensitivity import Cost, costs, fewest_kept, table
 from hpe_edge.geometry import rotation_from_euler
 from hpe_edge.poses import Poses
@@ -30,7 +30,7 @@ def test_costs_are_of_one_layer_at_a_time_and_the_dearest_comes_first():
 
     ranges = {"stem_out": 3.0, "first_out": 4.0, "sum_out": 5.0}
     shares = {"first": 0.5, "second": 0.0, "depthwise": 0.1}
-    found = costs(net, candidates(net), ranges, poses([0, 0]), said, shares)
+    found = costs(lambda layer: quantize(net, [layer], ranges), candidates(net), poses([0, 0]), said, shares)
     assert len(asked) == 3
     assert [cost.layer for cost in found] == ["second", "first", "depthwise"]
     assert (found[0].mean_deg, found[0].tail_deg) == (pytest.approx(90, abs=1e-3), 180)  # NaN is the largest distance

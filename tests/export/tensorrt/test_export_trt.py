@@ -143,11 +143,11 @@ def test_without_a_model_the_embedded_one_is_built_and_said(capsys, install, tmp
     monkeypatch.chdir(tmp_path)
     status, said, errors = run(capsys, "--fp16")
     assert (status, errors) == (0, "")
-    assert said.startswith("model       none given: the embedded default, student-dense\n")
-    assert {"student-dense.engine", "student-dense.engine.json"} <= set(names_in(tmp_path))
-    info = read_info(tmp_path / "student-dense.engine")
+    assert said.startswith("model       none given: the embedded default, student-v2\n")
+    assert {"student-v2.engine", "student-v2.engine.json"} <= set(names_in(tmp_path))
+    info = read_info(tmp_path / "student-v2.engine")
     assert (info.spec, info.precision) == (OnnxRuntimeBackend(DEFAULT).spec, "fp16")
-    assert info.rebuild == "hpe-edge export trt --fp16 -o student-dense.engine"
+    assert info.rebuild == "hpe-edge export trt --fp16 -o student-v2.engine"
 
 
 def test_the_embedded_model_is_never_replaced(capsys, install):

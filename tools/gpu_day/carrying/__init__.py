@@ -1,0 +1,3 @@
+"""The carried folder: the commit, headers, and libraries made small enough."""
+
+__all__ = ["pack", "provenance"]
