@@ -7,7 +7,6 @@ its begin to its end, with the workers' own start.
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmarks.archives.ray_node import ray_node
 from benchmarks.harness.suite import Suite, default_or, model_option, option, path_option, positive
 from benchmarks.harness.timing import Effort, Result, WrongAnswerError
 from hpe_edge.bench.environment import usable_cores
@@ -25,7 +25,6 @@ from hpe_edge.sinks.records import Field, Row
 
 QUICK_FRAMES = 4
 TOLERANCE = 0.011  # pixels and degrees: a network with another number of threads adds in another order
-_STORE_BYTES = 80 * 2**20
 
 
 @dataclass(frozen=True)
@@ -70,22 +69,18 @@ def _in_one_process(uris: list[str], work: dict[str, Any], threads: int) -> tupl
 
 
 def _on_ray(uris: list[str], work: dict[str, Any], workers: int, to: Path, expected: list[Row]) -> dict[str, float]:
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # else a token is written into the home folder
     import ray
     from pyarrow import parquet
 
     start_s = time.perf_counter()
     # One logical CPU more than there are cores, for the tasks that write.
-    ray.init(num_cpus=workers + 1, object_store_memory=_STORE_BYTES, include_dashboard=False, log_to_driver=False)
-    try:
+    with ray_node(workers + 1):
         begin_s = time.perf_counter()
         videos = ray.data.from_items([{"uri": uri} for uri in uris], override_num_blocks=len(uris))
         pool = ray.data.ActorPoolStrategy(size=workers)
         rows = videos.flat_map(PosesOfVideos, fn_constructor_kwargs=work, num_cpus=1, compute=pool)
         rows.write_parquet(str(to), schema=parquet_schema())
         end_s = time.perf_counter()
-    finally:
-        ray.shutdown()
     files = sorted(to.glob("*.parquet"))
     written = [row for path in files for row in parquet.read_table(path).to_pylist()]
     places = {uri: place for place, uri in enumerate(uris)}

@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 import staged_detectors
-from local_cluster import local_cluster
 from media import write_video
 from run_rows import end_rows, face_rows, rows_of_run
 from staged_detectors import EveryFrame, KilledOnce
 
+from benchmarks.archives.ray_node import ray_node
 from hpe_edge import PoseEngine
 from hpe_edge.ray import PoseFolder, PosesOfImages, PosesOfVideos, parquet_schema
 from hpe_edge.samples import FOLDER
@@ -35,15 +35,16 @@ import ray
 from pyarrow import parquet
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+CPUS = 3  # two for workers, one for reading and writing
 FRAMES = 4
 Row = dict[str, Any]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[None]:
+def cluster() -> Iterator[str]:
     ray.cloudpickle.register_pickle_by_value(staged_detectors)  # workers do not have pytest's path
-    with local_cluster():
-        yield
+    with ray_node(CPUS) as address:
+        yield address
 
 
 def two_workers(uris: list[str], to: Path, **options: Any) -> None:
@@ -115,13 +116,13 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(tmp_path: Path, block
     assert PoseFolder(str(tmp_path / "poses")).resume(uris) == []
 
 
-def test_a_killed_job_continues(tmp_path: Path) -> None:
+def test_a_killed_job_continues(cluster: str, tmp_path: Path) -> None:
     uris = clips(tmp_path, 4)
     poses = tmp_path / "poses"
     poses.mkdir()
     job = subprocess.Popen(
         [sys.executable, EXAMPLES / "ray_videos.py", poses, *uris],
-        env={**os.environ, "RAY_ADDRESS": ray.get_runtime_context().gcs_address},
+        env={**os.environ, "RAY_ADDRESS": cluster},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
