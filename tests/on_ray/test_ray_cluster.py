@@ -22,7 +22,7 @@ from media import write_video
 from run_rows import end_rows, face_rows, rows_of_run
 from staged_detectors import EveryFrame, KilledOnce
 
-from benchmarks.archives.ray_node import ray_node
+from benchmarks.archives.ray_node import RayNode, ray_node
 from hpe_edge import PoseEngine
 from hpe_edge.ray import PoseFolder, PosesOfImages, PosesOfVideos, parquet_schema
 from hpe_edge.samples import FOLDER
@@ -41,10 +41,10 @@ Row = dict[str, Any]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[str]:
+def node() -> Iterator[RayNode]:
     ray.cloudpickle.register_pickle_by_value(staged_detectors)  # workers do not have pytest's path
-    with ray_node(CPUS) as address:
-        yield address
+    with ray_node(CPUS) as started:
+        yield started
 
 
 def two_workers(uris: list[str], to: Path, **options: Any) -> None:
@@ -116,13 +116,13 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(tmp_path: Path, block
     assert PoseFolder(str(tmp_path / "poses")).resume(uris) == []
 
 
-def test_a_killed_job_continues(cluster: str, tmp_path: Path) -> None:
+def test_a_killed_job_continues(node: RayNode, tmp_path: Path) -> None:
     uris = clips(tmp_path, 4)
     poses = tmp_path / "poses"
     poses.mkdir()
     job = subprocess.Popen(
         [sys.executable, EXAMPLES / "ray_videos.py", poses, *uris],
-        env={**os.environ, "RAY_ADDRESS": cluster},
+        env={**os.environ, "RAY_ADDRESS": node.address},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
