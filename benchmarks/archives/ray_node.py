@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness.child_process import end_with_parent, free_ports
+from benchmarks.harness.process_session import ProcessSession
 from hpe_edge.errors import BackendError
 
 _SETTINGS = {
@@ -44,23 +43,11 @@ class RayNode:
 
     Attributes:
         address: for ``RAY_ADDRESS`` of other processes.
-        group: number of the process group that holds all its processes.
+        processes: of the node and its workers.
     """
 
     address: str
-    group: int
-
-    def processor_s(self) -> float:
-        """Return the processor time of all its processes so far, those that have ended included."""
-        ticks = 0
-        for folder in Path("/proc").iterdir():
-            with contextlib.suppress(OSError, ValueError):
-                int(folder.name)
-                # From the third field of proc(5) on: the name before them may hold blanks.
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[2]) == self.group:
-                    ticks += sum(map(int, fields[11:15]))
-        return ticks / os.sysconf("SC_CLK_TCK")
+    processes: ProcessSession
 
 
 @contextmanager
@@ -76,7 +63,7 @@ def ray_node(cpus: int) -> Iterator[RayNode]:
     os.environ.update(_SETTINGS)
     import ray
 
-    with contextlib.ExitStack() as started:
+    with ExitStack() as started:
         for left in reversed(range(_TRIES)):
             try:
                 node = started.enter_context(_process(cpus))
@@ -102,15 +89,16 @@ def _process(cpus: int) -> Iterator[RayNode]:
             [sys.executable, "-m", "ray.scripts.scripts", "start", *options],
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # a process group of its own, which holds all processes of the node
+            start_new_session=True,
             preexec_fn=end_with_parent,
         )
+    processes = ProcessSession(process.pid)
     try:
         _wait(process, log)
-        yield RayNode(f"127.0.0.1:{port}", process.pid)
+        with processes:
+            yield RayNode(f"127.0.0.1:{port}", processes)
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # SIGTERM would wait half a minute for jobs
+        processes.kill()  # SIGTERM would wait half a minute for jobs
         process.wait()
         shutil.rmtree(work, ignore_errors=True)
 

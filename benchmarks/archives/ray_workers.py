@@ -59,7 +59,7 @@ def run(options: Options, effort: Effort) -> Iterator[Result]:
             cluster_start_s = time.perf_counter() - start_s
 
             def both_s() -> float:
-                return time.process_time() + node.processor_s()
+                return time.process_time() + node.processes.processor_s()
 
             for turn in range(1 if effort.quick else ROUNDS):
                 to = folder / f"{turn}"
