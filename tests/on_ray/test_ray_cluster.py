@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from benchmarks.archives.ray_node import RayNode, ray_node
 from hpe_edge import PoseEngine
 from hpe_edge.ray import PoseFolder, PosesOfImages, PosesOfVideos, parquet_schema
 from hpe_edge.samples import FOLDER
+from hpe_edge.sources.open_source import open_source
 from hpe_edge.sources.read_picture import read_picture
 
 if find_spec("ray") is None:
@@ -33,6 +34,7 @@ if find_spec("ray") is None:
 
 import ray
 from pyarrow import parquet
+from ray._private.internal_api import get_memory_info_reply, get_state_from_address
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CPUS = 3  # two for workers, one for reading and writing
@@ -70,7 +72,7 @@ def clips(folder: Path, count: int, frames: int = 12) -> list[str]:
 
 def test_rows_are_those_of_run(data: Path, tmp_path: Path) -> None:
     yunet = str(data / "detectors/yunet_n_320_320.onnx")
-    uris = [str(tmp_path / f"{name}.mp4") for name in "abc"]
+    uris = [str(tmp_path / f"{name}.mp4") for name in "ab"]
     for uri in uris:
         Path(uri).symlink_to(data / "video/classroom.mp4")
     missing = str(tmp_path / "missing.mp4")
@@ -83,8 +85,34 @@ def test_rows_are_those_of_run(data: Path, tmp_path: Path) -> None:
     (end,) = end_rows(rows, missing)
     assert "there is no" in end["error"]
     progress = PoseFolder(str(tmp_path / "poses")).progress([*uris, missing])
-    assert (progress.done, list(progress.failed)) == (4, [missing])
+    assert (progress.done, list(progress.failed)) == (3, [missing])
     assert {parquet.read_schema(path) for path in (tmp_path / "poses").glob("*.parquet")} == {parquet_schema()}
+
+
+def test_frames_never_enter_the_object_store(node: RayNode, tmp_path: Path) -> None:
+    width, height, frames = 640, 360, 8
+    uri = str(write_video(tmp_path / "clip.mp4", frames, width=width, height=height))
+    of_frames = frames * height * width * 3
+
+    def stored(job: Callable[[ray.data.Dataset], ray.data.Dataset]) -> int:
+        before = bytes_put(node)
+        assert job(ray.data.from_items([{"uri": uri}])).materialize().count() >= frames
+        return bytes_put(node) - before
+
+    def decoded(row: Row) -> list[Row]:
+        return [{"frame": frame.image} for frame in open_source(row["uri"])]
+
+    assert stored(lambda videos: videos.flat_map(decoded)) >= of_frames  # the measure sees frames
+    options = {"detector": EveryFrame(), "threads": 1}
+    pool = ray.data.ActorPoolStrategy(size=1)
+    rows = stored(lambda videos: videos.flat_map(PosesOfVideos, fn_constructor_kwargs=options, compute=pool))
+    assert rows < of_frames / 20
+
+
+def bytes_put(node: RayNode) -> int:
+    """Bytes that were put into the object store so far."""
+    stats = get_memory_info_reply(get_state_from_address(node.address)).store_stats
+    return int(stats.cumulative_created_bytes)
 
 
 def test_pictures(tmp_path: Path) -> None:
