@@ -3,7 +3,8 @@
 A worker per core, each with one thread, writes Parquet; beside it one process with one thread, and one with all cores,
 that only collect the rows. The three take turns. Ray's rows must be those of one thread, with every digit. Processor
 times are those of all processes that take part. The start of the cluster is timed on its own. A job includes the start
-of its workers; one of a frame per video is that and little more.
+of its workers; one of a frame per video is that and little more. ``resume`` is the scan of a folder with a file per
+video.
 """
 
 from __future__ import annotations
@@ -15,17 +16,21 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.archives.ray_node import ray_node
 from benchmarks.harness.suite import Suite, default_or, model_option, option, path_option, positive
 from benchmarks.harness.timing import Effort, Result, WrongAnswerError
 from hpe_edge.bench.environment import usable_cores
 from hpe_edge.errors import BackendError
-from hpe_edge.ray import PosesOfVideos, parquet_schema
+from hpe_edge.ray.parquet_schema import end_row, parquet_schema
 from hpe_edge.sinks.records import Field, Row
 
+if TYPE_CHECKING:
+    import pyarrow
+
 ROUNDS, QUICK_FRAMES = 3, 4
+FILES, QUICK_FILES = 2000, 20
 TOLERANCE = 0.011  # pixels and degrees: a network with another number of threads adds in another order
 
 
@@ -72,6 +77,7 @@ def run(options: Options, effort: Effort) -> Iterator[Result]:
                 _compare(expected, _rows_in(to, uris), 0)
         files = list(to.glob("*.parquet"))
         bytes_per_row = sum(path.stat().st_size for path in files) / len(expected)
+        in_store = _table(expected).nbytes / len(expected)
     frames, faces = (sum(int(row[name] or 0) for row in expected) for name in ("frames", "faces"))
     figures: dict[str, float | None] = {"cluster_start_s": round(cluster_start_s, 2)}
     for name, clock in clocks.items():
@@ -79,7 +85,7 @@ def run(options: Options, effort: Effort) -> Iterator[Result]:
         figures |= {f"{name}_processor_s": round(median(clock.processor_s), 2)}
     for name in ("one_core", "all_cores", "ray"):
         figures[f"{name}_frames_per_s"] = round(frames / median(clocks[name].wall_s), 2)
-    figures["parquet_bytes_per_row"] = round(bytes_per_row, 1)
+    figures |= {"parquet_bytes_per_row": round(bytes_per_row, 1), "arrow_bytes_per_row": round(in_store, 1)}
     yield Result(
         "videos",
         {
@@ -92,6 +98,7 @@ def run(options: Options, effort: Effort) -> Iterator[Result]:
         },
         figures=figures,
     )
+    yield _resume(QUICK_FILES if effort.quick else FILES)
 
 
 @dataclass
@@ -111,12 +118,16 @@ class Clocks:
 
 
 def _in_one_process(uris: list[str], work: dict[str, Any], threads: int) -> list[Row]:
+    from hpe_edge.ray import PosesOfVideos
+
     worker = PosesOfVideos(**work, threads=threads)
     return [row for uri in uris for row in worker({"uri": uri})]
 
 
 def _on_ray(uris: list[str], work: dict[str, Any], workers: int, to: Path) -> None:
     import ray
+
+    from hpe_edge.ray import PosesOfVideos
 
     videos = ray.data.from_items([{"uri": uri} for uri in uris], override_num_blocks=len(uris))
     pool = ray.data.ActorPoolStrategy(size=workers)
@@ -130,6 +141,31 @@ def _rows_in(folder: Path, uris: list[str]) -> list[Row]:
     written = [row for path in sorted(folder.glob("*.parquet")) for row in parquet.read_table(path).to_pylist()]
     places = {uri: place for place, uri in enumerate(uris)}
     return sorted(written, key=lambda row: places[row["uri"]])
+
+
+def _resume(files: int) -> Result:
+    from pyarrow import parquet
+
+    from hpe_edge.ray import PoseFolder
+
+    clock = Clocks()
+    with tempfile.TemporaryDirectory() as folder:
+        uris = [f"{index}.mp4" for index in range(files)]
+        for uri in uris:
+            end = end_row(uri, uri, frames=1, faces=0, error=None, notes=[])
+            parquet.write_table(_table([end]), f"{folder}/{uri}.parquet")
+        for _ in range(ROUNDS):
+            left = clock.time(time.process_time, PoseFolder(folder).resume, uris)
+            if left:
+                raise WrongAnswerError(f"{len(left)} of {files} videos are not done")
+    wall_ms, processor_ms = (1e3 * median(each) / files for each in (clock.wall_s, clock.processor_s))
+    return Result("resume", {"files": files}, figures={"ms": round(wall_ms, 3), "processor_ms": round(processor_ms, 3)})
+
+
+def _table(rows: list[Row]) -> pyarrow.Table:
+    import pyarrow
+
+    return pyarrow.Table.from_pylist(rows, schema=parquet_schema())
 
 
 def _compare(expected: list[Row], found: list[Row], tolerance: float) -> None:

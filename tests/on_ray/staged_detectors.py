@@ -1,4 +1,4 @@
-"""Detectors that need no network, and one that ends its process."""
+"""Detectors that need no network, and some that end their process."""
 
 from __future__ import annotations
 
@@ -28,5 +28,19 @@ class KilledOnce(EveryFrame):
         self.calls += 1
         if self.calls == self.at and not self.marker.exists():
             self.marker.write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(frame_bgr)
+
+
+class KilledByWidth(EveryFrame):
+    """Kills its process at frames of one width, each time."""
+
+    def __init__(self, width: int, log: Path) -> None:
+        self.width, self.log = width, log
+
+    def __call__(self, frame_bgr: np.ndarray) -> Detections:
+        if frame_bgr.shape[1] == self.width:
+            with self.log.open("a") as log:
+                log.write("killed\n")
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__call__(frame_bgr)

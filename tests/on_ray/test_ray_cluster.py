@@ -20,7 +20,7 @@ import pytest
 import staged_detectors
 from media import write_video
 from run_rows import end_rows, face_rows, rows_of_run
-from staged_detectors import EveryFrame, KilledOnce
+from staged_detectors import EveryFrame, KilledByWidth, KilledOnce
 
 from benchmarks.archives.ray_node import RayNode, ray_node
 from hpe_edge import PoseEngine
@@ -49,11 +49,15 @@ def node() -> Iterator[RayNode]:
         yield started
 
 
-def two_workers(uris: list[str], to: Path, **options: Any) -> None:
+def two_workers(uris: list[str], to: Path, retries: int = -1, **options: Any) -> None:
     """One block per video."""
     videos = ray.data.from_items([{"uri": uri} for uri in uris], override_num_blocks=len(uris))
     rows = videos.flat_map(
-        PosesOfVideos, fn_constructor_kwargs=options, num_cpus=1, compute=ray.data.ActorPoolStrategy(size=2)
+        PosesOfVideos,
+        fn_constructor_kwargs=options,
+        num_cpus=1,
+        compute=ray.data.ActorPoolStrategy(size=2),
+        ray_remote_args_fn=lambda: {"max_task_retries": retries},  # -1 is Ray Data's default
     )
     rows.write_parquet(str(to), schema=parquet_schema())
 
@@ -142,6 +146,18 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(tmp_path: Path, block
     direct = PosesOfVideos(detector=EveryFrame(), threads=1)
     assert by_place(rows_in(tmp_path / "poses")) == by_place([row for uri in uris for row in direct({"uri": uri})])
     assert PoseFolder(str(tmp_path / "poses")).resume(uris) == []
+
+
+def test_a_video_that_kills_every_worker_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deadly, *others = str(write_video(tmp_path / "deadly.mp4", 3, width=128)), *clips(tmp_path, 2, 3)
+    monkeypatch.setattr(ray.data.DataContext.get_current(), "max_errored_blocks", 1)
+    log, poses = tmp_path / "log", tmp_path / "poses"
+    two_workers([deadly, *others], poses, retries=1, detector=KilledByWidth(128, log))
+    assert len(log.read_text().splitlines()) == 2
+    folder = PoseFolder(str(poses))
+    assert folder.progress([deadly, *others]).done == 2
+    assert folder.resume([deadly, *others]) == [deadly]
+    assert len(rows_in(poses)) == 2 * (3 + 1)
 
 
 def test_a_killed_job_continues(node: RayNode, tmp_path: Path) -> None:
