@@ -40,6 +40,7 @@ class Options:
     detector: Path = path_option("SCRFD or YuNet", metavar="FILE.onnx")
     model: Path | None = model_option()
     videos: int = option("number of times that the video is read", 4, type=positive, metavar="N")
+    frames: int | None = option("of each video; default: all", None, type=positive, metavar="N")
 
 
 def run(options: Options, effort: Effort) -> Iterator[Result]:
@@ -50,7 +51,7 @@ def run(options: Options, effort: Effort) -> Iterator[Result]:
     work = {
         "model": str(default_or(options.model)),
         "detector": str(options.detector.absolute()),
-        "frames": QUICK_FRAMES if effort.quick else None,
+        "frames": QUICK_FRAMES if effort.quick else options.frames,
     }
     clocks = {name: Clocks() for name in ("one_core", "all_cores", "ray", "smallest_job")}
     with tempfile.TemporaryDirectory() as temporary:
