@@ -1,0 +1,39 @@
+"""Processor time and end of the processes of a session, beside what the processes themselves measure."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from benchmarks.harness.process_session import ProcessSession
+
+# A shell that does not wait for its child, so that the kernel does not add the child's time to its own.
+BURN = "import time\nwhile time.process_time() < {0}: pass\nprint('burnt', flush=True)\n{1}"
+
+
+def started(code: str) -> subprocess.Popen[str]:
+    shell = ["sh", "-c", '"$0" -c "$1" & exec sleep 60', sys.executable, code]
+    return subprocess.Popen(shell, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def test_the_time_of_ended_processes_counts() -> None:
+    with started(BURN.format(0.6, "time.sleep(0.3)")) as shell, ProcessSession(shell.pid) as session:
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == "burnt\n"
+        assert 0.5 < session.processor_s() < 3
+        shell.stdout.close()
+        session.kill()
+        assert shell.wait(10) != 0
+        assert session.processor_s() > 0.5
+
+
+def test_processes_of_groups_of_their_own_end() -> None:
+    code = BURN.format(0, "import os\nos.setpgid(0, 0)\nprint(os.getpid(), flush=True)\ntime.sleep(60)")
+    with started(code) as shell:
+        assert shell.stdout is not None
+        shell.stdout.readline()
+        child = int(shell.stdout.readline())
+        session = ProcessSession(shell.pid)
+        session.kill()
+        assert shell.stdout.read() == ""  # its other end is closed: the child has ended too
+        assert child != shell.pid
