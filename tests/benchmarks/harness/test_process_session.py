@@ -11,41 +11,29 @@ from pathlib import Path
 
 from benchmarks.harness.process_session import ProcessSession
 
-# A shell that does not wait for its child, so that the kernel does not add the child's time to its own.
-BURN = "import time\nwhile time.process_time() < {0}: pass\nprint('burnt', flush=True)\n{1}"
+BURNT_S = 0.6
+BURN = f"import os, time\nwhile time.process_time() < {BURNT_S}: pass\nprint(os.getpid(), flush=True)\ntime.sleep(0.3)"
+OWN_GROUP = "import os, time\nos.setpgid(0, 0)\nprint(os.getpid(), flush=True)\ntime.sleep(60)"
 
 
-def started(code: str) -> subprocess.Popen[str]:
-    shell = ["sh", "-c", '"$0" -c "$1" & exec sleep 60', sys.executable, code]
-    return subprocess.Popen(shell, stdout=subprocess.PIPE, text=True, start_new_session=True)
+def started(code: str) -> tuple[subprocess.Popen[str], int]:
+    """A shell in a session of its own with a Python, which it waits for; and the Python's id."""
+    shell = subprocess.Popen(
+        ["sh", "-c", '"$0" -c "$1"; exec sleep 60', sys.executable, code],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert shell.stdout is not None
+    with shell.stdout as lines:
+        return shell, int(lines.readline())
 
 
-def test_the_time_of_ended_processes_counts() -> None:
-    with started(BURN.format(0.6, "time.sleep(0.3)")) as shell, ProcessSession(shell.pid) as session:
-        assert shell.stdout is not None
-        assert shell.stdout.readline() == "burnt\n"
-        assert 0.5 < session.processor_s() < 3
-        shell.stdout.close()
-        session.kill()
-        assert shell.wait(10) != 0
-        assert session.processor_s() > 0.5
-
-
-def test_processes_of_groups_of_their_own_end() -> None:
-    code = BURN.format(0, "import os\nos.setpgid(0, 0)\nprint(os.getpid(), flush=True)\ntime.sleep(60)")
-    with started(code) as shell:
-        assert shell.stdout is not None
-        shell.stdout.readline()
-        child = int(shell.stdout.readline())
-        try:
-            ProcessSession(shell.pid).kill()
-            end_s = time.monotonic() + 10
-            while runs(child) and time.monotonic() < end_s:
-                time.sleep(0.01)
-            assert not runs(child)
-        finally:
-            if runs(child):
-                os.kill(child, signal.SIGKILL)
+def wait_for_end(process: int) -> bool:
+    end_s = time.monotonic() + 10
+    while runs(process) and time.monotonic() < end_s:
+        time.sleep(0.01)
+    return not runs(process)
 
 
 def runs(process: int) -> bool:
@@ -54,3 +42,23 @@ def runs(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_the_time_of_ended_processes_counts() -> None:
+    shell, burner = started(BURN)
+    with ProcessSession(shell.pid) as session:
+        assert wait_for_end(burner)
+        assert BURNT_S - 0.1 < session.processor_s() < BURNT_S + 2
+        session.kill()
+    assert shell.wait() == -signal.SIGKILL
+
+
+def test_processes_of_groups_of_their_own_end() -> None:
+    shell, other = started(OWN_GROUP)
+    try:
+        ProcessSession(shell.pid).kill()
+        assert shell.wait() == -signal.SIGKILL
+        assert wait_for_end(other)
+    finally:
+        if runs(other):
+            os.kill(other, signal.SIGKILL)
