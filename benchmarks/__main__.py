@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.archives import ray_workers
 from benchmarks.c_interface import suite as c_interface
+from benchmarks.deepstream import suite as deepstream
 from benchmarks.doubt import coverage, false_boxes
 from benchmarks.finding import detectors
 from benchmarks.gpu import cuda_launches, frame_to_angles
@@ -23,6 +24,7 @@ from benchmarks.harness.suite import Suite, add_options, build_options
 from benchmarks.report.charts import require_matplotlib
 from benchmarks.report.compare import compare, describe
 from benchmarks.report.markdown import write_report
+from benchmarks.ros import suite as ros
 from benchmarks.running import Job, jobs, run, shared_options
 from benchmarks.serving import triton
 from benchmarks.suites import (
@@ -65,6 +67,8 @@ SUITES: tuple[Suite, ...] = (
     cuda_launches.SUITE,
     frame_to_angles.SUITE,
     c_interface.SUITE,
+    deepstream.SUITE,
+    ros.SUITE,
     rtx_builds.SUITE,
 )
 IN_ALL = ("ops", "model", "pipeline", "accuracy")  # the suites that judge a machine

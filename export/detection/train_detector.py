@@ -20,8 +20,10 @@ from torch import Tensor, nn
 from export.detection.compose import MOST_FACES, MOST_IGNORED, SIDE, Composer
 from export.detection.judge import finder, judge
 from export.detection.loss import DetectorLoss, Targets
+from export.detection.mining import COLUMNS, mine
 from export.detection.network import DetectorNet
 from export.detection.pictures import Pictures
+from export.labelling.hull import Float64Array
 
 BATCH = 16
 SEED = 20261
@@ -36,6 +38,7 @@ _CLIP = 10.0  # norm of the gradient
 _LOADERS = 2
 _AHEAD = 4  # batches
 _LOGGED, _SAVED, _JUDGED = 50, 50, 1500  # steps between
+_MINED_FROM = 10_500  # false boxes are sought at every judgement from here on
 
 _CHECKPOINT, _LOG = "checkpoint.pt", "log.jsonl"
 
@@ -49,7 +52,7 @@ class Batch:
 
 
 class Run:
-    """State of a training: network, averaged network, optimiser and step."""
+    """State of a training: network, averaged network, optimiser, step, and false boxes to learn from."""
 
     def __init__(self) -> None:
         torch.manual_seed(SEED)
@@ -61,6 +64,7 @@ class Run:
         groups = [{"params": decayed, "weight_decay": _WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=_RATE)
         self.loss = DetectorLoss(SIDE, SIDE)
+        self.hard: Float64Array = np.empty((0, COLUMNS))
 
     def load(self, path: Path) -> None:
         """Continue from a checkpoint."""
@@ -69,6 +73,7 @@ class Run:
         self.network.load_state_dict(saved["network"])
         self.average.load_state_dict(saved["average"])
         self.optimizer.load_state_dict(saved["optimizer"])
+        self.hard = saved["hard"].numpy()
 
     def save(self, path: Path) -> None:
         """Write a checkpoint in one step."""
@@ -77,6 +82,7 @@ class Run:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "hard": torch.from_numpy(self.hard),
         }
         pending = path.with_suffix(".tmp")
         torch.save(plain, pending)
@@ -173,23 +179,29 @@ def train(
     sums: dict[str, float] = {}
     summed = 0
     since = time.monotonic()
-    for batch in batches(pictures, run.step, math.inf if steps is None else steps):
-        for name, value in run.learn(batch, rate(run.step)).items():
-            sums[name] = sums.get(name, 0.0) + value
-        summed += 1
-        last = (steps is not None and run.step >= steps) or time.monotonic() > end
-        if run.step % _LOGGED == 0 or last:
-            record: dict[str, Any] = {name: round(value / summed, 4) for name, value in sums.items()}
-            sums, summed = {}, 0
-            record |= {"step": run.step, "rate": rate(run.step), "seconds": round(time.monotonic() - since, 1)}
-            since = time.monotonic()
-            _write(log, record, report)
-        if run.step % _SAVED == 0 or last:
-            run.save(folder / _CHECKPOINT)
-        if run.step % _JUDGED == 0 or last:
-            _write(log, {"step": run.step} | judge(finder(run.average), kept), report)
-        if last:
-            break
+    last = steps is not None and run.step >= steps
+    while not last:
+        stage = (run.step // _JUDGED + 1) * _JUDGED
+        for batch in batches(pictures, run.hard, run.step, min(stage, steps or stage)):
+            for name, value in run.learn(batch, rate(run.step)).items():
+                sums[name] = sums.get(name, 0.0) + value
+            summed += 1
+            last = (steps is not None and run.step >= steps) or time.monotonic() > end
+            if run.step % _LOGGED == 0 or last:
+                record: dict[str, Any] = {name: round(value / summed, 4) for name, value in sums.items()}
+                sums, summed = {}, 0
+                record |= {"step": run.step, "rate": rate(run.step), "seconds": round(time.monotonic() - since, 1)}
+                since = time.monotonic()
+                _write(log, record, report)
+            if run.step == stage and stage >= _MINED_FROM:
+                run.hard = mine(finder(run.average), pictures.empty)
+            if run.step % _SAVED == 0 or last:
+                run.save(folder / _CHECKPOINT)
+            if run.step == stage or last:
+                record = judge(finder(run.average), kept) | {"hard": len(run.hard)}
+                _write(log, {"step": run.step} | record, report)
+            if last:
+                break
     log.close()
     return run, steps is not None and run.step >= steps
 
@@ -208,9 +220,9 @@ def _write(log: TextIO, record: dict[str, Any], report: Callable[[str], None]) -
     report(line)
 
 
-def batches(pictures: Pictures, first: int, end: float) -> Iterator[Batch]:
-    """Batches from number ``first`` on, composed ahead by a few threads."""
-    compose = Composer(pictures, SEED)
+def batches(pictures: Pictures, hard: Float64Array, first: int, end: int) -> Iterator[Batch]:
+    """Batches from number ``first`` to before ``end``, composed ahead by a few threads."""
+    compose = Composer(pictures, SEED, hard)
     waiting: deque[Future[Batch]] = deque()
     with ThreadPoolExecutor(_LOADERS) as pool:
         try:

@@ -4,6 +4,7 @@ __all__ = [
     "annotated_images",
     "annotated_video",
     "events",
+    "head_position",
     "opentrack",
     "read_records",
     "records",

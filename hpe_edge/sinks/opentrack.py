@@ -23,10 +23,8 @@ from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError
 from hpe_edge.pipeline.frame_result import Result
 from hpe_edge.poses import NO_ID
+from hpe_edge.sinks.head_position import head_position_m
 from hpe_edge.util.atomic import Pending
-
-# From chin to eyebrows of an adult, our rough estimate; it only scales x, y and z.
-_FACE_HEIGHT_CM = 12.5
 
 
 class OpenTrackUdp:
@@ -98,6 +96,5 @@ def opentrack_angles(rotation: NDArray[np.floating]) -> tuple[float, float, floa
 
 
 def _place_cm(box: NDArray[np.float32], camera: Camera) -> tuple[float, float, float]:
-    x1, y1, x2, y2 = box.tolist()
-    z = camera.fy * _FACE_HEIGHT_CM / (y2 - y1)
-    return ((x1 + x2) / 2 - camera.cx) / camera.fx * z, -((y1 + y2) / 2 - camera.cy) / camera.fy * z, z
+    x, y, z = head_position_m(box, camera)
+    return 100 * x, -100 * y, 100 * z

@@ -34,6 +34,7 @@ SHORT = ["folder_to_table.py", "own_detector.py", "own_drawing.py", "picture.py"
 CPU = ["export_model.py", "several_cameras.py", *SHORT]
 RAY = ["ray_serve.py", "ray_videos.py"]  # run by tests/on_ray
 SERVED = ["triton_client.py"]  # run by tests/serving
+ROS = ["ros2_node.py"]  # run by tests/ros
 
 
 @pytest.fixture
@@ -213,6 +214,6 @@ def test_without_arguments_an_example_prints_its_usage(monkeypatch: pytest.Monke
 
 
 def test_every_example_is_run() -> None:
-    assert sorted(path.name for path in EXAMPLES.glob("*.py")) == sorted([*CPU, *GPU, *RAY, *SERVED])
+    assert sorted(path.name for path in EXAMPLES.glob("*.py")) == sorted([*CPU, *GPU, *RAY, *SERVED, *ROS])
     for name in GPU:
         assert f"python examples/{name} model.onnx" in (EXAMPLES / name).read_text(encoding="utf-8")

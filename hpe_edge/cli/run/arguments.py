@@ -65,6 +65,12 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--show", action="store_true", help="a window with the annotated frames; q or Esc ends the run")
     group.add_argument("--udp", metavar="HOST:PORT", help="send one face's pose to OpenTrack")
     group.add_argument(
+        "--mcap",
+        type=Path,
+        metavar="FILE.mcap",
+        help="ROS 2 messages: poses, boxes and, with a camera, transforms; needs pip install 'hpe-edge[ros]'",
+    )
+    group.add_argument(
         "--profile",
         type=Path,
         metavar="FILE.json",

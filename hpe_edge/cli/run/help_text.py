@@ -1,8 +1,8 @@
 """Descriptions and epilogs of the commands run and serve."""
 
 RUN_DESCRIPTION = """\
-Estimate the pose of every face in pictures, a video, a camera or a stream. Without -o, --csv, --jsonl, --udp and --show
-the angles are printed and no file is written. Without --model the embedded model is used.
+Estimate the pose of every face in pictures, a video, a camera or a stream. Without -o, --csv, --jsonl, --mcap, --udp
+and --show the angles are printed and no file is written. Without --model the embedded model is used.
 
 Angles are degrees. Yaw > 0: the face turns to the left of the image; pitch > 0: it looks up; roll > 0: it tilts
 clockwise in the image.
@@ -44,7 +44,11 @@ files:
   An annotated video has the source's frame rate, the size of its first frame, and no sound. .mp4 and .mkv are MPEG-4
   part 2, which VLC, mpv and ffplay play and browsers do not. .webm is VP9, which browsers play too; it takes far longer
   to write. After SIGKILL or a power failure hidden files .NAME.*.tmp.EXT are left: records in them are whole up to the
-  last frame, .mkv and .webm play as far as they were written, an .mp4 does not play.
+  last frame, those of .mcap nearly so, .mkv and .webm play as far as they were written, an .mp4 does not play.
+
+ROS 2:
+  --mcap writes /hpe_edge/poses (geometry_msgs/PoseArray), /hpe_edge/faces (vision_msgs/Detection2DArray, version 4)
+  and, where the camera is given, /tf. Positions are 0 without a camera. ros2 bag play -s mcap FILE plays it.
 
 OpenTrack:
   --udp sends one face: the one sent before while it is seen, else the largest. In OpenTrack choose the input "UDP over

@@ -9,6 +9,7 @@ from hpe_edge.cli.attention_options import learn_s
 from hpe_edge.cli.run.messages import say
 from hpe_edge.cli.run.run_options import PageOptions, RunOptions
 from hpe_edge.pipeline.stopwatch import Stopwatch
+from hpe_edge.ros.mcap_file import McapFile
 from hpe_edge.sinks.annotated_images import open_picture_sink
 from hpe_edge.sinks.events import EventsFile
 from hpe_edge.sinks.opentrack import OpenTrackUdp
@@ -51,6 +52,8 @@ def open_outputs(
         outputs.add(JsonLinesFile(options.jsonl, attention=meter is not None))
     if options.events is not None:
         outputs.add(EventsFile(options.events))
+    if options.mcap is not None:
+        outputs.add(McapFile(options.mcap, live=source.live))
     if options.udp is not None:
         outputs.add(OpenTrackUdp(options.udp))
     window = Window() if options.show else None

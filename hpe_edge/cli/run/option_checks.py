@@ -78,6 +78,7 @@ def check_names(options: RunOptions) -> None:
         ("--csv", options.csv),
         ("--jsonl", options.jsonl),
         ("--events", options.events),
+        ("--mcap", options.mcap),
         ("--profile", options.profile),
     ):
         if path is None or isinstance(path, str):

@@ -40,6 +40,7 @@ class RunOptions:
     jsonl: RecordTarget | None = None
     show: bool = False
     udp: str | None = None
+    mcap: Path | None = None
     profile: Path | None = None
     quiet: bool = False
     summary: Literal["text", "json"] = "text"

@@ -1,0 +1,3 @@
+"""DeepStream's preprocessing, emulated, and how its angles differ from PoseEngine's."""
+
+__all__ = ["emulated_nvinfer", "suite"]

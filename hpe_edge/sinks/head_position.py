@@ -1,0 +1,21 @@
+"""Estimate of a head's position from its box and a camera."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpe_edge.camera import Camera
+
+# From chin to eyebrows of an adult, our rough estimate; it only scales the position.
+FACE_HEIGHT_M = 0.125
+
+
+def head_position_m(box: NDArray[np.float32], camera: Camera) -> tuple[float, float, float]:
+    """Return x (right), y (down), z (away from the camera) in metres of the middle of a box ``[4]``.
+
+    The direction is the box's; the distance is that of an adult's face of this height in the picture.
+    """
+    x1, y1, x2, y2 = box.tolist()
+    z = camera.fy * FACE_HEIGHT_M / (y2 - y1)
+    return ((x1 + x2) / 2 - camera.cx) / camera.fx * z, ((y1 + y2) / 2 - camera.cy) / camera.fy * z, z

@@ -1,0 +1,3 @@
+/* DeepStream's gstnvdsmeta.h includes nvdsmeta.h; written for the tests. */
+#pragma once
+#include "nvdsmeta.h"
