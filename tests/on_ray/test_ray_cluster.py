@@ -50,13 +50,13 @@ def node() -> Iterator[RayNode]:
 
 
 def two_workers(uris: list[str], to: Path, retries: int = -1, **options: Any) -> None:
-    """One block per video."""
+    """One block per video, and one video per worker at a time: those that wait at a killed worker count as tried."""
     videos = ray.data.from_items([{"uri": uri} for uri in uris], override_num_blocks=len(uris))
     rows = videos.flat_map(
         PosesOfVideos,
         fn_constructor_kwargs=options,
         num_cpus=1,
-        compute=ray.data.ActorPoolStrategy(size=2),
+        compute=ray.data.ActorPoolStrategy(size=2, max_tasks_in_flight_per_actor=1),
         ray_remote_args_fn=lambda: {"max_task_retries": retries},  # -1 is Ray Data's default
     )
     rows.write_parquet(str(to), schema=parquet_schema())
@@ -152,8 +152,8 @@ def test_a_video_that_kills_every_worker_is_left(tmp_path: Path, monkeypatch: py
     deadly, *others = str(write_video(tmp_path / "deadly.mp4", 3, width=128)), *clips(tmp_path, 2, 3)
     monkeypatch.setattr(ray.data.DataContext.get_current(), "max_errored_blocks", 1)
     log, poses = tmp_path / "log", tmp_path / "poses"
-    two_workers([deadly, *others], poses, retries=1, detector=KilledByWidth(128, log))
-    assert len(log.read_text().splitlines()) == 2
+    two_workers([deadly, *others], poses, retries=2, detector=KilledByWidth(128, log))
+    assert len(log.read_text().splitlines()) == 3
     folder = PoseFolder(str(poses))
     assert folder.progress([deadly, *others]).done == 2
     assert folder.resume([deadly, *others]) == [deadly]
