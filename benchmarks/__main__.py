@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.archives import ray_workers
 from benchmarks.c_interface import suite as c_interface
 from benchmarks.deepstream import suite as deepstream
 from benchmarks.doubt import coverage, false_boxes
@@ -61,6 +62,7 @@ SUITES: tuple[Suite, ...] = (
     detectors.SUITE,
     rectification.SUITE,
     smoothing.SUITE,
+    ray_workers.SUITE,
     triton.SUITE,
     cuda_launches.SUITE,
     frame_to_angles.SUITE,
@@ -87,6 +89,7 @@ examples:
   python -m benchmarks coverage --models model.onnx --labels photos/labels.csv --detectors face-detector yunet
   python -m benchmarks doubt --labels photos/labels.csv --detectors yunet.onnx scrfd.onnx --video clip.mp4
   python -m benchmarks detectors --detectors yunet face-detector haar --labels photos/labels.csv
+  python -m benchmarks ray --video clip.mp4 --detector yunet.onnx
   python -m benchmarks triton --server environment/bin/python
   python -m benchmarks precision --models model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
 """

@@ -214,6 +214,57 @@ def triton_load() -> str:
     return table(["", ""], lines)
 
 
+def ray_jobs() -> str:
+    """ray.md: the same videos in one process and on a Ray cluster."""
+    (result,) = results("ray", "videos")
+    by, given = result["figures"], result["parameters"]
+    lines = []
+    for title, name in (
+        ("one process, one thread", "one_core"),
+        (f"one process, {given['workers']} threads", "all_cores"),
+        (f"Ray, {given['workers']} workers of one thread", "ray"),
+        ("Ray, one frame per video: the start of the workers", "smallest_job"),
+    ):
+        lines.append([title, f"{by[f'{name}_processor_s']:.1f} s", f"{by[f'{name}_s']:.0f} s"])
+    beyond = (by["ray_processor_s"] - by["smallest_job_processor_s"]) / by["one_core_processor_s"]
+    lines.append(["Ray without that start, over one process", f"{beyond:.2f} times", ""])
+    lines.append(["start of the cluster", "", f"{by['cluster_start_s']:.0f} s"])
+    return table([f"{given['frames']:,} frames, {given['faces']:,} faces", "processor time", "by the clock"], lines)
+
+
+def ray_arithmetic() -> str:
+    """ray.md: 100,000 videos from the measured times and bytes."""
+    (result,), (resume,) = results("ray", "videos"), results("ray", "resume")
+    by, given = result["figures"], result["parameters"]
+    videos, length_s, rate, cores, frame_bytes = 100_000, 60, 25, 64, 1280 * 720 * 3
+    frames = videos * length_s * rate
+    speed, faces = given["frames"] / by["one_core_processor_s"], given["faces"] / given["frames"]
+    core_hours, rows_of_all = frames / speed / 3600, frames * faces
+    lines = [
+        ("v, frames per second of processor time", "measured", f"{speed:.0f}"),
+        ("f, faces per frame", "measured", f"{faces:.1f}"),
+        ("b, bytes of Parquet per row", "measured", f"{by['parquet_bytes_per_row']:.0f}"),
+        ("frames", "n · s · r", f"{frames / 1e6:.0f} million"),
+        ("core hours", "frames / (3600 · v)", f"{core_hours:,.0f}"),
+        (f"days on w = {cores} free cores", "core hours / (24 · w)", f"{core_hours / 24 / cores:.1f}"),
+        ("rows", "frames · f", f"{rows_of_all / 1e6:,.0f} million"),
+        ("Parquet", "rows · b", f"{rows_of_all * by['parquet_bytes_per_row'] / 1e9:.0f} GB"),
+        (
+            "a video's rows in the object store, until they are written",
+            f"s · r · f · {by['arrow_bytes_per_row']:.0f} bytes",
+            f"{length_s * rate * faces * by['arrow_bytes_per_row'] / 1e6:.1f} MB",
+        ),
+        ("frames, never stored", "frames · 1280 · 720 · 3 bytes", f"{frames * frame_bytes / 1e12:.0f} TB"),
+        ("lost with a worker, at most", "s · r / v", f"{length_s * rate / speed:.0f} s of its work"),
+        (
+            "`resume` or `progress`, a file per video on a local disk",
+            f"n · {resume['figures']['processor_ms']:.2f} ms",
+            f"{videos * resume['figures']['processor_ms'] / 1e3:.0f} s of processor time",
+        ),
+    ]
+    return table(["", "", f"n = {videos:,} videos of s = {length_s} s, r = {rate} frames per second"], lines)
+
+
 def precision_figures() -> dict[str, Result]:
     return {r["parameters"]["file"]: r for r in results("precision", "precision")}
 
@@ -758,6 +809,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/conventions.md": {"rectification": rectification},
     "docs/video.md": {"pipeline": pipeline, "smoothing": smoothing},
     "docs/cameras.md": {"live": cameras_live, "throughput": cameras_throughput},
+    "docs/ray.md": {"jobs": ray_jobs, "arithmetic": ray_arithmetic},
     "docs/triton.md": {"calls": triton_calls, "load": triton_load},
     "docs/deepstream.md": {"deepstream": deepstream, "deepstream time": deepstream_time},
     "docs/ros2.md": {"ros": ros},

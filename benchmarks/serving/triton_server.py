@@ -9,10 +9,8 @@ The server runs in a virtual environment of its own, because its Python backend 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,14 +19,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from benchmarks.harness.child_process import end_with_parent, free_ports
 from hpe_edge import version
 from hpe_edge.errors import BackendError
 from hpe_edge.ops.native import native
 
 PYTHON_VARIABLE = "HPE_EDGE_TRITON_PYTHON"  # the environment's Python
 _READY_S, _STOP_S, _EXIT_S, _POLL_S = 300.0, 20.0, 3, 0.1
-
-_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 class TritonServer:
@@ -62,7 +59,7 @@ class TritonServer:
         paths = [*([first_path] if first_path else []), _linked_package(work), site]
         environment = _environment(python, work, paths)
         backends = _linked_backends(work, package)
-        ports = _free_ports(3)
+        ports = free_ports(3)
         self.grpc, self._http = (f"127.0.0.1:{port}" for port in ports[:2])
         self.log = work / "server.log"
         arguments = [f"--model-repository={repository.resolve()}" for repository in repositories]
@@ -84,7 +81,7 @@ class TritonServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C comes to this process alone, which then stops the server
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
 
     def wait_until_ready(self) -> None:
@@ -142,11 +139,6 @@ class TritonServer:
         self.close()
 
 
-def _end_with_parent() -> None:
-    """Let the kernel stop this process when the one that started it is killed."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 def _linked_package(work: Path) -> Path:
     """Make a folder that holds this hpe_edge and its compiled module, which an editable install keeps elsewhere."""
     site = work / "site"
@@ -178,11 +170,3 @@ def _linked_backends(work: Path, package: Path) -> Path:
         with contextlib.suppress(FileExistsError):
             (folder / each.name).symlink_to(each)
     return folder.parent
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as opened:
-        sockets = [opened.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

@@ -57,6 +57,7 @@ def track(
     drop_doubtful: bool = False,
     frames: int | None = None,
     realtime: bool = False,
+    threads: int | None = None,
 ) -> TrackedFrames:
     """Find, track and estimate the faces of a source, frame by frame.
 
@@ -82,6 +83,7 @@ def track(
         drop_doubtful: leave doubtful faces out.
         frames: end after this number of frames; None: all.
         realtime: play a video file at its own speed, as a camera.
+        threads: cores to use; None: all. An engine or detector that is given has its own.
 
     Returns:
         An iterator of :class:`~hpe_edge.pipeline.frame_result.Result`, which also is a context manager: leaving it, or
@@ -107,13 +109,14 @@ def track(
     )
     if engine is not None and upright != "model":
         raise InputError("upright= is for the embedded model; an engine has its own: PoseEngine(..., upright=...)")
-    for name, value in (("detect_every", detect_every), ("frames", 1 if frames is None else frames)):
-        if value < 1:
+    for name, value in (("detect_every", detect_every), ("frames", frames), ("threads", threads)):
+        if value is not None and value < 1:
             raise InputError(f"{name} must be 1 or more, got {value}")
     named = isinstance(source, (str, os.PathLike, list, tuple))
     opened = open_source(cast("Named", source)) if named else cast("Source", source)
     try:
-        return TrackedFrames(Realtime(opened) if realtime and not opened.live else opened, engine, options, upright)
+        played = Realtime(opened) if realtime and not opened.live else opened
+        return TrackedFrames(played, engine, options, upright, threads)
     except BaseException:
         opened.close()
         raise
@@ -133,6 +136,7 @@ class TrackedFrames(Iterator[Result]):
         engine: PoseEngine | None,
         options: FaceOptions,
         upright: Upright | Literal["model"] | None = "model",
+        threads: int | None = None,
     ) -> None:
         """
         Args:
@@ -140,12 +144,13 @@ class TrackedFrames(Iterator[Result]):
             engine: estimates the poses; None: the embedded model, closed at the end.
             options: of the run.
             upright: of the embedded model's crops.
+            threads: cores to use; None: all.
 
         Raises:
             HpeEdgeError: see :func:`track`.
         """
         check_tracking(options, source)
-        share = share_of(options, None)
+        share = share_of(options, threads)
         faces = open_faces(options, source, share.detect_threads)
         self.source = source
         self._owned: PoseEngine | None = None

@@ -15,7 +15,7 @@ import io
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
 
@@ -60,6 +60,12 @@ def rows(result: Result) -> Iterator[Row]:
             relative = [*result.attention.angles[face].tolist(), result.attention.zones[face]]
             row.update(zip(ATTENTION_COLUMNS, relative, strict=True))
         yield row
+
+
+def plain_rows(result: Result, columns: Mapping[str, int] = COLUMNS) -> Iterator[Row]:
+    """Yield the records of one frame as JSON Lines hold them: rounded, and None for missing values."""
+    for row in rows(result):
+        yield {name: _json_value(row[name], digits) for name, digits in columns.items()}
 
 
 class RecordFile(ABC):
@@ -163,8 +169,7 @@ class JsonLinesFile(RecordFile):
     """Records as one JSON object per line."""
 
     def _text(self, result: Result) -> str:
-        columns = self.columns.items()
-        return "".join(json_line({name: _json_value(row[name], n) for name, n in columns}) for row in rows(result))
+        return "".join(map(json_line, plain_rows(result, self.columns)))
 
 
 def json_line(plain: Row) -> str:

@@ -32,6 +32,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 GPU = ["cupy_frames.py", "dlpack_frames.py", "pycuda_frames.py", "torch_frames.py"]
 SHORT = ["folder_to_table.py", "own_detector.py", "own_drawing.py", "picture.py", "webcam.py"]
 CPU = ["export_model.py", "several_cameras.py", *SHORT]
+RAY = ["ray_serve.py", "ray_videos.py"]  # run by tests/on_ray
 SERVED = ["triton_client.py"]  # run by tests/serving
 ROS = ["ros2_node.py"]  # run by tests/ros
 
@@ -214,6 +215,6 @@ def test_without_arguments_an_example_prints_its_usage(monkeypatch: pytest.Monke
 
 
 def test_every_example_is_run() -> None:
-    assert sorted(path.name for path in EXAMPLES.glob("*.py")) == sorted([*CPU, *GPU, *SERVED, *ROS])
+    assert sorted(path.name for path in EXAMPLES.glob("*.py")) == sorted([*CPU, *GPU, *RAY, *SERVED, *ROS])
     for name in GPU:
         assert f"python examples/{name} model.onnx" in (EXAMPLES / name).read_text(encoding="utf-8")
