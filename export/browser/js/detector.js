@@ -66,8 +66,8 @@ export class FaceDetector {
     const found = await this.look(frame, canvas(width, height, scale), scale, [0, 0]);
     const wideScale = Math.max(width, height) / WIDE_SIDE;
     const around = 1 + 2 * WIDE_MARGIN;
-    const size = canvas(width * around, height * around, wideScale);
-    const corner = [width, height].map((side, i) => Math.trunc(Math.floor((size[i] - side / wideScale) / 2)));
+    const size = [width, height].map((side) => Math.ceil((side * around) / wideScale / MULTIPLE) * MULTIPLE);
+    const corner = [width, height].map((side, i) => Math.floor((size[i] - side / wideScale) / 2));
     const wide = await this.look(frame, size, wideScale, corner);
     const least = WIDE_LEAST * Math.min(width, height);
     const large = wide.filter(({ box }) => Math.max(box[2] - box[0], box[3] - box[1]) >= least);

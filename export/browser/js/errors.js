@@ -9,3 +9,4 @@ export class HpeEdgeError extends Error {
 export class InputError extends HpeEdgeError {} // a frame or a box
 export class ModelError extends HpeEdgeError {} // a model's file
 export class BackendError extends HpeEdgeError {} // ONNX Runtime Web, or the browser
+export class NoSpecError extends ModelError {} // a file that may be another kind of model

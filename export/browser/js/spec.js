@@ -1,7 +1,7 @@
 // ModelSpec: everything that is needed to run a model, as hpe_edge/spec.py writes it into the ONNX file. Reading is
 // strict here too: an unknown field, a missing one or a newer format is an error, never a guess.
 
-import { ModelError } from "./errors.js";
+import { ModelError, NoSpecError } from "./errors.js";
 import { readMetadata } from "./metadata.js";
 
 export const METADATA_KEY = "hpe_edge.spec";
@@ -36,7 +36,7 @@ const MOST_MARGIN = 100;
 export function specOfFile(file) {
   const text = readMetadata(file).get(METADATA_KEY);
   if (text === undefined) {
-    throw new ModelError("this model has no spec; add one with: hpe-edge export onnx MODEL.onnx --arch FAMILY");
+    throw new NoSpecError("this model has no spec; add one with: hpe-edge export onnx MODEL.onnx --arch FAMILY");
   }
   return readSpec(text);
 }
@@ -55,15 +55,11 @@ export function readSpec(text) {
   if (!isObject(plain) || !Number.isInteger(plain.format)) {
     throw new ModelError(`the model's spec has no format number; ${AGAIN}`);
   }
-  const { format, ...fields } = plain;
+  const { format, ...given } = plain;
   if (format < 1 || format > NEWEST_FORMAT) {
     throw new ModelError(`the model's spec has format ${format}, this page reads ${NEWEST_FORMAT}: use a newer one`);
   }
-  if ("reductions" in fields && !("quantizations" in fields)) {
-    fields.quantizations = fields.reductions; // the name of earlier versions
-    delete fields.reductions;
-  }
-  const spec = record(SPEC)(fields, "spec");
+  const spec = record(SPEC, { reductions: "quantizations" })(given, "spec");
   for (const head of headsOf(spec.decode)) {
     need(spec.outputs.includes(head.output), "spec.decode", `one of the outputs ${spec.outputs}`, head.output);
   }
@@ -88,7 +84,7 @@ export function columnsOf(decode, head) {
 // Readers of values: each takes the plain value and the name of its place, and returns the value or throws.
 
 const number = (least = -Infinity, most = Infinity) => (value, where) => {
-  const sound = typeof value === "number" && Number.isFinite(value) && value >= least && value <= most;
+  const sound = typeof value === "number" && Math.abs(value) < 1e300 && value >= least && value <= most;
   return need(sound, where, Number.isFinite(least) ? `a number from ${least} to ${most}` : "a finite number", value);
 };
 const whole = (least, most) => (value, where) =>
@@ -97,24 +93,34 @@ const above0 = (value, where) => need(number()(value, where) > 0, where, "a numb
 const not0 = (value, where) => need(number()(value, where) !== 0, where, "another number than 0", value);
 const text = (value, where) => need(typeof value === "string", where, "a text", value);
 const flag = (value, where) => need(typeof value === "boolean", where, "true or false", value);
-const anything = (value) => value;
 const oneOf = (...choices) => (value, where) =>
   need(choices.includes(value), where, `one of ${choices.join(", ")}`, value);
 const list = (reader, count) => (value, where) => {
   need(Array.isArray(value) && (count === undefined || value.length === count), where, `a list of ${count ?? ""}`, value);
   return value.map((each, i) => reader(each, `${where}[${i}]`));
 };
-const maybe = (reader) => [(value, where) => (value === null ? null : reader(value, where)), null];
-const record = (fields) => (value, where) => {
+const object = (reader) => (value, where) => {
   need(isObject(value), where, "an object", value);
-  const unknown = Object.keys(value).find((name) => !(name in fields));
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, reader(each, `${where}.${name}`)]));
+};
+const maybe = (reader) => [(value, where) => (value === null ? null : reader(value, where)), null];
+const record = (fields, renamed = {}) => (given, where) => {
+  need(isObject(given), where, "an object", given);
+  const value = { ...given };
+  for (const [old, now] of Object.entries(renamed)) { // names of earlier versions
+    if (old in value && !(now in value)) {
+      value[now] = value[old];
+      delete value[old];
+    }
+  }
+  const unknown = Object.keys(value).find((name) => !Object.hasOwn(fields, name));
   if (unknown !== undefined) {
     throw new ModelError(`${where} has the unknown field ${unknown}; use a newer page, or ${AGAIN}`);
   }
   return Object.fromEntries(
     Object.entries(fields).map(([name, entry]) => {
       const [reader, otherwise] = Array.isArray(entry) ? entry : [entry];
-      if (name in value) return [name, reader(value[name], `${where}.${name}`)];
+      if (Object.hasOwn(value, name)) return [name, reader(value[name], `${where}.${name}`)];
       if (otherwise === undefined) throw new ModelError(`${where} lacks the field ${name}; ${AGAIN}`);
       return [name, otherwise];
     }),
@@ -139,17 +145,41 @@ const DECODES = {
   matrix: ROTATION,
   quaternion: ROTATION,
 };
+const PRECISION = oneOf("fp32", "fp16", "int8", "int8+fp16");
+const COUNT = whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+const GATE = record({
+  compared: text,
+  source: text,
+  faces: COUNT,
+  mean_deg: number(),
+  p99_deg: number(),
+  worst_deg: number(),
+  limits: [object(number()), {}],
+});
+const QUANTIZATION = record(
+  {
+    precision: PRECISION,
+    source: text,
+    sha256: text,
+    kept: [list(text), []],
+    ranges: [text, ""],
+    tools: [object(text), {}],
+    gate: maybe(GATE),
+  },
+  { numbers: "precision" },
+);
+const INPUT = {
+  size: whole(1, 4096),
+  color: oneOf("RGB", "BGR"),
+  scale: above0,
+  mean: list(number(), 3),
+  std: list(above0, 3),
+  name: [text, "image"],
+  dtype: [oneOf("float32", "float16", "uint8"), "float32"],
+};
 const SPEC = {
   architecture: text,
-  input: record({
-    size: whole(1, 4096),
-    color: oneOf("RGB", "BGR"),
-    scale: above0,
-    mean: list(number(), 3),
-    std: list(above0, 3),
-    name: [text, "image"],
-    dtype: [oneOf("float32", "float16", "uint8"), "float32"],
-  }),
+  input,
   outputs: list(text),
   crop: record({
     margins: [list(number(-MOST_MARGIN, MOST_MARGIN), 4), [0, 0, 0, 0]],
@@ -164,17 +194,17 @@ const SPEC = {
     const { kind, ...fields } = value;
     return { kind, ...record(DECODES[kind])(fields, where) };
   },
-  origin: anything,
-  gate: [anything, null],
-  quantizations: [anything, []],
-  exported_precision: [anything, "fp32"],
+  origin: record({ checkpoint: text, sha256: text, tools: [object(text), {}], merged: [list(text), []] }),
+  gate: maybe(GATE),
+  quantizations: [list(QUANTIZATION), []],
+  exported_precision: [PRECISION, "fp32"],
   sigma: maybe(record({
     yaw: number(1e-3, 1e3),
     pitch: number(1e-3, 1e3),
     roll: number(1e-3, 1e3),
-    faces: anything,
-    source: anything,
-    labelled: anything,
+    faces: COUNT,
+    source: text,
+    labelled: flag,
     limit_deg: maybe(above0),
   })),
   upright: maybe(oneOf("keypoints", "second-pass")),
@@ -182,6 +212,16 @@ const SPEC = {
 
 function three(reader) {
   return { yaw: reader, pitch: reader, roll: reader };
+}
+
+function input(value, where) {
+  const found = record(INPUT)(value, where);
+  const { scale, mean, std, dtype } = found;
+  const held = std.every((each, i) => scale / each < 1e30 && Math.abs(mean[i]) / each < 1e30);
+  need(held, where, "numbers within float32's range", { scale, mean, std });
+  const plain = scale === 1 && mean.every((each) => each === 0) && std.every((each) => each === 1);
+  need(dtype !== "uint8" || plain, where, "scale 1, mean 0 and std 1 for uint8", { scale, mean, std });
+  return found;
 }
 
 function binHead(value, where) {
