@@ -93,7 +93,7 @@ export class FaceDetector {
       const seen = this.faces(outputs, i, regions.length, REGION_SIDE, (at, axis) => at * scale + [x1, y1][axis]);
       return seen.reduce((most, face) => (most === null || face.score > most.score ? face : most), null);
     });
-    return fromLeft(suppress(best.filter((face) => face !== null), NMS_IOU));
+    return fromLeft(suppress(best.filter((face) => face !== null && isSound(face)), NMS_IOU));
   }
 
   /** Faces before suppression, in the frame; `corner` is the frame's top left in the input. */
@@ -103,7 +103,7 @@ export class FaceDetector {
     const planes = new Planes(INPUT, picture, width * height);
     resize(frame, { sampled, cut: sampled }, width, height, false, BLACK, planes);
     const outputs = await this.network.run(picture, [1, 3, height, width]);
-    return this.faces(outputs, 0, 1, width, (at, axis) => (at - corner[axis]) * scale);
+    return this.faces(outputs, 0, 1, width, (at, axis) => (at - corner[axis]) * scale).filter(isSound);
   }
 
   /**
@@ -127,10 +127,8 @@ export class FaceDetector {
         const corner = [cell % columns, Math.floor(cell / columns)];
         const side = (k) => place((corner[k % 2] + (k < 2 ? -1 : 1) * boxes[4 * at + k]) * stride, k % 2);
         const point = (k, axis) => place((corner[axis] + points[10 * at + 2 * k + axis]) * stride, axis);
-        const box = [0, 1, 2, 3].map(side);
-        // Cells without a face may hold any numbers.
-        if (!(box[0] < box[2] && box[1] < box[3] && box.every((edge) => Math.abs(edge) <= MOST_COORDINATE))) continue;
-        found.push({ box, score: scores[at], keypoints: [0, 1, 2, 3, 4].map((k) => [point(k, 0), point(k, 1)]) });
+        const keypoints = [0, 1, 2, 3, 4].map((k) => [point(k, 0), point(k, 1)]);
+        found.push({ box: [0, 1, 2, 3].map(side), score: scores[at], keypoints });
       }
       return found;
     });
@@ -139,6 +137,11 @@ export class FaceDetector {
   async release() {
     await this.network.release();
   }
+}
+
+/** Cells without a face may hold any numbers. */
+function isSound({ box }) {
+  return box[0] < box[2] && box[1] < box[3] && box.every((edge) => Math.abs(edge) <= MOST_COORDINATE);
 }
 
 /** Sides of the input for a frame. */
