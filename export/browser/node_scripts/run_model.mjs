@@ -43,6 +43,7 @@ let ort;
 try {
   ort = await import(pathToFileURL(`${runtime}/ort.wasm.min.mjs`).href);
   ort.env.wasm.numThreads = Number(threads);
+  ort.env.wasm.wasmBinary = await readFile(`${runtime}/ort-wasm-simd-threaded.wasm`); // with threads it would be fetched
   ort.env.logLevel = "error";
   session = await ort.InferenceSession.create(await readFile(model), { executionProviders: ["wasm"] });
 } catch (error) {

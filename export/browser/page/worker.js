@@ -10,6 +10,7 @@ let engine = null;
 let detector = null;
 /** @type {RegionSchedule | null} */
 let schedule = null; // of the video that is running
+const BLANK = { data: new Uint8Array(4 * 64 * 64), width: 64, height: 64 };
 const canvas = new OffscreenCanvas(1, 1);
 const context = canvas.getContext("2d", { willReadFrequently: true });
 
@@ -23,6 +24,7 @@ const answers = {
 
   async loadPose({ file }) {
     const loaded = await PoseEngine.load(ort, new Uint8Array(file));
+    await loaded.estimate(BLANK, [{ box: [16, 16, 48, 48] }]); // the first run is slow, and finds faults of the graph
     await engine?.release();
     engine = loaded;
     return { architecture: engine.spec.architecture, size: engine.spec.input.size, limit_deg: engine.limit_deg };
