@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.browser import suite as browser
 from benchmarks.c_interface import suite as c_interface
 from benchmarks.doubt import coverage, false_boxes
 from benchmarks.finding import detectors
@@ -63,6 +64,7 @@ SUITES: tuple[Suite, ...] = (
     cuda_launches.SUITE,
     frame_to_angles.SUITE,
     c_interface.SUITE,
+    browser.SUITE,
     rtx_builds.SUITE,
 )
 IN_ALL = ("ops", "model", "pipeline", "accuracy")  # the suites that judge a machine
@@ -84,6 +86,7 @@ examples:
   python -m benchmarks doubt --labels photos/labels.csv --detectors yunet.onnx scrfd.onnx --video clip.mp4
   python -m benchmarks detectors --detectors yunet.onnx face-detector.onnx haar --labels photos/labels.csv
   python -m benchmarks triton --server environment/bin/python
+  python -m benchmarks browser --detector face-detector.onnx
   python -m benchmarks precision --models model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
 """
 

@@ -20,20 +20,19 @@ _TYPES = ("float32", "uint8")
 
 
 class NodeSession:
-    """An ONNX file, loaded in a process of Node. Not for several threads."""
+    """An ONNX file, loaded in a process of Node, on one thread. Not for several threads."""
 
-    def __init__(self, model: Path, threads: int = 1) -> None:
+    def __init__(self, model: Path) -> None:
         """Start Node and load the model.
 
         Args:
             model: an ONNX file with one input and float outputs.
-            threads: of a run.
 
         Raises:
             BackendError: Node or ONNX Runtime Web is not installed.
             ModelError: ONNX Runtime Web cannot load the model.
         """
-        command = [find_node(), str(_SCRIPT), str(find_runtime()), str(model), str(threads)]
+        command = [find_node(), str(_SCRIPT), str(find_runtime()), str(model)]
         self._model = model
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
@@ -108,7 +107,8 @@ class NodeSession:
         data = self._process.stdout.read(size)
         if len(data) < size:
             raise self._ended()
-        return np.frombuffer(data, np.float32).reshape(shape).copy()
+        numbers: NDArray[np.float32] = np.frombuffer(data, np.float32).reshape(shape).copy()
+        return numbers
 
     def _ended(self) -> BackendError:
         return BackendError(f"Node has ended while it ran {self._model}; its own message is above; make a new session")

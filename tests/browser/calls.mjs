@@ -76,6 +76,7 @@ function flattened(_, value) {
   if (!ArrayBuffer.isView(value)) return value;
   const [type] = Object.entries(TYPES).find(([, kind]) => value instanceof kind) ?? [];
   let letters = "";
-  for (const byte of new Uint8Array(value.buffer, value.byteOffset, value.byteLength)) letters += String.fromCharCode(byte);
+  for (const byte of new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
+    letters += String.fromCharCode(byte);
   return { $: type, base64: btoa(letters) };
 }

@@ -11,8 +11,8 @@ import pytest
 from chromium import PROGRAM, Browser
 from grid_model import write_grid_model
 from js_calls import HERE, Js, NodeJs, PageJs
-from page_server import PageServer, serving_page
 
+from benchmarks.browser.page_server import PageServer, serving_page
 from export.browser.runtime import find_node, find_runtime
 from export.browser.site import page_files
 from hpe_edge.errors import BackendError

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from chromium import Browser
-from page_server import serving_page
 from test_browser_page import Page, without_detector
 from test_js_engine import sample
 from test_live_layout import LOOK, NARROW_TOUCH, SCREENS, SMALL
+
+from benchmarks.browser.page_server import serving_page
 
 PARTS = ("#camera", "#picture-label", "#sample", "#clear", "#state", "#view", "#faces td", "#pose-model", "#face-model")
 # Ratios of text to the ground behind it, as WCAG defines them, below 4.5.
@@ -80,7 +81,9 @@ def test_buttons_are_reached_by_tab(busy: Page) -> None:
     for _ in range(4):
         tab.press("Tab")
         reached.append(tab.evaluate("document.activeElement.id"))
-        assert tab.evaluate("getComputedStyle(document.activeElement.closest('button, .button')).outlineStyle") == "solid"
+        assert (
+            tab.evaluate("getComputedStyle(document.activeElement.closest('button, .button')).outlineStyle") == "solid"
+        )
     assert reached == ["picture", "sample", "clear", "model"]
 
 

@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,10 +13,10 @@ import pytest
 from chromium import Browser
 from grid_model import write_grid_model
 from media import noise
-from page_server import PageServer, serving_page
 from test_js_engine import sample
 from tiny_model import write_tiny_model
 
+from benchmarks.browser.page_server import PageServer, serving_page
 from hpe_edge import PoseEngine
 from hpe_edge.drawing import draw_faces as drawing
 from hpe_edge.models import DEFAULT
@@ -29,7 +28,8 @@ DROP = """
     const bytes = Uint8Array.from(atob("{data}"), (letter) => letter.charCodeAt(0));
     const dataTransfer = new DataTransfer();
     dataTransfer.items.add(new File([bytes], "{name}"));
-    document.getElementById("stage").dispatchEvent(new DragEvent("drop", {{ dataTransfer, bubbles: true, cancelable: true }}));
+    const event = new DragEvent("drop", {{ dataTransfer, bubbles: true, cancelable: true }});
+    document.getElementById("stage").dispatchEvent(event);
 }})()
 """
 ANGLES = "[...document.querySelectorAll('#faces td')].map((cell) => Number(cell.dataset.deg))"
@@ -59,8 +59,7 @@ class Page:
 
     def error(self) -> str:
         """The error on the page."""
-        text = str(self.tab.wait_for(f"{STATE}.dataset.state === 'error' && {STATE}.textContent"))
-        return text
+        return str(self.tab.wait_for(f"{STATE}.dataset.state === 'error' && {STATE}.textContent"))
 
     def angles(self) -> np.ndarray:
         """Yaw, pitch and roll of the table, ``[N, 3]``."""
@@ -70,7 +69,7 @@ class Page:
         self.tab.evaluate(f"document.getElementById('{button}').click()")
 
     def draw_box(self, box: list[float]) -> list[float]:
-        """Press, move and release over the picture; return the box, in its pixels, that whole ones of the screen gave."""
+        """Press, move and release over the picture; return the box in its pixels, from whole ones of the screen."""
         self.tab.evaluate("document.getElementById('view').scrollIntoView({ block: 'center' })")
         view = "document.getElementById('view')"
         left, top, shown = self.tab.evaluate(
@@ -144,9 +143,13 @@ def test_a_picture_is_turned_as_its_camera_was_held(bare: Page) -> None:
     upright = np.zeros((40, 60, 3), np.uint8)
     upright[:, :30] = (0, 0, 255)
     jpeg = cv2.imencode(".jpg", upright)[1].tobytes()
-    exif = b"\xff\xe1\x00\x22Exif\x00\x00MM\x00\x2a\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00" + bytes(4)
+    exif = (
+        b"\xff\xe1\x00\x22Exif\x00\x00MM\x00\x2a\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00"
+        + bytes(4)
+    )
     bare.drop("a.jpg", jpeg[:2] + exif + jpeg[2:])
-    assert bare.tab.evaluate("[document.getElementById('view').width, document.getElementById('view').height]") == [40, 60]
+    view = "document.getElementById('view')"
+    assert bare.tab.evaluate(f"[{view}.width, {view}.height]") == [40, 60]
     picture = bare.tab.pixels("document.getElementById('view')")
     assert picture[5, 20, 2] > 200 and picture[55, 20, 2] < 50  # a quarter clockwise: the left is now the top
 
@@ -189,13 +192,22 @@ def test_its_policy_refuses_other_machines_in_the_worker_too(page: Page) -> None
         worker = f"""
         new Promise((resolve) => {{
             const script = "{ask}.then(() => postMessage('sent'), () => postMessage('refused'))";
-            const worker = new Worker(URL.createObjectURL(new Blob([script], {{ type: "text/javascript" }})), {{ type: "module" }});
+            const url = URL.createObjectURL(new Blob([script], {{ type: "text/javascript" }}));
+            const worker = new Worker(url, {{ type: "module" }});
             worker.onmessage = ({{ data }}) => resolve(data);
             worker.onerror = () => resolve('failed');
         }})
         """
         assert page.tab.evaluate(worker) == "refused"
-        assert page.tab.evaluate(f"new Promise((done) => {{ const i = new Image(); i.onload = () => done('sent'); i.onerror = () => done('refused'); i.src = '{other.url}x'; }})") == "refused"
+        picture = f"""
+        new Promise((resolve) => {{
+            const image = new Image();
+            image.onload = () => resolve("sent");
+            image.onerror = () => resolve("refused");
+            image.src = "{other.url}x";
+        }})
+        """
+        assert page.tab.evaluate(picture) == "refused"
         assert other.asked == []
     page.tab.evaluate("errors.length = 0")
 
@@ -236,7 +248,9 @@ def test_a_camera_that_goes_away(bare: Page) -> None:
     ],
 )
 def test_a_camera_that_does_not_start(bare: Page, fault: str, says: str) -> None:
-    bare.tab.evaluate(f"navigator.mediaDevices.getUserMedia = async () => {{ throw new DOMException('broken', '{fault}'); }}")
+    bare.tab.evaluate(
+        f"navigator.mediaDevices.getUserMedia = async () => {{ throw new DOMException('broken', '{fault}'); }}"
+    )
     bare.click("camera")
     assert says in bare.error()
     assert bare.tab.evaluate("document.getElementById('camera').textContent") == "Camera"
@@ -315,9 +329,7 @@ def test_browsers_that_lack_an_ability(tab: Browser, server: PageServer, ability
         ("ort/ort-wasm-simd-threaded.wasm", "cannot load this model"),
     ],
 )
-def test_copies_that_are_not_complete(
-    tab: Browser, test_files: dict[str, Path | str], missing: str, says: str
-) -> None:
+def test_copies_that_are_not_complete(tab: Browser, test_files: dict[str, Path | str], missing: str, says: str) -> None:
     with serving_page({name: path for name, path in test_files.items() if name != missing}) as server:
         assert says in Page(tab, server).error()
 
@@ -355,7 +367,10 @@ def test_axes_are_drawn_as_in_python(bare: Page, monkeypatch: pytest.MonkeyPatch
     )
     drawn = bare.tab.pixels("sheet")[..., :3].astype(int)
     marked, wanted = ((np.abs(each - 128.0) > 20).any(axis=2) for each in (drawn, expected.astype(int)))
-    near = cv2.dilate(wanted.astype(np.uint8), np.ones((5, 5))) > 0, cv2.dilate(marked.astype(np.uint8), np.ones((5, 5))) > 0
+    near = (
+        cv2.dilate(wanted.astype(np.uint8), np.ones((5, 5))) > 0,
+        cv2.dilate(marked.astype(np.uint8), np.ones((5, 5))) > 0,
+    )
     assert wanted.sum() > 1500
     assert (marked & ~near[0]).sum() == 0 and (wanted & ~near[1]).sum() == 0
     assert np.abs(drawn - expected).mean() < 4.0  # levels: the smoothed edges differ

@@ -48,7 +48,10 @@ def random_outputs(spec: ModelSpec, rng: np.random.Generator, count: int, spread
 @pytest.mark.parametrize("spread", [0.3, 3.0, 60.0])
 def test_bins_equal_the_oracle(js: Js, rng: np.random.Generator, grids: tuple[Any, ...], spread: float) -> None:
     spec = bins_spec(*grids)
-    outputs = {name: rng.normal(0, spread, (9, 2 + grid[2])).astype(np.float32) for name, grid in zip("abc", grids, strict=True)}
+    outputs = {
+        name: rng.normal(0, spread, (9, 2 + grid[2])).astype(np.float32)
+        for name, grid in zip("abc", grids, strict=True)
+    }
     angles, sigma, rotation = decode_in_js(js, spec, outputs)
     for i, (first, step, _, circular) in enumerate(grids):
         angle, deviation = reference.decode_bins(outputs["abc"[i]][:, 2:], first, step, circular)

@@ -81,13 +81,15 @@ def test_key_points_turn_the_crop(js: Js) -> None:
 @pytest.mark.parametrize("count", [0, 1, 7])
 def test_batches_of_any_size(js: Js, tmp_path: Path, count: int) -> None:
     frame = noise(120, 90)
-    boxes = np.random.default_rng(1).uniform(0, 40, (count, 4)) + [0, 0, 45, 45]
+    boxes = np.random.default_rng(1).uniform(0, 40, (count, 4)) + np.array([0, 0, 45, 45])
     for batch in (None, 1, 4):
         path = write_tiny_model(tmp_path / f"{batch}.onnx", batch=batch)
         js("loadPose", file=path.read_bytes())
         with PoseEngine(path) as engine:
-            check(js("estimate", frame=rgba(frame), faces=[{"box": list(map(float, np.float32(box)))} for box in boxes]),
-                  engine(frame, boxes.reshape(-1, 4)))
+            check(
+                js("estimate", frame=rgba(frame), faces=[{"box": list(map(float, np.float32(box)))} for box in boxes]),
+                engine(frame, boxes.reshape(-1, 4)),
+            )
 
 
 def test_uint8_pixels(js: Js, tmp_path: Path) -> None:
@@ -110,9 +112,7 @@ def test_doubt_is_that_of_the_spec(js: Js, tmp_path: Path) -> None:
             check(js("estimate", frame=rgba(frame), faces=[{"box": box}]), engine(frame, [box]))
 
 
-@pytest.mark.parametrize(
-    "box", [[5, 5, 5, 9], [9, 5, 5, 9], [0, 0, 2e6, 9], [1, 2, 3], ["NaN", 0, 5, 5]], ids=str
-)
+@pytest.mark.parametrize("box", [[5, 5, 5, 9], [9, 5, 5, 9], [0, 0, 2e6, 9], [1, 2, 3], ["NaN", 0, 5, 5]], ids=str)
 def test_boxes_that_cannot_be(node_js: Js, box: list[Any]) -> None:
     node_js("loadPose", file=DEFAULT.read_bytes())
     with pytest.raises(JsError, match="box 1 must be x1 y1 x2 y2") as failed:

@@ -39,8 +39,6 @@ def test_fields_that_are_left_out_get_their_defaults(js: Js) -> None:
     assert ModelSpec.from_json(json.dumps({"format": 1, **read})) == ModelSpec.from_json(json.dumps(plain))
 
 
-
-
 @pytest.mark.parametrize("text", REFUSED)
 def test_specs_that_python_refuses(js: Js, text: str) -> None:
     if names_a_field_twice(text):

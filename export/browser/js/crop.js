@@ -18,7 +18,16 @@ export function cropNormalize(frame, box, turn_deg, crop, input, out) {
   const { size } = input;
   const planes = new Planes(input, out, size * size);
   if (turn_deg !== 0) turnedCrop(frame, box, turn_deg, crop, size, fillOf(crop, input), planes);
-  else resize(frame, cropWindow(box, crop, frame), size, size, crop.resampling === "antialias", fillOf(crop, input), planes);
+  else
+    resize(
+      frame,
+      cropWindow(box, crop, frame),
+      size,
+      size,
+      crop.resampling === "antialias",
+      fillOf(crop, input),
+      planes,
+    );
 }
 
 /**

@@ -23,18 +23,19 @@ const UNKNOWN = [NaN, NaN, NaN];
  */
 export function decode(spec, outputs, count) {
   const heads = headsOf(spec.decode);
-  for (const head of heads) {
+  const widths = heads.map((head) => {
     const { data, dims } = outputs[head.output];
+    const width = dims[dims.length - 1];
     const needed = head.column + columnsOf(spec.decode, head);
-    if (dims.at(-1) < needed || data.length !== count * dims.at(-1)) {
+    if (width < needed || data.length !== count * width) {
       throw new InputError(`output ${head.output} must be [${count}, ${needed} or more], got [${dims}]`);
     }
-  }
+    return width;
+  });
   return Array.from({ length: count }, (_, face) => {
-    const numbers = heads.map((head) => {
-      const { data, dims } = outputs[head.output];
-      const from = face * dims.at(-1) + head.column;
-      return data.subarray(from, from + columnsOf(spec.decode, head));
+    const numbers = heads.map((head, i) => {
+      const from = face * widths[i] + head.column;
+      return outputs[head.output].data.subarray(from, from + columnsOf(spec.decode, head));
     });
     return poseOf(...anglesOf(spec, heads, numbers));
   });
@@ -114,6 +115,7 @@ function matrixFrom6d(v) {
 function matrixFromQuaternion(q) {
   const length = Math.hypot(...q);
   const [w, x, y, z] = [...q].map((each) => each / length);
+  // prettier-ignore
   return [
     1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
     2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),

@@ -17,7 +17,15 @@ const NMS_IOU = 0.4;
 const MOST_COORDINATE = 1e6;
 const COLUMNS = [1, 4, 10]; // score, box, key points
 /** @type {import("./spec.js").Input} */
-const INPUT = { name: "", size: 0, color: "BGR", scale: 1, mean: [127.5, 127.5, 127.5], std: [128, 128, 128], dtype: "float32" };
+const INPUT = {
+  name: "",
+  size: 0,
+  color: "BGR",
+  scale: 1,
+  mean: [127.5, 127.5, 127.5],
+  std: [128, 128, 128],
+  dtype: "float32",
+};
 const BLACK = [0, 0, 0];
 
 // A second look at the shrunk frame with a margin, for faces that fill the frame or leave it.
@@ -91,12 +99,18 @@ export class FaceDetector {
     const best = regions.map(([x1, y1, x2], i) => {
       const scale = (x2 - x1) / REGION_SIDE;
       const seen = this.faces(outputs, i, regions.length, REGION_SIDE, (at, axis) => at * scale + [x1, y1][axis]);
-      return seen.reduce((most, face) => (most === null || face.score > most.score ? face : most), null);
+      return seen.sort((a, b) => b.score - a.score).slice(0, 1);
     });
-    return fromLeft(suppress(best.filter((face) => face !== null && isSound(face)), NMS_IOU));
+    return fromLeft(suppress(best.flat().filter(isSound), NMS_IOU));
   }
 
-  /** Faces before suppression, in the frame; `corner` is the frame's top left in the input. */
+  /**
+   * Faces before suppression, in the frame.
+   * @param {import("./planes.js").Frame} frame
+   * @param {number[]} size width and height of the input
+   * @param {number} scale pixels of the frame per pixel of the input
+   * @param {number[]} corner the frame's top left in the input
+   */
   async look(frame, [width, height], scale, corner) {
     const picture = new Float32Array(3 * width * height);
     const sampled = [-corner[0], -corner[1], width - corner[0], height - corner[1]].map((at) => at * scale);
@@ -160,8 +174,11 @@ function fromLeft(faces) {
  */
 async function findGrids(network) {
   const [width, height] = [3 * MULTIPLE, MULTIPLE];
-  const unknown = (why) => new ModelError("this is no face detector of hpe-edge export detector, which takes " +
-    `[1, 3, H, W] and gives for each of ${STRIDES.length} grids a score, a box and five points per cell: ${why}`);
+  const unknown = (why) =>
+    new ModelError(
+      "this is no face detector of hpe-edge export detector, which takes " +
+        `[1, 3, H, W] and gives for each of ${STRIDES.length} grids a score, a box and five points per cell: ${why}`,
+    );
   if (network.shape.length !== 4 || network.type !== "float32") throw unknown(`it takes [${network.shape}]`);
   let outputs;
   try {
@@ -170,12 +187,20 @@ async function findGrids(network) {
     if (error instanceof BackendError) throw unknown(error.message);
     throw error;
   }
-  const given = Object.entries(outputs).map(([name, { dims, data }]) => ({ name, columns: dims.at(-1), data }));
+  const given = Object.entries(outputs).map(([name, { dims, data }]) => ({
+    name,
+    columns: dims[dims.length - 1],
+    data,
+  }));
   return STRIDES.map((stride) => {
     const cells = (width / stride) * (height / stride);
-    const mine = given.filter(({ data, columns }) => data.length === cells * columns).sort((a, b) => a.columns - b.columns);
+    const mine = given
+      .filter(({ data, columns }) => data.length === cells * columns)
+      .sort((a, b) => a.columns - b.columns);
     if (mine.map(({ columns }) => columns).join() !== COLUMNS.join()) {
-      throw unknown(`it gives ${given.map(({ name, columns, data }) => `${name} [${data.length / columns}, ${columns}]`)}`);
+      throw unknown(
+        `it gives ${given.map(({ name, columns, data }) => `${name} [${data.length / columns}, ${columns}]`)}`,
+      );
     }
     const [score, box, points] = mine;
     const { data } = score;

@@ -34,18 +34,23 @@ export class PoseEngine {
   static async load(ort, file) {
     const spec = specOfFile(file);
     const { dtype, size, name } = spec.input;
-    if (dtype === "float16") throw new ModelError("this model takes float16 pixels, which browsers lack: use its FP32 file");
+    if (dtype === "float16")
+      throw new ModelError("this model takes float16 pixels, which browsers lack: use its FP32 file");
     const network = await Network.load(ort, file);
     const expected = `${dtype} [N, 3, ${size}, ${size}] called ${name}`;
     const shape = network.shape.slice(1).join();
     if (network.inputName !== name || network.type !== dtype || shape !== [3, size, size].join()) {
-      throw new ModelError(`the spec says that the input is ${expected}, the graph has ${network.type} ` +
-        `[${network.shape}] called ${network.inputName}; export the model again`);
+      throw new ModelError(
+        `the spec says that the input is ${expected}, the graph has ${network.type} ` +
+          `[${network.shape}] called ${network.inputName}; export the model again`,
+      );
     }
     const lacking = spec.outputs.find((output) => !network.outputNames.includes(output));
     if (lacking !== undefined) {
-      throw new ModelError(`the spec says that there is an output ${lacking}, the graph has ${network.outputNames}; ` +
-        "export the model again");
+      throw new ModelError(
+        `the spec says that there is an output ${lacking}, the graph has ${network.outputNames}; ` +
+          "export the model again",
+      );
     }
     return new PoseEngine(network, spec);
   }
@@ -65,7 +70,11 @@ export class PoseEngine {
     if (upright === "second-pass") {
       const rolls = poses.map(({ rotation }) => rollOfRotation(rotation));
       const again = poses.map((_, i) => i).filter((i) => Math.abs(wrapDeg(rolls[i] - turns[i])) > SECOND_PASS_ROLL_DEG);
-      const second = await this.once(frame, again.map((i) => boxes[i]), again.map((i) => rolls[i]));
+      const second = await this.once(
+        frame,
+        again.map((i) => boxes[i]),
+        again.map((i) => rolls[i]),
+      );
       again.forEach((i, k) => (poses[i] = second[k]));
     }
     return poses.map((pose, i) => ({ ...pose, box: boxes[i], doubtful: this.isDoubtful(pose) }));
@@ -98,7 +107,8 @@ export class PoseEngine {
 function checkBox(box, i) {
   const sound = box.length === 4 && box.every((at) => Math.abs(at) <= MOST_COORDINATE);
   if (!sound || !(box[0] < box[2] && box[1] < box[3])) {
-    throw new InputError(`box ${i} must be x1 y1 x2 y2 in pixels, within ${MOST_COORDINATE}, x1 < x2 and y1 < y2, ` +
-      `got ${box}`);
+    throw new InputError(
+      `box ${i} must be x1 y1 x2 y2 in pixels, within ${MOST_COORDINATE}, x1 < x2 and y1 < y2, ` + `got ${box}`,
+    );
   }
 }

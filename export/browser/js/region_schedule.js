@@ -42,7 +42,9 @@ export class RegionSchedule {
     const found = await this.detector.find(frame);
     if (size !== this.size) return found;
     const held = (box) => found.some((other) => isCentredIn(box, other.box));
-    const lost = this.regions().filter((region) => !held(region)).slice(0, MOST_REGIONS);
+    const lost = this.regions()
+      .filter((region) => !held(region))
+      .slice(0, MOST_REGIONS);
     if (lost.length === 0) return found;
     const more = (await this.detector.findIn(frame, lost)).filter(({ box }) => !held(box));
     return [...found, ...more].sort((a, b) => a.box[0] - b.box[0]);

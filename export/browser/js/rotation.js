@@ -13,6 +13,7 @@ const DEG = Math.PI / 180;
 export function rotationFromEuler([yaw, pitch, roll]) {
   const [sy, sp, sr] = [yaw, pitch, roll].map((each) => Math.sin(each * DEG));
   const [cy, cp, cr] = [yaw, pitch, roll].map((each) => Math.cos(each * DEG));
+  // prettier-ignore
   return [
     cy * cr, -cy * sr, sy,
     cp * sr - sp * sy * cr, cp * cr + sp * sy * sr, sp * cy,

@@ -59,6 +59,7 @@ export function readSpec(text) {
   if (format < 1 || format > NEWEST_FORMAT) {
     throw new ModelError(`the model's spec has format ${format}, this page reads ${NEWEST_FORMAT}: use a newer one`);
   }
+  /** @type {any} */
   const spec = record(SPEC, { reductions: "quantizations" })(given, "spec");
   for (const head of headsOf(spec.decode)) {
     need(spec.outputs.includes(head.output), "spec.decode", `one of the outputs ${spec.outputs}`, head.output);
@@ -83,20 +84,29 @@ export function columnsOf(decode, head) {
 
 // Readers of values: each takes the plain value and the name of its place, and returns the value or throws.
 
-const number = (least = -Infinity, most = Infinity) => (value, where) => {
-  const sound = typeof value === "number" && Math.abs(value) < 1e300 && value >= least && value <= most;
-  return need(sound, where, Number.isFinite(least) ? `a number from ${least} to ${most}` : "a finite number", value);
-};
+const number =
+  (least = -Infinity, most = Infinity) =>
+  (value, where) => {
+    const sound = typeof value === "number" && Math.abs(value) < 1e300 && value >= least && value <= most;
+    return need(sound, where, Number.isFinite(least) ? `a number from ${least} to ${most}` : "a finite number", value);
+  };
 const whole = (least, most) => (value, where) =>
   need(Number.isInteger(value) && value >= least && value <= most, where, `a whole number ${least} to ${most}`, value);
 const above0 = (value, where) => need(number()(value, where) > 0, where, "a number above 0", value);
 const not0 = (value, where) => need(number()(value, where) !== 0, where, "another number than 0", value);
 const text = (value, where) => need(typeof value === "string", where, "a text", value);
 const flag = (value, where) => need(typeof value === "boolean", where, "true or false", value);
-const oneOf = (...choices) => (value, where) =>
-  need(choices.includes(value), where, `one of ${choices.join(", ")}`, value);
+const oneOf =
+  (...choices) =>
+  (value, where) =>
+    need(choices.includes(value), where, `one of ${choices.join(", ")}`, value);
 const list = (reader, count) => (value, where) => {
-  need(Array.isArray(value) && (count === undefined || value.length === count), where, `a list of ${count ?? ""}`, value);
+  need(
+    Array.isArray(value) && (count === undefined || value.length === count),
+    where,
+    `a list of ${count ?? ""}`,
+    value,
+  );
   return value.map((each, i) => reader(each, `${where}[${i}]`));
 };
 const object = (reader) => (value, where) => {
@@ -104,28 +114,31 @@ const object = (reader) => (value, where) => {
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, reader(each, `${where}.${name}`)]));
 };
 const maybe = (reader) => [(value, where) => (value === null ? null : reader(value, where)), null];
-const record = (fields, renamed = {}) => (given, where) => {
-  need(isObject(given), where, "an object", given);
-  const value = { ...given };
-  for (const [old, now] of Object.entries(renamed)) { // names of earlier versions
-    if (old in value && !(now in value)) {
-      value[now] = value[old];
-      delete value[old];
+const record =
+  (fields, renamed = {}) =>
+  (given, where) => {
+    need(isObject(given), where, "an object", given);
+    const value = { ...given };
+    for (const [old, now] of Object.entries(renamed)) {
+      // names of earlier versions
+      if (old in value && !(now in value)) {
+        value[now] = value[old];
+        delete value[old];
+      }
     }
-  }
-  const unknown = Object.keys(value).find((name) => !Object.hasOwn(fields, name));
-  if (unknown !== undefined) {
-    throw new ModelError(`${where} has the unknown field ${unknown}; use a newer page, or ${AGAIN}`);
-  }
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, entry]) => {
-      const [reader, otherwise] = Array.isArray(entry) ? entry : [entry];
-      if (Object.hasOwn(value, name)) return [name, reader(value[name], `${where}.${name}`)];
-      if (otherwise === undefined) throw new ModelError(`${where} lacks the field ${name}; ${AGAIN}`);
-      return [name, otherwise];
-    }),
-  );
-};
+    const unknown = Object.keys(value).find((name) => !Object.hasOwn(fields, name));
+    if (unknown !== undefined) {
+      throw new ModelError(`${where} has the unknown field ${unknown}; use a newer page, or ${AGAIN}`);
+    }
+    return Object.fromEntries(
+      Object.entries(fields).map(([name, entry]) => {
+        const [reader, otherwise] = Array.isArray(entry) ? entry : [entry];
+        if (Object.hasOwn(value, name)) return [name, reader(value[name], `${where}.${name}`)];
+        if (otherwise === undefined) throw new ModelError(`${where} lacks the field ${name}; ${AGAIN}`);
+        return [name, otherwise];
+      }),
+    );
+  };
 
 const column = whole(0, MOST_COLUMNS - 1);
 const BIN_HEAD = {
@@ -189,8 +202,12 @@ const SPEC = {
     resampling: [oneOf("bilinear", "antialias"), "bilinear"],
   }),
   decode(value, where) {
-    need(isObject(value) && typeof value.kind === "string" && Object.hasOwn(DECODES, value.kind), `${where}.kind`,
-      `one of ${Object.keys(DECODES).join(", ")}`, value?.kind);
+    need(
+      isObject(value) && typeof value.kind === "string" && Object.hasOwn(DECODES, value.kind),
+      `${where}.kind`,
+      `one of ${Object.keys(DECODES).join(", ")}`,
+      value?.kind,
+    );
     const { kind, ...fields } = value;
     return { kind, ...record(DECODES[kind])(fields, where) };
   },
@@ -198,15 +215,17 @@ const SPEC = {
   gate: maybe(GATE),
   quantizations: [list(QUANTIZATION), []],
   exported_precision: [PRECISION, "fp32"],
-  sigma: maybe(record({
-    yaw: number(1e-3, 1e3),
-    pitch: number(1e-3, 1e3),
-    roll: number(1e-3, 1e3),
-    faces: COUNT,
-    source: text,
-    labelled: flag,
-    limit_deg: maybe(above0),
-  })),
+  sigma: maybe(
+    record({
+      yaw: number(1e-3, 1e3),
+      pitch: number(1e-3, 1e3),
+      roll: number(1e-3, 1e3),
+      faces: COUNT,
+      source: text,
+      labelled: flag,
+      limit_deg: maybe(above0),
+    }),
+  ),
   upright: maybe(oneOf("keypoints", "second-pass")),
 };
 

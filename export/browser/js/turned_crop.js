@@ -34,9 +34,16 @@ export function turnedCrop(frame, [x1, y1, x2, y2], turn_deg, crop, size, fill, 
   }
 }
 
-/** The filters across and down the frame. */
+/**
+ * The filters across and down the frame.
+ * @returns {{factor: number, step: number}[]}
+ */
 function meansFor(crop, scale, cosine, sine) {
-  if (crop.resampling !== "antialias") return [{ factor: 1, step: 1 }, { factor: 1, step: 1 }];
+  if (crop.resampling !== "antialias")
+    return [
+      { factor: 1, step: 1 },
+      { factor: 1, step: 1 },
+    ];
   const [wide, high] = scale.map((each) => Math.max(each, 1) ** 2);
   const [c, s] = [cosine * cosine, sine * sine];
   return [filterLike(c * wide + s * high), filterLike(s * wide + c * high)];
@@ -58,7 +65,8 @@ function filterLike(square) {
 
 /** Means of the frame, made when they are first read. Outside the frame lies the fill. */
 class Patch {
-  constructor(frame, [across, down], fill) {
+  constructor(frame, filters, fill) {
+    const [across, down] = filters;
     this.frame = frame;
     this.across = across;
     this.down = down;
@@ -105,7 +113,10 @@ class Patch {
     const at = 3 * (column - this.low[0]);
     if (!Number.isNaN(means[at])) return at;
     const { frame, across, down, fill } = this;
-    const [left, right] = [Math.max(column * across.step, 0), Math.min(column * across.step + across.factor, frame.width)];
+    const [left, right] = [
+      Math.max(column * across.step, 0),
+      Math.min(column * across.step + across.factor, frame.width),
+    ];
     const [top, bottom] = [Math.max(row * down.step, 0), Math.min(row * down.step + down.factor, frame.height)];
     let [red, green, blue, inside] = [0, 0, 0, 0];
     for (let y = top; y < bottom; y++) {

@@ -1,4 +1,4 @@
-// Runs an ONNX file by ONNX Runtime Web in Node, for export/browser/node.py: node run_model.mjs RUNTIME MODEL THREADS.
+// Runs an ONNX file by ONNX Runtime Web in Node, for export/browser/node.py: node run_model.mjs RUNTIME MODEL.
 //
 // A request is a line of JSON {type, shape} and the numbers; the answer a line {outputs: [{name, shape}]} and theirs, or
 // a line {error}. The first line says that the model is loaded, or why not.
@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises";
 import { argv, exit, stdin, stdout } from "node:process";
 import { pathToFileURL } from "node:url";
 
-const [runtime, model, threads] = argv.slice(2);
+const [runtime, model] = argv.slice(2);
 const TYPES = { float32: Float32Array, uint8: Uint8Array };
 
 function answer(line, ...arrays) {
@@ -42,8 +42,7 @@ let session;
 let ort;
 try {
   ort = await import(pathToFileURL(`${runtime}/ort.wasm.min.mjs`).href);
-  ort.env.wasm.numThreads = Number(threads);
-  ort.env.wasm.wasmBinary = await readFile(`${runtime}/ort-wasm-simd-threaded.wasm`); // with threads it would be fetched
+  ort.env.wasm.numThreads = 1;
   ort.env.logLevel = "error";
   session = await ort.InferenceSession.create(await readFile(model), { executionProviders: ["wasm"] });
 } catch (error) {

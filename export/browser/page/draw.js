@@ -31,18 +31,37 @@ export function drawPoses(context, poses, labels = true) {
   context.globalAlpha = 1;
 }
 
-function drawShape(context, { box: [x1, y1, x2, y2], rotation: r }, side) {
+function drawShape(context, { box, rotation: r }, side) {
+  const [x1, y1, x2, y2] = box;
   const fine = fineLine(context.canvas);
   const thickness = Math.max(2, fine, Math.round(side / 45));
   const reach = 0.2 * Math.min(x2 - x1, y2 - y1);
-  const corners = [[x1, reach], [x2, -reach]].flatMap(([x, dx]) =>
-    [[y1, reach], [y2, -reach]].map(([y, dy]) => [[x + dx, y], [x, y], [x, y + dy]]));
+  const corners = [
+    [x1, reach],
+    [x2, -reach],
+  ].flatMap(([x, dx]) =>
+    [
+      [y1, reach],
+      [y2, -reach],
+    ].map(([y, dy]) => [
+      [x + dx, y],
+      [x, y],
+      [x, y + dy],
+    ]),
+  );
   strokeLines(context, corners, "white", Math.max(fine, Math.floor(thickness / 2)));
   const [x, y] = [(x1 + x2) / 2, (y1 + y2) / 2];
   const turned = AXES.map(({ axis, color }) => {
     const [right, down, away] = [0, 3, 6].map((row) => r[row] * axis[0] + r[row + 1] * axis[1] + r[row + 2] * axis[2]);
     const length = AXIS_LENGTH * side;
-    return { line: [[x, y], [x + length * right, y + length * down]], away, color };
+    return {
+      line: [
+        [x, y],
+        [x + length * right, y + length * down],
+      ],
+      away,
+      color,
+    };
   });
   turned.sort((a, b) => b.away - a.away); // nearer lines cover further ones
   for (const { line, color } of turned) strokeLines(context, [line], color, thickness);
@@ -56,7 +75,10 @@ function fineLine({ width, height }) {
 /** A dark rim keeps the lines visible on any background. */
 function strokeLines(context, lines, color, thickness) {
   context.lineCap = context.lineJoin = "round";
-  for (const [style, width] of [["black", thickness + 2], [color, thickness]]) {
+  for (const [style, width] of [
+    ["black", thickness + 2],
+    [color, thickness],
+  ]) {
     context.strokeStyle = style;
     context.lineWidth = width;
     context.beginPath();
@@ -69,14 +91,16 @@ function strokeLines(context, lines, color, thickness) {
 }
 
 /** Above the forehead, or below the chin where there is no room. */
-function drawLabel(context, { box: [x1, y1, x2, y2], angles, sigma, doubtful }) {
+function drawLabel(context, { box, angles, sigma, doubtful }) {
+  const [x1, y1, x2, y2] = box;
   const { width, height } = context.canvas;
   const capital = Math.max(0.07 * (y2 - y1), height / 70, 8);
   const pad = Math.max(2, Math.round(0.4 * capital));
   context.font = `${capital / CAPITAL}px system-ui, sans-serif`;
   context.textBaseline = "alphabetic";
   const lines = [`${doubtful ? "? " : ""}Y${signed(angles[0])} P${signed(angles[1])} R${signed(angles[2])}`];
-  if (height >= ROOMY && sigma.every(Number.isFinite)) lines.push(`sigma ${sigma.map((each) => each.toFixed(0)).join(" ")}`);
+  if (height >= ROOMY && sigma.every(Number.isFinite))
+    lines.push(`sigma ${sigma.map((each) => each.toFixed(0)).join(" ")}`);
   const wide = Math.max(...lines.map((line) => context.measureText(line).width)) + 2 * pad;
   const high = lines.length * (capital + pad) + pad;
   const above = y1 - 0.25 * (y2 - y1) - capital / 4 - high; // boxes end at the eyebrows, faces do not

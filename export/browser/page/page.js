@@ -14,7 +14,7 @@ const DRAW_HINT = "Draw a box on the picture, from the chin to the eyebrows of a
 const element = (id) => document.getElementById(id);
 const view = element("view");
 const context = view.getContext("2d");
-const tool = new BoxTool(view, () => shown !== null && (camera === null ? refresh() : undefined));
+const tool = new BoxTool(view, () => (camera === null ? refresh() : undefined));
 
 /** @type {Estimator} */
 let estimator;
@@ -76,6 +76,7 @@ function report({ poses: found, times_ms, searched }) {
 
 /** Estimates the picture on the screen, again where a box was drawn meanwhile. */
 async function refresh() {
+  if (shown === null) return undefined;
   if (tool.current !== null) return draw();
   if (working) {
     waiting = true;
@@ -217,7 +218,7 @@ function listen() {
   document.addEventListener("dragleave", over(false));
   document.addEventListener("drop", (event) => {
     over(false)(event);
-    const [file] = event.dataTransfer.files;
+    const [file] = event.dataTransfer?.files ?? [];
     if (file === undefined) fail(new SourceError("That is no file: drop a picture or an ONNX file."));
     else if (file.name.toLowerCase().endsWith(".onnx")) openModel(file);
     else openFile(file);
@@ -232,7 +233,9 @@ async function begin() {
   }
   models = JSON.parse(new TextDecoder().decode(await fetchBytes("models.json")));
   if (!models.runtime) {
-    throw new SourceError("This copy of the page was made without ONNX Runtime Web: run npm ci in the checkout, and build it again.");
+    throw new SourceError(
+      "This copy of the page was made without ONNX Runtime Web: run npm ci in the checkout, and build it again.",
+    );
   }
   estimator = new Estimator();
   await estimator.begin(threads());

@@ -13,24 +13,31 @@ export class SourceError extends Error {}
 export async function openPicture(file) {
   const name = file.name ?? "the picture";
   if (file.size > MOST_BYTES) {
-    throw new SourceError(`${name} has ${Math.round(file.size / 1e6)} MB; pictures of up to ${MOST_BYTES / 1e6} MB are opened here.`);
+    throw new SourceError(
+      `${name} has ${Math.round(file.size / 1e6)} MB; pictures of up to ${MOST_BYTES / 1e6} MB are opened here.`,
+    );
   }
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new SourceError(`${name} cannot be read as a picture: it is broken, too large, or of a format that this browser lacks. Try a JPEG or a PNG.`);
+    throw new SourceError(
+      `${name} cannot be read as a picture: it is broken, too large, or of a format that this browser lacks. Try a JPEG or a PNG.`,
+    );
   }
   const { width, height } = bitmap;
   if (width * height > MOST_PIXELS) {
     bitmap.close();
-    throw new SourceError(`${name} has ${width} × ${height} pixels; up to ${MOST_PIXELS / 1e6} million are opened here. Shrink it first.`);
+    throw new SourceError(
+      `${name} has ${width} × ${height} pixels; up to ${MOST_PIXELS / 1e6} million are opened here. Shrink it first.`,
+    );
   }
   return bitmap;
 }
 
 const CAMERA_FAULTS = {
-  NotAllowedError: "The camera was refused. Allow it for this page, in the browser’s address bar, and press Camera again.",
+  NotAllowedError:
+    "The camera was refused. Allow it for this page, in the browser’s address bar, and press Camera again.",
   NotFoundError: "This machine has no camera that the browser sees. Drop a picture instead.",
   NotReadableError: "The camera is in use by another program, or failed. Close that program and press Camera again.",
   OverconstrainedError: "The camera has no format that this page can use. Drop a picture instead.",

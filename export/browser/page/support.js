@@ -14,7 +14,9 @@ export function missingAbilities() {
     OffscreenCanvas: typeof OffscreenCanvas === "function",
     createImageBitmap: typeof createImageBitmap === "function",
   };
-  return Object.entries(needed).filter(([, there]) => !there).map(([name]) => name);
+  return Object.entries(needed)
+    .filter(([, there]) => !there)
+    .map(([name]) => name);
 }
 
 /** Threads for the networks: several only where the page may share memory between them, which its server decides. */

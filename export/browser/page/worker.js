@@ -2,6 +2,7 @@
 // time, and answers each.
 
 import { FaceDetector, PoseEngine, RegionSchedule } from "../js/index.js";
+// @ts-ignore: it is there where the page is served
 import * as ort from "../ort/ort.wasm.min.mjs";
 
 /** @type {PoseEngine | null} */
@@ -12,7 +13,9 @@ let detector = null;
 let schedule = null; // of the video that is running
 const BLANK = { data: new Uint8Array(4 * 64 * 64), width: 64, height: 64 };
 const canvas = new OffscreenCanvas(1, 1);
-const context = canvas.getContext("2d", { willReadFrequently: true });
+const context = /** @type {OffscreenCanvasRenderingContext2D} */ (
+  canvas.getContext("2d", { willReadFrequently: true })
+);
 
 const answers = {
   /** @param {{ortUrl: string, threads: number}} request */
@@ -42,7 +45,7 @@ const answers = {
     const start = performance.now();
     const frame = pixelsOf(bitmap);
     const read = performance.now();
-    schedule = video ? schedule ?? (detector && new RegionSchedule(detector)) : null;
+    schedule = video ? (schedule ?? (detector && new RegionSchedule(detector))) : null;
     /** @type {import("../js/engine.js").Face[]} */
     let faces = boxes.map((box) => ({ box }));
     if (boxes.length === 0 && detector !== null) faces = await (schedule ?? detector).find(frame);

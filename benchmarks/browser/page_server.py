@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import mimetypes
+import queue
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,12 +17,21 @@ _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "applica
 
 @dataclass
 class PageServer:
-    """Files and their server; ``asked`` grows with each request: its method and path."""
+    """Files and their server.
+
+    Attributes:
+        files: by their paths, without a slash in front; each a file or its text.
+        headers: of every answer.
+        url: address of the server, which ends with a slash.
+        asked: grows with each request: its method and path.
+        posted: bodies of POST requests.
+    """
 
     files: dict[str, Path | str]
     headers: Mapping[str, str]
     url: str = ""
     asked: list[str] = field(default_factory=list)
+    posted: queue.Queue[bytes] = field(default_factory=queue.Queue)
 
 
 @contextlib.contextmanager
@@ -37,7 +47,8 @@ def serving_page(files: Mapping[str, Path | str], headers: Mapping[str, str] | N
             state.asked.append(f"{self.command} {self.path}")
             content = state.files.get(name)
             if content is None:
-                return self.send_error(404)
+                self.send_error(404)
+                return
             body = content.read_bytes() if isinstance(content, Path) else content.encode()
             kind = _TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
             self.send_response(200)
@@ -48,9 +59,12 @@ def serving_page(files: Mapping[str, Path | str], headers: Mapping[str, str] | N
             self.end_headers()
             with contextlib.suppress(OSError):
                 self.wfile.write(body)
-            return None
 
-        do_POST = do_PUT = do_GET
+        def do_POST(self) -> None:
+            state.asked.append(f"{self.command} {self.path}")
+            state.posted.put(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+            self.send_response(204)
+            self.end_headers()
 
         def log_message(self, format: str, *arguments: object) -> None:
             pass
