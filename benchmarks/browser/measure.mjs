@@ -1,6 +1,6 @@
 // Times the JavaScript library, in Node or in a page.
 
-import { FaceDetector, PoseEngine, RegionSchedule } from "../../export/browser/js/index.js";
+import { FaceDetector, PoseEngine } from "../../export/browser/js/index.js";
 import { cropNormalize } from "../../export/browser/js/crop.js";
 import { decode } from "../../export/browser/js/decode.js";
 
@@ -27,13 +27,11 @@ export async function measure(ort, frame, { boxes, counts, runs }, model, detect
   }
   if (detector === null) return { poses: found, finding: null };
   const whole = await FaceDetector.load(ort, detector);
-  const schedule = new RegionSchedule(whole);
   return {
     poses: found,
     finding: {
       faces: (await whole.find(frame)).length,
       frame_ms: await timed(runs, () => whole.find(frame)),
-      video_ms: await timed(4 * runs, () => schedule.find(frame)),
     },
   };
 }
