@@ -214,35 +214,17 @@ def triton_load() -> str:
     return table(["", ""], lines)
 
 
-def browser_runs(name: str) -> list[tuple[str, Result]]:
-    """Results of the suite ``browser`` with titles of where they ran."""
-    found = []
-    for result in results("browser", name):
-        threads = result["parameters"]["threads"]
-        title = f"{result['parameters']['where']}, {threads} thread{'s' * (threads > 1)}"
-        found.append((title, result))
-    return found
-
-
 def browser_poses() -> str:
     """browser.md: the JavaScript library beside the engine."""
     lines = []
-    for title, result in browser_runs("poses"):
-        by = result["figures"]
-        times = [f"{by[f'{name}_p10_ms']:.2f}" for name in ("whole", "crop", "network", "engine")]
+    for result in results("browser", "poses"):
+        by, threads = result["figures"], result["parameters"]["threads"]
+        title = f"{result['parameters']['where']}, {threads} thread{'s' * (threads > 1)}"
+        times = [f"{by[f'{name}_fastest_ms']:.2f}" for name in ("whole", "crop", "network", "engine")]
         apart = f"{by['largest_difference_deg']:.0e}°"
         lines.append([title, str(result["parameters"]["faces"]), *times, apart])
     header = ["", "faces", "poses, ms", "of it crop", "of it network", "PoseEngine, ms", "largest difference"]
     return table(header, lines)
-
-
-def browser_finding() -> str:
-    """browser.md: the detector in JavaScript beside Python's."""
-    lines = []
-    for title, result in browser_runs("finding"):
-        by = result["figures"]
-        lines.append([title, *(f"{by[f'{name}_p10_ms']:.0f}" for name in ("frame", "detector"))])
-    return table(["", "finding faces, ms", "in Python, ms"], lines)
 
 
 def precision_figures() -> dict[str, Result]:
@@ -690,7 +672,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/conventions.md": {"rectification": rectification},
     "docs/video.md": {"pipeline": pipeline, "smoothing": smoothing},
     "docs/cameras.md": {"live": cameras_live, "throughput": cameras_throughput},
-    "docs/browser.md": {"poses": browser_poses, "finding": browser_finding},
+    "docs/browser.md": {"poses": browser_poses},
     "docs/triton.md": {"calls": triton_calls, "load": triton_load},
     "docs/precision.md": {
         "precision": precision,

@@ -43,6 +43,18 @@ const functions = {
   },
   find: ({ frame }) => detector.find(imageOf(frame)),
   findIn: ({ frame, regions }) => detector.findIn(imageOf(frame), regions),
+  /** What a schedule asks a detector that always finds these faces, or none. */
+  async asked({ boxes, frames }) {
+    const asked = [];
+    const faces = boxes.map((box) => ({ box }));
+    const stub = {
+      find: async () => (asked.push("whole"), faces),
+      findIn: async (_, regions) => (asked.push(regions), faces),
+    };
+    const following = new RegionSchedule(/** @type {any} */ (stub));
+    for (let k = 0; k < frames; k++) await following.find({ data: new Uint8Array(0), width: 64, height: 64 });
+    return asked;
+  },
   findNext: ({ frame }) => schedule.find(imageOf(frame)),
 };
 

@@ -15,6 +15,7 @@ from tiny_model import write_tiny_model
 
 from hpe_edge import Detections
 from hpe_edge.faces.grids.embedded import EmbeddedDetector
+from hpe_edge.faces.grids.region_schedule import RegionSchedule
 from hpe_edge.faces.open_detector import open_detector
 
 TOLERANCE = 0.05  # pixels, of boxes of up to 1000: the native crop keeps its weights in fewer digits
@@ -63,6 +64,26 @@ def test_frames_of_a_video(js: Js, detector_file: Path, detector: EmbeddedDetect
         found, wanted = js("findNext", frame=rgba(small)), schedule(small)
         if found or len(wanted):
             check(found, wanted)
+
+
+@pytest.mark.parametrize("count", [0, 1, 12, 13])
+def test_frames_are_searched_whole_as_often_as_in_python(node_js: Js, count: int) -> None:
+    boxes = np.float32([[40 * k, 10, 40 * k + 20, 40] for k in range(count)]).reshape(-1, 4)
+    asked: list[Any] = []
+
+    def whole(frame: np.ndarray) -> Detections:
+        asked.append("whole")
+        return Detections.from_boxes(boxes)
+
+    def in_regions(frame: np.ndarray, regions: np.ndarray) -> Detections:
+        asked.append(regions.tolist())
+        return Detections.from_boxes(boxes)
+
+    schedule = RegionSchedule(whole, in_regions)
+    for _ in range(10):
+        schedule(np.zeros((64, 64, 3), np.uint8))
+    assert node_js("asked", boxes=boxes.tolist(), frames=10) == asked
+    assert asked.count("whole") == (10 if count > 12 else 3)
 
 
 def test_suppression_equals_the_definition(node_js: Js, rng: np.random.Generator) -> None:

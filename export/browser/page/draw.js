@@ -8,6 +8,7 @@ const AXES = [
   { axis: [0, 0, -1], color: "rgb(30, 90, 245)" },
 ];
 const AXIS_LENGTH = 0.75; // in longer sides of the box
+const SMOOTH = 1.5; // pixels by which OpenCV's smoothed lines are wider than they are called
 const PALE = 0.45; // weight of the drawing of a doubtful face
 const ROOMY = 400; // pixels; in lower pictures a second line of text would hide other faces
 const CAPITAL = 0.72; // height of a capital letter, of the font's size
@@ -21,14 +22,24 @@ export function drawPoses(context, poses, labels = true) {
   const known = poses.filter(({ angles }) => angles.every(Number.isFinite));
   const side = ({ box }) => Math.max(box[2] - box[0], box[3] - box[1]);
   known.sort((a, b) => side(a) - side(b)); // small faces are usually further away
-  for (const doubtful of [true, false]) {
-    context.globalAlpha = doubtful ? PALE : 1;
-    for (const pose of known.filter((each) => each.doubtful === doubtful)) {
-      drawShape(context, pose, side(pose));
-      if (labels) drawLabel(context, pose);
+  const drawAll = (onto, some) => {
+    for (const pose of some) {
+      drawShape(onto, pose, side(pose));
+      if (labels) drawLabel(onto, pose);
     }
+  };
+  const pale = known.filter(({ doubtful }) => doubtful);
+  if (pale.length > 0) {
+    const sheet = new OffscreenCanvas(context.canvas.width, context.canvas.height);
+    drawAll(sheet.getContext("2d"), pale);
+    context.globalAlpha = PALE;
+    context.drawImage(sheet, 0, 0);
+    context.globalAlpha = 1;
   }
-  context.globalAlpha = 1;
+  drawAll(
+    context,
+    known.filter(({ doubtful }) => !doubtful),
+  );
 }
 
 function drawShape(context, { box, rotation: r }, side) {
@@ -36,6 +47,7 @@ function drawShape(context, { box, rotation: r }, side) {
   const fine = fineLine(context.canvas);
   const thickness = Math.max(2, fine, Math.round(side / 45));
   const reach = 0.2 * Math.min(x2 - x1, y2 - y1);
+  const whole = (at) => Math.round(at - 0.5) + 0.5; // crisp
   const corners = [
     [x1, reach],
     [x2, -reach],
@@ -44,9 +56,9 @@ function drawShape(context, { box, rotation: r }, side) {
       [y1, reach],
       [y2, -reach],
     ].map(([y, dy]) => [
-      [x + dx, y],
-      [x, y],
-      [x, y + dy],
+      [whole(x + dx), whole(y)],
+      [whole(x), whole(y)],
+      [whole(x), whole(y + dy)],
     ]),
   );
   strokeLines(context, corners, "white", Math.max(fine, Math.floor(thickness / 2)));
@@ -64,7 +76,7 @@ function drawShape(context, { box, rotation: r }, side) {
     };
   });
   turned.sort((a, b) => b.away - a.away); // nearer lines cover further ones
-  for (const { line, color } of turned) strokeLines(context, [line], color, thickness);
+  for (const { line, color } of turned) strokeLines(context, [line], color, thickness + SMOOTH);
 }
 
 /** Pixels of a line that is seen when the picture fills a screen. */
