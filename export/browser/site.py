@@ -10,7 +10,7 @@ from export.browser.runtime import BINARY, LOADER, SCRIPT
 from hpe_edge.errors import ModelError
 from hpe_edge.models import DEFAULT
 from hpe_edge.models import FOLDER as MODELS
-from hpe_edge.samples import PHOTO
+from hpe_edge.samples import BOXES, PHOTO
 from hpe_edge.util.atomic import Pending
 
 INDEX = "page/index.html"
@@ -43,8 +43,15 @@ def page_files(runtime: Path | None, model: Path = DEFAULT, detector: Path | Non
         "pose": model.name,
         "detector": None if detector is None else detector.name,
         "sample": PHOTO.name,
+        "sample_box": _sample_box(),
     }
     return files | {"models/models.json": json.dumps(names)}
+
+
+def _sample_box() -> list[float]:
+    """The face's box in the sample photo, for a page without a detector."""
+    rows = (line.split(",") for line in BOXES.read_text(encoding="utf-8").splitlines())
+    return next([float(at) for at in numbers] for name, *numbers in rows if name == PHOTO.name)
 
 
 def write_page(folder: Path, runtime: Path, model: Path = DEFAULT, detector: Path | None = None) -> None:

@@ -130,6 +130,14 @@ def test_a_box_that_is_drawn_gives_pythons_pose(bare: Page) -> None:
     assert bare.settled() == "0 faces."
 
 
+def test_the_sample_has_its_box_where_there_is_no_detector(bare: Page) -> None:
+    bare.click("sample")
+    bare.tab.wait_for("!document.getElementById('faces').hidden")
+    frame, box = sample("astronaut.jpg")
+    with PoseEngine() as engine:  # browsers decode JPEG a level apart from OpenCV
+        np.testing.assert_allclose(bare.angles(), engine(frame, [box]).angles, atol=0.3)
+
+
 def test_a_picture_chosen_with_the_button(bare: Page, tmp_path: Path) -> None:
     path = tmp_path / "chosen.jpg"
     cv2.imwrite(str(path), noise(320, 200))

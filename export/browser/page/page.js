@@ -18,10 +18,11 @@ const tool = new BoxTool(view, () => (camera === null ? refresh() : undefined));
 
 /** @type {Estimator} */
 let estimator;
-/** @type {{runtime: boolean, pose: string, detector: string | null, sample: string}} */
+/** @type {{runtime: boolean, pose: string, detector: string | null, sample: string, sample_box: number[]}} */
 let models;
 /** @type {Camera | null} */
 let camera = null;
+let hasDetector = false;
 /** @type {ImageBitmap | null} */
 let shown = null; // the picture on the screen, while it is not in the worker
 let poses = [];
@@ -70,7 +71,8 @@ function report({ poses: found, times_ms, searched }) {
   const count = found.length === 1 ? "1 face" : `${found.length} faces`;
   view.setAttribute("aria-label", `Picture with ${count}`);
   const parts = searched ? [`finding ${times_ms.find.toFixed(0)} ms`] : [];
-  element("times").textContent = [...parts, `poses ${times_ms.pose.toFixed(1)} ms`].join(", ");
+  if (!none) parts.push(`poses ${times_ms.pose.toFixed(1)} ms`);
+  element("times").textContent = parts.join(", ") || "–";
   say(camera === null ? `${count}.` : `Camera: ${count}.`);
 }
 
@@ -103,13 +105,13 @@ async function refresh() {
   return turn !== opened && shown !== null && camera === null ? refresh() : undefined;
 }
 
-async function openFile(file) {
+async function openFile(file, boxes = []) {
   stopCamera();
   opened++;
   say("Opening …", "busy");
   try {
     const bitmap = await openPicture(file);
-    tool.boxes = [];
+    tool.boxes = boxes;
     show(bitmap, []);
     await refresh();
   } catch (error) {
@@ -183,6 +185,7 @@ function showPoseModel(name, { architecture, size }) {
 }
 
 function showDetector(name) {
+  hasDetector = name !== null;
   element("face-model").textContent = name ?? "none: draw a box on the picture";
 }
 
@@ -200,7 +203,8 @@ function listen() {
   });
   element("sample").addEventListener("click", async () => {
     try {
-      await openFile(new File([await fetchBytes(models.sample)], models.sample));
+      const photo = new File([await fetchBytes(models.sample)], models.sample);
+      await openFile(photo, hasDetector ? [] : [models.sample_box]);
     } catch (error) {
       fail(error);
     }
