@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from js_calls import Js, JsError, numbers, rgba
 from media import noise
+from reference_frames import frames, references
 from tiny_model import tiny_spec, write_tiny_model
 
 from hpe_edge import Detections, PoseEngine
@@ -143,3 +144,18 @@ def test_a_refused_model_leaves_the_one_before(node_js: Js, tmp_path: Path) -> N
         node_js("loadPose", file=b"nonsense")
     frame, box = sample("astronaut.jpg")
     assert len(node_js("estimate", frame=rgba(frame), faces=[{"box": box}])) == 1
+
+
+def test_frames_of_the_video(js: Js, data: Path) -> None:
+    """The faces that YuNet found in a classroom, and their key points."""
+    js("loadPose", file=DEFAULT.read_bytes())
+    faces_seen = 0
+    with PoseEngine() as engine:
+        for entry in references(data)["frames"][:3]:
+            frame, faces = frames(data)[entry["frame"]], entry["yunet"]
+            boxes = np.array([face["box"] for face in faces], np.float32)
+            points = np.array([face["landmarks"] for face in faces], np.float32).reshape(-1, 5, 2)
+            given = [{"box": box, "keypoints": five} for box, five in zip(boxes.tolist(), points.tolist(), strict=True)]
+            check(js("estimate", frame=rgba(frame), faces=given), engine(frame, boxes, keypoints=points))
+            faces_seen += len(faces)
+    assert faces_seen > 5
