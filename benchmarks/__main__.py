@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.archives import ray_workers
+from benchmarks.browser import suite as browser
 from benchmarks.c_interface import suite as c_interface
 from benchmarks.deepstream import suite as deepstream
 from benchmarks.doubt import coverage, false_boxes
@@ -69,6 +70,7 @@ SUITES: tuple[Suite, ...] = (
     c_interface.SUITE,
     deepstream.SUITE,
     ros.SUITE,
+    browser.SUITE,
     rtx_builds.SUITE,
 )
 IN_ALL = ("ops", "model", "pipeline", "accuracy")  # the suites that judge a machine
@@ -91,6 +93,7 @@ examples:
   python -m benchmarks detectors --detectors yunet face-detector haar --labels photos/labels.csv
   python -m benchmarks ray --video clip.mp4 --detector yunet.onnx
   python -m benchmarks triton --server environment/bin/python
+  python -m benchmarks browser --detector face-detector.onnx
   python -m benchmarks precision --models model.onnx fp16.onnx int8.onnx --labels photos/labels.csv
 """
 

@@ -263,6 +263,19 @@ def ray_arithmetic() -> str:
         ),
     ]
     return table(["", "", f"n = {videos:,} videos of s = {length_s} s, r = {rate} frames per second"], lines)
+def browser_poses() -> str:
+    """browser.md: the JavaScript library beside the engine."""
+    lines = []
+    for result in results("browser", "poses"):
+        by, threads = result["figures"], result["parameters"]["threads"]
+        if result["parameters"]["faces"] > 1:
+            continue  # on the busy machine such calls were always interrupted
+        title = f"{result['parameters']['where']}, {threads} thread{'s' * (threads > 1)}"
+        times = [f"{by[f'{name}_fastest_ms']:.2f}" for name in ("whole", "crop", "network", "engine")]
+        apart = f"{by['largest_difference_deg']:.0e}°"
+        lines.append([title, *times, apart])
+    header = ["", "one face, ms", "of it crop", "of it network", "PoseEngine, ms", "largest difference"]
+    return table(header, lines)
 
 
 def precision_figures() -> dict[str, Result]:
@@ -810,6 +823,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "docs/video.md": {"pipeline": pipeline, "smoothing": smoothing},
     "docs/cameras.md": {"live": cameras_live, "throughput": cameras_throughput},
     "docs/ray.md": {"jobs": ray_jobs, "arithmetic": ray_arithmetic},
+    "docs/browser.md": {"poses": browser_poses},
     "docs/triton.md": {"calls": triton_calls, "load": triton_load},
     "docs/deepstream.md": {"deepstream": deepstream, "deepstream time": deepstream_time},
     "docs/ros2.md": {"ros": ros},

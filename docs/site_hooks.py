@@ -2,10 +2,14 @@
 
 Pages link as they do in a checkout, by relative paths. ``../benchmarks/results/run.json`` in docs/page.md becomes
 ``repository/benchmarks/results/run.json`` in the site; links of README.md and CONTRIBUTING.md are turned the same way.
+
+The page that runs the models in the browser is put together below ``browser/``, from export/browser, the embedded
+models and ONNX Runtime Web, which ``npm ci`` fetches.
 """
 
 from __future__ import annotations
 
+import logging
 import posixpath
 import re
 from pathlib import Path
@@ -15,10 +19,17 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from export.browser.runtime import find_runtime
+from export.browser.site import page_files
+from hpe_edge.errors import BackendError
+
 ROOT = Path(__file__).resolve().parents[1]
 HOME, AREA = "README.md", "repository"
 PAGES = (HOME, "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md", "hpe_edge/models/README.md")
 
+BROWSER = "browser"
+
+_log = logging.getLogger("mkdocs.hooks.site")
 _LINK = re.compile(r"(\]\()(?!https?://|#|mailto:)([^)#\s]+)")
 
 
@@ -54,7 +65,20 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in sorted(wanted):
         if (ROOT / path).is_file() and files.get_file_from_path(site_path(path)) is None:
             files.append(File.generated(config, site_path(path), abs_src_path=str(ROOT / path)))
+    for path, content in _browser_files().items():
+        given = {"content": content} if isinstance(content, str) else {"abs_src_path": str(content)}
+        files.append(File.generated(config, f"{BROWSER}/{path}", **given))
     return files
+
+
+def _browser_files() -> dict[str, Path | str]:
+    """Files of the page that runs the models; without ONNX Runtime Web it only says what is missing."""
+    try:
+        runtime = find_runtime()
+    except BackendError as error:
+        _log.info("the page in the browser will not run: %s", error)
+        runtime = None
+    return page_files(runtime)
 
 
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:

@@ -69,9 +69,10 @@ class WebSocketClient:
     def _send(self, kind: int, payload: bytes) -> None:
         # A client must mask; with a mask of zeros the payload stays as it is.
         length = len(payload)
-        size = bytes([0x80 | length]) if length < 126 else b"\xfe" + struct.pack(">H", length)
-        if length > 0xFFFF:
-            size = b"\xff" + struct.pack(">Q", length)
+        if length < 126:
+            size = bytes([0x80 | length])
+        else:
+            size = b"\xfe" + struct.pack(">H", length) if length <= 0xFFFF else b"\xff" + struct.pack(">Q", length)
         self.socket.sendall(bytes([0x80 | kind]) + size + bytes(4) + payload)
 
     def _exactly(self, count: int) -> bytes:
