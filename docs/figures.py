@@ -263,6 +263,8 @@ def ray_arithmetic() -> str:
         ),
     ]
     return table(["", "", f"n = {videos:,} videos of s = {length_s} s, r = {rate} frames per second"], lines)
+
+
 def browser_poses() -> str:
     """browser.md: the JavaScript library beside the engine."""
     lines = []
