@@ -13,6 +13,7 @@ STEPS = {  # name -> summary
     "int8": "quantize a model to INT8 with calibration images",
     "trt": "build a TensorRT engine",
     "triton": "write a model repository for NVIDIA's Triton server",
+    "edge": "convert a model for ncnn, MNN, OpenVINO, TensorFlow Lite or RKNN",
     "sigma": "calibrate a model's sigma",
     "distill": "train a smaller model from a larger one",
     "compare": "compare models without labels, by their teachers and by consistency",
