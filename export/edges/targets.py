@@ -130,4 +130,4 @@ def find_target(to: str) -> Target:
     """
     if to not in TARGETS:
         raise InputError(f"--to must be one of {', '.join(get_args(TargetName))}, got {to!r}")
-    return TARGETS[to]  # type: ignore[index]
+    return TARGETS[to]

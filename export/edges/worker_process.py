@@ -129,7 +129,7 @@ class WorkerProcess:
             )
         if refusal := self._refusal(text):
             raise ModelError(f"{doing} for {self.target.library} failed; nothing was written. {refusal}")
-        return found  # type: ignore[no-any-return]
+        return found
 
     def answers(self, each: Pass) -> list[NDArray[np.float32]]:
         """The outputs of a pass that was run, in the spec's order."""

@@ -61,7 +61,8 @@ def _answer(run: Run, job: dict[str, Any], each: dict[str, Any]) -> None:
         parts.append([np.array(array[: len(rows)], np.float32) for array in run(np.ascontiguousarray(given))])
     names = [f"output_{index}" for index in range(len(job["outputs"]))]
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    np.savez(each["answers"], **dict(zip(names, columns, strict=True)))
+    arrays: dict[str, Any] = dict(zip(names, columns, strict=True))
+    np.savez(each["answers"], **arrays)
 
 
 def _times(run: Run, job: dict[str, Any]) -> list[float]:
