@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from tiny_model import write_tiny_model
 
-from export.edge import export, main
-from export.edges import worker_process
+from export.edge import export, main, worker_process
 from hpe_edge.errors import BackendError, InputError, ModelError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,7 +96,7 @@ def test_missing_package_of_its_own_environment(tmp_path: Path) -> None:
 
 def test_stopped_command_leaves_nothing_and_no_process(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
-    python = fake_python(tmp_path / "python", f"echo $$ >{ready}.new; mv {ready}.new {ready}; exec sleep 600")
+    python = fake_python(tmp_path / "python", f"echo $$ >{ready}.new; mv {ready}.new {ready}; exec cat"  # ends with its input, as a worker does)
     (tmp_path / "out").mkdir()
     write_tiny_model(tmp_path / "tiny.onnx")
     command = ["-m", "export.edge", str(tmp_path / "tiny.onnx"), "--to", "mnn", "--python", str(python)]
@@ -122,7 +121,7 @@ def test_worker_ends_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     """SIGKILL runs no clean-up in the parent; the worker sees its standard input close."""
     (tmp_path / "sleepy_worker.py").write_text("import time\n\ndef convert(job):\n    time.sleep(600)\n")
     (tmp_path / "job.json").write_text('{"worker": "sleepy_worker", "convert": true, "report": "report.json"}')
-    script = ROOT / "export" / "edges" / "workers" / "run_worker.py"
+    script = ROOT / "export" / "edge" / "workers" / "run_worker.py"
     code = (
         "import subprocess, sys, time\n"
         f"child = subprocess.Popen([sys.executable, {str(script)!r}, 'job.json'], stdin=subprocess.PIPE, "

@@ -12,15 +12,17 @@ import onnx
 import onnxruntime
 import pytest
 from odd_model import write_odd_model
+from onnx import TensorProto, helper, numpy_helper
 from python_of import PythonOf
+from tiny_model import tiny_spec
 
 from export.edge import export
-from export.edges.targets import TARGETS, find_target
-from export.edges.worker_process import Job, Pass, WorkerProcess
+from export.edge.targets import TARGETS, find_target
+from export.edge.worker_process import Job, Pass, WorkerProcess
 from export.gate.comparison import GateFailed, Limits
 from hpe_edge.errors import ModelError
 from hpe_edge.models import DEFAULT
-from hpe_edge.spec import METADATA_KEY, ModelSpec, to_plain
+from hpe_edge.spec import METADATA_KEY, AngleHead, AnglesDecode, ModelSpec, to_plain
 
 CASES = [
     ("ncnn", False),
@@ -137,17 +139,50 @@ def test_refused_operator_is_named(to: str, python_of: PythonOf, tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["odd.onnx"]
 
 
-def test_graph_that_a_converter_changes_is_refused(python_of: PythonOf, tmp_path: Path, data: Path) -> None:
-    """pnnx drops the axes of ReduceSum, with which FSA-Net's three angles become nine numbers."""
-    from export.onnx import export as export_onnx
+def write_summing_model(path: Path) -> Path:
+    """FSA-Net's last layers in small: three regions of each channel's mean, weighed and summed per angle."""
+    weight = np.random.default_rng(5).normal(0, 9, (3, 9)).astype(np.float32)
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["image"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weight"], ["all"]),
+        helper.make_node("Reshape", ["all", "shape"], ["regions"]),
+        helper.make_node("ReduceSum", ["regions", "axes"], ["angles"], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "summing",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 32, 32])],
+        [helper.make_tensor_value_info("angles", TensorProto.FLOAT, ["N", 3])],
+        [
+            numpy_helper.from_array(weight, "weight"),
+            numpy_helper.from_array(np.array([-1, 3, 3]), "shape"),
+            numpy_helper.from_array(np.array([-1]), "axes"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    heads = [AngleHead("angles", column) for column in range(3)]
+    spec = replace(tiny_spec(32), outputs=("angles",), decode=AnglesDecode(*heads))
+    helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    onnx.save(model, str(path))
+    return path
 
+
+def test_sums_keep_their_axes_in_ncnn(python_of: PythonOf, tmp_path: Path) -> None:
+    model = write_summing_model(tmp_path / "summing.onnx")
+    written = export(model, to="ncnn", output=tmp_path / "face.param", python=python_of("ncnn"))
+    assert written.gate.passed
+
+
+def test_graph_that_a_converter_changes_is_refused(python_of: PythonOf, tmp_path: Path) -> None:
+    """pnnx ignores the axes of ReduceSum; as it is, three angles become nine numbers."""
     python = python_of("ncnn")
-    checkpoint = data / "checkpoints" / "fsanet" / "fsa1x1-08082020.chkpt"
-    model = tmp_path / "fsanet.onnx"
-    export_onnx(checkpoint, output=model, arch="fsanet-1x1", trust=True)
-    with pytest.raises(ModelError, match="has changed the graph"):
-        export(model, to="ncnn", output=tmp_path / "face.param", python=python)
-    assert [path.name for path in tmp_path.iterdir()] == ["fsanet.onnx"]
+    model = write_summing_model(tmp_path / "summing.onnx")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TARGETS, "ncnn", replace(TARGETS["ncnn"], sums_as_means=False))
+        with pytest.raises(ModelError, match="has changed the graph"):
+            export(model, to="ncnn", output=tmp_path / "face.param", python=python)
+    assert [path.name for path in tmp_path.iterdir()] == ["summing.onnx"]
 
 
 def test_int8_file_keeps_its_precision_in_openvino(python_of: PythonOf, tmp_path: Path) -> None:

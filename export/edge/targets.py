@@ -22,7 +22,7 @@ class Target:
     Attributes:
         library: the runtime's name.
         suffixes: of the files; the first is the one that ``output`` names.
-        worker: module of :mod:`export.edges.workers`.
+        worker: module of :mod:`export.edge.workers`.
         packages: of PyPI, with the converter and the runtime.
         extra: of this project that installs them; empty where they need an environment of their own, because their
             versions of other packages do not fit the project's.
@@ -31,6 +31,7 @@ class Target:
             device computes in FP16.
         int8: files of ``export.int8`` can be converted.
         one_process: the runtime runs what the converter holds in memory, not the file.
+        sums_as_means: see :func:`export.edge.edge_graph.sums_as_means`.
         refused: regular expressions of messages about an operator; the first group holds its name, or several.
         settings: of the runtime, with which the gate ran: precision -> name -> value.
     """
@@ -45,6 +46,7 @@ class Target:
     int8: bool
     refused: tuple[str, ...]
     one_process: bool = False
+    sums_as_means: bool = False
     settings: Mapping[str, Mapping[str, str | bool]] = field(default_factory=dict)
 
     def installation(self) -> str:
@@ -68,6 +70,7 @@ TARGETS: dict[TargetName, Target] = {
         any_batch=False,
         fp16="option",
         int8=False,
+        sums_as_means=True,
         refused=(r"^todo (\w+)", r"^layer (\S+) not exists"),
         settings={"fp32": _NO_FP16},
     ),

@@ -6,6 +6,7 @@ one. Converters print at will, so standard output and error are a log.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -43,6 +44,7 @@ def main() -> None:
         report["error"] = f"{error}" or type(error).__name__
     Path(job["report"]).write_text(json.dumps(report), encoding="utf-8")
     sys.stdout.flush()
+    ctypes.CDLL(None).fflush(None)  # of libraries in C
     os._exit(0)  # the job is done, whatever a library does when it is unloaded
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.edges.targets import Target
+from export.edge.targets import Target
 from hpe_edge.errors import BackendError, InputError, ModelError
 
 LIMIT_S = 900.0  # of one process; the slowest here, rknn-toolkit2 with a ResNet-50, took 60
@@ -40,7 +40,7 @@ class Job:
     """Work of one process. Files are named relative to its folder.
 
     Attributes:
-        worker: module of :mod:`export.edges.workers`.
+        worker: module of :mod:`export.edge.workers`.
         model: the ONNX file.
         files: to write, or written before, in the order of the target's suffixes.
         input, size: the ONNX file's input.
@@ -123,9 +123,10 @@ class WorkerProcess:
                 f"imported by {self.python or sys.executable} ({found['missing']}); run: {self.target.installation()}"
             )
         if not found or "error" in found:
+            error = str(found.get("error", f"status {status}"))
             raise ModelError(
-                f"{doing} for {self.target.library} failed ({found.get('error', f'status {status}')}); nothing was "
-                f"written. {self._refusal(text) or _last(text)}"
+                f"{doing} for {self.target.library} failed ({' '.join(error.split())}); nothing was written. "
+                f"{self._refusal(f'{text}{chr(10)}{error}') or _last(text)}"
             )
         if refusal := self._refusal(text):
             raise ModelError(f"{doing} for {self.target.library} failed; nothing was written. {refusal}")
@@ -175,8 +176,9 @@ class WorkerProcess:
     def _refusal(self, log: str) -> str:
         """The operators that a log names as refused, in a sentence."""
         found = [name for pattern in self.target.refused for name in re.findall(pattern, log, re.MULTILINE)]
-        names = sorted({name for text in found for name in re.findall(r"\w+", text.replace("ONNX::", ""))})
-        known = [name for name in names if name in self.operators] or names
+        names = sorted({name for text in found for name in re.findall(r"\w+", text)})
+        lower = {name.lower().removeprefix("onnx_") for name in names}  # onnx2tf calls Scaler ONNX_SCALER
+        known = sorted(each for each in self.operators if each.lower() in lower) or names
         if not known:
             return ""
         return (

@@ -1,19 +1,14 @@
-"""Convert an ONNX model for the library of a phone or board: ``python -m export.edge MODEL.onnx --to ncnn -o FILE``.
-
-The converter runs in a process of its own, and so does the library that reads its file: the angles are compared with
-the ONNX file's on real faces before anything appears under its name. In Python: :func:`export`.
-"""
+"""Step ``export.edge``: its function and its command."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from export.cli import add_gate_options, add_limit_options, keywords, print_report, step_parser
-from export.edges.targets import PLATFORM, TARGETS, TargetName, find_target
+from export.edge.targets import PLATFORM, TARGETS, TargetName, find_target
 from export.step import (
     ExportReport,
     Notes,
@@ -27,7 +22,7 @@ from export.step import (
     quiet,
 )
 from hpe_edge.errors import InputError
-from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
+from hpe_edge.util.shell import run_in_shell
 
 if TYPE_CHECKING:
     from export.gate.comparison import Limits
@@ -76,7 +71,8 @@ def export(
     """
     target = find_target(to)
     need("onnx", "converting a model")
-    from export.edges.make_edge import Request, make_edge
+    from export.edge.make_edge import make_edge
+    from export.edge.prepare import Request
     from export.gate.comparison import Limits
     from export.quantize.quantized_model import model_or_default
 
@@ -97,10 +93,16 @@ def main(argv: list[str] | None = None, program: str = "python -m export.edge") 
     """Run the command; returns the exit status, see :mod:`hpe_edge.util.shell`."""
 
     def command() -> None:
-        written = export(**keywords(_parse(argv, program)), report=print_report)
+        arguments = keywords(_parse(argv, program))
+        written = export(**arguments, report=print_report)
         with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):  # the files are complete
             in_place = ", in place of the file that was there" * written.replaced
-            print_report("written", [f"{written.path}, {byte_size(written.size_bytes)}{in_place}"])
+            files = [
+                written.path,
+                *(written.path.with_suffix(each) for each in find_target(arguments["to"]).suffixes[1:]),
+            ]
+            sizes = [f"{file}, {byte_size(file.stat().st_size)}" for file in files]
+            print_report("written", [sizes[0] + in_place, *sizes[1:]])
             print_report("next", [f"copy it with its description, {written.path.name}.json; hpe_spec_read reads that"])
 
     return run_in_shell(program, command)
@@ -141,8 +143,3 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     add_gate_options(check)
     add_limit_options(check)
     return parser.parse_args(argv)  # type: ignore[no-any-return]
-
-
-if __name__ == "__main__":
-    interrupt_on_signals()
-    sys.exit(main())

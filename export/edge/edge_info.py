@@ -62,7 +62,7 @@ class EdgeInfo:
 
     Attributes:
         spec: the model's, as in its ONNX file.
-        target: see :mod:`export.edges.targets`.
+        target: see :mod:`export.edge.targets`.
         precision: of the weights; of ``rknn`` that of the device as well.
         input, outputs: of the file.
         settings: of the runtime, with which the gate ran.

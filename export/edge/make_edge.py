@@ -5,23 +5,22 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export.edges.edge_info import EdgeInfo, InputTensor, OutputTensor, Precision, file_sums
-from export.edges.fixed_batch import one_face
-from export.edges.targets import PLATFORM, Target, TargetName, find_target
-from export.edges.worker_process import Job, Pass, WorkerProcess
+from export.edge.edge_info import EdgeInfo, InputTensor, OutputTensor, Precision, file_sums
+from export.edge.prepare import Prepared, Request, prepare, worker_process
+from export.edge.targets import find_target
+from export.edge.worker_process import Pass, WorkerProcess
 from export.gate.comparison import FP16_LIMITS, INT8_LIMITS, ONNX_LIMITS, Comparison, Limits
 from export.gate.crops import gate_faces
 from export.gate.gate import compare, poses_of, select
 from export.gate.verify import Check, report_passed
-from export.graph.onnx_file import open_unchanged, session_runner
-from export.graph.trace import batch as batch_of
-from export.quantize.quantized_model import Original, read_original
+from export.quantize.quantized_model import read_original
 from export.step import ExportReport, Notes, byte_size, commit, write_bytes
 from hpe_edge.errors import InputError, ModelError
 from hpe_edge.poses import Poses
@@ -29,39 +28,12 @@ from hpe_edge.spec import ModelSpec
 from hpe_edge.util.atomic import Pending, output_error, pending_files
 
 _LIMITS: dict[Precision, Limits] = {"fp32": ONNX_LIMITS, "fp16": FP16_LIMITS, "int8": INT8_LIMITS}
-_BATCH = 8
 _ALONE = 16  # faces that are also run in a batch of 1
-_ADVICE = "Choose another --to, keep float32 (without --fp16), or set other limits: --mean-deg, --worst-deg"
-
-
-@dataclass(frozen=True)
-class Request:
-    """Arguments of :func:`export.edge.export`."""
-
-    to: TargetName
-    output: Path
-    fp16: bool
-    platform: str | None
-    python: Path | None
-    images: Path | None
-    boxes: Path | None
-    limits: Limits
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A model that is ready for a target's converter, with its reference."""
-
-    original: Original
-    target: Target
-    precision: Precision
-    fixed: int | None  # the file's batch; None for any
-    job: Job
-
-    def reference(self, crops: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Outputs of the ONNX file by ONNX Runtime, without optimisation."""
-        session = open_unchanged(self.original.path, self.original.model)
-        return session_runner(session, self.original.spec, batch_of(self.original.model) or _BATCH)(crops)
+_ADVICE: dict[Precision, str] = {
+    "fp32": "Choose another --to, or set other limits: --mean-deg, --worst-deg",
+    "fp16": "Choose another --to, leave out --fp16, or set other limits: --mean-deg, --worst-deg",
+    "int8": "Give the float32 file, or set other limits: --mean-deg, --p99-deg, --p999-deg, --worst-deg",
+}
 
 
 def make_edge(path: Path, request: Request, notes: Notes) -> ExportReport:
@@ -94,8 +66,10 @@ def make_edge(path: Path, request: Request, notes: Notes) -> ExportReport:
             notes("faces", [faces.source, *faces.notes])
             limits = request.limits.over(_LIMITS[prepared.precision])
             name = f"{target.library} in {prepared.precision} with onnx"
-            check = Check(name, faces, limits, _ADVICE, notes)
+            check = Check(name, faces, limits, _ADVICE[prepared.precision], notes)
             made, comparisons = _convert_and_compare(prepared, worker, check, notes)
+            for comparison in comparisons:
+                check.require(comparison)
             report_passed(comparisons, notes)
             info = _describe(prepared, request, made, [folder / file for file in prepared.job.files], comparisons[0])
             for file, pending in zip(prepared.job.files, pendings, strict=False):
@@ -109,60 +83,19 @@ def make_edge(path: Path, request: Request, notes: Notes) -> ExportReport:
             pending.discard()
 
 
-def prepare(original: Original, request: Request, folder: Path) -> Prepared:
-    """Write the graph as the converter gets it, and describe the work.
-
-    Raises:
-        InputError: the target has no such precision or batch.
-    """
-    target, spec = find_target(request.to), original.spec
-    precision = _precision(original, target, request)
-    fixed = batch_of(original.model) if target.any_batch else 1
-    graph = original.model if target.any_batch else one_face(original.model, original.path.name)
-    plain = type(graph)()
-    plain.CopyFrom(graph)
-    del plain.metadata_props[:]  # the spec would fill the log
-    (folder / "model.onnx").write_bytes(plain.SerializeToString())
-    job = Job(
-        worker=target.worker,
-        model="model.onnx",
-        files=tuple(f"converted{suffix}" for suffix in target.suffixes),
-        input=spec.input.name,
-        size=spec.input.size,
-        outputs=spec.outputs,
-        graph_outputs=tuple(each.name for each in graph.graph.output),
-        convert=True,
-        fp16=precision == "fp16" and target.fp16 == "option",
-        platform=request.platform or PLATFORM,
-        settings=dict(target.settings.get(precision, {})),
-        fixed_batch=fixed is not None,
-        batch=fixed or _BATCH,
-    )
-    return Prepared(original, target, precision, fixed, job)
-
-
-def worker_process(prepared: Prepared, python: Path | None, folder: Path) -> WorkerProcess:
-    """The processes that convert and run the model in a folder."""
-    operators = frozenset(node.op_type for node in prepared.original.model.graph.node)
-    return WorkerProcess(prepared.target, python, folder, operators)
-
-
-def _precision(original: Original, target: Target, request: Request) -> Precision:
-    if request.platform is not None and request.to != "rknn":
-        raise InputError(f"--platform is for --to rknn, got --to {request.to}")
-    if request.fp16 and target.fp16 == "never":
-        raise InputError(f"--fp16 is not for --to {request.to}: its converter's FP16 files do not run on a CPU")
-    if original.spec.precision == "int8":
-        if not target.int8 or request.fp16:
-            what = "--fp16" if target.int8 else f"--to {request.to}"
-            raise InputError(f"{original.path} is in INT8, which {what} does not convert; give the float32 file")
-        return "int8"
-    return "fp16" if request.fp16 or target.fp16 == "always" else "fp32"
-
-
 def _convert_and_compare(
     prepared: Prepared, worker: WorkerProcess, check: Check, notes: Notes
-) -> tuple[dict[str, object], list[Comparison]]:
+) -> tuple[dict[str, Any], list[Comparison]]:
+    """Convert a prepared model, run it, and compare its poses with the ONNX file's.
+
+    Returns:
+        The converter's report: tools, names of the input and the outputs, ``columns``; and the comparison of all faces,
+        with that of single faces where the file takes any batch. They may have failed.
+
+    Raises:
+        ModelError: the converter or the library refuses the model, or gives outputs of another shape.
+        BackendError: it is missing, or crashed or did not end.
+    """
     crops = check.faces.crops
     alone = np.linspace(0, len(crops) - 1, min(_ALONE, len(crops))).round().astype(np.intp)
     np.save(worker.folder / "crops.npy", crops)
@@ -204,8 +137,6 @@ def _convert_and_compare(
                 limits=check.limits,
             )
         )
-    for comparison in comparisons:
-        check.require(comparison)
     made["columns"] = [int(np.prod(output.shape[1:])) for output in outputs]
     return made, comparisons
 
@@ -215,23 +146,21 @@ def _poses(outputs: list[NDArray[np.float32]], spec: ModelSpec, crops: NDArray[n
 
 
 def _describe(
-    prepared: Prepared, request: Request, made: dict[str, object], files: Sequence[Path], gate: Comparison
+    prepared: Prepared, request: Request, made: dict[str, Any], files: Sequence[Path], gate: Comparison
 ) -> EdgeInfo:
     spec, out = prepared.original.spec, request.output
     names = [out.name, *(out.with_suffix(suffix).name for suffix in prepared.target.suffixes[1:])]
-    input_name, output_names, columns, tools = (made[key] for key in ("input", "outputs", "columns", "tools"))
-    assert isinstance(output_names, list) and isinstance(columns, list) and isinstance(tools, dict)
     return EdgeInfo(
         spec=spec,
         target=request.to,
         precision=prepared.precision,
-        input=InputTensor(str(input_name), (prepared.fixed, 3, spec.input.size, spec.input.size)),
-        outputs=tuple(map(OutputTensor, spec.outputs, output_names, columns)),
+        input=InputTensor(made["input"], (prepared.fixed, 3, spec.input.size, spec.input.size)),
+        outputs=tuple(map(OutputTensor, spec.outputs, made["outputs"], made["columns"])),
         settings=prepared.job.settings,
         files=file_sums(files, names),
         source=prepared.original.path.name,
         source_sha256=prepared.original.sha256,
-        tools=tools,
+        tools=made["tools"],
         gate=gate.result(),
         platform=prepared.job.platform if request.to == "rknn" else None,
     )
