@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.c_interface import suite as c_interface
 from benchmarks.doubt import coverage, false_boxes
+from benchmarks.edges import suite as edge
 from benchmarks.finding import detectors
 from benchmarks.gpu import cuda_launches, frame_to_angles
 from benchmarks.hard import tails
@@ -63,6 +64,7 @@ SUITES: tuple[Suite, ...] = (
     cuda_launches.SUITE,
     frame_to_angles.SUITE,
     c_interface.SUITE,
+    edge.SUITE,
     rtx_builds.SUITE,
 )
 IN_ALL = ("ops", "model", "pipeline", "accuracy")  # the suites that judge a machine

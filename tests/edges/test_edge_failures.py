@@ -95,8 +95,9 @@ def test_missing_package_of_its_own_environment(tmp_path: Path) -> None:
 
 
 def test_stopped_command_leaves_nothing_and_no_process(tmp_path: Path) -> None:
+    """The stand-in ends with its input, as a worker does: the signal may come before its start is known."""
     ready = tmp_path / "ready"
-    python = fake_python(tmp_path / "python", f"echo $$ >{ready}.new; mv {ready}.new {ready}; exec cat"  # ends with its input, as a worker does)
+    python = fake_python(tmp_path / "python", f"echo $$ >{ready}.new; mv {ready}.new {ready}; exec cat")
     (tmp_path / "out").mkdir()
     write_tiny_model(tmp_path / "tiny.onnx")
     command = ["-m", "export.edge", str(tmp_path / "tiny.onnx"), "--to", "mnn", "--python", str(python)]
