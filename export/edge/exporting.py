@@ -83,9 +83,7 @@ def export(
     check_output(out, target.suffixes[:1], [("the model", path), ("--images", seen), ("--boxes", csv)])
     if python is not None and not Path(python).is_file():
         raise InputError(f"--python must name the Python of an environment, got {python}")
-    # Without resolving links: the link in an environment's bin folder is what makes it that environment's Python.
-    interpreter = None if python is None else Path(python).absolute()
-    request = Request(to, out, fp16, platform, interpreter, seen, csv, limits or Limits())
+    request = Request(to, out, fp16, platform, optional_path(python), seen, csv, limits or Limits())
     return make_edge(path, request, notes)
 
 

@@ -142,7 +142,8 @@ class WorkerProcess:
         if self.python is not None:  # another Python cannot use this one's packages
             for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
                 environment.pop(name, None)
-        command = [str(self.python or sys.executable), str(_SCRIPT), "job.json"]
+        # The process starts in another folder. Links stay: the one in an environment's bin is what makes it that Python.
+        command = [str(Path(self.python or sys.executable).absolute()), str(_SCRIPT), "job.json"]
         with log.open("wb") as output:
             try:
                 process = subprocess.Popen(
