@@ -124,6 +124,8 @@ class WorkerProcess:
             )
         if not found or "error" in found:
             error = str(found.get("error", f"status {status}"))
+            if error.startswith("Traceback"):  # rknn-toolkit2's own
+                error = error.splitlines()[-1]
             raise ModelError(
                 f"{doing} for {self.target.library} failed ({' '.join(error.split())}); nothing was written. "
                 f"{self._refusal(f'{text}{chr(10)}{error}') or _last(text)}"
@@ -142,7 +144,7 @@ class WorkerProcess:
         if self.python is not None:  # another Python cannot use this one's packages
             for name in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
                 environment.pop(name, None)
-        # The process starts in another folder. Links stay: the one in an environment's bin is what makes it that Python.
+        # The process starts in another folder. Links stay: by the one in its bin folder, Python finds an environment.
         command = [str(Path(self.python or sys.executable).absolute()), str(_SCRIPT), "job.json"]
         with log.open("wb") as output:
             try:
