@@ -1,7 +1,8 @@
 """Suite ``edge``: files of ``hpe-edge export edge`` beside their ONNX files: degrees, size, and time on this CPU.
 
 Each file is run by its own library in a process of its own, one face at a time on one thread, in turns with ONNX
-Runtime in this process. The fastest of all runs is kept, which other programs on the machine delay least. RKNN's simulator is not timed: a board's speed does not follow from it.
+Runtime in this process. The fastest of all runs is kept, which other programs on the machine delay least. RKNN's
+simulator is not timed: a board's speed does not follow from it.
 """
 
 from __future__ import annotations
