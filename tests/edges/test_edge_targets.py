@@ -70,6 +70,8 @@ def test_file_answers_as_the_onnx_file(to: str, fp16: bool, python_of: PythonOf,
     for file in about["files"]:
         data = (out.parent / file["name"]).read_bytes()
         assert (file["size_bytes"], file["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
+    size = sum(file["size_bytes"] for file in about["files"])
+    assert (size < 0.7 * DEFAULT.stat().st_size) == (fp16 or to == "rknn")
     assert about["format"] == 1 and about["target"] == to
     assert about["precision"] == ("fp16" if fp16 or to == "rknn" else "fp32")
     # Through JSON, so that tuples are lists on both sides.
