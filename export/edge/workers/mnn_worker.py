@@ -36,6 +36,7 @@ def load(job: dict[str, Any]) -> Any:
     def run(batch: Any) -> list[Any]:
         image = expr.placeholder(list(batch.shape), expr.NCHW)
         image.write(batch)
-        return [np.array(expr.convert(out, expr.NCHW).read()) for out in net.forward([image])]
+        planes = [expr.convert(out, expr.NCHW) for out in net.forward([image])]
+        return [np.array(each.read()) for each in planes]  # read gives a view, which does not keep its tensor
 
     return run
