@@ -17,6 +17,7 @@ from benchmarks.browser import suite as browser
 from benchmarks.c_interface import suite as c_interface
 from benchmarks.deepstream import suite as deepstream
 from benchmarks.doubt import coverage, false_boxes
+from benchmarks.edges import suite as edge
 from benchmarks.finding import detectors
 from benchmarks.gpu import cuda_launches, frame_to_angles
 from benchmarks.hard import tails
@@ -71,6 +72,7 @@ SUITES: tuple[Suite, ...] = (
     deepstream.SUITE,
     ros.SUITE,
     browser.SUITE,
+    edge.SUITE,
     rtx_builds.SUITE,
 )
 IN_ALL = ("ops", "model", "pipeline", "accuracy")  # the suites that judge a machine

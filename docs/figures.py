@@ -819,6 +819,37 @@ def c_interface() -> str:
     return table(("", "C++", "Python"), [["one face, frame to pose", *cells]])
 
 
+_LIBRARIES = {"ncnn": "ncnn", "mnn": "MNN", "openvino-ir": "OpenVINO", "tflite": "LiteRT", "rknn": "RKNN's simulator"}
+
+
+def edge(weights: str) -> str:
+    """edge.md: converted models, those with trained or with untrained weights."""
+    lines = []
+    for result in results("edge", "converted"):
+        about, by = result["parameters"], result["figures"]
+        if about["weights"] != weights:
+            continue
+        name = f"{_LIBRARIES[about['to']]}{', FP16' * (about.get('precision') == 'fp16')}"
+        if not by:
+            lines.append([about["model"], name, "refused", "", "", "", "", ""])
+            continue
+        figures = degrees((by[f"{what}_deg"] for what in ("mean", "p999", "worst")), 4)
+        gate = "" if by["passes"] else "fails"
+        times = [""] if "ratio" not in by else [f"{by['fastest_ms']:.2f} ms, {by['ratio']:.2f} times"]
+        lines.append([about["model"], name, *figures, gate, f"{by['bytes'] / 1e6:.2f} MB", *times])
+    return table(
+        ("model", "library", "mean", "99.9 %", "worst", "gate", "files", "one face, beside ONNX Runtime"), lines
+    )
+
+
+def edge_tools() -> str:
+    """edge.md: versions of the converters and libraries."""
+    tools = {
+        tool for r in results("edge", "converted") for tool in r["parameters"].get("tools", "").split(", ") if tool
+    }
+    return f"Measured with {', '.join(sorted(tools, key=str.lower))}.\n"
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"models": models, "costs": costs},
     "docs/conventions.md": {"rectification": rectification},
@@ -839,6 +870,11 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "docs/upright.md": {"upright": upright},
     "docs/c_interface.md": {"c-interface": c_interface},
+    "docs/edge.md": {
+        "edge": lambda: edge("trained"),
+        "edge untrained": lambda: edge("untrained"),
+        "edge tools": edge_tools,
+    },
     "docs/gpu.md": {"python per frame": python_per_frame},
     "docs/tensorrt_rtx.md": {"rtx version": rtx_version, "rtx builds": rtx_builds},
     "docs/guides/detector.md": {"box-fits": box_fits},

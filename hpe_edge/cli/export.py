@@ -15,6 +15,7 @@ STEPS = {  # name -> summary
     "triton": "write a model repository for NVIDIA's Triton server",
     "deepstream": "write a folder for NVIDIA DeepStream",
     "browser": "write a page that runs a model in the browser",
+    "edge": "convert a model for ncnn, MNN, OpenVINO, TensorFlow Lite or RKNN",
     "sigma": "calibrate a model's sigma",
     "distill": "train a smaller model from a larger one",
     "compare": "compare models without labels, by their teachers and by consistency",

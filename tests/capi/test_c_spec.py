@@ -17,6 +17,7 @@ import test_spec
 from specs import SPECS
 
 from benchmarks.c_interface.library import INVALID_SPEC, UPRIGHT, CError, Library
+from export.edge.edge_info import EdgeInfo, FileSum, InputTensor, OutputTensor
 from hpe_edge import ModelError, ModelSpec
 from hpe_edge.backends.tensorrt.plan_file import EngineInfo
 from hpe_edge.ops.decode import head_columns
@@ -47,6 +48,17 @@ def test_specs_are_read_as_in_python(library: Library, name: str) -> None:
         check_equal(library, SPECS[name].to_json(indent), SPECS[name])
     ascii_only = json.dumps(json.loads(SPECS[name].to_json()), ensure_ascii=False)
     check_equal(library, ascii_only, SPECS[name])
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_description_beside_a_file_for_another_library(library: Library, name: str) -> None:
+    spec = SPECS[name]
+    outputs = tuple(OutputTensor(each, f"out{index}", 66) for index, each in enumerate(spec.outputs))
+    image = InputTensor("in0", (1, 3, spec.input.size, spec.input.size))
+    info = EdgeInfo(
+        spec, "ncnn", "fp32", image, outputs, {"use_fp16_storage": False}, (FileSum("m.param", 3, "0" * 64),), "m", "0"
+    )
+    check_equal(library, info.to_json(), spec)
 
 
 @pytest.mark.parametrize("name", SPECS)

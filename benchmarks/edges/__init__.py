@@ -1,0 +1,3 @@
+"""Models converted for the libraries of phones and boards."""
+
+__all__ = ["suite"]
