@@ -125,7 +125,7 @@ def test_other_failures_are_raised(tmp_path: Path) -> None:
         {"detect_every": 0},
         {"smooth": True, "tracked": False},
         {"threads": 0},
-        {"min_score": 0.5},
+        {"min_score": 1.5},
         {"detector": EveryFrame(), "min_face": 9},
     ],
 )
