@@ -23,7 +23,7 @@ def tensor(name: str, array: np.ndarray) -> triton.InferInput:
 
 
 def main(source: str, address: str = "localhost:8001") -> None:
-    client, detector = triton.InferenceServerClient(address), hpe_edge.HaarDetector()
+    client, detector = triton.InferenceServerClient(address), hpe_edge.open_detector("face-detector").for_video()
     camera = secrets.randbelow(2**63) + 1  # 0 is no sequence
     known, frame = False, None
     try:
@@ -31,6 +31,8 @@ def main(source: str, address: str = "localhost:8001") -> None:
             faces = detector(frame.image)
             inputs = [tensor("FRAME", frame.image), tensor("TIME", np.array([frame.time_s]))]
             inputs += [tensor("BOXES", faces.boxes), tensor("SCORES", faces.scores)]
+            if faces.keypoints is not None:
+                inputs.append(tensor("KEYPOINTS", faces.keypoints))
             try:
                 found = client.infer("head_pose_stream", inputs, sequence_id=camera, sequence_start=not known)
             except InferenceServerException as error:

@@ -53,8 +53,7 @@ def export(
     Args:
         model: an ONNX file of ``export.onnx``, ``export.fp16`` or ``export.int8``; None takes the embedded model.
         output: the folder to write, new or empty.
-        detector: a face detector of ``export.detector``; None takes the embedded one, where this version has it; else
-            the page's user draws boxes.
+        detector: file of a face detector of ``export.detector``; None takes the embedded one.
         images: picture, folder of pictures or video whose faces the accuracy gate runs on; None takes two bundled
             photos.
         boxes: CSV of the face boxes in ``images``; None detects the faces.
@@ -75,11 +74,13 @@ def export(
     from export.browser.make_page import make_page
     from export.gate.comparison import Limits
     from export.quantize.quantized_model import model_or_default
+    from hpe_edge.models import FACE_DETECTOR
 
     notes = Notes(report)
     path, seen, csv = model_or_default(model, notes), optional_path(images), optional_path(boxes)
+    finder = FACE_DETECTOR if detector is None else Path(detector)
     check_boxes(seen, csv)
-    spec, gate = make_page(path, Path(output), optional_path(detector), seen, csv, limits or Limits(), notes)
+    spec, gate = make_page(path, Path(output), finder, seen, csv, limits or Limits(), notes)
     folder = Path(output).resolve()
     size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
     return PageReport(folder, spec, gate, size, notes.lines)
@@ -118,8 +119,7 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         "--detector",
         type=Path,
         metavar="FILE",
-        help="face detector of hpe-edge export detector (default: the embedded one, where this version has it; else "
-        "boxes are drawn by hand)",
+        help="face detector of hpe-edge export detector (default: the embedded one)",
     )
     check = parser.add_argument_group("the accuracy gate")
     add_gate_options(check)

@@ -17,11 +17,12 @@ from export.gate.gate import poses_of
 from export.gate.verify import Check, report_passed
 from export.quantize.quantized_model import Original, read_original
 from export.step import Notes
-from hpe_edge.errors import ModelError
+from hpe_edge.errors import ModelError, ModelNotFoundError
 from hpe_edge.faces.grids.embedded import EmbeddedDetector
 from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.poses import Poses
 from hpe_edge.spec import ModelSpec, Precision
+from hpe_edge.util.atomic import Pending
 
 _LIMITS: dict[Precision, Limits] = {
     "fp32": ONNX_LIMITS,
@@ -36,7 +37,7 @@ _BATCH = 8
 def make_page(
     path: Path,
     output: Path,
-    detector: Path | None,
+    detector: Path,
     images: Path | None,
     boxes: Path | None,
     limits: Limits,
@@ -57,8 +58,26 @@ def make_page(
     spec = original.spec
     if spec.input.dtype == "float16":
         raise ModelError(f"{path} takes float16 pixels, which browsers lack; give a file that takes float32 ones")
-    if detector is not None:
-        _check_detector(detector)
+    _check_detector(detector, path)
+    folder = Pending(output, folder=True)
+    try:
+        comparison = _compare(path, original, images, boxes, limits, notes)
+        write_page(folder.temp, runtime, path, detector)
+        folder.commit()
+    finally:
+        folder.discard()
+    return spec, comparison
+
+
+def _compare(
+    path: Path, original: Original, images: Path | None, boxes: Path | None, limits: Limits, notes: Notes
+) -> Comparison:
+    """Compare a model in ONNX Runtime Web with ONNX Runtime.
+
+    Raises:
+        GateFailed: the angles differ by more than the limits.
+    """
+    spec = original.spec
     faces = gate_faces(spec.crop, spec.input, images, boxes)
     notes("faces", [faces.source, *faces.notes])
     check = Check(f"{PACKAGE} with onnx", faces, limits.over(_LIMITS[spec.precision]), _ADVICE, notes)
@@ -69,17 +88,20 @@ def make_page(
         comparison = check.compare(reference, _poses(session, original, faces.crops))
     check.require(comparison)
     report_passed([comparison], notes)
-    write_page(output, runtime, path, detector)
-    return spec, comparison
+    return comparison
 
 
-def _check_detector(path: Path) -> None:
+def _check_detector(path: Path, model: Path) -> None:
     """Refuse a detector of another kind: the page knows one.
 
     Raises:
-        ModelError: it is none, or another.
+        ModelError: it is none, another, or called like the model.
         ModelNotFoundError: there is no such file.
     """
+    if not path.is_file():
+        raise ModelNotFoundError(f"there is no file {path}; the page takes a detector's .onnx file, not its name")
+    if path.name == model.name:
+        raise ModelError(f"model and detector are both called {model.name}; rename one of the files")
     if not isinstance(open_detector(path), EmbeddedDetector):
         raise ModelError(f"{path} is no detector of hpe-edge export detector, the only kind that the page runs")
 

@@ -44,11 +44,14 @@ def read_onnx(path: Path) -> tuple[ModelProto, str]:
 
     Raises:
         ModelNotFoundError: there is no such file.
-        ModelError: it is no valid ONNX model, or weights are missing.
+        ModelError: it cannot be read, is no valid ONNX model, or weights are missing.
     """
     if not path.is_file():
         raise ModelNotFoundError(f"there is no file {path} to adopt; check the name")
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
     try:
         model = onnx.load_model_from_string(data)
     except Exception as error:  # protobuf's errors come from its C code and have no public base class

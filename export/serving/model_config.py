@@ -65,6 +65,7 @@ def frame_config(serving: Serving) -> ModelConfig:
     _call_network(config, serving)
     _ragged(config, layout.FRAME, "TYPE_UINT8", (-1, -1, 3))
     _ragged(config, layout.BOXES, "TYPE_FP32", (-1, 4))
+    _ragged(config, layout.KEYPOINTS, "TYPE_FP32", (-1, 5, 2), optional=True)
     _poses(config)
     _batch_dynamically(config, serving)
     return config
@@ -80,6 +81,7 @@ def stream_config(serving: Serving) -> ModelConfig:
     _tensor(config.input.add(), layout.TIME, "TYPE_FP64", (1,))
     _ragged(config, layout.BOXES, "TYPE_FP32", (-1, 4), optional=True)
     _ragged(config, layout.SCORES, "TYPE_FP32", (-1,), optional=True)
+    _ragged(config, layout.KEYPOINTS, "TYPE_FP32", (-1, 5, 2), optional=True)
     _poses(config)
     _tensor(config.output.add(), layout.IDS, "TYPE_INT64", (-1,))
     _tensor(config.output.add(), layout.BOXES, "TYPE_FP32", (-1, 4))

@@ -12,7 +12,7 @@ from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import HpeEdgeError, InputError
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
-from hpe_edge.triton.layout import ANGLES, BOXES, DOUBTFUL, FRAME, ROTATION, SIGMA
+from hpe_edge.triton.layout import ANGLES, BOXES, DOUBTFUL, FRAME, KEYPOINTS, ROTATION, SIGMA
 from hpe_edge.triton.python_backend import Server
 from hpe_edge.triton.served_network import ServedNetwork
 
@@ -57,7 +57,15 @@ class FrameModel:
         boxes = self._server.read(request, BOXES, np.float32, 3)
         if len(images) != len(boxes):
             raise InputError(f"there must be boxes for each frame, got {len(images)} frames and {len(boxes)} of boxes")
-        return [self._engine.request(image, own) for image, own in zip(images, boxes, strict=True)]
+        points = self._server.optional(request, KEYPOINTS)
+        if points is None:
+            return [self._engine.request(image, own) for image, own in zip(images, boxes, strict=True)]
+        if len(points) != len(boxes):
+            raise InputError(f"{KEYPOINTS} are those of {BOXES}, got those of {len(points)} and {len(boxes)} frames")
+        return [
+            self._engine.request(image, own, keypoints=its)
+            for image, own, its in zip(images, boxes, points, strict=True)
+        ]
 
 
 def columns(found: Sequence[Poses]) -> dict[str, NDArray[Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 FORMAT = "1"  # of a repository; raised when its models and this code would no longer fit together
 
 # Tensors of the frame and stream models.
-FRAME, BOXES, TIME, SCORES = "FRAME", "BOXES", "TIME", "SCORES"
+FRAME, BOXES, TIME, SCORES, KEYPOINTS = "FRAME", "BOXES", "TIME", "SCORES", "KEYPOINTS"
 ANGLES, SIGMA, ROTATION, DOUBTFUL, IDS = "ANGLES", "SIGMA", "ROTATION", "DOUBTFUL", "IDS"
 
 # Parameters in config.pbtxt.

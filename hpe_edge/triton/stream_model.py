@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,10 @@ from hpe_edge.faces.smoother import UNCALIBRATED_USUAL_DEG, PoseSmoother
 from hpe_edge.faces.tracker import Tracker
 from hpe_edge.ops.request import Request
 from hpe_edge.triton.frame_model import columns
-from hpe_edge.triton.layout import BOXES, CAMERAS_KEY, FRAME, IDLE_KEY, IDS, SCORES, TIME
+from hpe_edge.triton.layout import BOXES, CAMERAS_KEY, FRAME, IDLE_KEY, IDS, KEYPOINTS, SCORES, TIME
 from hpe_edge.triton.python_backend import Server, ServingError
 from hpe_edge.triton.served_network import ServedNetwork
-from hpe_edge.upright.keypoint_roll import roll_of_rotation
+from hpe_edge.upright.keypoint_roll import check_keypoints, roll_of_rotation
 
 _GRACE = 1.5  # times the server's idle time: a frame may wait in its queue
 
@@ -106,24 +106,28 @@ class StreamModel:
         if detected is None:
             tracks = camera.tracker.predict(time_s)
             scores = np.full(len(tracks), np.nan, np.float32)
+            detected = Detections(tracks.boxes, tracks.boxes, scores)
         else:
-            tracks, scores = camera.tracker.update(time_s, detected.boxes, detected.scores), detected.scores
-        faces = Detections(tracks.boxes, tracks.boxes, scores, ids=tracks.ids, rolls=tracks.rolls)
+            tracks = camera.tracker.update(time_s, detected.boxes, detected.scores)
+        faces = replace(detected, boxes=tracks.boxes, ids=tracks.ids, rolls=tracks.rolls)
         return _Asked(camera, time_s, self._engine.request(image, faces))
 
     def _detected(self, request: Any, image: NDArray[np.uint8]) -> Detections | None:
         """Return the faces of a request; None for a frame that was not searched."""
-        boxes, scores = (self._server.optional(request, name) for name in (BOXES, SCORES))
+        boxes, scores, points = (self._server.optional(request, name) for name in (BOXES, SCORES, KEYPOINTS))
         if boxes is None:
-            if scores is not None:
-                raise InputError(f"{SCORES} are those of {BOXES}, but there are none; send both or neither")
+            for name, given in ((SCORES, scores), (KEYPOINTS, points)):
+                if given is not None:
+                    raise InputError(f"{name} are those of {BOXES}, but there are none; send both or neither")
             return None
         if boxes.ndim != 3 or len(boxes) != 1:
             raise InputError(f"{BOXES} must be [1, N, 4] of one frame, got {list(boxes.shape)}")
         detected = Detections.from_boxes(boxes[0], None if scores is None else scores[0])
         height, width = image.shape[:2]
         self._check_boxes(detected.boxes, width, height, fitted=False)
-        return detected
+        if points is None:
+            return detected
+        return replace(detected, keypoints=check_keypoints(points[0], len(detected)))
 
     def _camera(self, request: Any) -> _Camera:
         name, now_s = request.correlation_id(), time.monotonic()

@@ -17,6 +17,7 @@ from test_js_engine import sample
 from tiny_model import write_tiny_model
 
 from benchmarks.browser.page_server import PageServer, serving_page
+from export.browser.site import page_files
 from hpe_edge import PoseEngine
 from hpe_edge.drawing import draw_faces as drawing
 from hpe_edge.models import DEFAULT
@@ -113,6 +114,16 @@ def test_faces_and_poses_are_those_of_python(page: Page, detector_file: Path) ->
     apart = np.abs((found[:, None] - poses.angles + 180) % 360 - 180).max(axis=2)
     assert np.median(apart.min(axis=1)) < TOLERANCE_DEG
     page.click("clear")
+
+
+@pytest.mark.parametrize("name", ["astronaut.jpg", "grace_hopper.jpg"])
+def test_the_embedded_detector_and_pose_are_those_of_python(tab: Browser, runtime: Path, name: str) -> None:
+    frame, _ = sample(name)
+    with serving_page(page_files(runtime)) as server, PoseEngine() as engine:
+        page = Page(tab, server)
+        assert page.drop_picture(frame) == "1 face."
+        np.testing.assert_allclose(page.angles(), engine(frame).angles, atol=TOLERANCE_DEG)
+        assert tab.evaluate("errors") == []
 
 
 def test_a_box_that_is_drawn_gives_pythons_pose(bare: Page) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from tiny_model import write_tiny_model
 
 from export.browser import export, main
 from export.gate.comparison import GateFailed, Limits
-from hpe_edge import HpeEdgeError, ModelError, ModelNotFoundError
-from hpe_edge.models import DEFAULT
+from hpe_edge import HpeEdgeError, ModelError, ModelNotFoundError, OutputError
+from hpe_edge.models import DEFAULT, FACE_DETECTOR
 from hpe_edge.samples import BOXES, FOLDER
 
 pytestmark = pytest.mark.usefixtures("runtime")
@@ -31,7 +32,10 @@ def test_the_embedded_model(tmp_path: Path, detector_file: Path) -> None:
 @pytest.mark.parametrize("batch", [1, 5])
 def test_models_of_a_fixed_batch(tmp_path: Path, batch: int) -> None:
     path = write_tiny_model(tmp_path / "a.onnx", batch=batch)
-    assert export(path, output=tmp_path / "page").gate.passed
+    written = export(path, output=tmp_path / "page")
+    assert written.gate.passed
+    assert json.loads((written.path / "models" / "models.json").read_text())["detector"] == FACE_DETECTOR.name
+    assert (written.path / "models" / FACE_DETECTOR.name).read_bytes() == FACE_DETECTOR.read_bytes()
 
 
 def test_a_model_in_int8(tmp_path: Path) -> None:
@@ -55,6 +59,19 @@ def test_angles_that_differ_leave_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_in_use_is_refused_before_the_gate(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    lines: list[str] = []
+    with pytest.raises(OutputError, match="is not empty"):
+        export(output=tmp_path, report=lambda stage, said: lines.append(stage))
+    assert "faces" not in lines and [each.name for each in tmp_path.iterdir()] == ["x"]
+
+
+def copied(path: Path, to: Path) -> Path:
+    to.parent.mkdir()
+    return Path(shutil.copy(path, to))
+
+
 def test_what_cannot_be_used(tmp_path: Path) -> None:
     scrfd = write_grid_model(tmp_path / "scrfd.onnx", (1, 4, 10), 2, size_hw=None)
     full = tmp_path / "full"
@@ -63,6 +80,8 @@ def test_what_cannot_be_used(tmp_path: Path) -> None:
     for given, kind, says in (
         ({"detector": scrfd}, ModelError, "the only kind that the page runs"),
         ({"detector": tmp_path / "none.onnx"}, ModelNotFoundError, "none.onnx"),
+        ({"detector": "face-detector"}, ModelNotFoundError, "no file face-detector"),
+        ({"detector": copied(scrfd, tmp_path / "other" / DEFAULT.name)}, ModelError, "both called"),
         ({"model": tmp_path / "none.onnx"}, HpeEdgeError, "none.onnx"),
         ({"model": write_tiny_model(tmp_path / "bare.onnx", spec=None)}, ModelError, "spec"),
         ({"output": full}, HpeEdgeError, "full"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -250,6 +251,34 @@ def test_the_program_prints_json_and_wires_the_pipeline(folder: Path, probe: Mod
     order = [text.index(name) for name in ("nvstreammux", "name=detector", "nvtracker", "name=head_pose", "fakesink")]
     assert order == sorted(order) and "batch-size=2" in text and '"file:///a b.mp4" ! mux.sink_0' in text
     assert r"d\"e.txt" in text and str(folder / "head_pose.txt") in text
+
+
+@pytest.mark.parametrize(
+    ("uri", "detector", "status", "says"),
+    [
+        ("clip.mp4", "faces.txt", 2, "got clip.mp4"),
+        ("file:///clip.mp4", "none.txt", 2, "no file none.txt"),
+        ("file:///clip.mp4", "faces.txt", 1, "where DeepStream"),
+    ],
+)
+def test_the_program_says_what_it_lacks(
+    probe: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    uri: str,
+    detector: str,
+    status: int,
+    says: str,
+) -> None:
+    import head_pose_app
+
+    (tmp_path / "faces.txt").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "pyds", None)
+    with pytest.raises(SystemExit) as ended:
+        head_pose_app.main([uri, "--detector", detector])
+    assert ended.value.code == status and says in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["head_pose_probe.py", "head_pose_app.py"])

@@ -7,6 +7,7 @@ import signal
 from functools import partial
 from typing import Any
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
@@ -71,9 +72,24 @@ def test_stacked_frames(client: Client, engine: PoseEngine, photo: np.ndarray) -
         np.testing.assert_allclose(got[k], engine(np.ascontiguousarray(frames[k]), boxes[k]).angles, atol=1e-3)
 
 
+def test_key_points_turn_the_crops(client: Client, engine: PoseEngine, photo: np.ndarray) -> None:
+    around = cv2.getRotationMatrix2D((float(FACE[0, [0, 2]].mean()), float(FACE[0, [1, 3]].mean())), -50, 1)
+    frame = cv2.warpAffine(photo, around, photo.shape[1::-1])
+    x, y, size = FACE[0, 0], FACE[0, 1], FACE[0, 2] - FACE[0, 0]
+    upright = np.array([(0.3, 0.3), (0.7, 0.3), (0.5, 0.55), (0.35, 0.8), (0.65, 0.8)]) * size + (x, y)
+    points = (upright @ around[:, :2].T + around[:, 2]).astype(np.float32)[None]
+    wanted, without = engine(frame, FACE, keypoints=points).angles, engine(frame, FACE).angles
+    got = client("head_pose_frame", {"FRAME": frame[None], "BOXES": FACE[None], "KEYPOINTS": points[None]})["ANGLES"]
+    np.testing.assert_allclose(got[0], wanted, atol=1e-3)
+    assert np.abs(wanted - without).max() > 0.1
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"KEYPOINTS": np.zeros((1, 2, 5, 2), np.float32)}, "for 1 boxes"),
+        ({"KEYPOINTS": np.full((1, 1, 5, 2), np.inf, np.float32)}, "infinite"),
+        ({"KEYPOINTS": np.zeros((1, 1, 4, 2), np.float32)}, "unexpected shape for input 'KEYPOINTS'"),
         ({"BOXES": FACE[None] / 512}, "fractions of the frame"),
         ({"BOXES": FACE[None, :, ::-1].copy()}, "x1 < x2"),
         ({"BOXES": np.full((1, 1, 4), np.nan, np.float32)}, "finite"),

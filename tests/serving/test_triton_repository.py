@@ -68,7 +68,8 @@ def test_frames_are_ragged_and_streams_are_sequences(tmp_path: Path) -> None:
     assert frame.HasField("dynamic_batching") and not frame.HasField("sequence_batching")
     assert stream.sequence_batching.max_sequence_idle_microseconds == 1_500_000
     assert stream.sequence_batching.oldest.max_candidate_sequences > 7  # more, so that the model can refuse them
-    assert [each.name for each in stream.input if each.optional] == ["BOXES", "SCORES"]
+    assert [each.name for each in stream.input if each.optional] == ["BOXES", "SCORES", "KEYPOINTS"]
+    assert [each.name for each in frame.input if each.optional] == ["KEYPOINTS"]
 
 
 def test_an_engine_is_run_by_tensorrt_with_all_its_profiles(tmp_path: Path) -> None:

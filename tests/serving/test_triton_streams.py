@@ -89,6 +89,8 @@ def test_cameras_are_tracked_and_smoothed_as_in_a_run(
         ({"FRAME": np.zeros((2, 9, 9, 3), np.uint8), "TIME": np.zeros((2, 1))}, "one frame|batch"),
         ({"BOXES": None, "SCORES": np.ones((1, 1), np.float32)}, "SCORES are those of BOXES"),
         ({"SCORES": np.ones((1, 2), np.float32)}, "one score per box"),
+        ({"BOXES": None, "KEYPOINTS": np.ones((1, 1, 5, 2), np.float32)}, "KEYPOINTS are those of BOXES"),
+        ({"KEYPOINTS": np.ones((1, 2, 5, 2), np.float32)}, "for 1 boxes"),
     ],
 )
 def test_bad_input_is_refused_and_leaves_the_camera_as_it_was(

@@ -36,7 +36,7 @@ const MOST_MARGIN = 100;
 export function specOfFile(file) {
   const text = readMetadata(file).get(METADATA_KEY);
   if (text === undefined) {
-    throw new NoSpecError("this model has no spec; add one with: hpe-edge export onnx MODEL.onnx --arch FAMILY");
+    throw new NoSpecError("this model has no spec; add one with: hpe-edge export onnx --adopt MODEL.onnx --arch NAME");
   }
   return readSpec(text);
 }

@@ -74,7 +74,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--live", action="store_true", help="the sources are cameras")
     parser.add_argument("--show", action="store_true", help="draw the angles in a window")
     args = parser.parse_args(argv)
-    import gi
+    for uri in args.uri:
+        if "://" not in uri:
+            parser.error(f"a source is a URI such as file:///…, got {uri}")
+    if not Path(args.detector).is_file():
+        parser.error(f"there is no file {args.detector}; --detector names the nvinfer configuration of a face detector")
+    try:
+        import gi
+        import pyds  # noqa: F401  # the probes import it
+    except ImportError as error:
+        parser.exit(
+            1, f"head_pose_app: {error}; run it where DeepStream and its Python bindings (pyds) are installed\n"
+        )
 
     gi.require_version("Gst", "1.0")
     from gi.repository import GLib, Gst
