@@ -24,6 +24,8 @@ def tensor(name: str, array: np.ndarray) -> triton.InferInput:
 
 def main(source: str, address: str = "localhost:8001") -> None:
     client, detector = triton.InferenceServerClient(address), hpe_edge.open_detector("face-detector").for_video()
+    if not client.is_model_ready("head_pose_stream"):  # without a server this raises
+        sys.exit(f"the server at {address} has no model head_pose_stream")
     camera = secrets.randbelow(2**63) + 1  # 0 is no sequence
     known, frame = False, None
     try:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hpe_edge.errors import OutputError
+from hpe_edge.errors import BackendError, OutputError
 
 if TYPE_CHECKING:
     import pyarrow
@@ -24,9 +24,16 @@ class ParquetFiles:
             folder: see :class:`hpe_edge.ray.PoseFolder`.
 
         Raises:
+            BackendError: pyarrow is missing.
             OutputError: an unknown URI.
         """
-        from pyarrow import ArrowException, fs
+        try:
+            from pyarrow import ArrowException, fs
+        except ImportError as error:
+            raise BackendError(
+                f"reading Parquet files needs pyarrow, which cannot be imported here ({error}); run: "
+                "pip install 'hpe-edge[ray]'"
+            ) from None
 
         self.folder = folder
         try:

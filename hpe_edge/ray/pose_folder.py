@@ -70,6 +70,7 @@ class PoseFolder:
             folder: a path, or what ``pyarrow.fs.FileSystem.from_uri`` takes; it need not exist.
 
         Raises:
+            BackendError: pyarrow is missing.
             OutputError: another URI.
         """
         self._files = ParquetFiles(folder)

@@ -46,6 +46,8 @@ def list_folder(path: Path, *, recursive: bool = False) -> PictureList:
     entries = list(_below(path, notes)) if recursive else _entries(path)
     files = sorted(f for f in entries if f.suffix.lower() in PICTURE_SUFFIXES and f.name[0] != "." and f.is_file())
     if not files:
+        if not entries:
+            raise SourceError(f"there is no picture in {path}, it is empty")
         subfolders = "" if recursive else ", and subfolders are searched on request only (--recursive)"
         raise SourceError(
             f"there is no picture in {path}, only {counted(len(entries), 'other entry', 'other entries')}; "

@@ -19,7 +19,9 @@ from export import zoo
 from export.graph.onnx_file import read_onnx
 from export.onnx import main
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
+from hpe_edge.errors import ModelError
 from hpe_edge.geometry import wrap_deg
+from hpe_edge.models import DEFAULT
 from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.spec import BinsDecode, MatrixDecode, ModelSpec
 
@@ -333,6 +335,15 @@ def test_what_a_branch_reads_stands_before_it(tmp_path):
     model = onnx.parser.parse_model(_BRANCHES.replace("{WEIGHTS}", weights))
     onnx.save(model, tmp_path / "x.onnx")
     assert [node.op_type for node in read_onnx(tmp_path / "x.onnx")[0].graph.node] == ["ReduceMean", "Unsqueeze", "If"]
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(ModelError, match=r"student.* cannot be read: Permission denied"):
+        read_onnx(DEFAULT)
 
 
 def test_an_invalid_graph_is_refused_with_what_the_checker_says(capsys, tmp_path, out):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 
-from hpe_edge import OutputError  # noqa: E402
+from hpe_edge import BackendError, OutputError  # noqa: E402
 from hpe_edge.ray import PoseFolder, parquet_schema  # noqa: E402
 
 URIS = ["a.mp4", "b.mp4", "c.mp4"]
@@ -37,6 +38,12 @@ def test_a_folder_that_does_not_exist_yet(tmp_path: Path) -> None:
     folder = PoseFolder(str(tmp_path / "poses"))
     assert folder.resume([*URIS, "a.mp4"]) == URIS
     assert str(folder.progress(URIS)) == "0 of 3 done: 0 frames, 0 faces"
+
+
+def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(BackendError, match=r"hpe-edge\[ray\]"):
+        PoseFolder(str(tmp_path))
 
 
 def test_whole_uris_stay(tmp_path: Path) -> None:
