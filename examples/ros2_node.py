@@ -4,7 +4,7 @@
 
 Subscribes to image (sensor_msgs/Image: bgr8, rgb8, mono8) and camera_info. Publishes ~/poses (geometry_msgs/PoseArray),
 ~/faces (vision_msgs/Detection2DArray) and, once camera_info is known, /tf, all in the image's frame and at its time.
-Parameters: model, detector (default: the embedded model, yunet). Images must be rectified.
+Parameters: model, detector (default: the embedded ones). Images must be rectified.
 """
 
 import contextlib
@@ -60,7 +60,7 @@ class HeadPoseNode(Node):
     def __init__(self):
         super().__init__("head_pose")
         model = self.declare_parameter("model", "").value
-        detector = self.declare_parameter("detector", "yunet").value
+        detector = self.declare_parameter("detector", "face-detector").value
         self._engine = hpe_edge.PoseEngine(model or None, detector=detector)
         self._camera = None
         self._poses = self.create_publisher(geometry_msgs.msg.PoseArray, "~/poses", 10)

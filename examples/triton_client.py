@@ -23,7 +23,8 @@ def tensor(name: str, array: np.ndarray) -> triton.InferInput:
 
 
 def main(source: str, address: str = "localhost:8001") -> None:
-    client, detector = triton.InferenceServerClient(address), hpe_edge.HaarDetector()
+    client = triton.InferenceServerClient(address)
+    detector = hpe_edge.open_detector("face-detector").for_video()
     camera = secrets.randbelow(2**63) + 1  # 0 is no sequence
     known, frame = False, None
     try:

@@ -53,8 +53,7 @@ def export(
     Args:
         model: an ONNX file of ``export.onnx``, ``export.fp16`` or ``export.int8``; None takes the embedded model.
         output: the folder to write, new or empty.
-        detector: a face detector of ``export.detector``; None takes the embedded one, where this version has it; else
-            the page's user draws boxes.
+        detector: a face detector of ``export.detector``; None takes the embedded one.
         images: picture, folder of pictures or video whose faces the accuracy gate runs on; None takes two bundled
             photos.
         boxes: CSV of the face boxes in ``images``; None detects the faces.
@@ -118,8 +117,7 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         "--detector",
         type=Path,
         metavar="FILE",
-        help="face detector of hpe-edge export detector (default: the embedded one, where this version has it; else "
-        "boxes are drawn by hand)",
+        help="face detector of hpe-edge export detector (default: the embedded one)",
     )
     check = parser.add_argument_group("the accuracy gate")
     add_gate_options(check)

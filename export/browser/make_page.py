@@ -20,6 +20,7 @@ from export.step import Notes
 from hpe_edge.errors import ModelError
 from hpe_edge.faces.grids.embedded import EmbeddedDetector
 from hpe_edge.faces.open_detector import open_detector
+from hpe_edge.models import FACE_DETECTOR
 from hpe_edge.poses import Poses
 from hpe_edge.spec import ModelSpec, Precision
 
@@ -69,7 +70,7 @@ def make_page(
         comparison = check.compare(reference, _poses(session, original, faces.crops))
     check.require(comparison)
     report_passed([comparison], notes)
-    write_page(output, runtime, path, detector)
+    write_page(output, runtime, path, detector or FACE_DETECTOR)
     return spec, comparison
 
 

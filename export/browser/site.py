@@ -8,40 +8,34 @@ from pathlib import Path
 
 from export.browser.runtime import BINARY, LOADER, SCRIPT
 from hpe_edge.errors import ModelError
-from hpe_edge.models import DEFAULT
-from hpe_edge.models import FOLDER as MODELS
+from hpe_edge.models import DEFAULT, FACE_DETECTOR
 from hpe_edge.samples import BOXES, PHOTO
 from hpe_edge.util.atomic import Pending
 
 INDEX = "page/index.html"
 
 _HERE = Path(__file__).parent
-_DETECTOR = MODELS / "face-detector.onnx"
 
 
-def page_files(runtime: Path | None, model: Path = DEFAULT, detector: Path | None = None) -> dict[str, Path | str]:
+def page_files(runtime: Path | None, model: Path = DEFAULT, detector: Path = FACE_DETECTOR) -> dict[str, Path | str]:
     """Return the page's files by their paths below its folder: where each is, or its text.
 
     Args:
         runtime: of :func:`export.browser.runtime.find_runtime`. None leaves ONNX Runtime Web out; the page then says
             that it is missing.
         model: the pose model.
-        detector: one of ``hpe-edge export detector``. None: the embedded one, where this version has it; else faces are
-            drawn by hand.
+        detector: one of ``hpe-edge export detector``.
     """
     files: dict[str, Path | str] = {
         path.relative_to(_HERE).as_posix(): path for part in ("js", "page") for path in sorted((_HERE / part).iterdir())
     }
     if runtime is not None:
         files |= {f"ort/{name}": runtime / name for name in (SCRIPT, LOADER, BINARY)}
-    if detector is None and _DETECTOR.is_file():
-        detector = _DETECTOR
-    held = [model, PHOTO] if detector is None else [model, PHOTO, detector]
-    files |= {f"models/{path.name}": path for path in held}
+    files |= {f"models/{path.name}": path for path in (model, PHOTO, detector)}
     names = {
         "runtime": runtime is not None,
         "pose": model.name,
-        "detector": None if detector is None else detector.name,
+        "detector": detector.name,
         "sample": PHOTO.name,
         "sample_box": _sample_box(),
     }
@@ -54,7 +48,7 @@ def _sample_box() -> list[float]:
     return next([float(at) for at in numbers] for name, *numbers in rows if name == PHOTO.name)
 
 
-def write_page(folder: Path, runtime: Path, model: Path = DEFAULT, detector: Path | None = None) -> None:
+def write_page(folder: Path, runtime: Path, model: Path = DEFAULT, detector: Path = FACE_DETECTOR) -> None:
     """Write the page into a folder of its own, for any server of files.
 
     Args:
@@ -65,7 +59,7 @@ def write_page(folder: Path, runtime: Path, model: Path = DEFAULT, detector: Pat
         ModelError: model and detector have the same file name.
         OutputError: the folder cannot be written.
     """
-    if detector is not None and detector.name == model.name:
+    if detector.name == model.name:
         raise ModelError(f"model and detector are both called {model.name}; rename one of the files")
     pending = Pending(folder, folder=True)
     try:

@@ -11,7 +11,7 @@ import pytest
 from export.browser.runtime import PACKAGE, VERSION
 from export.browser.site import INDEX, page_files, write_page
 from hpe_edge import ModelError, OutputError
-from hpe_edge.models import DEFAULT
+from hpe_edge.models import DEFAULT, FACE_DETECTOR
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,4 +57,6 @@ def test_a_page_with_ones_own_models(tmp_path: Path, runtime: Path, detector_fil
 def test_two_models_of_one_name_are_refused(tmp_path: Path, runtime: Path) -> None:
     with pytest.raises(ModelError, match="are both called"):
         write_page(tmp_path / "page", runtime, DEFAULT, tmp_path / DEFAULT.name)
+    with pytest.raises(ModelError, match="are both called"):
+        write_page(tmp_path / "page", runtime, tmp_path / FACE_DETECTOR.name)
     assert not (tmp_path / "page").exists()

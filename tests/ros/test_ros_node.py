@@ -20,7 +20,6 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples/ros2_node.py"
 @pytest.fixture
 def ros(monkeypatch: pytest.MonkeyPatch) -> Ros:
     made = Ros()
-    made.parameters["detector"] = "haar"
     made.install(monkeypatch)
     return made
 
@@ -49,7 +48,7 @@ def test_poses_are_published_in_the_images_frame(ros: Ros, node: Any, encoding: 
     (poses,), (faces,) = ros.published["~/poses"], ros.published["~/faces"]
     assert (poses.header.frame_id, poses.header.stamp.sec, poses.header.stamp.nanosec) == ("left_optical", 5, 7)
     shown = np.repeat(given[:, :, None], 3, axis=2) if encoding == "mono8" else picture
-    with hpe_edge.PoseEngine(detector="haar") as engine:
+    with hpe_edge.PoseEngine() as engine:
         expected = engine(np.ascontiguousarray(shown))
     assert len(faces.detections) == len(expected) > 0
     q = poses.poses[0].orientation
@@ -65,7 +64,7 @@ def test_transforms_come_with_the_camera(ros: Ros, node: Any) -> None:
     ros.subscriptions["image"](image(ros, cv2.imread(str(PHOTO)), "bgr8"))
     (tf,) = ros.published["/tf"]
     camera = hpe_edge.Camera(600, 600, 256, 256)
-    with hpe_edge.PoseEngine(detector="haar") as engine:
+    with hpe_edge.PoseEngine() as engine:
         expected = engine(cv2.imread(str(PHOTO)), camera=camera)
     first = np.flatnonzero(~expected.doubtful)[0]
     moved = tf.transforms[0].transform
