@@ -161,7 +161,7 @@ def _collect(source: Source, find: Callable[[Frame], Boxes], taken: _Taken, step
 
 
 def face_finder(source: Source, boxes: Path | None, detector: Path | None) -> Callable[[Frame], Boxes]:
-    """The boxes of a source's frames: of the CSV, else of the detector, else of the Haar detector."""
+    """The boxes of a source's frames: of the CSV, else of the detector, else of the embedded one."""
     return _detector(detector) if boxes is None else BoxesFile.for_source(boxes, source)
 
 

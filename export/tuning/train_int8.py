@@ -47,7 +47,7 @@ def train_int8(
         images: picture, folder of pictures or video of faces like those of the application. A few hundred calibrate
             and verify, see :func:`export.int8.quantize`; the network learns from all but those that verify.
         boxes: CSV of the face boxes in ``images``; None detects the faces.
-        detector: a face detector's ONNX file; None takes OpenCV's Haar cascade. Not with ``boxes``.
+        detector: name or file, see :func:`hpe_edge.open_detector`; None takes the embedded one. Not with ``boxes``.
         views: number of disturbed crops to learn from.
         worst: PNG file to write, the faces that moved most; None writes ``OUT.worst.png`` beside the output.
         limits: see :func:`export.int8.quantize`.
@@ -117,8 +117,8 @@ def _parse(argv: list[str], program: str) -> argparse.Namespace:
     boxes.add_argument(
         "--detector",
         type=Path,
-        metavar="FILE.onnx",
-        help="SCRFD or YuNet, to find the faces (default: OpenCV's Haar cascade)",
+        metavar="NAME",
+        help="face detector, a name or a file (default: the embedded one)",
     )
     parser.add_argument(
         "--views",

@@ -66,8 +66,8 @@ def open_detector(
         path = detector_file(name)
     else:
         raise ModelNotFoundError(
-            f"there is no face detector {name}: it is neither a name ({', '.join(NAMES)}) nor the .onnx file of a "
-            "SCRFD or YuNet model"
+            f"there is no face detector {name}: it is neither a name ({', '.join(NAMES)}) nor the .onnx file of "
+            "a face detector"
         )
     return _open_file(path, threads, min_score, min_face)
 
@@ -80,7 +80,7 @@ def _open_file(path: Path, threads: int | None, min_score: float | None, min_fac
     _check_start(path)
     session = open_session(path, threads=threads)
     if METADATA_KEY in session.get_modelmeta().custom_metadata_map:
-        raise ModelError(f"{path} is a head-pose model, not a face detector; SCRFD or YuNet is needed here")
+        raise ModelError(f"{path} is a head-pose model, not a face detector; give {', '.join(NAMES)} or a file of one")
     kinds = (EmbeddedDetector, ScrfdDetector, YunetDetector, Yunet2022Detector)
     kind = next((kind for kind in kinds if kind.recognises(session)), None)
     if kind is None:
@@ -124,6 +124,7 @@ def _unknown_graph(path: Path, session: Any) -> str:
     )
     return (
         f"{path} is not a supported face detector: SCRFD has 3 outputs of 1 column, 3 of 4 and, with key points, 3 of "
-        f"10; YuNet has 6, 3 and 3, until 2022 one each of 14, 2 and 1. This graph takes {inputs} and gives "
-        f"{outputs}; for another detector, pass its boxes, or use one by name: {', '.join(NAMES)}"
+        f"10; YuNet has 6, 3 and 3, until 2022 one each of 14, 2 and 1; detectors of "
+        f"hpe-edge export have 4, 4 and 4. This graph takes {inputs} and gives {outputs}; "
+        f"for another detector, pass its boxes, or use one by name: {', '.join(NAMES)}"
     )

@@ -9,6 +9,7 @@ import pytest
 from grid_model import Face, grid_numbers, plain_nms, sigmoid, write_grid_model
 from media import noise
 
+from hpe_edge.errors import InputError
 from hpe_edge.faces.detector import VideoDetector
 from hpe_edge.faces.grids.embedded import EmbeddedDetector
 from hpe_edge.faces.open_detector import open_detector
@@ -108,6 +109,19 @@ def test_a_region_gives_its_best_cell(model: Path) -> None:
     np.testing.assert_allclose(found.boxes, [box for _, box, _ in expected], atol=5e-3)
     assert found.keypoints is not None
     np.testing.assert_allclose(found.keypoints, [points for _, _, points in expected], atol=5e-3)
+
+
+def test_regions_are_checked(model: Path) -> None:
+    frame = noise(128, 128)
+    detector = open_detector(model, min_score=0.0)
+    assert isinstance(detector, EmbeddedDetector)
+    none = detector.find_in(frame, np.empty((0, 4), np.float32))
+    assert len(none) == 0 and none.keypoints is not None and none.keypoints.shape == (0, 5, 2)
+    for end in (np.nan, np.inf, 1e9, 0):  # the kernel would loop for long, or for ever
+        with pytest.raises(InputError, match="box 0 must be finite"):
+            detector.find_in(frame, np.array([[0, 0, end, end]], np.float32))
+    whole = detector.find_in(frame, np.array([[0, 0, 128, 128]]))
+    assert whole.boxes.dtype == np.float32 and whole.keypoints is not None and whole.keypoints.dtype == np.float32
 
 
 def test_it_has_a_schedule_for_videos(model: Path) -> None:

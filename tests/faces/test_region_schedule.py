@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from hpe_edge.errors import InputError
 from hpe_edge.faces.detector import Detections
 from hpe_edge.faces.grids.region_schedule import EVERY, RegionSchedule
 
@@ -114,3 +116,18 @@ def test_a_crowd_is_searched_in_whole_frames() -> None:
     for _ in range(3):
         assert len(track(FRAME)) == 15
     assert scene.whole == 3 and scene.regions == 0
+
+
+def test_frames_without_faces_are_checked_and_keep_the_kind_of_result() -> None:
+    track = Scene().schedule()
+    whole, between = track(FRAME), track(FRAME)
+    assert whole.keypoints is not None and between.keypoints is not None and between.keypoints.shape == (0, 5, 2)
+    with pytest.raises(InputError, match="float32"):
+        track(FRAME.astype(np.float32))  # type: ignore[arg-type]
+
+
+def test_boxes_that_the_caller_changes_move_no_region() -> None:
+    scene = Scene((100, 100, 40))
+    track = scene.schedule()
+    track(FRAME).boxes[:] += 200
+    assert len(track(FRAME)) == 1 and scene.whole == 1

@@ -1,4 +1,4 @@
-"""Anchor-free face detectors on grids of cells: base class of SCRFD and YuNet, letterbox and NMS."""
+"""Anchor-free face detectors on grids of cells: base class, letterbox and NMS."""
 
 from __future__ import annotations
 
@@ -112,9 +112,7 @@ class GridDetector:
         scores, boxes, keypoints = self._candidates(picture)
         shift, factor = np.array(corner, np.float32), np.float32(scale)
         boxes = (boxes - np.tile(shift, 2)) * factor
-        # Cells without a face may hold any values; the engine accepts only boxes with an area.
-        with np.errstate(invalid="ignore"):
-            sound = (boxes[:, :2] < boxes[:, 2:]).all(axis=1) & (np.abs(boxes) <= MAX_COORDINATE).all(axis=1)
+        sound = sound_boxes(boxes)
         return scores[sound], boxes[sound], (keypoints[sound] - shift) * factor
 
     def _detections(self, scores: Array, boxes: Array, keypoints: Array) -> Detections:
@@ -272,6 +270,13 @@ def letterbox(
     box = np.array([[-left, -top, side - left, side - top]], np.float32) * np.float32(scale)
     crop.crop_checked((frame, None), box, square, "BGR")
     return np.ascontiguousarray(square[:, :, :height, :width])
+
+
+def sound_boxes(boxes: Array) -> NDArray[np.bool_]:
+    """Bool ``[N]``: boxes that the engine accepts. Cells without a face may hold any values."""
+    with np.errstate(invalid="ignore"):
+        area = (boxes[:, :2] < boxes[:, 2:]).all(axis=1)
+        return np.asarray(area & (np.abs(boxes) <= MAX_COORDINATE).all(axis=1))
 
 
 def nms(boxes: NDArray[np.float32], scores: NDArray[np.float32], iou: float) -> NDArray[np.intp]:

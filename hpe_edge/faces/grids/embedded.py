@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from hpe_edge.boxes.box_fit import FITS
 from hpe_edge.faces.detector import Detections
-from hpe_edge.faces.grids.anchor_free import GridDetector
+from hpe_edge.faces.grids.anchor_free import GridDetector, sound_boxes
 from hpe_edge.faces.grids.region_schedule import RegionSchedule
 from hpe_edge.ops.crop import cached_crop
-from hpe_edge.ops.frames import check_frame
+from hpe_edge.ops.frames import check_boxes, check_frame
 from hpe_edge.spec import Crop, Input
 
 Array = NDArray[np.float32]
@@ -20,6 +20,7 @@ Array = NDArray[np.float32]
 _REGION = Crop(square="none")  # fill 0, as around a frame
 _REGION_SIDE = 128  # pixels of a region's picture, a multiple of the largest stride
 _INPUT_FACE = 12  # lowest face that the network finds surely, in pixels of its input
+_NOTHING = np.empty(0, np.float32), np.empty((0, 4), np.float32), np.empty((0, 5, 2), np.float32)
 _SHORTEST, _LONGEST = 320, 1920  # limits of the input's longer side where min_face sets it
 
 
@@ -76,8 +77,13 @@ class EmbeddedDetector(GridDetector):
 
         Returns:
             The faces, without duplicates where regions overlap, from left to right.
+
+        Raises:
+            InputError: another frame, or invalid regions.
         """
-        frame = check_frame(frame_bgr)
+        frame, regions = check_frame(frame_bgr), check_boxes(regions)
+        if not len(regions):
+            return self._detections(*_NOTHING)
         pictures = np.empty((len(regions), 3, _REGION_SIDE, _REGION_SIDE), np.float32)
         crop = cached_crop(_REGION, replace(self.INPUT, size=_REGION_SIDE))
         crop.crop_checked((frame, None), regions, pictures, "BGR")
@@ -97,7 +103,7 @@ class EmbeddedDetector(GridDetector):
         scale = (regions[:, 2] - regions[:, 0]) / np.float32(_REGION_SIDE)
         boxes = boxes * scale[:, None] + np.tile(regions[:, :2], 2)
         points = points * scale[:, None, None] + regions[:, None, :2]
-        sound = (best >= self.min_score) & (boxes[:, :2] < boxes[:, 2:]).all(axis=1)
+        sound = (best >= self.min_score) & sound_boxes(boxes)
         return self._detections(best[sound], boxes[sound], points[sound])
 
 

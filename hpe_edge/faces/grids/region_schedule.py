@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.faces.detector import Detections, Detector
+from hpe_edge.ops.frames import check_frame
 
 Array = NDArray[np.float32]
 
@@ -26,7 +27,8 @@ class RegionSchedule:
 
     Every ``EVERY`` frames the whole frame is searched; between, only regions around the faces of the frame before,
     moved on by their last motion. Where a region loses its face, the whole frame is searched at once, so a scene cut
-    costs one look and no frame.
+    costs one look and no frame. New faces, and those of a scene after frames without any, are found within ``EVERY``
+    frames.
 
     Calls from several threads take turns; frames that arrive out of order are searched around wrong places.
     """
@@ -41,22 +43,25 @@ class RegionSchedule:
         self._guard = threading.Lock()
         self._since = EVERY
         self._shape: tuple[int, ...] = ()
-        self._boxes = np.empty((0, 4), np.float32)
+        self._last = Detections.from_boxes([])
+        self._boxes = self._last.boxes
         self._motion = np.empty((0, 2), np.float32)
 
     def __call__(self, frame_bgr: NDArray[np.uint8]) -> Detections:
         """Find the faces of the next frame, see :class:`hpe_edge.faces.detector.Detector`."""
+        frame = check_frame(frame_bgr)
         with self._guard:
             self._since += 1
             found = None
-            if self._since < EVERY and 0 < len(self._boxes) <= _MOST_REGIONS and frame_bgr.shape == self._shape:
-                found = self._find_in(frame_bgr, self._regions())
-            elif self._since < EVERY and not len(self._boxes) and frame_bgr.shape == self._shape:
-                return Detections.from_boxes(self._boxes)
+            if self._since < EVERY and frame.shape == self._shape:
+                if not len(self._boxes):
+                    return self._last
+                if len(self._boxes) <= _MOST_REGIONS:
+                    found = self._find_in(frame, self._regions())
             if found is None or len(found) < len(self._boxes):
-                found, self._since = self._search(frame_bgr), 0
+                found, self._since = self._search(frame), 0
             self._follow(found.boxes)
-            self._shape = frame_bgr.shape
+            self._shape, self._last = frame.shape, found
             return found
 
     def _search(self, frame_bgr: NDArray[np.uint8]) -> Detections:
@@ -83,7 +88,7 @@ class RegionSchedule:
             step = away[np.arange(len(boxes)), nearest]
             same = np.all(np.abs(step) < _FASTEST * (boxes[:, 2:] - boxes[:, :2]), axis=1)
             motion[same] = step[same]
-        self._boxes, self._motion = boxes, motion
+        self._boxes, self._motion = boxes.copy(), motion  # the caller may change those that it got
 
 
 def _joined(found: Detections, more: Detections) -> Detections:
