@@ -6,6 +6,7 @@ import re
 
 from hpe_edge.cuda.version_table import jetpack_of
 from hpe_edge.doctor.machine import Finding, Machine, debian_version
+from hpe_edge.models import FACE_DETECTOR
 
 # Major version of Jetson Linux (L4T) -> of JetPack, from NVIDIA's archive of JetPack releases
 _JETPACK_OF_L4T = {"32": "4", "34": "5", "35": "5", "36": "6", "38": "7", "39": "7"}
@@ -53,7 +54,7 @@ def probe_detectors(machine: Machine) -> Finding:
     there = [name for name, cached in detectors.items() if cached]
     absent = [name for name, cached in detectors.items() if not cached]
     offline = machine.variable("HPE_EDGE_OFFLINE") not in ("", "0")
-    parts = [f"{', '.join(there)} in the cache"] if there else []
+    parts = [f"{FACE_DETECTOR.stem} embedded", *([f"{', '.join(there)} in the cache"] if there else [])]
     if absent:
         how = "cannot be fetched: HPE_EDGE_OFFLINE is set" if offline else "not fetched yet"
         parts.append(f"{', '.join(absent)} {how}")

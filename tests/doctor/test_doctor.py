@@ -79,7 +79,7 @@ def test_detectors_in_the_cache(cached: tuple[str, ...], variables: dict[str, st
     machine = made_up.bare_server()
     machine.cached, machine.variables = cached, {**machine.variables, **variables}
     found = examined(machine)[0]["detectors"]
-    assert found.text == text and found.found == (len(cached) == 2)
+    assert found.text == f"face-detector embedded; {text}" and found.found == (len(cached) == 2)
     assert found.facts["cached"] == list(cached)
 
 

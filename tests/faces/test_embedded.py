@@ -63,10 +63,10 @@ def wide(frame: np.ndarray, score: float) -> list[Face]:
 
 @pytest.mark.parametrize("score", [0.5, 0.8])
 def test_decode_equals_the_oracle(model: Path, score: float) -> None:
-    frame = noise(224, 128)
+    frame = noise(224, 192)
     detector = open_detector(model, min_score=score)
     assert isinstance(detector, EmbeddedDetector)
-    canvas = np.zeros((128, 256, 3), np.uint8)
+    canvas = np.zeros((192, 256, 3), np.uint8)
     canvas[:, :224] = frame
     expected = plain_nms(cells(canvas, score) + wide(frame, score), 0.4)
     found = detector(frame)
@@ -81,7 +81,15 @@ def test_decode_equals_the_oracle(model: Path, score: float) -> None:
 
 @pytest.mark.parametrize(
     ("min_face", "width", "longer"),
-    [(None, 1280, 640), (None, 400, 448), (16, 1280, 960), (12, 1280, 1280), (4, 1280, 1280), (100, 1280, 320)],
+    [
+        (None, 1280, 640),
+        (None, 400, 448),
+        (16, 1280, 960),
+        (12, 1280, 1280),
+        (4, 1280, 1280),
+        (4, 4096, 1920),
+        (100, 1280, 320),
+    ],
 )
 def test_min_face_sets_the_size_of_the_input(model: Path, min_face: float | None, width: int, longer: int) -> None:
     detector = open_detector(model, min_face=min_face)
@@ -99,6 +107,8 @@ def test_a_region_gives_its_best_cell(model: Path) -> None:
     corners = np.random.default_rng(1).integers(0, 128, (12, 2))
     regions = np.concatenate([corners, corners + 128], axis=1).astype(np.float32)
     found = detector.find_in(frame, regions)
+    detector.min_score = float(np.median(found.scores)) + 1e-6  # of those that a threshold of 0 leaves
+    assert len(detector.find_in(frame, regions)) == np.sum(found.scores >= detector.min_score) > 0
     expected = []
     for x, y in corners:
         here, box, points = max(every_cell(frame[y : y + 128, x : x + 128]), key=lambda face: face[0])
@@ -122,6 +132,20 @@ def test_regions_are_checked(model: Path) -> None:
             detector.find_in(frame, np.array([[0, 0, end, end]], np.float32))
     whole = detector.find_in(frame, np.array([[0, 0, 128, 128]]))
     assert whole.boxes.dtype == np.float32 and whole.keypoints is not None and whole.keypoints.dtype == np.float32
+
+
+def test_regions_give_no_box_far_off(tmp_path: Path) -> None:
+    path = write_grid_model(tmp_path / "a.onnx", (1, 4, 10), 1, size_hw=None, strides=STRIDES, gain=1e7)
+    detector = open_detector(path, min_score=0.0)
+    assert isinstance(detector, EmbeddedDetector)
+    corners = np.random.default_rng(1).integers(0, 128, (40, 2))
+    regions = np.concatenate([corners, corners + 128], axis=1).astype(np.float32)
+    assert len(detector.find_in(noise(256, 256), regions)) == 0  # those of the next frame would lie around them
+
+
+def test_the_threshold_of_its_card() -> None:
+    detector = open_detector("face-detector")
+    assert isinstance(detector, EmbeddedDetector) and detector.min_score == 0.6
 
 
 def test_it_has_a_schedule_for_videos(model: Path) -> None:

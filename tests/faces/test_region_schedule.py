@@ -86,6 +86,15 @@ def test_a_face_that_only_its_region_shows_is_kept_with_its_points() -> None:
         assert found.keypoints is not None and found.keypoints[0, 0, 0] == 100
 
 
+def test_a_face_that_both_looks_find_counts_once() -> None:
+    scene = Scene((100, 100, 40))
+    track = scene.schedule()
+    for _ in range(EVERY):
+        track(FRAME)
+    scene.faces[0][0] += 30  # the centre of its region is no longer in its box
+    assert len(track(FRAME)) == 1 and scene.regions == EVERY
+
+
 def test_a_new_face_is_found_within_the_interval() -> None:
     scene = Scene((100, 100, 40))
     track = scene.schedule()
