@@ -61,8 +61,14 @@ class Client:
 
     def counts(self) -> tuple[int, int]:
         """Return the network's faces and runs so far."""
-        (statistics,) = self._grpc.get_inference_statistics("head_pose_network").model_stats
-        return statistics.inference_count, statistics.execution_count
+        before = (-1, -1)
+        while True:
+            (statistics,) = self._grpc.get_inference_statistics("head_pose_network").model_stats
+            counts = statistics.inference_count, statistics.execution_count
+            if counts == before:
+                return counts
+            before = counts
+            time.sleep(0.1)  # the server counts a request after its answer
 
     def close(self) -> None:
         """Close the connection."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,14 @@ class Client:
 
     def counts(self, model: str) -> tuple[int, int]:
         """Inferences and executions of a model so far."""
-        (statistics,) = self.grpc.get_inference_statistics(model).model_stats
-        return statistics.inference_count, statistics.execution_count
+        before = (-1, -1)
+        while True:
+            (statistics,) = self.grpc.get_inference_statistics(model).model_stats
+            counts = statistics.inference_count, statistics.execution_count
+            if counts == before:
+                return counts
+            before = counts
+            time.sleep(0.1)  # the server counts a request after its answer
 
     def reload(self, model: str) -> None:
         """Load a model anew, as after its process has ended, by the code of the documentation."""
