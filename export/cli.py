@@ -108,10 +108,22 @@ def add_boxes_option(parser: argparse._ActionsContainer, images: str = "--images
 
 def add_onnx_options(parser: argparse.ArgumentParser, made_by: str) -> None:
     """Add the ONNX file to convert and the ONNX file to write."""
-    about = f"made by {made_by} (default: the embedded model)"
-    parser.add_argument("model", type=Path, nargs="?", metavar="IN.onnx", help=about)
+    add_model_option(parser, made_by, "IN.onnx")
     about = "the file to write; an existing one is replaced"
     parser.add_argument("-o", "--output", type=Path, metavar="OUT.onnx", required=True, help=about)
+
+
+def add_folder_options(parser: argparse.ArgumentParser) -> None:
+    """Add the ONNX file to convert and the folder to write."""
+    add_model_option(parser, "hpe-edge export onnx, fp16 or int8")
+    about = "the folder to write, new or empty"
+    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", required=True, help=about)
+
+
+def add_model_option(parser: argparse.ArgumentParser, made_by: str, metavar: str = "MODEL.onnx") -> None:
+    """Add the ONNX file to convert."""
+    about = f"made by {made_by} (default: the embedded model)"
+    parser.add_argument("model", type=Path, nargs="?", metavar=metavar, help=about)
 
 
 def add_limit_options(parser: argparse._ActionsContainer) -> None:

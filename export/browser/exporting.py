@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.cli import add_gate_options, add_limit_options, keywords, print_report, step_parser
+from export.cli import add_folder_options, add_gate_options, add_limit_options, keywords, print_report, step_parser
 from export.step import Notes, PathLike, Reporter, byte_size, check_boxes, need, optional_path, quiet, shell_path
 from hpe_edge.util.shell import run_in_shell
 
@@ -105,16 +105,7 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         "Write a page that runs a model in the browser, and verify with ONNX Runtime Web on real faces that the angles "
         "did not change.",
     )
-    parser.add_argument(
-        "model",
-        type=Path,
-        nargs="?",
-        metavar="MODEL.onnx",
-        help="made by hpe-edge export onnx, fp16 or int8 (default: the embedded model)",
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="FOLDER", required=True, help="the folder to write, new or empty"
-    )
+    add_folder_options(parser)
     parser.add_argument(
         "--detector",
         type=Path,

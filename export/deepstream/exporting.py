@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.cli import add_gate_options, add_limit_options, keywords, print_report, step_parser
+from export.cli import add_folder_options, add_gate_options, add_limit_options, keywords, print_report, step_parser
 from export.step import Notes, PathLike, Reporter, byte_size, check_boxes, need, optional_path, quiet, shell_path
 from hpe_edge.backends.tensorrt.plan_file import library_of
 from hpe_edge.errors import InputError
@@ -187,16 +187,7 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         "Write a folder for NVIDIA DeepStream: the model with normalisation and decode in its graph, the configuration "
         "of a secondary nvinfer, probes in Python and the source of a parser library.",
     )
-    parser.add_argument(
-        "model",
-        type=Path,
-        nargs="?",
-        metavar="MODEL.onnx",
-        help="made by hpe-edge export onnx, fp16 or int8 (default: the embedded model)",
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="FOLDER", required=True, help="the folder to write, new or empty"
-    )
+    add_folder_options(parser)
     parser.add_argument(
         "--boxes-from",
         metavar="NAME",

@@ -7,7 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.cli import add_gate_options, add_limit_options, keywords, print_report, step_parser
+from export.cli import add_gate_options, add_limit_options, add_model_option, keywords, print_report, step_parser
 from export.edge.targets import PLATFORM, TARGETS, TargetName, find_target
 from export.step import (
     ExportReport,
@@ -112,13 +112,7 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         "Convert an ONNX model for the library of a phone or board, and verify with that library on real faces that "
         "the angles did not change.",
     )
-    parser.add_argument(
-        "model",
-        type=Path,
-        nargs="?",
-        metavar="MODEL.onnx",
-        help="made by hpe-edge export onnx (default: the embedded model)",
-    )
+    add_model_option(parser, "hpe-edge export onnx")
     parser.add_argument("--to", choices=list(TARGETS), required=True, help="the library to convert for")
     suffixes = ", ".join(f"{name}: {target.suffixes[0]}" for name, target in TARGETS.items())
     parser.add_argument(
