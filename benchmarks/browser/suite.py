@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import re
 import shutil
 import subprocess
 import tempfile
@@ -90,9 +91,15 @@ def _in_node(work: Work, runtime: Path) -> dict[str, Any]:
         command += [] if work.detector is None else [str(work.detector)]
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
-        raise BackendError(f"Node failed: {done.stderr.strip()[-500:]}")
+        raise BackendError(f"Node failed: {_reason(done.stderr)}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def _reason(stderr: str) -> str:
+    """Find the error's own line in what Node prints: its place, the code there, the error, the stack."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    return next((line for line in lines if re.match(r"\w*Error\b", line)), lines[-1] if lines else "it said nothing")
 
 
 def _in_chromium(work: Work, runtime: Path, threads: int) -> dict[str, Any]:
