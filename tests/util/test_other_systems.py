@@ -22,7 +22,8 @@ from hpe_edge.samples import PHOTO
 from hpe_edge.util import file_lock
 from hpe_edge.util.cores import usable_cores
 
-# sysconf stays: it reads /proc/stat, which is here. Of the documentation of os, signal, select and the POSIX modules: "Availability: not Windows".
+# By the documentation of os, signal, select and the POSIX modules: "Availability: not Windows". sysconf stays: it is asked
+# where /proc/stat is, as here.
 WITHOUT = """
 import asyncio, contextlib, importlib, os, select, signal, subprocess, sys
 for name in ("numpy", "cv2", "onnxruntime", "tqdm", "aiohttp.web", "matplotlib.pyplot", "PIL.Image"):
@@ -31,8 +32,8 @@ for name in ("numpy", "cv2", "onnxruntime", "tqdm", "aiohttp.web", "matplotlib.p
 for name in "fcntl termios tty pty pwd grp resource curses".split():
     sys.modules[name] = None
 of_os = \"\"\"sched_getaffinity sched_setaffinity geteuid getuid getegid killpg setsid fork forkpty
-    uname statvfs fstatvfs fchmod fchown chown mkfifo readv writev pread pwrite preadv pwritev posix_fadvise nice getloadavg
-    set_blocking ctermid wait3 wait4\"\"\"
+    uname statvfs fstatvfs fchmod fchown chown mkfifo readv writev pread pwrite preadv pwritev posix_fadvise nice
+    getloadavg set_blocking ctermid wait3 wait4\"\"\"
 of_signal = \"\"\"SIGHUP SIGQUIT SIGKILL SIGUSR1 SIGUSR2 SIGALRM SIGPIPE SIGTSTP SIGWINCH setitimer pthread_sigmask
     sigwait siginterrupt\"\"\"
 for module, names in ((os, of_os), (signal, of_signal), (select, "poll epoll")):
