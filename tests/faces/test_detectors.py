@@ -65,7 +65,7 @@ def test_finds_the_sample_faces() -> None:
             assert (found.keypoints[0] < found.boxes[0, 2:]).all()
 
 
-@pytest.mark.parametrize(("yaw", "least"), [((0, 30), 0.97), ((30, 60), 0.6)])
+@pytest.mark.parametrize(("yaw", "least"), [((0, 30), 0.97), ((30, 60), 0.78), ((60, 180), 0.6)])
 def test_the_default_finds_labelled_faces(data: Path, yaw: tuple[float, float], least: float) -> None:
     detector = open_detector(DEFAULT_DETECTOR, threads=1)
     photos = labelled(data / "aflw2000_dev", 40, yaw)
@@ -86,7 +86,7 @@ def test_the_default_finds_what_yunet_finds_in_a_video(data: Path) -> None:
             shared = pairs(theirs, ours)
             faces, hit = faces + len(theirs), hit + int((shared.max(axis=1, initial=0) >= 0.4).sum())
             false += int((shared.max(axis=0, initial=0) < 0.1).sum())
-        assert faces > 20 and hit >= 0.7 * faces and false <= 1
+        assert faces > 20 and hit >= 0.9 * faces and false <= 2
 
 
 @pytest.mark.parametrize("file", ["scrfd_2.5g_kps.onnx", "scrfd_500m_kps.onnx", "yunet_n_640_640.onnx"])
