@@ -60,6 +60,18 @@ _REGISTRY = {
 _NEAREST = 2  # families that a message compares with
 
 
+class SeveralFit(ModelError):
+    """The weights fit several families, and do not tell which.
+
+    Attributes:
+        names: of these families.
+    """
+
+    def __init__(self, message: str, names: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.names = names
+
+
 def names() -> list[str]:
     """Names of all families, as ``--arch`` takes them. Works without torch."""
     return list(_REGISTRY)
@@ -111,15 +123,17 @@ def recognise(state: Mapping[str, Tensor]) -> Family:
     """The one family with the keys and shapes of these weights.
 
     Raises:
-        ModelError: none or several fit; the message names the nearest ones and how they differ.
+        SeveralFit: several fit.
+        ModelError: none fits; the message names the nearest ones and how they differ.
     """
     alike = [family for family in fitting(state) if not family.on_request]
     if len(alike) == 1:
         return alike[0]
     if alike:
-        raise ModelError(
+        raise SeveralFit(
             "the weights fit several networks, which the file does not distinguish; choose one:"
-            + "".join(f"\n  --arch {twin.name}: {twin.title}; {twin.source}" for twin in alike)
+            + "".join(f"\n  --arch {twin.name}: {twin.title}; {twin.source}" for twin in alike),
+            tuple(twin.name for twin in alike),
         )
     nearest = sorted(map(get, _REGISTRY), key=lambda family: family.matching(state), reverse=True)[:_NEAREST]
     raise ModelError(

@@ -13,17 +13,25 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from rule_weights import CALM_HEADS, rule_state
 from torch import nn
 
 from export import zoo
 from export.graph.onnx_file import read_onnx
 from export.onnx import main
+from export.sanity import suspect
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.errors import ModelError
 from hpe_edge.geometry import wrap_deg
 from hpe_edge.models import DEFAULT
 from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.spec import BinsDecode, MatrixDecode, ModelSpec
+
+
+@pytest.fixture(autouse=True)
+def small_stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let graphs of a few nodes stand for trained networks; tests/export/sanity has tests of the refusal."""
+    monkeypatch.setattr(suspect, "_FEWEST", 0.0)
 
 
 @pytest.fixture
@@ -154,13 +162,17 @@ def test_three_angles_in_one_output_stand_as_the_original_has_them(
         (["b"], lambda logits: logits.softmax(dim=1)),
     ],
 )
-def test_probabilities_are_refused(capsys, lightweight_state, tmp_path, out, names, softmax):
+def test_probabilities_become_logits(capsys, lightweight_state, checkpoint, tmp_path, out, names, softmax):
+    """Their logarithms are logits; the checkpoint, which has none of this, gives the same angles."""
     net = Changed(zoo.get("lightweight").load(lightweight_state), softmax)
     theirs = foreign(net, 224, tmp_path / "x.onnx", names)
-    status, _, errors = run(capsys, "--adopt", theirs, "--arch", "lightweight", "-o", out)
-    assert status == 1
-    assert "probabilities, not logits" in errors
-    assert "before its softmax" in errors
+    status, said, errors = run(capsys, checkpoint, "--adopt", theirs, "--arch", "lightweight", "-o", out)
+    assert status == 0, errors
+    assert "holds probabilities; their logarithms are read as logits" in said
+    assert "onnx with pytorch" in said
+    decode = spec_of(out).decode
+    assert isinstance(decode, BinsDecode)
+    assert decode.yaw.output == f"{names[0]}/logits"
 
 
 def test_logarithms_of_probabilities_are_logits(capsys, lightweight_state, checkpoint, tmp_path, out):
@@ -204,10 +216,24 @@ def test_outputs_beside_the_angles_are_kept_where_the_family_has_them(capsys, tm
     assert onnxruntime_run(out, {"x": image})[1] == pytest.approx(wanted, abs=1e-6)
 
 
-def test_another_order_than_the_originals_fails_against_the_checkpoint(
-    capsys, lightweight_state, checkpoint, tmp_path, out
-):
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 1, 0)])
+def test_the_checkpoint_tells_the_order(capsys, lightweight_state, checkpoint, tmp_path, out, order):
+    """The original's is roll, yaw, pitch."""
     net = zoo.get("lightweight").load(lightweight_state)
+    theirs = foreign(AsTheOriginal(net, order), 224, tmp_path / "x.onnx", ["a", "b", "c"])
+    status, said, errors = run(capsys, checkpoint, "--adopt", theirs, "--arch", "lightweight", "-o", out)
+    assert status == 0, errors
+    assert "order found by comparison with the CHECKPOINT" in said
+    decode = spec_of(out).decode
+    assert isinstance(decode, BinsDecode)
+    assert (decode.yaw.output, decode.pitch.output, decode.roll.output) == tuple(
+        "abc"[order.index(i)] for i in range(3)
+    )
+
+
+def test_another_network_than_the_checkpoints_fails_in_every_order(capsys, checkpoint, tmp_path, out):
+    other = rule_state(zoo.get("lightweight").layouts[0], (("conv", 1.2), *CALM_HEADS))
+    net = zoo.get("lightweight").load(other)
     theirs = foreign(AsTheOriginal(net, (0, 1, 2)), 224, tmp_path / "x.onnx", ["a", "b", "c"])
     status, _, errors = run(capsys, checkpoint, "--adopt", theirs, "--arch", "lightweight", "-o", out)
     assert status == 3
@@ -277,10 +303,10 @@ def tiny(path: Path, shape: list[object], kind: int = TensorProto.FLOAT, columns
 @pytest.mark.parametrize(
     ("shape", "more", "message"),
     [
-        (["N", 224, 224, 3], {}, "channels last"),
+        (["N", 224, 224, 4], {}, "is it of that family"),
         (["N", 3, 112, 112], {}, "is it of that family"),
         (["N", 3, 224], {}, "is it of that family"),
-        (["N", 3, 224, 224], {"kind": TensorProto.INT32}, "is INT32, not float32 or float16 [N, 3, 224, 224]"),
+        (["N", 3, 224, 224], {"kind": TensorProto.INT32}, "is INT32, not float32, float16 or uint8 [N, 3, 224, 224]"),
         (["N", 3, 224, 224], {"columns": 66}, "'y' float32 [N, 66]"),
     ],
 )
@@ -357,15 +383,19 @@ def test_an_invalid_graph_is_refused_with_what_the_checker_says(capsys, tmp_path
     assert "truncated" not in errors
 
 
-def test_float16_outputs_are_named_with_the_remedy(capsys, tmp_path, out):
+def test_float16_outputs_are_converted(capsys, tmp_path, out):
     theirs = tiny(tmp_path / "x.onnx", ["N", 3, 224, 224])
     model = onnx.load(theirs)
     model.graph.node.append(helper.make_node("Cast", ["y"], ["half"], to=TensorProto.FLOAT16))
     model.graph.output[0].CopyFrom(helper.make_tensor_value_info("half", TensorProto.FLOAT16, ["N", 198]))
     onnx.save(model, theirs)
-    status, _, errors = run(capsys, "--adopt", theirs, "--arch", "lightweight", "-o", out)
-    assert status == 1
-    assert "'half' float16 [N, 198]; only float32 is read: add a Cast to float32" in errors
+    status, said, errors = run(capsys, "--adopt", theirs, "--arch", "lightweight", "-o", out)
+    assert status == 0, errors
+    assert "'half' is converted to float32" in said
+    image = np.random.default_rng(0).standard_normal((1, 3, 224, 224), np.float32)
+    wanted = onnxruntime_run(theirs, {"x": image})[0]
+    assert wanted.dtype == np.float16
+    assert onnxruntime_run(out, {"x": image})[0] == pytest.approx(wanted.astype(np.float32), abs=1e-6)
 
 
 def test_weights_in_a_file_beside_it_count(capsys, tmp_path, out):
