@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import threading
 import time
 from collections import deque
@@ -26,6 +27,7 @@ from hpe_edge.cuda.nvtx_ranges import profiler_ranges
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.faces.face_finder import FaceFinder
 from hpe_edge.faces.given_faces import Faces, given_faces
+from hpe_edge.files.other_file import refuse_other_file
 from hpe_edge.models import DEFAULT
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.decode import DecodeHeads
@@ -525,6 +527,8 @@ def _untimed(stage: str) -> AbstractContextManager[object]:
 
 def _model_path(model: str | os.PathLike[str] | None) -> Path:
     path = DEFAULT if model is None else Path(model)
+    if library_of(path) is None:
+        refuse_other_file(path, "model")
     if path.is_dir():
         raise ModelError(f"{path} is a folder; name the model in it")
     if not path.is_file():
@@ -532,7 +536,10 @@ def _model_path(model: str | os.PathLike[str] | None) -> Path:
         step = steps[library_of(path)]
         raise ModelNotFoundError(f"there is no model {path}; make one with hpe-edge export {step} -o {path}")
     if path.suffix.lower() not in (".onnx", *SUFFIXES):
-        raise ModelError(f"{path} is not an .onnx file; convert a checkpoint with hpe-edge export onnx {path}")
+        raise ModelError(
+            f"a model is told by the ending of its name, .onnx, and {path} has another; rename it, or, if it is a "
+            f"checkpoint, convert it: hpe-edge export onnx {shlex.quote(str(path))}"
+        )
     return path
 
 

@@ -91,7 +91,7 @@ def load_network(paths: Sequence[Path], archs: Sequence[str], *, trust: bool, re
 
 
 def _load(path: Path, asked: str | None, trust: bool, report: Reporter) -> _Member:
-    checkpoint = load_checkpoint(path, trust=trust, report=report)
+    checkpoint = load_checkpoint(path, trust=trust, report=report, fits=_fits)
     if checkpoint.layout == "torch":
         prefix, state = zoo.strip_prefix(checkpoint.state)
         if prefix:
@@ -126,6 +126,10 @@ def _twins(weights: Mapping[str, Tensor], origin: Origin, family: Family | None 
         return load
 
     return tuple(Twin(twin.name, of(twin), _BATCH) for twin in zoo.fitting(weights) if twin is not family)
+
+
+def _fits(state: Mapping[str, Tensor]) -> bool:
+    return bool(zoo.fitting(zoo.strip_prefix(state)[1]))
 
 
 def _find_family(checkpoint: Checkpoint, asked: str | None) -> tuple[Family, Mapping[str, Tensor], str]:
@@ -166,6 +170,9 @@ def _check_fit(checkpoint: Checkpoint, family: Family) -> None:
     if difference.count:
         fitting = ", ".join(other.name for other in zoo.fitting(checkpoint.state))
         what = f"they fit {fitting}" if fitting else "they fit no other family either; --list shows the known ones"
+        if not family.matching(checkpoint.state):
+            some = ", ".join(list(checkpoint.state)[:3])
+            raise ModelError(f"{checkpoint.path}: the weights ({some}, ...) share nothing with {family.name}'s; {what}")
         raise ModelError(f"{checkpoint.path}: the weights are not {family.name}'s ({difference}); {what}")
 
 

@@ -58,6 +58,7 @@ _REGISTRY = {
     "student-separable": "student:SEPARABLE",
 }
 _NEAREST = 2  # families that a message compares with
+_SHOWN = 5  # keys in a message
 
 
 class SeveralFit(ModelError):
@@ -136,6 +137,13 @@ def recognise(state: Mapping[str, Tensor]) -> Family:
             tuple(twin.name for twin in alike),
         )
     nearest = sorted(map(get, _REGISTRY), key=lambda family: family.matching(state), reverse=True)[:_NEAREST]
+    nearest = [family for family in nearest if family.matching(state)]
+    if not nearest:
+        some = ", ".join(list(state)[:_SHOWN]) + ", ..." * (len(state) > _SHOWN)
+        raise ModelError(
+            f"the weights are of no known family, and share no name and shape with any (they are {some}); --list shows "
+            "the families, and a network that was exported to ONNX can be adopted: --adopt X.onnx --template"
+        )
     raise ModelError(
         "the weights are of no known family; the nearest are "
         + " | ".join(f"{family.name} ({family.difference(state)})" for family in nearest)

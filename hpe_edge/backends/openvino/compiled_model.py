@@ -71,8 +71,8 @@ class OpenVinoBackend:
                 self._settings["INFERENCE_NUM_THREADS"] = str(threads)
         self._path = path
         self._graph = _read(self._ov, path)
-        self.spec: ModelSpec = read_spec(_spec_text(self._graph), path)
         inputs, outputs = ([_tensor(end) for end in ends] for ends in (self._graph.inputs, self._graph.outputs))
+        self.spec: ModelSpec = read_spec(_spec_text(self._graph), path, inputs, outputs)
         fixed, self._columns = check_graph(inputs, outputs, self.spec, path)
         self.fixed_batch = fixed is not None
         self.channels_last = False
