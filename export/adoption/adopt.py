@@ -27,12 +27,14 @@ from export.graph.onnx_file import (
     open_unchanged,
     read_onnx,
     run_random,
+    shape_of,
     weight_count,
 )
 from export.sanity.readings import with_heads
 from export.sanity.suspect import Suspect, Twin
 from export.step import Reporter, shell_path
 from hpe_edge.errors import ModelError
+from hpe_edge.files.graph_kind import graph_kind
 from hpe_edge.ops.decode import head_columns
 from hpe_edge.poses import Poses
 from hpe_edge.spec import METADATA_KEY, AnglesDecode, BinsDecode, Decode, ModelSpec, Origin, Precision
@@ -124,6 +126,7 @@ def adopt(
             this family's spec and there is no checkpoint to compare with, or its batch cannot be made dynamic.
     """
     model, sha256 = read_onnx(path)
+    _refuse_detector(path, model)
     base = wanted.spec(_origin(path, sha256, network))
     own = _own_spec(path, model, base.architecture, network)
     base = own or base
@@ -168,6 +171,19 @@ def adopt(
         expected_weights=0 if own else wanted.expected_weights,
         twins=_twins(path, ends, plain, spec, original, batch) if isinstance(wanted, FamilyReading) else (),
     )
+
+
+def _refuse_detector(path: Path, model: ModelProto) -> None:
+    """Refuse a face detector.
+
+    Raises:
+        ModelError: it is one.
+    """
+    weights = {weight.name for weight in model.graph.initializer}
+    inputs = [shape_of(given) for given in model.graph.input if given.name not in weights]
+    kind = graph_kind(inputs, [(given.name, shape_of(given)) for given in model.graph.output])
+    if kind is not None:
+        raise ModelError(f"{path} is {kind}, a face detector, and not a head-pose model: give it as --detector of run")
 
 
 def _ends(image: ImageInput, base: ModelSpec, match: HeadMatch, raw: Outputs, plain: Outputs) -> tuple[Ends, Decode]:

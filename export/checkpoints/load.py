@@ -73,9 +73,8 @@ def load_checkpoint(
 
 
 def _load(path: Path, trust: bool, report: Reporter, fits: Fits | None) -> Checkpoint:
-    if path.is_file():
-        refuse_other_file(path, "checkpoint")
     data = _read(path)
+    refuse_other_file(path, "checkpoint")
     layout: Layout = "torch"
     notes: list[str] = []
     if _is_safetensors(data):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto
 
 from export.gate.gate import Runner
+from hpe_edge.backends.onnx.ir_version import newest_ir_version
 from hpe_edge.errors import ModelError, ModelNotFoundError
 from hpe_edge.files.other_file import refuse_other_file
 from hpe_edge.spec import ModelSpec, Precision
@@ -81,8 +82,10 @@ def read_onnx(path: Path) -> tuple[ModelProto, str]:
         model = onnx.load_model_from_string(data)
     except Exception as error:  # protobuf's errors come from its C code and have no public base class
         raise ModelError(f"{path} cannot be read as an ONNX model; it may be truncated ({error})") from None
+    _lower_ir(model)
     if not model.HasField("graph"):
         raise ModelError(f"{path} cannot be read as an ONNX model; it may be truncated (there is no graph in it)")
+    _refuse_fused(path, model)
     alone = model.SerializeToString()
     try:
         onnx.load_external_data_for_model(model, str(path.parent))
@@ -95,6 +98,35 @@ def read_onnx(path: Path) -> tuple[ModelProto, str]:
     except onnx.checker.ValidationError as error:
         raise ModelError(f"{path} is not valid ONNX ({' '.join(str(error).split())})") from None
     return model, hashlib.sha256(data if whole == alone else whole).hexdigest()
+
+
+def _lower_ir(model: ModelProto) -> None:
+    """Lower the version of the file format to the newest that the installed ONNX Runtime reads.
+
+    Versions differ in what a file may hold, which ONNX Runtime checks itself; the operators' version stays.
+    """
+    model.ir_version = min(model.ir_version, newest_ir_version())
+
+
+def _refuse_fused(path: Path, model: ModelProto) -> None:
+    """Refuse operators that only ONNX Runtime has: no later step and no other runtime reads them.
+
+    Raises:
+        ModelError: there are some.
+    """
+    defined = {function.domain for function in model.functions}
+    domains = {node.domain for node in model.graph.node} - defined - {"", "ai.onnx", "ai.onnx.ml"}
+    own = sorted({node.op_type for node in model.graph.node if node.domain in domains})
+    if any(domain.startswith("com.microsoft") for domain in domains):
+        raise ModelError(
+            f"{path} was saved after ONNX Runtime had optimised it, with operators of its own ({', '.join(own)}), which "
+            "no other runtime and no further step reads; name the file from before that, or export the network again"
+        )
+    if own:
+        raise ModelError(
+            f"{path} holds operators that are not ONNX's ({', '.join(own)} of {', '.join(sorted(domains))}); export the "
+            "network with ONNX's own"
+        )
 
 
 def fix_image_input(path: Path, model: ModelProto, size: int) -> ImageInput:
@@ -156,6 +188,14 @@ def open_unchanged(path: Path, model: ModelProto) -> onnxruntime.InferenceSessio
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no base class
         raise ModelError(f"{path} does not run in ONNX Runtime ({error})") from None
+
+
+def shape_of(given: onnx.ValueInfoProto) -> tuple[int | str | None, ...]:
+    """The stated shape of an input or output; open sides by their name, or None."""
+    return tuple(
+        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None
+        for dim in given.type.tensor_type.shape.dim
+    )
 
 
 def run_random(path: Path, session: onnxruntime.InferenceSession, image: ImageInput) -> dict[str, NDArray[Any]]:

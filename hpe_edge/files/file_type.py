@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _START = 4096  # bytes that are looked at
+_SHORTEST = 16  # fewer bytes are of no type
 _NO_ONNX = "nothing converts it to ONNX; export the network that it was made from to ONNX"
 
 
@@ -26,15 +27,15 @@ class FileType:
     advice: str = ""
 
 
-_PACK = (
+_PACK = "name the archive that it was unpacked from, or pack its folder again: zip -0 -r weights.pth FOLDER"
     "name the archive that it was unpacked from, or pack its folder again, without compression: zip -0 -r weights.pth"
 )
 _PICTURE = "name the model"
 _UNPACK = "unpack it and name the model in it"
 _TF2ONNX = "convert it (pip install tf2onnx; python -m tf2onnx.convert {option} {{path}} --output model.onnx)"
-_ADOPT = ", then adopt that: hpe-edge export onnx --adopt model.onnx"
+ADOPT = ", then adopt that: hpe-edge export onnx --adopt model.onnx"
 
-_MXNET = "export it to ONNX with MXNet itself (mx.onnx.export_model)" + _ADOPT
+_MXNET = "export it to ONNX with MXNet itself (mx.onnx.export_model)" + ADOPT
 
 # Content at the start of the file -> its type; the first that fits.
 _MARKS: tuple[tuple[bytes, FileType], ...] = (
@@ -61,18 +62,18 @@ _MARKS: tuple[tuple[bytes, FileType], ...] = (
     (b"\x89HDF\r\n\x1a\n", FileType("hdf5", "an HDF5 file, as Keras writes weights", "")),
 )
 _MARKS_AT_4 = {
-    b"TFL3": FileType("tflite", "a TensorFlow Lite model", _TF2ONNX.format(option="--tflite") + _ADOPT),
+    b"TFL3": FileType("tflite", "a TensorFlow Lite model", _TF2ONNX.format(option="--tflite") + ADOPT),
     b"ORTM": FileType("ort", "an ONNX Runtime model (.ort)", "name the .onnx file that it was made from"),
     b"ET12": FileType("executorch", "an ExecuTorch program (.pte)", _NO_ONNX),
 }
 _SUFFIXES = {
     ".mnn": FileType("mnn", "an MNN model", _NO_ONNX),
     ".mlmodel": FileType("coreml", "a Core ML model", _NO_ONNX),
-    ".caffemodel": FileType("caffe", "Caffe weights", "convert them with their .prototxt (caffe2onnx)" + _ADOPT),
-    ".pdmodel": FileType("paddle", "a PaddlePaddle model", "convert it (pip install paddle2onnx)" + _ADOPT),
-    ".pdiparams": FileType("paddle", "PaddlePaddle weights", "convert their model (pip install paddle2onnx)" + _ADOPT),
-    ".etlt": FileType("tao", "an encrypted TAO model", "export it to ONNX with NVIDIA's TAO" + _ADOPT),
-    ".tlt": FileType("tao", "an encrypted TAO model", "export it to ONNX with NVIDIA's TAO" + _ADOPT),
+    ".caffemodel": FileType("caffe", "Caffe weights", "convert them with their .prototxt (caffe2onnx)" + ADOPT),
+    ".pdmodel": FileType("paddle", "a PaddlePaddle model", "convert it (pip install paddle2onnx)" + ADOPT),
+    ".pdiparams": FileType("paddle", "PaddlePaddle weights", "convert their model (pip install paddle2onnx)" + ADOPT),
+    ".etlt": FileType("tao", "an encrypted TAO model", "export it to ONNX with NVIDIA's TAO" + ADOPT),
+    ".tlt": FileType("tao", "an encrypted TAO model", "export it to ONNX with NVIDIA's TAO" + ADOPT),
     ".hef": FileType("hailo", "a Hailo model", _NO_ONNX),
 }
 _ONNX_START = re.compile(rb"\x08[\x01-\x20](\x12.(pytorch|[ -~]{3,})|:|B|\x1a|\x22|\x28)", re.DOTALL)
@@ -81,7 +82,7 @@ _GRAPH_DEF = re.compile(
 )
 _SAVED_MODEL = re.compile(rb"\x08\x01\x12[\x80-\xff]")
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
-_TORCH_STORAGE = b"torch\n", b"_rebuild_tensor", b"storage"
+_STORAGES = b"X\x07\0\0\0storage", b"\x8c\x07storage"  # the text of a reference to a file beside the index
 
 
 def file_type(path: Path) -> FileType | None:
@@ -93,16 +94,18 @@ def file_type(path: Path) -> FileType | None:
     Returns:
         Its type; None for one that is not known, or cannot be read.
     """
-    if path.is_dir():
-        return _folder(path)
-    if not path.is_file():  # a device or pipe may never end
-        return None
     try:
+        if path.is_dir():
+            return _folder(path)
+        if not path.is_file():  # a device or pipe may never end
+            return None
         with path.open("rb") as file:
             start = file.read(_START)
             file.seek(257)
             is_tar = file.read(5) == b"ustar"
     except OSError:
+        return None
+    if 0 < len(start) < _SHORTEST:
         return None
     if not start:
         return FileType("empty", "an empty file", "the download or the copy did not finish: fetch it again")
@@ -122,7 +125,7 @@ def file_type(path: Path) -> FileType | None:
 
 def _folder(path: Path) -> FileType | None:
     if (path / "saved_model.pb").is_file():
-        return FileType("tensorflow", "a TensorFlow SavedModel", _TF2ONNX.format(option="--saved-model") + _ADOPT)
+        return FileType("tensorflow", "a TensorFlow SavedModel", _TF2ONNX.format(option="--saved-model") + ADOPT)
     if (path / "data.pkl").is_file():
         return FileType("data.pkl", "an unpacked checkpoint", _PACK)
     if path.suffix.lower() == ".mlpackage":
@@ -143,7 +146,7 @@ def _zip(path: Path, start: bytes) -> FileType | None:
         return FileType(
             "pt2",
             "an exported PyTorch program (.pt2)",
-            "convert it where its PyTorch is: torch.onnx.export(torch.export.load(path), ...)" + _ADOPT,
+            "convert it where its PyTorch is: torch.onnx.export(torch.export.load(path), ...)" + ADOPT,
         )
     if "constants.pkl" in last and any("/code/" in f"/{name}" for name in names):
         return FileType("torchscript", "a TorchScript archive")
@@ -153,7 +156,7 @@ def _zip(path: Path, start: bytes) -> FileType | None:
         return FileType("keras", "a .keras archive", "save it anew with model.save('model.h5')")
     if names and all(name.endswith(".npy") for name in names):
         return FileType("npz", "an archive of NumPy arrays (.npz)")
-    return FileType("archive", f"a zip archive of {', '.join(names[:3]) or 'nothing'}", _UNPACK)
+    return FileType("zip", f"a zip archive of {', '.join(names[:3]) or 'nothing'}", _UNPACK)
 
 
 def _markup(path: Path, start: bytes) -> FileType | None:
@@ -191,7 +194,8 @@ def _of_ncnn(path: Path, start: bytes) -> FileType | None:
 def _pickle(path: Path, start: bytes) -> FileType | None:
     if not _PICKLE.match(start) or start.startswith(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."):
         return None
-    if all(word in start for word in _TORCH_STORAGE[1:]) and b"torch" in start:
+    # A tensor that is pickled by itself holds such a reference within its bytes.
+    if b"torch" in start and b"_load_from_bytes" not in start and any(mark in start for mark in _STORAGES):
         return FileType(
             "data.pkl",
             "the index of an unpacked checkpoint, without its weights",
@@ -204,7 +208,7 @@ def _protobuf(path: Path, start: bytes) -> FileType | None:
     if _SAVED_MODEL.match(start) and path.suffix.lower() == ".pb":
         return FileType("tensorflow", "the graph of a TensorFlow SavedModel", "name its folder")
     if _GRAPH_DEF.match(start):
-        return FileType("tensorflow", "a frozen TensorFlow graph (.pb)", _TF2ONNX.format(option="--graphdef") + _ADOPT)
+        return FileType("tensorflow", "a frozen TensorFlow graph (.pb)", _TF2ONNX.format(option="--graphdef") + ADOPT)
     if _is_safetensors(start):
         return FileType("safetensors", "a safetensors file")
     if _ONNX_START.match(start) and path.suffix.lower() not in (".pb", ".mlmodel"):

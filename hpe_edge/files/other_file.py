@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from hpe_edge.errors import ModelError
-from hpe_edge.files.file_type import FileType, file_type
+from hpe_edge.files.file_type import ADOPT, FileType, file_type
 
 Role = Literal["checkpoint", "model", "adopt", "detector"]
 
@@ -19,7 +19,7 @@ _WANTED: dict[Role, str] = {
 }
 _WEIGHTS = ("torch", "torchscript", "hdf5", "keras", "safetensors", "pickle")
 _TAKEN: dict[Role, tuple[str, ...]] = {
-    "checkpoint": ("torch", "torchscript", "hdf5", "tflite", "safetensors", "pickle", "empty", "keras", "archive"),
+    "checkpoint": ("torch", "torchscript", "hdf5", "tflite", "safetensors", "pickle", "empty", "keras", "zip"),
     "model": ("onnx", "openvino"),
     "adopt": ("onnx", "openvino"),
     "detector": ("onnx",),
@@ -67,4 +67,6 @@ def refuse_other_file(path: Path, role: Role) -> None:
 
 def _described(found: FileType, role: Role, path: Path) -> str:
     advice = _ADVICE.get((role, found.key), found.advice).replace("{path}", shlex.quote(str(path)))
+    if role == "detector":
+        advice = advice.removesuffix(ADOPT)
     return f"{found.name}; {advice}" if advice else found.name

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -23,7 +24,7 @@ from export.sanity import suspect
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.errors import ModelError
 from hpe_edge.geometry import wrap_deg
-from hpe_edge.models import DEFAULT
+from hpe_edge.models import DEFAULT, FACE_DETECTOR
 from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.spec import BinsDecode, MatrixDecode, ModelSpec
 
@@ -464,3 +465,85 @@ def test_list_names_every_family(capsys):
         assert any(line.startswith(f"{name} ") for line in said.splitlines())
     assert "66 bins" in said
     assert "reported: AFLW2000 MAE" in said
+
+
+def test_a_format_that_is_newer_than_the_runtime_is_lowered(capsys, tmp_path, out):
+    theirs = tiny(tmp_path / "x.onnx", ["N", 3, 224, 224])
+    model = onnx.load(theirs)
+    model.ir_version = onnx.IR_VERSION + 1
+    onnx.save(model, theirs)
+    with pytest.raises(Exception, match="Unsupported model IR version"):
+        onnxruntime_run(theirs, {})
+    status, _, errors = run(capsys, "--adopt", theirs, "--arch", "lightweight", "-o", out)
+    assert status == 0, errors
+    renewed = onnx.load(out)
+    renewed.ir_version = 300  # two bytes
+    onnx.save(renewed, out)
+    image = np.random.default_rng(0).standard_normal((1, 3, 224, 224), np.float32)
+    assert np.isfinite(angles(out, image)).all()
+
+
+def test_operators_of_onnx_runtime_alone_are_named_at_once(capsys, tmp_path, out):
+    theirs = tiny(tmp_path / "x.onnx", ["N", 3, 224, 224])
+    model = onnx.load(theirs)
+    model.graph.node[-1].CopyFrom(
+        helper.make_node("FusedMatMul", ["column", "w"], ["y"], domain="com.microsoft", alpha=1.0)
+    )
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    onnx.save(model, theirs)
+    status, _, errors = run(capsys, "--adopt", theirs, "--arch", "lightweight", "-o", out)
+    assert status == 1
+    assert "operators of its own (FusedMatMul)" in errors
+
+
+def test_a_face_detector_is_no_head_pose_model(capsys, tmp_path, out):
+    status, _, errors = run(capsys, "--adopt", FACE_DETECTOR, "--arch", "lightweight", "-o", out)
+    assert status == 1
+    assert "a face detector, and not a head-pose model: give it as --detector" in errors
+
+
+class Levels(nn.Module):
+    """A network that normalises levels itself, and may take them with the channels last or in grey."""
+
+    def __init__(self, net: nn.Module, kind: str) -> None:
+        super().__init__()
+        self.net, self.kind = net, kind
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        given = image.permute(0, 3, 1, 2) if "last" in self.kind else image
+        given = given.expand(-1, 3, -1, -1) if "grey" in self.kind else given
+        if "levels" not in self.kind:
+            return self.net(given)
+        mean, std = (torch.tensor(each).reshape(3, 1, 1) for each in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+        return self.net((given.to(torch.float32) / 255 - mean) / std)
+
+
+@pytest.mark.parametrize("kind", ["last", "levels", "levels last", "grey", "grey last", "grey levels"])
+def test_mechanical_differences_of_the_picture_are_bridged(capsys, lightweight_state, checkpoint, tmp_path, out, kind):
+    """Against the checkpoint, which takes colours, channels first, normalised; in grey against the file itself."""
+    net = Changed(zoo.get("lightweight").load(lightweight_state), in_the_originals_order)
+    channels = 1 if "grey" in kind else 3
+    shape = (1, 224, 224, channels) if "last" in kind else (1, channels, 224, 224)
+    example = torch.zeros(shape, dtype=torch.uint8 if "levels" in kind else torch.float32)
+    file = io.BytesIO()
+    with torch.inference_mode():
+        torch.onnx.export(
+            Levels(net, kind), (example,), file, input_names=["x"], output_names=["all"], opset_version=17, dynamo=False
+        )
+    (tmp_path / "x.onnx").write_bytes(file.getvalue())
+    reference = [] if "grey" in kind else [checkpoint]
+    status, said, errors = run(capsys, *reference, "--adopt", tmp_path / "x.onnx", "--arch", "lightweight", "-o", out)
+    assert status == 0, errors
+    for word, line in (("last", "channels come last"), ("grey", "is grey"), ("levels", "graph normalises them itself")):
+        assert (line in said) == (word in kind)
+    spec = spec_of(out)
+    assert spec.input.dtype == ("uint8" if "levels" in kind else "float32")
+    if "grey" in kind:  # OpenCV's grey of the picture, within its rounding
+        picture = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        scale = 1 if "levels" in kind else np.float32(1 / 255)
+        given = (grey * scale).reshape(shape).astype(example.numpy().dtype)
+        wanted = onnxruntime_run(tmp_path / "x.onnx", {"x": given})[0]
+        ours = (picture.transpose(2, 0, 1)[None] * scale).astype(given.dtype)
+        found = onnxruntime_run(out, {"x": ours})[0]
+        assert found == pytest.approx(wanted, abs=0.02 * np.abs(wanted).max())
