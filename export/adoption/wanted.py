@@ -115,6 +115,7 @@ def like_families(path: Path, outputs: Outputs, spec: ModelSpec) -> list[tuple[s
         if match.outputs[: len(spec.outputs)] != spec.outputs:
             continue
         other = family.spec(spec.origin)
-        given = replace(other.input, name=spec.input.name, dtype=spec.input.dtype)
+        given = spec.input if spec.input.dtype == "uint8" else replace(other.input, name=spec.input.name)
+        given = replace(given, dtype=spec.input.dtype)
         found.append((name, replace(other, input=given, outputs=spec.outputs, decode=match.decode)))
     return found

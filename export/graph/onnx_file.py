@@ -119,13 +119,13 @@ def _refuse_fused(path: Path, model: ModelProto) -> None:
     own = sorted({node.op_type for node in model.graph.node if node.domain in domains})
     if any(domain.startswith("com.microsoft") for domain in domains):
         raise ModelError(
-            f"{path} was saved after ONNX Runtime had optimised it, with operators of its own ({', '.join(own)}), which "
-            "no other runtime and no further step reads; name the file from before that, or export the network again"
+            f"{path} was saved after ONNX Runtime had optimised it, with operators of its own ({', '.join(own)}), "
+            "which no other runtime and no further step reads; name the file from before, or export the network again"
         )
     if own:
         raise ModelError(
-            f"{path} holds operators that are not ONNX's ({', '.join(own)} of {', '.join(sorted(domains))}); export the "
-            "network with ONNX's own"
+            f"{path} holds operators that are not ONNX's ({', '.join(own)} of {', '.join(sorted(domains))}); export "
+            "the network with ONNX's own"
         )
 
 

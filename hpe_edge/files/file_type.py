@@ -28,8 +28,6 @@ class FileType:
 
 
 _PACK = "name the archive that it was unpacked from, or pack its folder again: zip -0 -r weights.pth FOLDER"
-    "name the archive that it was unpacked from, or pack its folder again, without compression: zip -0 -r weights.pth"
-)
 _PICTURE = "name the model"
 _UNPACK = "unpack it and name the model in it"
 _TF2ONNX = "convert it (pip install tf2onnx; python -m tf2onnx.convert {option} {{path}} --output model.onnx)"

@@ -470,7 +470,7 @@ def test_list_names_every_family(capsys):
 def test_a_format_that_is_newer_than_the_runtime_is_lowered(capsys, tmp_path, out):
     theirs = tiny(tmp_path / "x.onnx", ["N", 3, 224, 224])
     model = onnx.load(theirs)
-    model.ir_version = onnx.IR_VERSION + 1
+    model.ir_version = 200
     onnx.save(model, theirs)
     with pytest.raises(Exception, match="Unsupported model IR version"):
         onnxruntime_run(theirs, {})
@@ -546,4 +546,4 @@ def test_mechanical_differences_of_the_picture_are_bridged(capsys, lightweight_s
         wanted = onnxruntime_run(tmp_path / "x.onnx", {"x": given})[0]
         ours = (picture.transpose(2, 0, 1)[None] * scale).astype(given.dtype)
         found = onnxruntime_run(out, {"x": ours})[0]
-        assert found == pytest.approx(wanted, abs=0.02 * np.abs(wanted).max())
+        assert found == pytest.approx(wanted, abs=0.02 * float(np.abs(wanted).max()))
