@@ -113,7 +113,7 @@ def adopt(
     """Adopt an ONNX file that was exported elsewhere: match its outputs to a family, and store the spec in a copy.
 
     Args:
-        model: the ONNX file.
+        model: the ONNX file; or the .xml of an OpenVINO IR model, whose copy is one too and runs with OpenVINO.
         arch: its architecture, see :func:`export.zoo.names`; an ONNX file does not name it.
         spec: in place of ``arch``, a JSON file that describes a network of no known family; :func:`template` makes one
             to start from.
@@ -135,6 +135,7 @@ def adopt(
     from export.adoption.wanted import FamilyReading, FileReading, Wanted
     from export.checkpoints.network import load_network
     from hpe_edge.errors import InputError
+    from hpe_edge.spec import Origin
 
     described = optional_path(spec)
     if (arch is None) == (described is None):
@@ -142,13 +143,21 @@ def adopt(
     weights = optional_path(checkpoint)
     if weights is not None and arch is None:
         raise InputError("a checkpoint is compared by its family: give arch, not spec")
-    files = _Files(output, images, boxes, [("CHECKPOINT", weights), ("--adopt", Path(model)), ("--spec", described)])
+    inputs = [("CHECKPOINT", weights), ("--adopt", Path(model)), ("--spec", described)]
+    files = _Files(output, images, boxes, inputs, ".xml" if Path(model).suffix.lower() == ".xml" else ".onnx")
     notes = Notes(report)
     network = None if weights is None or arch is None else load_network([weights], [arch], trust=trust, report=notes)
     if described is not None:
         wanted: Wanted = FileReading(described, read_spec_file(described))
     else:
         wanted = FamilyReading(zoo.get(arch or ""))
+    if Path(model).suffix.lower() == ".xml":
+        from export.adoption.openvino_ir import adopt_ir
+
+        if network is not None or dynamic_batch:
+            raise InputError("an OpenVINO IR model is compared with itself and keeps its batch: leave the others out")
+        ir = files.output(wanted.spec(Origin("", "")).architecture)
+        return adopt_ir(Path(model), wanted, ir, notes, images=files.images, boxes=files.boxes, limits=limits)
     adopted = adoption.adopt(Path(model), wanted, network, notes, dynamic_batch=dynamic_batch)
     return _write(adopted, files, None, limits, notes)
 
@@ -178,20 +187,22 @@ class _Files:
         images: PathLike | None,
         boxes: PathLike | None,
         sources: Sequence[tuple[str, Path | None]],
+        suffix: str = ".onnx",
     ) -> None:
+        self._suffix = suffix
         self.images, self.boxes = optional_path(images), optional_path(boxes)
         check_boxes(self.images, self.boxes)
         self._output = optional_path(output)
         self._inputs = [*sources, ("--images", self.images), ("--boxes", self.boxes)]
         if self._output is not None:
-            check_output(self._output, (".onnx",), self._inputs)
+            check_output(self._output, (self._suffix,), self._inputs)
 
     def output(self, architecture: str) -> Path:
         """The output path, by default named after the architecture."""
         if self._output is not None:
             return self._output
-        out = Path(f"{architecture.replace(' ', '')}.onnx")
-        check_output(out, (".onnx",), self._inputs)
+        out = Path(f"{architecture.replace(' ', '')}{self._suffix}")
+        check_output(out, (self._suffix,), self._inputs)
         return out
 
 
@@ -307,7 +318,8 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         "--spec",
         type=Path,
         metavar="SPEC.json",
-        help="with --adopt, in place of --arch: describes a network of no known family; --template prints one",
+        help="with --adopt, in place of --arch: describes a network of no known family; --template prints one, and "
+        "adas-0001 is bundled",
     )
     parser.add_argument(
         "--template",

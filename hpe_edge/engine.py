@@ -49,6 +49,7 @@ _Upright = Literal["model", "keypoints", "second-pass"]
 _Part = tuple[Request, Poses]  # some faces of a frame, and the arrays for their poses
 
 _UNTIMED = nullcontext()
+_IR = ".xml"  # of OpenVINO
 _WARMUP_ROUNDS = 3  # the fastest counts; the first may still allocate
 
 
@@ -80,8 +81,9 @@ class PoseEngine:
         """Load a model.
 
         Args:
-            model: an ONNX file of ``hpe-edge export onnx``, or a TensorRT or TensorRT-RTX engine of ``hpe-edge export
-                trt``. None: the embedded model, a small network; its card is ``hpe_edge/models/README.md``.
+            model: an ONNX file of ``hpe-edge export onnx``, the .xml of an OpenVINO IR model that it adopted, or a
+                TensorRT or TensorRT-RTX engine of ``hpe-edge export trt``. None: the embedded model, a small network;
+                its card is ``hpe_edge/models/README.md``.
             device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; for OpenVINO one of its own, in any case, such as
                 ``"gpu"``, ``"gpu.1"`` or ``"npu"``. None: the first GPU for TensorRT, else the CPU.
             backend: for an ONNX file ``"onnxruntime"``, ``"openvino"``, ``"tensorrt"``, which builds an engine the
@@ -535,7 +537,7 @@ def _model_path(model: str | os.PathLike[str] | None) -> Path:
         steps = {None: "onnx CHECKPOINT", "tensorrt": "trt MODEL.onnx", "tensorrt-rtx": "trt --rtx MODEL.onnx"}
         step = steps[library_of(path)]
         raise ModelNotFoundError(f"there is no model {path}; make one with hpe-edge export {step} -o {path}")
-    if path.suffix.lower() not in (".onnx", *SUFFIXES):
+    if path.suffix.lower() not in (".onnx", _IR, *SUFFIXES):
         raise ModelError(
             f"a model is told by the ending of its name, .onnx, and {path} has another; rename it, or, if it is a "
             f"checkpoint, convert it: hpe-edge export onnx {shlex.quote(str(path))}"
@@ -580,6 +582,10 @@ def _load(
         )
         raise InputError(f"backend={backend!r} does not run {path}; {remedy}")
     check_choice("precision", precision, Precision)
+    if path.suffix.lower() == _IR:
+        if backend not in (None, "openvino"):
+            raise InputError(f"backend={backend!r} does not run {path}; an OpenVINO IR model runs with 'openvino'")
+        backend = "openvino"
     if backend == "openvino":
         from hpe_edge.backends.openvino.compiled_model import OpenVinoBackend
 

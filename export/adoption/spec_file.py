@@ -16,6 +16,8 @@ from hpe_edge.spec import Crop, Decode, Input, ModelSpec, Origin, Triple, Uprigh
 
 FORMAT = 1
 
+_BUNDLED = Path(__file__).parent / "specs"
+
 
 @dataclass(frozen=True)
 class FileInput:
@@ -66,16 +68,21 @@ class SpecFile:
 
 
 def read_spec_file(path: Path) -> SpecFile:
-    """Read a spec file.
+    """Read a spec file, or one of those that are bundled, by its name.
 
     Raises:
         ModelNotFoundError: there is none.
         ModelError: it is no JSON, or a field is missing, unknown, or of a wrong type or range.
     """
+    if not path.exists() and path.name in bundled_specs():
+        path = _BUNDLED / f"{path.name}.json"
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ModelNotFoundError(f"there is no spec {path}; --template prints one to start from") from None
+        raise ModelNotFoundError(
+            f"there is no spec {path}: it is neither a file nor one of {', '.join(bundled_specs())}; --template prints "
+            "one to start from"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"the spec {path} cannot be read ({error}); --template prints one to start from") from None
     try:
@@ -85,3 +92,8 @@ def read_spec_file(path: Path) -> SpecFile:
         raise ModelError(f"the spec {path}: {fault}") from None
     assert isinstance(found, SpecFile)
     return found
+
+
+def bundled_specs() -> list[str]:
+    """Names of the bundled specs, of networks whose code is not here."""
+    return sorted(path.stem for path in _BUNDLED.glob("*.json"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -18,13 +19,14 @@ from export.teaching.arrays import FACE, MIRROR, RIM, SIDE, Float64Array, Image,
 from export.turning.turned_faces import HeadMesh, Placed
 from hpe_edge.errors import SourceError
 from hpe_edge.geometry import rotation_from_euler
-from hpe_edge.samples import FOLDER, LANDMARKS
+from hpe_edge.samples import FOLDER
 
 YAW_DEG, PITCH_DEG, ROLL_DEG = 25.0, 15.0, 25.0
 """Turns of the views to each side: in depth, and in the picture."""
 
 _DEPTH = ((0.0, 0.0), (YAW_DEG, 0.0), (-YAW_DEG, 0.0), (0.0, PITCH_DEG), (0.0, -PITCH_DEG))
 _ROLLS = (ROLL_DEG, -ROLL_DEG)
+_LANDMARKS = Path(__file__).parent / "landmarks.json"  # of the photos, by 3DDFA_V2, and a mean head of landmarks
 
 
 class View(NamedTuple):
@@ -64,7 +66,7 @@ def sanity_views() -> tuple[View, ...]:
     Raises:
         SourceError: a bundled photo cannot be read.
     """
-    stored = json.loads(LANDMARKS.read_text())
+    stored = json.loads(_LANDMARKS.read_text())
     shape = np.array(stored["head"])
     mesh = HeadMesh(shape)
     views: list[View] = []

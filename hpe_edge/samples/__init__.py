@@ -15,9 +15,6 @@ FOLDER = Path(__file__).parent
 BOXES = FOLDER / "boxes.csv"
 """Columns file,x1,y1,x2,y2, in pixels; the boxes fit the faces tightly, chin to eyebrows."""
 
-LANDMARKS = FOLDER / "landmarks.json"
-"""68 landmarks of each photo, and a mean head of landmarks; for the export steps."""
-
 PHOTO = FOLDER / "astronaut.jpg"
 """The photo of the commands demo and bench."""
 
