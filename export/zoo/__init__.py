@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _REGISTRY = {
     "lightweight": "lightweight:FAMILY",
     "hopenet": "hopenet:HOPENET",
+    "hopenet-resnet18": "hopenet:HOPENET_RESNET18",
+    "hopenet-resnet34": "hopenet:HOPENET_RESNET34",
+    "hopenet-resnet101": "hopenet:HOPENET_RESNET101",
     "hopenet-regression": "hopenet:HOPENET_REGRESSION",
     "hopenet-alexnet": "hopenet:HOPENET_ALEXNET",
     "hopenet-lite": "hopenet_lite:FAMILY",
