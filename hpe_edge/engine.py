@@ -539,8 +539,8 @@ def _model_path(model: str | os.PathLike[str] | None) -> Path:
         raise ModelNotFoundError(f"there is no model {path}; make one with hpe-edge export {step} -o {path}")
     if path.suffix.lower() not in (".onnx", _IR, *SUFFIXES):
         raise ModelError(
-            f"a model is told by the ending of its name, .onnx, and {path} has another; rename it, or, if it is a "
-            f"checkpoint, convert it: hpe-edge export onnx {shlex.quote(str(path))}"
+            f"{path} is not an .onnx file; rename it if it is one by its content, or convert a checkpoint: hpe-edge "
+            f"export onnx {shlex.quote(str(path))}"
         )
     return path
 

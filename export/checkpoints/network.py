@@ -172,7 +172,7 @@ def _check_fit(checkpoint: Checkpoint, family: Family) -> None:
         what = f"they fit {fitting}" if fitting else "they fit no other family either; --list shows the known ones"
         if not family.matching(checkpoint.state):
             some = ", ".join(list(checkpoint.state)[:3])
-            raise ModelError(f"{checkpoint.path}: the weights ({some}, ...) share nothing with {family.name}'s; {what}")
+            raise ModelError(f"{checkpoint.path}: the weights are not {family.name}'s (none of {some}, ... is); {what}")
         raise ModelError(f"{checkpoint.path}: the weights are not {family.name}'s ({difference}); {what}")
 
 

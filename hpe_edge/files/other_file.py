@@ -20,9 +20,9 @@ _WANTED: dict[Role, str] = {
 _WEIGHTS = ("torch", "torchscript", "hdf5", "keras", "safetensors", "pickle")
 _TAKEN: dict[Role, tuple[str, ...]] = {
     "checkpoint": ("torch", "torchscript", "hdf5", "tflite", "safetensors", "pickle", "empty", "keras", "zip"),
-    "model": ("onnx", "openvino"),
-    "adopt": ("onnx", "openvino"),
-    "detector": ("onnx",),
+    "model": ("onnx", "openvino", "empty"),
+    "adopt": ("onnx", "openvino", "empty"),
+    "detector": ("onnx", "empty"),
 }
 
 _EXPORT = "convert it: hpe-edge export onnx {path}"
