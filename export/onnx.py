@@ -99,7 +99,8 @@ def export(
 def adopt(
     model: PathLike,
     *,
-    arch: str,
+    arch: str | None = None,
+    spec: PathLike | None = None,
     checkpoint: PathLike | None = None,
     output: PathLike | None = None,
     dynamic_batch: bool = False,
@@ -112,8 +113,10 @@ def adopt(
     """Adopt an ONNX file that was exported elsewhere: match its outputs to a family, and store the spec in a copy.
 
     Args:
-        model: the ONNX file.
+        model: the ONNX file; or the .xml of an OpenVINO IR model, whose copy is one too and runs with OpenVINO.
         arch: its architecture, see :func:`export.zoo.names`; an ONNX file does not name it.
+        spec: in place of ``arch``, a JSON file that describes a network of no known family; :func:`template` makes one
+            to start from.
         checkpoint: its original weights, as the gate's reference; None: the unchanged file.
         dynamic_batch: make a fixed batch dynamic, where the graph allows it; otherwise the file keeps its batch.
         output, trust, images, boxes, limits, report: see :func:`export`.
@@ -126,15 +129,53 @@ def adopt(
         HpeEdgeError: the model, the checkpoint, the images or the output cannot be used; nothing was written.
     """
     _need_packages()
-    from export.checkpoints import adopt as adoption
+    from export import zoo
+    from export.adoption import adopt as adoption
+    from export.adoption.spec_file import read_spec_file
+    from export.adoption.wanted import FamilyReading, FileReading, Wanted
     from export.checkpoints.network import load_network
+    from hpe_edge.errors import InputError
+    from hpe_edge.spec import Origin
 
+    described = optional_path(spec)
+    if (arch is None) == (described is None):
+        raise InputError("give either arch, a known architecture, or spec, a JSON file that describes the network")
     weights = optional_path(checkpoint)
-    files = _Files(output, images, boxes, [("CHECKPOINT", weights), ("--adopt", Path(model))])
+    if weights is not None and arch is None:
+        raise InputError("a checkpoint is compared by its family: give arch, not spec")
+    inputs = [("CHECKPOINT", weights), ("--adopt", Path(model)), ("--spec", described)]
+    files = _Files(output, images, boxes, inputs, ".xml" if Path(model).suffix.lower() == ".xml" else ".onnx")
     notes = Notes(report)
-    network = None if weights is None else load_network([weights], [arch], trust=trust, report=notes)
-    adopted = adoption.adopt(Path(model), arch, network, notes, dynamic_batch=dynamic_batch)
+    network = None if weights is None or arch is None else load_network([weights], [arch], trust=trust, report=notes)
+    if described is not None:
+        wanted: Wanted = FileReading(described, read_spec_file(described))
+    else:
+        wanted = FamilyReading(zoo.get(arch or ""))
+    if Path(model).suffix.lower() == ".xml":
+        from export.adoption.openvino_ir import adopt_ir
+
+        if network is not None or dynamic_batch:
+            raise InputError("an OpenVINO IR model is compared with itself and keeps its batch: leave the others out")
+        ir = files.output(wanted.spec(Origin("", "")).architecture)
+        return adopt_ir(Path(model), wanted, ir, notes, images=files.images, boxes=files.boxes, limits=limits)
+    adopted = adoption.adopt(Path(model), wanted, network, notes, dynamic_batch=dynamic_batch)
     return _write(adopted, files, None, limits, notes)
+
+
+def template(model: PathLike, *, arch: str | None = None) -> str:
+    """A spec for :func:`adopt` to start from, as JSON: what the file shows, and a family's where one is named.
+
+    Args:
+        model: the ONNX file.
+        arch: fills in this architecture's normalisation, crop and decode.
+
+    Raises:
+        HpeEdgeError: the model cannot be used.
+    """
+    _need_packages()
+    from export.adoption.template import template as made
+
+    return made(Path(model), arch)
 
 
 class _Files:
@@ -146,20 +187,22 @@ class _Files:
         images: PathLike | None,
         boxes: PathLike | None,
         sources: Sequence[tuple[str, Path | None]],
+        suffix: str = ".onnx",
     ) -> None:
+        self._suffix = suffix
         self.images, self.boxes = optional_path(images), optional_path(boxes)
         check_boxes(self.images, self.boxes)
         self._output = optional_path(output)
         self._inputs = [*sources, ("--images", self.images), ("--boxes", self.boxes)]
         if self._output is not None:
-            check_output(self._output, (".onnx",), self._inputs)
+            check_output(self._output, (self._suffix,), self._inputs)
 
     def output(self, architecture: str) -> Path:
         """The output path, by default named after the architecture."""
         if self._output is not None:
             return self._output
-        out = Path(f"{architecture.replace(' ', '')}.onnx")
-        check_output(out, (".onnx",), self._inputs)
+        out = Path(f"{architecture.replace(' ', '')}{self._suffix}")
+        check_output(out, (self._suffix,), self._inputs)
         return out
 
 
@@ -210,14 +253,21 @@ def _command(argv: list[str] | None, program: str) -> None:
         show(listing())
         return
     checkpoints, archs = given.pop("checkpoint"), given.pop("arch")
-    batch, adopted = given.pop("batch"), given.pop("adopt")
+    batch, adopted, only_template = given.pop("batch"), given.pop("adopt"), given.pop("template")
+    described = given.pop("spec")
+    if only_template:
+        from hpe_edge.util.console import show
+
+        show(template(adopted, arch=archs[0] if archs else None))
+        return
     if adopted is None:
         written = export(checkpoints, arch=archs, batch=batch or None, **given, report=print_report)
     else:
         checkpoint = checkpoints[0] if checkpoints else None
         written = adopt(
             adopted,
-            arch=archs[0],
+            arch=archs[0] if archs else None,
+            spec=described,
             checkpoint=checkpoint,
             dynamic_batch=batch == _DYNAMIC,
             **given,
@@ -261,8 +311,20 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         "--adopt",
         type=Path,
         metavar="X.onnx",
-        help="adopt an ONNX file exported elsewhere, of the architecture --arch; the gate compares it with CHECKPOINT "
-        "if one is given, else with the unchanged file",
+        help="adopt an ONNX file exported elsewhere, of the architecture --arch or as --spec describes it; the gate "
+        "compares it with CHECKPOINT if one is given, else with the unchanged file",
+    )
+    parser.add_argument(
+        "--spec",
+        type=Path,
+        metavar="SPEC.json",
+        help="with --adopt, in place of --arch: describes a network of no known family; --template prints one, and "
+        "adas-0001 is bundled",
+    )
+    parser.add_argument(
+        "--template",
+        action="store_true",
+        help="print a spec for --adopt X.onnx to complete, with --arch filled in from there, and write nothing",
     )
     parser.add_argument(
         "--trust",
@@ -300,16 +362,25 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
 def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Refuse options that contradict each other."""
     if args.list:
-        if args.checkpoint or args.adopt or args.arch or args.output:
+        if args.checkpoint or args.adopt or args.arch or args.output or args.spec or args.template:
             parser.error("--list takes no other options; leave them out")
+        return
+    if args.adopt is None and (args.spec or args.template):
+        parser.error("--spec and --template apply to an ONNX file: name it with --adopt X.onnx")
+    if args.template:
+        if args.checkpoint or args.spec or args.output or len(args.arch) > 1:
+            parser.error("--template takes --adopt X.onnx and at most one --arch; leave the others out")
         return
     if args.trust and not args.checkpoint:
         parser.error("--trust applies to a CHECKPOINT, and none is given; an ONNX file holds no code")
     if not args.checkpoint and args.adopt is None:
         parser.error("name the CHECKPOINT to convert; --list shows the known architectures")
-    if args.adopt is not None and (len(args.arch) != 1 or len(args.checkpoint) > 1):
+    if args.spec is not None and (args.arch or args.checkpoint):
+        parser.error("--spec describes a network of no known family; leave out --arch and CHECKPOINT")
+    if args.adopt is not None and args.spec is None and (len(args.arch) != 1 or len(args.checkpoint) > 1):
         parser.error(
-            "--adopt needs one --arch, since an ONNX file does not name its family, and at most one CHECKPOINT"
+            "--adopt needs one --arch, since an ONNX file does not name its family, and at most one CHECKPOINT; for a "
+            "network of no known family give --spec, which --template prints"
         )
     if args.adopt is not None and args.batch:
         parser.error("an adopted file keeps its batch size; only --batch dynamic applies to it")

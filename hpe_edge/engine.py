@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 import threading
 import time
 from collections import deque
@@ -26,6 +27,7 @@ from hpe_edge.cuda.nvtx_ranges import profiler_ranges
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.faces.face_finder import FaceFinder
 from hpe_edge.faces.given_faces import Faces, given_faces
+from hpe_edge.files.other_file import refuse_other_file
 from hpe_edge.models import DEFAULT
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.decode import DecodeHeads
@@ -47,6 +49,7 @@ _Upright = Literal["model", "keypoints", "second-pass"]
 _Part = tuple[Request, Poses]  # some faces of a frame, and the arrays for their poses
 
 _UNTIMED = nullcontext()
+_IR = ".xml"  # of OpenVINO
 _WARMUP_ROUNDS = 3  # the fastest counts; the first may still allocate
 
 
@@ -78,8 +81,9 @@ class PoseEngine:
         """Load a model.
 
         Args:
-            model: an ONNX file of ``hpe-edge export onnx``, or a TensorRT or TensorRT-RTX engine of ``hpe-edge export
-                trt``. None: the embedded model, a small network; its card is ``hpe_edge/models/README.md``.
+            model: an ONNX file of ``hpe-edge export onnx``, the .xml of an OpenVINO IR model that it adopted, or a
+                TensorRT or TensorRT-RTX engine of ``hpe-edge export trt``. None: the embedded model, a small network;
+                its card is ``hpe_edge/models/README.md``.
             device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; for OpenVINO one of its own, in any case, such as
                 ``"gpu"``, ``"gpu.1"`` or ``"npu"``. None: the first GPU for TensorRT, else the CPU.
             backend: for an ONNX file ``"onnxruntime"``, ``"openvino"``, ``"tensorrt"``, which builds an engine the
@@ -525,14 +529,19 @@ def _untimed(stage: str) -> AbstractContextManager[object]:
 
 def _model_path(model: str | os.PathLike[str] | None) -> Path:
     path = DEFAULT if model is None else Path(model)
+    if library_of(path) is None:
+        refuse_other_file(path, "model")
     if path.is_dir():
         raise ModelError(f"{path} is a folder; name the model in it")
     if not path.is_file():
         steps = {None: "onnx CHECKPOINT", "tensorrt": "trt MODEL.onnx", "tensorrt-rtx": "trt --rtx MODEL.onnx"}
         step = steps[library_of(path)]
         raise ModelNotFoundError(f"there is no model {path}; make one with hpe-edge export {step} -o {path}")
-    if path.suffix.lower() not in (".onnx", *SUFFIXES):
-        raise ModelError(f"{path} is not an .onnx file; convert a checkpoint with hpe-edge export onnx {path}")
+    if path.suffix.lower() not in (".onnx", _IR, *SUFFIXES):
+        raise ModelError(
+            f"{path} is not an .onnx file; rename it if it is one by its content, or convert a checkpoint: hpe-edge "
+            f"export onnx {shlex.quote(str(path))}"
+        )
     return path
 
 
@@ -573,6 +582,10 @@ def _load(
         )
         raise InputError(f"backend={backend!r} does not run {path}; {remedy}")
     check_choice("precision", precision, Precision)
+    if path.suffix.lower() == _IR:
+        if backend not in (None, "openvino"):
+            raise InputError(f"backend={backend!r} does not run {path}; an OpenVINO IR model runs with 'openvino'")
+        backend = "openvino"
     if backend == "openvino":
         from hpe_edge.backends.openvino.compiled_model import OpenVinoBackend
 

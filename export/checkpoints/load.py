@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from export.checkpoints.keras import is_hdf5, read_keras
-from export.checkpoints.state_dict import find_state
+from export.checkpoints.state_dict import Fits, find_state
 from export.checkpoints.tflite import is_tflite, read_tflite
 from export.checkpoints.unpickle import unpickle
 from export.step import Reporter, need, quiet
 from hpe_edge.errors import ModelError, ModelNotFoundError
+from hpe_edge.files.other_file import refuse_other_file
 
 Layout = Literal["torch", "keras", "tflite"]
 
@@ -46,7 +47,9 @@ class Checkpoint:
     layout: Layout = "torch"
 
 
-def load_checkpoint(path: Path, *, trust: bool = False, report: Reporter = quiet) -> Checkpoint:
+def load_checkpoint(
+    path: Path, *, trust: bool = False, report: Reporter = quiet, fits: Fits | None = None
+) -> Checkpoint:
     """Read PyTorch, safetensors, Keras or TensorFlow Lite weights, recognised by content, whatever the file's name.
 
     Args:
@@ -55,6 +58,7 @@ def load_checkpoint(path: Path, *, trust: bool = False, report: Reporter = quiet
         trust: run the code in a file that cannot be read without. The safe reader is tried first; the notes tell which
             was used.
         report: takes a line before code is run.
+        fits: see :func:`export.checkpoints.state_dict.find_state`.
 
     Raises:
         ModelNotFoundError: there is no such file.
@@ -63,13 +67,14 @@ def load_checkpoint(path: Path, *, trust: bool = False, report: Reporter = quiet
         BackendError: the package for this type of file is missing.
     """
     try:
-        return _load(path, trust, report)
+        return _load(path, trust, report, fits)
     except MemoryError:
         raise ModelError(f"{path} does not fit into memory; close other programs or use a larger machine") from None
 
 
-def _load(path: Path, trust: bool, report: Reporter) -> Checkpoint:
+def _load(path: Path, trust: bool, report: Reporter, fits: Fits | None) -> Checkpoint:
     data = _read(path)
+    refuse_other_file(path, "checkpoint")
     layout: Layout = "torch"
     notes: list[str] = []
     if _is_safetensors(data):
@@ -82,7 +87,7 @@ def _load(path: Path, trust: bool, report: Reporter) -> Checkpoint:
         layout = "tflite"
     else:
         plain, notes = unpickle(path, data, trust, report)
-        state, places = find_state(path, plain)
+        state, places = find_state(path, plain, fits)
         notes += places
     return Checkpoint(
         path=path,
@@ -102,6 +107,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}; check its name and permissions") from None
     if stat.S_ISDIR(kind):
+        refuse_other_file(path, "checkpoint")
         raise ModelError(f"{path} is a folder; name the checkpoint file in it")
     if not stat.S_ISREG(kind):
         raise ModelError(f"{path} is no regular file but a device or pipe; name the checkpoint file")

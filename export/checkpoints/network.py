@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from export import zoo
 from export.checkpoints.load import Checkpoint, load_checkpoint
 from export.gate.comparison import Faces
-from export.gate.gate import poses_of
+from export.gate.gate import Runner, poses_of
 from export.graph import trace as graph
+from export.sanity.suspect import Suspect, Twin
 from export.step import Reporter
 from export.zoo.ensemble import average, check_members
 from export.zoo.family import Family
@@ -38,12 +39,14 @@ class Network:
         export_form: the same function with fewer nodes.
         spec: still without tools and the gate's result.
         crop_note: source and reliability of the crop.
+        twins: other families with the same weights' names and shapes.
     """
 
     net: nn.Module
     export_form: nn.Module
     spec: ModelSpec
     crop_note: str
+    twins: tuple[Twin, ...] = ()
 
     compared: ClassVar[str] = "onnx with pytorch"
 
@@ -54,6 +57,10 @@ class Network:
     def reference(self, faces: Faces) -> Poses:
         """Poses of the faces by the torch module."""
         return poses_of(self.run, self.spec, faces.crops, _BATCH)
+
+    def suspect(self) -> Suspect:
+        """See :class:`export.graph.write_onnx.Exportable`."""
+        return Suspect(self.spec.origin.checkpoint, self.spec, self.run, _BATCH, self.twins)
 
     def run(self, crops: NDArray[Any]) -> list[NDArray[np.float32]]:
         """Outputs of the torch module for crops, one array per name of the spec's outputs."""
@@ -67,6 +74,7 @@ class _Member:
     family: Family
     net: nn.Module
     origin: Origin
+    twins: tuple[Twin, ...] = ()
 
 
 def load_network(paths: Sequence[Path], archs: Sequence[str], *, trust: bool, report: Reporter) -> Network:
@@ -83,7 +91,7 @@ def load_network(paths: Sequence[Path], archs: Sequence[str], *, trust: bool, re
 
 
 def _load(path: Path, asked: str | None, trust: bool, report: Reporter) -> _Member:
-    checkpoint = load_checkpoint(path, trust=trust, report=report)
+    checkpoint = load_checkpoint(path, trust=trust, report=report, fits=_fits)
     if checkpoint.layout == "torch":
         prefix, state = zoo.strip_prefix(checkpoint.state)
         if prefix:
@@ -102,7 +110,26 @@ def _load(path: Path, asked: str | None, trust: bool, report: Reporter) -> _Memb
             *(f"left out: {what}" for what in family.unexported),
         ],
     )
-    return _Member(family, family.load(weights), Origin(checkpoint=checkpoint.path.name, sha256=checkpoint.sha256))
+    origin = Origin(checkpoint=checkpoint.path.name, sha256=checkpoint.sha256)
+    twins = _twins(weights, origin, family) if checkpoint.layout == "torch" else ()
+    return _Member(family, family.load(weights), origin, twins)
+
+
+def _twins(weights: Mapping[str, Tensor], origin: Origin, family: Family | None = None) -> tuple[Twin, ...]:
+    """The families that these weights fit, without one."""
+
+    def of(twin: Family) -> Callable[[], tuple[ModelSpec, Runner]]:
+        def load() -> tuple[ModelSpec, Runner]:
+            network = _single(_Member(twin, twin.load(weights), origin))
+            return network.spec, network.run
+
+        return load
+
+    return tuple(Twin(twin.name, of(twin), _BATCH) for twin in zoo.fitting(weights) if twin is not family)
+
+
+def _fits(state: Mapping[str, Tensor]) -> bool:
+    return bool(zoo.fitting(zoo.strip_prefix(state)[1]))
 
 
 def _find_family(checkpoint: Checkpoint, asked: str | None) -> tuple[Family, Mapping[str, Tensor], str]:
@@ -126,6 +153,12 @@ def _find_family(checkpoint: Checkpoint, asked: str | None) -> tuple[Family, Map
         return family, checkpoint.state, "as asked for"
     try:
         family = zoo.recognise(checkpoint.state)
+    except zoo.SeveralFit as error:
+        from export.sanity.check import rank_twins  # late, as it draws heads
+
+        origin = Origin(checkpoint=checkpoint.path.name, sha256=checkpoint.sha256)
+        found = rank_twins([twin for twin in _twins(checkpoint.state, origin) if twin.name in error.names])
+        raise ModelError(f"{checkpoint.path}: {error}\n{found}") from None
     except ModelError as error:
         raise ModelError(f"{checkpoint.path}: {error}") from None
     return family, checkpoint.state, f"recognised: all {len(checkpoint.state)} keys and shapes are its own"
@@ -137,12 +170,17 @@ def _check_fit(checkpoint: Checkpoint, family: Family) -> None:
     if difference.count:
         fitting = ", ".join(other.name for other in zoo.fitting(checkpoint.state))
         what = f"they fit {fitting}" if fitting else "they fit no other family either; --list shows the known ones"
+        if not family.matching(checkpoint.state):
+            some = ", ".join(list(checkpoint.state)[:3])
+            raise ModelError(f"{checkpoint.path}: the weights are not {family.name}'s (none of {some}, ... is); {what}")
         raise ModelError(f"{checkpoint.path}: the weights are not {family.name}'s ({difference}); {what}")
 
 
 def _single(member: _Member) -> Network:
     family = member.family
-    return Network(member.net, family.export_form(member.net).eval(), family.spec(member.origin), family.crop_note)
+    return Network(
+        member.net, family.export_form(member.net).eval(), family.spec(member.origin), family.crop_note, member.twins
+    )
 
 
 def _ensemble(members: list[_Member], report: Reporter) -> Network:

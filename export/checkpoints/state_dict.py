@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 
@@ -31,58 +31,78 @@ _WRAPPERS = (
     "ema_model",
     "ema",
 )
-_DEEPEST = 3  # a damaged or hostile file can hold a dictionary in itself
+_DEEPEST = 4  # a damaged or hostile file can hold a dictionary in itself
+_MOST_KEYS = 200  # that are looked under; weights stand under a few
 _SHOWN_KEYS = 5
+
+Fits: TypeAlias = Callable[[Mapping[str, Tensor]], bool]
 
 
 @dataclass(frozen=True)
 class _Found:
     state: dict[str, Tensor]
     place: str = ""  # the keys that lead to it; empty for the outermost dictionary
-    others: tuple[str, ...] = ()  # places of further state dicts
     ignored: tuple[str, ...] = ()  # keys among the weights that are no tensors
 
 
-def find_state(path: Path, plain: Any) -> tuple[dict[str, Tensor], list[str]]:
+def find_state(path: Path, plain: Any, fits: Fits | None = None) -> tuple[dict[str, Tensor], list[str]]:
     """The state dict in a file's content, and notes on its keys.
+
+    Args:
+        path: names the file in messages.
+        plain: the content.
+        fits: of several state dicts, the first that fits a known network is taken.
 
     Raises:
         ModelError: there is none.
     """
-    found = _search(path, plain, _DEEPEST)
-    if found is None:
+    candidates = _search(path, plain, _DEEPEST)
+    if not candidates:
         raise ModelError(f"{path} holds no state dict but {_describe_with_wrapper(plain)}; {SAVE}")
+    found = candidates[0]
+    if fits is not None and len(candidates) > 1:
+        found = next((each for each in candidates if fits(each.state)), found)
+    others = [each.place for each in candidates if each is not found]
     notes = [f"weights found under {found.place}"] if found.place else []
-    if found.others:
-        places = ", ".join(place or "no key" for place in found.others)
+    if others:
+        places = ", ".join(place or "no key" for place in others)
         notes.append(f"other weights under {places} were ignored; to export those, save them in a separate file")
     if found.ignored:
         notes.append(f"{_shortened(found.ignored)} among the weights is no tensor and was ignored")
     return found.state, notes
 
 
-def _search(path: Path, value: Any, depth: int) -> _Found | None:
+def _search(path: Path, value: Any, depth: int) -> list[_Found]:
+    """All state dicts in a value, the likeliest first."""
     if isinstance(value, nn.Module):
         state = _state_of(path, value)
-        return _Found(state) if state else None
+        return [_Found(state)] if state else []
+    if isinstance(value, list | tuple) and depth > 0:
+        return _under_any(path, dict(enumerate(value)), depth)
     if not isinstance(value, Mapping) or not value:
-        return None
+        return []
     flat = _flat(value)
     if flat is not None and not flat.ignored:
-        return flat
-    wrapped = [_search_under(path, value, key, depth - 1) for key in _WRAPPERS if depth > 0]
-    found = [each for each in (*wrapped, flat) if each is not None]
-    if not found:
-        return None
-    first, *rest = found
-    return replace(first, others=(*first.others, *(each.place for each in rest)))
+        return [flat]
+    wrapped = [each for key in _WRAPPERS if depth > 0 for each in _under(path, value, key, depth)]
+    known = [*wrapped, *([flat] if flat is not None else [])]
+    return known or _under_any(path, value, depth)
 
 
-def _search_under(path: Path, value: Mapping[Any, Any], key: str, depth: int) -> _Found | None:
-    hit = _search(path, value.get(key), depth)
-    if hit is None:
-        return None
-    return replace(hit, place=_join(key, hit.place), others=tuple(_join(key, other) for other in hit.others))
+def _under(path: Path, value: Mapping[Any, Any], key: Any, depth: int) -> list[_Found]:
+    return [replace(each, place=_join(key, each.place)) for each in _search(path, value.get(key), depth - 1)]
+
+
+def _under_any(path: Path, value: Mapping[Any, Any], depth: int) -> list[_Found]:
+    """The state dicts under keys that no list knows; those of layers only, as optimizers keep tensors too.
+
+    Averages come last.
+    """
+    if depth == 0:
+        return []
+    found = [each for key in list(value)[:_MOST_KEYS] for each in _under(path, value, key, depth)]
+    found = [each for each in found if any("." in key for key in each.state)]
+    return sorted(found, key=lambda each: "ema" in each.place.lower())
 
 
 def _flat(value: Mapping[Any, Any]) -> _Found | None:
@@ -106,7 +126,7 @@ def _state_of(path: Path, module: nn.Module) -> dict[str, Tensor]:
     return {key: tensor.detach() for key, tensor in state.items() if isinstance(tensor, Tensor)}
 
 
-def _join(key: str, place: str) -> str:
+def _join(key: Any, place: str) -> str:
     return f"{key!r} -> {place}" if place else repr(key)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import io
 import pickle
 import re
-import shlex
 import warnings
 import zipfile
 from pathlib import Path
@@ -21,21 +19,9 @@ from hpe_edge.errors import ModelError
 
 _TRUST = "or, only if it comes from someone you trust, add --trust, which runs the code in it"
 _ZIP = b"PK\x03\x04"
-_PICKLE = b"\x80"
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _TORCH_PICKLE = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number with which torch.save began before 1.6
 _SHOWN_ENTRIES = 3
-
-# Starts of files that are no checkpoints.
-_MARKS = (
-    (b"\xff\xd8\xff", "a JPEG picture; name the weights"),
-    (b"\x89PNG", "a PNG picture; name the weights"),
-    (b"RIFF", "a WebP picture or a sound; name the weights"),
-    (b"\x1f\x8b", "a gzip archive; unpack it and name the weights in it"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself; run `git lfs pull`"),
-    (b"<", "a web page or XML, probably a failed download; download the file again"),
-)
-_TAR = slice(257, 262)
-_ONNX_START = re.compile(rb"\x08[\x01-\x20]\x12.(pytorch|[ -~]{3,})", re.DOTALL)  # ir_version, then producer_name
 
 
 class _Refused(ModelError):
@@ -50,7 +36,6 @@ def unpickle(path: Path, data: bytes, trust: bool, report: Reporter) -> tuple[An
     Raises:
         ModelError: truncated, damaged, of another type, or refused; or its code failed or tried to end the process.
     """
-    _refuse_other_files(path, data)
     try:
         plain = _safely(path, data)
     except _Refused:
@@ -108,7 +93,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _is_bare_pickle(data: bytes) -> bool:
-    return data.startswith(_PICKLE) and not data.startswith(_TORCH_PICKLE)
+    return bool(_PICKLE.match(data)) and not data.startswith(_TORCH_PICKLE)
 
 
 def _archive_fault(data: bytes) -> str | None:
@@ -145,35 +130,3 @@ def _explained(path: Path, data: bytes, error: Exception) -> ModelError:
         f"{path} was refused, and nothing in it was run: it holds more than tensors (it asks for "
         f"{name[1] or name[2]}); if it is a whole model or a training state, {SAVE}; {_TRUST}"
     )
-
-
-def _refuse_other_files(path: Path, data: bytes) -> None:
-    """Recognise pictures, archives, ONNX models and text by their first bytes.
-
-    Raises:
-        ModelError: it is one of these.
-    """
-    start = data[:512].removeprefix(codecs.BOM_UTF8).lstrip()  # before a page's first tag
-    for mark, what in _MARKS:
-        if start.startswith(mark):
-            raise ModelError(f"{path} is not a checkpoint but {what}")
-    if data[_TAR] == b"ustar":
-        raise ModelError(f"{path} is not a checkpoint but a tar archive; unpack it and name the weights in it")
-    if _ONNX_START.match(data):
-        raise ModelError(
-            f"{path} is not a checkpoint but an ONNX model; one made by this tool runs as it is, any other can be "
-            f"adopted: hpe-edge export onnx --adopt {shlex.quote(str(path))} --arch NAME"
-        )
-    if _is_text(data):
-        raise ModelError(
-            f"{path} is not a checkpoint but a text file; name the weights (.pth, .pt, .pkl, .ckpt, .safetensors, .h5, "
-            ".tflite)"
-        )
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        start = codecs.getincrementaldecoder("utf-8")().decode(data[:512])  # which may end within a character
-    except UnicodeDecodeError:
-        return False
-    return all(letter in "\t\n\f\r" or (letter >= " " and letter != "\x7f") for letter in start)

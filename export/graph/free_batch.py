@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
-from export.graph.onnx_file import ImageInput, open_unchanged
+from export.graph.onnx_file import ImageInput, open_unchanged, random_images
 from hpe_edge.errors import ModelError
 
 _TOLERANCE = 1e-3  # of the largest output
@@ -25,7 +25,7 @@ def free_batch(path: Path, model: ModelProto, image: ImageInput) -> None:
     if image.batch is None:
         return
     rng = np.random.default_rng(0)
-    pictures = rng.standard_normal((2 * image.batch, 3, image.size, image.size), np.float32).astype(image.dtype)
+    pictures = random_images(image, 2 * image.batch, rng)
     session = open_unchanged(path, model)
     names = [output.name for output in session.get_outputs()]
     halves = [session.run(names, {image.name: half}) for half in np.split(pictures, 2)]

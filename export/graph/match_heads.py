@@ -29,6 +29,7 @@ Outputs = dict[str, NDArray[Any]]
 
 _ANGLES = ("yaw", "pitch", "roll")
 _ASSUMED = "order assumed from the original code: the file does not state it"
+_DEGREES = AnglesDecode(*(AngleHead("angles", column) for column in range(3)))
 _ROTATION_TOLERANCE = 1e-2  # Gram-Schmidt in FP16 leaves up to 4e-3
 _SUM_TOLERANCE = 1e-2  # float16 rounding of a softmax's sum; rows of logits never all sum to nearly 1
 
@@ -57,30 +58,38 @@ def match_outputs(path: Path, family: Family, outputs: Outputs) -> HeadMatch:
         ModelError: the family's heads are not there, or ambiguous.
     """
     columns = {name: int(np.prod(array.shape[1:])) for name, array in outputs.items() if array.dtype == np.float32}
-    if isinstance(family.decode, BinsDecode | AnglesDecode):
-        decode, how = _angles(path, family, outputs, columns)
-    else:
-        decode, how = _rotation(path, family, outputs, columns), "matched by width"
+    try:
+        if isinstance(family.decode, BinsDecode | AnglesDecode):
+            decode, how = _angles(path, family, family.decode, outputs, columns)
+        else:
+            decode, how = _rotation(path, family, outputs, columns), "matched by width"
+    except _Misfit:
+        # The decode may be in the graph; the family's own, AnglesDecode, would have been found.
+        if isinstance(family.decode, AnglesDecode):
+            raise
+        try:
+            decode, how = _angles(path, family, _DEGREES, outputs, columns)
+        except _Misfit:
+            raise _misfit(path, family, outputs) from None
+        how = f"angles in degrees, decoded in the graph; {how}"
     heads = tuple(dict.fromkeys(head.output for head in heads_of(decode)))
     return HeadMatch(decode, heads + _extras(family, columns, heads), how)
 
 
-def refuse_probabilities(path: Path, decode: Decode, outputs: Outputs) -> None:
-    """Refuse outputs after a softmax: the decode's own would pull every angle to the middle.
+def probabilities(decode: Decode, outputs: Outputs) -> set[str]:
+    """The outputs after a softmax: the decode's own would pull every angle to the middle.
 
-    Raises:
-        ModelError: a bins head's rows are probabilities.
+    No value is below 0, and the rows, or a bins head's part of them, sum to 1.
     """
+    found = set()
     for head in heads_of(decode):
         rows = outputs[head.output].reshape(len(outputs[head.output]), -1)
         if isinstance(head, BinHead) and any(
             (part >= 0).all() and (abs(part.sum(axis=1, dtype=np.float64) - 1) < _SUM_TOLERANCE).all()
             for part in (rows, rows[:, head.column : head.column + head.count])
         ):
-            raise ModelError(
-                f"{path}: {head.output!r} holds probabilities, not logits (no value is below 0, and rows sum to 1); "
-                "export the network before its softmax"
-            )
+            found.add(head.output)
+    return found
 
 
 def heads_of(decode: Decode) -> tuple[BinHead | AngleHead | RotationDecode, ...]:
@@ -98,9 +107,9 @@ def describe(decode: Decode) -> str:
     return f"{decode.kind} from {decode.output!r} {decode.column}:{decode.column + decode.width}"
 
 
-def _angles(path: Path, family: Family, outputs: Outputs, columns: dict[str, int]) -> tuple[Decode, str]:
-    decode = family.decode
-    assert isinstance(decode, BinsDecode | AnglesDecode)
+def _angles(
+    path: Path, family: Family, decode: BinsDecode | AnglesDecode, outputs: Outputs, columns: dict[str, int]
+) -> tuple[Decode, str]:
     counts = {angle: _count(getattr(decode, angle)) for angle in _ANGLES}
     fused = [name for name, count in columns.items() if count == sum(counts.values())]
     heads: dict[str, Any] = {}
@@ -174,7 +183,11 @@ def _extras(family: Family, columns: dict[str, int], heads: tuple[str, ...]) -> 
     return tuple(found)
 
 
-def _misfit(path: Path, family: Family, outputs: Outputs) -> ModelError:
+class _Misfit(ModelError):
+    """The outputs are not the family's."""
+
+
+def _misfit(path: Path, family: Family, outputs: Outputs) -> _Misfit:
     heads = heads_of(family.decode)
     if isinstance(family.decode, BinsDecode):
         wanted = f"{', '.join(str(_count(head)) for head in heads)} bins"
@@ -185,14 +198,17 @@ def _misfit(path: Path, family: Family, outputs: Outputs) -> ModelError:
     else:
         wanted = "4 numbers" if isinstance(family.decode, QuaternionDecode) else "3 angles"
     message = f"{path} does not have {family.name}'s outputs, {wanted} per face; its outputs are "
-    message += _describe(outputs, list(outputs)) or "none with one row per face"
+    message += describe_outputs(outputs) or "none with one row per face"
     if isinstance(family.decode, Rot6dDecode) and any(
         array[0].size == MatrixDecode.width for array in outputs.values()
     ):
         message += "; 9 numbers are a rotation matrix only if its rows are of length 1 and at right angles"
-    if others := [name for name, array in outputs.items() if array.dtype != np.float32]:
-        message += f"; only float32 is read: add a Cast to float32 at the end of the graph for {', '.join(others)}"
-    return ModelError(message)
+    return _Misfit(f"{message}; a spec of your own can say how they are read: --template prints one")
+
+
+def describe_outputs(outputs: Outputs) -> str:
+    """Names, dtypes and shapes of all outputs."""
+    return _describe(outputs, list(outputs))
 
 
 def _describe(outputs: Outputs, names: list[str]) -> str:

@@ -13,6 +13,8 @@ from export.gate.comparison import Comparison, Faces, Limits
 from export.gate.verify import Check, verify
 from export.graph import trace as graph
 from export.graph.merge_groups import merge_groups
+from export.sanity.check import check_sanity
+from export.sanity.suspect import Suspect
 from export.step import Reporter, byte_size
 from export.uncertainty.against_model import calibrate_against, faces_and_beliefs
 from hpe_edge.poses import Poses
@@ -45,6 +47,9 @@ class Exportable(Protocol):
     def reference(self, faces: Faces) -> Poses:
         """Poses of the faces by the original."""
 
+    def suspect(self) -> Suspect:
+        """The original as the sanity check takes it."""
+
 
 def write_verified(
     source: Exportable,
@@ -66,6 +71,7 @@ def write_verified(
     Raises:
         HpeEdgeError: the graph cannot be written, or there are no faces.
         GateFailed: the angles differ from the original's by more than ``limits``.
+        SanityFailed: the angles do not follow turned heads, for a known reason.
     """
     raw = source.to_onnx(batch)
     model = graph.simplify(raw)
@@ -91,6 +97,7 @@ def write_verified(
     check = Check(source.compared, faces, limits, _ADVICE, report)
     reference = source.reference(faces)
     comparisons = verify(reference, pending.temp, replace(spec, sigma=None), check)
+    check_sanity(source.suspect(), report)
     # A file that is adopted again keeps its calibration.
     sigma = spec.sigma or calibrate_against(spec, reference, believed, report)
     spec = replace(spec, gate=comparisons[0].result(), sigma=sigma)

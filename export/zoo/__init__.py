@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _REGISTRY = {
     "lightweight": "lightweight:FAMILY",
     "hopenet": "hopenet:HOPENET",
+    "hopenet-resnet18": "hopenet:HOPENET_RESNET18",
+    "hopenet-resnet34": "hopenet:HOPENET_RESNET34",
+    "hopenet-resnet101": "hopenet:HOPENET_RESNET101",
     "hopenet-regression": "hopenet:HOPENET_REGRESSION",
     "hopenet-alexnet": "hopenet:HOPENET_ALEXNET",
     "hopenet-lite": "hopenet_lite:FAMILY",
@@ -58,6 +61,19 @@ _REGISTRY = {
     "student-separable": "student:SEPARABLE",
 }
 _NEAREST = 2  # families that a message compares with
+_SHOWN = 5  # keys in a message
+
+
+class SeveralFit(ModelError):
+    """The weights fit several families, and do not tell which.
+
+    Attributes:
+        names: of these families.
+    """
+
+    def __init__(self, message: str, names: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.names = names
 
 
 def names() -> list[str]:
@@ -111,17 +127,26 @@ def recognise(state: Mapping[str, Tensor]) -> Family:
     """The one family with the keys and shapes of these weights.
 
     Raises:
-        ModelError: none or several fit; the message names the nearest ones and how they differ.
+        SeveralFit: several fit.
+        ModelError: none fits; the message names the nearest ones and how they differ.
     """
     alike = [family for family in fitting(state) if not family.on_request]
     if len(alike) == 1:
         return alike[0]
     if alike:
-        raise ModelError(
+        raise SeveralFit(
             "the weights fit several networks, which the file does not distinguish; choose one:"
-            + "".join(f"\n  --arch {twin.name}: {twin.title}; {twin.source}" for twin in alike)
+            + "".join(f"\n  --arch {twin.name}: {twin.title}; {twin.source}" for twin in alike),
+            tuple(twin.name for twin in alike),
         )
     nearest = sorted(map(get, _REGISTRY), key=lambda family: family.matching(state), reverse=True)[:_NEAREST]
+    nearest = [family for family in nearest if family.matching(state)]
+    if not nearest:
+        some = ", ".join(list(state)[:_SHOWN]) + ", ..." * (len(state) > _SHOWN)
+        raise ModelError(
+            f"the weights are of no known family, and share no name and shape with any (they are {some}); --list shows "
+            "the families, and a network that was exported to ONNX can be adopted: --adopt X.onnx --template"
+        )
     raise ModelError(
         "the weights are of no known family; the nearest are "
         + " | ".join(f"{family.name} ({family.difference(state)})" for family in nearest)

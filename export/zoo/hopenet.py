@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from export.zoo.bins import BinNet, bins_decode, fuse_heads
 from export.zoo.family import Drop, Family
-from export.zoo.resnet import Bottleneck, ResNet, ResNetBins
+from export.zoo.resnet import BasicBlock, Bottleneck, ResNet, ResNetBins
 from hpe_edge.spec import AngleHead, AnglesDecode, Crop, Input
 
 
@@ -44,6 +44,28 @@ HOPENET = Family(
     drops=(
         Drop(("fc_finetune.weight", "fc_finetune.bias"), "fc_finetune is in the file, but the network never uses it"),
     ),
+)
+
+HOPENET_RESNET18 = replace(
+    HOPENET,
+    name="hopenet-resnet18",
+    title="HopeNet on ResNet-18, 66 bins, 224x224 RGB",
+    published="none, and no weights",
+    builds=(lambda: ResNetBins(BasicBlock, (2, 2, 2, 2), width=512, bins=66),),
+)
+
+HOPENET_RESNET34 = replace(
+    HOPENET_RESNET18,
+    name="hopenet-resnet34",
+    title="HopeNet on ResNet-34, 66 bins, 224x224 RGB",
+    builds=(lambda: ResNetBins(BasicBlock, (3, 4, 6, 3), width=512, bins=66),),
+)
+
+HOPENET_RESNET101 = replace(
+    HOPENET_RESNET18,
+    name="hopenet-resnet101",
+    title="HopeNet on ResNet-101, 66 bins, 224x224 RGB",
+    builds=(lambda: ResNetBins(Bottleneck, (3, 4, 23, 3), width=2048, bins=66),),
 )
 
 _ANGLES = "angles"

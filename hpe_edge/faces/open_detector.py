@@ -14,6 +14,8 @@ from hpe_edge.faces.grids.embedded import EmbeddedDetector
 from hpe_edge.faces.grids.scrfd import ScrfdDetector
 from hpe_edge.faces.grids.yunet import Yunet2022Detector, YunetDetector
 from hpe_edge.fetch.detector_files import DETECTOR_FILES, detector_file
+from hpe_edge.files.graph_kind import graph_kind
+from hpe_edge.files.other_file import refuse_other_file
 from hpe_edge.models import FACE_DETECTOR
 from hpe_edge.spec import METADATA_KEY
 
@@ -77,7 +79,7 @@ def _open_file(path: Path, threads: int | None, min_score: float | None, min_fac
     from hpe_edge.backends.onnx.dynamic_size import free_size
     from hpe_edge.backends.onnx.open_session import open_session
 
-    _check_start(path)
+    refuse_other_file(path, "detector")
     session = open_session(path, threads=threads)
     if METADATA_KEY in session.get_modelmeta().custom_metadata_map:
         raise ModelError(f"{path} is a head-pose model, not a face detector; give {', '.join(NAMES)} or a file of one")
@@ -101,27 +103,18 @@ def _open_file(path: Path, threads: int | None, min_score: float | None, min_fac
             raise error from None
 
 
-def _check_start(path: Path) -> None:
-    """Refuse frequent results of a failed download by name."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(64).lstrip()
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from None
-    if start.startswith(b"version https://git-lfs"):
-        raise ModelError(
-            f"{path} is a Git LFS pointer, not the model: run `git lfs pull` in its repository, or download the file "
-            "itself"
-        )
-    if start.startswith(b"<"):
-        raise ModelError(f"{path} is a web page or XML, not an ONNX file: download the file itself")
-
-
 def _unknown_graph(path: Path, session: Any) -> str:
     inputs, outputs = (
         ", ".join(f"{value.name} {value.shape}" for value in values)
         for values in (session.get_inputs(), session.get_outputs())
     )
+    shapes = [tuple(value.shape) for value in session.get_inputs()]
+    kind = graph_kind(shapes, [(value.name, tuple(value.shape)) for value in session.get_outputs()])
+    if kind is not None:
+        return (
+            f"{path} is {kind}, which does not run here: SCRFD, YuNet and detectors of hpe-edge export do; run it by "
+            f"itself and pass its boxes (--boxes CSV; in Python: boxes=), or use a detector by name: {', '.join(NAMES)}"
+        )
     return (
         f"{path} is not a supported face detector: SCRFD has 3 outputs of 1 column, 3 of 4 and, with key points, 3 of "
         f"10; YuNet has 6, 3 and 3, until 2022 one each of 14, 2 and 1; detectors of "

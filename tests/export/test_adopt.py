@@ -7,23 +7,32 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from rule_weights import CALM_HEADS, rule_state
 from torch import nn
 
 from export import zoo
 from export.graph.onnx_file import read_onnx
 from export.onnx import main
+from export.sanity import suspect
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.errors import ModelError
 from hpe_edge.geometry import wrap_deg
-from hpe_edge.models import DEFAULT
+from hpe_edge.models import DEFAULT, FACE_DETECTOR
 from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.spec import BinsDecode, MatrixDecode, ModelSpec
+
+
+@pytest.fixture(autouse=True)
+def small_stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let graphs of a few nodes stand for trained networks; tests/export/sanity has tests of the refusal."""
+    monkeypatch.setattr(suspect, "_FEWEST", 0.0)
 
 
 @pytest.fixture
@@ -154,13 +163,17 @@ def test_three_angles_in_one_output_stand_as_the_original_has_them(
         (["b"], lambda logits: logits.softmax(dim=1)),
     ],
 )
-def test_probabilities_are_refused(capsys, lightweight_state, tmp_path, out, names, softmax):
+def test_probabilities_become_logits(capsys, lightweight_state, checkpoint, tmp_path, out, names, softmax):
+    """Their logarithms are logits; the checkpoint, which has none of this, gives the same angles."""
     net = Changed(zoo.get("lightweight").load(lightweight_state), softmax)
     theirs = foreign(net, 224, tmp_path / "x.onnx", names)
-    status, _, errors = run(capsys, "--adopt", theirs, "--arch", "lightweight", "-o", out)
-    assert status == 1
-    assert "probabilities, not logits" in errors
-    assert "before its softmax" in errors
+    status, said, errors = run(capsys, checkpoint, "--adopt", theirs, "--arch", "lightweight", "-o", out)
+    assert status == 0, errors
+    assert "holds probabilities; their logarithms are read as logits" in said
+    assert "onnx with pytorch" in said
+    decode = spec_of(out).decode
+    assert isinstance(decode, BinsDecode)
+    assert decode.yaw.output == f"{names[0]}/logits"
 
 
 def test_logarithms_of_probabilities_are_logits(capsys, lightweight_state, checkpoint, tmp_path, out):
@@ -204,10 +217,24 @@ def test_outputs_beside_the_angles_are_kept_where_the_family_has_them(capsys, tm
     assert onnxruntime_run(out, {"x": image})[1] == pytest.approx(wanted, abs=1e-6)
 
 
-def test_another_order_than_the_originals_fails_against_the_checkpoint(
-    capsys, lightweight_state, checkpoint, tmp_path, out
-):
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 1, 0)])
+def test_the_checkpoint_tells_the_order(capsys, lightweight_state, checkpoint, tmp_path, out, order):
+    """The original's is roll, yaw, pitch."""
     net = zoo.get("lightweight").load(lightweight_state)
+    theirs = foreign(AsTheOriginal(net, order), 224, tmp_path / "x.onnx", ["a", "b", "c"])
+    status, said, errors = run(capsys, checkpoint, "--adopt", theirs, "--arch", "lightweight", "-o", out)
+    assert status == 0, errors
+    assert "order found by comparison with the CHECKPOINT" in said
+    decode = spec_of(out).decode
+    assert isinstance(decode, BinsDecode)
+    assert (decode.yaw.output, decode.pitch.output, decode.roll.output) == tuple(
+        "abc"[order.index(i)] for i in range(3)
+    )
+
+
+def test_another_network_than_the_checkpoints_fails_in_every_order(capsys, checkpoint, tmp_path, out):
+    other = rule_state(zoo.get("lightweight").layouts[0], (("conv", 1.2), *CALM_HEADS))
+    net = zoo.get("lightweight").load(other)
     theirs = foreign(AsTheOriginal(net, (0, 1, 2)), 224, tmp_path / "x.onnx", ["a", "b", "c"])
     status, _, errors = run(capsys, checkpoint, "--adopt", theirs, "--arch", "lightweight", "-o", out)
     assert status == 3
@@ -277,10 +304,10 @@ def tiny(path: Path, shape: list[object], kind: int = TensorProto.FLOAT, columns
 @pytest.mark.parametrize(
     ("shape", "more", "message"),
     [
-        (["N", 224, 224, 3], {}, "channels last"),
+        (["N", 224, 224, 4], {}, "is it of that family"),
         (["N", 3, 112, 112], {}, "is it of that family"),
         (["N", 3, 224], {}, "is it of that family"),
-        (["N", 3, 224, 224], {"kind": TensorProto.INT32}, "is INT32, not float32 or float16 [N, 3, 224, 224]"),
+        (["N", 3, 224, 224], {"kind": TensorProto.INT32}, "is INT32, not float32, float16 or uint8 [N, 3, 224, 224]"),
         (["N", 3, 224, 224], {"columns": 66}, "'y' float32 [N, 66]"),
     ],
 )
@@ -357,15 +384,19 @@ def test_an_invalid_graph_is_refused_with_what_the_checker_says(capsys, tmp_path
     assert "truncated" not in errors
 
 
-def test_float16_outputs_are_named_with_the_remedy(capsys, tmp_path, out):
+def test_float16_outputs_are_converted(capsys, tmp_path, out):
     theirs = tiny(tmp_path / "x.onnx", ["N", 3, 224, 224])
     model = onnx.load(theirs)
     model.graph.node.append(helper.make_node("Cast", ["y"], ["half"], to=TensorProto.FLOAT16))
     model.graph.output[0].CopyFrom(helper.make_tensor_value_info("half", TensorProto.FLOAT16, ["N", 198]))
     onnx.save(model, theirs)
-    status, _, errors = run(capsys, "--adopt", theirs, "--arch", "lightweight", "-o", out)
-    assert status == 1
-    assert "'half' float16 [N, 198]; only float32 is read: add a Cast to float32" in errors
+    status, said, errors = run(capsys, "--adopt", theirs, "--arch", "lightweight", "-o", out)
+    assert status == 0, errors
+    assert "'half' is converted to float32" in said
+    image = np.random.default_rng(0).standard_normal((1, 3, 224, 224), np.float32)
+    wanted = onnxruntime_run(theirs, {"x": image})[0]
+    assert wanted.dtype == np.float16
+    assert onnxruntime_run(out, {"x": image})[0] == pytest.approx(wanted.astype(np.float32), abs=1e-6)
 
 
 def test_weights_in_a_file_beside_it_count(capsys, tmp_path, out):
@@ -434,3 +465,85 @@ def test_list_names_every_family(capsys):
         assert any(line.startswith(f"{name} ") for line in said.splitlines())
     assert "66 bins" in said
     assert "reported: AFLW2000 MAE" in said
+
+
+def test_a_format_that_is_newer_than_the_runtime_is_lowered(capsys, tmp_path, out):
+    theirs = tiny(tmp_path / "x.onnx", ["N", 3, 224, 224])
+    model = onnx.load(theirs)
+    model.ir_version = 200
+    onnx.save(model, theirs)
+    with pytest.raises(Exception, match="Unsupported model IR version"):
+        onnxruntime_run(theirs, {})
+    status, _, errors = run(capsys, "--adopt", theirs, "--arch", "lightweight", "-o", out)
+    assert status == 0, errors
+    renewed = onnx.load(out)
+    renewed.ir_version = 300  # two bytes
+    onnx.save(renewed, out)
+    image = np.random.default_rng(0).standard_normal((1, 3, 224, 224), np.float32)
+    assert np.isfinite(angles(out, image)).all()
+
+
+def test_operators_of_onnx_runtime_alone_are_named_at_once(capsys, tmp_path, out):
+    theirs = tiny(tmp_path / "x.onnx", ["N", 3, 224, 224])
+    model = onnx.load(theirs)
+    model.graph.node[-1].CopyFrom(
+        helper.make_node("FusedMatMul", ["column", "w"], ["y"], domain="com.microsoft", alpha=1.0)
+    )
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    onnx.save(model, theirs)
+    status, _, errors = run(capsys, "--adopt", theirs, "--arch", "lightweight", "-o", out)
+    assert status == 1
+    assert "operators of its own (FusedMatMul)" in errors
+
+
+def test_a_face_detector_is_no_head_pose_model(capsys, tmp_path, out):
+    status, _, errors = run(capsys, "--adopt", FACE_DETECTOR, "--arch", "lightweight", "-o", out)
+    assert status == 1
+    assert "a face detector, and not a head-pose model: give it as --detector" in errors
+
+
+class Levels(nn.Module):
+    """A network that normalises levels itself, and may take them with the channels last or in grey."""
+
+    def __init__(self, net: nn.Module, kind: str) -> None:
+        super().__init__()
+        self.net, self.kind = net, kind
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        given = image.permute(0, 3, 1, 2) if "last" in self.kind else image
+        given = given.expand(-1, 3, -1, -1) if "grey" in self.kind else given
+        if "levels" not in self.kind:
+            return self.net(given)
+        mean, std = (torch.tensor(each).reshape(3, 1, 1) for each in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+        return self.net((given.to(torch.float32) / 255 - mean) / std)
+
+
+@pytest.mark.parametrize("kind", ["last", "levels", "levels last", "grey", "grey last", "grey levels"])
+def test_mechanical_differences_of_the_picture_are_bridged(capsys, lightweight_state, checkpoint, tmp_path, out, kind):
+    """Against the checkpoint, which takes colours, channels first, normalised; in grey against the file itself."""
+    net = Changed(zoo.get("lightweight").load(lightweight_state), in_the_originals_order)
+    channels = 1 if "grey" in kind else 3
+    shape = (1, 224, 224, channels) if "last" in kind else (1, channels, 224, 224)
+    example = torch.zeros(shape, dtype=torch.uint8 if "levels" in kind else torch.float32)
+    file = io.BytesIO()
+    with torch.inference_mode():
+        torch.onnx.export(
+            Levels(net, kind), (example,), file, input_names=["x"], output_names=["all"], opset_version=17, dynamo=False
+        )
+    (tmp_path / "x.onnx").write_bytes(file.getvalue())
+    reference = [] if "grey" in kind else [checkpoint]
+    status, said, errors = run(capsys, *reference, "--adopt", tmp_path / "x.onnx", "--arch", "lightweight", "-o", out)
+    assert status == 0, errors
+    for word, line in (("last", "channels come last"), ("grey", "is grey"), ("levels", "graph normalises them itself")):
+        assert (line in said) == (word in kind)
+    spec = spec_of(out)
+    assert spec.input.dtype == ("uint8" if "levels" in kind else "float32")
+    if "grey" in kind:  # OpenCV's grey of the picture, within its rounding
+        picture = np.random.default_rng(0).integers(0, 256, (224, 224, 3), np.uint8)
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        scale = 1 if "levels" in kind else np.float32(1 / 255)
+        given = (grey * scale).reshape(shape).astype(example.numpy().dtype)
+        wanted = onnxruntime_run(tmp_path / "x.onnx", {"x": given})[0]
+        ours = (picture.transpose(2, 0, 1)[None] * scale).astype(given.dtype)
+        found = onnxruntime_run(out, {"x": ours})[0]
+        assert found == pytest.approx(wanted, abs=0.02 * float(np.abs(wanted).max()))

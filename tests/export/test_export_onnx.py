@@ -349,7 +349,7 @@ def test_full_disk_leaves_nothing(capsys, checkpoint, out, monkeypatch):
         (["CHECKPOINT", "--arch", "ehpnet"], "the weights are not ehpnet's"),
         (["CHECKPOINT", "--images", "nowhere"], "there is no nowhere"),
         (["CHECKPOINT", "--images", str(FOLDER), "--boxes", "none.csv"], "cannot read the boxes file none.csv"),
-        (["OTHER"], "of no known family; the nearest are"),
+        (["OTHER"], "of no known family, and share no name and shape with any"),
         (["NAN"], "are NaN or infinite"),
     ],
 )

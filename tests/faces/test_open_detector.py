@@ -116,7 +116,7 @@ def test_an_lfs_pointer_is_named(tmp_path: Path) -> None:
 
 def test_a_web_page_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.onnx").write_text("\n<!DOCTYPE html><html></html>")
-    with pytest.raises(ModelError, match="a web page or XML"):
+    with pytest.raises(ModelError, match="a web page, probably a failed download"):
         open_detector(tmp_path / "a.onnx")
 
 

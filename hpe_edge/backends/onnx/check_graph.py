@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hpe_edge.errors import ModelError
+from hpe_edge.files.graph_kind import graph_kind
 from hpe_edge.ops.decode import head_columns
 from hpe_edge.spec import ModelSpec
 
@@ -32,21 +33,30 @@ class GraphTensor(NamedTuple):
     shape: tuple[int | str, ...]
 
 
-def read_spec(text: str | None, path: Path) -> ModelSpec:
+def read_spec(
+    text: str | None, path: Path, inputs: Sequence[GraphTensor] = (), outputs: Sequence[GraphTensor] = ()
+) -> ModelSpec:
     """Read the spec from a model's metadata.
 
     Args:
         text: the metadata entry :data:`hpe_edge.spec.METADATA_KEY`; None where it is missing.
         path: names the file in messages.
+        inputs, outputs: of the graph, by which a face detector is told from a model without a spec.
 
     Raises:
         ModelError: it is missing or invalid.
     """
     if text is None:
+        detector = graph_kind([given.shape for given in inputs], [(each.name, each.shape) for each in outputs])
+        if detector is not None:
+            raise ModelError(
+                f"{path} is {detector}, a face detector, no head-pose model: give it as --detector (in Python: "
+                "detector=), and a head-pose model as --model, or none for the embedded one"
+            )
         raise ModelError(
             f"{path} has no hpe_edge spec, so its crop, normalisation and bins are unknown; make a copy that has one: "
-            f"hpe-edge export onnx --adopt {shlex.quote(str(path))} --arch NAME (--list shows them), or export its "
-            "checkpoint: hpe-edge export onnx CHECKPOINT; a face detector is given as --detector"
+            f"hpe-edge export onnx --adopt {shlex.quote(str(path))} --arch NAME (--list shows the names; for any other "
+            "network --template prints a spec), or export its checkpoint: hpe-edge export onnx CHECKPOINT"
         )
     try:
         return ModelSpec.from_json(text)

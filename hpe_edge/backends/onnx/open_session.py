@@ -13,6 +13,7 @@ from typing import Any
 
 import onnxruntime
 
+from hpe_edge.backends.onnx.ir_version import lowered
 from hpe_edge.backends.options import check_threads
 from hpe_edge.cuda.device import parse_device as parse_gpu
 from hpe_edge.cuda.version_table import numbers, onnx_runtime_needs
@@ -199,6 +200,7 @@ def open_session(
             path.open("rb").close()
         except OSError as error:
             raise ModelError(f"{path} cannot be read: {error.strerror}") from None
+        graph = lowered(path)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # its warnings go to standard error; errors are raised anyway
     if threads is not None:

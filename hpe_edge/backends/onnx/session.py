@@ -90,8 +90,8 @@ def _examined(
     session: onnxruntime.InferenceSession, path: Path
 ) -> tuple[ModelSpec, int | None, dict[str, tuple[int, ...]]]:
     """Return the spec and the results of :func:`hpe_edge.backends.onnx.check_graph.check_graph`."""
-    spec = read_spec(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), path)
     inputs, outputs = ([_tensor(each) for each in ends] for ends in (session.get_inputs(), session.get_outputs()))
+    spec = read_spec(session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), path, inputs, outputs)
     return spec, *check_graph(inputs, outputs, spec, path)
 
 

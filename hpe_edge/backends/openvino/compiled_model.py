@@ -44,7 +44,7 @@ class OpenVinoBackend:
         """Load a model.
 
         Args:
-            path: the ONNX file, with its spec in the metadata.
+            path: the ONNX file, or the .xml of an IR model, with its spec in the metadata.
             device: one of OpenVINO's, in any case: ``"cpu"``, ``"gpu"``, ``"gpu.1"``, ``"npu"``.
             threads: threads of the CPU that one run may use; None leaves it to OpenVINO (all cores), and concurrent
                 runs then take turns.
@@ -71,8 +71,8 @@ class OpenVinoBackend:
                 self._settings["INFERENCE_NUM_THREADS"] = str(threads)
         self._path = path
         self._graph = _read(self._ov, path)
-        self.spec: ModelSpec = read_spec(_spec_text(self._graph), path)
         inputs, outputs = ([_tensor(end) for end in ends] for ends in (self._graph.inputs, self._graph.outputs))
+        self.spec: ModelSpec = read_spec(_spec_text(self._graph), path, inputs, outputs)
         fixed, self._columns = check_graph(inputs, outputs, self.spec, path)
         self.fixed_batch = fixed is not None
         self.channels_last = False
@@ -147,17 +147,18 @@ def find_device(there: Sequence[str], device: str) -> str:
 
 
 def _read(ov: Any, path: Path) -> Any:
-    """Read the graph with the ONNX front end only: others would try a damaged file and print to standard error."""
-    reader = ov.frontend.FrontEndManager().load_by_framework("onnx")
+    """Read the graph with the one front end for it: others would try a damaged file and print to standard error."""
+    kind, words = ("ir", "an OpenVINO IR model") if path.suffix.lower() == ".xml" else ("onnx", "an ONNX model")
+    reader = ov.frontend.FrontEndManager().load_by_framework(kind)
     try:
         graph = reader.convert(reader.load(str(path)))
     except Exception as error:  # OpenVINO's errors share no base class
         raise ModelError(
-            f"{path} cannot be loaded as an ONNX model by OpenVINO; it may be truncated, of another kind, or hold "
+            f"{path} cannot be loaded as {words} by OpenVINO; it may be truncated, of another kind, or hold "
             f"operators that OpenVINO lacks ({short_error(error)})"
         ) from None
     if not graph.outputs:  # an empty file is an empty graph
-        raise ModelError(f"{path} cannot be loaded as an ONNX model; it is empty, or truncated")
+        raise ModelError(f"{path} cannot be loaded as {words}; it is empty, or truncated")
     return graph
 
 

@@ -53,6 +53,33 @@ def test_what_lies_deeper_is_named_with_its_path(tmp_path):
     assert "under 'best_states' -> 'ema', 'ema' -> 'state_dict' were ignored" in checkpoint.notes[1]
 
 
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ({"epoch": 3, "pose_net": SMALL}, "'pose_net'"),
+        ({"epoch": 3, "nets": {"student": SMALL}}, "'nets' -> 'student'"),
+        ({"epoch": 3, "nets": {"a": {"b": {"weights_of_c": SMALL}}}}, "'nets' -> 'a' -> 'b' -> 'weights_of_c'"),
+        ({"step": 1, "models": [{"loss": 0.5}, SMALL]}, "'models' -> 1"),
+        ({"ema_of_net": OTHER, "net_of_epoch_3": SMALL}, "'net_of_epoch_3'"),
+        ({"optim": {"state": {0: {"exp_avg": torch.zeros(3)}}}, "G": SMALL}, "'G'"),
+    ],
+)
+def test_weights_are_found_under_any_key(tmp_path, value, place):
+    (tmp_path / "w.pth").write_bytes(saved(value))
+    checkpoint = load_checkpoint(tmp_path / "w.pth")
+    assert torch.equal(checkpoint.state["conv.weight"], SMALL["conv.weight"])
+    assert checkpoint.notes[0] == f"weights found under {place}"
+
+
+@pytest.mark.parametrize("order", [("first", "second"), ("second", "first")])
+def test_of_several_state_dicts_the_one_that_fits_is_taken(tmp_path, order):
+    (tmp_path / "w.pth").write_bytes(saved({key: SMALL if key == "first" else OTHER for key in order}))
+    checkpoint = load_checkpoint(tmp_path / "w.pth", fits=lambda state: not state["conv.weight"].any())
+    assert torch.equal(checkpoint.state["conv.weight"], OTHER["conv.weight"])
+    assert checkpoint.notes == ("weights found under 'second'", checkpoint.notes[1])
+    assert checkpoint.notes[1].startswith("other weights under 'first' were ignored")
+
+
 def in_itself() -> dict[str, object]:
     value: dict[str, object] = {}
     value["model"] = value

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from export import zoo
-from export.graph.match_heads import match_outputs, refuse_probabilities
+from export.graph.match_heads import heads_of, match_outputs, probabilities
 from hpe_edge.errors import ModelError
-from hpe_edge.spec import MatrixDecode, QuaternionDecode, Rot6dDecode
+from hpe_edge.spec import AngleHead, AnglesDecode, MatrixDecode, QuaternionDecode, Rot6dDecode
 
 SIX = zoo.get("6drepnet")
 QUATERNION = zoo.get("opal23-quaternion")
@@ -67,6 +67,14 @@ def test_logits_that_sum_to_1_are_no_probabilities():
     logits += (1 - logits.sum(axis=2, keepdims=True)) / 66
     hopenet = zoo.get("hopenet")
     decode = match_outputs(Path("x.onnx"), hopenet, {"a": logits}).decode
-    refuse_probabilities(Path("x.onnx"), decode, {"a": logits})
-    with pytest.raises(ModelError, match="probabilities, not logits"):
-        refuse_probabilities(Path("x.onnx"), decode, {"a": abs(logits) / abs(logits).sum(axis=2, keepdims=True)})
+    assert probabilities(decode, {"a": logits}) == set()
+    assert probabilities(decode, {"a": abs(logits) / abs(logits).sum(axis=2, keepdims=True)}) == {"a"}
+
+
+def test_degrees_out_of_the_graph_are_read_for_any_family():
+    match = match_outputs(Path("x.onnx"), zoo.get("lightweight"), {"spare": noise(7), "a": noise(3)})
+    assert match.decode == AnglesDecode(AngleHead("a", 1), AngleHead("a", 2), AngleHead("a", 0))  # roll, yaw, pitch
+    assert "decoded in the graph" in match.how
+    named = {"out_roll": noise(1), "out_pitch": noise(1), "out_yaw": noise(1)}
+    match = match_outputs(Path("x.onnx"), SIX, named)
+    assert [head.output for head in heads_of(match.decode)] == ["out_yaw", "out_pitch", "out_roll"]
