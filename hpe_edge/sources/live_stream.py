@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import SourceError
+from hpe_edge.sources.capture.recording import Capture, Recording, left_out_notes, read_on
 from hpe_edge.sources.frame import DEFAULT_FPS, Frame, Kind
-from hpe_edge.sources.video_file import Capture, Recording, left_out_notes, read_on
 from hpe_edge.util.console import counted
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
@@ -78,7 +78,7 @@ class Stream:
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps < 1000 else DEFAULT_FPS
         # For a live source it reads the first frame only.
-        self._recording = Recording(name, name, self._capture, self.fps, self.count)
+        self._recording = Recording(name, name, self._capture, self.fps, self.count, self.notes)
         self._lost = 0  # frames of a live source that could not be decoded
         first = self._recording.read(self._read_deadline())
         if first is None:
