@@ -160,7 +160,9 @@ def _add_attention(group: argparse._ArgumentGroup) -> None:
 def _add_camera(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--camera-fov", type=field_of_view, metavar="DEG", help="horizontal field of view")
     group.add_argument(
-        "--intrinsics", metavar="FX,FY,CX,CY|FILE", help="in pixels, or a file of OpenCV's calibration (camera_matrix)"
+        "--intrinsics",
+        metavar="FX,FY,CX,CY|FILE",
+        help="in pixels, then k1,k2,p1,p2... if the lens distorts; or a file of OpenCV's calibration",
     )
 
 
