@@ -46,6 +46,15 @@ def field_of_view(text: str) -> float:
     return float(text)
 
 
+def pixel_ratio(text: str) -> float:
+    """Parse ``N:D`` or a number, from 1/8 to 8."""
+    match = re.fullmatch(rf"({_NUMBER})(?:[:/]({_NUMBER}))?", text, re.ASCII)
+    above, below = (float(match[1]), float(match[2] or 1)) if match else (0.0, 1.0)
+    if not (below > 0 and 0.125 <= above / below <= 8):
+        raise argparse.ArgumentTypeError(f"must be N:D from 1:8 to 8:1, such as 16:15, got {text!r}")
+    return above / below
+
+
 def sigma_limit(text: str) -> float:
     """Parse degrees above 0, or ``none`` for infinity."""
     if text == "none":

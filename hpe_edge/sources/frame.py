@@ -105,6 +105,7 @@ class Realtime:
         self._source = source
         self.kind: Kind = source.kind
         self.name, self.count, self.fps, self.notes = source.name, source.count, source.fps, source.notes
+        self.shape = getattr(source, "shape", None)
         self._closed = threading.Event()
 
     def __iter__(self) -> Iterator[Frame]:

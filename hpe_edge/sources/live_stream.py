@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hpe_edge.errors import SourceError
 from hpe_edge.sources.capture.recording import Capture, Recording, left_out_notes, read_on
+from hpe_edge.sources.capture.shape import declared
 from hpe_edge.sources.frame import DEFAULT_FPS, Frame, Kind
 from hpe_edge.util.console import counted
 
@@ -47,6 +48,9 @@ class Stream:
 
     A source that announces its length, such as a video file behind an http:// address, is not live: no frame is
     dropped, and it is not reopened at its end. A file of unknown length is recognised when it restarts, and ends there.
+
+    Attributes:
+        shape: of its frames; may be changed before the first.
     """
 
     kind: Kind = "video"
@@ -79,6 +83,7 @@ class Stream:
         self.fps = fps if 0 < fps < 1000 else DEFAULT_FPS
         # For a live source it reads the first frame only.
         self._recording = Recording(name, name, self._capture, self.fps, self.count, self.notes)
+        self.shape = declared(self._capture)
         self._lost = 0  # frames of a live source that could not be decoded
         first = self._recording.read(self._read_deadline())
         if first is None:
@@ -92,6 +97,7 @@ class Stream:
         Raises:
             SourceError: the frames become too large.
         """
+        self.notes += self.shape.note(self.name, self._first.image)
         try:
             yield from self._live_frames() if self.live else self._recorded_frames()
         finally:
@@ -107,7 +113,7 @@ class Stream:
     def _recorded_frames(self) -> Iterator[Frame]:
         frame: Frame | None = self._first
         while frame is not None:
-            yield frame
+            yield self.shape.of(frame)
             frame = None if self._closed.is_set() else self._recording.read(self._read_deadline())
 
     def _live_frames(self) -> Iterator[Frame]:
@@ -115,7 +121,7 @@ class Stream:
         index = self._given = 0
         image: NDArray[np.uint8] | None = self._first.image
         while image is not None:
-            yield Frame(self.name, index, self._clock.now() - started_s, image)
+            yield Frame(self.name, index, self._clock.now() - started_s, self.shape(image))
             index += 1
             self._given += 1
             image = None if self._closed.is_set() else self._read_on()

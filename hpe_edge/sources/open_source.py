@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 from hpe_edge.errors import InputError, SourceError
+from hpe_edge.sources.capture.shape import Shape
 from hpe_edge.sources.frame import Frame, Source
 from hpe_edge.sources.images import PICTURE_SUFFIXES, Pictures
-from hpe_edge.sources.live_stream import open_camera, open_pipeline, open_url, without_password
+from hpe_edge.sources.live_stream import Stream, open_camera, open_pipeline, open_url, without_password
 from hpe_edge.sources.picture_list import is_pattern, not_recursive
 from hpe_edge.sources.raw_stdin import RawFormat, RawFrames
 from hpe_edge.sources.video_file import VIDEO_SUFFIXES, Video
@@ -19,9 +21,18 @@ from hpe_edge.sources.video_file import VIDEO_SUFFIXES, Video
 __all__ = ["PICTURE_SUFFIXES", "VIDEO_SUFFIXES", "Frame", "Source", "open_source"]
 
 Named: TypeAlias = "str | os.PathLike[str]"
+_Shaped: TypeAlias = "Pictures | Video | Stream | RawFrames"
 
 
-def open_source(given: Named | Sequence[Named], raw: RawFormat | None = None, *, recursive: bool = False) -> Source:
+def open_source(
+    given: Named | Sequence[Named],
+    raw: RawFormat | None = None,
+    *,
+    recursive: bool = False,
+    sar: float | None = None,
+    rotate: int = 0,
+    mirror: bool = False,
+) -> Source:
     """Open a source of frames.
 
     Args:
@@ -31,12 +42,23 @@ def open_source(given: Named | Sequence[Named], raw: RawFormat | None = None, *,
             Frames of several pictures are named by their paths relative to the deepest folder that holds them all.
         raw: format of the frames on standard input.
         recursive: search folders recursively.
+        sar: width of the frames' pixels by their height; None: as the source declares, else square.
+        rotate: clockwise turn of the frames in degrees, beyond the one that the source declares.
+        mirror: swap left and right of the frames, for a source that is mirrored.
 
     Raises:
         SourceError: it is missing, of an unknown type, empty or damaged.
         InputError: raw frames without their format, or a format without raw frames; a video, camera or stream among
-            several sources; a recursive search without a folder.
+            several sources; a recursive search without a folder; see also
+            :class:`hpe_edge.sources.capture.shape.Shape`.
     """
+    wanted = Shape(1.0 if sar is None else sar, rotate, mirror)
+    source = _opened(given, raw, recursive)
+    source.shape = wanted if sar is not None else replace(wanted, sar=source.shape.sar)
+    return source
+
+
+def _opened(given: Named | Sequence[Named], raw: RawFormat | None, recursive: bool) -> _Shaped:
     several = [given] if isinstance(given, (str, os.PathLike)) else list(given)
     if not several:
         raise InputError("name a picture, a folder of pictures, a video file, a camera or a stream")
@@ -78,7 +100,7 @@ def _check_picture(given: Named, count: int) -> None:
         )
 
 
-def _from_outside(text: str) -> Source | None:
+def _from_outside(text: str) -> Stream | None:
     if _is_camera(text):
         return open_camera(int(text) if text.isdecimal() else text)
     # Matched as text: a Path would turn rtsp:// into rtsp:/.
@@ -87,7 +109,7 @@ def _from_outside(text: str) -> Source | None:
     return open_pipeline(text) if _is_pipeline(text) else None
 
 
-def _from_files(path: Path, recursive: bool) -> Source:
+def _from_files(path: Path, recursive: bool) -> Pictures | Video:
     if path.is_dir():
         return Pictures.of_folder(path, recursive=recursive)
     if not path.exists():

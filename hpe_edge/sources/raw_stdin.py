@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hpe_edge.errors import InputError, SourceError
 from hpe_edge.ops.frames import MAX_FRAME_SIDE
+from hpe_edge.sources.capture.shape import Shape
 from hpe_edge.sources.frame import DEFAULT_FPS, Frame, Kind
 
 PixelFormat = Literal["bgr24", "rgb24", "gray8", "nv12"]  # FFmpeg's names, but for its gray
@@ -97,6 +98,7 @@ class RawFrames:
         self._format = format
         self.fps = format.fps
         self.notes: list[str] = []
+        self.shape = Shape()
         self._closed = threading.Event()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -111,7 +113,7 @@ class RawFrames:
             got = self._fill(data)
             if got < data.nbytes:
                 break
-            yield Frame(self.name, index, index / self.fps, self._bgr(data))
+            yield Frame(self.name, index, index / self.fps, self.shape(self._bgr(data)))
             index += 1
         if self._closed.is_set():
             return

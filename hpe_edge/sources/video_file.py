@@ -12,6 +12,7 @@ import cv2
 
 from hpe_edge.errors import SourceError
 from hpe_edge.sources.capture.recording import Recording
+from hpe_edge.sources.capture.shape import declared
 from hpe_edge.sources.frame import DEFAULT_FPS, Frame, Kind, opencv_path
 
 # By extension, not by trial: FFmpeg decodes even text files, as ANSI art.
@@ -22,7 +23,11 @@ VIDEO_SUFFIXES = frozenset(
 
 
 class Video:
-    """Video file. Implements :class:`hpe_edge.sources.frame.Source`."""
+    """Video file. Implements :class:`hpe_edge.sources.frame.Source`.
+
+    Attributes:
+        shape: of its frames; may be changed before the first.
+    """
 
     kind: Kind = "video"
     live = False
@@ -50,6 +55,7 @@ class Video:
         if not 0 < fps < 1000:  # some containers give 0, NaN or their clock's rate
             self.fps = DEFAULT_FPS
             self.notes.append(f"{path} has no frame rate; assuming {DEFAULT_FPS:.0f} per second")
+        self.shape = declared(self._capture)
         self._recording = Recording(self.name, path.name, self._capture, self.fps, self.count, self.notes)
         first = self._recording.read()
         if first is None:
@@ -63,9 +69,10 @@ class Video:
             SourceError: the frames become too large.
         """
         frame: Frame | None = self._first
+        self.notes += self.shape.note(self.name, self._first.image)
         try:
             while frame is not None:
-                yield frame
+                yield self.shape.of(frame)
                 frame = self._recording.read()
         finally:
             self._capture.release()

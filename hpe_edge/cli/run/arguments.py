@@ -15,6 +15,7 @@ from hpe_edge.cli.argument_types import (
     file_or_stdout,
     fraction,
     neutral_pose,
+    pixel_ratio,
     sigma_limit,
 )
 from hpe_edge.util.shell import whole_number
@@ -37,6 +38,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     _add_doubt(parser.add_argument_group("doubt, from the model's sigma"))
     _add_attention(parser.add_argument_group("attention"))
     _add_camera(parser.add_argument_group("camera, for correct poses away from the picture's centre"))
+    _add_source(parser.add_argument_group("source"))
     _add_other(parser.add_argument_group("other"))
 
 
@@ -158,12 +160,29 @@ def _add_attention(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_camera(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--camera-fov", type=field_of_view, metavar="DEG", help="horizontal field of view")
+    group.add_argument(
+        "--camera-fov", type=field_of_view, metavar="DEG", help="horizontal field of view, of the upright picture"
+    )
     group.add_argument(
         "--intrinsics",
         metavar="FX,FY,CX,CY|FILE",
         help="in pixels, then k1,k2,p1,p2... if the lens distorts; or a file of OpenCV's calibration",
     )
+
+
+def _add_source(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--sar", type=pixel_ratio, metavar="N:D", help="width to height of its pixels; default: as the file says"
+    )
+    group.add_argument(
+        "--rotate",
+        type=int,
+        default=0,
+        choices=(0, 90, 180, 270),
+        metavar="DEG",
+        help="turn frames clockwise by 90, 180 or 270, beyond what the file says",
+    )
+    group.add_argument("--mirror", action="store_true", help="the source is mirrored: swap left and right")
 
 
 def _add_other(group: argparse._ArgumentGroup) -> None:

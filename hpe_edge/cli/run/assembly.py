@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hpe_edge.cli.intrinsics import read_intrinsics
 from hpe_edge.cli.run.run_options import PageOptions, RunOptions
 from hpe_edge.engine import PoseEngine
@@ -20,7 +22,9 @@ from hpe_edge.sources.raw_stdin import RawFormat, RawFrames
 def open_input(options: RunOptions) -> Source:
     """Open the source of ``hpe-edge run``; errors as :func:`hpe_edge.sources.open_source.open_source`."""
     raw = None if options.raw is None else RawFormat.parse(options.raw, options.pixels or "bgr24")
-    return open_source(options.sources, raw, recursive=options.recursive)
+    given: dict[str, Any] = {name: getattr(options, name) for name in ("sar", "rotate", "mirror")}
+    asked = {name: value for name, value in given.items() if value}
+    return open_source(options.sources, raw, recursive=options.recursive, **asked)
 
 
 def open_live_input(options: RunOptions, page: PageOptions) -> Source:

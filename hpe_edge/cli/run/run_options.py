@@ -63,6 +63,9 @@ class RunOptions:
     camera_fov: float | None = None
     intrinsics: str | None = None
     upright: Literal["model", "keypoints", "second-pass", "none"] = "model"
+    sar: float | None = None
+    rotate: int = 0
+    mirror: bool = False
     frames: int | None = None
     raw: str | None = None
     pixels: PixelFormat | None = None
