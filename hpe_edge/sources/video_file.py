@@ -26,6 +26,7 @@ class Video:
     """Video file. Implements :class:`hpe_edge.sources.frame.Source`.
 
     Attributes:
+        path: the file.
         shape: of its frames; may be changed before the first.
     """
 
@@ -39,6 +40,7 @@ class Video:
             SourceError: OpenCV cannot open it or decodes no frame, or the frames are too large.
             InputError: the name is not UTF-8.
         """
+        self.path = path
         self.name = str(path)
         self.notes: list[str] = []
         self._is_gif = path.suffix.lower() == ".gif"
