@@ -55,6 +55,23 @@ def pixel_ratio(text: str) -> float:
     return above / below
 
 
+def frame_size(text: str) -> tuple[int, int]:
+    """Parse ``WxH`` in pixels."""
+    match = re.fullmatch("([0-9]{1,5})x([0-9]{1,5})", text, re.ASCII)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"must be WxH in pixels, such as 1280x720, got {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def seconds_or_forever(text: str) -> float:
+    """Parse seconds, or ``forever`` for infinity."""
+    if text == "forever":
+        return math.inf
+    if not re.fullmatch(_NUMBER, text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, 0 or more, or forever, got {text!r}")
+    return float(text)
+
+
 def sigma_limit(text: str) -> float:
     """Parse degrees above 0, or ``none`` for infinity."""
     if text == "none":

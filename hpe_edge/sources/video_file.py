@@ -18,7 +18,8 @@ from hpe_edge.sources.frame import DEFAULT_FPS, Frame, Kind, opencv_path
 # By extension, not by trial: FFmpeg decodes even text files, as ANSI art.
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".avi", ".flv", ".gif", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm"}
-    | {".wmv"}
+    | {".asf", ".dav", ".divx", ".f4v", ".m2ts", ".m2v", ".mjpg", ".mts", ".vob", ".wmv"}
+    | {".264", ".265", ".h264", ".h265", ".hevc"}  # streams without a container
 )
 
 

@@ -14,8 +14,10 @@ from hpe_edge.cli.argument_types import (
     field_of_view,
     file_or_stdout,
     fraction,
+    frame_size,
     neutral_pose,
     pixel_ratio,
+    seconds_or_forever,
     sigma_limit,
 )
 from hpe_edge.util.shell import whole_number
@@ -183,12 +185,24 @@ def _add_source(group: argparse._ArgumentGroup) -> None:
         help="turn frames clockwise by 90, 180 or 270, beyond what the file says",
     )
     group.add_argument("--mirror", action="store_true", help="the source is mirrored: swap left and right")
+    group.add_argument("--size", type=frame_size, metavar="WxH", help="of a camera's frames")
+    group.add_argument("--fps", type=amount("frames per second"), metavar="N", help="of a camera")
+    group.add_argument("--fourcc", metavar="CODE", help="pixel format of a camera, such as MJPG or YUYV")
+    group.add_argument(
+        "--reconnect",
+        type=seconds_or_forever,
+        metavar="SECONDS",
+        help="how long a lost camera or stream is opened again, or forever; default: 300",
+    )
+    group.add_argument("--raw", metavar="WxH[@FPS]", help="size and rate of raw frames on standard input")
+    group.add_argument("--pixels", metavar="FORMAT", help="format of raw frames: bgr24 (default), rgb24, gray8 or nv12")
+    group.add_argument(
+        "--live", action="store_true", help="a camera writes the raw frames: use the newest, with its time of arrival"
+    )
 
 
 def _add_other(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--frames", type=whole_number(1, 999_999_999), metavar="N", help="end after N frames")
-    group.add_argument("--raw", metavar="WxH[@FPS]", help="size and rate of raw frames on standard input")
-    group.add_argument("--pixels", metavar="FORMAT", help="format of raw frames: bgr24 (default), rgb24, gray8 or nv12")
     group.add_argument(
         "--upright",
         choices=("model", "keypoints", "second-pass", "none"),
