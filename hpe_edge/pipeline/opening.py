@@ -22,6 +22,7 @@ from hpe_edge.pipeline.frame_result import FindFaces
 from hpe_edge.pipeline.frame_step import Analysis, CameraOf, Meter, find_by
 from hpe_edge.sources.capture.shape import Shape, shape_of
 from hpe_edge.sources.frame import Frame, Source
+from hpe_edge.util.cores import usable_cores
 
 _MEMORY_S = 1.0
 _SLOWEST_LIVE_FPS = 5.0  # lowest processing rate that is assumed for a live source
@@ -81,7 +82,7 @@ class FaceSource:
 
 def share_of(options: FaceOptions, threads: int | None) -> CoreShare:
     """Distribute the cores of a run."""
-    cores = threads or len(os.sched_getaffinity(0))
+    cores = threads or usable_cores()
     return share_cores(cores, several_detectors=options.boxes is None)
 
 

@@ -1,4 +1,3 @@
-"""Helpers of all rooms: atomic files, locks, console, command shell, signals, forks, cache folder, the export
-package."""
+"""Helpers of all rooms: files, locks, console, cores, forks, command shell, signals, cache folder, the export package."""
 
-__all__ = ["atomic", "cache_folder", "console", "export_package", "file_lock", "forks", "shell", "signals"]
+__all__ = ["atomic", "cache_folder", "console", "cores", "export_package", "file_lock", "forks", "shell", "signals"]

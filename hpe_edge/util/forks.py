@@ -45,4 +45,5 @@ def _after_fork() -> None:
         each.after_fork()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # not where no process forks
+    os.register_at_fork(after_in_child=_after_fork)
