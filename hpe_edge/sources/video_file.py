@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 
 from hpe_edge.errors import SourceError
+from hpe_edge.sources.capture.joined import second_recording
 from hpe_edge.sources.capture.recording import Recording
 from hpe_edge.sources.capture.shape import declared
 from hpe_edge.sources.frame import DEFAULT_FPS, Frame, Kind, opencv_path
@@ -84,6 +85,12 @@ class Video:
             self.notes += self._recording.cut_short(tolerance=0, why="its frames may have no duration, or it is")
         else:
             self.notes += self._recording.cut_short()
+        second = None if self._recording.clock_steps else second_recording(self.path)
+        if second is not None:
+            self.notes.append(
+                f"{self.name} holds several recordings joined by their bytes, the second from byte {second} on, and "
+                "only the first can be read; join them with ffmpeg -f concat, or give them one by one"
+            )
 
     def close(self) -> None:
         """See :class:`hpe_edge.sources.frame.Source`; nothing to do for a file."""

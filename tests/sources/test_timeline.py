@@ -110,3 +110,23 @@ def write_stream(path: Path, frames: int, seed: int) -> Path:
         writer.write(noise(seed=seed + index))
     writer.release()
     return path
+
+
+@pytest.mark.parametrize(("suffix", "fourcc"), [(".mp4", "mp4v"), (".flv", "FLV1"), (".mov", "mp4v")])
+def test_joined_recordings_of_which_the_first_is_read(tmp_path: Path, suffix: str, fourcc: str) -> None:
+    """FFmpeg does not find the second one; a note says where it is."""
+    path = tmp_path / f"v{suffix}"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*fourcc), 10.0, (96, 64))
+    if not writer.isOpened():
+        pytest.skip(f"this OpenCV writes no {suffix}")
+    for index in range(20):
+        writer.write(noise(seed=index))
+    writer.release()
+    alone = open_source(path)
+    frames = len(list(alone))
+    assert alone.notes == []
+    data = path.read_bytes()
+    path.write_bytes(data + data)
+    joined = open_source(path)
+    assert len(list(joined)) == frames
+    assert_notes(joined.notes, f"from byte {len(data)} on")

@@ -147,6 +147,11 @@ class Recording:
             f"where recordings were joined; times go on from there, at {time_s:.3f} s"
         )
 
+    @property
+    def clock_steps(self) -> int:
+        """Number of steps of the container's clock so far."""
+        return self._timeline.steps
+
     def left_out(self) -> list[str]:
         """Return notes on the frames skipped and the steps of the clock so far; empty if there are none."""
         more = self._timeline.steps - 1
