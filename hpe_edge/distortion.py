@@ -12,6 +12,7 @@ Float64Array = NDArray[np.float64]
 
 _COUNTS = (4, 5, 8)  # k1 k2 p1 p2, k3, k4 k5 k6; OpenCV's 12 and 14 add thin prisms and a tilted sensor
 _STEPS = 30  # of Newton's method, which needs about five
+_WAY = np.linspace(1 / 24, 1, 24)  # parts of the way from the axis that are looked at
 _EXACT = 1e-9  # largest residual, in focal lengths
 
 
@@ -44,8 +45,7 @@ class Distortion:
         """Return the distorted points ``[..., 2]``; NaN beyond the model's reach, where it folds back."""
         if self.fisheye:
             return self._fisheye(points)
-        found, slope = self._pinhole(points)
-        return np.where(_regular(slope)[..., None], found, np.nan)
+        return np.where(self._before_folds(points)[..., None], self._pinhole(points)[0], np.nan)
 
     def undistort(self, points: Float64Array) -> Float64Array:
         """Return the points ``[..., 2]`` that are distorted to the given ones; NaN where there are none."""
@@ -88,9 +88,18 @@ class Distortion:
             # A step beyond the next fold would end on another branch.
             longest = 0.25 + 0.25 * np.linalg.norm(points, axis=-1, keepdims=True)
             points += step * np.minimum(1, longest / np.maximum(np.linalg.norm(step, axis=-1, keepdims=True), _EXACT))
-        found, slope = self._pinhole(points)
+        found, _ = self._pinhole(points)
         exact = np.abs(found - wanted).max(axis=-1) < _EXACT * (1 + np.abs(wanted).max(axis=-1))
-        return np.where((exact & _regular(slope))[..., None], points, np.nan)
+        return np.where((exact & self._before_folds(points))[..., None], points, np.nan)
+
+    def _before_folds(self, points: Float64Array) -> NDArray[np.bool_]:
+        """Return True where the distortion keeps the orientation all the way from the axis to a point.
+
+        Beyond a fold it may do so again, but a lens shows nothing there.
+        """
+        _, (xx, xy, yy) = self._pinhole(points[..., None, :] * _WAY[:, None])
+        before: NDArray[np.bool_] = ((xx * yy - xy * xy > 0) & (xx + yy > 0)).all(axis=-1)
+        return before
 
     def _angle(self, theta: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Return a fisheye lens' distorted angle, and its derivative."""
@@ -101,11 +110,17 @@ class Distortion:
             1 + t2 * (3 * k1 + t2 * (5 * k2 + t2 * (7 * k3 + t2 * 9 * k4))),
         )
 
+    def _rising(self, theta: Float64Array) -> NDArray[np.bool_]:
+        """Return True where the distorted angle rises all the way from the axis."""
+        rising: NDArray[np.bool_] = (self._angle(theta[..., None] * _WAY)[1] > 0).all(axis=-1)
+        return rising
+
     def _fisheye(self, points: Float64Array) -> Float64Array:
         radius = np.linalg.norm(points, axis=-1)
-        angle, slope = self._angle(np.arctan(radius))
+        theta = np.arctan(radius)
+        angle, _ = self._angle(theta)
         scale = np.where(radius > 0, angle / np.maximum(radius, 1e-300), 1.0)
-        return np.where((slope > 0)[..., None], points * scale[..., None], np.nan)
+        return np.where(self._rising(theta)[..., None], points * scale[..., None], np.nan)
 
     def _from_fisheye(self, wanted: Float64Array) -> Float64Array:
         radius = np.linalg.norm(wanted, axis=-1)
@@ -113,15 +128,8 @@ class Distortion:
         for _ in range(_STEPS):
             angle, slope = self._angle(theta)
             theta = np.clip(theta + np.clip((radius - angle) / slope, -0.25, 0.25), 0, math.pi / 2)
-        angle, slope = self._angle(theta)
+        angle, _ = self._angle(theta)
         # A flat picture ends at 90 degrees.
-        found = (np.abs(angle - radius) < _EXACT) & (slope > 0) & (theta < math.pi / 2 - 1e-6)
+        found = (np.abs(angle - radius) < _EXACT) & self._rising(theta) & (theta < math.pi / 2 - 1e-6)
         scale = np.where(radius > 0, np.tan(theta) / np.maximum(radius, 1e-300), 1.0)
         return np.where(found[..., None], wanted * scale[..., None], np.nan)
-
-
-def _regular(slope: Float64Array) -> NDArray[np.bool_]:
-    """Return True where the distortion keeps the orientation in both directions: before the first fold."""
-    xx, xy, yy = slope
-    regular: NDArray[np.bool_] = (xx * yy - xy * xy > 0) & (xx + yy > 0)
-    return regular

@@ -83,6 +83,13 @@ def test_the_parents_sessions_are_neither_run_nor_freed(tmp_path: Path) -> None:
             ran.append(id(self))
             run(self, *given)
 
+        run_faces = onnxruntime.InferenceSession.run
+
+        def noted_run_faces(self, *given):
+            ran.append(id(self))
+            return run_faces(self, *given)
+
+        onnxruntime.InferenceSession.run = noted_run_faces
         onnxruntime.InferenceSession.__init__ = noted
         onnxruntime.InferenceSession.run_with_iobinding = noted_run
         engine = PoseEngine(threads=2)
@@ -123,6 +130,33 @@ def test_while_another_thread_runs(tmp_path: Path) -> None:
                 assert len(engine(FRAME)) == 1
                 sys.exit(0)
             ended(pid)
+        os._exit(0)
+        """,
+    )
+
+
+def test_a_lock_that_another_thread_holds(tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        """
+        import threading
+        engine = PoseEngine(threads=1)
+        engine(FRAME)
+        held = threading.Event()
+
+        def hold():
+            with engine._turn, engine._finder._guard:
+                held.set()
+                threading.Event().wait()
+
+        threading.Thread(target=hold, daemon=True).start()
+        held.wait()
+        pid = os.fork()
+        if pid == 0:
+            assert len(engine(FRAME)) == 1
+            engine.close()
+            sys.exit(0)
+        ended(pid)
         os._exit(0)
         """,
     )

@@ -14,6 +14,7 @@ from hpe_edge.cli.intrinsics import read_intrinsics
 from hpe_edge.distortion import Distortion
 from hpe_edge.drawing.projection import view_lines
 from hpe_edge.ops.distorted import LARGEST_MISFIT, fit_distorted
+from hpe_edge.ops.rectify import facing
 from hpe_edge.sinks.head_position import head_position_m
 
 LENSES = [
@@ -53,8 +54,34 @@ def test_where_a_lens_shows_nothing() -> None:
     np.testing.assert_allclose(lens.undistort(np.array([[0.7026, 0.0]])), [[1.054, 0]], atol=0.02)
     assert np.isnan(lens.undistort(np.array([[0.7028, 0.0], [0.0, 3.0]]))).all()
     assert np.isnan(lens.distort(np.array([[1.06, 0.0]]))).all()
+    # r (1 - 0.5 r^2 + 0.1 r^4) falls between r = 1 and 1.41; what rises again beyond is no picture of a lens.
+    folded = Distortion((-0.5, 0.1, 0.0, 0.0))
+    assert np.isnan(folded.undistort(np.array([[0.65, 0.0], [0.9, 0.5], [0.0, 2.0]]))).all()
+    assert np.isnan(folded.distort(np.array([[1.2, 0.0], [1.7, 0.0]]))).all()
+    bent = Distortion((-0.8, 0.25, 0.0, 0.0), fisheye=True)  # falls between 0.78 and 1.14 rad
+    assert np.isnan(bent.distort(np.tan(np.array([[1.4, 0.0]])))).all()
     # 90 degrees from the axis is no point of a flat picture.
     assert np.isnan(Distortion((0.0,) * 4, fisheye=True).undistort(np.array([[1.58, 0.0]]))).all()
+
+
+@pytest.mark.parametrize("coefficients", LENSES)
+def test_views_of_faces_are_those_of_opencv(coefficients: tuple[float, ...]) -> None:
+    """undistortPoints turns points into a virtual camera's view, without distortion."""
+    camera = Camera.from_opencv(MATRIX, coefficients)
+    boxes = np.float32([[30, 40, 140, 160], [200, 120, 330, 290]])
+    views = facing(camera, boxes)
+    for box, seen, rotation in zip(boxes, views.seen, views.rotations, strict=True):
+        x1, y1, x2, y2 = box
+        x, y = (x1 + x2) / 2, (y1 + y2) / 2
+        edges = np.array([[[x1, y]], [[x, y1]], [[x2, y]], [[x, y2]]], np.float64) - 0.5
+        criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 200, 1e-12)
+        there = cv2.undistortPointsIter(edges, MATRIX, np.array(coefficients), rotation.T, MATRIX, criteria)[:, 0] + 0.5
+        np.testing.assert_allclose(seen, [*there.min(axis=0), *there.max(axis=0)], atol=1e-3)
+    points = np.float32([[[60, 70], [100, 70]], [[240, 180], [290, 180]]])
+    for given, found, rotation in zip(points, views.points(points), views.rotations, strict=True):
+        edges = given[:, None].astype(np.float64) - 0.5
+        there = cv2.undistortPointsIter(edges, MATRIX, np.array(coefficients), rotation.T, MATRIX, criteria)[:, 0] + 0.5
+        np.testing.assert_allclose(found, there, atol=1e-3)
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])

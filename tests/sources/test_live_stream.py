@@ -329,6 +329,14 @@ def test_bursts_are_no_lag() -> None:
     assert max(late) > 1.0
 
 
+@pytest.mark.parametrize(("parts_per_million", "lags"), [(50, False), (-50, False), (15_000, True)])
+def test_clocks_that_drift_are_no_lag(parts_per_million: float, lags: bool) -> None:
+    """A day of a camera whose quartz is off; and one that is decoded by 1.5 % too slowly."""
+    lag = Lag(3.0)
+    most = max(lag(second * (1 + parts_per_million * 1e-6), float(second)) for second in range(1, 86_400))
+    assert (most > 1.0) == lags
+
+
 def test_key_frames_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenCV's own reader skips the others; the environment is as before."""
     path = tmp_path / "v.mp4"
