@@ -98,8 +98,7 @@ class Distortion:
         Beyond a fold it may do so again, but a lens shows nothing there.
         """
         _, (xx, xy, yy) = self._pinhole(points[..., None, :] * _WAY[:, None])
-        before: NDArray[np.bool_] = ((xx * yy - xy * xy > 0) & (xx + yy > 0)).all(axis=-1)
-        return before
+        return np.asarray(np.all((xx * yy - xy * xy > 0) & (xx + yy > 0), axis=-1), np.bool_)
 
     def _angle(self, theta: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Return a fisheye lens' distorted angle, and its derivative."""
@@ -112,8 +111,7 @@ class Distortion:
 
     def _rising(self, theta: Float64Array) -> NDArray[np.bool_]:
         """Return True where the distorted angle rises all the way from the axis."""
-        rising: NDArray[np.bool_] = (self._angle(theta[..., None] * _WAY)[1] > 0).all(axis=-1)
-        return rising
+        return np.asarray(np.all(self._angle(theta[..., None] * _WAY)[1] > 0, axis=-1), np.bool_)
 
     def _fisheye(self, points: Float64Array) -> Float64Array:
         radius = np.linalg.norm(points, axis=-1)
