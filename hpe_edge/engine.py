@@ -10,9 +10,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,6 +39,7 @@ from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec, Upright
 from hpe_edge.upright.turn import SECOND_PASS_ROLL_DEG
+from hpe_edge.util.forks import never_free, tell_of_forks
 
 if TYPE_CHECKING:
     from hpe_edge.cuda.device import Device
@@ -59,6 +61,9 @@ class PoseEngine:
     >>> engine = PoseEngine()
     >>> poses = engine(frame)  # finds the faces
     >>> poses = engine(frame, [[120, 80, 260, 250]], boxes_from="retinaface")
+
+    An engine made before a fork loads its model again at its first call in the child, on the CPU; one on a GPU raises
+    BackendError there. It pickles as its arguments.
 
     Calls are stateless and thread-safe. After the first call with a given number of faces the engine reuses its
     buffers. Device, backend and precision are never switched silently: a missing one raises.
@@ -121,7 +126,21 @@ class PoseEngine:
         if crop is not None and not isinstance(crop, Crop):
             raise InputError(f"crop must be a hpe_edge.Crop, got {type(crop).__name__}")
         check_choice("crop_on", crop_on, CropDevice)
-        loaded = _load(_model_path(model), device, backend, threads, precision)
+        path = _model_path(model)
+        self._arguments: dict[str, Any] | None = {
+            "model": model,
+            "device": device,
+            "backend": backend,
+            "crop": crop,
+            "threads": threads,
+            "crop_on": crop_on,
+            "precision": precision,
+            "detector": detector,
+            "max_sigma": max_sigma,
+            "upright": upright,
+        }
+        self._load_again: Callable[[], Backend] | None = partial(_load, path, device, backend, threads, precision)
+        loaded = self._load_again()
         self._set_up(loaded, crop, crop_on, FaceFinder(detector, threads), max_sigma, upright)
 
     @classmethod
@@ -132,6 +151,7 @@ class PoseEngine:
             backend: closed with the engine.
         """
         engine = cls.__new__(cls)
+        engine._arguments, engine._load_again = None, None
         engine._set_up(backend, None, None, FaceFinder(None, None), None, "model")
         return engine
 
@@ -164,6 +184,8 @@ class PoseEngine:
         self._turn = threading.Condition()  # guards what follows
         self._running = 0
         self._closed = False
+        self._forked = False
+        tell_of_forks(self)
 
     def __call__(
         self,
@@ -377,6 +399,8 @@ class PoseEngine:
         with self._turn:
             if self._closed:
                 raise BackendError("the engine is closed; make a new PoseEngine")
+            if self._forked:
+                self._reload()
             self._running += 1
             if self._idle:
                 return self._idle.pop()  # the most recently used one: its buffers are in the cache
@@ -385,6 +409,36 @@ class PoseEngine:
         except BaseException:
             self._give_back(None)
             raise
+
+    def after_fork(self) -> None:
+        """Leave the parent's model alone; called by :mod:`hpe_edge.util.forks` in a forked child."""
+        self._backend.abandon()
+        for each in (self._backend, *self._idle):
+            never_free(each)
+        self._turn = threading.Condition()  # another thread may have held it
+        self._idle, self._running = deque(), 0
+        self._forked = True
+        self._finder.after_fork()
+
+    def _reload(self) -> None:
+        """Load the model in this process, which was forked from the one that made the engine."""
+        if self._load_again is None or self._backend.gpu is not None or self.device != "cpu":
+            raise BackendError(
+                f"this engine on {self.device} was made before the process was forked, so it cannot be used in the "
+                "child; make one in each process (multiprocessing: start method spawn; gunicorn: without --preload)"
+            )
+        self._backend = self._load_again()
+        self._forked = False
+
+    def __reduce__(self) -> tuple[Callable[..., PoseEngine], tuple[type[PoseEngine], dict[str, Any]]]:
+        """Pickle as the arguments, so that each process loads the model itself.
+
+        Raises:
+            BackendError: the engine was made of a loaded backend.
+        """
+        if self._arguments is None:
+            raise BackendError("an engine of a loaded backend cannot be pickled; make one in each process")
+        return _made, (type(self), self._arguments)
 
     def _give_back(self, context: Context | None) -> None:
         with self._turn:
@@ -481,7 +535,8 @@ class PoseEngine:
             self._closed = True
             self._turn.wait_for(lambda: self._running == 0)
             self._idle.clear()
-        self._backend.close()
+        if not self._forked:
+            self._backend.close()
 
     def __enter__(self) -> PoseEngine:
         return self
@@ -494,6 +549,10 @@ class PoseEngine:
     def __repr__(self) -> str:
         size = self.spec.input.size
         return f"PoseEngine({self.spec.architecture}, {size}x{size}, {self._backend.runtime} on {self.device})"
+
+
+def _made(engine: type[PoseEngine], arguments: dict[str, Any]) -> PoseEngine:
+    return engine(**arguments)
 
 
 def _batches(parts: Sequence[_Part], most: int) -> Iterator[list[_Part]]:

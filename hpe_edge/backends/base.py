@@ -57,6 +57,9 @@ class Backend(Protocol):
     def close(self) -> None:
         """Free the model; contexts must not run any more."""
 
+    def abandon(self) -> None:
+        """Free nothing, not even at exit: the process was forked, and the model is the parent's."""
+
 
 class Rows:
     """Host arrays of one context's input and outputs; a run uses the first rows.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import math
+import os
 import threading
 import time
 import traceback
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import get_args
 
-from hpe_edge.batching.camera_stream import CameraStream, OnFull
+from hpe_edge.batching.camera_stream import CameraStream, OnFull, check_process
 from hpe_edge.batching.schedule import CameraQueue, Entry, Outcome, RoundRobin
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import BackendError, InputError
@@ -65,6 +66,7 @@ class DynamicBatcher:
         self._work = threading.Condition(self._lock)
         self._schedule = RoundRobin(max_faces, max_delay_ms / 1e3)
         self._open = True
+        self._process = os.getpid()
         # Daemon threads, so that an unclosed batcher keeps no process alive. They are joined at exit, so that none is
         # within a batch when the interpreter shuts down.
         self._threads = [
@@ -86,11 +88,12 @@ class DynamicBatcher:
 
         Raises:
             InputError: an argument out of range.
-            BackendError: the batcher is closed.
+            BackendError: the batcher is closed, or was made before the process was forked.
         """
         if on_full not in get_args(OnFull):
             raise InputError(f"on_full must be one of {', '.join(get_args(OnFull))}, got {on_full!r}")
         capacity = _positive("capacity", capacity)
+        check_process(self._process)
         with self._lock:
             if not self._open:
                 raise BackendError("the batcher is closed; make a new DynamicBatcher")
@@ -107,6 +110,8 @@ class DynamicBatcher:
         Args:
             drain: False drops waiting frames and finishes only running batches; streams count the dropped frames.
         """
+        if self._process != os.getpid():  # the threads are the parent's, and so may be the lock
+            return
         with self._lock:
             self._open = False
             for queue in self._schedule:
@@ -115,6 +120,14 @@ class DynamicBatcher:
         for thread in self._threads:
             thread.join()
         atexit.unregister(self._close_at_exit)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Refuse pickling.
+
+        Raises:
+            BackendError: always.
+        """
+        raise BackendError("a batcher has threads and cannot be pickled; send the engine, and make one in each process")
 
     def __enter__(self) -> DynamicBatcher:
         return self

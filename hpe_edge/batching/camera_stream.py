@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,19 @@ from hpe_edge.ops.frames import AnyFrame, FrameColor
 from hpe_edge.ops.request import Request
 
 OnFull = Literal["block", "drop_oldest", "drop_newest"]
+
+
+def check_process(made_in: int) -> None:
+    """Refuse a batcher whose threads are in another process.
+
+    Raises:
+        BackendError: this process was forked after the batcher was made.
+    """
+    if made_in != os.getpid():
+        raise BackendError(
+            f"the batcher was made in process {made_in}, whose threads are not in this one ({os.getpid()}), which was "
+            "forked from it; make a DynamicBatcher in each process"
+        )
 
 
 class MakeRequest(Protocol):
@@ -55,6 +69,7 @@ class CameraStream:
             on_full: see :meth:`hpe_edge.DynamicBatcher.stream`.
         """
         self._make_request, self._queue, self._work, self._on_full = make_request, queue, work, on_full
+        self._process = os.getpid()
 
     def submit(
         self,
@@ -78,8 +93,10 @@ class CameraStream:
 
         Raises:
             InputError: an invalid argument. The stream is not affected.
-            BackendError: the stream is closed, or was closed while this call waited; the frame was not accepted.
+            BackendError: the stream is closed, or was closed while this call waited, or was made before the process
+                was forked; the frame was not accepted.
         """
+        check_process(self._process)
         # In the caller's thread: it gets the errors of its own frame, and rectification and copies from a GPU delay no
         # other camera.
         request = self._make_request(frame, boxes, keypoints=keypoints, color=color, camera=camera)
@@ -109,7 +126,9 @@ class CameraStream:
 
         Raises:
             TimeoutError: no outcome within ``timeout_s``.
+            BackendError: the stream was made before the process was forked.
         """
+        check_process(self._process)
         queue = self._queue
         with self._work:
             if not queue.changed.wait_for(lambda: queue.next_is_done() or queue.over, timeout_s):
@@ -126,8 +145,10 @@ class CameraStream:
     def close(self) -> None:
         """Accept no more frames; accepted ones are finished, and their outcomes can be fetched.
 
-        Does not wait. Threads that wait in ``submit`` get its BackendError.
+        Does not wait. Threads that wait in ``submit`` get its BackendError. In a forked process it does nothing.
         """
+        if self._process != os.getpid():
+            return
         with self._work:
             self._queue.close()
             self._work.notify()

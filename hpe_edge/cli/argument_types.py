@@ -46,6 +46,32 @@ def field_of_view(text: str) -> float:
     return float(text)
 
 
+def pixel_ratio(text: str) -> float:
+    """Parse ``N:D`` or a number, from 1/8 to 8."""
+    match = re.fullmatch(rf"({_NUMBER})(?:[:/]({_NUMBER}))?", text, re.ASCII)
+    above, below = (float(match[1]), float(match[2] or 1)) if match else (0.0, 1.0)
+    if not (below > 0 and 0.125 <= above / below <= 8):
+        raise argparse.ArgumentTypeError(f"must be N:D from 1:8 to 8:1, such as 16:15, got {text!r}")
+    return above / below
+
+
+def frame_size(text: str) -> tuple[int, int]:
+    """Parse ``WxH`` in pixels."""
+    match = re.fullmatch("([0-9]{1,5})x([0-9]{1,5})", text, re.ASCII)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"must be WxH in pixels, such as 1280x720, got {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def seconds_or_forever(text: str) -> float:
+    """Parse seconds, or ``forever`` for infinity."""
+    if text == "forever":
+        return math.inf
+    if not re.fullmatch(_NUMBER, text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds, 0 or more, or forever, got {text!r}")
+    return float(text)
+
+
 def sigma_limit(text: str) -> float:
     """Parse degrees above 0, or ``none`` for infinity."""
     if text == "none":

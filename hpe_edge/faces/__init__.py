@@ -5,6 +5,7 @@ __all__ = [
     "face_finder",
     "given_faces",
     "open_detector",
+    "scene_cut",
     "smoother",
     "tracker",
 ]

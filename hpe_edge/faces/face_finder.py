@@ -51,6 +51,10 @@ class FaceFinder:
             )
         return found
 
+    def after_fork(self) -> None:
+        """Forget threads of the parent; called in a forked child."""
+        self._guard = threading.Lock()
+
     def _opened(self) -> Detector:
         with self._guard:
             if self._detector is None:

@@ -173,6 +173,12 @@ class Tracker:
         faces = faces[seen]
         return Tracks(faces["id"].copy(), _boxes(faces["place"]), faces["roll"].copy())
 
+    def cut(self) -> None:
+        """Forget the faces: a new scene begins with the next update, whose faces get new identities at once."""
+        self._faces = self._faces[:0]
+        self._rows = np.zeros(0, np.intp)
+        self._time_s = None
+
     def carry(self, rolls_deg: NDArray[np.float32]) -> None:
         """Remember the in-plane rolls of the rows that the last :meth:`update` or :meth:`predict` returned.
 

@@ -8,6 +8,9 @@ and focal lengths, turned by R_view, the shortest rotation that takes the optica
     R_camera = R_view R_estimated                           since R_estimated takes the head to the view
     p_frame ~ K R_view K^-1 p_view                          for any scene: the camera centre does not move
 
+With lens distortion, rays are those of undistorted points, and each crop's homography is fitted to the distorted ones;
+see :mod:`hpe_edge.ops.distorted`.
+
 Source: Li, Zhang, Li and Lee, Accurate Head Pose Estimation Using Image Rectification and a Lightweight Convolutional
 Neural Network, IEEE Transactions on Multimedia, 2023. The viewing direction and the crop in the view are ours.
 """
@@ -22,6 +25,7 @@ from numpy.typing import NDArray
 from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError
 from hpe_edge.geometry import euler_near, rotation_from_euler
+from hpe_edge.ops.distorted import LARGEST_MISFIT, fit_distorted
 from hpe_edge.spec import Crop, Square
 from hpe_edge.upright.keypoint_roll import roll_of_rotation
 from hpe_edge.upright.turned_boxes import sides_in_turned_axes
@@ -102,7 +106,7 @@ class Facing:
         """Map points ``[N, K, 2]`` of the frame into the views; NaN for those beside or behind a view."""
         rays = self.camera.rays(points.astype(np.float64)) @ self.rotations
         rays[rays[..., 2] <= 0] = np.nan
-        return self.camera.project(rays).astype(np.float32)
+        return self.camera.ideal.project(rays).astype(np.float32)
 
     def views(self, crop: Crop, size: int, turns_deg: NDArray[np.float32] | None = None) -> Views:
         """Compute the crops of the faces.
@@ -113,9 +117,16 @@ class Facing:
             turns_deg: ``[N]``, turns of the views about their axes; the boxes keep their sizes. None: no turns.
 
         Raises:
-            InputError: a window that reaches 90 degrees from the optical axis, where a flat picture has no points.
+            InputError: a window that reaches 90 degrees from the optical axis, where a flat picture has no points; one
+                that the lens distorts too strongly.
         """
-        camera, rotations, seen = self.camera, self.rotations, self.seen
+        camera, rotations, seen = self.camera.ideal, self.rotations, self.seen
+        if self.camera.distortion is not None and not np.isfinite(seen).all():
+            i = int(np.argmin(np.isfinite(seen).all(axis=1)))
+            raise InputError(
+                f"box {i} {self.boxes[i].tolist()} lies where the distortion of {self.camera} shows nothing; check "
+                "that the camera's numbers are in pixels of this frame, or leave out camera="
+            )
         if turns_deg is not None and turns_deg.any():
             rotations, seen = _turned(camera, rotations, seen, turns_deg)
         windows = _squared(_with_margins(seen, crop), crop.square)
@@ -129,7 +140,17 @@ class Facing:
                 "where a flat picture has no points; check that the camera's numbers are in pixels of this frame, or "
                 "leave out camera="
             )
-        return Views(self.rotations, _homographies(camera, rotations, windows, size))
+        homographies = _homographies(camera, rotations, windows, size)
+        if self.camera.distortion is not None:
+            homographies, off = fit_distorted(self.camera.distorted, homographies, size)
+            if (off > LARGEST_MISFIT).any():
+                i = int(np.argmax(off))
+                raise InputError(
+                    f"the lens bends box {i} {self.boxes[i].tolist()} by up to {100 * off[i]:.1f} % of its crop, too "
+                    f"much for one perspective view (limit {100 * LARGEST_MISFIT:.0f} %); undistort the frames first "
+                    "and give the camera without distortion"
+                )
+        return Views(self.rotations, homographies)
 
 
 def look_at(camera: Camera, boxes: NDArray[np.float32], crop: Crop, size: int) -> Views:
@@ -154,7 +175,9 @@ def facing(camera: Camera, boxes: NDArray[np.float32]) -> Facing:
     rays = camera.rays(_edge_middles(boxes.astype(np.float64)))
     left, top, right, bottom = np.moveaxis(rays / np.linalg.norm(rays, axis=-1, keepdims=True), 1, 0)
     rotations = view_rotation(np.cross(right - left, bottom - top))
-    spanned = camera.project(rays @ rotations)  # R_view^T times each ray, all less than 90 degrees from the view's axis
+    spanned = camera.ideal.project(
+        rays @ rotations
+    )  # R_view^T times each ray, all less than 90 degrees from the view's axis
     seen = np.concatenate([spanned.min(axis=1), spanned.max(axis=1)], axis=1)
     return Facing(camera, rotations, boxes, seen)
 

@@ -10,6 +10,7 @@ import numpy as np
 from hpe_edge.attention.attention import Attention
 from hpe_edge.camera import Camera
 from hpe_edge.faces.detector import Detections, Detector
+from hpe_edge.faces.scene_cut import SceneCut
 from hpe_edge.faces.smoother import PoseSmoother
 from hpe_edge.faces.tracker import Tracker
 from hpe_edge.pipeline.frame_result import FindFaces, Result
@@ -28,7 +29,13 @@ def find_by(detector: Detector) -> FindFaces:
 
 
 class Analysis:
-    """Computation of a frame's result from its detections. Called in order, from one thread."""
+    """Computation of a frame's result from its detections. Called in order, from one thread.
+
+    At a cut between scenes the tracks end, and with them the filters of their poses.
+
+    Attributes:
+        cuts: number of cuts so far.
+    """
 
     def __init__(
         self,
@@ -54,6 +61,8 @@ class Analysis:
         self._engine, self._tracker, self._smoother = engine, tracker, smoother
         self._camera_of, self._keep_boxes = camera_of, keep_boxes
         self._drop_doubtful, self._meter = drop_doubtful, meter
+        self._is_cut = None if tracker is None else SceneCut()
+        self.cuts = 0
         self._cameras: dict[tuple[int, int], Camera] = {}
 
     def __call__(self, frame: Frame, found: Detections | None, watch: Stopwatch) -> Result:
@@ -65,6 +74,9 @@ class Analysis:
             watch: times the stages "track", "crop", "infer", "decode" and "filter".
         """
         with watch.stage("track", frame.index):
+            if self._tracker is not None and self._is_cut is not None and self._is_cut(frame.image):
+                self._tracker.cut()
+                self.cuts += 1
             faces = self._tracked(frame, found)
         camera = self._camera(frame)
         poses = self._engine(frame.image, faces, camera=camera, timer=lambda name: watch.stage(name, frame.index))

@@ -20,6 +20,7 @@ from hpe_edge.faces.tracker import Tracker
 from hpe_edge.pipeline.core_budget import CoreShare, share_cores
 from hpe_edge.pipeline.frame_result import FindFaces
 from hpe_edge.pipeline.frame_step import Analysis, CameraOf, Meter, find_by
+from hpe_edge.sources.capture.shape import Shape, shape_of
 from hpe_edge.sources.frame import Frame, Source
 from hpe_edge.util.cores import usable_cores
 
@@ -39,7 +40,8 @@ class FaceOptions:
         detect_every: interval of detection in frames; faces are tracked in the others.
         track: track faces across frames; pictures are never tracked.
         smooth: filter the poses of each face over time.
-        camera_of: intrinsics for rectified poses, of frames of a width and height.
+        camera_of: intrinsics for rectified poses, of the source's own frames of a width and height; a
+            :class:`FieldOfView` is that of the frames as they are shown.
         drop_doubtful: leave doubtful faces out of the results.
         meter: adds poses relative to the neutral pose, zones and events.
         frames: number of frames to process; None for all.
@@ -129,7 +131,7 @@ def open_analysis(options: FaceOptions, source: Source, engine: PoseEngine) -> A
         engine,
         tracker=Tracker(survive_s=forget_s) if source.kind == "video" and options.track else None,
         smoother=PoseSmoother(forget_s=forget_s, **usual) if options.smooth else None,
-        camera_of=options.camera_of,
+        camera_of=_camera_of(options, source),
         keep_boxes=options.boxes is not None,
         drop_doubtful=options.drop_doubtful,
         meter=options.meter,
@@ -165,8 +167,35 @@ def fixed_camera(camera: Camera | float | None) -> CameraOf | None:
     if isinstance(camera, Camera):
         given = camera
         return lambda width, height: given
-    fov_deg = float(camera)
-    return lambda width, height: Camera.from_fov(width, height, fov_deg)
+    return FieldOfView(float(camera))
+
+
+@dataclass(frozen=True)
+class FieldOfView:
+    """Intrinsics by frame size of a horizontal field of view.
+
+    Attributes:
+        degrees: of the frames as they are shown: upright, with square pixels.
+    """
+
+    degrees: float
+
+    def __call__(self, width: int, height: int) -> Camera:
+        """Return the camera of frames of this size."""
+        return Camera.from_fov(width, height, self.degrees)
+
+
+def _camera_of(options: FaceOptions, source: Source) -> CameraOf | None:
+    """Return the intrinsics of the frames that a source gives: those of a calibration are of its own frames."""
+    shape, own = shape_of(source), options.camera_of
+    if own is None or isinstance(own, FieldOfView) or shape == Shape():
+        return own
+
+    def of_shaped(width: int, height: int) -> Camera:
+        size = shape.before(width, height)
+        return shape.camera(own(*size), *size)
+
+    return of_shaped
 
 
 def memory_s(source: Source, detect_every: int) -> float:

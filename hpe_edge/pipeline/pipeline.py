@@ -40,6 +40,7 @@ class Report:
         doubtful: number of the faces whose pose is doubtful.
         outside: number of boxes wholly outside their frame.
         dropped: frames of a live source that were dropped.
+        cuts: number of cuts between scenes, where tracks end.
         stopped: signal that ended the run early, or None.
         total_s: wall time.
     """
@@ -50,6 +51,7 @@ class Report:
     doubtful: int = 0
     outside: int = 0
     dropped: int = 0
+    cuts: int = 0
     stopped: Signals | None = None
     total_s: float = 0.0
 
@@ -179,6 +181,7 @@ class Pipeline:
     def _estimate(self, number: int, item: tuple[Frame, Detections | None]) -> Result:
         self._begun = number + 1
         result = self._estimate_poses(*item, self.report.watch)
+        self.report.cuts = getattr(self._estimate_poses, "cuts", 0)
         self.report.outside += _outside(result.boxes, result.frame.image)
         return result
 

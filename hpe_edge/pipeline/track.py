@@ -77,7 +77,8 @@ def track(
         detect_every: interval of detection in frames of a video; faces are tracked in the others.
         tracked: give faces of a video identities over time.
         smooth: filter the poses of each tracked face.
-        camera: intrinsics, or a horizontal field of view in degrees, for rectified poses.
+        camera: intrinsics in pixels of the source's own frames, or a horizontal field of view in degrees of the frames
+            as they are shown, for rectified poses.
         upright: of the embedded model's crops, see :class:`hpe_edge.PoseEngine`; an engine has its own.
         attention: a :class:`hpe_edge.AttentionMeter`: poses relative to a neutral pose, zones and events.
         drop_doubtful: leave doubtful faces out.

@@ -10,6 +10,7 @@ from hpe_edge.errors import InputError, OutputError
 from hpe_edge.pipeline.frame_result import Result
 from hpe_edge.sinks.annotated_video import VIDEO_OUTPUT_SUFFIXES, VideoFile
 from hpe_edge.sinks.sink import Image, PictureSink
+from hpe_edge.sources.capture.rate import rate_of
 from hpe_edge.sources.frame import Source
 from hpe_edge.sources.images import PICTURE_SUFFIXES
 from hpe_edge.util.atomic import Pending, output_error
@@ -42,7 +43,13 @@ def open_picture_sink(path: Path, source: Source, *, as_folder: bool = False) ->
         return PictureFile(path)
     if suffix not in VIDEO_OUTPUT_SUFFIXES:
         raise InputError(f"an annotated video needs the extension {' or '.join(VIDEO_OUTPUT_SUFFIXES)}, got {path}")
-    return VideoFile(path, source.fps, keep_time=source.live)
+    rate = rate_of(source)
+    if rate.by_time and not source.live:
+        source.notes.append(
+            f"the frame rate of {source.name} varies; {path} has {rate.fps:g} frames per second, and repeats frames to "
+            "keep their times"
+        )
+    return VideoFile(path, rate.fps, keep_time=rate.by_time, shorten_gaps=source.live)
 
 
 def check_picture_suffix(path: Path) -> None:

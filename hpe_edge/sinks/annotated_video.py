@@ -39,13 +39,14 @@ class VideoFile:
     the file is opened again: its number of frames must match and its last frame must decode.
     """
 
-    def __init__(self, path: Path, fps: float, *, keep_time: bool = False) -> None:
+    def __init__(self, path: Path, fps: float, *, keep_time: bool = False, shorten_gaps: bool = True) -> None:
         """
         Args:
             path: of the output.
             fps: frames per second.
-            keep_time: repeat or drop frames to keep real time, for a live source whose frame rate is not the announced
-                one. Gaps of more than a second become a second.
+            keep_time: repeat or drop frames to keep their times, for a live source whose frame rate is not the
+                announced one, or a file whose rate varies.
+            shorten_gaps: of more than a second to a second, for a live source that was away.
 
         Raises:
             InputError: a name that OpenCV cannot open.
@@ -59,9 +60,11 @@ class VideoFile:
         self.notes: list[str] = []
         self._fps = fps
         self._keep_time = keep_time
-        self._behind_s = 0.0  # total shortening of gaps
+        self._shorten_gaps = shorten_gaps
+        self._behind_s = 0.0  # total shortening of gaps, and the first frame's time
         self._writer: cv2.VideoWriter | None = None
         self._size_wh = (0, 0)
+        self._last: Image = np.zeros((0, 0, 3), np.uint8)
         self._frames = 0
 
     def write_picture(self, result: Result, drawn: Image) -> None:
@@ -69,15 +72,20 @@ class VideoFile:
         if self._writer is None:
             self._size_wh = (drawn.shape[1], drawn.shape[0])
             self._writer = self._open()
+            self._behind_s = 0.0 if self._shorten_gaps else result.frame.time_s
         if shutil.disk_usage(self._temp.parent).free < drawn.nbytes:  # far more than a compressed frame
             raise OutputError(
                 f"cannot write {self._path}: the disk is full after {counted(self._frames, 'frame')}; make room"
             )
         if (drawn.shape[1], drawn.shape[0]) != self._size_wh:
             drawn = self._made_to_fit(drawn)
-        for _ in range(self._due(result.frame.time_s) if self._keep_time else 1):
-            self._writer.write(drawn)
+        due = self._due(result.frame.time_s) if self._keep_time else 1
+        for number in range(due):
+            # A file's frame stays until the next one's time; a live source was away, and shows what it has.
+            held = drawn if self._shorten_gaps or number == due - 1 else self._last
+            self._writer.write(held)
             self._frames += 1
+        self._last = drawn
 
     def finish(self) -> None:
         """See :class:`hpe_edge.sinks.sink.Sink`."""
@@ -101,7 +109,7 @@ class VideoFile:
         """Return the number of frames to write up to this time."""
         missing = math.floor((time_s - self._behind_s) * self._fps + 0.5) + 1 - self._frames
         most = max(1, round(_LONGEST_GAP_S * self._fps))
-        if missing > most:
+        if missing > most and self._shorten_gaps:
             self._behind_s += (missing - most) / self._fps
             return most
         return max(0, missing)

@@ -17,5 +17,10 @@ def head_position_m(box: NDArray[np.float32], camera: Camera) -> tuple[float, fl
     The direction is the box's; the distance is that of an adult's face of this height in the picture.
     """
     x1, y1, x2, y2 = box.tolist()
+    if camera.distortion is not None:
+        x, y = (x1 + x2) / 2, (y1 + y2) / 2
+        middle, top, bottom = camera.rays(np.array([[x, y], [x, y1], [x, y2]]))
+        z = FACE_HEIGHT_M / float(bottom[1] - top[1])
+        return float(middle[0]) * z, float(middle[1]) * z, z
     z = camera.fy * FACE_HEIGHT_M / (y2 - y1)
     return ((x1 + x2) / 2 - camera.cx) / camera.fx * z, ((y1 + y2) / 2 - camera.cy) / camera.fy * z, z

@@ -16,6 +16,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
 
@@ -40,6 +41,8 @@ COLUMNS = {
 }
 # After those, in a run with a neutral pose or zones.
 ATTENTION_COLUMNS = {**dict.fromkeys(("rel_yaw_deg", "rel_pitch_deg", "rel_roll_deg"), 3), "zone": 0}
+# Last, of a live source: UTC of the frame, as 2026-11-30T21:04:05.678Z.
+CLOCK_COLUMNS = {"utc": 0}
 Field = str | int | float | bool | None
 Row = dict[str, Field]
 
@@ -59,13 +62,20 @@ def rows(result: Result) -> Iterator[Row]:
         if result.attention is not None:
             relative = [*result.attention.angles[face].tolist(), result.attention.zones[face]]
             row.update(zip(ATTENTION_COLUMNS, relative, strict=True))
+        if math.isfinite(frame.utc_s):
+            row["utc"] = _utc(frame.utc_s)
         yield row
+
+
+def _utc(unix_s: float) -> str:
+    seconds, milliseconds = divmod(round(1000 * unix_s), 1000)
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
 
 
 def plain_rows(result: Result, columns: Mapping[str, int] = COLUMNS) -> Iterator[Row]:
     """Yield the records of one frame as JSON Lines hold them: rounded, and None for missing values."""
     for row in rows(result):
-        yield {name: _json_value(row[name], digits) for name, digits in columns.items()}
+        yield {name: _json_value(row.get(name), digits) for name, digits in columns.items()}
 
 
 class RecordFile(ABC):
@@ -73,17 +83,18 @@ class RecordFile(ABC):
 
     pending: Pending | None = None
 
-    def __init__(self, to: RecordTarget, *, attention: bool = False) -> None:
+    def __init__(self, to: RecordTarget, *, attention: bool = False, clock: bool = False) -> None:
         """
         Args:
             attention: with ATTENTION_COLUMNS; results must have an attention then.
+            clock: with CLOCK_COLUMNS, for a live source.
             to: the file; a device or pipe, such as /dev/stdout, is written to directly. ``-``: standard output, which
                 gets the header with the first record.
 
         Raises:
             OutputError: the output cannot be written.
         """
-        self.columns = {**COLUMNS, **ATTENTION_COLUMNS} if attention else COLUMNS
+        self.columns = COLUMNS | (ATTENTION_COLUMNS if attention else {}) | (CLOCK_COLUMNS if clock else {})
         self._unwritten = self._header()
         self._file: BinaryIO | None = None
         self.path = Path("standard output")
@@ -162,7 +173,9 @@ class CsvFile(RecordFile):
 
     def _text(self, result: Result) -> str:
         columns = self.columns.items()
-        return "".join(_csv_line([_csv_field(row[name], digits) for name, digits in columns]) for row in rows(result))
+        return "".join(
+            _csv_line([_csv_field(row.get(name), digits) for name, digits in columns]) for row in rows(result)
+        )
 
 
 class JsonLinesFile(RecordFile):

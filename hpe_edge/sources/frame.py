@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -30,12 +31,14 @@ class Frame:
         index: position in the source, from 0.
         time_s: presentation time in seconds from the video's start, or since a camera's first frame; NaN for pictures.
         image: uint8 ``[H, W, 3]``, BGR, in memory that no later frame overwrites.
+        utc_s: Unix time of a live source's frame: ``time_s`` after the clock time of the first; NaN for others.
     """
 
     name: str
     index: int
     time_s: float
     image: NDArray[np.uint8]
+    utc_s: float = math.nan
 
 
 class Source(Protocol):
@@ -105,6 +108,7 @@ class Realtime:
         self._source = source
         self.kind: Kind = source.kind
         self.name, self.count, self.fps, self.notes = source.name, source.count, source.fps, source.notes
+        self.shape = getattr(source, "shape", None)
         self._closed = threading.Event()
 
     def __iter__(self) -> Iterator[Frame]:

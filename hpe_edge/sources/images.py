@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hpe_edge.errors import SourceError
+from hpe_edge.sources.capture.shape import Shape
 from hpe_edge.sources.frame import Frame, Kind
 from hpe_edge.sources.picture_list import PictureList, list_folder, list_pattern, list_several
 from hpe_edge.sources.read_picture import PICTURE_SUFFIXES, MissingPackageError, read_picture
@@ -23,6 +24,7 @@ class Pictures:
 
     Attributes:
         files: that are read; may be thinned out before the first.
+        shape: of the frames; may be changed before the first.
     """
 
     live = False
@@ -34,6 +36,7 @@ class Pictures:
         self.files = listed.files
         self.count: int | None = len(listed.files)
         self.notes = listed.notes
+        self.shape = Shape()
         self._listed = listed
 
     @classmethod
@@ -80,7 +83,7 @@ class Pictures:
                 continue
             if animated:
                 self.notes.append(f"{file} is animated, and only its first frame is used; convert it to a video")
-            yield Frame(self._listed.name_of(file), index, math.nan, image)
+            yield Frame(self._listed.name_of(file), index, math.nan, self.shape(image))
         if len(bad) == len(self.files):
             if self.kind == "picture":
                 raise SourceError(bad[0])

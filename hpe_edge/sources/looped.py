@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from hpe_edge.errors import InputError
+from hpe_edge.sources.capture.shape import shape_of
 from hpe_edge.sources.frame import Frame, Kind, Source
 
 
@@ -33,6 +34,7 @@ class Looped:
         """
         if source.live or source.kind != "video":
             raise InputError(f"only a video file can be played in a loop, got {source.name}; leave out --loop")
+        self.shape = shape_of(source)
         self.name, self.fps, self.notes = source.name, source.fps, source.notes
         self._source, self._open_again, self._gap_s = source, open_again, gap_s
         self._closed = threading.Event()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import select
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -17,11 +19,13 @@ from numpy.typing import NDArray
 
 from hpe_edge.errors import InputError, SourceError
 from hpe_edge.ops.frames import MAX_FRAME_SIDE
+from hpe_edge.sources.capture.shape import Shape
 from hpe_edge.sources.frame import DEFAULT_FPS, Frame, Kind
 
 PixelFormat = Literal["bgr24", "rgb24", "gray8", "nv12"]  # FFmpeg's names, but for its gray
 PIXEL_FORMATS: tuple[PixelFormat, ...] = ("bgr24", "rgb24", "gray8", "nv12")
 _TO_BGR = {"rgb24": cv2.COLOR_RGB2BGR, "gray8": cv2.COLOR_GRAY2BGR, "nv12": cv2.COLOR_YUV2BGR_NV12}
+_SLOW, _SLOW_S = 1.2, 2.0  # of the time by the frame rate, and seconds beyond it, that are no accident
 _POLL_MS = 100  # longest delay of a run's end by an idle pipe
 
 
@@ -74,19 +78,20 @@ class RawFormat:
 class RawFrames:
     """Frames from a pipe. Implements :class:`hpe_edge.sources.frame.Source`.
 
-    No frame is dropped: the writer of the pipe waits. For low latency from a camera, let the writer drop frames.
+    Unless it is live, no frame is dropped, the writer of the pipe waits, and times follow from the frame rate. A live
+    source never lets the writer wait: the newest frame is used, and times are those of arrival.
     """
 
     kind: Kind = "video"
-    live = False
     name = "standard input"
     count: int | None = None
 
-    def __init__(self, format: RawFormat, descriptor: int | None = None) -> None:
+    def __init__(self, format: RawFormat, descriptor: int | None = None, *, live: bool = False) -> None:
         """
         Args:
             format: of the frames.
             descriptor: file descriptor to read; None takes standard input.
+            live: a camera writes the frames, in real time.
 
         Raises:
             SourceError: standard input is closed.
@@ -95,8 +100,10 @@ class RawFrames:
             raise SourceError("standard input is closed; pipe raw frames into it")
         self._descriptor = sys.stdin.fileno() if descriptor is None else descriptor
         self._format = format
-        self.fps = format.fps
+        self.fps, self.live = format.fps, live
+        self._waited_s = 0.0  # for the writer
         self.notes: list[str] = []
+        self.shape = Shape()
         self._closed = threading.Event()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -105,14 +112,20 @@ class RawFrames:
         Raises:
             SourceError: there is no complete frame, or the pipe cannot be read.
         """
-        index = 0
+        index, started_s, started_utc_s = 0, 0.0, 0.0
         while True:
             data = np.empty(self._format.shape, np.uint8)
             got = self._fill(data)
             if got < data.nbytes:
                 break
-            yield Frame(self.name, index, index / self.fps, self._bgr(data))
+            now_s = time.monotonic()
+            if index == 0:
+                started_s, started_utc_s, self._waited_s = now_s, time.time(), 0.0
+            time_s = now_s - started_s if self.live else index / self.fps
+            utc_s = started_utc_s + time_s if self.live else math.nan
+            yield Frame(self.name, index, time_s, self.shape(self._bgr(data)), utc_s)
             index += 1
+        self._note_slow_writer(time.monotonic() - started_s, index / self.fps)
         if self._closed.is_set():
             return
         wanted = f"{data.nbytes} bytes ({self._format.width}x{self._format.height} {self._format.pixels})"
@@ -127,13 +140,25 @@ class RawFrames:
         """See :class:`hpe_edge.sources.frame.Source`."""
         self._closed.set()
 
+    def _note_slow_writer(self, passed_s: float, counted_s: float) -> None:
+        """Note that frames came more slowly than their rate says, though nobody held the writer up."""
+        late = not self.live and passed_s > _SLOW * counted_s + _SLOW_S
+        if late and self._waited_s > passed_s / 2:
+            self.notes.append(
+                f"standard input brought {counted_s:.1f} s of frames at {self.fps:g} per second in {passed_s:.1f} s; "
+                "if a camera writes them, --live gives them the times of their arrival"
+            )
+
     def _fill(self, data: NDArray[np.uint8]) -> int:
         """Fill the array; return the number of bytes read."""
         room, got = data.data.cast("B"), 0
         ready = select.poll()
         ready.register(self._descriptor, select.POLLIN)
         while got < len(room) and not self._closed.is_set():
-            if not ready.poll(_POLL_MS):
+            before_s = time.monotonic()
+            came = ready.poll(_POLL_MS)
+            self._waited_s += time.monotonic() - before_s
+            if not came:
                 continue
             try:
                 more = os.readv(self._descriptor, [room[got:]])

@@ -5,134 +5,32 @@ Frames are turned upright by the rotation tag (OpenCV's default), so boxes and r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from hpe_edge.errors import SourceError
-from hpe_edge.sources.frame import DEFAULT_FPS, Frame, Kind, checked_sides, opencv_path
-from hpe_edge.util.console import counted
+from hpe_edge.sources.capture.joined import second_recording
+from hpe_edge.sources.capture.recording import Recording
+from hpe_edge.sources.capture.shape import declared
+from hpe_edge.sources.frame import DEFAULT_FPS, Frame, Kind, opencv_path
 
 # By extension, not by trial: FFmpeg decodes even text files, as ANSI art.
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".avi", ".flv", ".gif", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts", ".webm"}
-    | {".wmv"}
+    | {".asf", ".dav", ".divx", ".f4v", ".m2ts", ".m2v", ".mjpg", ".mts", ".vob", ".wmv"}
+    | {".264", ".265", ".h264", ".h265", ".hevc"}  # streams without a container
 )
-_MOST_LOST = 250  # in a row, ten seconds; at the end of a file failing reads take microseconds
-
-
-class Capture(Protocol):
-    """The used part of ``cv2.VideoCapture``."""
-
-    def isOpened(self) -> bool: ...
-    def read(self) -> tuple[bool, Any]: ...
-    def get(self, property_id: int, /) -> float: ...
-    def release(self) -> None: ...
-
-
-def read_on(
-    name: str, capture: Capture, most: int, give_up: Callable[[], bool] = lambda: False
-) -> tuple[NDArray[np.uint8] | None, int]:
-    """Read the next decodable frame: for each other one, OpenCV's read fails once and then continues.
-
-    Args:
-        name: for messages.
-        capture: to read from.
-        most: number of consecutive failures that mean the end.
-        give_up: called after each failure; true means the end.
-
-    Returns:
-        The frame ``[H, W, 3]``, None at the end; and the number of failed reads before it.
-
-    Raises:
-        SourceError: the frame is too large.
-    """
-    for lost in range(most):
-        found, image = capture.read()
-        if found:
-            return checked_sides(name, image), lost
-        if give_up():
-            break
-    return None, 0
-
-
-def left_out_notes(name: str, count: int) -> list[str]:
-    """Return a note on frames that :func:`read_on` skipped; empty if there were none."""
-    frames = counted(count, f"frame of {name}", f"frames of {name}")
-    return [f"{frames} could not be decoded and {'was' if count == 1 else 'were'} skipped"] if count else []
-
-
-class Recording:
-    """Frames of a capture that has an end, each with its position; undecodable ones are skipped.
-
-    A decoder outputs frames with a delay, so reads fail before the gap appears, and only timestamps show the gap:
-    positions follow the timestamps as far as earlier failed reads explain them. A gap may be one frame longer than the
-    number of failed reads.
-    """
-
-    def __init__(self, name: str, frame_name: str, capture: Capture, fps: float, count: int | None) -> None:
-        """
-        Args:
-            name: for messages.
-            frame_name: the name of its frames.
-            capture: to read from, open.
-            fps: frames per second.
-            count: number of frames in its header.
-        """
-        self._name, self._frame_name, self._capture = name, frame_name, capture
-        self._fps, self._count = fps, count
-        self._index, self._time_s, self._decoded = -1, 0.0, 0
-        self._lost = 0  # failed reads whose gap has not appeared yet
-        self._sure = -1, -1 / fps  # last position without such reads before it, and its time
-
-    def read(self, give_up: Callable[[], bool] = lambda: False) -> Frame | None:
-        """Read the next decodable frame, None at the end; see :func:`read_on`."""
-        most = _MOST_LOST
-        if self._count is not None:
-            most = max(1, min(most, self._count - 1 - self._index - self._lost))
-        image, lost = read_on(self._name, self._capture, most, give_up)
-        if image is None:
-            return None
-        self._decoded += 1
-        self._lost += lost
-        time_s = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
-        follows = self._index + 1
-        # Some containers have no times; then the frame rate is the best estimate.
-        if time_s > 0 or follows == 0:
-            index, at_s = self._sure
-            by_time = index + round((time_s - at_s) * self._fps)
-            self._index = max(follows, min(by_time, follows + self._lost + 1)) if self._lost else follows
-            self._time_s = max(time_s, self._time_s)
-        else:
-            self._index = follows + self._lost
-            self._time_s = self._index / self._fps
-        self._lost = max(0, self._lost - (self._index - follows))
-        if self._lost == 0:
-            self._sure = self._index, time_s
-        return Frame(self._frame_name, self._index, self._time_s, image)
-
-    def left_out(self) -> list[str]:
-        """Return a note on the frames skipped so far; empty if there are none."""
-        return left_out_notes(self._name, self._index + 1 - self._decoded)
-
-    def cut_short(self, tolerance: int = 1, why: str = "it may be damaged or") -> list[str]:
-        """Return, at the end, a note if more frames were announced.
-
-        Args:
-            tolerance: allowed error of the announced count in frames.
-            why: possible reasons, in front of "cut short".
-        """
-        if self._count is None or self._index + 1 >= self._count - tolerance:
-            return []
-        return [f"{self._name} announces {self._count} frames, only {self._decoded} can be decoded; {why} cut short"]
 
 
 class Video:
-    """Video file. Implements :class:`hpe_edge.sources.frame.Source`."""
+    """Video file. Implements :class:`hpe_edge.sources.frame.Source`.
+
+    Attributes:
+        path: the file.
+        shape: of its frames; may be changed before the first.
+    """
 
     kind: Kind = "video"
     live = False
@@ -144,6 +42,7 @@ class Video:
             SourceError: OpenCV cannot open it or decodes no frame, or the frames are too large.
             InputError: the name is not UTF-8.
         """
+        self.path = path
         self.name = str(path)
         self.notes: list[str] = []
         self._is_gif = path.suffix.lower() == ".gif"
@@ -160,7 +59,8 @@ class Video:
         if not 0 < fps < 1000:  # some containers give 0, NaN or their clock's rate
             self.fps = DEFAULT_FPS
             self.notes.append(f"{path} has no frame rate; assuming {DEFAULT_FPS:.0f} per second")
-        self._recording = Recording(self.name, path.name, self._capture, self.fps, self.count)
+        self.shape = declared(self._capture)
+        self._recording = Recording(self.name, path.name, self._capture, self.fps, self.count, self.notes)
         first = self._recording.read()
         if first is None:
             raise SourceError(f"{path} has no frame that can be decoded: damaged, or a codec that OpenCV lacks")
@@ -173,9 +73,10 @@ class Video:
             SourceError: the frames become too large.
         """
         frame: Frame | None = self._first
+        self.notes += self.shape.note(self.name, self._first.image)
         try:
             while frame is not None:
-                yield frame
+                yield self.shape.of(frame)
                 frame = self._recording.read()
         finally:
             self._capture.release()
@@ -184,6 +85,12 @@ class Video:
             self.notes += self._recording.cut_short(tolerance=0, why="its frames may have no duration, or it is")
         else:
             self.notes += self._recording.cut_short()
+        second = None if self._recording.clock_steps else second_recording(self.path)
+        if second is not None:
+            self.notes.append(
+                f"{self.name} holds several recordings joined by their bytes, the second from byte {second} on, and "
+                "only the first can be read; join them with ffmpeg -f concat, or give them one by one"
+            )
 
     def close(self) -> None:
         """See :class:`hpe_edge.sources.frame.Source`; nothing to do for a file."""

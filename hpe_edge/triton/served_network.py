@@ -54,6 +54,9 @@ class ServedNetwork:
     def close(self) -> None:
         """Do nothing: the server owns the network."""
 
+    def abandon(self) -> None:
+        """Do nothing: the server owns the network."""
+
 
 class _Context:
     def __init__(self, server: Server, spec: ModelSpec, name: str, most: int) -> None:

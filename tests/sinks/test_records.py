@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +140,15 @@ def test_standard_output(kind: type[RecordFile], header: str, capsysbinary: pyte
 
 def test_a_file_without_records_has_its_header(tmp_path: Path) -> None:
     assert written(CsvFile(tmp_path / "a.csv")) == f"{HEADER}\n"
+
+
+def test_the_wall_clock_of_live_sources(tmp_path: Path) -> None:
+    """In a column of its own, to the millisecond; other sources' records are as ever."""
+    live = replace(frame(), utc_s=1_700_000_000.1236)
+    csv_text = written(CsvFile(tmp_path / "a.csv", clock=True), live)
+    assert csv_text.splitlines()[0].endswith(",qz,utc")
+    assert {line.rpartition(",")[2] for line in csv_text.splitlines()[1:]} == {"2023-11-14T22:13:20.124Z"}
+    lines = [json.loads(line) for line in written(JsonLinesFile(tmp_path / "a.jsonl", clock=True), live).splitlines()]
+    assert {line["utc"] for line in lines} == {"2023-11-14T22:13:20.124Z"}
+    assert "utc" not in written(CsvFile(tmp_path / "b.csv"), live, frame())
+    assert written(CsvFile(tmp_path / "c.csv", clock=True), frame()).splitlines()[1].endswith(",")

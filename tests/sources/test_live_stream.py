@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import itertools
+import math
+import os
 import threading
 from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
 import pytest
 from media import assert_notes, noise, write_video
 
-from hpe_edge.errors import SourceError
-from hpe_edge.sources.live_stream import GIVE_UP_S, Stream, open_camera, open_pipeline, open_url, without_password
+from hpe_edge.errors import InputError, SourceError
+from hpe_edge.sources.capture.camera_mode import CameraMode
+from hpe_edge.sources.capture.lag import Lag
+from hpe_edge.sources.live_stream import (
+    GIVE_UP_S,
+    Stream,
+    _key_frames_only,
+    open_camera,
+    open_pipeline,
+    open_url,
+    without_password,
+)
 from hpe_edge.sources.open_source import open_source
 
 
@@ -45,11 +59,14 @@ class FakeDevice:
         fps: float = 20.0,
         read_s: float = 0.0625,
         alike: bool = False,
+        stream_s: float | None = None,
     ) -> None:
-        """``alike``: it gives the same frames each time it is opened, as a file does."""
+        """``alike``: it gives the same frames each time it is opened, as a file does; ``stream_s``: time between frames
+        by the stream, None without times.
+        """
         self._runs, self._clock = iter(runs), clock
         self._properties = {cv2.CAP_PROP_FRAME_COUNT: count, cv2.CAP_PROP_FPS: fps}
-        self._read_s = read_s
+        self._read_s, self.stream_s = read_s, stream_s
         self._seeds = None if alike else itertools.count()
         self.open_now = 0
 
@@ -62,6 +79,7 @@ class FakeCapture:
     def __init__(self, device: FakeDevice, run: str) -> None:
         self._device, self._left, self._open = device, iter(run), bool(run)
         self._seeds = device._seeds or itertools.count()
+        self._reads = 0
         device.open_now += self._open
 
     def isOpened(self) -> bool:
@@ -69,9 +87,12 @@ class FakeCapture:
 
     def read(self) -> tuple[bool, np.ndarray | None]:
         self._device._clock.time_s += self._device._read_s
+        self._reads += 1
         return (True, noise(seed=next(self._seeds))) if next(self._left, "x") == "." else (False, None)
 
     def get(self, property_id: int) -> float:
+        if property_id == cv2.CAP_PROP_POS_MSEC and self._device.stream_s is not None:
+            return 1000 * self._device.stream_s * self._reads
         return self._device._properties.get(property_id, 0.0)
 
     def release(self) -> None:
@@ -250,3 +271,154 @@ def test_pipelines_go_to_gstreamer(tmp_path: object, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(cv2, "VideoCapture", lambda *given: opened.append(given) or real)
     assert len(list(open_pipeline("videotestsrc ! appsink"))) == 12
     assert opened == [("videotestsrc ! appsink", cv2.CAP_GSTREAMER)]
+
+
+def slow_stream(*, sparing: bool = True, **properties: float) -> tuple[Stream, FakeClock, list[str]]:
+    """A stream whose opened captures are noted: plain ones and those of key frames alone."""
+    clock, opened = FakeClock(), []
+    device = FakeDevice(itertools.repeat(10_000), clock, **properties)
+
+    def open_as(kind: str) -> FakeCapture:
+        opened.append(kind)
+        return device()
+
+    key = (lambda: open_as("key frames")) if sparing else None
+    return Stream("camera 0", lambda: open_as("all"), "plug it in", clock, open_sparing=key), clock, opened
+
+
+def test_a_stream_decoded_slower_than_it_comes_is_opened_again_then_by_key_frames() -> None:
+    """0.35 s are lost in each second; the first reopening drops what waits, the second decodes less."""
+    stream, clock, opened = slow_stream(stream_s=0.04, read_s=0.054)
+    frames = list(itertools.islice(stream, 400))
+    assert opened == ["all", "all", "key frames"] and clock.waits == []
+    assert_notes(stream.notes[:2], "opened again", "key frames")
+    assert [frame.index for frame in frames] == list(range(400))
+    steps = np.diff([frame.time_s for frame in frames])
+    np.testing.assert_allclose(steps, np.where(steps > 0.08, 0.108, 0.054))  # a reopening costs a read
+
+
+def test_a_lag_that_nothing_can_be_done_about_is_said_once() -> None:
+    stream, _, opened = slow_stream(sparing=False, stream_s=0.04, read_s=0.054)
+    list(itertools.islice(stream, 2000))
+    assert opened == ["all"]
+    assert_notes(stream.notes, "late by ever more")
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"stream_s": 0.04, "read_s": 0.04},
+        {"stream_s": 0.04, "read_s": 0.01},  # a buffer that empties
+        {"stream_s": 0.04, "read_s": 0.040002},  # clocks that drift
+        {"stream_s": 0.0, "read_s": 0.054},  # a device without times
+        {"stream_s": None, "read_s": 0.054},
+    ],
+)
+def test_streams_that_do_not_lag(properties: dict[str, float]) -> None:
+    stream, _, opened = slow_stream(**properties)
+    list(itertools.islice(stream, 3000))
+    assert opened == ["all"] and stream.notes == []
+
+
+def test_bursts_are_no_lag() -> None:
+    """Segments of HLS come at once every six seconds."""
+    lag = Lag(15.0)
+    lags = [lag(6.0 * (k // 150) + 0.001 * (k % 150), 0.04 * (k + 1)) for k in range(1500)]
+    assert max(lags) < 0.1
+    late = [lag(60.0 + 6.5 * (k // 150) + 0.001 * (k % 150), 60.0 + 0.04 * (k + 1)) for k in range(1500)]
+    assert max(late) > 1.0
+
+
+@pytest.mark.parametrize(("parts_per_million", "lags"), [(50, False), (-50, False), (15_000, True)])
+def test_clocks_that_drift_are_no_lag(parts_per_million: float, lags: bool) -> None:
+    """A day of a camera whose quartz is off; and one that is decoded by 1.5 % too slowly."""
+    lag = Lag(3.0)
+    most = max(lag(second * (1 + parts_per_million * 1e-6), float(second)) for second in range(1, 86_400))
+    assert (most > 1.0) == lags
+
+
+def test_key_frames_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV's own reader skips the others; the environment is as before."""
+    path = tmp_path / "v.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (96, 64))
+    for _ in range(60):
+        writer.write(np.zeros((64, 96, 3), np.uint8))
+    writer.release()
+    monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
+    with _key_frames_only():
+        capture = cv2.VideoCapture(str(path))
+    assert os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] == "rtsp_transport;tcp"
+    count = 0
+    while capture.grab():
+        count += 1
+    assert 1 <= count < 20
+
+
+def test_a_source_that_is_gone_for_good() -> None:
+    stream, clock, _ = stream_of(2)
+    list(stream)
+    assert stream.gone
+    clock = FakeClock()
+    device = FakeDevice([2, *[0] * 200, 1], clock)
+    patient = Stream("camera 0", device, "plug it in", clock, give_up_s=math.inf)
+    assert len(list(itertools.islice(patient, 3))) == 3 and not patient.gone
+    assert sum(clock.waits) > 4 * GIVE_UP_S
+
+
+def test_frames_have_the_wall_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpe_edge.sources.live_stream.time.time", lambda: 1.7e9)
+    stream, _, _ = stream_of(3)
+    np.testing.assert_allclose([frame.utc_s for frame in itertools.islice(stream, 3)], 1.7e9 + np.arange(3) / 16)
+
+
+class FakeCamera:
+    """A camera that takes some of what is asked for; what it is asked is noted in order."""
+
+    asked: ClassVar[list[tuple[int, float]]] = []
+
+    def __init__(self, device: object, *_: object) -> None:
+        self.values = {cv2.CAP_PROP_FRAME_WIDTH: 640.0, cv2.CAP_PROP_FRAME_HEIGHT: 480.0, cv2.CAP_PROP_FPS: 30.0}
+
+    def set(self, key: int, value: float) -> bool:
+        self.asked.append((key, value))
+        if key != cv2.CAP_PROP_FPS:
+            self.values[key] = value
+        return True
+
+    def get(self, key: int) -> float:
+        return self.values.get(key, 0.0)
+
+    def read(self) -> tuple[bool, np.ndarray]:
+        return True, noise()
+
+    def isOpened(self) -> bool:
+        return True
+
+    def release(self) -> None: ...
+
+
+def test_the_mode_of_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeCamera, "asked", [])
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
+    source = open_source("0", mode=CameraMode((1280, 720), 60.0, "MJPG"))
+    assert FakeCamera.asked == [
+        (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),
+        (cv2.CAP_PROP_FRAME_WIDTH, 1280),
+        (cv2.CAP_PROP_FRAME_HEIGHT, 720),
+        (cv2.CAP_PROP_FPS, 60.0),
+    ]
+    assert_notes(source.notes, "30 instead of 60 frames per second")
+    monkeypatch.setattr(FakeCamera, "asked", [])
+    assert open_source("0").notes == [] and FakeCamera.asked == []
+
+
+@pytest.mark.parametrize("source", ["rtsp://127.0.0.1:1/live", "clip.mp4", "photo.jpg"])
+def test_a_mode_is_for_cameras(source: str) -> None:
+    with pytest.raises(InputError, match="chosen for a camera"):
+        open_source(source, mode=CameraMode(fps=15.0))
+
+
+@pytest.mark.parametrize("wrong", [{"size_wh": (0, 480)}, {"fps": 0.0}, {"fps": math.nan}, {"fourcc": "MJPEG"}])
+def test_modes_that_cannot_be(wrong: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        CameraMode(**wrong)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 
 import cv2
@@ -126,3 +127,51 @@ def test_standard_input_and_its_format_belong_together() -> None:
         open_source("-")
     with pytest.raises(InputError, match=r"got the source v\.mp4 with --raw"):
         open_source("v.mp4", RawFormat(2, 2))
+
+
+def write_at(pipe: tuple[int, int], times_s: list[float]) -> None:
+    """Write a frame at each of these times, in a thread."""
+
+    def write() -> None:
+        start_s = time.monotonic()
+        for seed, time_s in enumerate(times_s):
+            time.sleep(max(0.0, start_s + time_s - time.monotonic()))
+            os.write(pipe[1], noise(16, 8, seed=seed).tobytes())
+        os.close(pipe[1])
+
+    threading.Thread(target=write).start()
+
+
+def test_live_frames_have_the_times_of_their_arrival(pipe: tuple[int, int]) -> None:
+    """A camera that drops frames: times by the frame rate would be 0.04 s apart."""
+    source = RawFrames(RawFormat(16, 8, fps=25.0), pipe[0], live=True)
+    write_at(pipe, [0.0, 0.2, 0.6])
+    begun_s = time.time()
+    frames = list(source)
+    assert source.live and source.notes == []
+    times_s = np.array([frame.time_s for frame in frames])
+    assert times_s[0] == 0 and (np.diff(times_s) > [0.1, 0.3]).all()
+    utc_s = np.array([frame.utc_s for frame in frames])
+    np.testing.assert_allclose(utc_s - utc_s[0], times_s, atol=1e-5)
+    assert begun_s - 1 <= utc_s[0] <= time.time()
+
+
+def test_a_writer_that_is_slower_than_its_rate_is_noted(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpe_edge.sources.raw_stdin._SLOW_S", 0.2)
+    source = RawFrames(RawFormat(16, 8, fps=100.0), pipe[0])
+    write_at(pipe, [0.0, 0.2, 0.4, 0.6])
+    assert [frame.time_s for frame in source] == [0.0, 0.01, 0.02, 0.03]
+    assert len(source.notes) == 1 and "--live" in source.notes[0]
+
+
+def test_a_slow_reader_is_not_noted(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpe_edge.sources.raw_stdin._SLOW_S", 0.2)
+    source = RawFrames(RawFormat(16, 8, fps=100.0), piped(pipe, noise(16, 8).tobytes() * 4))
+    for _ in source:
+        time.sleep(0.2)
+    assert source.notes == []
+
+
+def test_live_is_for_raw_frames() -> None:
+    with pytest.raises(InputError, match="live is for raw frames"):
+        open_source("clip.mp4", live=True)

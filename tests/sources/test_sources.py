@@ -15,8 +15,8 @@ from PIL import Image
 
 from hpe_edge.errors import InputError, SourceError
 from hpe_edge.ops.frames import MAX_FRAME_SIDE
+from hpe_edge.sources.capture.recording import Recording
 from hpe_edge.sources.open_source import open_source
-from hpe_edge.sources.video_file import Recording
 
 
 def test_one_picture(tmp_path: Path) -> None:
@@ -325,7 +325,7 @@ class FakeCapture:
         ([0, 1, None, None, 5, 6], [0, 1, 5, 6]),  # one more was lost than reads failed
         ([0, 1, None, 9, 10], [0, 1, 4, 5]),  # a pause that belongs to the video
         ([0, 1, 5, 6], [0, 1, 2, 3]),
-        ([0, 1, None, 9, 2, 11], [0, 1, 4, 5, 6]),  # out of order
+        ([0, 1, None, 9, 2, 11], [0, 1, 2, 3, 6]),  # out of order: 9 is a stray timestamp
         ([0, None, None, None, None, 2, 5, 3, 7, 8], [0, 2, 5, 6, 7, 8]),
         ([None, 1, 2], [1, 2]),
         ([0, 0, None, 0, 0], [0, 1, 3, 4]),  # no times
@@ -354,3 +354,29 @@ def test_files_are_closed(tmp_path: Path) -> None:
         for _, _ in zip(open_source(path), range(frames), strict=False):
             pass
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize(
+    ("suffix", "fourcc"),
+    [(".mts", "mpg2"), (".m2ts", "mpg2"), (".vob", "mpg2"), (".asf", "WMV2"), (".mjpg", "MJPG"), (".f4v", "FLV1")],
+)
+def test_containers_of_cameras_and_recorders(tmp_path: Path, suffix: str, fourcc: str) -> None:
+    """By their names; the content is a container that OpenCV can write here."""
+    written = {".mts": ".ts", ".m2ts": ".ts", ".vob": ".mpg", ".asf": ".wmv", ".mjpg": ".avi", ".f4v": ".flv"}[suffix]
+    writer = cv2.VideoWriter(str(tmp_path / f"w{written}"), cv2.VideoWriter.fourcc(*fourcc), 25.0, (96, 64))
+    if not writer.isOpened():
+        pytest.skip(f"this OpenCV writes no {written}")
+    for seed in range(12):
+        writer.write(noise(seed=seed))
+    writer.release()
+    path = (tmp_path / f"w{written}").rename(tmp_path / f"v{suffix}")
+    frames = list(open_source(path))
+    assert 10 <= len(frames) <= 12
+    np.testing.assert_allclose(np.diff([frame.time_s for frame in frames]), 0.04, atol=2e-3)
+
+
+@pytest.mark.parametrize("suffix", [".h264", ".h265", ".dav", ".vob", ".MTS"])
+def test_damaged_files_of_these_kinds_are_named_as_videos(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"v{suffix}").write_bytes(b"nothing" * 99)
+    with pytest.raises(SourceError, match=r"cannot be opened as a video|no frame that can be decoded"):
+        open_source(tmp_path / f"v{suffix}")

@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import re
 import sys
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from hpe_edge.errors import BackendError, InputError, ModelError
 from hpe_edge.spec import Precision
 from hpe_edge.util.atomic import output_error
 from hpe_edge.util.cache_folder import cache_folder
+from hpe_edge.util.forks import keep_in_children
 
 # Versions before these refuse the option; found in the libraries of onnxruntime-gpu 1.16 to 1.18.
 _TF32_KNOWN_FROM = (1, 18)
@@ -47,6 +52,10 @@ class Provider:
 
 
 CPU = Provider()
+# Session -> process and recipe.
+_origins: weakref.WeakKeyDictionary[onnxruntime.InferenceSession, tuple[int, Callable[[], Any]]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 def parse_device(device: str) -> int | None:
@@ -225,7 +234,25 @@ def open_session(
     if provider.name not in session.get_providers():
         instead = ", ".join(session.get_providers())
         raise _not_started(provider, f"{provider.name} did not start, ONNX Runtime offers {instead} instead", preloaded)
+    keep_in_children(session)
+    _origins[session] = os.getpid(), partial(open_session, path, threads, graph, provider=provider)
     return session
+
+
+def reopening(session: onnxruntime.InferenceSession) -> Callable[[], onnxruntime.InferenceSession] | None:
+    """Return a function that opens the session of :func:`open_session` anew; None for a session from elsewhere."""
+    origin = _origins.get(session)
+    return None if origin is None else origin[1]
+
+
+def usable_here(session: onnxruntime.InferenceSession) -> onnxruntime.InferenceSession:
+    """Return the session, opened anew if this process was forked from the one that opened it.
+
+    Raises:
+        HpeEdgeError: see :func:`open_session`.
+    """
+    origin = _origins.get(session)
+    return session if origin is None or origin[0] == os.getpid() else origin[1]()
 
 
 def _not_started(provider: Provider, what: str, preloaded: str) -> BackendError:

@@ -78,6 +78,10 @@ class OnnxRuntimeBackend:
         del self.session
         self._finish()
 
+    def abandon(self) -> None:
+        """See :class:`hpe_edge.backends.base.Backend`."""
+        self._finish.detach()
+
 
 def _tensorrt_for(path: Path, index: int, threads: int | None) -> Provider:
     """Return TensorRT's provider; its options need the input's shape, which a session on the CPU reads first."""

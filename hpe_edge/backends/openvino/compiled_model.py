@@ -99,6 +99,9 @@ class OpenVinoBackend:
         """Free the model; its memory goes with the last context."""
         del self._compiled, self._graph
 
+    def abandon(self) -> None:
+        """See :class:`hpe_edge.backends.base.Backend`; nothing else holds the model."""
+
     def _compile(self) -> Any:
         try:
             return self._core.compile_model(self._graph, self._name, self._settings)

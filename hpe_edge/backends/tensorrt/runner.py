@@ -165,6 +165,10 @@ class TensorRTBackend:
         """Free the plan and the buffers of all contexts."""
         self._finish()
 
+    def abandon(self) -> None:
+        """See :class:`hpe_edge.backends.base.Backend`."""
+        self._finish.detach()
+
 
 class TensorRTContext:
     """Buffers of one caller. Implements :class:`hpe_edge.backends.base.Context`.

@@ -14,7 +14,10 @@ from hpe_edge.cli.argument_types import (
     field_of_view,
     file_or_stdout,
     fraction,
+    frame_size,
     neutral_pose,
+    pixel_ratio,
+    seconds_or_forever,
     sigma_limit,
 )
 from hpe_edge.util.shell import whole_number
@@ -37,6 +40,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     _add_doubt(parser.add_argument_group("doubt, from the model's sigma"))
     _add_attention(parser.add_argument_group("attention"))
     _add_camera(parser.add_argument_group("camera, for correct poses away from the picture's centre"))
+    _add_source(parser.add_argument_group("source"))
     _add_other(parser.add_argument_group("other"))
 
 
@@ -158,16 +162,47 @@ def _add_attention(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_camera(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--camera-fov", type=field_of_view, metavar="DEG", help="horizontal field of view")
     group.add_argument(
-        "--intrinsics", metavar="FX,FY,CX,CY|FILE", help="in pixels, or a file of OpenCV's calibration (camera_matrix)"
+        "--camera-fov", type=field_of_view, metavar="DEG", help="horizontal field of view, of the upright picture"
+    )
+    group.add_argument(
+        "--intrinsics",
+        metavar="FX,FY,CX,CY|FILE",
+        help="in pixels, then k1,k2,p1,p2... if the lens distorts; or a file of OpenCV's calibration",
+    )
+
+
+def _add_source(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--sar", type=pixel_ratio, metavar="N:D", help="width to height of its pixels; default: as the file says"
+    )
+    group.add_argument(
+        "--rotate",
+        type=int,
+        default=0,
+        choices=(0, 90, 180, 270),
+        metavar="DEG",
+        help="turn frames clockwise by 90, 180 or 270, beyond what the file says",
+    )
+    group.add_argument("--mirror", action="store_true", help="the source is mirrored: swap left and right")
+    group.add_argument("--size", type=frame_size, metavar="WxH", help="of a camera's frames")
+    group.add_argument("--fps", type=amount("frames per second"), metavar="N", help="of a camera")
+    group.add_argument("--fourcc", metavar="CODE", help="pixel format of a camera, such as MJPG or YUYV")
+    group.add_argument(
+        "--reconnect",
+        type=seconds_or_forever,
+        metavar="SECONDS",
+        help="how long a lost camera or stream is opened again, or forever; default: 300",
+    )
+    group.add_argument("--raw", metavar="WxH[@FPS]", help="size and rate of raw frames on standard input")
+    group.add_argument("--pixels", metavar="FORMAT", help="format of raw frames: bgr24 (default), rgb24, gray8 or nv12")
+    group.add_argument(
+        "--live", action="store_true", help="a camera writes the raw frames: use the newest, with its time of arrival"
     )
 
 
 def _add_other(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--frames", type=whole_number(1, 999_999_999), metavar="N", help="end after N frames")
-    group.add_argument("--raw", metavar="WxH[@FPS]", help="size and rate of raw frames on standard input")
-    group.add_argument("--pixels", metavar="FORMAT", help="format of raw frames: bgr24 (default), rgb24, gray8 or nv12")
     group.add_argument(
         "--upright",
         choices=("model", "keypoints", "second-pass", "none"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hpe_edge.cli.intrinsics import read_intrinsics
 from hpe_edge.cli.run.run_options import PageOptions, RunOptions
 from hpe_edge.engine import PoseEngine
@@ -11,6 +13,7 @@ from hpe_edge.pipeline.frame_step import CameraOf
 from hpe_edge.pipeline.opening import FaceOptions, FaceSource, fixed_camera, memory_s, open_analysis
 from hpe_edge.pipeline.pipeline import Pipeline, TakeResult
 from hpe_edge.pipeline.stopwatch import Stopwatch
+from hpe_edge.sources.capture.camera_mode import CameraMode
 from hpe_edge.sources.frame import Realtime, Source
 from hpe_edge.sources.looped import Looped
 from hpe_edge.sources.open_source import open_source
@@ -20,7 +23,14 @@ from hpe_edge.sources.raw_stdin import RawFormat, RawFrames
 def open_input(options: RunOptions) -> Source:
     """Open the source of ``hpe-edge run``; errors as :func:`hpe_edge.sources.open_source.open_source`."""
     raw = None if options.raw is None else RawFormat.parse(options.raw, options.pixels or "bgr24")
-    return open_source(options.sources, raw, recursive=options.recursive)
+    mode = CameraMode(options.size, options.fps, options.fourcc)
+    given: dict[str, Any] = {name: getattr(options, name) for name in ("sar", "rotate", "mirror", "live")}
+    asked = {name: value for name, value in given.items() if value}
+    if mode != CameraMode():
+        asked["mode"] = mode
+    if options.reconnect is not None:
+        asked["reconnect_s"] = options.reconnect
+    return open_source(options.sources, raw, recursive=options.recursive, **asked)
 
 
 def open_live_input(options: RunOptions, page: PageOptions) -> Source:

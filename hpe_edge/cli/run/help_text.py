@@ -18,6 +18,7 @@ examples:
   hpe-edge run car.mp4 --neutral learn:20 --zones zones.json --events events.jsonl
   hpe-edge run 0 --smooth --show --udp 127.0.0.1:4242
   hpe-edge run rtsp://user:password@host/live --jsonl poses.jsonl
+  hpe-edge run 0 --size 1280x720 --fps 30 --fourcc MJPG --csv poses.csv
   ffmpeg -i clip.mp4 -f rawvideo -pix_fmt bgr24 - | hpe-edge run - --raw 1280x720@25 --csv poses.csv
 
 sources:
@@ -26,8 +27,12 @@ sources:
   stream (rtsp://, http:// ...), a GStreamer pipeline ending in an appsink (OpenCV must be built with GStreamer), or -
   for raw frames on standard input, described by --raw.
   Every frame of a file is processed. A camera or stream does not wait: only the newest frame is kept while one is
-  processed, and the summary counts the dropped frames. A lost connection is reconnected for up to five minutes, then
-  the run ends. Ctrl-C and --frames end it as well; its files are then complete.
+  processed, and the summary counts the dropped frames. A lost connection is reconnected for up to five minutes
+  (--reconnect), then the run ends with exit status 1. Ctrl-C and --frames end it as well, with status 0; its files are
+  complete in any case. Raw frames of a camera need --live, as their writer would be made to wait otherwise.
+  Frames are turned by the file's tag, and pixels that are not square by its header are made so; --sar, --rotate and
+  --mirror are for sources that do not say it. Boxes are in pixels of the changed frames, --intrinsics in those of the
+  source's own frames, --camera-fov is that of the changed ones.
 
 faces:
   The default detector is embedded. It shrinks frames to 640 pixels on the longer side; with --min-face it searches as
@@ -41,7 +46,8 @@ files:
   appear under their names when complete; existing files are replaced. Where a source has an end, Ctrl-C, SIGTERM and
   SIGHUP keep what is finished as NAME.partial.EXT, and a second Ctrl-C, over a second later, keeps nothing. After an
   error no unfinished file is left.
-  An annotated video has the source's frame rate, the size of its first frame, and no sound. .mp4 and .mkv are MPEG-4
+  An annotated video has the source's frame rate, or one that keeps the times of frames whose rate varies, the size of
+  its first frame, and no sound. .mp4 and .mkv are MPEG-4
   part 2, which VLC, mpv and ffplay play and browsers do not. .webm is VP9, which browsers play too; it takes far longer
   to write. After SIGKILL or a power failure hidden files .NAME.*.tmp.EXT are left: records in them are whole up to the
   last frame, those of .mcap nearly so, .mkv and .webm play as far as they were written, an .mp4 does not play.

@@ -17,7 +17,7 @@ from hpe_edge.sinks.records import CsvFile, JsonLinesFile, Table
 from hpe_edge.sinks.sink import Outputs
 from hpe_edge.sinks.trace import TraceFile
 from hpe_edge.sinks.window import Window
-from hpe_edge.sources.frame import Source
+from hpe_edge.sources.frame import Realtime, Source
 
 if TYPE_CHECKING:
     from hpe_edge.live.server import LivePage
@@ -46,10 +46,11 @@ def open_outputs(
     """
     if options.output is not None:
         outputs.add_picture(open_picture_sink(options.output, source, as_folder=options.output_is_folder))
+    clock = source.live and not isinstance(source, Realtime)
     if options.csv is not None:
-        outputs.add(CsvFile(options.csv, attention=meter is not None))
+        outputs.add(CsvFile(options.csv, attention=meter is not None, clock=clock))
     if options.jsonl is not None:
-        outputs.add(JsonLinesFile(options.jsonl, attention=meter is not None))
+        outputs.add(JsonLinesFile(options.jsonl, attention=meter is not None, clock=clock))
     if options.events is not None:
         outputs.add(EventsFile(options.events))
     if options.mcap is not None:

@@ -51,6 +51,8 @@ def check_alternatives(options: RunOptions) -> None:
         raise InputError("--neutral-per is for a neutral pose that is learned; give --neutral learn, or leave it out")
     if options.raw is None and options.pixels is not None:
         raise InputError("--pixels is the format of --raw frames; give --raw WxH@FPS as well")
+    if options.raw is None and options.live:
+        raise InputError("--live is for --raw frames of a camera; cameras and streams always are live")
     printed = options.on_stdout()
     if options.summary == "json":
         printed.append("--summary json")

@@ -26,6 +26,9 @@ class RunOptions:
         max_sigma: degrees, infinite for no limit; None for the model's.
         neutral: seconds to learn it, angles in degrees, or a file.
         upright: see :class:`hpe_edge.PoseEngine`.
+        sar, rotate, mirror, live: see :func:`hpe_edge.sources.open_source.open_source`.
+        size, fps, fourcc: of a camera, see :class:`hpe_edge.sources.capture.camera_mode.CameraMode`.
+        reconnect: seconds, infinite for ever; None for the default.
         threads: cores to use; None for all.
         (others): None or False where the option was not given.
     """
@@ -63,6 +66,14 @@ class RunOptions:
     camera_fov: float | None = None
     intrinsics: str | None = None
     upright: Literal["model", "keypoints", "second-pass", "none"] = "model"
+    sar: float | None = None
+    rotate: int = 0
+    mirror: bool = False
+    size: tuple[int, int] | None = None
+    fps: float | None = None
+    fourcc: str | None = None
+    reconnect: float | None = None
+    live: bool = False
     frames: int | None = None
     raw: str | None = None
     pixels: PixelFormat | None = None

@@ -40,7 +40,8 @@ def run_pipeline(options: RunOptions, page: PageOptions | None = None) -> int:
         page: show the results on a live page; a video file then plays at its own speed.
 
     Returns:
-        0, or 128 + N where signal N ended the run of a source that has an end.
+        0; 1 where a camera or stream was lost for good; 128 + N where signal N ended the run of a source that has an
+        end.
 
     Raises:
         HpeEdgeError: see its subclasses; nothing was written unless the message names files.
@@ -131,6 +132,7 @@ def _end(
         unused = counted(boxes.unused, f"box of {boxes.path} belongs", f"boxes of {boxes.path} belong")
         messages.note(f"{unused} to no frame of {source.name}")
     files = ", ".join(map(str, written))
+    gone = report.stopped is None and getattr(source, "gone", False)
     if options.summary == "json":
         show(summary_json(report, written, upright))
     if stopped is not None:
@@ -142,4 +144,6 @@ def _end(
             messages.say(line)
         if files:
             messages.say(f"wrote {files}")
-    return 0
+    if gone:
+        say(f"{source.name} is gone; results are complete up to there (--reconnect forever does not give up)")
+    return 1 if gone else 0

@@ -23,6 +23,8 @@ def summary_lines(report: Report) -> list[str]:
     lines = [f"{done} in {report.total_s:.2f} s: {rate:.1f} frames per second"]
     if report.dropped:
         lines.append(f"{counted(report.dropped, 'frame')} of the live source dropped, for the newest")
+    if report.cuts:
+        lines.append(f"{counted(report.cuts, 'scene cut')}, where tracks end and others begin")
     watch = report.watch
     lines.append(f"{'stage':<8} {'total':>10} {'p50':>9} {'p95':>9} {'p99':>9} {'alone':>9}")
     for stage, times in watch.stages.items():
@@ -58,6 +60,7 @@ def summary_json(report: Report, outputs: Sequence[Path], upright: Upright | Non
         "faces": report.faces,
         "doubtful": report.doubtful,
         "dropped": report.dropped,
+        "scene_cuts": report.cuts,
         "upright": upright or "none",
         "seconds": round(report.total_s, 3),
         "fps": round(rate, 2),

@@ -69,11 +69,7 @@ class GridDetector:
         if not 0 <= self.min_score <= 1:
             raise InputError(f"min_score must be from 0 to 1, got {min_score!r}")
         self.min_face = check_min_face(min_face)
-        import onnxruntime  # takes a while to load
-
-        self._session = session
-        self._quiet = onnxruntime.RunOptions()
-        self._quiet.log_severity_level = 4  # errors of a run are raised, and not printed as well
+        self._use(session)
         self._path = path
         (given,) = session.get_inputs()
         self._input = given.name
@@ -82,6 +78,25 @@ class GridDetector:
         if self._fixed is not None and (width % self.MULTIPLE or height % self.MULTIPLE):
             raise ModelError(f"{path}: its input is {width} x {height}, a multiple of {self.MULTIPLE} each is needed")
         self._names = self._try_out()
+
+    def _use(self, session: Any) -> None:
+        import onnxruntime  # takes a while to load
+
+        self._session = session
+        self._quiet = onnxruntime.RunOptions()
+        self._quiet.log_severity_level = 4  # errors of a run are raised, and not printed as well
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle without the session, which each process opens itself."""
+        from hpe_edge.backends.onnx.open_session import reopening
+
+        state = {name: value for name, value in vars(self).items() if name not in ("_session", "_quiet")}
+        return state | {"_open": reopening(self._session)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        session = state.pop("_open")()
+        vars(self).update(state)
+        self._use(session)
 
     def __call__(self, frame_bgr: NDArray[np.uint8]) -> Detections:
         """Find faces, see :class:`hpe_edge.faces.detector.Detector`."""
@@ -180,8 +195,11 @@ class GridDetector:
 
     def _run(self, picture: Array, names: list[list[str]]) -> list[list[Array]]:
         """Run the graph; return the outputs ``[rows, columns]`` grid by grid."""
+        from hpe_edge.backends.onnx.open_session import usable_here
+
         flat = [name for grid in names for name in grid]
         try:
+            self._session = usable_here(self._session)
             found = self._session.run(flat, {self._input: picture}, self._quiet)
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise BackendError(f"ONNX Runtime failed on {self._path}: {error}") from None
