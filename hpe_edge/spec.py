@@ -19,7 +19,10 @@ PADDED_CHANNELS = 8  # of an input with channels last, see hpe_edge.ops.crop.Cro
 METADATA_KEY = "hpe_edge.spec"
 MAX_BINS = 4096
 MAX_COLUMNS = 1 << 20
+MAX_WHOLE = 1 << 53  # of whole numbers in JSON: beyond it readers differ
 MAX_MARGIN = 100.0  # a hundred boxes to each side; beyond that, a slip of the decimal point
+
+_LONGEST_SHOWN = 200  # characters of a wrong value, in messages
 
 Triple = tuple[float, float, float]
 Square = Literal["extend", "shrink", "none"]
@@ -498,6 +501,10 @@ def _from_plain(kind: Any, plain: Any, where: str) -> Any:
         _expect(isinstance(plain, (int, float)) and not isinstance(plain, bool), where, "a number", plain)
         _expect(abs(plain) < 1e300, where, "a finite number", plain)
         return float(plain)
+    if kind is int:
+        _expect(type(plain) is int, where, "int", plain)
+        _expect(abs(plain) < MAX_WHOLE, where, f"a whole number below {MAX_WHOLE}", plain)
+        return plain
     _expect(isinstance(plain, kind) and (kind is bool or not isinstance(plain, bool)), where, kind.__name__, plain)
     return plain
 
@@ -543,4 +550,12 @@ def _decode_from_plain(plain: Any, where: str) -> Any:
 
 def _expect(ok: bool, where: str, what: str, got: Any) -> None:
     if not ok:
-        raise ModelError(f"{where} must be {what}, got {got!r}; export the model again")
+        raise ModelError(f"{where} must be {what}, got {_shortened(got)}; export the model again")
+
+
+def _shortened(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        return "a number of very many digits"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto
 
 from export.gate.gate import Runner
+from hpe_edge.backends.onnx.sound_file import check_file
 from hpe_edge.errors import ModelError, ModelNotFoundError
 from hpe_edge.spec import ModelSpec, Precision
 
@@ -48,6 +49,7 @@ def read_onnx(path: Path) -> tuple[ModelProto, str]:
     """
     if not path.is_file():
         raise ModelNotFoundError(f"there is no file {path} to adopt; check the name")
+    check_file(path)
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -13,6 +13,7 @@ from typing import Any
 
 import onnxruntime
 
+from hpe_edge.backends.onnx.sound_file import check_file
 from hpe_edge.backends.options import check_threads
 from hpe_edge.cuda.device import parse_device as parse_gpu
 from hpe_edge.cuda.version_table import numbers, onnx_runtime_needs
@@ -185,7 +186,8 @@ def open_session(
 
     Raises:
         InputError: the name or ``threads`` cannot be used.
-        ModelError: not an ONNX file, or truncated.
+        ModelError: not an ONNX file, truncated, or one that :func:`hpe_edge.backends.onnx.sound_file.check_file`
+            refuses.
         BackendError: the provider does not start, or cannot run all of the graph.
     """
     check_threads(threads)
@@ -194,13 +196,9 @@ def open_session(
         name.encode()
     except UnicodeEncodeError:
         raise InputError(f"ONNX Runtime opens only names in UTF-8; rename {path!r}") from None
-    if graph is None:
-        try:
-            path.open("rb").close()
-        except OSError as error:
-            raise ModelError(f"{path} cannot be read: {error.strerror}") from None
+    check_file(path, graph)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # its warnings go to standard error; errors are raised anyway
+    options.log_severity_level = 4  # warnings and errors go to standard error; errors are raised anyway
     if threads is not None:
         options.intra_op_num_threads = threads
     if provider.whole:
