@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError, SourceError
+from hpe_edge.util.opencv_storage import read_storage
 
 _FILE = "a file of cv2.FileStorage (.yml, .json, .xml) with a 3x3 camera_matrix, as OpenCV's calibration writes it"
+_SIZE = ("image_width", "image_height")
+_LONGEST = 1e6  # pixels of a side
 
 
 def read_intrinsics(text: str) -> Callable[[int, int], Camera]:
@@ -43,15 +45,16 @@ def read_intrinsics(text: str) -> Callable[[int, int], Camera]:
 
 def _from_file(path: Path) -> Callable[[int, int], Camera]:
     try:
-        storage = cv2.FileStorage(path.read_text(encoding="utf-8"), cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
-        matrix = storage.getNode("camera_matrix").mat()
-        sizes = [storage.getNode(name) for name in ("image_width", "image_height")]
-        size = tuple(int(node.real()) if node.isInt() or node.isReal() else 0 for node in sizes)
-    except (OSError, ValueError, OverflowError, cv2.error, SystemError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "not such a file"
-        raise SourceError(f"cannot read the intrinsics {path} ({reason}); needed is {_FILE}") from None
+        found = read_storage(path, ("camera_matrix", *_SIZE))
+    except SourceError as error:
+        raise SourceError(f"{error}; the intrinsics must be {_FILE}") from None
+    matrix = found.get("camera_matrix")
     if matrix is None or np.shape(matrix) != (3, 3):
         raise SourceError(f"the intrinsics {path} hold no 3x3 camera_matrix; needed is {_FILE}")
+    sides = [side for name in _SIZE if isinstance(side := found.get(name), float)]
+    if not all(abs(side) <= _LONGEST for side in sides):
+        raise SourceError(f"the intrinsics {path} are for images of {sides} pixels; needed is {_FILE}")
+    size = tuple(map(int, sides)) if len(sides) == len(_SIZE) else (0, 0)
     camera = Camera.from_opencv(matrix)
 
     def of_frames(width: int, height: int) -> Camera:

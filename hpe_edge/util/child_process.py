@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 _START = "import sys; sys.path[:] = sys.argv[1].split({0!r}); from {1} import main_of_child; main_of_child()"
 _FAILED = 1  # exit status after an exception
@@ -32,7 +33,7 @@ def run_in_child(module: str, arguments: Sequence[str], limit_s: float) -> bytes
         OSError: it cannot be started.
     """
     start = _START.format(os.pathsep, __name__)
-    folders = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)
+    folders = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
     command = [sys.executable, "-I", "-c", start, folders, module, *arguments]
     try:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Files that no library may see: each kind of damage in a small model, and random damage in both models of the package."""
+"""Files that no library may see: each kind of damage in a small model, and random damage."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def main(arguments: Sequence[str]) -> bytes:
@@ -20,4 +21,4 @@ def main(arguments: Sequence[str]) -> bytes:
         raise ValueError
     print("noise, which is no result")
     os.write(1, b"noise below Python")
-    return "|".join([kind, *rest, str(os.getcwd() in sys.path)]).encode()
+    return "|".join([kind, *rest, str(str(Path.cwd()) in sys.path)]).encode()

@@ -62,8 +62,8 @@ class OpenVinoBackend:
 
         Raises:
             InputError: the device or ``threads`` cannot be used.
-            ModelError: not an ONNX file, truncated, without a spec, the spec does not fit the graph, or OpenVINO crashes
-                with it.
+            ModelError: not an ONNX file, truncated, without a spec, the spec does not fit the graph, or OpenVINO
+                crashes with it.
             BackendError: OpenVINO, the device or the precision is not available.
         """
         check_threads(threads)

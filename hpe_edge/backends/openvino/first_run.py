@@ -1,7 +1,7 @@
 """A model's first run by OpenVINO, in a child process.
 
-OpenVINO (2026.4) ends the process by SIGSEGV at about one damaged ONNX file in fifty, at conversion, at compilation or at
-the first run. A file is so loaded in a child first; the cache keeps a mark for each that passed.
+OpenVINO (2026.4) ends the process by SIGSEGV at about one damaged ONNX file in fifty, at conversion, at compilation or
+at the first run. A file is so loaded in a child first; the cache keeps a mark for each that passed.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def check_in_child(paths: Sequence[Path], device: str, precision: Precision, ver
         passed = run_in_child(_CHILD, [str(path), device, precision], LIMIT_S)
     except ChildError as error:
         raise ModelError(
-            f"{path}: OpenVINO {error} with this file, in a process of its own; the file may be damaged: fetch it again "
-            "from where you trust it, or run it without backend='openvino'"
+            f"{path}: OpenVINO {error} with this file, in a process of its own; the file may be damaged: fetch it "
+            "again from where you trust it, or run it without backend='openvino'"
         ) from None
     except OSError as error:
         raise BackendError(
