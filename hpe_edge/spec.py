@@ -19,6 +19,7 @@ PADDED_CHANNELS = 8  # of an input with channels last, see hpe_edge.ops.crop.Cro
 METADATA_KEY = "hpe_edge.spec"
 MAX_BINS = 4096
 MAX_COLUMNS = 1 << 20
+MAX_BATCH = 4096  # of a graph or a plan; buffers are made for it
 MAX_WHOLE = 1 << 53  # of whole numbers in JSON: beyond it readers differ
 MAX_MARGIN = 100.0  # a hundred boxes to each side; beyond that, a slip of the decimal point
 

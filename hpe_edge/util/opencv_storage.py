@@ -1,6 +1,6 @@
 """Files of OpenCV's FileStorage (.yml, .json, .xml), read in a child process.
 
-OpenCV's parser (4.14) loops for ever at some damaged files, and can crash at others; nothing in its process can stop it.
+OpenCV's parser (4.14) loops for ever at some damaged files; nothing in its process can stop it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def read_storage(path: Path, names: Sequence[str]) -> dict[str, Node]:
         raise SourceError(f"cannot read {path}: it is read in a child process, which cannot start: {error}") from None
     if "error" in found:
         raise SourceError(f"cannot read {path} ({found['error']})")
-    return {name: np.array(node, np.float64) if isinstance(node, list) else node for name, node in found.items()}
+    nodes = found["nodes"].items()
+    return {name: np.array(node, np.float64) if isinstance(node, list) else node for name, node in nodes}
 
 
 def main(arguments: Sequence[str]) -> bytes:
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str]) -> bytes:
         text = Path(name).read_text(encoding="utf-8")
         storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
         nodes = {each: _plain(storage.getNode(each)) for each in names}
-        return json.dumps({each: node for each, node in nodes.items() if node is not None}).encode()
+        return json.dumps({"nodes": {each: node for each, node in nodes.items() if node is not None}}).encode()
     except (OSError, ValueError, OverflowError, cv2.error, SystemError) as error:
         reason = str(error).strip().splitlines()
         return json.dumps({"error": reason[0] if reason else "not such a file"}).encode()

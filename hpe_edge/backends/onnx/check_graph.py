@@ -10,12 +10,11 @@ from typing import NamedTuple
 
 from hpe_edge.errors import ModelError
 from hpe_edge.ops.decode import head_columns
-from hpe_edge.spec import ModelSpec
+from hpe_edge.spec import MAX_BATCH, ModelSpec
 
 # Bounds of the buffers where the graph takes any batch; larger calls are split.
 DYNAMIC_MAX_BATCH = 8  # on a CPU, whose caches larger batches do not fit
 GPU_MAX_BATCH = 64  # smaller batches leave most of a GPU idle
-MAX_FIXED_BATCH = 4096
 _MAX_BUFFER = 1 << 32  # bytes of the input's or an output's buffer
 
 
@@ -113,9 +112,9 @@ def _check_buffer(path: Path, what: str, tensor: GraphTensor, fixed: int | None)
     Raises:
         ModelError: its batch or its size is too large.
     """
-    if fixed is not None and not 1 <= fixed <= MAX_FIXED_BATCH:
+    if fixed is not None and not 1 <= fixed <= MAX_BATCH:
         raise ModelError(
-            f"{path}: the graph takes batches of {fixed} alone; 1 to {MAX_FIXED_BATCH} are possible: export the model "
+            f"{path}: the graph takes batches of {fixed} alone; 1 to {MAX_BATCH} are possible: export the model "
             "again, with a dynamic batch or a smaller one"
         )
     size = (fixed or GPU_MAX_BATCH) * math.prod(side for side in tensor.shape[1:] if isinstance(side, int)) * 4

@@ -1,4 +1,4 @@
-"""Checkpoints that claim more than they hold, or hold what PyTorch cannot convert: an error in words, in little memory."""
+"""Checkpoints that claim more than they hold, or hold what PyTorch cannot convert: errors in words."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write_keras(path: Path, weights: dict[str, np.ndarray], layer: bytes = b"a")
 def test_a_nested_tensor_is_refused(tmp_path: Path) -> None:
     nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
     torch.save({"a.weight": nested, "b.bias": torch.zeros(3)}, tmp_path / "w.pth")
-    with pytest.raises(ModelError, match="w.pth"):
+    with pytest.raises(ModelError, match=r"w\.pth"):
         load_checkpoint(tmp_path / "w.pth")
 
 
