@@ -9,7 +9,6 @@ import pytest
 from tiny_model import tiny_spec
 
 from hpe_edge.backends.tensorrt.plan_file import EngineInfo, digest, read_info, sidecar
-from hpe_edge.cli.describe import describe
 from hpe_edge.errors import ModelError
 
 INFO = EngineInfo(
@@ -38,6 +37,7 @@ INFO = EngineInfo(
         ("multiprocessors", 10**400),
         ("dla_core", 10**400),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_numbers_that_cannot_be_are_refused_in_words(tmp_path: Path, field: str, value: object) -> None:
     path = tmp_path / "e.engine"
@@ -46,7 +46,6 @@ def test_numbers_that_cannot_be_are_refused_in_words(tmp_path: Path, field: str,
     assert read_info(path) == INFO
     plain = json.loads(INFO.to_json())
     sidecar(path).write_text(json.dumps(plain | {field: value}))
-    for reader in (read_info, describe):
-        with pytest.raises(ModelError, match=field) as caught:
-            reader(path)
-        assert len(str(caught.value)) < 600
+    with pytest.raises(ModelError, match=field) as caught:
+        read_info(path)
+    assert len(str(caught.value)) < 600
