@@ -10,6 +10,7 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 from hpe_edge.errors import ModelError
@@ -444,11 +445,18 @@ def _set_numbers(owner: Any, where: str, name: str, count: int) -> None:
     """Check a field of numbers and convert it to a tuple, so that lists are accepted and the dataclass is hashable."""
     values = getattr(owner, name)
     try:
-        numbers = tuple(float(v) for v in values)
+        numbers = tuple(map(_number, values))
     except (TypeError, ValueError, OverflowError):
         raise ModelError(f"{where}.{name} must be {count} numbers, got {values!r}") from None
     _check_numbers(f"{where}.{name}", numbers, count)
     object.__setattr__(owner, name, numbers)  # the dataclass is frozen
+
+
+def _number(value: Any) -> float:
+    """Return a number, of Python or NumPy, as float; text that looks like one is none, nor is a bool."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError
+    return float(value)
 
 
 def _check_column(column: int) -> None:
