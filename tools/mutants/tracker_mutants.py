@@ -6,7 +6,7 @@ from tools.mutants.mutant import Mutant, Target
 
 TARGET = Target(
     "hpe_edge.faces.tracker",
-    ("tests/faces/test_tracker.py",),
+    ("tests/faces/test_tracker.py", "tests/faces/test_tracker_edges.py"),
     (
         Mutant("_NOISE = 0.02 ", "_NOISE = 0.2 "),
         Mutant("_SPEED = 0.6 ", "_SPEED = 0.06 "),
