@@ -74,7 +74,7 @@ async def serve(
         await door.open(listening)
         started()
         await stop.wait()
-        await door.close()
+        door.close()
         await streams.close()
     finally:
         await runner.cleanup()

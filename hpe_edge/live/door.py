@@ -16,7 +16,6 @@ MOST_CONNECTIONS = 256
 SILENCE_S = 10.0  # before the first byte
 _SHARE = 4  # of the process's file numbers, one in so many
 _BACKLOG = 128
-_STEPS = 4
 
 _FULL = b"too many connections are open; close one, and load the page again\n"
 _REFUSAL = (
@@ -56,15 +55,12 @@ class Door:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Arrival(self), sock=listening, backlog=_BACKLOG)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Accept no more; connections that have said nothing end."""
-        self.most = 0
         if self._server is not None:
             self._server.close()
-        for _ in range(_STEPS):  # of the event loop, from accepting a connection to its protocol, and to its end
-            await asyncio.sleep(0)
-            for arrival in list(self._silent):
-                arrival.end()
+        for arrival in list(self._silent):
+            arrival.end()
 
     def admit(self, arrival: _Arrival) -> bool:
         """Return True if there is room for another connection, which then counts until it is handed on or ends."""
