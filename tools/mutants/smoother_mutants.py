@@ -6,7 +6,7 @@ from tools.mutants.mutant import Mutant, Target
 
 TARGET = Target(
     "hpe_edge.faces.smoother",
-    ("tests/faces/test_smoother.py",),
+    ("tests/faces/test_smoother_edges.py", "tests/faces/test_smoother.py"),
     (
         Mutant("_SPEED_CUTOFF_HZ = 1.0", "_SPEED_CUTOFF_HZ = 1.1"),
         Mutant("_SPEED_CUTOFF_HZ = 1.0", "_SPEED_CUTOFF_HZ = 10.0"),
