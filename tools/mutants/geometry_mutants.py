@@ -6,7 +6,7 @@ from tools.mutants.mutant import Mutant, Target
 
 TARGET = Target(
     "hpe_edge.geometry",
-    ("tests/test_geometry.py",),
+    ("tests/test_geometry_edges.py", "tests/test_geometry.py"),
     (
         Mutant("GIMBAL_RAD = 1e-3", "GIMBAL_RAD = 2e-3"),
         Mutant("GIMBAL_RAD = 1e-3", "GIMBAL_RAD = 5e-4"),

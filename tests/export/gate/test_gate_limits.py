@@ -153,6 +153,7 @@ def test_a_nan_in_one_number_of_a_doubtful_crop_fails(which: str, part: str) -> 
     getattr(pair[which], part)[0].flat[1] = np.nan
     found = compare(**pair, compared="", source="", limits=ANY)
     assert [failure.partition(":")[0] for failure in found.failures] == [f"1 of 10 crops are NaN in the {which}"]
+    assert found.judged.crops == 9  # that crop among them
 
 
 def test_a_nan_crop_is_the_worst() -> None:
