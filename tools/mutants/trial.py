@@ -36,7 +36,7 @@ class _Faulty(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def load_libraries() -> None:
     """Import what the tests import but the project, once for all children."""
-    for name in ("numpy", "cv2", "onnx", "onnxruntime", "hypothesis", "pytest", "_pytest.assertion.rewrite"):
+    for name in ("numpy", "cv2", "torch", "onnx", "onnxruntime", "hypothesis", "pytest", "_pytest.assertion.rewrite"):
         importlib.import_module(name)
 
 

@@ -98,7 +98,7 @@ def check_file(path: Path, data: bytes | None = None) -> tuple[Path, ...]:
         try:
             with path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size == 0:
-                    raise ModelError(f"{path} cannot be loaded as an ONNX model; it is empty, or truncated")
+                    raise ModelError(f"{path} cannot be loaded as an ONNX model; it is empty, so it may be truncated")
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content, memoryview(content) as view:
                     fault = walk.fault(view)
         except OSError as error:
