@@ -7,7 +7,8 @@ process; its event loop then writes an error a second, and the pipeline cannot o
 from __future__ import annotations
 
 import asyncio
-import resource
+import contextlib
+import importlib
 import socket
 from collections.abc import Callable, Sized
 from typing import Protocol, cast
@@ -46,9 +47,8 @@ class Door:
         self._handlers = cast(Handlers, handlers)
         self._silent: set[_Arrival] = set()
         self._server: asyncio.Server | None = None
-        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        unlimited = files == resource.RLIM_INFINITY
-        self.most = MOST_CONNECTIONS if unlimited else max(1, min(MOST_CONNECTIONS, files // _SHARE))
+        files = _most_files()
+        self.most = MOST_CONNECTIONS if files is None else max(1, min(MOST_CONNECTIONS, files // _SHARE))
 
     async def open(self, listening: socket.socket) -> None:
         """Accept connections on a socket."""
@@ -76,6 +76,15 @@ class Door:
     def handler(self) -> asyncio.Protocol:
         """Make the web server's protocol for a connection that has said something."""
         return cast(asyncio.Protocol, self._handlers())
+
+
+def _most_files() -> int | None:
+    """Return how many files this process may open; None without a limit, or where the system has none."""
+    with contextlib.suppress(ImportError):
+        resource = importlib.import_module("resource")  # of POSIX systems alone
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return None if files == resource.RLIM_INFINITY else int(files)
+    return None
 
 
 class _Arrival(asyncio.Protocol):

@@ -21,6 +21,7 @@ from hpe_edge.pipeline.core_budget import CoreShare, share_cores
 from hpe_edge.pipeline.frame_result import FindFaces
 from hpe_edge.pipeline.frame_step import Analysis, CameraOf, Meter, find_by
 from hpe_edge.sources.frame import Frame, Source
+from hpe_edge.util.cores import usable_cores
 
 _MEMORY_S = 1.0
 _SLOWEST_LIVE_FPS = 5.0  # lowest processing rate that is assumed for a live source
@@ -85,7 +86,7 @@ def share_of(options: FaceOptions, threads: int | None, *, others: bool = False)
         threads: cores to use; None: all.
         others: leave a core to other threads where there are more than two and their number was not given.
     """
-    cores = threads or len(os.sched_getaffinity(0))
+    cores = threads or usable_cores()
     if others and threads is None and cores > 2:
         cores -= 1
     return share_cores(cores, several_detectors=options.boxes is None)

@@ -1,10 +1,11 @@
-"""Helpers of all rooms: atomic files, locks, console, command shell, signals, cache folder, the export package."""
+"""Helpers of all rooms: files, locks, console, cores, command shell, signals, cache folder, the export package."""
 
 __all__ = [
     "atomic",
     "cache_folder",
     "child_process",
     "console",
+    "cores",
     "export_package",
     "file_lock",
     "opencv_storage",

@@ -131,7 +131,7 @@ def test_a_connection_that_says_nothing_ends(monkeypatch: pytest.MonkeyPatch) ->
     ("files", "most"), [(1024, 256), (400, 100), (2, 1), (resource.RLIM_INFINITY, 256), (1 << 20, 256)]
 )
 def test_the_limit_leaves_files_for_the_pipeline(files: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door.resource, "getrlimit", lambda _: (files, files))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
     assert door.Door(lambda: None).most == most  # type: ignore[arg-type, return-value]
 
 
