@@ -61,7 +61,11 @@ REFUSED: list[tuple[str, Build, list[Any]]] = [
     ("signs", lambda v: Rot6dDecode("m", signs=(v, 1, -1)), [0, 0.5, 2, math.nan]),
     ("sigma", lambda v: replace(SIGMA, pitch=v), [0, 9.9e-4, 1001, -1, math.nan, math.inf]),
     ("limit", lambda v: replace(SIGMA, limit_deg=v), [0, -1, math.nan, math.inf]),
-    ("several margins", lambda v: Crop(margins=v), [(0, 0, 0), (0,) * 5, 1.0, (-0.6, 0, -0.4, 0), (0, -0.6, 0, -0.4)]),
+    (
+        "several margins",
+        lambda v: Crop(margins=v),
+        [(0, 0, 0), (0,) * 5, 1.0, (-100.5, 0, 100, 0), (0, 100, 0, -100.5), (-0.6, 0, -0.4, 0), (0, -0.6, 0, -0.4)],
+    ),
 ]
 
 
@@ -189,3 +193,13 @@ def test_a_field_under_its_old_and_its_new_name_is_refused() -> None:
     ModelSpec.from_json(text.replace('"quantizations"', '"reductions"'))
     with pytest.raises(ModelError, match="unknown field 'reductions'"):
         ModelSpec.from_json(text.replace('"quantizations"', '"reductions": [], "quantizations"'))
+
+
+def test_whole_numbers_are_those_that_every_reader_of_json_holds() -> None:
+    gate = '{"compared": "a", "source": "b", "faces": NUMBER, "mean_deg": 0, "p99_deg": 0, "worst_deg": 0}'
+    most = (1 << 53) - 1
+    read = ModelSpec.from_json(changed("gate", gate.replace("NUMBER", str(most))))
+    assert read.gate is not None and read.gate.faces == most
+    for number in (most + 1, -most - 1):
+        with pytest.raises(ModelError, match="faces must be a whole number below"):
+            ModelSpec.from_json(changed("gate", gate.replace("NUMBER", str(number))))

@@ -179,7 +179,7 @@ def _is_plain(tensor: Tensor) -> bool:
         return False
     if tensor.is_quantized or tensor.is_complex():
         return False
-    return tensor.numel() * tensor.element_size() <= max(tensor.untyped_storage().nbytes(), _LARGEST_REPEATED)
+    return bool(tensor.numel() * tensor.element_size() <= max(tensor.untyped_storage().nbytes(), _LARGEST_REPEATED))
 
 
 def _name(tensor: Tensor) -> str:
