@@ -30,7 +30,11 @@ TARGET = Target(
         Mutant("np.where(locked, 0.0, roll)", "roll"),
         Mutant("np.where(lost[..., None], np.nan, angles)", "angles"),
         Mutant("np.isnan(r).any(axis=(-2, -1))", "np.isnan(r).all(axis=(-2, -1))"),
-        Mutant("angles).astype(r.dtype)\n\n\ndef euler_near", "angles)\n\n\ndef euler_near"),
+        Mutant(
+            "angles).astype(r.dtype)\n\n\ndef euler_near",
+            "angles)\n\n\ndef euler_near",
+            "NumPy 2 keeps float32 by itself",
+        ),
         Mutant("(far_second < far_first)", "(far_second > far_first)"),
         Mutant("(far_second < far_first)", "(far_second <= far_first)"),
         Mutant(
@@ -65,7 +69,7 @@ TARGET = Target(
         Mutant("np.moveaxis(q / np.linalg.norm(q, axis=-1, keepdims=True), -1, 0)", "np.moveaxis(q, -1, 0)"),
         Mutant("2 * (y * z - w * x)],", "2 * (y * z + w * x)],"),
         Mutant("np.sinc(half / np.pi) / 2", "np.sinc(half / np.pi)"),
-        Mutant("/ 2], axis=-1).astype(v.dtype)", "/ 2], axis=-1)"),
+        Mutant("/ 2], axis=-1).astype(v.dtype)", "/ 2], axis=-1)", "NumPy 2 keeps float32 by itself"),
         Mutant("return np.where(q[..., :1] < 0, -q, q)\n", "return q\n"),
         Mutant(
             "q = np.where(q[..., :1] < 0, -q, q) / np.linalg.norm(q, axis=-1, keepdims=True)",
