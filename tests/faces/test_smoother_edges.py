@@ -153,10 +153,10 @@ def test_only_identities_must_be_unique(ids: list[int], fine: bool) -> None:
 
 
 def test_of_two_equal_triples_the_one_near_the_pose_is_given() -> None:
-    """A head turned past 90 degrees of yaw, which is folded in the triple nearer to 0."""
+    """Also where it is the one farther from 0."""
     smoother = PoseSmoother()
     for at in range(5):
-        angles = np.float32([[150 + at, 5, -4]])
+        angles = np.float32([[30 + at, 170, 175]])
         rotation = g.rotation_from_euler(angles.astype(np.float64)).astype(np.float32)
         out = smoother(at / FPS, [0], Poses(angles, np.full((1, 3), np.nan, np.float32), rotation))
         np.testing.assert_allclose(out.angles, angles, atol=4)
