@@ -43,6 +43,7 @@ from benchmarks.suites import (
     video,
 )
 from hpe_edge.util.atomic import Pending
+from hpe_edge.util.console import show
 from hpe_edge.util.shell import CommandParser, run_in_shell
 from tools import rtx_builds
 
@@ -109,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parser().parse_args(arguments)
         if args.command == "compare":
             found = compare(read_document(args.a), read_document(args.b))
-            print(describe(found))
+            show(describe(found))
             return 3 if found.worse else 0
         if args.command == "report":
             with ExitStack() as cleanup:

@@ -17,6 +17,7 @@ from benchmarks.report.tables import budget_text, clocks, facts, screen_text
 from hpe_edge.bench.environment import environment
 from hpe_edge.bench.machine_state import Watch
 from hpe_edge.errors import BackendError, HpeEdgeError, InputError
+from hpe_edge.util.console import show
 
 _HEADING = "times are medians with p10..p90, on one thread (video, cameras: all); 'times' is over the first row's"
 _CUT_OFF = "the run was cut off here"
@@ -85,7 +86,7 @@ def run(
         lines = [f"{name}; {_HEADING}", *(f"{topic}: {text}" for topic, text in facts(where).items())]
         setting = clocks(watch.states[0])
         lines += [f"clocks: {setting}"] if setting else []
-        print("\n".join([*lines, *(f"WARNING: {warning}" for warning in watch.busy_at_start())]), flush=True)
+        show("\n".join([*lines, *(f"WARNING: {warning}" for warning in watch.busy_at_start())]))
         parts: list[Part] = []
 
         def write_so_far(part: Part) -> None:
@@ -99,7 +100,7 @@ def run(
         cv2.setNumThreads(threads_before)
     warnings = watch.warnings()
     for warning in warnings:
-        print(f"WARNING: {warning}", flush=True)
+        show(f"WARNING: {warning}")
     return Document(name, now(), command, quick, where, watch.conditions(), warnings, parts)
 
 
@@ -107,15 +108,15 @@ def _part(job: Job, watch: Watch, write: Callable[[Part], None], *, quick: bool,
     suite, results = job.suite, list[Result]()
     if job.missing:
         skipped = f"it needs {', '.join(job.missing)}"
-        print(f"\n{suite.name}: skipped, {skipped}", flush=True)
+        show(f"\n{suite.name}: skipped, {skipped}")
         return Part(suite.name, skipped=skipped)
     if keep_going:
-        print(f"\n== {suite.name}: {suite.summary}", flush=True)
+        show(f"\n== {suite.name}: {suite.summary}")
     start = time.perf_counter()
     try:
         for result in suite.run(job.options, QUICK if quick else FULL):
             watch.look()
-            print(screen_text(result), flush=True)
+            show(screen_text(result))
             results.append(result)
             if suite.write_each:
                 write(Part(suite.name, results, [], round(time.perf_counter() - start, 3)))
@@ -124,11 +125,11 @@ def _part(job: Job, watch: Watch, write: Callable[[Part], None], *, quick: bool,
             raise
         # Missing hardware or options are no failure; an error after the first result is.
         lacking = isinstance(error, BackendError | InputError) and not results
-        print(f"\n{suite.name}: {'skipped' if lacking else 'FAILED'}, {error}", flush=True)
+        show(f"\n{suite.name}: {'skipped' if lacking else 'FAILED'}, {error}")
         seconds = round(time.perf_counter() - start, 3)
         skipped, failed = (str(error), "") if lacking else ("", str(error))
         return Part(suite.name, results, [], seconds, skipped, failed)
     lines = suite.budget(results)
     if lines:
-        print(budget_text(lines), flush=True)
+        show(budget_text(lines))
     return Part(suite.name, results, lines, round(time.perf_counter() - start, 3))

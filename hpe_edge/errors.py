@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
+# Control characters but tab and newline; marks that reorder or break lines; halves of characters, as in undecodable
+# file names. A terminal obeys the first and shows another text for the second.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Return the text with everything that a terminal would obey as its escape, such as ``\\x1b``.
+
+    Names in messages come from others: keys of a checkpoint, file names, headers. Tabs and newlines stay.
+    """
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
 
 class HpeEdgeError(Exception):
     """Base of all errors of hpe_edge. The message names what was wrong, what was got and what to do.
@@ -11,6 +25,9 @@ class HpeEdgeError(Exception):
     """
 
     exit_status = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(HpeEdgeError, ValueError):

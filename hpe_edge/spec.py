@@ -10,6 +10,7 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 from hpe_edge.errors import ModelError
@@ -19,7 +20,11 @@ PADDED_CHANNELS = 8  # of an input with channels last, see hpe_edge.ops.crop.Cro
 METADATA_KEY = "hpe_edge.spec"
 MAX_BINS = 4096
 MAX_COLUMNS = 1 << 20
+MAX_BATCH = 4096  # of a graph or a plan; buffers are made for it
+MAX_WHOLE = 1 << 53  # of whole numbers in JSON: beyond it readers differ
 MAX_MARGIN = 100.0  # a hundred boxes to each side; beyond that, a slip of the decimal point
+
+_LONGEST_SHOWN = 200  # characters of a wrong value, in messages
 
 Triple = tuple[float, float, float]
 Square = Literal["extend", "shrink", "none"]
@@ -440,11 +445,18 @@ def _set_numbers(owner: Any, where: str, name: str, count: int) -> None:
     """Check a field of numbers and convert it to a tuple, so that lists are accepted and the dataclass is hashable."""
     values = getattr(owner, name)
     try:
-        numbers = tuple(float(v) for v in values)
+        numbers = tuple(map(_number, values))
     except (TypeError, ValueError, OverflowError):
         raise ModelError(f"{where}.{name} must be {count} numbers, got {values!r}") from None
     _check_numbers(f"{where}.{name}", numbers, count)
     object.__setattr__(owner, name, numbers)  # the dataclass is frozen
+
+
+def _number(value: Any) -> float:
+    """Return a number, of Python or NumPy, as float; text that looks like one is none, nor is a bool."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError
+    return float(value)
 
 
 def _check_column(column: int) -> None:
@@ -498,6 +510,10 @@ def _from_plain(kind: Any, plain: Any, where: str) -> Any:
         _expect(isinstance(plain, (int, float)) and not isinstance(plain, bool), where, "a number", plain)
         _expect(abs(plain) < 1e300, where, "a finite number", plain)
         return float(plain)
+    if kind is int:
+        _expect(type(plain) is int, where, "int", plain)
+        _expect(abs(plain) < MAX_WHOLE, where, f"a whole number below {MAX_WHOLE}", plain)
+        return plain
     _expect(isinstance(plain, kind) and (kind is bool or not isinstance(plain, bool)), where, kind.__name__, plain)
     return plain
 
@@ -543,4 +559,12 @@ def _decode_from_plain(plain: Any, where: str) -> Any:
 
 def _expect(ok: bool, where: str, what: str, got: Any) -> None:
     if not ok:
-        raise ModelError(f"{where} must be {what}, got {got!r}; export the model again")
+        raise ModelError(f"{where} must be {what}, got {_shortened(got)}; export the model again")
+
+
+def _shortened(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        return "a number of very many digits"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

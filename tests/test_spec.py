@@ -214,3 +214,26 @@ def test_values_are_checked_in_python_too() -> None:
         replace(SPEC, decode=Rot6dDecode("logits"), sigma=SIGMA)
     with pytest.raises(ModelError, match="above 0"):
         replace(SIGMA, limit_deg=float("nan"))
+
+
+@pytest.mark.parametrize("number", [1 << 53, -(1 << 53), 10**400, 10**5000], ids=["53 bits", "-53 bits", "400", "5000"])
+@pytest.mark.parametrize("place", [("input", "size"), ("decode", "yaw", "count"), ("decode", "yaw", "column")])
+def test_whole_numbers_that_no_library_holds_are_refused(place: tuple[str, ...], number: int) -> None:
+    plain = json.loads(tiny_spec().to_json())
+    inner = plain
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = "HERE"
+    with pytest.raises(ModelError) as caught:
+        ModelSpec.from_json(json.dumps(plain).replace('"HERE"', digits(number)))
+    assert len(str(caught.value)) < 600
+
+
+def digits(number: int) -> str:
+    """Decimal digits of any number; str refuses more than 4,300."""
+    text = ""
+    sign, number = ("-", -number) if number < 0 else ("", number)
+    while number:
+        number, low = divmod(number, 10**1000)
+        text = f"{low:01000d}{text}" if number else f"{low}{text}"
+    return sign + (text or "0")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.datasets.face import QUICK_PHOTOS, Dataset, Face, read_photo
-from hpe_edge.errors import SourceError
+from export.uncertainty import labelled_faces
 
-COLUMNS = ("file", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")
+COLUMNS = labelled_faces.COLUMNS
 LAYOUT = f"columns {','.join(COLUMNS)}: boxes tight round the landmarks, in pixels; the photos lie beside the file"
 
 
@@ -41,19 +40,8 @@ def read_labels(path: Path) -> tuple[list[str], NDArray[np.float32], NDArray[np.
     Raises:
         SourceError: no such file, or one without these columns.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"cannot read the labels {path}: {error}") from None
-    missing = [name for name in COLUMNS if not rows or name not in rows[0]]
-    if missing:
-        raise SourceError(f"{path} must have rows and the columns {','.join(COLUMNS)}; missing: {','.join(missing)}")
-    try:
-        numbers = np.array([[float(row[name]) for name in COLUMNS[1:]] for row in rows])
-    except (TypeError, ValueError) as error:
-        raise SourceError(f"{path}: boxes and angles must be numbers ({error})") from None
-    return [row["file"] for row in rows], numbers[:, :4].astype(np.float32), numbers[:, 4:]
+    labels = labelled_faces.read_labels(path)
+    return labels.files, labels.boxes, labels.angles_deg
 
 
 def _read(path: Path) -> Iterator[Face]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.harness.timing import Effort, Result
 from hpe_edge.models import DEFAULT, DEFAULT_NAME
+from hpe_edge.util.console import show
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def default_or(model: Path | None) -> Path:
     """Return the model, or else the embedded one, whose name is printed."""
     if model is not None:
         return model
-    print(f"\nmodel: {DEFAULT_NAME}", flush=True)
+    show(f"\nmodel: {DEFAULT_NAME}")
     return DEFAULT
 
 

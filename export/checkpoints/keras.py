@@ -8,6 +8,7 @@ file for weights alone, in the group ``model_weights`` for a whole model. Names 
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +87,19 @@ def _note(group: Any) -> str:
 
 def _read_group(path: Path, group: Any) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
+    left = _file_size(group)
     for layer in [*_names(group, _LAYERS), *[_LOOSE] * (_LOOSE in group)]:
         holder = _child(group, layer)
         for weight in _names(holder, _WEIGHTS):
             key = f"{layer}/{weight}"
             if key in state:
                 raise _Damaged(f"{key} is listed twice")
-            state[key] = _tensor(path, key, _child(holder, weight))
+            dataset = _child(holder, weight)
+            # The size in a header is free to choose, and a dataset can have many names.
+            left -= dataset.id.get_storage_size()
+            if left < 0:
+                raise _Damaged(f"with {key} its weights would be larger than the file")
+            state[key] = _tensor(path, key, dataset)
     if not state:
         raise ModelError(f"{path} holds no weights; name the file that has them")
     return state
@@ -118,8 +125,17 @@ def _texts(group: Any, attribute: str) -> list[str]:
         return []
     if _h5py().check_string_dtype(stored.dtype) is None:  # the library crashes on some damaged types
         raise _Damaged(f"{attribute} of {group.name} is no text")
+    if math.prod(stored.shape) * stored.get_type().get_size() > _file_size(group):
+        raise _Damaged(f"{attribute} of {group.name} is longer than the file")
     values = np.ravel(group.attrs[attribute])
-    return [value.decode() if isinstance(value, bytes) else value for value in values]
+    texts = [value.decode() if isinstance(value, bytes) else value for value in values]
+    for text in texts:
+        text.encode()  # h5py keeps bytes that are no UTF-8 as halves of characters, which no later step can write
+    return texts
+
+
+def _file_size(group: Any) -> int:
+    return int(group.file.id.get_filesize())
 
 
 def _child(group: Any, place: str) -> Any:

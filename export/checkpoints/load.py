@@ -23,6 +23,7 @@ Layout = Literal["torch", "keras", "tflite"]
 
 _STARTS = (b"PK\x03\x04", b"\x80", b"\x89HDF\r\n\x1a\n")  # zip and pickle, as PyTorch writes them; HDF5
 _SHORTEST = 16
+_LARGEST_REPEATED = 1 << 20  # bytes of a tensor that repeats stored values
 _LARGEST_HEADER = 100_000_000  # of a .safetensors file: the format's own limit
 
 
@@ -148,7 +149,7 @@ def _check_tensors(path: Path, state: dict[str, Tensor], notes: list[str]) -> di
     checked = {}
     converted = set()
     for key, tensor in state.items():
-        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
+        if not _is_plain(tensor):
             raise ModelError(f"{path}: {key} is not a plain dense tensor; save the float32 weights")
         if key.endswith("num_batches_tracked"):  # a counter that inference does not read
             checked[key] = tensor
@@ -157,7 +158,12 @@ def _check_tensors(path: Path, state: dict[str, Tensor], notes: list[str]) -> di
             raise ModelError(f"{path}: {key} is {_name(tensor)}, not floating point; save the float32 weights")
         if tensor.dtype != torch.float32:
             converted.add(_name(tensor))
-            tensor = tensor.to(torch.float32)
+            try:
+                tensor = tensor.to(torch.float32)
+            except (RuntimeError, NotImplementedError):  # such as two numbers of 4 bits in a byte
+                raise ModelError(
+                    f"{path}: {key} is {_name(tensor)}, which PyTorch cannot convert; save the float32 weights"
+                ) from None
         if not torch.isfinite(tensor).all():
             bad = int((~torch.isfinite(tensor)).sum())
             raise ModelError(
@@ -168,6 +174,18 @@ def _check_tensors(path: Path, state: dict[str, Tensor], notes: list[str]) -> di
     if converted:
         notes.append(f"weights stored as {', '.join(sorted(converted))} are converted to float32")
     return checked
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Return True for a dense tensor each of whose values is stored.
+
+    One of stride 0 claims any size for a single stored value.
+    """
+    if tensor.is_nested or tensor.layout != torch.strided or tensor.is_meta:
+        return False
+    if tensor.is_quantized or tensor.is_complex():
+        return False
+    return bool(tensor.numel() * tensor.element_size() <= max(tensor.untyped_storage().nbytes(), _LARGEST_REPEATED))
 
 
 def _name(tensor: Tensor) -> str:

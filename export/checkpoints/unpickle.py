@@ -22,6 +22,7 @@ _ZIP = b"PK\x03\x04"
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 _TORCH_PICKLE = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number with which torch.save began before 1.6
 _SHOWN_ENTRIES = 3
+_MOST_UNPACKED = 100  # times the archive's size
 
 
 class _Refused(ModelError):
@@ -100,6 +101,9 @@ def _archive_fault(data: bytes) -> str | None:
     """A fault of a zip archive that torch.load reports badly or not at all."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         names = archive.namelist()
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > len(data) * _MOST_UNPACKED:  # torch.save compresses nothing
+            return f"would unpack to {unpacked / 1e9:.1f} GB, {unpacked // len(data)} times its size; fetch it again"
         if not any(name.endswith("/data.pkl") for name in names):
             if "model.weights.h5" in names:
                 return "is a .keras archive, whose layers have no order; save it anew with model.save('model.h5')"

@@ -18,6 +18,7 @@ from onnx import GraphProto, ModelProto, NodeProto
 
 from export.gate.gate import Runner
 from hpe_edge.backends.onnx.ir_version import newest_ir_version
+from hpe_edge.backends.onnx.sound_file import check_file
 from hpe_edge.errors import ModelError, ModelNotFoundError
 from hpe_edge.files.other_file import refuse_other_file
 from hpe_edge.spec import ModelSpec, Precision
@@ -74,6 +75,7 @@ def read_onnx(path: Path) -> tuple[ModelProto, str]:
     if not path.is_file():
         raise ModelNotFoundError(f"there is no file {path} to adopt; check the name")
     refuse_other_file(path, "adopt")
+    check_file(path)
     try:
         data = path.read_bytes()
     except OSError as error:

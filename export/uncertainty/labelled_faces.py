@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import ModelError, SourceError
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.geometry import wrap_deg
+from hpe_edge.ops.frames import MAX_COORDINATE
 
 COLUMNS = ("file", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")
 LEAST_FACES = 30
@@ -57,19 +59,42 @@ def read_labels(path: Path) -> Labels:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-        numbers = np.array([[float(row[name]) for name in COLUMNS[1:]] for row in rows])
-        files = [row["file"] for row in rows]
+            reader = csv.DictReader(file)
+            header = reader.fieldnames or ()
+            rows = list(reader)
     except OSError as error:
         raise SourceError(f"cannot read the labels {path}: {error.strerror}") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise SourceError(f"{path} must have the columns {','.join(COLUMNS)} with numbers ({error})") from None
-    if not rows:
-        raise SourceError(f"{path} has no rows; it needs the columns {','.join(COLUMNS)}")
-    bad = ~np.isfinite(numbers).all(axis=1)
-    if bad.any():
-        raise SourceError(f"{path}: row {int(np.argmax(bad)) + 1} holds {numbers[bad][0].tolist()}, not finite numbers")
-    return Labels(path, files, numbers[:, :4].astype(np.float32), numbers[:, 4:])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"the labels {path} are not CSV in UTF-8: {error}") from None
+    missing = [name for name in COLUMNS if name not in header]
+    if missing or not rows:
+        raise SourceError(
+            f"{path} must have rows and the columns {','.join(COLUMNS)}; missing: {','.join(missing) or 'rows'}"
+        )
+    numbers = np.array([_numbers(path, line, row) for line, row in enumerate(rows, start=1)])
+    return Labels(path, [row["file"] for row in rows], numbers[:, :4].astype(np.float32), numbers[:, 4:])
+
+
+def _numbers(path: Path, line: int, row: dict[str, str | None]) -> list[float]:
+    """Return box and angles of a row.
+
+    Raises:
+        SourceError: it names no file, or they are no finite numbers of a box with an area.
+    """
+    if not (row["file"] or "").strip() or "\0" in (row["file"] or ""):
+        raise SourceError(f"{path}: row {line} names no file")
+    try:
+        numbers = [float(row[name] or "") for name in COLUMNS[1:]]
+    except ValueError as error:
+        raise SourceError(f"{path}: boxes and angles must be numbers; row {line}: {error}") from None
+    if not all(map(math.isfinite, numbers)):
+        raise SourceError(f"{path}: row {line} holds {numbers}, not finite numbers")
+    if max(map(abs, numbers[:4])) > MAX_COORDINATE or numbers[0] >= numbers[2] or numbers[1] >= numbers[3]:
+        raise SourceError(
+            f"{path}: row {line} has the box {numbers[:4]}; x1 < x2 and y1 < y2 must hold, within "
+            f"{MAX_COORDINATE:.0f} pixels"
+        )
+    return numbers
 
 
 @dataclass(frozen=True)

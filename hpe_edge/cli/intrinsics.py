@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 
 from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError, SourceError
+from hpe_edge.util.opencv_storage import Node, read_storage
 
 _FILE = "a file of cv2.FileStorage (.yml, .json, .xml) with a 3x3 camera_matrix, as OpenCV's calibration writes it"
 _TEXT = "fx,fy,cx,cy[,k1,k2,p1,p2[,k3[,k4,k5,k6]]]"
 _NUMBERS = (4, 8, 9, 12)
 _LENS = ("distortion_coefficients", "dist_coeffs", "dist_coeff", "distCoeffs", "D")
 _MODELS = {"plumb_bob": False, "rational_polynomial": False, "equidistant": True, "fisheye": True}
+_SIZE = ("image_width", "image_height")
+_LONGEST = 1e6  # pixels of a side
 
 
 def read_intrinsics(text: str) -> Callable[[int, int], Camera]:
@@ -48,17 +49,20 @@ def read_intrinsics(text: str) -> Callable[[int, int], Camera]:
 
 def _from_file(path: Path) -> Callable[[int, int], Camera]:
     try:
-        storage = cv2.FileStorage(path.read_text(encoding="utf-8"), cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
-        matrix = storage.getNode("camera_matrix").mat()
-        lens = next((_numbers(node) for node in map(storage.getNode, _LENS) if not node.empty()), None)
-        sizes = [storage.getNode(name) for name in ("image_width", "image_height")]
-        size = tuple(int(node.real()) if node.isInt() or node.isReal() else 0 for node in sizes)
-    except (OSError, ValueError, OverflowError, cv2.error, SystemError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "not such a file"
-        raise SourceError(f"cannot read the intrinsics {path} ({reason}); needed is {_FILE}") from None
+        found = read_storage(path, ("camera_matrix", *_SIZE, *_LENS, "distortion_model", "fisheye_model"))
+    except SourceError as error:
+        raise SourceError(f"{error}; the intrinsics must be {_FILE}") from None
+    matrix = found.get("camera_matrix")
     if matrix is None or np.shape(matrix) != (3, 3):
         raise SourceError(f"the intrinsics {path} hold no 3x3 camera_matrix; needed is {_FILE}")
-    fisheye = _is_fisheye(storage, path)
+    sides = [side for name in _SIZE if isinstance(side := found.get(name), float)]
+    if not all(abs(side) <= _LONGEST for side in sides):
+        raise SourceError(f"the intrinsics {path} are for images of {sides} pixels; needed is {_FILE}")
+    size = tuple(map(int, sides)) if len(sides) == len(_SIZE) else (0, 0)
+    lens = next((found[name] for name in _LENS if name in found), None)
+    if lens is not None and not isinstance(lens, np.ndarray):
+        raise SourceError(f"the intrinsics {path} have the lens coefficients {lens!r}, which are no list of numbers")
+    fisheye = _is_fisheye(found, path)
     try:
         camera = Camera.from_opencv(matrix, lens, fisheye=fisheye)
     except InputError as error:
@@ -78,22 +82,15 @@ def _from_file(path: Path) -> Callable[[int, int], Camera]:
     return of_frames
 
 
-def _numbers(node: cv2.FileNode) -> Any:
-    """Return the numbers of a matrix or a list; of anything else its kind, which is refused later."""
-    if node.isSeq():
-        return [node.at(k).real() for k in range(node.size())]
-    return node.mat() if node.isMap() else f"a value of {node.name()}"
-
-
-def _is_fisheye(storage: cv2.FileStorage, path: Path) -> bool:
+def _is_fisheye(found: Mapping[str, Node], path: Path) -> bool:
     """Return True for the model of cv2.fisheye, named as OpenCV's samples or ROS do."""
-    model = storage.getNode("distortion_model")
-    if model.isString():
-        if model.string() not in _MODELS:
+    model = found.get("distortion_model")
+    if isinstance(model, str):
+        if model not in _MODELS:
             raise InputError(
-                f"the intrinsics {path} have the distortion model {model.string()!r}; supported are "
+                f"the intrinsics {path} have the distortion model {model!r}; supported are "
                 f"{', '.join(_MODELS)}; undistort the frames first, and give the camera without distortion"
             )
-        return _MODELS[model.string()]
-    flag = storage.getNode("fisheye_model")
-    return bool(flag.isInt() and flag.real())
+        return _MODELS[model]
+    flag = found.get("fisheye_model")
+    return isinstance(flag, float) and bool(flag)

@@ -101,9 +101,32 @@ def check_min_face(height: float | None) -> float:
     """
     if height is None:
         return 0.0
-    if not 0 <= height < math.inf:
+    number = _number(height)
+    if not 0 <= number < math.inf:
         raise InputError(f"min_face is a height in pixels of the frame, 0 or more, got {height!r}")
-    return float(height)
+    return number
+
+
+def check_min_score(score: float | None, default: float) -> float:
+    """Return the threshold of scores, ``default`` if it is None.
+
+    Raises:
+        InputError: it is not a number from 0 to 1.
+    """
+    number = default if score is None else _number(score)
+    if not 0 <= number <= 1:
+        raise InputError(f"min_score must be from 0 to 1, got {score!r}")
+    return number
+
+
+def _number(value: object) -> float:
+    """Return a number of Python or NumPy as float; NaN for anything else."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, OverflowError):
+        return math.nan
 
 
 def without_small(found: Detections, min_face: float) -> Detections:

@@ -99,8 +99,8 @@ def _open_file(path: Path, threads: int | None, min_score: float | None, min_fac
         # Shapes within the graph may be of the stated size.
         try:
             return kind(session, path, min_score, min_face)
-        except (BackendError, ModelError):
-            raise error from None
+        except (BackendError, ModelError) as again:
+            raise (again if isinstance(again, ModelError) > isinstance(error, ModelError) else error) from None
 
 
 def _unknown_graph(path: Path, session: Any) -> str:

@@ -20,6 +20,7 @@ from aiohttp import WSCloseCode, web
 from aiohttp.typedefs import Handler, Middleware
 
 from hpe_edge.live.access import Access
+from hpe_edge.live.door import Door
 from hpe_edge.live.feed import Feed
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ _IN_FLIGHT = 2  # one being shown, one in transfer
 _HEARTBEAT_S = 15.0  # a browser that does not respond is dropped after 1.5 times this
 _GOODBYE_S = 1.0  # for browsers that do not respond
 _LONGEST_ANSWER = 64  # bytes
+MOST_BROWSERS = 64  # that are shown the stream; each picture is sent to each
 
 
 async def serve(
@@ -67,9 +69,12 @@ async def serve(
     runner = web.AppRunner(app, access_log=None, logger=_silent_log, handle_signals=False, shutdown_timeout=_GOODBYE_S)
     await runner.setup()
     try:
-        await web.SockSite(runner, listening).start()
+        assert runner.server is not None
+        door = Door(runner.server)
+        await door.open(listening)
         started()
         await stop.wait()
+        door.close()
         await streams.close()
     finally:
         await runner.cleanup()
@@ -87,6 +92,10 @@ class Streams:
         # Pictures are compressed already.
         stream = web.WebSocketResponse(heartbeat=_HEARTBEAT_S, compress=False, max_msg_size=_LONGEST_ANSWER)
         await stream.prepare(request)
+        if len(self._open) >= MOST_BROWSERS:  # a status of HTTP would reach no script of the page
+            reason = f"{MOST_BROWSERS} browsers show this page, and no more can; close one"
+            await stream.close(code=WSCloseCode.TRY_AGAIN_LATER, message=reason.encode())
+            return stream
         self._open.add(stream)
         browser = _Browser(self._feed, stream)
         sender = asyncio.create_task(browser.send())

@@ -1,6 +1,7 @@
 """Feed of the newest result from the pipeline to the browsers, encoded when a browser waits for it.
 
-Nothing is queued: there is one result and one message, however slow a browser is.
+Nothing is queued: there is one result and one message, however slow a browser is. Messages are made at most as often as
+a page shows them, whatever the number of browsers and the rate of the results.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from hpe_edge.drawing.draw_poses import Style
 from hpe_edge.live.event_log import EventLog, Events
 from hpe_edge.live.message import Scene, Stamp, encode
 from hpe_edge.pipeline.frame_result import Result
+
+PAGE_HZ = 30.0  # pictures per second of a page; drawing and encoding each takes a core 5 to 15 ms
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Feed:
         self._closed = False
         self._newest: _Published | None = None
         self._message: Message | None = None
+        self._making: asyncio.Task[Message] | None = None
+        self._next_s = 0.0  # time of the event loop before which no other message is made
         self._news = asyncio.Event()
         self.viewer = threading.Event()  # set once a browser has asked for a message
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="hpe-edge-live-encoder")
@@ -61,10 +66,29 @@ class Feed:
     async def newer_than(self, number: int) -> Message:
         """Wait for a message with a number above ``number``; return the newest."""
         self.viewer.set()
-        while self._newest is None or self._newest.stamp.number <= number:
-            self._news.clear()
-            await self._news.wait()
-        return await self._loop.run_in_executor(self._encoder, self._encoded)
+        while True:
+            while self._newest is None or self._newest.stamp.number <= number:
+                self._news.clear()
+                await self._news.wait()
+            if self._message is not None and self._message.stamp == self._newest.stamp:
+                return self._message
+            if self._making is None:
+                wait_s = self._next_s - self._loop.time()
+                if wait_s > 0:
+                    await asyncio.sleep(wait_s)
+                    continue  # another browser may have had it made meanwhile
+                self._making = self._loop.create_task(self._make())
+                self._making.add_done_callback(lambda made: made.cancelled() or made.exception())
+            message = await asyncio.shield(self._making)  # which others may wait for, too
+            if message.stamp.number > number:
+                return message
+
+    async def _make(self) -> Message:
+        self._next_s = self._loop.time() + 1 / PAGE_HZ
+        try:
+            return await self._loop.run_in_executor(self._encoder, self._encoded)
+        finally:
+            self._making = None
 
     def _encoded(self) -> Message:
         # In the encoder's single thread: a result is encoded once for all browsers.

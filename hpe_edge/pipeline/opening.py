@@ -80,9 +80,17 @@ class FaceSource:
         return 1 if self.in_order else share.detect_workers
 
 
-def share_of(options: FaceOptions, threads: int | None) -> CoreShare:
-    """Distribute the cores of a run."""
+def share_of(options: FaceOptions, threads: int | None, *, others: bool = False) -> CoreShare:
+    """Distribute the cores of a run.
+
+    Args:
+        options: of the run.
+        threads: cores to use; None: all.
+        others: leave a core to other threads where there are more than two and their number was not given.
+    """
     cores = threads or usable_cores()
+    if others and threads is None and cores > 2:
+        cores -= 1
     return share_cores(cores, several_detectors=options.boxes is None)
 
 

@@ -221,17 +221,18 @@ class Table:
     def write(self, result: Result) -> None:
         """See :class:`hpe_edge.sinks.sink.Sink`."""
         frame, poses = result.frame, result.poses
+        name = frame.name.replace("\n", "\\n")  # one line per face
         faces = zip(
             poses.ids.tolist(), poses.boxes.tolist(), poses.angles.tolist(), poses.doubtful.tolist(), strict=True
         )
         for face, (track, box, angles, doubtful) in enumerate(faces):
             if self._lines == 0:
-                names = ("frame", "face", "track", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")
-                show(" ".join(f"{name:>7}" for name in names) + "  file")
+                columns = ("frame", "face", "track", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")
+                show(" ".join(f"{name:>7}" for name in columns) + "  file")
             self._lines += 1
             known = "-" if track == NO_ID else track
             numbers = [f"{frame.index:7d}", f"{face:7d}", f"{known:>7}", *(f"{v:7.1f}" for v in (*box, *angles))]
-            show(f"{' '.join(numbers)} {'?' if doubtful else ' '}{frame.name}")
+            show(f"{' '.join(numbers)} {'?' if doubtful else ' '}{name}")
 
     def finish(self) -> None:
         """See :class:`hpe_edge.sinks.sink.Sink`."""

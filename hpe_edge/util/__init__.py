@@ -1,3 +1,15 @@
-"""Helpers of all rooms: files, locks, console, cores, forks, shell, signals, cache folder, the export package."""
+"""Helpers of all rooms: files, locks, console, cores, child processes, shell, signals, cache folder, export package."""
 
-__all__ = ["atomic", "cache_folder", "console", "cores", "export_package", "file_lock", "forks", "shell", "signals"]
+__all__ = [
+    "atomic",
+    "cache_folder",
+    "child_process",
+    "console",
+    "cores",
+    "export_package",
+    "file_lock",
+    "forks",
+    "opencv_storage",
+    "shell",
+    "signals",
+]

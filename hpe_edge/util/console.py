@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
+
+from hpe_edge.errors import printable
+
+
+class _PrintableFormatter(logging.Formatter):
+    """The message alone, printable."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def prepare() -> None:
@@ -18,23 +28,27 @@ def prepare() -> None:
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
+    if logging.lastResort is not None:  # prints warnings where logging is not set up, as here
+        logging.lastResort.setFormatter(_PrintableFormatter())
 
 
 def show(text: str = "") -> None:
-    """Print lines to standard output; without text, flush it.
+    """Print lines to standard output, printable; without text, flush it.
 
     Raises:
         BrokenPipeError: the reader has closed the pipe.
         OutputError: it is closed, the disk is full, or the like.
     """
     with _failing_once():
-        print(text, end="\n" if text else "", flush=True)
+        print(printable(text), end="\n" if text else "", flush=True)
 
 
 def show_bytes(data: bytes) -> None:
-    """Write to standard output as it is, and flush it; errors as :func:`show`."""
+    """Write to standard output, and flush it; on a terminal UTF-8 text is printable. Errors as :func:`show`."""
     with _failing_once():
-        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.write(
+            printable(data.decode("utf-8", "surrogateescape")).encode() if sys.stdout.isatty() else data
+        )
         sys.stdout.flush()
 
 
@@ -82,9 +96,9 @@ def without_stderr_lines(part: bytes) -> Iterator[None]:
 
 
 def print_message(message: str) -> None:
-    """Print a line to standard error; drop it where that takes nothing, such as a terminal that has gone."""
+    """Print a line to standard error, printable; drop it where that takes nothing, such as a terminal that has gone."""
     with contextlib.suppress(OSError):
-        print(message, file=sys.stderr)
+        print(printable(message), file=sys.stderr)
 
 
 def flush_messages() -> None:

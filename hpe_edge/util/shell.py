@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
-from hpe_edge.errors import BackendError, HpeEdgeError
+from hpe_edge.errors import BackendError, HpeEdgeError, printable
 from hpe_edge.util.console import flush_messages, prepare, print_message, show
 from hpe_edge.util.signals import STOP_SIGNALS, interrupting_signal, signal_name
 
@@ -51,6 +51,9 @@ class CommandParser(argparse.ArgumentParser):
         misspelt = (word.partition("=")[0] for word in self._words if word.startswith("-"))
         close = (_closest(word, known) for word in misspelt if word not in taken)
         super().error(message + next(filter(None, close), ""))
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        super()._print_message(printable(message), file)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         choices = action.choices

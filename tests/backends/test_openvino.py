@@ -243,7 +243,7 @@ def test_a_file_cut_off_anywhere_is_refused_quietly(
         with pytest.raises(ModelError, match=r"cut\.onnx"):
             PoseEngine(tmp_path / "cut.onnx", backend="openvino")
     (tmp_path / "cut.onnx").write_bytes(b"")
-    with pytest.raises(ModelError, match="it is empty, or truncated"):
+    with pytest.raises(ModelError, match="it is empty"):
         PoseEngine(tmp_path / "cut.onnx", backend="openvino")
     (tmp_path / "cut.onnx").write_text("<net name='not onnx' version='11'/>")
     with pytest.raises(ModelError, match="cannot be loaded as an ONNX model"):
@@ -283,7 +283,9 @@ def test_openvino_reports_nothing(tmp_path: Path, model: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert json.loads(done.stdout) == [] and not list(tmp_path.iterdir())
+    written = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
+    ours = Path(".cache/hpe_edge/openvino-first-runs")
+    assert json.loads(done.stdout) == [] and all(path.parent == ours for path in written)
 
 
 CTRL_C = """

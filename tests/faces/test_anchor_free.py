@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
+import onnx
 import pytest
-from grid_model import plain_iou
+from grid_model import plain_iou, write_grid_model
 from media import noise
+from onnx import numpy_helper
 
-from hpe_edge.faces.grids.anchor_free import letterbox, nms
+from hpe_edge import open_detector
+from hpe_edge.errors import InputError, ModelError
+from hpe_edge.faces.grids import anchor_free
+from hpe_edge.faces.grids.anchor_free import best_candidates, letterbox, nms
+from hpe_edge.faces.grids.embedded import EmbeddedDetector
 from hpe_edge.spec import Input
 
 INPUT = Input(size=1, color="RGB", scale=1.0, mean=(127.5, 100.0, 90.0), std=(128.0, 64.0, 32.0))
@@ -83,3 +91,88 @@ def test_nms_keeps_an_overlap_of_exactly_the_threshold() -> None:
 
 def test_nms_of_no_boxes() -> None:
     assert nms(np.empty((0, 4), np.float32), np.empty(0, np.float32), 0.4).shape == (0,)
+
+
+def test_a_candidate_of_every_cell_does_not_make_nms_endless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With min_score 0 and a small min_face every cell is a candidate; NMS sees the best of them alone."""
+    seen = []
+    monkeypatch.setattr(anchor_free, "nms", lambda boxes, scores, iou: seen.append(scores) or nms(boxes, scores, iou))
+    path = write_grid_model(tmp_path / "e.onnx", (1, 4, 10), 1, size_hw=None, strides=EmbeddedDetector.STRIDES)
+    detector = open_detector(path, min_score=0.0, min_face=3.0)
+    frame = np.random.default_rng(0).integers(0, 256, (900, 1600, 3), np.uint8)
+    low = detector(frame)
+    (scores,) = seen
+    assert len(scores) == anchor_free.MOST_CANDIDATES
+    # The best ones: a threshold at the lowest of them finds no other.
+    above = open_detector(path, min_score=float(np.nextafter(scores.min(), 1)), min_face=3.0)(frame)
+    assert set(above.scores.tolist()) <= set(low.scores.tolist())
+
+
+def test_few_candidates_stay_in_their_order() -> None:
+    scores = np.array([0.2, 0.9, 0.5, 0.9], np.float32)
+    assert best_candidates(scores).tolist() == [0, 1, 2, 3]
+    many = np.tile(scores, anchor_free.MOST_CANDIDATES // 2)  # a quarter each of 0.2 and 0.5
+    kept = best_candidates(many)
+    assert (
+        len(kept) == anchor_free.MOST_CANDIDATES and (np.diff(kept) > 0).all() and (many[kept] == np.float32(0.9)).all()
+    )
+
+
+@pytest.mark.parametrize("score", ["0.5", b"0.5", True, None, np.nan, -0.01, 1.01, np.inf, [0.5], 1j, np.zeros(2)])
+def test_a_score_that_is_no_number_of_its_range(tmp_path: Path, score: object) -> None:
+    path = write_grid_model(tmp_path / "e.onnx", (1, 4, 10), 2, size_hw=None)
+    if score is None:
+        assert open_detector(path).min_score == 0.5  # type: ignore[attr-defined]
+        return
+    with pytest.raises(InputError, match="min_score must be from 0 to 1"):
+        open_detector(path, min_score=score)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("height", ["16", b"16", True, np.nan, -1, np.inf, [16], np.zeros(2), 10**400])
+def test_a_height_that_is_no_number_of_its_range(tmp_path: Path, height: object) -> None:
+    path = write_grid_model(tmp_path / "e.onnx", (1, 4, 10), 2, size_hw=None)
+    with pytest.raises(InputError, match="min_face is a height"):
+        open_detector(path, min_face=height)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", [np.float32(0.25), np.int64(0), 1, 0.25])
+def test_numbers_of_numpy_are_numbers(tmp_path: Path, number: float) -> None:
+    path = write_grid_model(tmp_path / "e.onnx", (1, 4, 10), 2, size_hw=None)
+    assert open_detector(path, min_score=number, min_face=number).min_score == number  # type: ignore[attr-defined]
+
+
+def with_first_dim(path: Path, batch: int) -> Path:
+    model = onnx.load(str(path))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = batch
+    onnx.save(model, str(path))
+    return path
+
+
+@pytest.mark.parametrize("size_hw", [None, (320, 320)])
+def test_a_file_of_several_pictures_is_refused_at_opening(tmp_path: Path, size_hw: tuple[int, int] | None) -> None:
+    path = with_first_dim(write_grid_model(tmp_path / "s.onnx", (1, 4, 10), 2, size_hw=size_hw), 4)
+    with pytest.raises(ModelError, match="takes 4 pictures at a time"):
+        open_detector(path)
+
+
+def test_an_embedded_kind_of_one_picture_is_refused_at_opening(tmp_path: Path) -> None:
+    """In a video it looks at several regions at a time."""
+    strides = EmbeddedDetector.STRIDES
+    path = with_first_dim(write_grid_model(tmp_path / "e.onnx", (1, 4, 10), 1, size_hw=None, strides=strides), 1)
+    with pytest.raises(ModelError, match="two pictures at a time"):
+        open_detector(path)
+
+
+def test_an_embedded_kind_of_one_size_is_refused_at_opening(tmp_path: Path) -> None:
+    strides = EmbeddedDetector.STRIDES
+    path = write_grid_model(tmp_path / "e.onnx", (1, 4, 10), 1, size_hw=(320, 640), strides=strides)
+    model = onnx.load(str(path))
+    for shape in model.graph.initializer:  # the rows are written into the graph
+        if shape.name.startswith("s"):
+            stride = next(w for w in model.graph.initializer if w.name == f"w{shape.name[1:]}").dims[2]
+            columns = numpy_helper.to_array(shape)[-1]
+            rows = 320 * 640 // stride**2
+            shape.CopyFrom(numpy_helper.from_array(np.array([1, rows, columns]), shape.name))
+    onnx.save(model, str(path))
+    with pytest.raises(ModelError, match=r"\(640, 320\) alone"):
+        open_detector(path)

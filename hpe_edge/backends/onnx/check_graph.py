@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from hpe_edge.errors import ModelError
 from hpe_edge.files.graph_kind import graph_kind
 from hpe_edge.ops.decode import head_columns
-from hpe_edge.spec import ModelSpec
+from hpe_edge.spec import MAX_BATCH, ModelSpec
 
 # Bounds of the buffers where the graph takes any batch; larger calls are split.
 DYNAMIC_MAX_BATCH = 8  # on a CPU, whose caches larger batches do not fit
 GPU_MAX_BATCH = 64  # smaller batches leave most of a GPU idle
+_MAX_BUFFER = 1 << 32  # bytes of the input's or an output's buffer
 
 
 class GraphTensor(NamedTuple):
@@ -92,6 +92,7 @@ def check_graph(
     if inputs[0].dtype != spec.input.dtype:
         raise ModelError(f"{path}: the spec wants a {spec.input.dtype} input, the graph has {inputs[0].dtype}")
     fixed = shape[0] if isinstance(shape[0], int) else None
+    _check_buffer(path, "input", inputs[0], fixed)
     found = {output.name: output for output in outputs}
     columns: dict[str, tuple[int, ...]] = {}
     for name, needed in head_columns(spec).items():
@@ -106,9 +107,29 @@ def check_graph(
         rows = output.shape[0]
         if (rows if isinstance(rows, int) else None) != fixed:
             raise ModelError(f"{path}: the input takes batches of {shape[0]}, but output {name!r} gives {rows}")
-        if int(np.prod(rest)) < needed:
+        if math.prod(rest) < needed:
             raise ModelError(
                 f"{path}: the decode reads {needed} columns of output {name!r}, which is {list(output.shape)}"
             )
+        _check_buffer(path, f"output {name!r}", output, fixed)
         columns[name] = rest
     return fixed, columns
+
+
+def _check_buffer(path: Path, what: str, tensor: GraphTensor, fixed: int | None) -> None:
+    """Refuse a buffer that no memory would hold.
+
+    Raises:
+        ModelError: its batch or its size is too large.
+    """
+    if fixed is not None and not 1 <= fixed <= MAX_BATCH:
+        raise ModelError(
+            f"{path}: the graph takes batches of {fixed} alone; 1 to {MAX_BATCH} are possible: export the model "
+            "again, with a dynamic batch or a smaller one"
+        )
+    size = (fixed or GPU_MAX_BATCH) * math.prod(side for side in tensor.shape[1:] if isinstance(side, int)) * 4
+    if size > _MAX_BUFFER:
+        raise ModelError(
+            f"{path}: the {what} {list(tensor.shape)} would take {size / 1e9:.0f} GB, {_MAX_BUFFER / 1e9:.0f} are "
+            "possible: export the model again, with a smaller batch"
+        )

@@ -18,6 +18,7 @@ from typing import Any
 import onnxruntime
 
 from hpe_edge.backends.onnx.ir_version import lowered
+from hpe_edge.backends.onnx.sound_file import check_file
 from hpe_edge.backends.options import check_threads
 from hpe_edge.cuda.device import parse_device as parse_gpu
 from hpe_edge.cuda.version_table import numbers, onnx_runtime_needs
@@ -195,7 +196,8 @@ def open_session(
 
     Raises:
         InputError: the name or ``threads`` cannot be used.
-        ModelError: not an ONNX file, or truncated.
+        ModelError: not an ONNX file, truncated, or one that :func:`hpe_edge.backends.onnx.sound_file.check_file`
+            refuses.
         BackendError: the provider does not start, or cannot run all of the graph.
     """
     check_threads(threads)
@@ -209,9 +211,11 @@ def open_session(
             path.open("rb").close()
         except OSError as error:
             raise ModelError(f"{path} cannot be read: {error.strerror}") from None
+    check_file(path, graph)
+    if graph is None:
         graph = lowered(path)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # its warnings go to standard error; errors are raised anyway
+    options.log_severity_level = 4  # warnings and errors go to standard error; errors are raised anyway
     if threads is not None:
         options.intra_op_num_threads = threads
     if provider.whole:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from hpe_edge.backends.base import Rows
 from hpe_edge.backends.onnx.check_graph import DYNAMIC_MAX_BATCH, GraphTensor, check_graph, read_spec
+from hpe_edge.backends.onnx.sound_file import check_file
+from hpe_edge.backends.openvino.first_run import check_in_child
 from hpe_edge.backends.openvino.hard_swish import use_hard_swish
 from hpe_edge.backends.openvino.load_openvino import load_openvino, shared_core, short_error
 from hpe_edge.backends.options import Precision, check_threads
@@ -39,7 +41,13 @@ class OpenVinoBackend:
     gpu: Device | None = None  # NVIDIA's; OpenVINO supports none
 
     def __init__(
-        self, path: Path, *, device: str = "cpu", threads: int | None = None, precision: Precision = "fp32"
+        self,
+        path: Path,
+        *,
+        device: str = "cpu",
+        threads: int | None = None,
+        precision: Precision = "fp32",
+        in_child: bool = False,
     ) -> None:
         """Load a model.
 
@@ -50,10 +58,12 @@ class OpenVinoBackend:
                 runs then take turns.
             precision: floating-point precision. OpenVINO itself would choose bfloat16 where the CPU has it and
                 float16 on a GPU. INT8 layers of the graph stay INT8.
+            in_child: this is the child of :func:`hpe_edge.backends.openvino.first_run.check_in_child`.
 
         Raises:
             InputError: the device or ``threads`` cannot be used.
-            ModelError: not an ONNX file, truncated, without a spec, or the spec does not fit the graph.
+            ModelError: not an ONNX file, truncated, without a spec, the spec does not fit the graph, or OpenVINO
+                crashes with it.
             BackendError: OpenVINO, the device or the precision is not available.
         """
         check_threads(threads)
@@ -70,6 +80,11 @@ class OpenVinoBackend:
             if threads is not None:
                 self._settings["INFERENCE_NUM_THREADS"] = str(threads)
         self._path = path
+        check_precision(self._core, self._name, precision)
+        if not in_child:
+            # OpenVINO's own form has its weights beside it, and no check but the child's.
+            weights = [path.with_suffix(".bin")] if path.suffix.lower() == ".xml" else check_file(path)
+            check_in_child((path, *weights), self.device, precision, str(self._ov.__version__))
         self._graph = _read(self._ov, path)
         inputs, outputs = ([_tensor(end) for end in ends] for ends in (self._graph.inputs, self._graph.outputs))
         self.spec: ModelSpec = read_spec(_spec_text(self._graph), path, inputs, outputs)
@@ -77,7 +92,6 @@ class OpenVinoBackend:
         self.fixed_batch = fixed is not None
         self.channels_last = False
         self.max_batch = fixed or DYNAMIC_MAX_BATCH
-        self._check_precision(precision)
         use_hard_swish(self._graph)
         self._lock = threading.Lock()
         self._compiled = self._compile()
@@ -111,15 +125,25 @@ class OpenVinoBackend:
                 "shows what is missing, and ONNX Runtime may run it: leave out backend='openvino'"
             ) from None
 
-    def _check_precision(self, precision: Precision) -> None:
-        """Refuse a precision that the device lacks: OpenVINO would use another one."""
-        can = [str(each) for each in self._core.get_property(self._name, "OPTIMIZATION_CAPABILITIES")]
-        if precision.upper() not in can:
-            floats = [name for name in get_args(Precision) if name.upper() in can]
-            raise BackendError(
-                f"OpenVINO's {self._name} does not compute in {precision} here, but in {', '.join(floats) or 'none'}: "
-                f"pass precision={(floats or ['fp32'])[0]!r}, or use another device"
-            )
+
+def check_precision(core: Any, name: str, precision: Precision) -> None:
+    """Refuse a precision that the device lacks: OpenVINO would use another one.
+
+    Args:
+        core: OpenVINO's.
+        name: its name of the device.
+        precision: as requested.
+
+    Raises:
+        BackendError: the device lacks it.
+    """
+    can = [str(each) for each in core.get_property(name, "OPTIMIZATION_CAPABILITIES")]
+    if precision.upper() not in can:
+        floats = [each for each in get_args(Precision) if each.upper() in can]
+        raise BackendError(
+            f"OpenVINO's {name} does not compute in {precision} here, but in {', '.join(floats) or 'none'}: "
+            f"pass precision={(floats or ['fp32'])[0]!r}, or use another device"
+        )
 
 
 def find_device(there: Sequence[str], device: str) -> str:

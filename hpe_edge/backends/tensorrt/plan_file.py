@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hpe_edge.cuda.version_table import numbers
 from hpe_edge.errors import BackendError, ModelError
-from hpe_edge.spec import PADDED_CHANNELS, GateResult, ModelSpec, read_json, to_plain
+from hpe_edge.spec import MAX_BATCH, PADDED_CHANNELS, GateResult, ModelSpec, read_json, to_plain
 
 if TYPE_CHECKING:
     from hpe_edge.cuda.device import Device
@@ -87,8 +87,10 @@ class EngineInfo:
         if self.channels_last and self.spec.input.dtype != "float16":
             raise ModelError(f"an input in the format hwc8 must be float16, got {self.spec.input.dtype}")
         least, best, most = self.profile
-        if not 1 <= least <= best <= most:
-            raise ModelError(f"an engine's profile must rise from 1 or more, got {self.profile}")
+        if not 1 <= least <= best <= most <= MAX_BATCH:
+            raise ModelError(f"an engine's profile must rise from 1 or more to at most {MAX_BATCH}, got {self.profile}")
+        if self.plan_bytes < 0:
+            raise ModelError(f"an engine's plan_bytes must be 0 or more, got {self.plan_bytes}")
 
     @property
     def channels_last(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hpe_edge.errors import BoxesWarning
+from hpe_edge.errors import BoxesWarning, printable
 from hpe_edge.pipeline.pipeline import Pipeline, Report
 from hpe_edge.sinks.window import Window
 from hpe_edge.util.signals import StopSignals
@@ -19,7 +19,7 @@ from hpe_edge.util.signals import StopSignals
 def say(message: str) -> None:
     """Print a line; drop it where nothing takes it: the terminal may be gone (SIGHUP), and the results are kept."""
     with contextlib.suppress(OSError):
-        tqdm.write(f"hpe-edge: {message}", file=sys.stderr)  # goes above a progress bar
+        tqdm.write(f"hpe-edge: {printable(message)}", file=sys.stderr)  # goes above a progress bar
 
 
 class Messages:

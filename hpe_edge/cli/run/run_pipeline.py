@@ -56,7 +56,7 @@ def run_pipeline(options: RunOptions, page: PageOptions | None = None) -> int:
     with contextlib.closing(open_input(options) if page is None else open_live_input(options, page)) as source:
         check_tracking(of_faces, source, lambda name: f"--{name.replace('_', '-')}")
         check_meter(options, source)
-        share = share_of(of_faces, options.threads)
+        share = share_of(of_faces, options.threads, others=page is not None)
         faces = open_faces(of_faces, source, share.detect_threads)
         watch, outputs = Stopwatch(trace=options.profile is not None), Outputs(options.draw)
         with StopSignals() as stop:  # from the first temporary file to the last

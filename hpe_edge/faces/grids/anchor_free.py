@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.boxes.box_fit import BoxFit
-from hpe_edge.errors import BackendError, InputError, ModelError
-from hpe_edge.faces.detector import Detections, check_min_face, without_small
+from hpe_edge.errors import BackendError, ModelError
+from hpe_edge.faces.detector import Detections, check_min_face, check_min_score, without_small
 from hpe_edge.ops.crop import cached_crop
 from hpe_edge.ops.frames import MAX_COORDINATE, check_frame
 from hpe_edge.spec import Crop, Input
@@ -20,6 +20,8 @@ from hpe_edge.spec import Crop, Input
 Array = NDArray[np.float32]
 
 _WHOLE = Crop(square="none")  # fill 0, before normalisation
+
+MOST_CANDIDATES = 5000  # before NMS; OpenCV's FaceDetectorYN keeps as many
 
 _WIDE_SIDE = 224  # pixels that the second look gives the frame's longer side
 _WIDE_MARGIN = 0.3  # on each side, of the frame's
@@ -65,14 +67,17 @@ class GridDetector:
             ModelError: the graph's outputs are not those of this kind.
             BackendError: the graph does not run.
         """
-        self.min_score = self.SCORE if min_score is None else min_score
-        if not 0 <= self.min_score <= 1:
-            raise InputError(f"min_score must be from 0 to 1, got {min_score!r}")
+        self.min_score = check_min_score(min_score, self.SCORE)
         self.min_face = check_min_face(min_face)
         self._use(session)
         self._path = path
         (given,) = session.get_inputs()
         self._input = given.name
+        if given.shape[0] not in (None, 1) and not isinstance(given.shape[0], str):
+            raise ModelError(
+                f"{path}: its graph takes {given.shape[0]} pictures at a time, one is needed; export it with a batch "
+                "of 1"
+            )
         height, width = given.shape[2:]
         self._fixed = (width, height) if isinstance(width, int) and isinstance(height, int) else None
         if self._fixed is not None and (width % self.MULTIPLE or height % self.MULTIPLE):
@@ -132,6 +137,8 @@ class GridDetector:
 
     def _detections(self, scores: Array, boxes: Array, keypoints: Array) -> Detections:
         """Return the faces that NMS keeps, from left to right."""
+        best = best_candidates(scores)
+        scores, boxes, keypoints = scores[best], boxes[best], keypoints[best]
         kept = nms(boxes, scores, self.NMS_IOU)
         kept = kept[np.argsort(boxes[kept, 0], kind="stable")]
         points = keypoints[kept] if keypoints.shape[1] else None
@@ -295,6 +302,16 @@ def sound_boxes(boxes: Array) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
         area = (boxes[:, :2] < boxes[:, 2:]).all(axis=1)
         return np.asarray(area & (np.abs(boxes) <= MAX_COORDINATE).all(axis=1))
+
+
+def best_candidates(scores: Array) -> NDArray[np.intp]:
+    """Return the indices of the best ``MOST_CANDIDATES`` candidates, in their order.
+
+    A low threshold makes a candidate of every cell, of which NMS compares each with all others.
+    """
+    if len(scores) <= MOST_CANDIDATES:
+        return np.arange(len(scores))
+    return np.sort(np.argsort(-scores, kind="stable")[:MOST_CANDIDATES])
 
 
 def nms(boxes: NDArray[np.float32], scores: NDArray[np.float32], iou: float) -> NDArray[np.intp]:

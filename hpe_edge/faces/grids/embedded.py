@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.boxes.box_fit import FITS
+from hpe_edge.errors import BackendError, ModelError
 from hpe_edge.faces.detector import Detections
 from hpe_edge.faces.grids.anchor_free import GridDetector, sound_boxes
 from hpe_edge.faces.grids.region_schedule import RegionSchedule
@@ -62,6 +63,20 @@ class EmbeddedDetector(GridDetector):
             longest = min(max(longer * _INPUT_FACE / self.min_face, _SHORTEST), _LONGEST)
         scale = max(longer / longest, 1.0)
         return tuple(_multiple(side / scale, self.MULTIPLE) for side in (width, height)), scale  # type: ignore[return-value]
+
+    def _try_out(self) -> list[list[str]]:
+        """See the base class; the graph must take pictures of any size, and several at a time."""
+        names = super()._try_out()
+        advice = "export the detector again with dynamic batch, height and width: hpe-edge export detector"
+        if self._fixed is not None:
+            raise ModelError(f"{self._path}: its graph takes pictures of {self._fixed} alone; {advice}")
+        try:
+            self._run(np.zeros((2, 3, _REGION_SIDE, _REGION_SIDE), np.float32), names)
+        except BackendError as error:
+            raise ModelError(
+                f"{self._path}: its graph does not take two pictures at a time; {advice} ({error})"
+            ) from None
+        return names
 
     def for_video(self) -> RegionSchedule:
         """Return a detector for the frames of one video, in order."""

@@ -10,6 +10,7 @@ import pytest
 from labelled_photos import BOX, OFF, Finder, write_labelled_photos
 from tiny_model import tiny_spec, write_tiny_model
 
+from benchmarks.datasets import labels_csv
 from export.uncertainty import labelled_faces
 from export.uncertainty.labelled_faces import COLUMNS, detected_boxes, errors_on, jittered_boxes, read_labels
 from hpe_edge import PoseEngine, SourceError
@@ -67,9 +68,9 @@ def test_only_boxes_on_the_face_count(labels: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "fragment"),
     [
-        ("file,x1\na.png,1\n", "must have the columns"),
-        (",".join(COLUMNS) + "\n", "has no rows"),
-        (",".join(COLUMNS) + "\na.png,1,2,3,4,x,0,0\n", "with numbers"),
+        ("file,x1\na.png,1\n", "missing: y1,x2"),
+        (",".join(COLUMNS) + "\n", "missing: rows"),
+        (",".join(COLUMNS) + "\na.png,1,2,3,4,x,0,0\n", "must be numbers"),
         (",".join(COLUMNS) + "\na.png,1,2,3,4,5,0,0\na.png,1,2,3,4,nan,0,0\n", "row 2 holds"),
     ],
 )
@@ -85,3 +86,30 @@ def test_missing_labels_and_photos_are_named(labels: Path) -> None:
     labels.with_name("1.png").unlink()
     with pytest.raises(SourceError, match=r"1\.png"):
         detected_boxes(read_labels(labels), [Finder()])
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("", "missing: file,x1"),
+        ("file,x1,y1,x2,y2,yaw,pitch,roll\n", "missing: rows"),
+        ("fil,x1,y1,x2,y2,yaw,pitch,roll\na.jpg,1,2,50,60,1,2,3\n", "missing: file"),
+        ("file,x1,y1,x2,y2,yaw,pitch,roll\n,1,2,50,60,1,2,3\n", "row 1 names no file"),
+        ("file,x1,y1,x2,y2,yaw,pitch,roll\na\0,1,2,50,60,1,2,3\n", "row 1 names no file|not CSV"),
+        ("file,x1,y1,x2,y2,yaw,pitch,roll\na.jpg,1,2,50\n", "row 1"),
+        ("x1,y1,x2,y2,yaw,pitch,roll,file\n1,2,50,60,1,2,3\n", "row 1 names no file"),
+        ("file,x1,y1,x2,y2,yaw,pitch,roll\na.jpg,1,2,50,60,1,2,3\na.jpg,5,2,5,60,1,2,3\n", "row 2 has the box"),
+        ("file,x1,y1,x2,y2,yaw,pitch,roll\na.jpg,1,62,50,60,1,2,3\n", "row 1 has the box"),
+        ("file,x1,y1,x2,y2,yaw,pitch,roll\na.jpg,1,2,1e30,60,1,2,3\n", "row 1 has the box"),
+        ("file,x1,y1,x2,y2,yaw,pitch,roll\na.jpg,,,,,1,2,3\n", "row 1"),
+        ("file,x1,y1,x2,y2,yaw,pitch,roll\na.jpg,1,2,50,60,nan,2,3\n", "not finite"),
+        (f"file,x1,y1,x2,y2,yaw,pitch,roll\n{'a' * 140_000},1,2,50,60,1,2,3\n", "not CSV"),
+    ],
+)
+def test_labels_that_cannot_be_are_refused_in_words(tmp_path: Path, content: str, named: str) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(content)
+    with pytest.raises(SourceError, match=named):
+        read_labels(path)
+    with pytest.raises(SourceError, match=r"labels\.csv"):
+        labels_csv.read_labels(path)
