@@ -35,6 +35,7 @@ from hpe_edge.ops.native import native
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec, Upright
+from hpe_edge.upright.search import ASK_AGAIN_SIGMA_DEG, OTHER_LOOKS, Answers, best_answers, turns_of_looks
 from hpe_edge.upright.turn import SECOND_PASS_ROLL_DEG
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ class PoseEngine:
             upright: turns the crops so that faces stand upright in them; the poses are turned back. ``"keypoints"``: by
                 the faces' key points; a face without them is not turned. ``"second-pass"``: likewise, and a face that
                 by the first answer is still rolled by more than 15 degrees in its crop is estimated again, turned by
-                that roll. None: no crop is turned. ``"model"``: as the model's spec says.
+                that roll; if sigma is calibrated, a face with a large one is estimated in turns all around, and a
+                surer answer is taken. None: no crop is turned. ``"model"``: as the model's spec says.
 
         Raises:
             ModelNotFoundError: no such file.
@@ -295,6 +297,8 @@ class PoseEngine:
             self._run_all(context, list(zip(requests, found, strict=True)), timed)
             if self.upright == "second-pass":
                 self._run_again(context, requests, found, timed)
+                if self.spec.sigma is not None:
+                    self._search_turns(context, requests, found, timed)
         finally:
             self._give_back(context)
         return found
@@ -332,6 +336,29 @@ class PoseEngine:
         self._run_all(context, [part for part in again if part[0].count], timed)
         for poses, some, (_, second) in zip(found, rows, again, strict=True):
             poses.angles[some], poses.sigma[some], poses.rotation[some] = second.angles, second.sigma, second.rotation
+
+    def _search_turns(self, context: Context, requests: Sequence[Request], found: list[Poses], timed: Timer) -> None:
+        """Ask doubtful faces again in crops that are turned all around, and take a surer answer."""
+        with np.errstate(invalid="ignore"):
+            rows = [np.flatnonzero(poses.sigma_rms > ASK_AGAIN_SIGMA_DEG) for poses in found]
+        if not any(map(len, rows)):
+            return
+        looks: list[Request] = []
+        for request, some in zip(requests, rows, strict=True):
+            turns = np.zeros(request.count, np.float32) if request.turns is None else np.nan_to_num(request.turns)
+            looks.append(request.turned(np.repeat(some, OTHER_LOOKS), turns_of_looks(turns[some])))
+        seen = [Poses.empty(each.count) for each in looks]
+        self._run_all(context, [part for part in zip(looks, seen, strict=True) if part[0].count], timed)
+        self._run_again(context, looks, seen, timed)
+        for poses, some, others in zip(found, rows, seen, strict=True):
+            shape = (len(some), OTHER_LOOKS)
+            rotations = np.concatenate([poses.rotation[some, None], others.rotation.reshape(*shape, 3, 3)], axis=1)
+            sigmas = np.concatenate([poses.sigma_rms[some, None], others.sigma_rms.reshape(shape)], axis=1)
+            best = best_answers(Answers(rotations, sigmas))
+            taken = np.flatnonzero(best)
+            into, source = some[taken], taken * OTHER_LOOKS + best[taken] - 1
+            poses.angles[into], poses.sigma[into] = others.angles[source], others.sigma[source]
+            poses.rotation[into] = others.rotation[source]
 
     def _run(self, context: Context, batch: list[_Part], timed: Timer) -> None:
         count = sum([request.count for request, _ in batch])
