@@ -33,6 +33,7 @@ from hpe_edge.ops.frames import AnyFrame, FrameColor
 from hpe_edge.ops.gpu_frames import blank_frame, find_on_gpu
 from hpe_edge.ops.native import native
 from hpe_edge.ops.request import Request
+from hpe_edge.ops.stretch import ContrastStretch
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec, Upright
 from hpe_edge.upright.search import ASK_AGAIN_SIGMA_DEG, OTHER_LOOKS, Answers, best_answers, turns_of_looks
@@ -148,6 +149,7 @@ class PoseEngine:
         self.device: str = backend.device
         self._batch = backend.max_batch  # larger calls are split
         self._crop = CropNormalize(self.crop, self.spec.input, channels_last=backend.channels_last)
+        self._stretch = ContrastStretch(self.crop, self.spec.input)
         self._crop_on = crop_on
         self._gpu = _cropping_gpu(backend, crop_on)
         self._ranges = None if backend.gpu is None else profiler_ranges()
@@ -185,6 +187,9 @@ class PoseEngine:
         is ignored for it: what lies outside the frame is ``crop.fill``. Its sigma is that of the angles relative to the
         turned axes, which are not those of the poses' angles: a doubt about pitch in the turned crop is one about both
         pitch and yaw in the picture. The boxes of the poses are those given.
+
+        A crop that is dark or flat is stretched to full contrast, see :attr:`~hpe_edge.Poses.stretched`; not if it is
+        cropped on a GPU.
 
         Args:
             frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W, 4]``, ``[H, W]`` grey or NV12, see
@@ -335,7 +340,7 @@ class PoseEngine:
         ]
         self._run_all(context, [part for part in again if part[0].count], timed)
         for poses, some, (_, second) in zip(found, rows, again, strict=True):
-            poses.angles[some], poses.sigma[some], poses.rotation[some] = second.angles, second.sigma, second.rotation
+            poses.take(some, second)
 
     def _search_turns(self, context: Context, requests: Sequence[Request], found: list[Poses], timed: Timer) -> None:
         """Ask doubtful faces again in crops that are turned all around, and take a surer answer."""
@@ -356,16 +361,16 @@ class PoseEngine:
             sigmas = np.concatenate([poses.sigma_rms[some, None], others.sigma_rms.reshape(shape)], axis=1)
             best = best_answers(Answers(rotations, sigmas))
             taken = np.flatnonzero(best)
-            into, source = some[taken], taken * OTHER_LOOKS + best[taken] - 1
-            poses.angles[into], poses.sigma[into] = others.angles[source], others.sigma[source]
-            poses.rotation[into] = others.rotation[source]
+            poses.take(some[taken], others[taken * OTHER_LOOKS + best[taken] - 1])
 
     def _run(self, context: Context, batch: list[_Part], timed: Timer) -> None:
         count = sum([request.count for request, _ in batch])
         with timed("crop"):
             faces, start = context.input(count), 0
-            for request, _ in batch:
-                request.crop_into(faces[start : start + request.count])
+            for request, poses in batch:
+                crops = faces[start : start + request.count]
+                request.crop_into(crops)
+                self._stretch(crops, poses.stretched)
                 start += request.count
         with timed("infer"):
             outputs = context.run(count)

@@ -41,7 +41,8 @@ class Answers(NamedTuple):
 def turns_of_looks(turns_deg: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the turns ``[M * OTHER_LOOKS]`` of the other crops of faces whose first ones were turned by ``[M]``."""
     apart = np.arange(1, _LOOKS, dtype=np.float32) * np.float32(360 / _LOOKS)
-    return (turns_deg[:, None] + apart).reshape(-1)
+    turns: NDArray[np.float32] = (turns_deg[:, None] + apart).reshape(-1)
+    return turns
 
 
 def best_answers(answers: Answers) -> NDArray[np.intp]:

@@ -57,6 +57,7 @@ def summary_json(report: Report, outputs: Sequence[Path], upright: Upright | Non
         "frames": report.frames,
         "faces": report.faces,
         "doubtful": report.doubtful,
+        "stretched": report.stretched,
         "dropped": report.dropped,
         "upright": upright or "none",
         "seconds": round(report.total_s, 3),
