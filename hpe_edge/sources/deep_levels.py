@@ -40,7 +40,7 @@ def to_8_bits(image: NDArray[Any]) -> tuple[NDArray[np.uint8], str]:
     else:
         bits = next(bits for bits in _DEPTHS if most < 2**bits)
         span, known = float(2**bits - 1), f"levels of {bits} bits"
-    if 0 <= least and most <= span and (high - low >= _NARROW * span or high <= low):
+    if least >= 0 and most <= span and (high - low >= _NARROW * span or high <= low):
         if image.dtype.kind != "f":
             return (image >> (bits - 8)).astype(np.uint8), known
         low, high = 0.0, span

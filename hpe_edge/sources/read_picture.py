@@ -92,7 +92,7 @@ def _by_real_range(data: bytes, plain: NDArray[Any] | None) -> tuple[NDArray[Any
     if image is None:
         image = _by_opencv(data, cv2.IMREAD_UNCHANGED)  # single floats
         if image is not None and image.ndim == 2:
-            image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+            image = np.repeat(image[..., None], 3, axis=2)
     if image is None or image.shape[2:] != (3,) or image.dtype not in _DEEP_TYPES:
         return plain, ""
     levels, deep = to_8_bits(image)
