@@ -18,7 +18,7 @@ from benchmarks.c_interface import suite as c_interface
 from benchmarks.deepstream import suite as deepstream
 from benchmarks.doubt import coverage, false_boxes
 from benchmarks.edges import suite as edge
-from benchmarks.finding import detectors
+from benchmarks.finding import detectors, one_pass
 from benchmarks.gpu import cuda_launches, frame_to_angles
 from benchmarks.hard import tails, turned
 from benchmarks.harness.schema import Document, read_document, to_json
@@ -63,6 +63,7 @@ SUITES: tuple[Suite, ...] = (
     coverage.SUITE,
     false_boxes.SUITE,
     detectors.SUITE,
+    one_pass.SUITE,
     rectification.SUITE,
     smoothing.SUITE,
     ray_workers.SUITE,

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.archives.ray_node import ray_node
 from benchmarks.harness.suite import Suite, default_or, model_option, option, path_option, positive
 from benchmarks.harness.timing import Effort, Result, WrongAnswerError
-from hpe_edge.bench.environment import usable_cores
 from hpe_edge.errors import BackendError
 from hpe_edge.ray.parquet_schema import end_row, parquet_schema
 from hpe_edge.sinks.records import Field, Row
+from hpe_edge.util.cores import usable_cores
 
 if TYPE_CHECKING:
     import pyarrow

@@ -24,12 +24,12 @@ from benchmarks.harness.timing import FEW_RUNS, Alternative, Case, Effort, Resul
 from benchmarks.suites.video import growth_line
 from hpe_edge.batching.batcher import DynamicBatcher
 from hpe_edge.batching.camera_stream import CameraStream
-from hpe_edge.bench.environment import usable_cores
 from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import SourceError
 from hpe_edge.poses import Poses
 from hpe_edge.sources.open_source import open_source
+from hpe_edge.util.cores import usable_cores
 
 FRAMES, QUICK_FRAMES = 100, 6  # of the video; 720p takes 2.8 MB each
 CAMERAS, FPS = 8, 30.0

@@ -34,10 +34,10 @@ from export.gate.crops import gate_faces
 from export.gate.gate import backend_runner, compare, poses_of
 from hpe_edge import Poses
 from hpe_edge.backends.onnx.open_session import open_session
-from hpe_edge.bench.environment import usable_cores
 from hpe_edge.bench.power import PowerMeter, power_meter
 from hpe_edge.errors import BackendError
 from hpe_edge.spec import ModelSpec
+from hpe_edge.util.cores import usable_cores
 from tools.graph_cost import GraphCost
 
 BATCHES, QUICK_BATCHES = (1, 2, 4, 8, 16), (1, 8)

@@ -36,13 +36,13 @@ from benchmarks.inputs.scene import FaceScene, FrameBoxes, bundled_scene, video_
 from hpe_edge import DynamicBatcher, InputError, PoseEngine, Poses
 from hpe_edge.backends.options import Precision
 from hpe_edge.batching.camera_stream import CameraStream
-from hpe_edge.bench.environment import usable_cores
 from hpe_edge.errors import BackendError
 from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.faces.smoother import PoseSmoother
 from hpe_edge.pipeline.frame_step import find_by
 from hpe_edge.sources.frame import Frame
 from hpe_edge.spec import ModelSpec
+from hpe_edge.util.cores import usable_cores
 
 PLAIN, ORT = "plain", "onnxruntime cpu fp32"
 ONE, MANY, CAMERAS = "one face", "8 faces", "8 cameras"

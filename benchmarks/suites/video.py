@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from benchmarks.harness.load import resident_kb
 from benchmarks.harness.suite import BudgetLine, Suite, default_or, model_option, path_option
 from benchmarks.harness.timing import FEW_RUNS, Alternative, Answer, Case, Effort, Result, measure
-from hpe_edge.bench.environment import usable_cores
 from hpe_edge.engine import PoseEngine
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.faces.open_detector import open_detector
@@ -41,6 +40,7 @@ from hpe_edge.sinks.records import CsvFile, JsonLinesFile
 from hpe_edge.sinks.sink import Outputs
 from hpe_edge.sources.frame import Frame, Kind
 from hpe_edge.sources.open_source import open_source
+from hpe_edge.util.cores import usable_cores
 from hpe_edge.util.signals import StopSignals
 
 FRAMES, QUICK_FRAMES = 120, 8

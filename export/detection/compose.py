@@ -167,7 +167,7 @@ class Composer:
         picture = self._draw(rng, 0)
         outlines, points = picture.labels.outlines, picture.labels.points
         boxes = bounds(outlines)
-        face = rng.integers(len(boxes))
+        face = int(np.searchsorted(np.cumsum(picture.face_weights), rng.random() * picture.face_weights.sum()))
         scale = size / max(boxes[face, 2:] - boxes[face, :2])
         mirrored = rng.random() < 0.5
         squeeze = np.exp(np.clip(rng.normal(0, _SQUEEZE), -0.3, 0.3)) if rng.random() < 0.4 else 1.0
@@ -257,7 +257,7 @@ class _Piece:
 
 
 def _shares(pictures: Sequence[Picture]) -> Float64Array:
-    weights = np.cumsum([picture.weight for picture in pictures])
+    weights = np.cumsum([picture.chance for picture in pictures])
     return np.asarray(weights / weights[-1] if len(weights) else weights)
 
 

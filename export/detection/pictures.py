@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from export.labelling.found import Found
 from export.labelling.fuse import NO_LABELS, Labels, fuse
+from export.labelling.hull import Float64Array
 from hpe_edge.errors import SourceError
 
 Image = NDArray[np.uint8]
@@ -26,8 +28,9 @@ _LAST_ANIMAL = "n02655020"
 _ANIMALS_WITH_PEOPLE = frozenset(
     (4, 53, 141, 146, 155, 162, 170, 182, 198, 202, 203, 216, 219, 228, 231, 239, 242, 254, 256, 258)
 ) | {265, 388, 390, 393, 394}
-_PROFILE_DEG = 75  # nominal pan from which on a face of Pointing'04 is drawn more often
-_PROFILE_WEIGHT = 3.0
+# Photos of people hold few turned faces. Key points tell them without a model, and for masked faces too.
+_HALF_TURNED_DEG, _TURNED_DEG = 28.0, 48.0
+_HALF_WEIGHT, _TURNED_WEIGHT = 2.0, 5.0  # chance to be drawn, of a frontal face's
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,25 @@ class Picture:
         name: of the file.
         image: BGR.
         labels: its faces.
-        weight: chance to be drawn, relative to the other pictures of its kind.
+        weight: chance to be drawn, relative to the other pictures of its kind; None: by its faces.
     """
 
     name: str
     image: Image
     labels: Labels
-    weight: float = 1.0
+    weight: float | None = None
+
+    @cached_property
+    def face_weights(self) -> Float64Array:
+        """Chance ``[N]`` of each face to be drawn; turned ones are rare and drawn more often."""
+        return face_weights(self.labels.points)
+
+    @property
+    def chance(self) -> float:
+        """Chance of the picture, relative to the others of its kind."""
+        if self.weight is not None:
+            return self.weight
+        return float(self.face_weights.mean()) if len(self.labels) else 1.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +89,7 @@ def load_pictures(
         held_out: load the pictures that are kept back from training instead.
     """
     animals = _animals(scenes / "scenes.csv")
-    persons, pans = _pointing(faces / "pointing04_labels.csv")
+    persons = _persons(faces / "pointing04_labels.csv")
     people, empty, single = [], [], []
     for name in sorted(found):
         kind, number = _kind(name)
@@ -92,9 +107,21 @@ def load_pictures(
             elif kind == "object" and not len(labels.ignored):
                 empty.append(picture)
         elif len(labels) == 1 and not len(labels.ignored):
-            weight = _PROFILE_WEIGHT if abs(pans.get(name, 0.0)) >= _PROFILE_DEG else 1.0
-            single.append(Picture(name, _read(faces / name), labels, weight))
+            single.append(Picture(name, _read(faces / name), labels))
     return Pictures(people, empty, single)
+
+
+def face_weights(points: Float64Array) -> Float64Array:
+    """Chances ``[N]`` of faces to be drawn, from their key points ``[N, 5, 2]``; 1 for a frontal face."""
+    eyes, mouth = points[:, :2].mean(axis=1), points[:, 3:].mean(axis=1)
+    down = mouth - eyes
+    down = down / np.maximum(np.linalg.norm(down, axis=1, keepdims=True), 1e-9)
+    across = np.stack([down[:, 1], -down[:, 0]], axis=1)
+    # The nose stands out from the eyes' plane by about half of the distance between the eyes.
+    aside = 2 * np.abs(((points[:, 2] - eyes) * across).sum(axis=1))
+    width = np.abs(((points[:, 1] - points[:, 0]) * across).sum(axis=1))
+    turn = np.rad2deg(np.arctan2(aside, width))
+    return np.select([turn > _TURNED_DEG, turn > _HALF_TURNED_DEG], [_TURNED_WEIGHT, _HALF_WEIGHT], 1.0)
 
 
 def _kind(name: str) -> tuple[str, int]:
@@ -114,12 +141,11 @@ def _animals(path: Path) -> set[str]:
         return {row["file"] for row in csv.DictReader(file) if "n0" < row["source"] <= _LAST_ANIMAL + "_~"}
 
 
-def _pointing(path: Path) -> tuple[dict[str, str], dict[str, float]]:
+def _persons(path: Path) -> dict[str, str]:
     if not path.exists():
-        return {}, {}
+        return {}
     with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {row["file"]: row["person"] for row in rows}, {row["file"]: float(row["pan_deg"]) for row in rows}
+        return {row["file"]: row["person"] for row in csv.DictReader(file)}
 
 
 def _read(path: Path) -> Image:

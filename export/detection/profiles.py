@@ -52,7 +52,7 @@ def with_profiles(pictures: Pictures, net: ThreeDdfa, cache: Path) -> Pictures:
     if patches is None:
         return pictures
     turned = _turned(patches, net, cache)
-    weight = sum(each.weight for each in pictures.faces) / max(len(turned), 1)
+    weight = sum(each.chance for each in pictures.faces) / max(len(turned), 1)
     return replace(pictures, faces=[*pictures.faces, *(replace(each, weight=weight) for each in turned)])
 
 

@@ -16,6 +16,7 @@ from hpe_edge.doctor.host import probe_jetson
 from hpe_edge.doctor.machine import Machine, ThisMachine, guarded
 from hpe_edge.doctor.nvidia import probe_cuda, probe_gpu, probe_tensorrt
 from hpe_edge.ops.crop import isa_names
+from hpe_edge.util.cores import usable_cores
 from hpe_edge.version import __version__
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -73,11 +74,6 @@ def environment(machine: Machine | None = None) -> dict[str, Any]:
             "numpy": {name: os.environ.get(name) for name in _THREAD_VARIABLES},
         },
     }
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _board(machine: Machine) -> dict[str, Any] | None:

@@ -14,6 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from hpe_edge.util.cores import usable_cores
+
 Status = Literal["found", "missing", "broken"]
 
 _TRIALS = Path(__file__).resolve().with_name("trials.py")
@@ -96,12 +98,11 @@ class ThisMachine:
 
     def system(self) -> dict[str, Any]:
         """See :class:`Machine`."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         return {
             "system": platform.system(),
             "machine": platform.machine(),
             "python": platform.python_version(),
-            "cores": cores,
+            "cores": usable_cores(),
         }
 
     def read(self, path: str) -> str | None:

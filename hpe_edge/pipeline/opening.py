@@ -21,6 +21,7 @@ from hpe_edge.pipeline.core_budget import CoreShare, share_cores
 from hpe_edge.pipeline.frame_result import FindFaces
 from hpe_edge.pipeline.frame_step import Analysis, CameraOf, Meter, find_by
 from hpe_edge.sources.frame import Frame, Source
+from hpe_edge.util.cores import usable_cores
 
 _MEMORY_S = 1.0
 _SLOWEST_LIVE_FPS = 5.0  # lowest processing rate that is assumed for a live source
@@ -86,7 +87,7 @@ class FaceSource:
 
 def share_of(options: FaceOptions, threads: int | None) -> CoreShare:
     """Distribute the cores of a run."""
-    cores = threads or len(os.sched_getaffinity(0))
+    cores = threads or usable_cores()
     return share_cores(cores, several_detectors=options.boxes is None)
 
 

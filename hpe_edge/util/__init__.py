@@ -1,3 +1,3 @@
-"""Helpers of all rooms: atomic files, locks, console, command shell, signals, cache folder, the export package."""
+"""Helpers of all rooms: files, locks, console, cores, command shell, signals, cache folder, the export package."""
 
-__all__ = ["atomic", "cache_folder", "console", "export_package", "file_lock", "shell", "signals"]
+__all__ = ["atomic", "cache_folder", "console", "cores", "export_package", "file_lock", "shell", "signals"]

@@ -66,7 +66,8 @@ def without_stderr_lines(part: bytes) -> Iterator[None]:
         yield
         return
     reading, writing = os.pipe()
-    os.set_blocking(writing, False)  # too much is lost rather than waited for
+    if hasattr(os, "set_blocking"):  # on Windows from Python 3.12 on
+        os.set_blocking(writing, False)  # too much is lost rather than waited for
     os.dup2(writing, 2)
     try:
         yield

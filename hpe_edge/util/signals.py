@@ -1,4 +1,4 @@
-"""Handling of SIGINT, SIGTERM and SIGHUP."""
+"""Handling of SIGINT, SIGTERM and, where a terminal can hang up (not on Windows), SIGHUP."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import NoReturn
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 _TWICE_S = 1.0
 
 

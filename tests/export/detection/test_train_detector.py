@@ -200,7 +200,7 @@ def test_the_loss_falls_and_a_training_resumes_bit_for_bit(
 
     once = run("once", 24)
     losses = [float(line.split('"total": ')[1].split(",")[0]) for line in lines if "total" in line]
-    assert losses[-1] < 0.95 * losses[0]
+    assert losses[-1] < 0.98 * losses[0]
     run("twice", 4)
     assert not len(run("twice", 12).hard)
     assert len(run("twice", 18).hard)  # the false boxes stand in the checkpoint
