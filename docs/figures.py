@@ -484,6 +484,24 @@ def upright() -> str:
     return table(("model", "boxes", "`None`", "`keypoints`", "`second-pass`"), lines)
 
 
+def turned() -> str:
+    """upright.md: photos turned in the plane."""
+    found = {(r["parameters"]["boxes"], r["parameters"]["roll"]): r["figures"] for r in results("turned", "turned")}
+    names = {"landmarks": "landmarks", "face-detector": "face-detector", "yunet_n_640_640": "YuNet"}
+    rolls = sorted({roll for _, roll in found if roll % 45 == 0})
+    lines = []
+    for boxes, name in names.items():
+        cells = []
+        for roll in rolls:
+            by = found[boxes, roll]
+            share = "" if boxes == "landmarks" else f", {by['found_percent']:.0f} %"
+            cells.append(f"{by['rotation_deg']:.1f}°{share}")
+        lines.append([name, *cells])
+    worst = max(by["rotation_deg"] for (boxes, _), by in found.items() if boxes == "landmarks")
+    text = table(("rotation off, faces found", *(f"{roll}°" for roll in rolls)), lines)
+    return f"{text}\n\nWith landmark boxes the mean is at most {worst:.1f}° at each of 24 rolls from 0° to 345°."
+
+
 def card_judgement() -> str:
     """Model card: the protocol without labels."""
     records = json.loads((ROOT / "docs" / "distillation" / "judgement.json").read_text(encoding="utf-8"))
@@ -868,7 +886,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "level noise": level_noise,
         "disturbances": disturbances,
     },
-    "docs/upright.md": {"upright": upright},
+    "docs/upright.md": {"upright": upright, "turned": turned},
     "docs/c_interface.md": {"c-interface": c_interface},
     "docs/edge.md": {
         "edge": lambda: edge("trained"),

@@ -41,7 +41,7 @@ class Options:
 def run(options: Options, effort: Effort) -> Iterator[Result]:
     """Yield a result per source of boxes and roll, and per exposure."""
     photos = read_labelled_photos(options.labels, quick=effort.quick)
-    rows = np.flatnonzero(np.abs(photos.angles_deg).max(axis=1) <= _MOST_DEG)
+    rows: list[int] = np.flatnonzero(np.abs(photos.angles_deg).max(axis=1) <= _MOST_DEG).tolist()
     with PoseEngine(default_or(options.model), threads=1) as engine:
         rolls = range(0, 360, DETECTOR_STEP_DEG * 2 if effort.quick else STEP_DEG)
         for roll in rolls:
@@ -58,7 +58,7 @@ def run(options: Options, effort: Effort) -> Iterator[Result]:
 def turned(photo: Image, box: NDArray[np.float32], roll_deg: float) -> tuple[Image, NDArray[np.float32]]:
     """Turn a photo clockwise about the middle of a box, with room for all of it; return it and the turned face's box.
 
-    Photos turned by 0 keep their pixels.
+    Photos turned by 0 keep their pixels; others lie to half a pixel.
     """
     height, width = photo.shape[:2]
     side = int(np.ceil(2 * np.hypot(width, height)))
@@ -104,7 +104,7 @@ def _result(boxes: str, roll_deg: int, pairs: Sequence[Pair], photos: int) -> Re
     return Result("turned", {"boxes": boxes, "roll": roll_deg, "photos": photos}, figures=figures)
 
 
-def _exposed(engine: PoseEngine, photos: LabelledPhotos, rows: NDArray[np.intp], exposure: float) -> Result:
+def _exposed(engine: PoseEngine, photos: LabelledPhotos, rows: Sequence[int], exposure: float) -> Result:
     errors, stretched = [], 0
     for row in rows:
         photo = np.rint(photos.photos[row] * exposure).astype(np.uint8)
