@@ -486,20 +486,15 @@ def upright() -> str:
 
 def turned() -> str:
     """upright.md: photos turned in the plane."""
-    found = {(r["parameters"]["boxes"], r["parameters"]["roll"]): r["figures"] for r in results("turned", "turned")}
-    names = {"landmarks": "landmarks", "face-detector": "face-detector", "yunet_n_640_640": "YuNet"}
-    rolls = sorted({roll for _, roll in found if roll % 45 == 0})
-    lines = []
-    for boxes, name in names.items():
-        cells = []
-        for roll in rolls:
-            by = found[boxes, roll]
-            share = "" if boxes == "landmarks" else f", {by['found_percent']:.0f} %"
-            cells.append(f"{by['rotation_deg']:.1f}°{share}")
-        lines.append([name, *cells])
-    worst = max(by["rotation_deg"] for (boxes, _), by in found.items() if boxes == "landmarks")
-    text = table(("rotation off, faces found", *(f"{roll}°" for roll in rolls)), lines)
-    return f"{text}\n\nWith landmark boxes the mean is at most {worst:.1f}° at each of 24 rolls from 0° to 345°."
+    found = {r["parameters"]["roll"]: r["figures"] for r in results("turned", "turned")}
+    rolls = sorted(found)
+    shown = [roll for roll in rolls if roll % 45 == 0]
+    measures = {"mean absolute error of the angles": "mae_deg", "mean rotation off": "rotation_deg"}
+    lines = [
+        [name, *(f"{found[roll][key]:.1f}°" for roll in shown), f"{max(found[roll][key] for roll in rolls):.1f}°"]
+        for name, key in measures.items()
+    ]
+    return table(("roll", *(f"{roll}°" for roll in shown), f"worst of {len(rolls)}"), lines)
 
 
 def card_judgement() -> str:

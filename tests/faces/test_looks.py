@@ -22,6 +22,7 @@ from hpe_edge.faces.grids.looks import (
     turned_boxes,
     turned_points,
     uncut,
+    without_rivals,
 )
 from hpe_edge.geometry import geodesic_deg
 from hpe_edge.samples import FOLDER
@@ -154,6 +155,23 @@ def test_parts_of_a_surer_face_are_left_out() -> None:
     inside, half_out, surer = [200, 200, 300, 300], [450, 200, 550, 300], [110, 110, 400, 400]
     found = candidates([inside, half_out, surer], [0.8, 0.8, 0.95])
     assert parts_of_faces(found, wide).tolist() == [True, False, False]
+
+
+def test_a_turned_look_must_be_clearly_surer_on_the_same_spot() -> None:
+    def candidates(boxes: list[list[float]], scores: list[float]) -> Candidates:
+        count = len(boxes)
+        points, turns = np.zeros((count, 5, 2), np.float32), np.zeros(count, np.intp)
+        return Candidates(np.float32(scores), np.float32(boxes).reshape(-1, 4), points, turns)
+
+    here, beside, away = [100, 100, 200, 200], [110, 170, 210, 270], [400, 100, 500, 200]
+    for score, upright, turned in ((0.78, [0.7], [0.9]), (0.82, [], [0.82, 0.9])):
+        both = without_rivals(candidates([here], [0.7]), candidates([beside, away], [score, 0.9]))
+        assert [each.scores.tolist() for each in both] == [pytest.approx(upright), pytest.approx(turned)]
+    for one, other in (
+        (candidates([], []), candidates([here], [0.8])),
+        (candidates([here], [0.8]), candidates([], [])),
+    ):
+        assert sum(len(each.scores) for each in without_rivals(one, other)) == 1
 
 
 def test_the_turned_looks_of_a_graph_that_is_not_square(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

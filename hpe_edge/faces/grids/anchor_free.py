@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from hpe_edge.boxes.box_fit import BoxFit
 from hpe_edge.errors import BackendError, InputError, ModelError
 from hpe_edge.faces.detector import Detections, check_detect_size, check_min_face, without_small
-from hpe_edge.faces.grids.looks import Candidates, Look, centred_in, fitted, parts_of_faces, tiles, uncut, wide_look
+from hpe_edge.faces.grids.looks import (
+    Candidates,
+    Look,
+    centred_in,
+    fitted,
+    parts_of_faces,
+    tiles,
+    uncut,
+    wide_look,
+    without_rivals,
+)
 from hpe_edge.ops.crop import cached_crop
 from hpe_edge.ops.frames import MAX_COORDINATE, check_frame
 from hpe_edge.spec import Crop, Input
@@ -114,7 +124,8 @@ class GridDetector:
             found = found.where(_longer_sides(found.boxes) >= _WIDE_LEAST * min(height, width))
             parts = [parts[0].where(~parts_of_faces(parts[0], found)), found]
         if max(each.scores.max(initial=0) for each in parts) < max(self.UNSURE, self.min_score):
-            parts += self._turned_looks(frame)
+            turned = Candidates.joined(self._turned_looks(frame))
+            parts = without_rivals(Candidates.joined(parts), turned)
         if not any(len(each.scores) for each in parts):
             parts += self._small_looks(frame, first)
         return self._detections(*Candidates.joined(parts))

@@ -14,6 +14,8 @@ _WIDE_SIDE = 224  # pixels that the wide look gives the frame's longer side
 _WIDE_MARGIN = 0.3  # on each side, of the frame's
 _TILE = 0.6  # side of a tile, of the frame's; neighbours overlap by a fifth of the frame
 _INNER = 0.6  # part of a box that lies in a surer one
+_SAME = 0.2  # shared part of the smaller of two boxes on the same spot
+_CLEARLY = 0.1  # by which the score of a turned look exceeds that of an upright one
 _CUT = 0.01  # a box this near to a tile's inner border is cut; of the tile's side
 
 
@@ -129,6 +131,23 @@ def centred_in(boxes: Array, width: int, height: int) -> NDArray[np.bool_]:
     """Bool ``[N]``: boxes whose centre lies in the frame."""
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     return np.asarray(((middle >= 0) & (middle <= [width, height])).all(axis=1))
+
+
+def without_rivals(upright: Candidates, turned: Candidates) -> list[Candidates]:
+    """Return both, without turned boxes that are not clearly surer than upright ones in their place, or else these."""
+    same = _shared(turned.boxes, upright.boxes) > _SAME
+    surer = turned.scores[:, None] > upright.scores + _CLEARLY
+    kept: NDArray[np.bool_] = ~np.asarray((same & ~surer).any(axis=1), np.bool_)
+    beaten: NDArray[np.bool_] = np.asarray((same & surer)[kept].any(axis=0), np.bool_)
+    return [upright.where(np.logical_not(beaten)), turned.where(kept)]
+
+
+def _shared(boxes: Array, others: Array) -> Array:
+    """Return the intersections ``[N, M]`` of boxes as parts of the smaller one."""
+    sides = np.minimum(boxes[:, None, 2:], others[:, 2:]) - np.maximum(boxes[:, None, :2], others[:, :2])
+    areas, other_areas = ((each[:, 2:] - each[:, :2]).prod(axis=1) for each in (boxes, others))
+    shared: Array = np.maximum(sides, 0).prod(axis=2) / np.minimum(areas[:, None], other_areas)
+    return shared
 
 
 def parts_of_faces(found: Candidates, wide: Candidates) -> NDArray[np.bool_]:

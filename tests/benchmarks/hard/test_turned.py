@@ -23,7 +23,7 @@ def test_a_photo_turns_clockwise_about_its_face(rng: np.random.Generator) -> Non
         want = face if turn is None else cv2.rotate(face, turn)
         at = np.abs(picture[y1:y2, x1:x2].astype(int) - want).mean()
         shifted = np.abs(picture[y1 + 3 : y2 + 3, x1:x2].astype(int) - want).mean()
-        assert at < 14 and at < 0.6 * shifted, (at, shifted)
+        assert at < 14 and at < 0.7 * shifted, (at, shifted)
 
 
 def test_the_figures(tmp_path: Path, rng: np.random.Generator) -> None:
