@@ -35,7 +35,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(_WIN32)
+#if defined(_WIN32) && defined(HPE_EDGE_BUILDING)
+#define HPE_API __declspec(dllexport)
+#elif defined(_WIN32)
 #define HPE_API
 #else
 #define HPE_API __attribute__((visibility("default")))

@@ -18,7 +18,9 @@ private:
 };
 
 // Throws; `format` as printf's.
-#if defined(__GNUC__)
+#if defined(__MINGW32__)
+__attribute__((format(gnu_printf, 2, 3)))
+#elif defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
 [[noreturn]] void fail(hpe_status status, const char* format, ...);

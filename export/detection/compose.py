@@ -83,7 +83,7 @@ class Composer:
     Args:
         pictures: their parts.
         seed: of all numbers.
-        hard: false boxes on ``pictures.empty``, see :func:`export.detection.mining.mine`.
+        hard: false boxes, see :func:`export.detection.mining.mine`.
     """
 
     def __init__(self, pictures: Pictures, seed: int, hard: Float64Array | None = None) -> None:
@@ -116,11 +116,13 @@ class Composer:
         return pictures[int(np.searchsorted(self._shares[kind], rng.random()))]
 
     def _draw_hard(self, rng: np.random.Generator) -> tuple[Picture, Float64Array] | None:
-        """An empty scene with a false box; None at other times, and where there is none."""
+        """A scene with a false box; None at other times, and where there is none."""
         if not len(self._hard) or rng.random() >= _HARD_SHARE:
             return None
         row = self._hard[int(np.searchsorted(self._hard_shares, rng.random() * self._hard_shares[-1]))]
-        return self._empty[int(row[0])], row[1:5]
+        scene = int(row[0])
+        none = len(self._empty)
+        return self._empty[scene] if scene < none else self._people[scene - none], row[1:5]
 
     def _ground(self, rng: np.random.Generator) -> Image:
         """An empty scene, or one colour."""
@@ -131,7 +133,7 @@ class Composer:
     def _bare(self, rng: np.random.Generator, width: int, height: int) -> Image:
         """A piece of an empty scene."""
         hard = self._draw_hard(rng)
-        if hard is not None:
+        if hard is not None and not len(hard[0].labels):  # else there are faces around
             picture, box = hard
             side = _draw_hard_size(rng, box, 0.9 * min(width, height))
             scale = side / max(box[2:] - box[:2])

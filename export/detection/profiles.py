@@ -31,7 +31,7 @@ _UPRIGHT_DEG = 15.0
 _MOST = 8000
 _FARTHEST_ERROR = 0.08  # of the mean head from the landmarks, in face sizes
 _SHOWN_DEG = 45.0  # faces beyond this |yaw| show too little of their other side to be turned back
-_YAW_DEG, _NOD_DEG = (30.0, 100.0), 15.0
+_YAW_DEG, _NOD_DEG = (30.0, 100.0), (-35.0, 20.0)  # people look down more than up
 _EITHER_SIDE_DEG = 12.0
 # 68 landmarks to five points: the person's right eye, left eye, nose, right and left corner of the mouth.
 _FIVE = ((36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47), (30,), (48,), (54,))
@@ -118,5 +118,5 @@ def _drawn_poses(before: Float64Array) -> Float64Array:
     side = np.where(
         np.abs(before[:, 0]) < _EITHER_SIDE_DEG, rng.choice((-1.0, 1.0), len(before)), np.sign(before[:, 0])
     )
-    nod = rng.uniform(-_NOD_DEG, _NOD_DEG, len(before))
+    nod = rng.uniform(*_NOD_DEG, len(before))
     return np.stack([side * rng.uniform(*_YAW_DEG, len(before)), before[:, 1] + nod, before[:, 2]], axis=1)

@@ -194,7 +194,7 @@ def train(
                 since = time.monotonic()
                 _write(log, record, report)
             if run.step == stage and stage >= _MINED_FROM:
-                run.hard = mine(finder(run.average), pictures.empty)
+                run.hard = mine(finder(run.average), pictures)
             if run.step % _SAVED == 0 or last:
                 run.save(folder / _CHECKPOINT)
             if run.step == stage or last:

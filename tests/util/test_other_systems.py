@@ -22,8 +22,8 @@ from hpe_edge.samples import PHOTO
 from hpe_edge.util import file_lock
 from hpe_edge.util.cores import usable_cores
 
-# By the documentation of os, signal, select and the POSIX modules: "Availability: not Windows". sysconf stays: it is asked
-# where /proc/stat is, as here.
+# By the documentation of os, signal, select and the POSIX modules: "Availability: not Windows". sysconf stays: it is
+# asked where /proc/stat is, as here.
 WITHOUT = """
 import asyncio, contextlib, importlib, os, select, signal, subprocess, sys
 for name in ("numpy", "cv2", "onnxruntime", "tqdm", "aiohttp.web", "matplotlib.pyplot", "PIL.Image"):

@@ -12,7 +12,7 @@ import { readMetadata } from "./metadata.js";
 const STRIDES = [8, 16, 32, 64];
 const MULTIPLE = 64; // sides of the input are multiples of it
 const LONGEST_SIDE = 640; // larger frames are shrunk to it
-const SCORE = 0.6;
+const SCORE = 0.55;
 const NMS_IOU = 0.4;
 const MOST_COORDINATE = 1e6;
 const COLUMNS = [1, 4, 10]; // score, box, key points

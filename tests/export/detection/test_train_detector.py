@@ -125,10 +125,45 @@ def test_false_boxes_are_mined_from_the_highest_score_on(pictures: Pictures) -> 
         boxes = np.repeat(np.array([[1, 2, 3, 4]], np.float32), len(own), axis=0) * own[:, None]
         return Faces(boxes, np.zeros((len(own), 5, 2), np.float32), own)
 
-    found = mine(find, pictures.empty)
+    found = mine(find, Pictures([], pictures.empty, []))
     np.testing.assert_array_equal(found[:, 0], [2, 3, 0, 2])
     np.testing.assert_allclose(found[:, 5], [0.9, 0.5, 0.3, 0.25], rtol=1e-6)
     np.testing.assert_allclose(found[:, 1:5], found[:, 5:] * [1, 2, 3, 4], rtol=1e-6)
+
+
+def test_false_boxes_beside_people_are_mined_where_no_face_is_near(pictures: Pictures) -> None:
+    labels = Labels(
+        outline(np.array([[100.0, 100, 140, 150]]), np.zeros(1)),
+        np.zeros((1, 5, 2)),
+        np.ones(1),
+        np.array([[10.0, 10, 30, 30]]),
+    )
+    person = Picture("people_1.webp", pictures.empty[0].image, labels)
+    on_it, beside = [105, 105, 135, 145], [50, 110, 80, 140]
+    touching, apart, unsure = [145, 110, 165, 130], [170, 110, 190, 130], [12, 12, 28, 28]
+
+    def find(image: np.ndarray, least: float) -> Faces:
+        boxes = np.array([on_it, beside, touching, apart, unsure], np.float32)
+        return Faces(boxes, np.zeros((5, 5, 2), np.float32), np.array([0.9, 0.8, 0.7, 0.6, 0.5], np.float32))
+
+    found = mine(find, Pictures([person], [], []))
+    np.testing.assert_allclose(found, [[0, *beside, 0.8], [0, *apart, 0.6]], rtol=1e-6)
+
+
+def test_pieces_of_scenes_with_people_hold_no_face(pictures: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("export.detection.compose.with_faults", lambda image, rng: (image, 0.0))
+    image = pictures.people[0].image.copy()
+    image[20:60, 30:70] = (255, 0, 255)  # the false box
+    image[70:, 80:] = (0, 255, 0)  # stands for the face, without a label in the composition
+    fist = Picture("people_9.webp", image, pictures.people[0].labels)
+    compose = Composer(Pictures([fist], pictures.empty, []), 3, np.array([[len(pictures.empty), 30, 20, 70, 60, 0.9]]))
+    monkeypatch.setattr(compose, "_fill", lambda *_: None)  # no scene is drawn with its own faces
+    seen = []
+    for number in range(60):
+        made = compose(number)[0].astype(int)
+        seen.append([(np.abs(made - color).max(axis=2) < 30).mean() for color in ((255, 0, 255), (0, 255, 0))])
+    piece, face = np.array(seen).T
+    assert (piece > 0.0005).sum() > 5 and face.max() < 0.0005
 
 
 def one_face(box: list[float], ignored: list[float] | None = None) -> Targets:
@@ -191,7 +226,7 @@ def test_the_loss_falls_and_a_training_resumes_bit_for_bit(
     small = {"BATCH": 4, "_WARM_UP": 3, "_SAVED": 4, "_LOGGED": 4, "_JUDGED": 8, "_FIXED_FROM": 10, "_MINED_FROM": 16}
     for name, value in small.items():
         monkeypatch.setattr(train_detector, name, value)
-    monkeypatch.setattr(train_detector, "mine", lambda find, empty: np.array([[1.0, 20, 20, 60, 60, 0.5]]))
+    monkeypatch.setattr(train_detector, "mine", lambda find, pictures: np.array([[1.0, 20, 20, 60, 60, 0.5]]))
     monkeypatch.setattr(train_detector, "judge", lambda find, kept: {})
     lines: list[str] = []
 
