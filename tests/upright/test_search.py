@@ -106,6 +106,11 @@ def test_an_answer_is_taken_if_it_is_clearly_surer_and_another_agrees() -> None:
     assert best_answers(answers([0, 90, 116, 200], [20, 5, 18, 30])) == 0
 
 
+def test_an_answer_like_the_first_is_none_of_a_turned_face() -> None:
+    assert best_answers(answers([0, 24, 20, 200], [20, 5, 6, 30])) == 0
+    assert best_answers(answers([0, 26, 30, 200], [20, 5, 6, 30])) == 1
+
+
 def test_nan_never_wins() -> None:
     given = answers([0, 90, 95, 200], [20, np.nan, 6, 6])
     given.rotations[0, 1] = np.nan
