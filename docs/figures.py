@@ -484,6 +484,19 @@ def upright() -> str:
     return table(("model", "boxes", "`None`", "`keypoints`", "`second-pass`"), lines)
 
 
+def turned() -> str:
+    """upright.md: photos turned in the plane."""
+    found = {r["parameters"]["roll"]: r["figures"] for r in results("turned", "turned")}
+    rolls = sorted(found)
+    shown = [roll for roll in rolls if roll % 45 == 0]
+    measures = {"mean absolute error of the angles": "mae_deg", "mean rotation off": "rotation_deg"}
+    lines = [
+        [name, *(f"{found[roll][key]:.1f}°" for roll in shown), f"{max(found[roll][key] for roll in rolls):.1f}°"]
+        for name, key in measures.items()
+    ]
+    return table(("roll", *(f"{roll}°" for roll in shown), f"worst of {len(rolls)}"), lines)
+
+
 def card_judgement() -> str:
     """Model card: the protocol without labels."""
     records = json.loads((ROOT / "docs" / "distillation" / "judgement.json").read_text(encoding="utf-8"))
@@ -868,7 +881,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "level noise": level_noise,
         "disturbances": disturbances,
     },
-    "docs/upright.md": {"upright": upright},
+    "docs/upright.md": {"upright": upright, "turned": turned},
     "docs/c_interface.md": {"c-interface": c_interface},
     "docs/edge.md": {
         "edge": lambda: edge("trained"),

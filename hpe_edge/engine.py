@@ -36,8 +36,10 @@ from hpe_edge.ops.frames import AnyFrame, FrameColor
 from hpe_edge.ops.gpu_frames import blank_frame, find_on_gpu
 from hpe_edge.ops.native import native
 from hpe_edge.ops.request import Request
+from hpe_edge.ops.stretch import ContrastStretch
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec, Upright
+from hpe_edge.upright.search import ASK_AGAIN_SIGMA_DEG, OTHER_LOOKS, Answers, best_answers, turns_of_looks
 from hpe_edge.upright.turn import SECOND_PASS_ROLL_DEG
 from hpe_edge.util.forks import never_free, tell_of_forks
 
@@ -113,7 +115,8 @@ class PoseEngine:
             upright: turns the crops so that faces stand upright in them; the poses are turned back. ``"keypoints"``: by
                 the faces' key points; a face without them is not turned. ``"second-pass"``: likewise, and a face that
                 by the first answer is still rolled by more than 15 degrees in its crop is estimated again, turned by
-                that roll. None: no crop is turned. ``"model"``: as the model's spec says.
+                that roll; if sigma is calibrated, a face with a large one is estimated in turns all around, and a
+                surer answer is taken. None: no crop is turned. ``"model"``: as the model's spec says.
 
         Raises:
             ModelNotFoundError: no such file.
@@ -170,6 +173,7 @@ class PoseEngine:
         self.device: str = backend.device
         self._batch = backend.max_batch  # larger calls are split
         self._crop = CropNormalize(self.crop, self.spec.input, channels_last=backend.channels_last)
+        self._stretch = ContrastStretch(self.crop, self.spec.input)
         self._crop_on = crop_on
         self._gpu = _cropping_gpu(backend, crop_on)
         self._ranges = None if backend.gpu is None else profiler_ranges()
@@ -209,6 +213,9 @@ class PoseEngine:
         is ignored for it: what lies outside the frame is ``crop.fill``. Its sigma is that of the angles relative to the
         turned axes, which are not those of the poses' angles: a doubt about pitch in the turned crop is one about both
         pitch and yaw in the picture. The boxes of the poses are those given.
+
+        A crop that is dark or flat is stretched to full contrast, see :attr:`~hpe_edge.Poses.stretched`; not if it is
+        cropped on a GPU.
 
         Args:
             frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W, 4]``, ``[H, W]`` grey or NV12, see
@@ -321,6 +328,8 @@ class PoseEngine:
             self._run_all(context, list(zip(requests, found, strict=True)), timed)
             if self.upright == "second-pass":
                 self._run_again(context, requests, found, timed)
+                if self.spec.sigma is not None:
+                    self._search_turns(context, requests, found, timed)
         finally:
             self._give_back(context)
         return found
@@ -357,14 +366,37 @@ class PoseEngine:
         ]
         self._run_all(context, [part for part in again if part[0].count], timed)
         for poses, some, (_, second) in zip(found, rows, again, strict=True):
-            poses.angles[some], poses.sigma[some], poses.rotation[some] = second.angles, second.sigma, second.rotation
+            poses.take(some, second)
+
+    def _search_turns(self, context: Context, requests: Sequence[Request], found: list[Poses], timed: Timer) -> None:
+        """Ask doubtful faces again in crops that are turned all around, and take a surer answer."""
+        with np.errstate(invalid="ignore"):
+            rows = [np.flatnonzero(poses.sigma_rms > ASK_AGAIN_SIGMA_DEG) for poses in found]
+        if not any(map(len, rows)):
+            return
+        looks: list[Request] = []
+        for request, some in zip(requests, rows, strict=True):
+            turns = np.zeros(request.count, np.float32) if request.turns is None else np.nan_to_num(request.turns)
+            looks.append(request.turned(np.repeat(some, OTHER_LOOKS), turns_of_looks(turns[some])))
+        seen = [Poses.empty(each.count) for each in looks]
+        self._run_all(context, [part for part in zip(looks, seen, strict=True) if part[0].count], timed)
+        self._run_again(context, looks, seen, timed)
+        for poses, some, others in zip(found, rows, seen, strict=True):
+            shape = (len(some), OTHER_LOOKS)
+            rotations = np.concatenate([poses.rotation[some, None], others.rotation.reshape(*shape, 3, 3)], axis=1)
+            sigmas = np.concatenate([poses.sigma_rms[some, None], others.sigma_rms.reshape(shape)], axis=1)
+            best = best_answers(Answers(rotations, sigmas))
+            taken = np.flatnonzero(best)
+            poses.take(some[taken], others[taken * OTHER_LOOKS + best[taken] - 1])
 
     def _run(self, context: Context, batch: list[_Part], timed: Timer) -> None:
         count = sum([request.count for request, _ in batch])
         with timed("crop"):
             faces, start = context.input(count), 0
-            for request, _ in batch:
-                request.crop_into(faces[start : start + request.count])
+            for request, poses in batch:
+                crops = faces[start : start + request.count]
+                request.crop_into(crops)
+                self._stretch(crops, poses.stretched)
                 start += request.count
         with timed("infer"):
             outputs = context.run(count)

@@ -73,11 +73,12 @@ class Poses:
 
     # Checked once, here: decode writes into these arrays without another check. None stands for unknown: the arrays of
     # NaN and -1 are made only when they are read.
-    __slots__ = ("_angles", "_boxes", "_ids", "_rotation", "_scores", "_sigma", "max_sigma")
+    __slots__ = ("_angles", "_boxes", "_ids", "_rotation", "_scores", "_sigma", "_stretched", "max_sigma")
 
     _boxes: Float32Array | None
     _scores: Float32Array | None
     _ids: Int64Array | None
+    _stretched: NDArray[np.bool_]
     max_sigma: float
 
     def __init__(
@@ -105,6 +106,7 @@ class Poses:
         if ids is not None and (ids.shape != (count,) or ids.dtype != np.int64):
             raise InputError(f"ids must be an int64 array {(count,)}, got {ids.dtype} {ids.shape}")
         self._ids = ids
+        self._stretched = np.zeros(count, np.bool_)
         self.max_sigma = max_sigma
 
     @classmethod
@@ -123,6 +125,7 @@ class Poses:
         poses._sigma = np.empty((count, 3), np.float32)
         poses._rotation = np.empty((count, 3, 3), np.float32)
         poses._boxes, poses._scores, poses._ids = boxes, scores, ids
+        poses._stretched = np.zeros(count, np.bool_)
         poses.max_sigma = max_sigma
         return poses
 
@@ -130,9 +133,14 @@ class Poses:
         """Return a view of the faces from ``start`` to before ``stop``."""
         return self._select(slice(start, stop))
 
+    def take(self, rows: NDArray[np.intp], other: Poses) -> None:
+        """Replace the estimates of some faces by those of ``other``, which has as many; boxes, scores and ids stay."""
+        self._angles[rows], self._sigma[rows], self._rotation[rows] = other._angles, other._sigma, other._rotation
+        self._stretched[rows] = other._stretched
+
     def copy(self) -> Poses:
         """Return poses with arrays of their own."""
-        return Poses(
+        poses = Poses(
             self._angles.copy(),
             self._sigma.copy(),
             self._rotation.copy(),
@@ -141,6 +149,8 @@ class Poses:
             ids=None if self._ids is None else self._ids.copy(),
             max_sigma=self.max_sigma,
         )
+        poses._stretched[:] = self._stretched
+        return poses
 
     @property
     def arrays(self) -> tuple[Float32Array, Float32Array, Float32Array]:
@@ -218,6 +228,14 @@ class Poses:
             exceeds = self.sigma_rms > self.max_sigma  # False where there is no sigma
         doubtful: NDArray[np.bool_] = exceeds | np.isnan(self._angles).any(axis=1)
         return doubtful
+
+    @property
+    def stretched(self) -> NDArray[np.bool_]:
+        """bool ``[N]``: the crop was so dark or flat that its contrast was stretched before the network saw it.
+
+        See :mod:`hpe_edge.ops.stretch`.
+        """
+        return self._stretched
 
     def to_rows(self) -> list[dict[str, float | int | bool | None]]:
         """Return a dict of plain numbers per face, as for ``pandas.DataFrame(poses.to_rows())``.
@@ -300,6 +318,7 @@ class Poses:
         part._boxes = None if self._boxes is None else self._boxes[rows]
         part._scores = None if self._scores is None else self._scores[rows]
         part._ids = None if self._ids is None else self._ids[rows]
+        part._stretched = self._stretched[rows]
         part.max_sigma = self.max_sigma
         return part
 

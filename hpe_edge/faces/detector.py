@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 DEFAULT_DETECTOR = "face-detector"  # see hpe_edge.open_detector; comes with hpe_edge
 
+DETECT_SIZES = (64, 4096)  # least and most pixels of a detector's input; the command line has them too
+
 
 @dataclass(frozen=True)
 class Detections:
@@ -127,6 +129,21 @@ def _number(value: object) -> float:
         return float(value)
     except (TypeError, OverflowError):
         return math.nan
+
+
+def check_detect_size(pixels: int | None) -> int | None:
+    """Return the size of a detector's input, None if it is None.
+
+    Raises:
+        InputError: it is not a whole number within the limits.
+    """
+    if pixels is None:
+        return None
+    whole = isinstance(pixels, (int, np.integer)) and not isinstance(pixels, bool)
+    if not (whole and DETECT_SIZES[0] <= pixels <= DETECT_SIZES[1]):
+        least, most = DETECT_SIZES
+        raise InputError(f"detect_size is the longer side in pixels, {least} to {most}, got {pixels!r}")
+    return int(pixels)
 
 
 def without_small(found: Detections, min_face: float) -> Detections:

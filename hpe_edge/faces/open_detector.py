@@ -13,6 +13,7 @@ from hpe_edge.faces.detector import Detector
 from hpe_edge.faces.grids.embedded import EmbeddedDetector
 from hpe_edge.faces.grids.scrfd import ScrfdDetector
 from hpe_edge.faces.grids.yunet import Yunet2022Detector, YunetDetector
+from hpe_edge.faces.stretched_frames import on_stretched_frames
 from hpe_edge.fetch.detector_files import DETECTOR_FILES, detector_file
 from hpe_edge.files.graph_kind import graph_kind
 from hpe_edge.files.other_file import refuse_other_file
@@ -31,6 +32,8 @@ def open_detector(
     threads: int | None = 1,
     min_score: float | None = None,
     min_face: float | None = None,
+    detect_size: int | None = None,
+    stretch: bool = False,
 ) -> Detector:
     """Open a face detector.
 
@@ -44,12 +47,16 @@ def open_detector(
         threads: CPU threads that one call may use; None leaves it to ONNX Runtime (all cores).
         min_score: threshold, 0..1; None: 0.6, for YuNet 0.7, for SCRFD 0.5.
         min_face: leave out faces whose box in ``boxes`` is lower, in pixels of the frame.
+        detect_size: longer side that frames get in the network, in pixels, 64 to 4096; smaller ones are enlarged. None:
+            640, for YuNet the frame's own up to 1280; then frames without a found face are looked at once more, larger.
+        stretch: stretch each frame to full contrast before detection, for dark and flat videos.
 
     Raises:
         ModelNotFoundError: neither a name nor a file, or the named file cannot be fetched.
         ModelError: not an ONNX file, truncated, a head-pose model, or another graph; or a fetched file is not the
             expected one.
-        InputError: ``min_score``, ``min_face`` or ``threads`` out of range, or an address.
+        InputError: ``min_score``, ``min_face``, ``detect_size`` or ``threads`` out of range, a graph of another size
+            than ``detect_size``, or an address.
         OutputError: the cache cannot be written.
     """
     name = os.fspath(name_or_path)
@@ -71,10 +78,11 @@ def open_detector(
             f"there is no face detector {name}: it is neither a name ({', '.join(NAMES)}) nor the .onnx file of "
             "a face detector"
         )
-    return _open_file(path, threads, min_score, min_face)
+    detector = _open_file(path, threads, (min_score, min_face, detect_size))
+    return on_stretched_frames(detector) if stretch else detector
 
 
-def _open_file(path: Path, threads: int | None, min_score: float | None, min_face: float | None) -> Detector:
+def _open_file(path: Path, threads: int | None, settings: tuple[float | None, float | None, int | None]) -> Detector:
     # Imported on demand: ONNX Runtime takes a while to load.
     from hpe_edge.backends.onnx.dynamic_size import free_size
     from hpe_edge.backends.onnx.open_session import open_session
@@ -88,17 +96,17 @@ def _open_file(path: Path, threads: int | None, min_score: float | None, min_fac
     if kind is None:
         raise ModelError(_unknown_graph(path, session))
     (given,) = session.get_inputs()
-    if kind is ScrfdDetector and all(isinstance(side, int) for side in given.shape):
-        return kind(session, path, min_score, min_face)
+    if kind is ScrfdDetector and all(isinstance(side, int) for side in given.shape) and settings[2] is None:
+        return kind(session, path, *settings)
     # YuNet's files state an input of 120 x 160, 320 or 640, which most graphs do not need. InsightFace's files of SCRFD
     # leave it open, but state the outputs of 640, which ONNX Runtime may build upon.
     any_size = open_session(path, threads=threads, graph=free_size(path.read_bytes(), given.name))
     try:
-        return kind(any_size, path, min_score, min_face)
+        return kind(any_size, path, *settings)
     except (BackendError, ModelError) as error:
         # Shapes within the graph may be of the stated size.
         try:
-            return kind(session, path, min_score, min_face)
+            return kind(session, path, *settings)
         except (BackendError, ModelError) as again:
             raise (again if isinstance(again, ModelError) > isinstance(error, ModelError) else error) from None
 

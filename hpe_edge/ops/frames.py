@@ -178,7 +178,9 @@ def _check_sides(frame: NDArray[np.uint8]) -> None:
 
 def _frame_message(frame: Any, what: str) -> str:
     hint = ""
-    if isinstance(frame, np.ndarray) and frame.dtype != _UINT8:
+    if isinstance(frame, np.ndarray) and frame.dtype in (np.uint16, np.int16):
+        hint = "; 10 to 16 bits become 8 by their real range in hpe_edge.sources.deep_levels.to_8_bits(frame)[0]"
+    elif isinstance(frame, np.ndarray) and frame.dtype != _UINT8:
         hint = "; pass the camera frame before normalising"
     elif isinstance(frame, np.ndarray) and frame.ndim == 3 and frame.shape[2] == 4:
         hint = "; a frame of four bytes a pixel needs color='BGRA' or 'RGBA'"

@@ -36,7 +36,7 @@ class FaceOptions:
         detector: a detector, or what :func:`hpe_edge.open_detector` takes; None: the embedded one.
         boxes: a file of boxes instead of a detector, see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`.
         boxes_from: whose boxes those of the file are; None: chin to eyebrows.
-        min_score, min_face: see :func:`hpe_edge.open_detector`.
+        min_score, min_face, detect_size, detect_stretch: see :func:`hpe_edge.open_detector`.
         detect_every: interval of detection in frames; faces are tracked in the others.
         track: track faces across frames; pictures are never tracked.
         smooth: filter the poses of each face over time.
@@ -52,6 +52,8 @@ class FaceOptions:
     boxes_from: BoxesFrom | None = None
     min_score: float | None = None
     min_face: float | None = None
+    detect_size: int | None = None
+    detect_stretch: bool = False
     detect_every: int = 1
     track: bool = True
     smooth: bool = False
@@ -59,6 +61,11 @@ class FaceOptions:
     drop_doubtful: bool = False
     meter: Meter | None = None
     frames: int | None = None
+
+    @property
+    def sets_detector(self) -> bool:
+        """True if settings of a detector by name or file are given."""
+        return self.detect_stretch or (self.min_score, self.min_face, self.detect_size) != (None, None, None)
 
 
 @dataclass(frozen=True)
@@ -108,9 +115,19 @@ def open_faces(options: FaceOptions, source: Source, threads: int) -> FaceSource
     if options.boxes is None:
         given = DEFAULT_DETECTOR if options.detector is None else options.detector
         if isinstance(given, (str, os.PathLike)):
-            detector = open_detector(given, threads=threads, min_score=options.min_score, min_face=options.min_face)
-        elif options.min_score is not None or options.min_face is not None:
-            raise InputError("min_score and min_face are for detectors by name or file; set them in your own detector")
+            detector = open_detector(
+                given,
+                threads=threads,
+                min_score=options.min_score,
+                min_face=options.min_face,
+                detect_size=options.detect_size,
+                stretch=options.detect_stretch,
+            )
+        elif options.sets_detector:
+            raise InputError(
+                "min_score, min_face, detect_size and detect_stretch are for detectors by name or file; set them in "
+                "your own detector"
+            )
         else:
             detector = given
         # Between detections that the run spaces itself, the regions would be old.

@@ -38,6 +38,7 @@ class Report:
         watch: the time of each stage.
         frames, faces: number processed.
         doubtful: number of the faces whose pose is doubtful.
+        stretched: number of dark or flat faces, see :attr:`hpe_edge.Poses.stretched`.
         outside: number of boxes wholly outside their frame.
         dropped: frames of a live source that were dropped.
         cuts: number of cuts between scenes, where tracks end.
@@ -49,6 +50,7 @@ class Report:
     frames: int = 0
     faces: int = 0
     doubtful: int = 0
+    stretched: int = 0
     outside: int = 0
     dropped: int = 0
     cuts: int = 0
@@ -190,6 +192,7 @@ class Pipeline:
         self.report.frames += 1
         self.report.faces += len(result.poses)
         self.report.doubtful += int(np.count_nonzero(result.poses.doubtful))
+        self.report.stretched += int(np.count_nonzero(result.poses.stretched))
 
 
 def _outside(boxes: NDArray[np.float32], image: NDArray[np.uint8]) -> int:

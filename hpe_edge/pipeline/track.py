@@ -48,6 +48,8 @@ def track(
     boxes_from: BoxesFrom | None = None,
     min_score: float | None = None,
     min_face: float | None = None,
+    detect_size: int | None = None,
+    detect_stretch: bool = False,
     detect_every: int = 1,
     tracked: bool = True,
     smooth: bool = False,
@@ -73,7 +75,8 @@ def track(
         detector: a detector, or what :func:`hpe_edge.open_detector` takes; None: the embedded one.
         boxes: a CSV file with the faces instead of a detector, see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`.
         boxes_from: whose boxes those of the file are, see :meth:`hpe_edge.PoseEngine.__call__`.
-        min_score, min_face: see :func:`hpe_edge.open_detector`.
+        min_score, min_face, detect_size: see :func:`hpe_edge.open_detector`.
+        detect_stretch: its ``stretch``.
         detect_every: interval of detection in frames of a video; faces are tracked in the others.
         tracked: give faces of a video identities over time.
         smooth: filter the poses of each tracked face.
@@ -100,6 +103,8 @@ def track(
         boxes_from=boxes_from,
         min_score=min_score,
         min_face=min_face,
+        detect_size=detect_size,
+        detect_stretch=detect_stretch,
         detect_every=detect_every,
         track=tracked,
         smooth=smooth,

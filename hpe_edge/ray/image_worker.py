@@ -83,7 +83,7 @@ class _Pictures:
         for position, uri in enumerate(self._uris):
             try:
                 with local_copy(uri) as path:
-                    image, animated = read_picture(path)
+                    image, animated, deep = read_picture(path)
             except SourceError as error:
                 self.errors[position] = str(error)
                 continue
@@ -91,6 +91,8 @@ class _Pictures:
                 self.notes_of[position] = [
                     f"{uri} is animated, and only its first frame is used; convert it to a video"
                 ]
+            if deep:
+                self.notes_of[position] = [f"{uri} has more than 8 bits: it was read by its real range, {deep}"]
             yield Frame(file_name(uri), position, math.nan, image)
 
     def close(self) -> None:

@@ -70,10 +70,10 @@ class Pictures:
             SourceError: none can be read.
         """
         bad: list[str] = []
-        unsupported = 0
+        unsupported = deep = 0
         for index, file in enumerate(self.files):
             try:
-                image, animated = read_picture(file)
+                picture = read_picture(file)
             except SourceError as error:
                 bad.append(str(error))
                 known = isinstance(error, MissingPackageError) and unsupported > 0
@@ -81,9 +81,15 @@ class Pictures:
                 if self.kind == "folder" and not known:
                     self.notes.append(f"{error}; it was skipped")
                 continue
-            if animated:
+            if picture.animated:
                 self.notes.append(f"{file} is animated, and only its first frame is used; convert it to a video")
-            yield Frame(self._listed.name_of(file), index, math.nan, self.shape(image))
+            if picture.deep:
+                deep += 1
+                if deep == 1:
+                    self.notes.append(f"{file} has more than 8 bits: it was read by its real range, {picture.deep}")
+            yield Frame(self._listed.name_of(file), index, math.nan, self.shape(picture.image))
+        if deep > 1:
+            self.notes.append(f"{counted(deep - 1, 'more picture')} of {self.name} read by their real ranges")
         if len(bad) == len(self.files):
             if self.kind == "picture":
                 raise SourceError(bad[0])

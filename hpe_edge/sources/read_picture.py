@@ -9,17 +9,23 @@ from __future__ import annotations
 import io
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import SourceError
+from hpe_edge.sources.deep_levels import FULL_RANGE, to_8_bits
 from hpe_edge.sources.frame import checked_sides
 
 HEIC_SUFFIXES = frozenset({".heic", ".heif"})
 PICTURE_SUFFIXES = HEIC_SUFFIXES | {".avif", ".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+
+# Formats that do not state how many of 16 bits are used.
+_TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
+_DEEP_TYPES = (np.uint16, np.int16, np.float32, np.float64)
+_PNG_OF_16_BITS = b"\x10"  # in its header
 
 _TURNS = (b"irot", b"imir")  # properties in the box "meta" of an AVIF file, which follows the box "ftyp"
 _INSTALL = "run pip install 'hpe-edge[heif]'"
@@ -29,8 +35,22 @@ class MissingPackageError(SourceError):
     """A picture of a format that needs a package which is not installed."""
 
 
-def read_picture(file: Path) -> tuple[NDArray[np.uint8], bool]:
-    """Read a picture; return it, uint8 ``[H, W, 3]`` BGR, and True if it is the first of an animation.
+class Picture(NamedTuple):
+    """A picture of a file.
+
+    Attributes:
+        image: uint8 ``[H, W, 3]``, BGR, upright.
+        animated: it is the first of an animation.
+        deep: levels that a file of more than 8 bits was read by, if not by its nominal ones; else empty.
+    """
+
+    image: NDArray[np.uint8]
+    animated: bool = False
+    deep: str = ""
+
+
+def read_picture(file: Path) -> Picture:
+    """Read a picture.
 
     Raises:
         MissingPackageError: the format needs a package that is not installed.
@@ -42,25 +62,41 @@ def read_picture(file: Path) -> tuple[NDArray[np.uint8], bool]:
         raise SourceError(f"{file} cannot be read: {error.strerror}") from None
     suffix = file.suffix.lower()
     if suffix in HEIC_SUFFIXES:
-        return checked_sides(str(file), _read_heic(file, data)), False
+        return Picture(checked_sides(str(file), _read_heic(file, data)))
     if suffix == ".avif":
-        return checked_sides(str(file), _read_avif(file, data)), False
-    image = _by_opencv(data)
+        return Picture(checked_sides(str(file), _read_avif(file, data)))
+    image, deep = _by_opencv(data), ""
+    if suffix in _TIFF_SUFFIXES or (suffix == ".png" and data[24:25] == _PNG_OF_16_BITS):
+        image, deep = _by_real_range(data, image)
     if image is None:
         raise SourceError(
             f"{file} cannot be read: damaged, in another format than its extension, or of a size or pixel type that "
             "OpenCV does not read; convert it to an 8-bit PNG or JPEG"
         )
     # WebP's extended header: its flags follow 8 bytes of RIFF, 8 of WEBPVP8X and 4 of size; bit 1 is for animation.
-    return checked_sides(str(file), image), data[8:16] == b"WEBPVP8X" and bool(data[20] & 2)
+    animated = data[8:16] == b"WEBPVP8X" and bool(data[20] & 2)
+    return Picture(checked_sides(str(file), image), animated, deep)
 
 
-def _by_opencv(data: bytes) -> NDArray[Any] | None:
+def _by_opencv(data: bytes, flags: int = cv2.IMREAD_COLOR) -> NDArray[Any] | None:
     try:
         # Not by cv2.imread, which cannot open all names.
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:  # empty, or more pixels than OpenCV takes
         return None
+
+
+def _by_real_range(data: bytes, plain: NDArray[Any] | None) -> tuple[NDArray[Any] | None, str]:
+    """Read a file that may have more than 8 bits; ``plain`` is what OpenCV makes of it, which 16 full bits keep."""
+    image = _by_opencv(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if image is None:
+        image = _by_opencv(data, cv2.IMREAD_UNCHANGED)  # single floats
+        if image is not None and image.ndim == 2:
+            image = np.repeat(image[..., None], 3, axis=2)
+    if image is None or image.shape[2:] != (3,) or image.dtype not in _DEEP_TYPES:
+        return plain, ""
+    levels, deep = to_8_bits(image)
+    return (plain, "") if plain is not None and deep == FULL_RANGE else (levels, deep)
 
 
 def _read_heic(file: Path, data: bytes) -> NDArray[Any]:

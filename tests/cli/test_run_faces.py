@@ -165,3 +165,29 @@ def test_numbers_are_the_engines_with_its_limit(clip: Path, model: Path, tmp_pat
     assert [{**row, "doubtful": ""} for row in plain] == [{**row, "doubtful": ""} for row in limited]
     with PoseEngine(model, max_sigma=0.1) as engine:
         assert engine.max_sigma == 0.1
+
+
+def test_detect_size_and_stretch_reach_the_detector(model: Path, tmp_path: Path) -> None:
+    photo = cv2.imread(str(SAMPLES / "astronaut.jpg"))
+    frame = np.zeros((720, 1280, 3), np.uint8)
+    small = cv2.resize(photo, None, fx=0.15, fy=0.15, interpolation=cv2.INTER_AREA)
+    frame[300 : 300 + len(small), 600 : 600 + small.shape[1]] = small
+    cv2.imwrite(str(tmp_path / "small.png"), frame)
+    cv2.imwrite(str(tmp_path / "dark.png"), (photo * 0.02).astype(np.uint8))
+    run = command("run", "small.png", "--model", model)
+    assert main([*run, "--detect-size", "640"]) == 1
+    assert len(results(tmp_path, *run, "--detect-size", "1920")) == 1
+    dark = command("run", "dark.png", "--model", model)
+    assert main(dark) == 1
+    assert len(results(tmp_path, *dark, "--detect-stretch")) == 1
+
+
+def test_dark_faces_are_noted_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = cv2.imread(str(SAMPLES / "grace_hopper.jpg"))
+    cv2.imwrite(str(tmp_path / "dark.png"), (photo * 0.1).astype(np.uint8))
+    assert main(command("run", "dark.png", "--summary", "json")) == 0
+    printed = capsys.readouterr()
+    assert "note: 1 dark or flat face" in printed.err and json.loads(printed.out)["stretched"] == 1
+    assert main(command("run", SAMPLES / "grace_hopper.jpg", "--summary", "json")) == 0
+    printed = capsys.readouterr()
+    assert "dark" not in printed.err and json.loads(printed.out)["stretched"] == 0

@@ -61,6 +61,16 @@ def wide(frame: np.ndarray, score: float) -> list[Face]:
     return found
 
 
+def part_of(face: Face, whole: list[Face]) -> bool:
+    """A face of the first look of which 0.6 lie in a surer one of the second."""
+    score, (x1, y1, x2, y2), _ = face
+    for other, (left, top, right, bottom), _ in whole:
+        shared = max(0, min(x2, right) - max(x1, left)) * max(0, min(y2, bottom) - max(y1, top))
+        if other > score and shared > 0.6 * (x2 - x1) * (y2 - y1):
+            return True
+    return False
+
+
 @pytest.mark.parametrize("score", [0.5, 0.8])
 def test_decode_equals_the_oracle(model: Path, score: float) -> None:
     frame = noise(224, 192)
@@ -68,7 +78,8 @@ def test_decode_equals_the_oracle(model: Path, score: float) -> None:
     assert isinstance(detector, EmbeddedDetector)
     canvas = np.zeros((192, 256, 3), np.uint8)
     canvas[:, :224] = frame
-    expected = plain_nms(cells(canvas, score) + wide(frame, score), 0.4)
+    whole = wide(frame, score)
+    expected = plain_nms([face for face in cells(canvas, score) if not part_of(face, whole)] + whole, 0.4)
     found = detector(frame)
     assert len(found) == len(expected) > 5
     np.testing.assert_allclose(found.drawn, [box for _, box, _ in expected], atol=5e-3)
@@ -145,7 +156,7 @@ def test_regions_give_no_box_far_off(tmp_path: Path) -> None:
 
 def test_the_threshold_of_its_card() -> None:
     detector = open_detector("face-detector")
-    assert isinstance(detector, EmbeddedDetector) and detector.min_score == 0.6
+    assert isinstance(detector, EmbeddedDetector) and detector.min_score == 0.55
 
 
 def test_it_has_a_schedule_for_videos(model: Path) -> None:

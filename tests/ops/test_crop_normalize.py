@@ -303,6 +303,7 @@ FRAME = np.zeros((20, 30, 3), np.uint8)
     ("frame", "color", "fragment"),
     [
         (FRAME.astype(np.float32), "BGR", "before normalising"),
+        (FRAME.astype(np.uint16), "BGR", "deep_levels.to_8_bits"),
         (FRAME[..., 0], "BGR", "color='GRAY8'"),
         (FRAME[..., :2], "BGR", r"\[H, W, 3\]"),
         (np.zeros((20, 30, 4), np.uint8), "RGB", r"uint8 \(20, 30, 4\).*'RGBA'"),

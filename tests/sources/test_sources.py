@@ -70,7 +70,7 @@ def test_video_wider_than_the_engine_takes(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_pixel_types_that_opencv_does_not_read(tmp_path: Path) -> None:
-    Image.new("F", (6, 4)).save(tmp_path / "a.tiff", compression="tiff_lzw")
+    Image.new("I", (6, 4)).save(tmp_path / "a.tiff", compression="tiff_lzw")
     with pytest.raises(SourceError, match="pixel type"):
         list(open_source(tmp_path / "a.tiff"))
 

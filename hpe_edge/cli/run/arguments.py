@@ -103,6 +103,15 @@ def _add_faces(group: argparse._ArgumentGroup) -> None:
         "--min-face", type=amount("pixels"), metavar="PX", help="least height of a detected face, in pixels"
     )
     group.add_argument(
+        "--detect-size",
+        type=whole_number(64, 4096),
+        metavar="PX",
+        help="longer side of frames in the detector; larger finds smaller faces; default: the detector's",
+    )
+    group.add_argument(
+        "--detect-stretch", action="store_true", help="stretch frames to full contrast for the detector, in the dark"
+    )
+    group.add_argument(
         "--boxes",
         type=Path,
         metavar="FILE",

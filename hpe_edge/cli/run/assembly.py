@@ -66,6 +66,8 @@ def face_options(options: RunOptions) -> FaceOptions:
         boxes_from=options.boxes_from,
         min_score=options.min_score,
         min_face=options.min_face,
+        detect_size=options.detect_size,
+        detect_stretch=options.detect_stretch,
         detect_every=options.detect_every,
         track=options.track,
         smooth=options.smooth,

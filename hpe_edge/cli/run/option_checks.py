@@ -14,6 +14,8 @@ _EXCLUDE = (
     ("--boxes", "--detect-every"),
     ("--boxes", "--min-score"),
     ("--boxes", "--min-face"),
+    ("--boxes", "--detect-size"),
+    ("--boxes", "--detect-stretch"),
     ("--camera-fov", "--intrinsics"),
     ("--neutral", "--mount"),
 )
@@ -32,6 +34,8 @@ def check_alternatives(options: RunOptions) -> None:
         "--detector": options.detector is not None,
         "--min-score": options.min_score is not None,
         "--min-face": options.min_face is not None,
+        "--detect-size": options.detect_size is not None,
+        "--detect-stretch": options.detect_stretch,
         "--detect-every": options.detect_every > 1,
         "--camera-fov": options.camera_fov is not None,
         "--intrinsics": options.intrinsics is not None,

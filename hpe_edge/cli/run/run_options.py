@@ -50,6 +50,8 @@ class RunOptions:
     detector: str | None = None
     min_score: float | None = None
     min_face: float | None = None
+    detect_size: int | None = None
+    detect_stretch: bool = False
     boxes: Path | None = None
     boxes_from: str | None = None
     detect_every: int = 1

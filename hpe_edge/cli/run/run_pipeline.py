@@ -131,6 +131,8 @@ def _end(
     if boxes is not None and boxes.unused and whole:
         unused = counted(boxes.unused, f"box of {boxes.path} belongs", f"boxes of {boxes.path} belong")
         messages.note(f"{unused} to no frame of {source.name}")
+    if report.stretched:
+        messages.note(f"{counted(report.stretched, 'dark or flat face')} stretched to full contrast before the network")
     files = ", ".join(map(str, written))
     gone = report.stopped is None and getattr(source, "gone", False)
     if options.summary == "json":

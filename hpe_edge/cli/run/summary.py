@@ -59,6 +59,7 @@ def summary_json(report: Report, outputs: Sequence[Path], upright: Upright | Non
         "frames": report.frames,
         "faces": report.faces,
         "doubtful": report.doubtful,
+        "stretched": report.stretched,
         "dropped": report.dropped,
         "scene_cuts": report.cuts,
         "upright": upright or "none",
@@ -81,8 +82,11 @@ def no_face(source: Source, boxes: BoxesFile | None, detector: str | None, repor
         )
     why = f"no face was found in {source.name} ({counted(report.frames, 'frame')}), so nothing was written; "
     if detector not in (None, DEFAULT_DETECTOR):
-        return f"{why}try another detector than {detector}, or give boxes: --boxes FILE"
+        return (
+            f"{why}try another detector than {detector}; for small faces a larger --detect-size, as 1920; in the dark "
+            "--detect-stretch; or give boxes: --boxes FILE"
+        )
     return (
         f"{why}the default detector shrinks frames to 640 pixels: for small faces give their height, as --min-face 16; "
-        "or try --detector yunet, or give boxes: --boxes FILE"
+        "in the dark --detect-stretch; or try --detector yunet, or give boxes: --boxes FILE"
     )

@@ -1,3 +1,3 @@
 """Face detectors on grids of cells: the embedded one, SCRFD and YuNet."""
 
-__all__ = ["anchor_free", "embedded", "region_schedule", "scrfd", "yunet"]
+__all__ = ["anchor_free", "embedded", "looks", "region_schedule", "scrfd", "yunet"]

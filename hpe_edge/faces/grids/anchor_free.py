@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.boxes.box_fit import BoxFit
-from hpe_edge.errors import BackendError, ModelError
-from hpe_edge.faces.detector import Detections, check_min_face, check_min_score, without_small
+from hpe_edge.errors import BackendError, InputError, ModelError
+from hpe_edge.faces.detector import Detections, check_detect_size, check_min_face, check_min_score, without_small
+from hpe_edge.faces.grids.looks import (
+    Candidates,
+    Look,
+    centred_in,
+    fitted,
+    parts_of_faces,
+    tiles,
+    uncut,
+    wide_look,
+    without_rivals,
+)
 from hpe_edge.ops.crop import cached_crop
 from hpe_edge.ops.frames import MAX_COORDINATE, check_frame
 from hpe_edge.spec import Crop, Input
@@ -23,9 +35,9 @@ _WHOLE = Crop(square="none")  # fill 0, before normalisation
 
 MOST_CANDIDATES = 5000  # before NMS; OpenCV's FaceDetectorYN keeps as many
 
-_WIDE_SIDE = 224  # pixels that the second look gives the frame's longer side
-_WIDE_MARGIN = 0.3  # on each side, of the frame's
-_WIDE_LEAST = 0.4  # smallest face that the second look adds, of the frame's shorter side
+_WIDE_LEAST = 0.4  # smallest face that the wide look adds, of the frame's shorter side
+_SMALL = 2  # enlargement of the look for small faces
+_TURNED_SIDE = 640  # most pixels of the longer side of looks at turned frames
 
 
 class GridDetector:
@@ -40,8 +52,11 @@ class GridDetector:
     MULTIPLE: ClassVar[int] = 32  # sides of the input are multiples of it
     LONGEST_SIDE: ClassVar[int]  # of the input, if the graph's size is dynamic
     ENLARGES: ClassVar[bool]  # smaller frames are enlarged to it
-    # A second look at the shrunk frame with a margin, for faces that fill the frame or leave it.
-    WIDE_LOOK: ClassVar[Literal["always", "none found", "never"]] = "never"
+    # A look at the shrunk frame with a margin, for faces that fill the frame or leave it.
+    WIDE_LOOK: ClassVar[Literal["always", "none found", "never"]] = "none found"
+    LARGEST: ClassVar[float] = math.inf  # longer side of a box in input pixels beyond which it asks for the wide look
+    UNSURE: ClassVar[float] = 0.0  # best score below which the turned frame is looked at; 0: if no face was found
+    TURNED_SCORE: ClassVar[float]  # threshold of faces that are found there
     BOXES_PER_CELL: ClassVar[int]
     # Columns of the outputs of one grid: scores, which multiply, then box, then key points.
     OUTPUTS: ClassVar[tuple[tuple[int, ...], ...]]
@@ -54,21 +69,30 @@ class GridDetector:
         columns = columns_of(session)
         return columns is not None and any(columns == Counter(each * len(cls.STRIDES)) for each in cls.OUTPUTS)
 
-    def __init__(self, session: Any, path: Path, min_score: float | None = None, min_face: float | None = None) -> None:
+    def __init__(
+        self,
+        session: Any,
+        path: Path,
+        min_score: float | None = None,
+        min_face: float | None = None,
+        detect_size: int | None = None,
+    ) -> None:
         """
         Args:
             session: ONNX Runtime session of a graph of this kind.
             path: its file, for messages.
             min_score: threshold, 0..1; None for the kind's default.
             min_face: leave out faces whose box in ``boxes`` is lower, in pixels of the frame.
+            detect_size: longer side of the frame in the input, in pixels; None for the kind's own.
 
         Raises:
-            InputError: ``min_score`` is not from 0 to 1, or ``min_face`` is negative or not finite.
+            InputError: ``min_score``, ``min_face`` or ``detect_size`` is out of range, or the graph has another size.
             ModelError: the graph's outputs are not those of this kind.
             BackendError: the graph does not run.
         """
         self.min_score = check_min_score(min_score, self.SCORE)
         self.min_face = check_min_face(min_face)
+        self.detect_size = check_detect_size(detect_size)
         self._use(session)
         self._path = path
         (given,) = session.get_inputs()
@@ -82,6 +106,10 @@ class GridDetector:
         self._fixed = (width, height) if isinstance(width, int) and isinstance(height, int) else None
         if self._fixed is not None and (width % self.MULTIPLE or height % self.MULTIPLE):
             raise ModelError(f"{path}: its input is {width} x {height}, a multiple of {self.MULTIPLE} each is needed")
+        if self._fixed is not None and detect_size not in (None, max(self._fixed)):
+            raise InputError(
+                f"{path} runs at {width} x {height} pixels only, and detect_size is {detect_size}; leave it out"
+            )
         self._names = self._try_out()
 
     def _use(self, session: Any) -> None:
@@ -107,42 +135,78 @@ class GridDetector:
         """Find faces, see :class:`hpe_edge.faces.detector.Detector`."""
         frame = check_frame(frame_bgr)
         height, width = frame.shape[:2]
-        size, scale = self._canvas(width, height)
-        found = self._look(frame, size, scale, (0, 0))
-        if self.WIDE_LOOK == "always" or (self.WIDE_LOOK == "none found" and not len(found[0])):
-            size, scale, corner = self._wide_canvas(width, height)
-            scores, boxes, keypoints = self._look(frame, size, scale, corner)
-            large = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) >= _WIDE_LEAST * min(height, width)
-            more = scores[large], boxes[large], keypoints[large]
-            found = tuple(np.concatenate(pair) for pair in zip(found, more, strict=True))  # type: ignore[assignment]
-        return self._detections(*found)
+        first = Look(*self._canvas(width, height))
+        parts = [self._look(frame, first)]
+        sides = _longer_sides(parts[0].boxes)
+        too_large = self.LARGEST * first.scale < min(max(width, height), sides.max(initial=0))
+        if self.WIDE_LOOK == "always" or (self.WIDE_LOOK == "none found" and not len(sides)) or too_large:
+            found = self._look(frame, wide_look(width, height, self._fixed, self.MULTIPLE))
+            found = found.where(_longer_sides(found.boxes) >= _WIDE_LEAST * min(height, width))
+            parts = [parts[0].where(~parts_of_faces(parts[0], found)), found]
+        if max(each.scores.max(initial=0) for each in parts) < max(self.UNSURE, self.min_score):
+            turned = Candidates.joined(self._turned_looks(frame))
+            parts = without_rivals(Candidates.joined(parts), turned)
+        if not any(len(each.scores) for each in parts):
+            parts += self._small_looks(frame, first)
+        return self._detections(*Candidates.joined(parts))
 
-    def _look(
-        self, frame: NDArray[np.uint8], size: tuple[int, int], scale: float, corner: tuple[int, int]
-    ) -> tuple[Array, Array, Array]:
-        """Return scores, boxes and key points in the frame before NMS.
+    def _look(self, frame: NDArray[np.uint8], look: Look) -> Candidates:
+        """Return what a look at a BGR frame finds."""
+        return self._found(letterbox(frame, *look.size, look.scale, self.INPUT, look.corner), look)
 
-        Args:
-            frame: BGR.
-            size: width and height of the input.
-            scale: frame pixels per input pixel.
-            corner: of the frame in the input, x and y.
-        """
-        picture = letterbox(frame, *size, scale, self.INPUT, corner)
+    def _found(self, picture: Array, look: Look) -> Candidates:
+        """Return what the network finds in the picture of a look, in the frame."""
+        if look.quarters:
+            picture = np.ascontiguousarray(np.rot90(picture, look.quarters, axes=(2, 3)))
         scores, boxes, keypoints = self._candidates(picture)
-        shift, factor = np.array(corner, np.float32), np.float32(scale)
-        boxes = (boxes - np.tile(shift, 2)) * factor
-        sound = sound_boxes(boxes)
-        return scores[sound], boxes[sound], (keypoints[sound] - shift) * factor
+        corners = look.in_frame(boxes.reshape(-1, 2, 2))
+        if look.quarters:
+            sound = sound_boxes(boxes)  # before the turn, which would put inverted corners in order
+            boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+            sound &= sound_boxes(boxes)
+        else:
+            boxes = corners.reshape(-1, 4)
+            sound = sound_boxes(boxes)
+        turns = np.full(np.count_nonzero(sound), look.quarters, np.intp)
+        return Candidates(scores[sound], boxes[sound], look.in_frame(keypoints[sound]), turns)
 
-    def _detections(self, scores: Array, boxes: Array, keypoints: Array) -> Detections:
-        """Return the faces that NMS keeps, from left to right."""
+    def _turned_looks(self, frame: NDArray[np.uint8]) -> list[Candidates]:
+        """Look at the frame turned by 90, 180 and 270 degrees, for faces that lie or stand upside down."""
+        height, width = frame.shape[:2]
+        upright = Look(*self._canvas(width, height, _TURNED_SIDE))
+        square = self._fixed is None or self._fixed[0] == self._fixed[1]
+        picture = letterbox(frame, *upright.size, upright.scale, self.INPUT)
+        found = [self._found(picture, upright._replace(quarters=turn)) for turn in ((1, 2, 3) if square else (2,))]
+        return [
+            each.where((each.scores >= self.TURNED_SCORE) & centred_in(each.boxes, width, height)) for each in found
+        ]
+
+    def _small_looks(self, frame: NDArray[np.uint8], first: Look) -> list[Candidates]:
+        """Look closer at a frame that was shrunk, for small faces."""
+        height, width = frame.shape[:2]
+        if self.detect_size is not None or self.min_face > 0 or first.scale <= 1:
+            return []
+        if self._fixed is None:
+            return [self._look(frame, Look(*self._canvas(width, height, _SMALL * self.LONGEST_SIDE)))]
+        parts = []
+        for tile in tiles(first, width, height):
+            found = self._look(frame, tile)
+            parts.append(found.where(uncut(tile, found.boxes, width, height)))
+        return parts
+
+    def _detections(
+        self, scores: Array, boxes: Array, keypoints: Array, quarters: NDArray[np.intp] | None = None
+    ) -> Detections:
+        """Return the faces that NMS keeps, from left to right; ``quarters`` None: all upright."""
         best = best_candidates(scores)
         scores, boxes, keypoints = scores[best], boxes[best], keypoints[best]
+        quarters = None if quarters is None else quarters[best]
         kept = nms(boxes, scores, self.NMS_IOU)
         kept = kept[np.argsort(boxes[kept, 0], kind="stable")]
         points = keypoints[kept] if keypoints.shape[1] else None
-        return without_small(Detections(self.FIT(boxes[kept]), boxes[kept], scores[kept], points), self.min_face)
+        turns = np.zeros(len(kept), np.intp) if quarters is None else quarters[kept]
+        found = Detections(fitted(self.FIT, boxes[kept], turns), boxes[kept], scores[kept], points)
+        return without_small(found, self.min_face)
 
     def _candidates(self, picture: Array) -> tuple[Array, Array, Array]:
         """Return scores ``[N]``, boxes ``[N, 4]``, key points ``[N, 5 or 0, 2]`` from the threshold on, before NMS."""
@@ -175,30 +239,27 @@ class GridDetector:
         single = [output[:, 0] for output in outputs if output.shape[1] == 1]
         return single[0] if len(single) == 1 else np.sqrt(single[0] * single[1])
 
-    def _canvas(self, width: int, height: int) -> tuple[tuple[int, int], float]:
-        """Return width and height of the input for a frame, and frame pixels per input pixel."""
+    def _canvas(self, width: int, height: int, most: int | None = None) -> tuple[tuple[int, int], float]:
+        """Return width and height of the input for a frame, and frame pixels per input pixel.
+
+        Args:
+            width, height: of the frame.
+            most: limit of the frame's longer side in the input, beyond which frames are not enlarged either; None: as
+                the kind or the caller's size says.
+        """
         if self._fixed is not None:
             return self._fixed, max(width / self._fixed[0], height / self._fixed[1])
-        scale = max(width, height) / self.LONGEST_SIDE
-        if not self.ENLARGES:
+        scale = max(width, height) / (most or self._longest(width, height))
+        if most is not None or not (self.ENLARGES or self.detect_size):
             scale = max(scale, 1.0)
         step = self.MULTIPLE
         # Slightly less before rounding up, so that 1280.0000001 stays 1280.
         in_width, in_height = (int(-(-(side / scale - 1e-6) // step)) * step for side in (width, height))
         return (in_width, in_height), scale
 
-    def _wide_canvas(self, width: int, height: int) -> tuple[tuple[int, int], float, tuple[int, int]]:
-        """Return the size of the input, frame pixels per input pixel, and the frame's corner, of the second look."""
-        around = 1 + 2 * _WIDE_MARGIN
-        if self._fixed is not None:
-            size = self._fixed
-            scale = around * max(width / size[0], height / size[1])
-        else:
-            scale = max(width, height) / _WIDE_SIDE
-            step = self.MULTIPLE
-            size = tuple(int(-(-side * around / scale // step)) * step for side in (width, height))  # type: ignore[assignment]
-        left, top = (int((inside - side / scale) // 2) for inside, side in zip(size, (width, height), strict=True))
-        return size, scale, (left, top)
+    def _longest(self, width: int, height: int) -> float:
+        """Return the longer side that a frame gets in the input."""
+        return self.detect_size or self.LONGEST_SIDE
 
     def _run(self, picture: Array, names: list[list[str]]) -> list[list[Array]]:
         """Run the graph; return the outputs ``[rows, columns]`` grid by grid."""
@@ -272,8 +333,13 @@ def _rows(array: NDArray[Any]) -> Array:
     return np.asarray(array, np.float32).reshape(-1, array.shape[-1])
 
 
+def _longer_sides(boxes: Array) -> Array:
+    sides: Array = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
+    return sides
+
+
 def letterbox(
-    frame: NDArray[np.uint8], width: int, height: int, scale: float, input: Input, corner: tuple[int, int] = (0, 0)
+    frame: NDArray[np.uint8], width: int, height: int, scale: float, input: Input, corner: tuple[float, float] = (0, 0)
 ) -> NDArray[np.float32]:
     """Resize, pad with black and normalise, in one pass.
 

@@ -45,6 +45,7 @@ class EmbeddedDetector(GridDetector):
     LONGEST_SIDE = 640
     ENLARGES = False
     WIDE_LOOK = "always"
+    UNSURE = TURNED_SCORE = 0.78
     BOXES_PER_CELL = 1
     OUTPUTS = ((1, 4, 10),)
     INPUT = Input(size=640, color="BGR", scale=1.0, mean=(127.5,) * 3, std=(128.0,) * 3)
@@ -56,13 +57,10 @@ class EmbeddedDetector(GridDetector):
         boxes *= stride
         return boxes
 
-    def _canvas(self, width: int, height: int) -> tuple[tuple[int, int], float]:
-        longer = max(width, height)
-        longest = float(self.LONGEST_SIDE)
-        if self.min_face > 0:
-            longest = min(max(longer * _INPUT_FACE / self.min_face, _SHORTEST), _LONGEST)
-        scale = max(longer / longest, 1.0)
-        return tuple(_multiple(side / scale, self.MULTIPLE) for side in (width, height)), scale  # type: ignore[return-value]
+    def _longest(self, width: int, height: int) -> float:
+        if self.detect_size is not None or self.min_face <= 0:
+            return super()._longest(width, height)
+        return min(max(max(width, height) * _INPUT_FACE / self.min_face, _SHORTEST), _LONGEST)
 
     def _try_out(self) -> list[list[str]]:
         """See the base class; the graph must take pictures of any size, and several at a time."""
@@ -120,7 +118,3 @@ class EmbeddedDetector(GridDetector):
         points = points * scale[:, None, None] + regions[:, None, :2]
         sound = (best >= self.min_score) & sound_boxes(boxes)
         return self._detections(best[sound], boxes[sound], points[sound])
-
-
-def _multiple(side: float, step: int) -> int:
-    return int(-(-(side - 1e-6) // step)) * step

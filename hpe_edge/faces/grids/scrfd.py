@@ -28,7 +28,7 @@ class ScrfdDetector(GridDetector):
     NMS_IOU = 0.4
     LONGEST_SIDE = 640
     ENLARGES = True
-    WIDE_LOOK = "none found"
+    TURNED_SCORE = 0.6
     BOXES_PER_CELL = 2
     OUTPUTS = ((1, 4), (1, 4, 10))
     INPUT = Input(size=640, color="RGB", scale=1.0, mean=(127.5,) * 3, std=(128.0,) * 3)

@@ -30,6 +30,8 @@ class YunetDetector(GridDetector):
     NMS_IOU = 0.3
     LONGEST_SIDE = 1280
     ENLARGES = False
+    LARGEST = 450.0
+    TURNED_SCORE = 0.85
     BOXES_PER_CELL = 1
     OUTPUTS = ((1, 1, 4, 10),)
     INPUT = Input(size=640, color="BGR", scale=1.0, mean=(0.0,) * 3, std=(1.0,) * 3)
