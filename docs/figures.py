@@ -825,6 +825,18 @@ def detector_video() -> str:
     return table(("video", "frames with all of YuNet's faces", "boxes elsewhere", "per frame"), lines)
 
 
+def one_pass() -> str:
+    """detectors.md: a pose head on the detector's features beside a second network."""
+    lines = []
+    for result in results("one-pass", "agreement"):
+        by, cells = result["figures"], [str(result["parameters"]["size"]), str(result["figures"]["faces"])]
+        for name in ("one_pass", "two_networks"):
+            cells.append(" / ".join(degrees(by[f"{name}_{what}_deg"] for what in ("mean", "p99"))))
+        low, high = (by[f"difference_{end}_deg"] for end in ("low", "high"))
+        lines.append([*cells, f"{by['difference_mean_deg']:+.2f}° ({low:+.2f} to {high:+.2f})"])
+    return table(("pixels", "faces", "from its features", "second network", "difference (95 %)"), lines)
+
+
 def c_interface() -> str:
     """c_interface.md: the example in C++ beside PoseEngine."""
     (by,) = (result["figures"] for result in results("c-interface", "program"))
@@ -890,6 +902,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
     },
     "docs/gpu.md": {"python per frame": python_per_frame},
     "docs/tensorrt_rtx.md": {"rtx version": rtx_version, "rtx builds": rtx_builds},
+    "docs/detectors.md": {"one pass": one_pass},
     "docs/guides/detector.md": {"box-fits": box_fits},
     "docs/accuracy.md": {"coverage": all_coverage, "doubt": doubt, "limits": limits, "measures": measures},
     "hpe_edge/models/face_detector.md": {
