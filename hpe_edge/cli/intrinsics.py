@@ -61,7 +61,7 @@ def _from_file(path: Path) -> Callable[[int, int], Camera]:
     size = tuple(map(int, sides)) if len(sides) == len(_SIZE) else (0, 0)
     lens = next((found[name] for name in _LENS if name in found), None)
     if lens is not None and not isinstance(lens, np.ndarray):
-        raise SourceError(f"the intrinsics {path} have the lens coefficients {lens!r}, which are no list of numbers")
+        raise InputError(f"the intrinsics {path}: the distortion coefficients must be numbers, got {lens!r}")
     fisheye = _is_fisheye(found, path)
     try:
         camera = Camera.from_opencv(matrix, lens, fisheye=fisheye)

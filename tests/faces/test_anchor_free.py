@@ -96,6 +96,7 @@ def test_nms_of_no_boxes() -> None:
 def test_a_candidate_of_every_cell_does_not_make_nms_endless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With min_score 0 and a small min_face every cell is a candidate; NMS sees the best of them alone."""
     seen = []
+    monkeypatch.setattr(anchor_free, "MOST_CANDIDATES", 500)
     monkeypatch.setattr(anchor_free, "nms", lambda boxes, scores, iou: seen.append(scores) or nms(boxes, scores, iou))
     path = write_grid_model(tmp_path / "e.onnx", (1, 4, 10), 1, size_hw=None, strides=EmbeddedDetector.STRIDES)
     detector = open_detector(path, min_score=0.0, min_face=3.0)
