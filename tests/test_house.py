@@ -87,6 +87,14 @@ def test_module_names_are_unique_in_the_runtime() -> None:
     assert [name for name, n in names.items() if n > 1 and name != "__init__.py"] == []
 
 
+def test_test_files_have_names_of_their_own() -> None:
+    """Their folders are no packages, so pytest imports two of one name as one module."""
+    names = Counter(
+        path.name for path in (ROOT / "tests").rglob("*.py") if path.name not in ("__init__.py", "conftest.py")
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
 @pytest.mark.parametrize(("package", "may_import"), [("hpe_edge", 1), ("export", 2), ("benchmarks", 3)])
 def test_packages_import_downwards_only(package: str, may_import: int) -> None:
     """hpe_edge imports neither of the others; its command line loads export's commands by name, on demand."""
