@@ -46,7 +46,7 @@ TABLE = Path(__file__).resolve().parents[3] / "benchmarks/results/amd-epyc-rtx-b
 MACHINES_OWN = ("build_seconds", "plan_bytes")
 # FP32 products of activations after the head, which cannot become convolutions.
 NOT_FOR_TURING = ("face-landmarker",)
-EVERY = os.environ.get("HPE_EDGE_ALL_RTX_BUILDS", "")  # "fp16" builds all families in FP16, "1" in every precision
+EVERY = os.environ.get("HPE_EDGE_ALL_RTX_BUILDS", "")
 
 
 @pytest.fixture(scope="module", params=zoo.names() if EVERY else FAMILIES)
