@@ -1,8 +1,8 @@
 """Every family through the real parser and builder of TensorRT-RTX, which need no GPU: the layers that it makes.
 
 It stands for TensorRT 10.12 and newer, which reads the same typed graphs. A few families are built by default;
-HPE_EDGE_ALL_RTX_BUILDS=fp16 builds all in FP16, as .ci/run does, =1 all in every precision. The kernels must be those of
-the committed table.
+HPE_EDGE_ALL_RTX_BUILDS=fp16 builds all in FP16, as .ci/run does, =1 all in every precision. The kernels must be those
+of the committed table.
 """
 
 from __future__ import annotations
