@@ -7,17 +7,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from chromium import PROGRAM, Browser
 from grid_model import write_grid_model
 from js_calls import HERE, Js, NodeJs, PageJs
+from plain_looks import use_plain_looks
 
 from benchmarks.browser.page_server import PageServer, serving_page
 from export.browser.runtime import find_node, find_runtime
 from export.browser.site import page_files
 from hpe_edge.errors import BackendError
-from hpe_edge.faces.grids import anchor_free
 from hpe_edge.faces.grids.embedded import EmbeddedDetector
 
 COLLECT_ERRORS = """
@@ -89,7 +88,4 @@ def js(request: pytest.FixtureRequest) -> Js:
 
 @pytest.fixture(autouse=True)
 def _plain_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python's detector with the looks that the library has: at the whole frame, and the wide one."""
-    monkeypatch.setattr(EmbeddedDetector, "TURNED_SCORE", 2.0)  # nothing is sure enough in a turned frame
-    monkeypatch.setattr(EmbeddedDetector, "_small_looks", lambda *_: [])
-    monkeypatch.setattr(anchor_free, "parts_of_faces", lambda first, wide: np.zeros(len(first.scores), bool))
+    use_plain_looks(monkeypatch)
