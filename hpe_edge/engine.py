@@ -29,7 +29,7 @@ from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundE
 from hpe_edge.faces.face_finder import FaceFinder
 from hpe_edge.faces.given_faces import Faces, given_faces
 from hpe_edge.files.other_file import refuse_other_file
-from hpe_edge.models import DEFAULT
+from hpe_edge.models import find_model
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.ops.frames import AnyFrame, FrameColor
@@ -619,7 +619,7 @@ def _untimed(stage: str) -> AbstractContextManager[object]:
 
 
 def _model_path(model: str | os.PathLike[str] | None) -> Path:
-    path = DEFAULT if model is None else Path(model)
+    path = find_model(model)
     if library_of(path) is None:
         refuse_other_file(path, "model")
     if path.is_dir():
