@@ -26,7 +26,7 @@ from hpe_edge.errors import ModelError  # noqa: E402
 Array = np.ndarray
 Layers = dict[str, dict[str, Array]]
 
-# Float32 against float64, in degrees; beside it stands a part of the angle, as random weights reach hundreds of degrees.
+# Float32 against float64, in degrees; beside it a part of the angle: random weights reach hundreds of degrees.
 TOLERANCE_DEG = 1e-4
 BLOCKS = ((3, 16), (16, 32), (32, 32), (32, 64), (64, 64), (64, 128), (128, 128))
 FIRST = 8  # number of the first layer: another network was made before in the session, so 9 and 10 are among them
