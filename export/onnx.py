@@ -116,7 +116,7 @@ def adopt(
         model: the ONNX file; or the .xml of an OpenVINO IR model, whose copy is one too and runs with OpenVINO.
         arch: its architecture, see :func:`export.zoo.names`; an ONNX file does not name it.
         spec: in place of ``arch``, a JSON file that describes a network of no known family; :func:`template` makes one
-            to start from.
+            to start from. Without both, a bundled spec is taken where the names of the file's outputs show which.
         checkpoint: its original weights, as the gate's reference; None: the unchanged file.
         dynamic_batch: make a fixed batch dynamic, where the graph allows it; otherwise the file keeps its batch.
         output, trust, images, boxes, limits, report: see :func:`export`.
@@ -131,6 +131,7 @@ def adopt(
     _need_packages()
     from export import zoo
     from export.adoption import adopt as adoption
+    from export.adoption.recognise import bundled_spec_of
     from export.adoption.spec_file import read_spec_file
     from export.adoption.wanted import FamilyReading, FileReading, Wanted
     from export.checkpoints.network import load_network
@@ -138,11 +139,13 @@ def adopt(
     from hpe_edge.spec import Origin
 
     described = optional_path(spec)
-    if (arch is None) == (described is None):
+    if arch is not None and described is not None:
         raise InputError("give either arch, a known architecture, or spec, a JSON file that describes the network")
     weights = optional_path(checkpoint)
     if weights is not None and arch is None:
         raise InputError("a checkpoint is compared by its family: give arch, not spec")
+    if arch is None and described is None:
+        described = bundled_spec_of(Path(model))
     inputs = [("CHECKPOINT", weights), ("--adopt", Path(model)), ("--spec", described)]
     files = _Files(output, images, boxes, inputs, ".xml" if Path(model).suffix.lower() == ".xml" else ".onnx")
     notes = Notes(report)
@@ -311,15 +314,15 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         "--adopt",
         type=Path,
         metavar="X.onnx",
-        help="adopt an ONNX file exported elsewhere, of the architecture --arch or as --spec describes it; the gate "
-        "compares it with CHECKPOINT if one is given, else with the unchanged file",
+        help="adopt an ONNX file exported elsewhere, of the architecture --arch or as --spec describes it, or one of a "
+        "bundled spec; the gate compares it with CHECKPOINT if one is given, else with the unchanged file",
     )
     parser.add_argument(
         "--spec",
         type=Path,
         metavar="SPEC.json",
         help="with --adopt, in place of --arch: describes a network of no known family; --template prints one, and "
-        "adas-0001 is bundled",
+        "adas-0001, opentrack and opentrack-1 are bundled",
     )
     parser.add_argument(
         "--template",
@@ -377,11 +380,8 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error("name the CHECKPOINT to convert; --list shows the known architectures")
     if args.spec is not None and (args.arch or args.checkpoint):
         parser.error("--spec describes a network of no known family; leave out --arch and CHECKPOINT")
-    if args.adopt is not None and args.spec is None and (len(args.arch) != 1 or len(args.checkpoint) > 1):
-        parser.error(
-            "--adopt needs one --arch, since an ONNX file does not name its family, and at most one CHECKPOINT; for a "
-            "network of no known family give --spec, which --template prints"
-        )
+    if args.adopt is not None and (len(args.arch) > 1 or len(args.checkpoint) > len(args.arch)):
+        parser.error("--adopt takes one --arch, and with it at most one CHECKPOINT")
     if args.adopt is not None and args.batch:
         parser.error("an adopted file keeps its batch size; only --batch dynamic applies to it")
 
