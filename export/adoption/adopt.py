@@ -107,7 +107,13 @@ class Adopted:
 
 
 def adopt(
-    path: Path, wanted: Wanted, network: Network | None, report: Reporter, *, dynamic_batch: bool = False
+    path: Path,
+    wanted: Wanted,
+    network: Network | None,
+    report: Reporter,
+    *,
+    dynamic_batch: bool = False,
+    source: Path | None = None,
 ) -> Adopted:
     """Read an ONNX file and match it to a family or a spec file.
 
@@ -120,6 +126,7 @@ def adopt(
         network: the gate's reference; None: the unchanged file.
         report: takes the stages.
         dynamic_batch: make a fixed batch dynamic.
+        source: the file that ``path`` was converted from, for messages; None: ``path`` itself.
 
     Raises:
         ModelNotFoundError: there is no such file.
@@ -127,6 +134,7 @@ def adopt(
             this family's spec and there is no checkpoint to compare with, or its batch cannot be made dynamic.
     """
     model, sha256 = read_onnx(path)
+    path = source or path
     _refuse_detector(path, model)
     base = wanted.spec(_origin(path, sha256, network))
     own = _own_spec(path, model, base.architecture, network)
