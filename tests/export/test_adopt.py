@@ -447,8 +447,7 @@ def test_missing_file_is_named(capsys, tmp_path, out):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "--adopt needs one --arch"),
-        (["--arch", "lightweight", "--arch", "hopenet"], "--adopt needs one --arch"),
+        (["--arch", "lightweight", "--arch", "hopenet"], "--adopt takes one --arch"),
         (["--arch", "lightweight", "--batch", "4"], "an adopted file keeps"),
     ],
 )
