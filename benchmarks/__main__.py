@@ -20,7 +20,7 @@ from benchmarks.doubt import coverage, false_boxes
 from benchmarks.edges import suite as edge
 from benchmarks.finding import detectors, one_pass
 from benchmarks.gpu import cuda_launches, frame_to_angles
-from benchmarks.hard import tails, turned
+from benchmarks.hard import consistency, tails, turned
 from benchmarks.harness.schema import Document, read_document, to_json
 from benchmarks.harness.suite import Suite, add_options, build_options
 from benchmarks.report.charts import require_matplotlib
@@ -61,6 +61,7 @@ SUITES: tuple[Suite, ...] = (
     precision.SUITE,
     tails.SUITE,
     turned.SUITE,
+    consistency.SUITE,
     coverage.SUITE,
     false_boxes.SUITE,
     detectors.SUITE,
