@@ -37,7 +37,7 @@ def test_the_figures(tmp_path: Path, rng: np.random.Generator) -> None:
     day, dark = light["plain", "as it is"], light["plain", "5% of the light"]
     assert day["stretched_percent"] == 0 and day["least_range"] > 150
     assert dark["stretched_percent"] == 100
-    assert dark["stretched_mean_deg"] < 0.2 * dark["network_alone_mean_deg"], dark
+    assert dark["stretched_mean_deg"] < 0.4 * dark["network_alone_mean_deg"], dark
     turned = [(r["parameters"]["model"], r["parameters"]["search"]) for r in results if r["name"] == "turned"]
     assert turned == [("calibrated", "off"), ("calibrated", "on")]
     off = next(r["figures"] for r in results if r["name"] == "turned")
