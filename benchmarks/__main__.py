@@ -28,7 +28,7 @@ from benchmarks.report.compare import compare, describe
 from benchmarks.report.markdown import write_report
 from benchmarks.ros import suite as ros
 from benchmarks.running import Job, jobs, run, shared_options
-from benchmarks.serving import triton
+from benchmarks.serving import triton, viewers
 from benchmarks.suites import (
     accuracy,
     box_fits,
@@ -70,6 +70,7 @@ SUITES: tuple[Suite, ...] = (
     smoothing.SUITE,
     ray_workers.SUITE,
     triton.SUITE,
+    viewers.SUITE,
     cuda_launches.SUITE,
     frame_to_angles.SUITE,
     c_interface.SUITE,
