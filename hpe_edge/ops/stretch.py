@@ -1,8 +1,9 @@
 """Contrast stretch of dark and flat crops: the first to the 99th percentile of their levels becomes 0 to 255.
 
-Networks are trained on faces in good light: at a tenth of it, Lightweight and FSA-Net are off by 7 and 18 degrees from their
-answers in daylight, stretched by 2 and 1. The limit lies below the range of every face in good light that was looked at,
-for which a stretch gains nothing. ``python -m benchmarks consistency`` measures both; docs/video.md has the figures.
+Networks are trained on faces in good light: at a tenth of it, Lightweight and FSA-Net are off by 7 and 18 degrees from
+their answers in daylight, stretched by 2 and 1. The limit lies below the range of every face in good light that was
+looked at, for which a stretch gains nothing. ``python -m benchmarks consistency`` measures both; docs/video.md has the
+figures.
 """
 
 from __future__ import annotations
