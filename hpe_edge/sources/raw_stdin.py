@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import InputError, SourceError
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.ops.frames import MAX_FRAME_SIDE
 from hpe_edge.sources.capture.pipe import open_pipe
 from hpe_edge.sources.capture.shape import Shape
@@ -23,7 +23,6 @@ from hpe_edge.sources.frame import DEFAULT_FPS, Frame, Kind
 
 PixelFormat = Literal["bgr24", "rgb24", "gray8", "nv12"]  # FFmpeg's names, but for its gray
 PIXEL_FORMATS: tuple[PixelFormat, ...] = ("bgr24", "rgb24", "gray8", "nv12")
-_TO_BGR = {"rgb24": cv2.COLOR_RGB2BGR, "gray8": cv2.COLOR_GRAY2BGR, "nv12": cv2.COLOR_YUV2BGR_NV12}
 _SLOW, _SLOW_S = 1.2, 2.0  # of the time by the frame rate, and seconds beyond it, that are no accident
 
 
@@ -165,5 +164,7 @@ class RawFrames:
         return got
 
     def _bgr(self, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        code = _TO_BGR.get(self._format.pixels)
-        return data if code is None else np.asarray(cv2.cvtColor(data, code), np.uint8)
+        if self._format.pixels == "bgr24":
+            return data
+        codes = {"rgb24": cv2.COLOR_RGB2BGR, "gray8": cv2.COLOR_GRAY2BGR, "nv12": cv2.COLOR_YUV2BGR_NV12}
+        return np.asarray(cv2.cvtColor(data, codes[self._format.pixels]), np.uint8)
