@@ -14,7 +14,9 @@ from hpe_edge.models import DEFAULT
 from hpe_edge.upright.search import ASK_AGAIN_SIGMA_DEG, Answers, best_answers, turns_of_looks
 
 
-TURNED_DEG = 0.1  # the native turned crop has weights of 14 bits, and a second pass is turned by the answer to the first
+TURNED_DEG = (
+    0.1  # the native turned crop has weights of 14 bits, and a second pass is turned by the answer to the first
+)
 
 
 def chosen(js: Js, rolls: list[float], sigmas: list[float]) -> int:
@@ -38,7 +40,9 @@ def test_the_answer_is_the_one_that_python_takes(node_js: Js, rng: np.random.Gen
 
 def test_looks_are_those_of_python(node_js: Js) -> None:
     for turn in (0.0, 12.5, -170.0):
-        np.testing.assert_allclose(node_js("turnsOfLooks", turn_deg=turn), turns_of_looks(np.float32([turn])), atol=1e-4)
+        np.testing.assert_allclose(
+            node_js("turnsOfLooks", turn_deg=turn), turns_of_looks(np.float32([turn])), atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("wrong_points", [False, True])

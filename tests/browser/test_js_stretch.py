@@ -17,7 +17,9 @@ from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.stretch import SMALL_RANGE, ContrastStretch
 from hpe_edge.spec import Crop, Input
 
-DARK_DEG = 0.2  # a level half a level from the fill is in one of both crops, where it is stretched, and not in the other
+DARK_DEG = (
+    0.2  # a level half a level from the fill is in one of both crops, where it is stretched, and not in the other
+)
 WINDOWS = {"inside": [[0, 0, 64, 64]], "beside": [[-30, -25, 64, 64]], "corner": [[40, 45, 300, 320]]}
 INPUTS = {name: given for name, given in INPUTS.items() if given.dtype != "float16"}  # browsers lack it
 

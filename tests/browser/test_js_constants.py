@@ -1,0 +1,67 @@
+"""The rules' constants in JavaScript are those of Python."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import export.browser
+from hpe_edge.faces.grids import anchor_free, embedded, looks, region_schedule
+from hpe_edge.faces.grids.embedded import EmbeddedDetector
+from hpe_edge.ops import stretch
+from hpe_edge.upright import search, turn
+
+FOLDER = export.browser.__path__[0]
+CONSTANTS: dict[str, dict[str, object]] = {
+    "stretch": {
+        "SMALL_RANGE": stretch.SMALL_RANGE,
+        "PERCENTILES": [part / 100 for part in stretch._PERCENTILES],
+        "FLAT": stretch._FLAT,
+        "SAMPLES": stretch._SAMPLES,
+        "TRIMMED": stretch._TRIMMED,
+        "WIDER": stretch._WIDER,
+        "FEWEST": stretch._FEWEST,
+        "BLENDED": stretch._BLENDED,
+    },
+    "search": {
+        "ASK_AGAIN_SIGMA_DEG": search.ASK_AGAIN_SIGMA_DEG,
+        "LOOKS": search._LOOKS,
+        "SURER": search._SURER,
+        "ALIKE_DEG": search._ALIKE_DEG,
+    },
+    "upright": {"SECOND_PASS_ROLL_DEG": turn.SECOND_PASS_ROLL_DEG},
+    "looks": {
+        "MULTIPLE": EmbeddedDetector.MULTIPLE,
+        "LONGEST_SIDE": EmbeddedDetector.LONGEST_SIDE,
+        "SMALL": anchor_free._SMALL,
+        "WIDE_SIDE": looks._WIDE_SIDE,
+        "WIDE_MARGIN": looks._WIDE_MARGIN,
+        "WIDE_LEAST": anchor_free._WIDE_LEAST,
+        "UNSURE": EmbeddedDetector.UNSURE,
+        "INNER": looks._INNER,
+        "SAME": looks._SAME,
+        "CLEARLY": looks._CLEARLY,
+    },
+    "detector": {
+        "STRIDES": list(EmbeddedDetector.STRIDES),
+        "SCORE": EmbeddedDetector.SCORE,
+        "NMS_IOU": EmbeddedDetector.NMS_IOU,
+        "MOST_CANDIDATES": anchor_free.MOST_CANDIDATES,
+        "REGION_SIDE": embedded._REGION_SIDE,
+    },
+    "region_schedule": {
+        "EVERY": region_schedule.EVERY,
+        "REACH": region_schedule._REACH,
+        "FASTEST": region_schedule._FASTEST,
+        "MOST_REGIONS": region_schedule._MOST_REGIONS,
+    },
+}
+
+
+@pytest.mark.parametrize("file", CONSTANTS)
+def test_constants_are_those_of_python(file: str) -> None:
+    text = open(f"{FOLDER}/js/{file}.js", encoding="utf-8").read()
+    found = dict(re.findall(r"^(?:export )?const ([A-Z_]+) = ([\[\]\d., ]+);", text, re.MULTILINE))
+    assert {name: eval(found[name]) for name in CONSTANTS[file]} == CONSTANTS[file]
+    assert EmbeddedDetector.UNSURE == EmbeddedDetector.TURNED_SCORE and EmbeddedDetector.WIDE_LOOK == "always"
