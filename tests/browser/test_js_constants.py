@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from hpe_edge.faces.grids.embedded import EmbeddedDetector
 from hpe_edge.ops import stretch
 from hpe_edge.upright import search, turn
 
-FOLDER = export.browser.__path__[0]
+FOLDER = Path(export.browser.__file__).parent / "js"
 CONSTANTS: dict[str, dict[str, object]] = {
     "stretch": {
         "SMALL_RANGE": stretch.SMALL_RANGE,
@@ -61,7 +62,7 @@ CONSTANTS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("file", CONSTANTS)
 def test_constants_are_those_of_python(file: str) -> None:
-    text = open(f"{FOLDER}/js/{file}.js", encoding="utf-8").read()
+    text = (FOLDER / f"{file}.js").read_text(encoding="utf-8")
     found = dict(re.findall(r"^(?:export )?const ([A-Z_]+) = ([\[\]\d., ]+);", text, re.MULTILINE))
     assert {name: eval(found[name]) for name in CONSTANTS[file]} == CONSTANTS[file]
     assert EmbeddedDetector.UNSURE == EmbeddedDetector.TURNED_SCORE and EmbeddedDetector.WIDE_LOOK == "always"

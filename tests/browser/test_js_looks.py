@@ -1,4 +1,4 @@
-"""The detector's other looks in JavaScript against Python's: close, small and lying faces, with the embedded detector."""
+"""The detector's other looks in JavaScript against Python's: close, small and lying faces."""
 
 from __future__ import annotations
 

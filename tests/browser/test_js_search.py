@@ -13,10 +13,8 @@ from hpe_edge import PoseEngine
 from hpe_edge.models import DEFAULT
 from hpe_edge.upright.search import ASK_AGAIN_SIGMA_DEG, Answers, best_answers, turns_of_looks
 
-
-TURNED_DEG = (
-    0.1  # the native turned crop has weights of 14 bits, and a second pass is turned by the answer to the first
-)
+# The native turned crop has weights of 14 bits, and a second pass is turned by the answer to the first.
+TURNED_DEG = 0.1
 
 
 def chosen(js: Js, rolls: list[float], sigmas: list[float]) -> int:

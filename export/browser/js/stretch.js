@@ -102,15 +102,14 @@ function percentile(sorted, part) {
 /** Takes the pixels up to `by` beside those outside away as well, which mix with the fill. */
 function shrunk(inside, side, by) {
   if (inside.every(Boolean)) return inside;
-  const along = (from, step) => {
-    return from.map((is, at) => {
-      const place = step === 1 ? at % side : Math.floor(at / side);
-      for (let shift = 1; shift <= by; shift++) {
-        if (place - shift >= 0 && !from[at - shift * step]) return false;
-        if (place + shift < side && !from[at + shift * step]) return false;
-      }
-      return is;
-    });
-  };
-  return along(along(inside, side), 1);
+  return inside.map((is, at) => {
+    const [row, column] = [Math.floor(at / side), at % side];
+    for (let shift = 1; shift <= by && is; shift++) {
+      if (row >= shift && !inside[at - shift * side]) is = false;
+      if (row + shift < side && !inside[at + shift * side]) is = false;
+      if (column >= shift && !inside[at - shift]) is = false;
+      if (column + shift < side && !inside[at + shift]) is = false;
+    }
+    return is;
+  });
 }
