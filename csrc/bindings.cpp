@@ -20,6 +20,7 @@
 #include "crop/channels_last.h"
 #include "crop/crop_normalize.h"
 #include "crop/place_faces.h"
+#include "crop/stretch.h"
 #include "crop/turned_crop.h"
 #include "crop/warp_normalize.h"
 #include "cuda/batch_run.h"
@@ -226,6 +227,24 @@ public:
 private:
     CropPlan plan_;
     bool emulated_;
+};
+
+class ContrastStretch {
+public:
+    explicit ContrastStretch(const CropPlan& plan) : rule_(stretch_rule(plan.crop, plan.input)), output_(plan.output) {}
+
+    // `crops` of the output's layout; `stretched` [N] bools are all written.
+    void run(py::array& crops, py::array& stretched) const {
+        void* from = crops.mutable_data();
+        auto* marks = static_cast<uint8_t*>(stretched.mutable_data());
+        const int count = static_cast<int>(crops.shape(0));
+        const py::gil_scoped_release release;
+        with_output_type(output_, from, [&](auto* typed) { stretch_crops(rule_, typed, count, marks); });
+    }
+
+private:
+    StretchRule rule_;
+    OutputType output_;
 };
 
 // Where a head's values lie: which of the model's outputs, from which column on.
@@ -467,6 +486,16 @@ PYBIND11_MODULE(_native, m) {
         .def("warp", &CropNormalize::warp, py::arg("frame"), py::arg("chroma"), py::arg("homographies"),
              py::arg("out"));
 
+    py::class_<ContrastStretch>(m, "ContrastStretch")
+        .def(py::init([](const std::array<double, 4>& margins, Square square, bool clip, bool antialias,
+                         const std::array<float, 3>& fill, int size, const std::array<float, 3>& gain,
+                         const std::array<float, 3>& bias, OutputType output) {
+                 return ContrastStretch(make_plan(margins, square, clip, antialias, fill, size, gain, bias, output));
+             }),
+             py::kw_only(), py::arg("margins"), py::arg("square"), py::arg("clip"), py::arg("antialias"),
+             py::arg("fill"), py::arg("size"), py::arg("gain"), py::arg("bias"), py::arg("output"))
+        .def("run", &ContrastStretch::run, py::arg("crops"), py::arg("stretched"));
+
     py::class_<Decode>(m, "Decode")
         .def(py::init<DecodeKind, const std::vector<std::pair<int, int>>&, const std::vector<BinTuple>&,
                       const std::vector<float>&, const std::string&>(),
@@ -595,4 +624,10 @@ PYBIND11_MODULE(_native, m) {
         return names;
     });
     m.attr("MAX_BINS") = kMaxBins;
+    m.attr("STRETCH") =
+        py::dict(py::arg("SMALL_RANGE") = stretch::kSmallRange, py::arg("LOW_PERCENT") = stretch::kLowPercent,
+                 py::arg("HIGH_PERCENT") = stretch::kHighPercent, py::arg("FLAT") = stretch::kFlat,
+                 py::arg("SAMPLES") = stretch::kSamples, py::arg("TRIMMED") = stretch::kTrimmed,
+                 py::arg("WIDER") = stretch::kWider, py::arg("FEWEST") = stretch::kFewest,
+                 py::arg("BLENDED") = stretch::kBlended);
 }

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_BINS: int
+STRETCH: Mapping[str, float]
 EMULATED: str
 DRIVER_CALLS: tuple[str, ...]
 BOX_FACE: np.dtype[np.void]
@@ -75,6 +76,22 @@ class CropNormalize:
         homographies: NDArray[np.float64],
         out: NDArray[Any],
     ) -> None: ...
+
+class ContrastStretch:
+    def __init__(
+        self,
+        *,
+        margins: Sequence[float],
+        square: Square,
+        clip: bool,
+        antialias: bool,
+        fill: Sequence[float],
+        size: int,
+        gain: Sequence[float],
+        bias: Sequence[float],
+        output: OutputType,
+    ) -> None: ...
+    def run(self, crops: NDArray[Any], stretched: NDArray[np.bool_]) -> None: ...
 
 class Decode:
     def __init__(

@@ -173,7 +173,7 @@ class PoseEngine:
         self.device: str = backend.device
         self._batch = backend.max_batch  # larger calls are split
         self._crop = CropNormalize(self.crop, self.spec.input, channels_last=backend.channels_last)
-        self._stretch = ContrastStretch(self.crop, self.spec.input)
+        self._stretch = ContrastStretch(self.crop, self.spec.input, channels_last=backend.channels_last)
         self._crop_on = crop_on
         self._gpu = _cropping_gpu(backend, crop_on)
         self._ranges = None if backend.gpu is None else profiler_ranges()

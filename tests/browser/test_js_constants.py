@@ -10,20 +10,20 @@ import pytest
 import export.browser
 from hpe_edge.faces.grids import anchor_free, embedded, looks, region_schedule
 from hpe_edge.faces.grids.embedded import EmbeddedDetector
-from hpe_edge.ops import stretch
+from hpe_edge.ops.native import native
 from hpe_edge.upright import search, turn
 
 FOLDER = Path(export.browser.__file__).parent / "js"
 CONSTANTS: dict[str, dict[str, object]] = {
     "stretch": {
-        "SMALL_RANGE": stretch.SMALL_RANGE,
-        "PERCENTILES": [part / 100 for part in stretch._PERCENTILES],
-        "FLAT": stretch._FLAT,
-        "SAMPLES": stretch._SAMPLES,
-        "TRIMMED": stretch._TRIMMED,
-        "WIDER": stretch._WIDER,
-        "FEWEST": stretch._FEWEST,
-        "BLENDED": stretch._BLENDED,
+        "SMALL_RANGE": native.STRETCH["SMALL_RANGE"],
+        "PERCENTILES": [native.STRETCH["LOW_PERCENT"] / 100, native.STRETCH["HIGH_PERCENT"] / 100],
+        "FLAT": native.STRETCH["FLAT"],
+        "SAMPLES": native.STRETCH["SAMPLES"],
+        "TRIMMED": 1 / native.STRETCH["TRIMMED"],
+        "WIDER": native.STRETCH["WIDER"],
+        "FEWEST": 1 / native.STRETCH["FEWEST"],
+        "BLENDED": native.STRETCH["BLENDED"],
     },
     "search": {
         "ASK_AGAIN_SIGMA_DEG": search.ASK_AGAIN_SIGMA_DEG,

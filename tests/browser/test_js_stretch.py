@@ -47,7 +47,17 @@ def check_crop(js: Js, pixels: np.ndarray, crop: Crop, given: Input) -> bool:
 @pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
 def test_crops_are_stretched_as_in_python(js: Js, scene: np.ndarray, given: Input, window: list[list[int]]) -> None:
     seen = []
-    for gain, offset in ((1, 0), (0.4, 90), (0.3, 30), (0.25, 60), (0.1, 0), (0.02, 0), (0.05, 120), (0.1, 220), (0.004, 9)):
+    for gain, offset in (
+        (1, 0),
+        (0.4, 90),
+        (0.3, 30),
+        (0.25, 60),
+        (0.1, 0),
+        (0.02, 0),
+        (0.05, 120),
+        (0.1, 220),
+        (0.004, 9),
+    ):
         for fill in ((0.0, 0.0, 0.0), (10.0, 200.0, 90.0)):
             crop = Crop(square="none", fill=fill)
             frame = np.rint(scene * gain + offset).astype(np.uint8)

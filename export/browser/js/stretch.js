@@ -1,5 +1,5 @@
 // Contrast stretch of dark and flat crops: the first to the 99th percentile of their levels becomes 0 to 255; see
-// hpe_edge/ops/stretch.py, whose constants these are.
+// csrc/crop/stretch.h, whose constants these are.
 
 export const SMALL_RANGE = 64; // levels between the percentiles below which a crop is stretched
 const PERCENTILES = [0.01, 0.99];
