@@ -88,6 +88,7 @@ int main() {
     hpe_spec* spec = nullptr;
     CHECK(hpe_spec_read(bins_spec, std::strlen(bins_spec), &spec) == HPE_OK);
     (void)half_spec;
+    (void)sigma_spec;
     (void)byte_spec;
     int32_t devices = 0;
     CHECK(hpe_cuda_devices(&devices) == HPE_OK && devices == 1);
