@@ -273,6 +273,11 @@ HPE_API hpe_status hpe_cuda_crop_normalize(const hpe_spec* spec, const void* rec
 HPE_API hpe_status hpe_cuda_warp_normalize(const hpe_spec* spec, const void* records, int32_t count, void* input,
                                            size_t input_bytes, void* stream);
 
+/* As hpe_stretch, of inputs of up to 512 pixels a side; larger ones are not touched. input and stretched are the
+ * device's; stretched [count] receives 1 or 0, and must not be null. */
+HPE_API hpe_status hpe_cuda_stretch(const hpe_spec* spec, void* input, size_t input_bytes, int32_t count,
+                                    float* stretched, void* stream);
+
 /* As hpe_decode; the arrays that outputs and poses point to are the device's, the two structs the host's. */
 HPE_API hpe_status hpe_cuda_decode(const hpe_spec* spec, const hpe_output* outputs, int32_t output_count, int32_t count,
                                    const hpe_poses* poses, void* stream);
