@@ -222,6 +222,15 @@ public:
             launch_warp(plan_, from, count, reinterpret_cast<void*>(out), reinterpret_cast<void*>(stream));
     }
 
+    void stretch(uint64_t crops, int count, uint64_t stretched, uint64_t stream) const {
+        void* from = reinterpret_cast<void*>(crops);
+        auto* marks = reinterpret_cast<float*>(stretched);
+        if (emulated_)
+            emulate_stretch(plan_, from, count, marks);
+        else
+            launch_stretch(plan_, from, count, marks, reinterpret_cast<void*>(stream));
+    }
+
     const CropPlan& plan() const { return plan_; }
 
 private:
@@ -420,6 +429,8 @@ BatchPart part_of(const py::tuple& fields, bool warped) {
     part.angles = floats_of(fields[3]);
     part.sigma = floats_of(fields[4]);
     part.rotation = floats_of(fields[5]);
+    if (!fields[6].is_none())
+        part.stretched = static_cast<bool*>(py::reinterpret_borrow<py::array>(fields[6]).mutable_data());
     return part;
 }
 
@@ -511,7 +522,9 @@ PYBIND11_MODULE(_native, m) {
              py::arg("faces"))
         .def("write_views", &CropLaunch::write_views, py::arg("frame"), py::arg("homographies"), py::arg("faces"))
         .def("boxes", &CropLaunch::boxes, py::arg("faces"), py::arg("count"), py::arg("out"), py::arg("stream"))
-        .def("warp", &CropLaunch::warp, py::arg("faces"), py::arg("count"), py::arg("out"), py::arg("stream"));
+        .def("warp", &CropLaunch::warp, py::arg("faces"), py::arg("count"), py::arg("out"), py::arg("stream"))
+        .def("stretch", &CropLaunch::stretch, py::arg("crops"), py::arg("count"), py::arg("stretched"),
+             py::arg("stream"));
 
     py::class_<DecodeLaunch>(m, "DecodeLaunch")
         .def(py::init<DecodeKind, const std::vector<BinTuple>&, const std::vector<float>&, bool>(), py::kw_only(),

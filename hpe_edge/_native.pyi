@@ -138,6 +138,7 @@ class CropLaunch:
     ) -> None: ...
     def boxes(self, faces: int, count: int, out: int, stream: int) -> None: ...
     def warp(self, faces: int, count: int, out: int, stream: int) -> None: ...
+    def stretch(self, crops: int, count: int, stretched: int, stream: int) -> None: ...
 
 class DecodeLaunch:
     def __init__(
@@ -162,7 +163,7 @@ class DriverCalls:
 
 # data, chroma, row_stride_bytes, chroma_row_stride_bytes, width, height, format, swap_colors, yuv
 _FrameFields = tuple[int, int, int, int, int, int, int, int, int]
-# frame, boxes or homographies, turns_deg, angles, sigma, rotation
+# frame, boxes or homographies, turns_deg, angles, sigma, rotation, stretched
 _Part = tuple[
     _FrameFields,
     NDArray[Any],
@@ -170,6 +171,7 @@ _Part = tuple[
     NDArray[np.float32] | None,
     NDArray[np.float32] | None,
     NDArray[np.float32] | None,
+    NDArray[np.bool_] | None,
 ]
 
 class BatchRun:
