@@ -6,7 +6,9 @@
 //   struct Shared;                                                              // what the threads of a block share
 //   Grid grid() const;                                                          // how many blocks
 //   void phase(int phase, const Block& block, int thread, Shared& shared) const; // what one thread does
-//   int phases(const Shared& shared) const;                                     // phase 0 may write what this reads
+//   int phases(const Shared& shared) const;                                     // phase 0 writes what this reads; a
+//   later
+//                                                                               // one may lessen it, to above itself
 // Between two phases all threads of a block wait for one another; within a phase none reads what another one writes.
 #pragma once
 
