@@ -53,7 +53,7 @@ class View(NamedTuple):
         return np.asarray(_back(*self.depth_deg, self.roll_deg) @ unmirrored)
 
 
-@functools.lru_cache(maxsize=None)  # the views have a few turns, and each reading of a network asks for all of them
+@functools.cache  # the views have a few turns, and each reading of a network asks for all of them
 def _back(yaw_deg: float, pitch_deg: float, roll_deg: float) -> Float64Array:
     """The rotation from a view to its photo."""
     return np.asarray(turn(yaw_deg, pitch_deg, 0.0).T @ turn(0.0, 0.0, roll_deg).T)
