@@ -11,7 +11,6 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ from export.teaching.arrays import FACE, MIRROR, RIM, SIDE, Float64Array, Image,
 from export.turning.turned_faces import HeadMesh, Placed
 from hpe_edge.errors import SourceError
 from hpe_edge.geometry import rotation_from_euler
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.samples import FOLDER
 
 YAW_DEG, PITCH_DEG, ROLL_DEG = 25.0, 15.0, 25.0

@@ -1,10 +1,9 @@
 """Contrast stretch of dark and flat crops: the first to the 99th percentile of their levels becomes 0 to 255.
 
-Networks are trained on faces in good light. Measured on 200 faces (144 x 144 press photos, Pointing'04), darkened or
-flattened, as the mean rotation from the answer in daylight, for the embedded model, Lightweight and FSA-Net: at 10 % of
-the light 2.2, 11.5 and 20.8 degrees, stretched 0.9, 2.1 and 1.6; at 5 % 3.7, 22.2 and 24.3, stretched 1.7, 4.3 and 2.7;
-at 10 % of the contrast around grey 3.4, 25.7 and 21.2, stretched 0.9, 2.2 and 1.6. A face in good light has a range of
-107 levels or more (872 faces, the median is 180), and stretched it changes by 0.6 to 1.2 degrees for no gain.
+Networks are trained on faces in good light: at a tenth of it, Lightweight and FSA-Net are off by 7 and 18 degrees from
+their answers in daylight, stretched by 2 and 1. The limit lies below the range of every face in good light that was
+looked at, for which a stretch gains nothing. ``python -m benchmarks consistency`` measures both; docs/video.md has the
+figures.
 """
 
 from __future__ import annotations

@@ -398,7 +398,7 @@ def test_missing_package_says_what_to_install(capsys, checkpoint, out, monkeypat
     status, _, errors = run(capsys, checkpoint, "-o", out)
     assert status == 1
     assert f"needs {package}" in errors
-    assert "in the checkout: pip install -c constraints.txt '.[export]'" in errors
+    assert "run: pip install 'hpe-edge[export]'" in errors
 
 
 def test_module_runs_and_does_not_hide_the_onnx_package(tmp_path):
