@@ -28,6 +28,8 @@ from hpe_edge.samples import BOXES, FOLDER
 from hpe_edge.spec import METADATA_KEY
 from hpe_edge.version import __version__
 
+pytestmark = pytest.mark.usefixtures("no_other_readings")
+
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
