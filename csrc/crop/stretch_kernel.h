@@ -47,7 +47,7 @@ struct StretchBody {
         uint32_t beyond[kThreads];
     };
     struct Shared {
-        int phases;
+        int phases[2];  // after even and odd phases: threads may still read the one when the next phase writes
         bool rejected;
         float samples[kMostSamples], ranked[kMostSamples];
         int counts[kThreads], others[kThreads];
@@ -62,7 +62,7 @@ struct StretchBody {
     float* stretched;  // [count], 1 or 0
 
     HPE_HD_METHOD Grid grid() const { return {count, 1, 1}; }
-    HPE_HD_METHOD int phases(const Shared& s) const { return s.phases; }
+    HPE_HD_METHOD int phases(int phase, const Shared& s) const { return s.phases[phase % 2]; }
 
     HPE_HD_METHOD void phase(int phase, const Block& block, int thread, Shared& s) const {
         const int pixels = rule.size * rule.size;
@@ -95,7 +95,7 @@ private:
         const float fill = stored_fill<T>(rule);
         if (phase == 0) {
             if (thread == 0) {
-                s.phases = kAll;
+                s.phases[0] = s.phases[1] = kAll;
                 s.rejected = false;
                 s.low = s.high = 0.0f;
                 stretched[face_index] = 0.0f;
@@ -121,7 +121,7 @@ private:
         } else if (thread == 0) {
             const bool suspect = rule.size <= kMostStretchedSide && total_of(s.others) == 0 && s.low < INFINITY &&
                                  is_narrow(rule, s.low, s.high);
-            if (!suspect) s.phases = kJudged;
+            if (!suspect) s.phases[(kJudged - 1) % 2] = kJudged;
         }
     }
 
