@@ -58,12 +58,20 @@ LIMITS: Mapping[str, Limits] = {
 }
 
 # kThreads of the bodies in csrc.
-THREADS = {"CropBody": 256, "StagedCropBody": 256, "WarpBody": 256, "BinsBody": 96, "PlainBody": 128}
+THREADS = {
+    "CropBody": 256,
+    "StagedCropBody": 256,
+    "WarpBody": 256,
+    "StretchBody": 256,
+    "BinsBody": 96,
+    "PlainBody": 128,
+}
 
 _OPERATIONS = {
     "CropBody": "crop",
     "StagedCropBody": "crop",
     "WarpBody": "warp",
+    "StretchBody": "stretch",
     "BinsBody": "decode bins",
     "PlainBody": "decode angles, rotations",
 }
