@@ -1,0 +1,1 @@
+"""Convert an ONNX model for the native executor: ``python -m export.native MODEL.onnx -o MODEL.hpe``."""
