@@ -51,21 +51,31 @@ struct Pixel {
     const uint8_t* shortcut;
 };
 
-HPE_HD Pixel pixel_at(const ConvTask& task, int index) {
-    const ptrdiff_t y = index / task.width, x = index % task.width;
-    Pixel pixel;
-    pixel.input = task.input.data + y * task.input.row_bytes + x * task.input.pixel_bytes;
-    const ptrdiff_t across = x * task.output.pixel_bytes;
-    pixel.output = task.output.data + y * task.output.row_bytes + across;
-    pixel.shortcut = task.shortcut ? task.shortcut + y * task.shortcut_row_bytes + across : nullptr;
-    return pixel;
-}
+// Walks along the rows of the output, and over the input with it.
+struct Walk {
+    const ConvTask& task;
+    int y, x;
+
+    [[gnu::always_inline]] Walk(const ConvTask& of, int first) : task(of), y(first / of.width), x(first % of.width) {}
+    [[gnu::always_inline]] Pixel pixel() const {
+        const ptrdiff_t across = x * task.output.pixel_bytes;
+        return {task.input.data + y * task.input.row_bytes + x * task.input.pixel_bytes,
+                task.output.data + y * task.output.row_bytes + across,
+                task.shortcut ? task.shortcut + y * task.shortcut_row_bytes + across : nullptr};
+    }
+    [[gnu::always_inline]] void step() {
+        if (++x < task.width) return;
+        x = 0;
+        ++y;
+    }
+};
 
 // kPixels pixels from `first` on, in kBlocks blocks of channels: the sums stay in registers.
 template <typename Rule, int kPixels, int kBlocks>
 HPE_HD void tile(const ConvTask& task, int first, int block) {
     const uint8_t* at[kPixels];
-    for (int p = 0; p < kPixels; ++p) at[p] = pixel_at(task, first + p).input;
+    Walk reading(task, first);
+    for (int p = 0; p < kPixels; ++p, reading.step()) at[p] = reading.pixel().input;
     typename Rule::Sums sums[kPixels][kBlocks];
     for (int b = 0; b < kBlocks; ++b) {
         const typename Rule::Sums start = Rule::start(task, block + b);
@@ -84,8 +94,9 @@ HPE_HD void tile(const ConvTask& task, int first, int block) {
         }
         weights += Rule::kWeightBytes;
     }
-    for (int p = 0; p < kPixels; ++p) {
-        const Pixel pixel = pixel_at(task, first + p);
+    Walk writing(task, first);
+    for (int p = 0; p < kPixels; ++p, writing.step()) {
+        const Pixel pixel = writing.pixel();
         for (int b = 0; b < kBlocks; ++b)
             Rule::finish(task, block + b, sums[p][b], pixel.output, pixel.shortcut);
     }
@@ -127,8 +138,9 @@ template <typename Rule, int kNumberBytes, int kDepthwiseWeightBytes>
 void depthwise(const DepthwiseTask& task) {
     for (int block = 0; block < task.blocks; ++block) {
         const uint8_t* weights = task.weights + static_cast<ptrdiff_t>(block) * task.steps * kBlock * kDepthwiseWeightBytes;
-        for (int i = 0; i < task.width * task.height; ++i) {
-            const Pixel pixel = pixel_at(task, i);
+        Walk walk(task, 0);
+        for (int i = 0; i < task.width * task.height; ++i, walk.step()) {
+            const Pixel pixel = walk.pixel();
             const uint8_t* from = pixel.input + block * kBlock * kNumberBytes;
             typename Rule::Sums sums = Rule::start(task, block);
             for (int k = 0; k < task.steps; ++k)
