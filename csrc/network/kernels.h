@@ -10,20 +10,22 @@ namespace hpe {
 // Channels of a block: of a tensor's pixel, and of a layer's packed weights.
 constexpr int kBlock = 16;
 
-// Bytes that a step multiplies: four 8-bit numbers or one float of a pixel.
+// Bytes that a step multiplies: four 8-bit numbers, two of 16 bits or one float of a pixel.
 constexpr int kStepBytes = 4;
 
 // How a step's weights of a block lie: [16 channels][4 bytes] or, as 16-bit numbers, [2][16 channels][2], first those of
-// the bytes 0 and 2. Floats are [16 channels].
+// the bytes 0 and 2. Those of two 16-bit numbers are [16 channels][2] of 16 bits, floats [16 channels].
 enum class WeightLayout { kBytes, kWords };
 
-// How sums of 32 bits become bytes; export/native/integers.py has the formula.
+// How sums of 32 bits become bytes, or 16-bit numbers where the output is wide; export/native/integers.py has the formula.
 struct Requantise {
     const int32_t* shifts;       // [channels]
     const int16_t* multipliers;  // [channels]
     int16_t offset;              // 16 * the output's zero point + 8
     int16_t shortcut_zero;
     int16_t shortcut_multiplier;
+    bool wide;  // the output
+    bool relu;  // of a wide output; that of bytes has its zero point at 0
 };
 
 // A pixel lies pixel_bytes after its neighbour and row_bytes below the one above it.
@@ -44,9 +46,8 @@ struct ConvTask {
     int width, height;       // of the output
     int blocks;
     Picture output;
-    const uint8_t* shortcut;  // null, or as the output's data, in its layout of rows and pixels
-    ptrdiff_t shortcut_row_bytes;
-    bool relu;             // floats
+    Picture shortcut;         // added; its data is null where there is none
+    bool relu;              // floats
     Requantise requantise;  // integers
     const float* scales;    // integers, of a float output [blocks][16]; else null
 };
@@ -57,8 +58,10 @@ using DepthwiseTask = ConvTask;
 
 struct NetworkKernels {
     void (*conv_bytes)(const ConvTask& task);
+    void (*conv_words)(const ConvTask& task);  // of a wide input
     void (*conv_floats)(const ConvTask& task);
     void (*depthwise_bytes)(const DepthwiseTask& task);
+    void (*depthwise_words)(const DepthwiseTask& task);
     void (*depthwise_floats)(const DepthwiseTask& task);
     WeightLayout layout;
     bool signed_bytes;  // conv_bytes takes its input 128 lower: the bias has 128 times the sum of the weights more

@@ -31,14 +31,14 @@ Bytes copy_of(const uint8_t* from, size_t number_bytes, int channels) {
     return copy;
 }
 
-// What one step reads: four bytes or a float at an offset, and the weights that belong to them, as indices into a
-// kernel [inputs][height][width]; -1: none.
+// What one step reads: four bytes, two 16-bit numbers or a float at an offset, and the weights that belong to them, as
+// indices into a kernel [inputs][height][width]; -1: none.
 struct Step {
     int32_t offset;
     int weight[kStepBytes];
 };
 
-std::vector<Step> steps_of(const FileLayer& layer, const TensorPlace& place, bool integers) {
+std::vector<Step> steps_of(const FileLayer& layer, const TensorPlace& place, int number) {
     std::vector<Step> steps;
     const int height = layer.kernel_height, width = layer.kernel_width;
     const auto index = [&](int channel, int y, int x) { return (channel * height + y) * width + x; };
@@ -47,8 +47,7 @@ std::vector<Step> steps_of(const FileLayer& layer, const TensorPlace& place, boo
         for (int k = 0; k < count && k < kStepBytes; ++k) step.weight[k] = first + k * stride;
         steps.push_back(step);
     };
-    const int taken = integers ? kStepBytes : 1;  // numbers of a step
-    const ptrdiff_t number = integers ? 1 : 4;
+    const int taken = kStepBytes / number;  // numbers of a step
     if (layer.input == 0) {
         for (int c = 0; c < layer.inputs; ++c)
             for (int y = 0; y < height; ++y)
@@ -66,15 +65,16 @@ std::vector<Step> steps_of(const FileLayer& layer, const TensorPlace& place, boo
 }
 
 // A step's weights of one channel, at channel `o` of their block.
-void put_integers(const Step& step, const int8_t* kernel, WeightLayout layout, uint8_t* block, int o) {
+void put_integers(const Step& step, const int8_t* kernel, bool wide, WeightLayout layout, uint8_t* block, int o) {
     for (int k = 0; k < kStepBytes; ++k) {
         if (step.weight[k] < 0) continue;
-        const int8_t weight = kernel[step.weight[k]];
-        if (layout == WeightLayout::kBytes) {
-            block[o * kStepBytes + k] = static_cast<uint8_t>(weight);
+        const int16_t word = kernel[step.weight[k]];
+        if (wide) {
+            std::memcpy(block + o * kStepBytes + k * 2, &word, sizeof word);
+        } else if (layout == WeightLayout::kBytes) {
+            block[o * kStepBytes + k] = static_cast<uint8_t>(word);
         } else {
-            const int16_t wide = weight;
-            std::memcpy(block + (k % 2) * 64 + o * 4 + (k / 2) * 2, &wide, sizeof wide);
+            std::memcpy(block + (k % 2) * 64 + o * 4 + (k / 2) * 2, &word, sizeof word);
         }
     }
 }
@@ -97,16 +97,19 @@ std::vector<int> Network::columns() const {
     return columns;
 }
 
+int Network::number_bytes(int tensor) const {
+    const bool is_output = std::find(file_.outputs.begin(), file_.outputs.end(), tensor) != file_.outputs.end();
+    return is_output || !file_.integers ? 4 : file_.tensors[tensor].wide ? 2 : 1;
+}
+
 void Network::place_tensors() {
     places_.resize(file_.tensors.size());
     for (const FileLayer& layer : file_.layers)
         places_[layer.input].border = std::max(places_[layer.input].border, layer.pad);
-    std::vector<bool> is_float(places_.size());
-    for (const int tensor : file_.outputs) is_float[tensor] = true;
     for (size_t t = 0; t < places_.size(); ++t) {
         TensorPlace& place = places_[t];
         const FileTensor& tensor = file_.tensors[t];
-        const ptrdiff_t number = is_float[t] ? 4 : static_cast<ptrdiff_t>(number_bytes());
+        const ptrdiff_t number = number_bytes(static_cast<int>(t));
         const ptrdiff_t rows = tensor.height + 2 * place.border, columns = tensor.width + 2 * place.border;
         place.at = buffer_bytes_;
         if (t == 0) {
@@ -127,7 +130,9 @@ void Network::place_tensors() {
 PackedLayer Network::pack(const FileLayer& layer, const uint8_t* weights) const {
     const int outputs = file_.tensors[layer.output].channels;
     const size_t kernel = static_cast<size_t>(layer.inputs) * layer.kernel_height * layer.kernel_width;
-    const std::vector<Step> steps = steps_of(layer, places_[layer.input], file_.integers);
+    const std::vector<Step> steps = steps_of(layer, places_[layer.input], number_bytes(layer.input));
+    const bool wide = file_.tensors[layer.input].wide;
+    const size_t weight_bytes = file_.integers ? 1 : 4;
     PackedLayer packed;
     for (const Step& step : steps) packed.offsets.push_back(step.offset);
     packed.bias = copy_of(layer.bias, 4, outputs);
@@ -139,27 +144,27 @@ PackedLayer Network::pack(const FileLayer& layer, const uint8_t* weights) const 
             packed.shifts = copy_of(layer.shifts, 4, outputs);
         }
     }
-    const bool words = file_.integers && !layer.depthwise && kernels_->layout == WeightLayout::kWords;
+    const bool words = file_.integers && !wide && !layer.depthwise && kernels_->layout == WeightLayout::kWords;
     const size_t step_bytes = words ? 128 : file_.integers && layer.depthwise ? 32 : 64;
     packed.weights = make_bytes(static_cast<size_t>(blocks_of(outputs)) * steps.size() * step_bytes);
     for (int o = 0; o < outputs; ++o) {
         uint8_t* block = packed.weights.get() + static_cast<size_t>(o / kBlock) * steps.size() * step_bytes;
-        const uint8_t* own = weights + static_cast<size_t>(o) * kernel * number_bytes();
+        const uint8_t* own = weights + static_cast<size_t>(o) * kernel * weight_bytes;
         int32_t sum = 0;
         for (const Step& step : steps) {
             if (!file_.integers) {
                 std::memcpy(block + o % kBlock * 4, own + 4 * static_cast<size_t>(step.weight[0]), 4);
             } else if (layer.depthwise) {
-                const int16_t wide = reinterpret_cast<const int8_t*>(own)[step.weight[0]];
-                std::memcpy(block + o % kBlock * 2, &wide, 2);
+                const int16_t word = reinterpret_cast<const int8_t*>(own)[step.weight[0]];
+                std::memcpy(block + o % kBlock * 2, &word, sizeof word);
             } else {
                 const auto* numbers = reinterpret_cast<const int8_t*>(own);
-                put_integers(step, numbers, kernels_->layout, block, o % kBlock);
+                put_integers(step, numbers, wide, kernels_->layout, block, o % kBlock);
                 for (const int at : step.weight) sum += at < 0 ? 0 : numbers[at];
             }
             block += step_bytes;
         }
-        if (file_.integers && !layer.depthwise && kernels_->signed_bytes)
+        if (file_.integers && !wide && !layer.depthwise && kernels_->signed_bytes)
             reinterpret_cast<int32_t*>(packed.bias.get())[o] += 128 * sum;
     }
     return packed;
@@ -187,6 +192,7 @@ void Arena::fill_borders() {
         uint8_t* at = buffer_.get() + place.at;
         // What is inside is written before it is read.
         if (t > 0) {
+            if (file.tensors[t].wide) continue;
             std::memset(at, file.tensors[t].zero_point, static_cast<size_t>(rows * place.row_bytes));
             continue;
         }
@@ -213,14 +219,14 @@ ConvTask Arena::task_of(size_t index) const {
     task.output = interior(layer.output, 0);
     task.relu = layer.relu;
     if (layer.shortcut >= 0) {
-        const Picture other = interior(layer.shortcut, 0);
-        task.shortcut = other.data;
-        task.shortcut_row_bytes = other.row_bytes;
+        task.shortcut = interior(layer.shortcut, 0);
         task.requantise.shortcut_zero = static_cast<int16_t>(network_->file_.tensors[layer.shortcut].zero_point);
     }
     task.requantise.shifts = reinterpret_cast<const int32_t*>(packed.shifts.get());
     task.requantise.multipliers = reinterpret_cast<const int16_t*>(packed.multipliers.get());
     task.requantise.offset = static_cast<int16_t>(16 * to.zero_point + 8);
+    task.requantise.wide = to.wide;
+    task.requantise.relu = layer.relu;
     task.requantise.shortcut_multiplier = static_cast<int16_t>(layer.shortcut_multiplier);
     task.scales = reinterpret_cast<const float*>(packed.scales.get());
     return task;
@@ -228,7 +234,7 @@ ConvTask Arena::task_of(size_t index) const {
 
 void Arena::load(const uint8_t* picture) {
     const TensorPlace& place = network_->places_[0];
-    const size_t row = static_cast<size_t>(network_->size()) * network_->number_bytes();
+    const size_t row = static_cast<size_t>(network_->size() * network_->number_bytes(0));
     const Picture inside = interior(0, 0);
     for (int plane = 0; plane < 3; ++plane) {
         uint8_t* to = inside.data + plane * place.plane_bytes;
@@ -241,11 +247,13 @@ void Arena::run(const uint8_t* picture, float* const* outputs) {
     const NetworkKernels& kernels = *network_->kernels_;
     const NetworkFile& file = network_->file_;
     for (size_t i = 0; i < tasks_.size(); ++i) {
-        const bool depthwise = file.layers[i].depthwise;
-        if (file.integers)
-            (depthwise ? kernels.depthwise_bytes : kernels.conv_bytes)(tasks_[i]);
+        const FileLayer& layer = file.layers[i];
+        if (!file.integers)
+            (layer.depthwise ? kernels.depthwise_floats : kernels.conv_floats)(tasks_[i]);
+        else if (file.tensors[layer.input].wide)
+            (layer.depthwise ? kernels.depthwise_words : kernels.conv_words)(tasks_[i]);
         else
-            (depthwise ? kernels.depthwise_floats : kernels.conv_floats)(tasks_[i]);
+            (layer.depthwise ? kernels.depthwise_bytes : kernels.conv_bytes)(tasks_[i]);
     }
     for (size_t i = 0; i < file.outputs.size(); ++i)
         std::memcpy(outputs[i], interior(file.outputs[i], 0).data,

@@ -47,7 +47,8 @@ private:
 
     void place_tensors();
     PackedLayer pack(const FileLayer& layer, const uint8_t* weights) const;
-    size_t number_bytes() const { return file_.integers ? 1 : 4; }
+    // Bytes of a number of a tensor.
+    int number_bytes(int tensor) const;
 
     NetworkFile file_;  // its arrays are not used after the constructor
     const NetworkKernels* kernels_;

@@ -114,9 +114,11 @@ private:
         need(zero >= 0 && zero <= 255, "a zero point is not 0..255");
         need(std::isfinite(read_at<float>(p + 8)), "a scale is not finite");
         const bool picture = file_.tensors.empty();
+        const uint32_t wide = word(p + 12);
+        need(wide <= 1 && (wide == 0 || (file_.integers && !picture && zero == 0)), "a tensor has unknown flags");
         need(!picture || channels == 3, "its picture has other than 3 channels");
         const int side = picture ? file_.size : 0;
-        file_.tensors.push_back({static_cast<int>(channels), zero, side, side});
+        file_.tensors.push_back({static_cast<int>(channels), zero, wide == 1, side, side});
     }
 
     void read_layer(const uint8_t* p) {
@@ -152,7 +154,7 @@ private:
         need(numbers_ <= kMostNumbers, "its tensors are too large");
         need(!layer.depthwise || (from.channels == to.channels && layer.input != 0),
              "a depthwise layer reads other channels than it writes");
-        need(!layer.float_output || (!layer.relu && to.height == 1 && to.width == 1),
+        need(!layer.float_output || (!layer.relu && !to.wide && to.height == 1 && to.width == 1),
              "an output is a picture, or has a ReLU");
         layer.shortcut = -1;
         if (field[3] != kNone) {
@@ -160,6 +162,7 @@ private:
                      !layer.float_output,
                  "a layer adds what no layer before it has written");
             const FileTensor& other = file_.tensors[field[3]];
+            need(!other.wide, "a layer adds a wide tensor");
             need(other.height == to.height && other.width == to.width && other.channels == to.channels,
                  "a layer adds a tensor of another shape");
             layer.shortcut = static_cast<int>(field[3]);
@@ -174,6 +177,7 @@ private:
     }
 
     void read_arrays(const uint8_t* p, FileLayer& layer, const FileTensor& to) {
+        const int largest = file_.tensors[layer.input].wide ? 32768 : 256;
         const int64_t each = static_cast<int64_t>(layer.inputs) * layer.kernel_height * layer.kernel_width;
         const int64_t outputs = to.channels;
         need(each * (outputs + 16) <= kMostNumbers, "a layer has too many weights");
@@ -190,7 +194,7 @@ private:
             const auto* weights = reinterpret_cast<const int8_t*>(layer.weights) + o * each;
             for (int64_t i = 0; i < each; ++i) {
                 need(weights[i] != -128, "a weight is -128");
-                most += 256 * std::abs(static_cast<int>(weights[i]));
+                most += largest * std::abs(static_cast<int>(weights[i]));
             }
             need(most < INT64_C(1) << 31, "the sums of a layer leave 32 bits");
             if (layer.float_output) continue;

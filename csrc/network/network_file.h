@@ -11,6 +11,7 @@ namespace hpe {
 struct FileTensor {
     int channels;
     int zero_point;
+    bool wide;  // 16-bit numbers in place of bytes
     int height, width;
 };
 

@@ -1,6 +1,7 @@
 // The layers' loops over pixels and channels; compiled once per instruction set under the rule of row_kernels.cpp: no
 // standard-library templates. The header of the instruction set has vectors of 16 channels:
 //   IntSums, IntWeights, FourBytes: the sums, a step's weights, and a step's four bytes of one pixel in all channels;
+//   WordWeights, TwoWords: the weights and a pixel's two numbers of 16 bits in place of four bytes;
 //   FloatSums: all three for floats;
 //   kTilePixels: pixels of a tile in one block, two, .., kMostBlocks, as many as there are registers for.
 #include "common/hd.h"
@@ -11,7 +12,7 @@
 namespace hpe::HPE_ISA {
 namespace {
 
-// What the loops need to know of the numbers: bytes with integer sums, or floats.
+// What the loops need to know of the numbers: bytes or 16-bit numbers with integer sums, or floats.
 struct ByteRule {
     using Sums = IntSums;
     using Packed = IntWeights;
@@ -24,8 +25,14 @@ struct ByteRule {
     [[gnu::always_inline]] static void finish(const ConvTask& task, int block, Sums sums, uint8_t* out, const uint8_t* shortcut) {
         const int at = kBlock * block;
         if (task.scales) return store_scaled(sums, task.scales + at, reinterpret_cast<float*>(out) + at);
-        requantise(sums, task.requantise, at, shortcut ? shortcut + at : nullptr, out + at);
+        requantise(sums, task.requantise, at, shortcut ? shortcut + at : nullptr, out + (task.requantise.wide ? 2 * at : at));
     }
+};
+
+struct WordRule : ByteRule {
+    using Packed = WordWeights;
+    using Value = TwoWords;
+    static constexpr int kWeightBytes = kBlock * 4;
 };
 
 struct FloatRule {
@@ -58,10 +65,10 @@ struct Walk {
 
     [[gnu::always_inline]] Walk(const ConvTask& of, int first) : task(of), y(first / of.width), x(first % of.width) {}
     [[gnu::always_inline]] Pixel pixel() const {
-        const ptrdiff_t across = x * task.output.pixel_bytes;
-        return {task.input.data + y * task.input.row_bytes + x * task.input.pixel_bytes,
-                task.output.data + y * task.output.row_bytes + across,
-                task.shortcut ? task.shortcut + y * task.shortcut_row_bytes + across : nullptr};
+        return {place(task.input), place(task.output), task.shortcut.data ? place(task.shortcut) : nullptr};
+    }
+    [[gnu::always_inline]] uint8_t* place(const Picture& picture) const {
+        return picture.data + y * picture.row_bytes + x * picture.pixel_bytes;
     }
     [[gnu::always_inline]] void step() {
         if (++x < task.width) return;
@@ -126,25 +133,23 @@ void conv(const ConvTask& task) {
     for (; block < task.blocks; ++block) all_pixels<Rule, 1>(task, block);
 }
 
-HPE_HD void multiply_own(IntSums* sums, const uint8_t* weights, const uint8_t* values) {
-    add_products(sums, reinterpret_cast<const int16_t*>(weights), values);
-}
-HPE_HD void multiply_own(FloatSums* sums, const uint8_t* weights, const uint8_t* values) {
-    accumulate(sums, load_floats(reinterpret_cast<const float*>(weights)),
-               load_floats(reinterpret_cast<const float*>(values)));
+HPE_HD void add_products(FloatSums* sums, const float* weights, const float* values) {
+    accumulate(sums, load_floats(weights), load_floats(values));
 }
 
-template <typename Rule, int kNumberBytes, int kDepthwiseWeightBytes>
+template <typename Rule, typename Number, typename Weight>
 void depthwise(const DepthwiseTask& task) {
+    constexpr int kWeightBytes = kBlock * sizeof(Weight);
     for (int block = 0; block < task.blocks; ++block) {
-        const uint8_t* weights = task.weights + static_cast<ptrdiff_t>(block) * task.steps * kBlock * kDepthwiseWeightBytes;
+        const uint8_t* weights = task.weights + static_cast<ptrdiff_t>(block) * task.steps * kWeightBytes;
         Walk walk(task, 0);
         for (int i = 0; i < task.width * task.height; ++i, walk.step()) {
             const Pixel pixel = walk.pixel();
-            const uint8_t* from = pixel.input + block * kBlock * kNumberBytes;
+            const uint8_t* from = pixel.input + static_cast<size_t>(block) * kBlock * sizeof(Number);
             typename Rule::Sums sums = Rule::start(task, block);
             for (int k = 0; k < task.steps; ++k)
-                multiply_own(&sums, weights + k * kBlock * kDepthwiseWeightBytes, from + task.offsets[k]);
+                add_products(&sums, reinterpret_cast<const Weight*>(weights + k * kWeightBytes),
+                             reinterpret_cast<const Number*>(from + task.offsets[k]));
             Rule::finish(task, block, sums, pixel.output, pixel.shortcut);
         }
     }
@@ -152,7 +157,15 @@ void depthwise(const DepthwiseTask& task) {
 
 }  // namespace
 
-extern const NetworkKernels network_kernels = {conv<ByteRule>, conv<FloatRule>, depthwise<ByteRule, 1, 2>,
-                                               depthwise<FloatRule, 4, 4>, kWeightLayout, kSignedBytes};
+extern const NetworkKernels network_kernels = {
+    conv<ByteRule>,
+    conv<WordRule>,
+    conv<FloatRule>,
+    depthwise<ByteRule, uint8_t, int16_t>,
+    depthwise<WordRule, int16_t, int16_t>,
+    depthwise<FloatRule, float, float>,
+    kWeightLayout,
+    kSignedBytes,
+};
 
 }  // namespace hpe::HPE_ISA

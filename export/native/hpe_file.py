@@ -31,11 +31,15 @@ _PRECISIONS: dict[FilePrecision, int] = {"fp32": 0, "int8": 1}
 
 @dataclass(frozen=True)
 class FileTensor:
-    """A tensor of the file: a number stands for ``scale * (stored - zero_point)``; in FP32 for itself."""
+    """A tensor of the file: a number stands for ``scale * (stored - zero_point)``; in FP32 for itself.
+
+    In INT8 the numbers are bytes, or 16-bit integers where it is ``wide``.
+    """
 
     channels: int
     scale: float = 1.0
     zero_point: int = 0
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def to_bytes(network: FileNetwork, spec_json: str) -> bytes:
     records = _HEADER.size + counts[0] * _TENSOR.size + counts[1] * _LAYER.size + counts[2] * _OUTPUT.size
     blocks = _Blocks(records)
     layers = b"".join(_layer(each, blocks) for each in network.layers)
-    tensors = b"".join(_TENSOR.pack(each.channels, each.zero_point, each.scale, 0) for each in network.tensors)
+    tensors = b"".join(_TENSOR.pack(each.channels, each.zero_point, each.scale, each.wide) for each in network.tensors)
     outputs = b"".join(_OUTPUT.pack(0, tensor, 0) for tensor in network.outputs)
     spec = spec_json.encode()
     spec_at = blocks.add(spec)

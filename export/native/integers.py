@@ -9,7 +9,8 @@ Sums are 32 bits wide. With s the shift and M the multiplier of an output channe
 
 The bias holds 2**(s - 1), so that the first shift rounds, and minus the input's zero point times the weights' sum. u has
 four bits below the output's unit and M 14 bits, so that the last rounding is the one that counts. ReLU is the clamp,
-as its zero point is 0.
+as its zero point is 0. A wide output is u itself, or max(u, 0), whose unit it then has: the layers that sum up the
+whole picture read wide tensors, as their few numbers make the answer.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ Ranges = Mapping[str, tuple[float, float]]
 _LEVELS = 255
 _MOST_WEIGHT = 127
 _FRACTION = 4  # bits of u below the output's unit
+_WIDE_LEVELS = 8000  # of a wide tensor to either side: u of the largest t is 8191 at least
 _SHORTCUT_BITS = 7
 _LARGEST_SUM = 1 << 29
 _LEAST_MULTIPLIER = 1 << 13
@@ -74,12 +76,14 @@ def to_integers(network: Network, pad_levels: tuple[int, int, int], ranges: Rang
         ModelError: the numbers of a layer leave the range of its integers.
     """
     outputs = set(network.outputs.values())
+    wide = _wide_tensors(network)
     tensors = {network.input: FileTensor(3)}
     for layer in network.layers:
-        channels = network.shapes[layer.output].channels
-        tensors[layer.output] = (
-            FileTensor(channels) if layer.output in outputs else _tensor(channels, layer.relu, ranges[layer.output])
-        )
+        channels, name = network.shapes[layer.output].channels, layer.output
+        if name in outputs:
+            tensors[name] = FileTensor(channels)
+        else:
+            tensors[name] = _tensor(channels, layer.relu, ranges[name], wide=name in wide)
     at = numbers(list(tensors))
     return FileNetwork(
         "int8",
@@ -121,18 +125,32 @@ def to_floats(network: Network) -> FileNetwork:
     )
 
 
-def _tensor(channels: int, relu: bool, range_: tuple[float, float]) -> FileTensor:
+def _wide_tensors(network: Network) -> set[str]:
+    """Tensors that are read only by layers whose output is a single pixel."""
+    read = {layer.input for layer in network.layers} - {network.input}
+    for layer in network.layers:
+        shape = network.shapes[layer.output]
+        if (shape.height, shape.width) != (1, 1):
+            read.discard(layer.input)
+        read.discard(layer.shortcut or "")
+    return read
+
+
+def _tensor(channels: int, relu: bool, range_: tuple[float, float], *, wide: bool) -> FileTensor:
     low, high = (0.0, range_[1]) if relu else (min(range_[0], 0.0), max(range_[1], 0.0))
     if not math.isfinite(high - low):
         raise ModelError(f"a range of activations is {range_}; use other calibration images")
+    if wide:
+        return FileTensor(channels, float(np.float32(max(-low, high, 1e-6) / _WIDE_LEVELS)), wide=True)
     scale = max(high - low, 1e-6) / _LEVELS
     return FileTensor(channels, float(np.float32(scale)), round(-low / scale))
 
 
 def _layer(layer: Layer, tensors: Mapping[str, FileTensor], at: Mapping[str, int], is_output: bool) -> FileLayer:
     source, target = tensors[layer.input], tensors[layer.output]
-    out_scale = 1.0 if is_output else target.scale
-    weight_scale = _weight_scales(layer, source.scale, out_scale)
+    reach = 1.0 if is_output else target.scale * (_WIDE_LEVELS if target.wide else _LEVELS)
+    fraction = 0 if target.wide else _FRACTION
+    weight_scale = _weight_scales(layer, source.scale, reach)
     weights = np.round(layer.weights / weight_scale[:, None, None, None])
     weights = np.clip(weights, -_MOST_WEIGHT, _MOST_WEIGHT).astype(np.int8)
     bias = np.round(layer.bias.astype(np.float64) / (source.scale * weight_scale))
@@ -141,14 +159,14 @@ def _layer(layer: Layer, tensors: Mapping[str, FileTensor], at: Mapping[str, int
     if is_output:
         multipliers, shifts = factor.astype(np.float32), None
     else:
-        multipliers, shifts = _requantisation(layer, factor / target.scale)
+        multipliers, shifts = _requantisation(layer, factor / target.scale, 15 + fraction)
         bias += np.where(shifts > 0, np.exp2(shifts - 1.0), 0)
     shortcut_multiplier = 0
     if layer.shortcut is not None:
         ratio = tensors[layer.shortcut].scale / target.scale
-        shortcut_multiplier = round(ratio * 2 ** (15 + _FRACTION - _SHORTCUT_BITS))
+        shortcut_multiplier = round(ratio * 2 ** (15 + fraction - _SHORTCUT_BITS))
         if shortcut_multiplier > _MOST_MULTIPLIER:
-            raise ModelError(f"{layer.name}: the shortcut has {ratio:.1f} times the sum's range, 7.9 at most")
+            raise ModelError(f"{layer.name}: the shortcut has {ratio:.1f} times the sum's unit, which is too much")
     return FileLayer(
         at[layer.input],
         at[layer.output],
@@ -166,16 +184,17 @@ def _layer(layer: Layer, tensors: Mapping[str, FileTensor], at: Mapping[str, int
     )
 
 
-def _weight_scales(layer: Layer, in_scale: float, out_scale: float) -> NDArray[np.float64]:
-    """Scale of each output channel ``[O]``: by its largest weight, unless the sums would leave 32 bits."""
+def _weight_scales(layer: Layer, in_scale: float, reach: float) -> NDArray[np.float64]:
+    """Scale of each output channel ``[O]``: by its largest weight, unless sums that reach so far would leave 32 bits."""
     largest = np.abs(layer.weights).max((1, 2, 3)).astype(np.float64)
-    reach = np.maximum(np.abs(layer.bias), _LEVELS * out_scale)
-    return np.asarray(np.maximum(largest / _MOST_WEIGHT, reach / (_LARGEST_SUM * in_scale)), np.float64)
+    farthest = np.maximum(np.abs(layer.bias), reach)
+    return np.asarray(np.maximum(largest / _MOST_WEIGHT, farthest / (_LARGEST_SUM * in_scale)), np.float64)
 
 
-def _requantisation(layer: Layer, factor: NDArray[np.float64]) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
-    """Multiplier and shift of each channel, for a sum whose unit is ``factor`` of the output's."""
-    bits = 15 + _FRACTION
+def _requantisation(
+    layer: Layer, factor: NDArray[np.float64], bits: int
+) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
+    """Multiplier and shift of each channel, for a sum whose unit is ``factor`` of the output's, times 2**bits."""
     shifts = np.clip(np.ceil(np.log2(_LEAST_MULTIPLIER / factor) - bits), 0, _MOST_SHIFT).astype(np.int32)
     multipliers = np.round(factor * np.exp2(bits + shifts))
     if multipliers.max() > _MOST_MULTIPLIER:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from onnx import ModelProto
 
 from export.gate.comparison import INT8_LIMITS, ONNX_LIMITS, Comparison, Faces, Limits
 from export.gate.crops import MAX_CROPS, MIN_CROPS, faces_of_models
@@ -13,7 +14,9 @@ from export.gate.verify import Check, report_passed, verify_backend
 from export.native.hpe_file import FileNetwork, to_bytes
 from export.native.integers import fold_input, to_floats, to_integers
 from export.native.lower import Network, lower
-from export.quantize.calibrate import find_bounds
+from export.graph.weighted_layers import name_nodes
+from export.quantize.calibrate import find_bounds, find_channels
+from export.quantize.equalize import equalize
 from export.quantize.quantized_model import Original, quantized_spec, read_original
 from export.step import ExportReport, Notes, byte_size, commit, write_bytes
 from hpe_edge.backends.native.native_backend import NativeBackend
@@ -81,7 +84,12 @@ def _in_integers(
         notes("", [f"fewer than {2 * MIN_CROPS}: calibration and gate use all of them"])
     outputs = set(network.outputs.values())
     tensors = [layer.output for layer in network.layers if layer.output not in outputs]
-    ranges = find_bounds(original.path, original.model, tensors, calibrating.crops)
+    named = ModelProto()
+    named.CopyFrom(original.model)
+    name_nodes(named)
+    model, _ = equalize(named, find_channels(original.path, named, tensors, calibrating.crops))
+    network = lower(model, spec.input.size)
+    ranges = find_bounds(original.path, model, tensors, calibrating.crops)
     folded, pad_levels = fold_input(network, spec.input)
     step = Quantization("int8", "", "", ranges=f"smallest and largest value on {len(calibrating.crops)} crops")
     quantized = replace(quantized_spec(original, step, original.model), input=levels)

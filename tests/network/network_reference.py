@@ -102,7 +102,9 @@ class ReferenceNetwork:
         if layer.shortcut != 0xFFFFFFFF:
             other = values[layer.shortcut].astype(np.int64) - self.tensors[layer.shortcut][1]
             u = np.clip(u + (((other << 7) * layer.shortcut_multiplier + 16384) >> 15), -32768, 32767)
-        zero = self.tensors[layer.output][1]
+        _, zero, _, wide = self.tensors[layer.output]
+        if wide:
+            return (np.maximum(u, 0) if layer.flags & 1 else u).astype(np.int16)
         return np.clip(np.clip(u + 16 * zero + 8, -32768, 32767) >> 4, 0, 255).astype(np.uint8)
 
     def _floats(self, layer: Record, values: list[Any]) -> NDArray[Any]:

@@ -23,6 +23,12 @@ HPE_HD __m256i load256(const void* p) {
     return _mm256_loadu_si256(static_cast<const __m256i*>(p));
 }
 
+HPE_HD __m256i broadcast_word(const uint8_t* p) {
+    int word;
+    __builtin_memcpy(&word, p, 4);
+    return _mm256_set1_epi32(word);
+}
+
 #if defined(HPE_AVX_VNNI)
 constexpr WeightLayout kWeightLayout = WeightLayout::kBytes;
 constexpr int kIntWeightBytes = 64;
@@ -37,9 +43,7 @@ HPE_HD void load_weights(const uint8_t* p, IntWeights* w) {
     for (int i = 0; i < 2; ++i) w->v[i] = load256(p + 32 * i);
 }
 HPE_HD void broadcast(const uint8_t* p, FourBytes* x) {
-    int word;
-    __builtin_memcpy(&word, p, 4);
-    x->v = _mm256_set1_epi32(word);
+    x->v = broadcast_word(p);
 }
 HPE_HD void accumulate(IntSums* sums, const IntWeights& w, FourBytes x) {
     for (int i = 0; i < 2; ++i) sums->v[i] = _mm256_dpbusd_avx_epi32(sums->v[i], x.v, w.v[i]);
@@ -59,9 +63,7 @@ HPE_HD void load_weights(const uint8_t* p, IntWeights* w) {
     w->p = p;
 }
 HPE_HD void broadcast(const uint8_t* p, FourBytes* x) {
-    int word;
-    __builtin_memcpy(&word, p, 4);
-    const __m256i bytes = _mm256_set1_epi32(word);
+    const __m256i bytes = broadcast_word(p);
     x->even = _mm256_and_si256(bytes, _mm256_set1_epi16(255));
     x->odd = _mm256_srli_epi16(bytes, 8);
 }
@@ -77,14 +79,38 @@ HPE_HD void accumulate(IntSums* sums, const IntWeights& w, const FourBytes& x) {
 HPE_HD IntSums load_sums(const int32_t* p) {
     return {{load256(p), load256(p + 8)}};
 }
+
+struct WordWeights {
+    const uint8_t* p;
+};
+struct TwoWords {
+    __m256i v;
+};
+HPE_HD void load_weights(const uint8_t* p, WordWeights* w) {
+    w->p = p;
+}
+HPE_HD void broadcast(const uint8_t* p, TwoWords* x) {
+    x->v = broadcast_word(p);
+}
+HPE_HD void accumulate(IntSums* sums, WordWeights w, TwoWords x) {
+    for (int i = 0; i < 2; ++i)
+        sums->v[i] = _mm256_add_epi32(sums->v[i], _mm256_madd_epi16(x.v, load256(w.p + 32 * i)));
+}
+
+// The upper halves of the values' lanes are 0, and so are their products.
+HPE_HD void add_lanes(IntSums* sums, int i, __m256i values, const int16_t* weights) {
+    const __m256i w = _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + 8 * i)));
+    sums->v[i] = _mm256_add_epi32(sums->v[i], _mm256_madd_epi16(values, w));
+}
 HPE_HD void add_products(IntSums* sums, const int16_t* weights, const uint8_t* values) {
-    for (int i = 0; i < 2; ++i) {
-        // The upper halves of the values' lanes are 0, and so are their products.
-        const __m256i x = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(values + 8 * i)));
-        const __m256i w =
-            _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + 8 * i)));
-        sums->v[i] = _mm256_add_epi32(sums->v[i], _mm256_madd_epi16(x, w));
-    }
+    for (int i = 0; i < 2; ++i)
+        add_lanes(sums, i, _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(values + 8 * i))),
+                  weights);
+}
+HPE_HD void add_products(IntSums* sums, const int16_t* weights, const int16_t* values) {
+    for (int i = 0; i < 2; ++i)
+        add_lanes(sums, i, _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(values + 8 * i))),
+                  weights);
 }
 
 HPE_HD void requantise(const IntSums& sums, const Requantise& rule, int at, const uint8_t* shortcut, uint8_t* out) {
@@ -98,6 +124,10 @@ HPE_HD void requantise(const IntSums& sums, const Requantise& rule, int at, cons
             _mm256_set1_epi16(rule.shortcut_zero));
         u = _mm256_adds_epi16(
             u, _mm256_mulhrs_epi16(_mm256_slli_epi16(other, 7), _mm256_set1_epi16(rule.shortcut_multiplier)));
+    }
+    if (rule.wide) {
+        if (rule.relu) u = _mm256_max_epi16(u, _mm256_setzero_si256());
+        return _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), u);
     }
     const __m256i level = _mm256_srai_epi16(_mm256_adds_epi16(u, _mm256_set1_epi16(rule.offset)), 4);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out),

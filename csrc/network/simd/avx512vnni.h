@@ -23,6 +23,12 @@ struct IntWeights {
 struct FourBytes {
     __m512i v;
 };
+struct WordWeights {
+    __m512i v;
+};
+struct TwoWords {
+    __m512i v;
+};
 struct FloatSums {
     __m512 v;
 };
@@ -33,19 +39,36 @@ HPE_HD IntSums load_sums(const int32_t* p) {
 HPE_HD void load_weights(const uint8_t* p, IntWeights* w) {
     w->v = _mm512_load_si512(p);
 }
-HPE_HD void broadcast(const uint8_t* p, FourBytes* x) {
+HPE_HD __m512i broadcast_word(const uint8_t* p) {
     int word;
     __builtin_memcpy(&word, p, 4);
-    x->v = _mm512_set1_epi32(word);
+    return _mm512_set1_epi32(word);
+}
+HPE_HD void broadcast(const uint8_t* p, FourBytes* x) {
+    x->v = broadcast_word(p);
+}
+HPE_HD void load_weights(const uint8_t* p, WordWeights* w) {
+    w->v = _mm512_load_si512(p);
+}
+HPE_HD void broadcast(const uint8_t* p, TwoWords* x) {
+    x->v = broadcast_word(p);
+}
+HPE_HD void accumulate(IntSums* sums, WordWeights w, TwoWords x) {
+    sums->v = _mm512_dpwssd_epi32(sums->v, x.v, w.v);
 }
 HPE_HD void accumulate(IntSums* sums, IntWeights w, FourBytes x) {
     sums->v = _mm512_dpbusd_epi32(sums->v, x.v, w.v);
 }
-HPE_HD void add_products(IntSums* sums, const int16_t* weights, const uint8_t* values) {
-    // The upper halves of the values' lanes are 0, and so are their products.
-    const __m512i x = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(values)));
+// The upper halves of the values' lanes are 0, and so are their products.
+HPE_HD void add_lanes(IntSums* sums, __m512i values, const int16_t* weights) {
     const __m512i w = _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights)));
-    sums->v = _mm512_add_epi32(sums->v, _mm512_madd_epi16(x, w));
+    sums->v = _mm512_add_epi32(sums->v, _mm512_madd_epi16(values, w));
+}
+HPE_HD void add_products(IntSums* sums, const int16_t* weights, const uint8_t* values) {
+    add_lanes(sums, _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(values))), weights);
+}
+HPE_HD void add_products(IntSums* sums, const int16_t* weights, const int16_t* values) {
+    add_lanes(sums, _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(values))), weights);
 }
 
 HPE_HD void requantise(IntSums sums, const Requantise& rule, int at, const uint8_t* shortcut, uint8_t* out) {
@@ -58,6 +81,10 @@ HPE_HD void requantise(IntSums sums, const Requantise& rule, int at, const uint8
             _mm256_set1_epi16(rule.shortcut_zero));
         u = _mm256_adds_epi16(
             u, _mm256_mulhrs_epi16(_mm256_slli_epi16(other, 7), _mm256_set1_epi16(rule.shortcut_multiplier)));
+    }
+    if (rule.wide) {
+        if (rule.relu) u = _mm256_max_epi16(u, _mm256_setzero_si256());
+        return _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), u);
     }
     const __m256i level = _mm256_srai_epi16(_mm256_adds_epi16(u, _mm256_set1_epi16(rule.offset)), 4);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out),

@@ -23,6 +23,12 @@ struct IntWeights {
 struct FourBytes {
     int32_t v[4];
 };
+struct WordWeights {
+    const int16_t* p;
+};
+struct TwoWords {
+    int32_t v[2];
+};
 struct FloatSums {
     float v[kBlock];
 };
@@ -42,7 +48,19 @@ HPE_HD void accumulate(IntSums* sums, const IntWeights& w, const FourBytes& x) {
     for (int i = 0; i < kBlock; ++i)
         for (int k = 0; k < 4; ++k) sums->v[i] += x.v[k] * w.p[4 * i + k];
 }
-HPE_HD void add_products(IntSums* sums, const int16_t* weights, const uint8_t* values) {
+HPE_HD void load_weights(const uint8_t* p, WordWeights* w) {
+    w->p = reinterpret_cast<const int16_t*>(p);
+}
+HPE_HD void broadcast(const uint8_t* p, TwoWords* x) {
+    int16_t words[2];
+    memcpy(words, p, sizeof words);
+    for (int k = 0; k < 2; ++k) x->v[k] = words[k];
+}
+HPE_HD void accumulate(IntSums* sums, const WordWeights& w, const TwoWords& x) {
+    for (int i = 0; i < kBlock; ++i) sums->v[i] += x.v[0] * w.p[2 * i] + x.v[1] * w.p[2 * i + 1];
+}
+template <typename Number>
+HPE_HD void add_products(IntSums* sums, const int16_t* weights, const Number* values) {
     for (int i = 0; i < kBlock; ++i) sums->v[i] += values[i] * weights[i];
 }
 
@@ -58,6 +76,11 @@ HPE_HD void requantise(const IntSums& sums, const Requantise& rule, int at, cons
         if (shortcut) {
             const int32_t other = (shortcut[i] - rule.shortcut_zero) * 128;
             u = saturate16(u + rounded_product(other, rule.shortcut_multiplier));
+        }
+        if (rule.wide) {
+            const int16_t word = static_cast<int16_t>(rule.relu && u < 0 ? 0 : u);
+            memcpy(out + 2 * i, &word, sizeof word);
+            continue;
         }
         const int32_t level = saturate16(u + rule.offset) >> 4;
         out[i] = static_cast<uint8_t>(level < 0 ? 0 : level > 255 ? 255 : level);

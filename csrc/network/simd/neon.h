@@ -20,12 +20,26 @@ struct IntWeights {
 struct FourBytes {
     int8x16_t v;
 };
+struct WordWeights {
+    int16x8_t v[4];
+};
+struct TwoWords {
+    int16x8_t v;
+};
 struct FloatSums {
     float32x4_t v[4];
 };
 
 HPE_HD void load_weights(const uint8_t* p, IntWeights* w) {
     for (int i = 0; i < 4; ++i) w->v[i] = vld1q_s8(reinterpret_cast<const int8_t*>(p) + 16 * i);
+}
+HPE_HD void load_weights(const uint8_t* p, WordWeights* w) {
+    for (int i = 0; i < 4; ++i) w->v[i] = vld1q_s16(reinterpret_cast<const int16_t*>(p) + 8 * i);
+}
+HPE_HD void broadcast(const uint8_t* p, TwoWords* x) {
+    uint32_t word;
+    __builtin_memcpy(&word, p, 4);
+    x->v = vreinterpretq_s16_u32(vdupq_n_u32(word));
 }
 HPE_HD void broadcast(const uint8_t* p, FourBytes* x) {
     uint32_t word;
@@ -79,13 +93,22 @@ HPE_HD int32x4_t four_sums(const IntSums& sums, int i) {
 }
 #endif
 
+HPE_HD void accumulate(IntSums* sums, const WordWeights& w, TwoWords x) {
+    for (int i = 0; i < 4; ++i)
+        add_to(sums, i,
+               vpaddq_s32(vmull_s16(vget_low_s16(w.v[i]), vget_low_s16(x.v)), vmull_high_s16(w.v[i], x.v)));
+}
+HPE_HD void add_lanes(IntSums* sums, int i, int16x8_t x, const int16_t* weights) {
+    const int16x8_t w = vld1q_s16(weights + 8 * i);
+    add_to(sums, 2 * i, vmull_s16(vget_low_s16(x), vget_low_s16(w)));
+    add_to(sums, 2 * i + 1, vmull_high_s16(x, w));
+}
 HPE_HD void add_products(IntSums* sums, const int16_t* weights, const uint8_t* values) {
-    for (int i = 0; i < 2; ++i) {
-        const int16x8_t x = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(values + 8 * i)));
-        const int16x8_t w = vld1q_s16(weights + 8 * i);
-        add_to(sums, 2 * i, vmull_s16(vget_low_s16(x), vget_low_s16(w)));
-        add_to(sums, 2 * i + 1, vmull_high_s16(x, w));
-    }
+    for (int i = 0; i < 2; ++i)
+        add_lanes(sums, i, vreinterpretq_s16_u16(vmovl_u8(vld1_u8(values + 8 * i))), weights);
+}
+HPE_HD void add_products(IntSums* sums, const int16_t* weights, const int16_t* values) {
+    for (int i = 0; i < 2; ++i) add_lanes(sums, i, vld1q_s16(values + 8 * i), weights);
 }
 
 HPE_HD void requantise(const IntSums& sums, const Requantise& rule, int at, const uint8_t* shortcut, uint8_t* out) {
@@ -98,6 +121,11 @@ HPE_HD void requantise(const IntSums& sums, const Requantise& rule, int at, cons
             const int16x8_t other = vsubq_s16(vreinterpretq_s16_u16(vmovl_u8(vld1_u8(shortcut + 8 * i))),
                                               vdupq_n_s16(rule.shortcut_zero));
             u = vqaddq_s16(u, vqrdmulhq_s16(vshlq_n_s16(other, 7), vdupq_n_s16(rule.shortcut_multiplier)));
+        }
+        if (rule.wide) {
+            if (rule.relu) u = vmaxq_s16(u, vdupq_n_s16(0));
+            vst1q_s16(reinterpret_cast<int16_t*>(out) + 8 * i, u);
+            continue;
         }
         vst1_u8(out + 8 * i, vqmovun_s16(vshrq_n_s16(vqaddq_s16(u, vdupq_n_s16(rule.offset)), 4)));
     }
