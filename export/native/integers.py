@@ -64,16 +64,15 @@ def fold_input(network: Network, input: Input) -> tuple[Network, tuple[int, int,
     return replace(network, layers=tuple(layers)), (red, green, blue)
 
 
-def to_integers(network: Network, pad_levels: tuple[int, int, int], ranges: Ranges) -> FileNetwork:
-    """Quantize a network of :func:`fold_input`.
+def stored_tensors(network: Network, ranges: Ranges) -> dict[str, FileTensor]:
+    """Choose how the tensors of an integer network are stored.
 
     Args:
-        network: takes levels.
-        pad_levels: around the picture.
+        network: of :func:`fold_input`.
         ranges: smallest and largest value of each layer's output that is not one of the network.
 
     Raises:
-        ModelError: the numbers of a layer leave the range of its integers.
+        ModelError: a range is not finite.
     """
     outputs = set(network.outputs.values())
     wide = _wide_tensors(network)
@@ -84,6 +83,21 @@ def to_integers(network: Network, pad_levels: tuple[int, int, int], ranges: Rang
             tensors[name] = FileTensor(channels)
         else:
             tensors[name] = _tensor(channels, layer.relu, ranges[name], wide=name in wide)
+    return tensors
+
+
+def to_integers(network: Network, pad_levels: tuple[int, int, int], tensors: Mapping[str, FileTensor]) -> FileNetwork:
+    """Quantize a network of :func:`fold_input`.
+
+    Args:
+        network: takes levels.
+        pad_levels: around the picture.
+        tensors: of :func:`stored_tensors`.
+
+    Raises:
+        ModelError: the numbers of a layer leave the range of its integers.
+    """
+    outputs = set(network.outputs.values())
     at = numbers(list(tensors))
     return FileNetwork(
         "int8",

@@ -11,8 +11,9 @@ from onnx import ModelProto
 from export.gate.comparison import INT8_LIMITS, ONNX_LIMITS, Comparison, Faces, Limits
 from export.gate.crops import MAX_CROPS, MIN_CROPS, faces_of_models
 from export.gate.verify import Check, report_passed, verify_backend
+from export.native.correct_bias import correct_bias
 from export.native.hpe_file import FileNetwork, to_bytes
-from export.native.integers import fold_input, to_floats, to_integers
+from export.native.integers import fold_input, stored_tensors, to_floats, to_integers
 from export.native.lower import Network, lower
 from export.graph.weighted_layers import name_nodes
 from export.quantize.calibrate import find_bounds, find_channels
@@ -79,7 +80,7 @@ def _in_integers(
         [(spec.crop, spec.input), (spec.crop, levels)], images, boxes, most=2 * MAX_CROPS, hard=_HARD
     )
     notes("faces", [faces[0].source, *faces[0].notes])
-    (calibrating, checking), (_, checking_levels) = (_split(each) for each in faces)
+    (calibrating, checking), (calibrating_levels, checking_levels) = (_split(each) for each in faces)
     if calibrating is checking:
         notes("", [f"fewer than {2 * MIN_CROPS}: calibration and gate use all of them"])
     outputs = set(network.outputs.values())
@@ -91,10 +92,12 @@ def _in_integers(
     network = lower(model, spec.input.size)
     ranges = find_bounds(original.path, model, tensors, calibrating.crops)
     folded, pad_levels = fold_input(network, spec.input)
+    stored = stored_tensors(folded, ranges)
+    corrected = correct_bias(folded, pad_levels, stored, calibrating_levels.crops)
     step = Quantization("int8", "", "", ranges=f"smallest and largest value on {len(calibrating.crops)} crops")
     quantized = replace(quantized_spec(original, step, original.model), input=levels)
     check = Check("native int8 with fp32", checking_levels, limits.over(INT8_LIMITS), _ADVICE["int8"], notes)
-    return _Made(to_integers(folded, pad_levels, ranges), quantized, check, checking)
+    return _Made(to_integers(corrected, pad_levels, stored), quantized, check, checking)
 
 
 def _split(faces: Faces) -> tuple[Faces, Faces]:
