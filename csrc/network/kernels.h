@@ -1,5 +1,5 @@
-// The inner loops of the network executor, once per instruction set: network_kernels.cpp is compiled several times, each
-// into its own namespace, and reached only through these tables. docs/native.md draws the layout of the data.
+// The inner loops of the network executor, once per instruction set: network_kernels.cpp is compiled several times,
+// each into its own namespace, and reached only through these tables. docs/native.md draws the layout of the data.
 #pragma once
 
 #include <cstddef>
@@ -13,11 +13,12 @@ constexpr int kBlock = 16;
 // Bytes that a step multiplies: four 8-bit numbers, two of 16 bits or one float of a pixel.
 constexpr int kStepBytes = 4;
 
-// How a step's weights of a block lie: [16 channels][4 bytes] or, as 16-bit numbers, [2][16 channels][2], first those of
-// the bytes 0 and 2. Those of two 16-bit numbers are [16 channels][2] of 16 bits, floats [16 channels].
+// How a step's weights of a block lie: [16 channels][4 bytes] or, as 16-bit numbers, [2][16 channels][2], first those
+// of the bytes 0 and 2. Those of two 16-bit numbers are [16 channels][2] of 16 bits, floats [16 channels].
 enum class WeightLayout { kBytes, kWords };
 
-// How sums of 32 bits become bytes, or 16-bit numbers where the output is wide; export/native/integers.py has the formula.
+// How sums of 32 bits become bytes, or 16-bit numbers where the output is wide; export/native/integers.py has the
+// formula.
 struct Requantise {
     const int32_t* shifts;       // [channels]
     const int16_t* multipliers;  // [channels]
@@ -46,7 +47,7 @@ struct ConvTask {
     int width, height;       // of the output
     int blocks;
     Picture output;
-    Picture shortcut;         // added; its data is null where there is none
+    Picture shortcut;       // added; its data is null where there is none
     bool relu;              // floats
     Requantise requantise;  // integers
     const float* scales;    // integers, of a float output [blocks][16]; else null

@@ -185,7 +185,8 @@ private:
         layer.weights = array(read_at<uint64_t>(p), static_cast<uint64_t>(each * outputs) * number);
         layer.bias = array(read_at<uint64_t>(p + 8), static_cast<uint64_t>(outputs) * 4);
         if (!file_.integers) return;
-        layer.multipliers = array(read_at<uint64_t>(p + 16), static_cast<uint64_t>(outputs) * (layer.float_output ? 4 : 2));
+        layer.multipliers =
+            array(read_at<uint64_t>(p + 16), static_cast<uint64_t>(outputs) * (layer.float_output ? 4 : 2));
         if (!layer.float_output) layer.shifts = array(read_at<uint64_t>(p + 24), static_cast<uint64_t>(outputs) * 4);
         need(!layer.relu || to.zero_point == 0, "the output of a ReLU has a zero point");
         for (int64_t o = 0; o < outputs; ++o) {

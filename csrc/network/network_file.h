@@ -39,7 +39,8 @@ struct NetworkFile {
     std::string spec;
 };
 
-// Reads a file that lies at a multiple of 64 bytes and outlives the result. Throws std::invalid_argument with the fault.
+// Reads a file that lies at a multiple of 64 bytes and outlives the result. Throws std::invalid_argument with the
+// fault.
 NetworkFile read_network(const uint8_t* data, size_t bytes);
 
 }  // namespace hpe

@@ -9,9 +9,9 @@
 
 namespace hpe {
 
-#define HPE_DECLARE(isa)                           \
-    namespace isa {                                \
-    extern const NetworkKernels network_kernels;   \
+#define HPE_DECLARE(isa)                         \
+    namespace isa {                              \
+    extern const NetworkKernels network_kernels; \
     }
 #if defined(HPE_X86_KERNELS)
 HPE_DECLARE(avx512vnni)

@@ -3,7 +3,7 @@
 //   IntSums, IntWeights, FourBytes: the sums, a step's weights, and a step's four bytes of one pixel in all channels;
 //   WordWeights, TwoWords: the weights and a pixel's two numbers of 16 bits in place of four bytes;
 //   FloatSums: all three for floats;
-//   kTilePixels: pixels of a tile in one block, two, .., kMostBlocks, as many as there are registers for.
+//   kTilePixels, kFloatTilePixels: pixels of a tile in one block, two, .., kMostBlocks, by measurement.
 #include "common/hd.h"
 #include "network/kernels.h"
 
@@ -18,14 +18,17 @@ struct ByteRule {
     using Packed = IntWeights;
     using Value = FourBytes;
     static constexpr int kWeightBytes = kIntWeightBytes;
+    static constexpr const int* kPixels = kTilePixels;
 
     [[gnu::always_inline]] static Sums start(const ConvTask& task, int block) {
         return load_sums(static_cast<const int32_t*>(task.bias) + kBlock * block);
     }
-    [[gnu::always_inline]] static void finish(const ConvTask& task, int block, Sums sums, uint8_t* out, const uint8_t* shortcut) {
+    [[gnu::always_inline]] static void finish(const ConvTask& task, int block, Sums sums, uint8_t* out,
+                                              const uint8_t* shortcut) {
         const int at = kBlock * block;
         if (task.scales) return store_scaled(sums, task.scales + at, reinterpret_cast<float*>(out) + at);
-        requantise(sums, task.requantise, at, shortcut ? shortcut + at : nullptr, out + (task.requantise.wide ? 2 * at : at));
+        requantise(sums, task.requantise, at, shortcut ? shortcut + at : nullptr,
+                   out + (task.requantise.wide ? 2 * at : at));
     }
 };
 
@@ -40,11 +43,13 @@ struct FloatRule {
     using Packed = FloatSums;
     using Value = FloatSums;
     static constexpr int kWeightBytes = kBlock * sizeof(float);
+    static constexpr const int* kPixels = kFloatTilePixels;
 
     [[gnu::always_inline]] static Sums start(const ConvTask& task, int block) {
         return load_floats(static_cast<const float*>(task.bias) + kBlock * block);
     }
-    [[gnu::always_inline]] static void finish(const ConvTask& task, int block, Sums sums, uint8_t* out, const uint8_t* shortcut) {
+    [[gnu::always_inline]] static void finish(const ConvTask& task, int block, Sums sums, uint8_t* out,
+                                              const uint8_t* shortcut) {
         const int at = kBlock * block;
         if (shortcut) sums = add(sums, load_floats(reinterpret_cast<const float*>(shortcut) + at));
         if (task.relu) sums = positive(sums);
@@ -104,21 +109,21 @@ HPE_HD void tile(const ConvTask& task, int first, int block) {
     Walk writing(task, first);
     for (int p = 0; p < kPixels; ++p, writing.step()) {
         const Pixel pixel = writing.pixel();
-        for (int b = 0; b < kBlocks; ++b)
-            Rule::finish(task, block + b, sums[p][b], pixel.output, pixel.shortcut);
+        for (int b = 0; b < kBlocks; ++b) Rule::finish(task, block + b, sums[p][b], pixel.output, pixel.shortcut);
     }
 }
 
 // All pixels in kBlocks blocks of channels. The last tile overlaps the one before it, which writes the same again.
 template <typename Rule, int kBlocks>
 void all_pixels(const ConvTask& task, int block) {
-    constexpr int kPixels = kTilePixels[kBlocks - 1];
+    constexpr int kPixels = Rule::kPixels[kBlocks - 1];
     const int count = task.width * task.height;
     if (count < kPixels) {
         for (int i = 0; i < count; ++i) tile<Rule, 1, kBlocks>(task, i, block);
         return;
     }
-    for (int i = 0; i < count; i += kPixels) tile<Rule, kPixels, kBlocks>(task, i < count - kPixels ? i : count - kPixels, block);
+    for (int i = 0; i < count; i += kPixels)
+        tile<Rule, kPixels, kBlocks>(task, i < count - kPixels ? i : count - kPixels, block);
 }
 
 template <typename Rule>
@@ -129,7 +134,8 @@ void conv(const ConvTask& task) {
         all_pixels<Rule, kMostBlocks >= 3 ? 3 : 1>(task, block);
         block += 3;
     }
-    for (; kMostBlocks >= 2 && task.blocks - block >= 2; block += 2) all_pixels<Rule, kMostBlocks >= 2 ? 2 : 1>(task, block);
+    for (; kMostBlocks >= 2 && task.blocks - block >= 2; block += 2)
+        all_pixels<Rule, kMostBlocks >= 2 ? 2 : 1>(task, block);
     for (; block < task.blocks; ++block) all_pixels<Rule, 1>(task, block);
 }
 

@@ -100,7 +100,8 @@ std::vector<double> plain_run(const Case& net, const std::vector<double>& pictur
                     for (int c = 0; c < layer.inputs; ++c)
                         for (int i = 0; i < layer.kernel_height; ++i)
                             for (int j = 0; j < layer.kernel_width; ++j) {
-                                const int row = y * layer.stride - layer.pad + i, column = x * layer.stride - layer.pad + j;
+                                const int row = y * layer.stride - layer.pad + i,
+                                          column = x * layer.stride - layer.pad + j;
                                 const int channel = layer.depthwise ? o : c;
                                 const bool inside = row >= 0 && row < from.height && column >= 0 && column < from.width;
                                 const double around = layer.input == 0 ? net.file.pad_levels[channel] : from.zero_point;

@@ -10,6 +10,8 @@
 namespace hpe::HPE_ISA {
 
 constexpr int kMostBlocks = 1;
+constexpr int kTilePixels[kMostBlocks] = {3};
+constexpr int kFloatTilePixels[kMostBlocks] = {6};
 constexpr bool kSignedBytes = false;
 
 struct IntSums {
@@ -32,7 +34,6 @@ HPE_HD __m256i broadcast_word(const uint8_t* p) {
 #if defined(HPE_AVX_VNNI)
 constexpr WeightLayout kWeightLayout = WeightLayout::kBytes;
 constexpr int kIntWeightBytes = 64;
-constexpr int kTilePixels[kMostBlocks] = {6};
 struct IntWeights {
     __m256i v[2];
 };
@@ -51,7 +52,6 @@ HPE_HD void accumulate(IntSums* sums, const IntWeights& w, FourBytes x) {
 #else
 constexpr WeightLayout kWeightLayout = WeightLayout::kWords;
 constexpr int kIntWeightBytes = 128;
-constexpr int kTilePixels[kMostBlocks] = {5};
 // Left in memory, from where they are multiplied: there are no registers for them.
 struct IntWeights {
     const uint8_t* p;
@@ -119,9 +119,9 @@ HPE_HD void requantise(const IntSums& sums, const Requantise& rule, int at, cons
     const __m256i t = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8);
     __m256i u = _mm256_mulhrs_epi16(t, load256(rule.multipliers + at));
     if (shortcut) {
-        const __m256i other = _mm256_sub_epi16(
-            _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(shortcut))),
-            _mm256_set1_epi16(rule.shortcut_zero));
+        const __m256i other =
+            _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(shortcut))),
+                             _mm256_set1_epi16(rule.shortcut_zero));
         u = _mm256_adds_epi16(
             u, _mm256_mulhrs_epi16(_mm256_slli_epi16(other, 7), _mm256_set1_epi16(rule.shortcut_multiplier)));
     }

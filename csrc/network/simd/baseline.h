@@ -13,6 +13,7 @@ constexpr bool kSignedBytes = false;
 constexpr int kIntWeightBytes = 64;
 constexpr int kMostBlocks = 1;
 constexpr int kTilePixels[kMostBlocks] = {2};
+constexpr int kFloatTilePixels[kMostBlocks] = {2};
 
 struct IntSums {
     int32_t v[kBlock];

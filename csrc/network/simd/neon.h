@@ -1,5 +1,5 @@
-// 16 sums in NEON registers. Bytes are taken as signed ones, 128 lower. With HPE_DOTPROD four of them are multiplied and
-// added at a time; else products of 16 bits are added in pairs, and a sum is two halves until it is finished.
+// 16 sums in NEON registers. Bytes are taken as signed ones, 128 lower. With HPE_DOTPROD four of them are multiplied
+// and added at a time; else products of 16 bits are added in pairs, and a sum is two halves until it is finished.
 #pragma once
 
 #include <arm_neon.h>
@@ -13,6 +13,7 @@ constexpr WeightLayout kWeightLayout = WeightLayout::kBytes;
 constexpr bool kSignedBytes = true;
 constexpr int kIntWeightBytes = 64;
 constexpr int kMostBlocks = 1;
+constexpr int kFloatTilePixels[kMostBlocks] = {6};
 
 struct IntWeights {
     int8x16_t v[4];
@@ -95,8 +96,7 @@ HPE_HD int32x4_t four_sums(const IntSums& sums, int i) {
 
 HPE_HD void accumulate(IntSums* sums, const WordWeights& w, TwoWords x) {
     for (int i = 0; i < 4; ++i)
-        add_to(sums, i,
-               vpaddq_s32(vmull_s16(vget_low_s16(w.v[i]), vget_low_s16(x.v)), vmull_high_s16(w.v[i], x.v)));
+        add_to(sums, i, vpaddq_s32(vmull_s16(vget_low_s16(w.v[i]), vget_low_s16(x.v)), vmull_high_s16(w.v[i], x.v)));
 }
 HPE_HD void add_lanes(IntSums* sums, int i, int16x8_t x, const int16_t* weights) {
     const int16x8_t w = vld1q_s16(weights + 8 * i);
@@ -104,8 +104,7 @@ HPE_HD void add_lanes(IntSums* sums, int i, int16x8_t x, const int16_t* weights)
     add_to(sums, 2 * i + 1, vmull_high_s16(x, w));
 }
 HPE_HD void add_products(IntSums* sums, const int16_t* weights, const uint8_t* values) {
-    for (int i = 0; i < 2; ++i)
-        add_lanes(sums, i, vreinterpretq_s16_u16(vmovl_u8(vld1_u8(values + 8 * i))), weights);
+    for (int i = 0; i < 2; ++i) add_lanes(sums, i, vreinterpretq_s16_u16(vmovl_u8(vld1_u8(values + 8 * i))), weights);
 }
 HPE_HD void add_products(IntSums* sums, const int16_t* weights, const int16_t* values) {
     for (int i = 0; i < 2; ++i) add_lanes(sums, i, vld1q_s16(values + 8 * i), weights);
@@ -118,8 +117,8 @@ HPE_HD void requantise(const IntSums& sums, const Requantise& rule, int at, cons
         const int32x4_t high = vshlq_s32(four_sums(sums, 2 * i + 1), vnegq_s32(vld1q_s32(rule.shifts + c + 4)));
         int16x8_t u = vqrdmulhq_s16(vcombine_s16(vqmovn_s32(low), vqmovn_s32(high)), vld1q_s16(rule.multipliers + c));
         if (shortcut) {
-            const int16x8_t other = vsubq_s16(vreinterpretq_s16_u16(vmovl_u8(vld1_u8(shortcut + 8 * i))),
-                                              vdupq_n_s16(rule.shortcut_zero));
+            const int16x8_t other =
+                vsubq_s16(vreinterpretq_s16_u16(vmovl_u8(vld1_u8(shortcut + 8 * i))), vdupq_n_s16(rule.shortcut_zero));
             u = vqaddq_s16(u, vqrdmulhq_s16(vshlq_n_s16(other, 7), vdupq_n_s16(rule.shortcut_multiplier)));
         }
         if (rule.wide) {
