@@ -54,7 +54,7 @@ def draw() -> str:
         y = 212 + 34 * pixel
         box(170, y, 88, 24, GREEN, f"pixel {pixel}")
         for channel in range(8):
-            box(270 + 46 * channel, y, 46, 24, BLUE, "+=" if channel < 7 else "+=")
+            box(270 + 46 * channel, y, 46, 24, BLUE, "+=")
         label(645, y + 16, "4 bytes x 16 channels: 64 products")
     label(270, 334, "then once a tile: shortcut, ReLU, shift and multiplier, 16 bytes written")
     text = "\n".join(parts)

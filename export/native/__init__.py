@@ -1,4 +1,4 @@
-"""Convert an ONNX model for native code: ``python -m export.native MODEL.onnx --calibration-images FOLDER -o MODEL.hpe``.
+"""Convert an ONNX model for native code: ``python -m export.native MODEL.onnx --calibration-images FOLDER -o OUT.hpe``.
 
 The file needs no runtime library: :class:`hpe_edge.PoseEngine` runs it in its compiled module. Its angles are compared
 with the ONNX file's on real faces before it appears under its name. In Python: :func:`export`.

@@ -7,9 +7,9 @@ Sums are 32 bits wide. With s the shift and M the multiplier of an output channe
     u = saturate16(u + (((shortcut - its zero point) * 2**7 * R + 2**14) >> 15))    where there is a shortcut
     output = clamp((saturate16(u + 16 * zero point + 8)) >> 4, 0, 255)
 
-The bias holds 2**(s - 1), so that the first shift rounds, and minus the input's zero point times the weights' sum. u has
-four bits below the output's unit and M 14 bits, so that the last rounding is the one that counts. ReLU is the clamp,
-as its zero point is 0. A wide output is u itself, or max(u, 0), whose unit it then has: the layers that sum up the
+The bias holds 2**(s - 1), so that the first shift rounds, and minus the input's zero point times the weights' sum. u
+has four bits below the output's unit and M 14 bits, so that the last rounding is the one that counts. ReLU is the
+clamp, as its zero point is 0. A wide output is u itself, or max(u, 0), whose unit it then has: the layers that sum up the
 whole picture read wide tensors, as their few numbers make the answer.
 """
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,6 +171,8 @@ def _layer(layer: Layer, tensors: Mapping[str, FileTensor], at: Mapping[str, int
     bias = np.round(layer.bias.astype(np.float64) / (source.scale * weight_scale))
     bias -= source.zero_point * weights.sum((1, 2, 3), dtype=np.int64)
     factor = source.scale * weight_scale
+    multipliers: NDArray[Any]
+    shifts: NDArray[np.int32] | None
     if is_output:
         multipliers, shifts = factor.astype(np.float32), None
     else:
@@ -199,7 +202,7 @@ def _layer(layer: Layer, tensors: Mapping[str, FileTensor], at: Mapping[str, int
 
 
 def _weight_scales(layer: Layer, in_scale: float, reach: float) -> NDArray[np.float64]:
-    """Scale of each output channel ``[O]``: by its largest weight, unless sums that reach so far would leave 32 bits."""
+    """Scale of each output channel ``[O]``: by its largest weight, unless sums that reach so far leave 32 bits."""
     largest = np.abs(layer.weights).max((1, 2, 3)).astype(np.float64)
     farthest = np.maximum(np.abs(layer.bias), reach)
     return np.asarray(np.maximum(largest / _MOST_WEIGHT, farthest / (_LARGEST_SUM * in_scale)), np.float64)

@@ -201,9 +201,7 @@ class _Lowering:
     def _average(self, node: NodeProto) -> None:
         tensor = self._tensor(node.input[0])
         shape = self._shapes[tensor]
-        weights = np.full(
-            (shape.channels, 1, shape.height, shape.width), 1 / (shape.height * shape.width), np.float32
-        )
+        weights = np.full((shape.channels, 1, shape.height, shape.width), 1 / (shape.height * shape.width), np.float32)
         bias = np.zeros(shape.channels, np.float32)
         self._take(Layer(node.name or node.output[0], tensor, node.output[0], weights, bias, depthwise=True), node)
 

@@ -11,11 +11,11 @@ from onnx import ModelProto
 from export.gate.comparison import INT8_LIMITS, ONNX_LIMITS, Comparison, Faces, Limits
 from export.gate.crops import MAX_CROPS, MIN_CROPS, faces_of_models
 from export.gate.verify import Check, report_passed, verify_backend
+from export.graph.weighted_layers import name_nodes
 from export.native.correct_bias import correct_bias
 from export.native.hpe_file import FileNetwork, to_bytes
 from export.native.integers import fold_input, stored_tensors, to_floats, to_integers
 from export.native.lower import Network, lower
-from export.graph.weighted_layers import name_nodes
 from export.quantize.calibrate import find_bounds, find_channels
 from export.quantize.equalize import equalize
 from export.quantize.quantized_model import Original, quantized_spec, read_original

@@ -76,7 +76,7 @@ def with_sum(data: bytearray) -> bytes:
 def test_truncated_files_are_refused(rng: np.random.Generator) -> None:
     data = random_network(rng, "int8")
     for length in (0, 7, 8, 127, 128, 500, len(data) // 2, len(data) - 1):
-        with pytest.raises(ValueError, match="truncated|begin like"):
+        with pytest.raises(ValueError, match=r"truncated|begin like"):
             NativeNetwork(file=data[:length], isa="")
     with pytest.raises(ValueError, match="instead of"):
         NativeNetwork(file=data + b"\0", isa="")
