@@ -75,7 +75,7 @@ class FileLayer:
 
 @dataclass(frozen=True)
 class FileNetwork:
-    """What a file holds beside the spec.
+    """Content of a file, beside the spec.
 
     Attributes:
         precision: of the layers.

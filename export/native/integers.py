@@ -9,8 +9,8 @@ Sums are 32 bits wide. With s the shift and M the multiplier of an output channe
 
 The bias holds 2**(s - 1), so that the first shift rounds, and minus the input's zero point times the weights' sum. u
 has four bits below the output's unit and M 14 bits, so that the last rounding is the one that counts. ReLU is the
-clamp, as its zero point is 0. A wide output is u itself, or max(u, 0), whose unit it then has: the layers that sum up the
-whole picture read wide tensors, as their few numbers make the answer.
+clamp, as its zero point is 0. A wide output is u itself, or max(u, 0), whose unit it then has: the layers that sum up
+the whole picture read wide tensors, as their few numbers make the answer.
 """
 
 from __future__ import annotations

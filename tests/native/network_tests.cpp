@@ -170,7 +170,7 @@ void check_paths(bool integers) {
 
 bool refused(const std::vector<uint8_t>& data) {
     void* copy = std::aligned_alloc(64, (data.size() + 127) / 64 * 64);
-    std::memcpy(copy, data.data(), data.size());
+    if (!data.empty()) std::memcpy(copy, data.data(), data.size());
     bool is_refused = false;
     try {
         read_network(static_cast<const uint8_t*>(copy), data.size());
