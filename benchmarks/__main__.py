@@ -20,7 +20,7 @@ from benchmarks.doubt import coverage, false_boxes
 from benchmarks.edges import suite as edge
 from benchmarks.finding import detectors, one_pass
 from benchmarks.gpu import cuda_launches, frame_to_angles
-from benchmarks.hard import tails, turned
+from benchmarks.hard import consistency, tails, turned
 from benchmarks.harness.schema import Document, read_document, to_json
 from benchmarks.harness.suite import Suite, add_options, build_options
 from benchmarks.native import suite as native
@@ -29,7 +29,7 @@ from benchmarks.report.compare import compare, describe
 from benchmarks.report.markdown import write_report
 from benchmarks.ros import suite as ros
 from benchmarks.running import Job, jobs, run, shared_options
-from benchmarks.serving import triton
+from benchmarks.serving import triton, viewers
 from benchmarks.suites import (
     accuracy,
     box_fits,
@@ -62,6 +62,7 @@ SUITES: tuple[Suite, ...] = (
     precision.SUITE,
     tails.SUITE,
     turned.SUITE,
+    consistency.SUITE,
     coverage.SUITE,
     false_boxes.SUITE,
     detectors.SUITE,
@@ -70,6 +71,7 @@ SUITES: tuple[Suite, ...] = (
     smoothing.SUITE,
     ray_workers.SUITE,
     triton.SUITE,
+    viewers.SUITE,
     cuda_launches.SUITE,
     frame_to_angles.SUITE,
     c_interface.SUITE,

@@ -22,6 +22,7 @@
 #include "crop/channels_last.h"
 #include "crop/crop_normalize.h"
 #include "crop/place_faces.h"
+#include "crop/stretch.h"
 #include "crop/turned_crop.h"
 #include "crop/warp_normalize.h"
 #include "cuda/batch_run.h"
@@ -224,11 +225,38 @@ public:
             launch_warp(plan_, from, count, reinterpret_cast<void*>(out), reinterpret_cast<void*>(stream));
     }
 
+    void stretch(uint64_t crops, int count, uint64_t stretched, uint64_t stream) const {
+        void* from = reinterpret_cast<void*>(crops);
+        auto* marks = reinterpret_cast<float*>(stretched);
+        if (emulated_)
+            emulate_stretch(plan_, from, count, marks);
+        else
+            launch_stretch(plan_, from, count, marks, reinterpret_cast<void*>(stream));
+    }
+
     const CropPlan& plan() const { return plan_; }
 
 private:
     CropPlan plan_;
     bool emulated_;
+};
+
+class ContrastStretch {
+public:
+    explicit ContrastStretch(const CropPlan& plan) : rule_(stretch_rule(plan.crop, plan.input)), output_(plan.output) {}
+
+    // `crops` of the output's layout; `stretched` [N] bools are all written.
+    void run(py::array& crops, py::array& stretched) const {
+        void* from = crops.mutable_data();
+        auto* marks = static_cast<uint8_t*>(stretched.mutable_data());
+        const int count = static_cast<int>(crops.shape(0));
+        const py::gil_scoped_release release;
+        with_output_type(output_, from, [&](auto* typed) { stretch_crops(rule_, typed, count, marks); });
+    }
+
+private:
+    StretchRule rule_;
+    OutputType output_;
 };
 
 // Where a head's values lie: which of the model's outputs, from which column on.
@@ -467,6 +495,8 @@ BatchPart part_of(const py::tuple& fields, bool warped) {
     part.angles = floats_of(fields[3]);
     part.sigma = floats_of(fields[4]);
     part.rotation = floats_of(fields[5]);
+    if (!fields[6].is_none())
+        part.stretched = static_cast<bool*>(py::reinterpret_borrow<py::array>(fields[6]).mutable_data());
     return part;
 }
 
@@ -533,6 +563,16 @@ PYBIND11_MODULE(_native, m) {
         .def("warp", &CropNormalize::warp, py::arg("frame"), py::arg("chroma"), py::arg("homographies"),
              py::arg("out"));
 
+    py::class_<ContrastStretch>(m, "ContrastStretch")
+        .def(py::init([](const std::array<double, 4>& margins, Square square, bool clip, bool antialias,
+                         const std::array<float, 3>& fill, int size, const std::array<float, 3>& gain,
+                         const std::array<float, 3>& bias, OutputType output) {
+                 return ContrastStretch(make_plan(margins, square, clip, antialias, fill, size, gain, bias, output));
+             }),
+             py::kw_only(), py::arg("margins"), py::arg("square"), py::arg("clip"), py::arg("antialias"),
+             py::arg("fill"), py::arg("size"), py::arg("gain"), py::arg("bias"), py::arg("output"))
+        .def("run", &ContrastStretch::run, py::arg("crops"), py::arg("stretched"));
+
     py::class_<Decode>(m, "Decode")
         .def(py::init<DecodeKind, const std::vector<std::pair<int, int>>&, const std::vector<BinTuple>&,
                       const std::vector<float>&, const std::string&>(),
@@ -548,7 +588,9 @@ PYBIND11_MODULE(_native, m) {
              py::arg("faces"))
         .def("write_views", &CropLaunch::write_views, py::arg("frame"), py::arg("homographies"), py::arg("faces"))
         .def("boxes", &CropLaunch::boxes, py::arg("faces"), py::arg("count"), py::arg("out"), py::arg("stream"))
-        .def("warp", &CropLaunch::warp, py::arg("faces"), py::arg("count"), py::arg("out"), py::arg("stream"));
+        .def("warp", &CropLaunch::warp, py::arg("faces"), py::arg("count"), py::arg("out"), py::arg("stream"))
+        .def("stretch", &CropLaunch::stretch, py::arg("crops"), py::arg("count"), py::arg("stretched"),
+             py::arg("stream"));
 
     py::class_<DecodeLaunch>(m, "DecodeLaunch")
         .def(py::init<DecodeKind, const std::vector<BinTuple>&, const std::vector<float>&, bool>(), py::kw_only(),
@@ -676,4 +718,10 @@ PYBIND11_MODULE(_native, m) {
         return names;
     });
     m.attr("MAX_BINS") = kMaxBins;
+    m.attr("STRETCH") =
+        py::dict(py::arg("SMALL_RANGE") = stretch::kSmallRange, py::arg("LOW_PERCENT") = stretch::kLowPercent,
+                 py::arg("HIGH_PERCENT") = stretch::kHighPercent, py::arg("FLAT") = stretch::kFlat,
+                 py::arg("SAMPLES") = stretch::kSamples, py::arg("TRIMMED") = stretch::kTrimmed,
+                 py::arg("WIDER") = stretch::kWider, py::arg("FEWEST") = stretch::kFewest,
+                 py::arg("BLENDED") = stretch::kBlended);
 }

@@ -5,10 +5,12 @@
  *     hpe_spec_read           the model's spec, once
  *     hpe_turns_from_keypoints, where the spec says so and key points are known
  *     hpe_crop_normalize      frame and boxes -> the network's input
+ *     hpe_stretch             dark and flat crops to full contrast
  *     (the network)
  *     hpe_decode              its outputs -> angles, sigma, rotations
  *     hpe_undo_turns          where crops were turned
  *     hpe_second_pass         the faces to estimate once more, where the spec says so
+ *     hpe_search_turns, hpe_take_looks  the doubtful ones, all around, where the spec says so
  *
  * docs/c_interface.md describes it; examples/c_interface is a whole program.
  *
@@ -160,6 +162,15 @@ HPE_API hpe_status hpe_crop_normalize(const hpe_spec* spec, const hpe_frame* fra
 HPE_API hpe_status hpe_warp_normalize(const hpe_spec* spec, const hpe_frame* frame, const double* homographies,
                                       int32_t count, void* input, size_t input_bytes);
 
+/* Stretches crops whose levels span fewer than 64 of 256 to full contrast, in place, as PoseEngine does: networks err
+ * on dark and flat faces. Others, and what lies outside the frame, are not touched.
+ *
+ * input: [count, 3, input_size, input_size], as hpe_crop_normalize or hpe_warp_normalize wrote it.
+ * stretched: [count]; receives 1 for each crop that was stretched and 0 for the others; may be null.
+ */
+HPE_API hpe_status hpe_stretch(const hpe_spec* spec, void* input, size_t input_bytes, int32_t count,
+                               uint8_t* stretched);
+
 /* ---- the network's outputs to poses ---------------------------------------------------------------------------- */
 
 /* One output of the network: float32 [count, columns]; rows are row_stride floats apart. */
@@ -208,6 +219,31 @@ HPE_API hpe_status hpe_undo_turns(const float* turns_deg, int32_t count, const h
 HPE_API hpe_status hpe_second_pass(const float* turns_deg, int32_t count, const hpe_poses* poses, int32_t* again,
                                    float* again_turns_deg, int32_t* again_count);
 
+enum { HPE_SEARCH_LOOKS = 7 };
+
+/* Finds the doubtful faces, whose sigma (root mean square) exceeds 8 degrees, and the turns of more crops of each, all
+ * around: crop their boxes by these, decode, undo the turns, estimate those once more that hpe_second_pass names, then
+ * call hpe_take_looks. A spec without HPE_UPRIGHT_SECOND_PASS or without calibrated sigma has none.
+ *
+ * turns_deg: [count], of the first pass; null for none.
+ * poses: [count], after the second pass. Only sigma is read.
+ * doubtful: [count]; receives the faces' indices, rising.
+ * look_turns_deg: [count, HPE_SEARCH_LOOKS]; row k receives the turns of doubtful face k.
+ * doubtful_count: receives their number.
+ */
+HPE_API hpe_status hpe_search_turns(const hpe_spec* spec, const float* turns_deg, int32_t count, const hpe_poses* poses,
+                                    int32_t* doubtful, float* look_turns_deg, int32_t* doubtful_count);
+
+/* Replaces the pose of each doubtful face by the surest look's, where that is clearly surer, differs, and another look
+ * agrees.
+ *
+ * doubtful: [doubtful_count] of hpe_search_turns, indices of poses [count].
+ * looks: [doubtful_count, HPE_SEARCH_LOOKS].
+ * taken: [doubtful_count]; receives the look that was taken, or -1; may be null.
+ */
+HPE_API hpe_status hpe_take_looks(const int32_t* doubtful, int32_t doubtful_count, const hpe_poses* looks,
+                                  int32_t count, const hpe_poses* poses, int32_t* taken);
+
 /* ---- on an NVIDIA GPU ------------------------------------------------------------------------------------------ */
 
 /* These put work on a stream (a cudaStream_t) of the current device and return; they allocate nothing and wait for
@@ -236,6 +272,11 @@ HPE_API hpe_status hpe_cuda_crop_normalize(const hpe_spec* spec, const void* rec
                                            size_t input_bytes, void* stream);
 HPE_API hpe_status hpe_cuda_warp_normalize(const hpe_spec* spec, const void* records, int32_t count, void* input,
                                            size_t input_bytes, void* stream);
+
+/* As hpe_stretch, of inputs of up to 512 pixels a side; larger ones are not touched. input and stretched are the
+ * device's; stretched [count] receives 1 or 0, and must not be null. */
+HPE_API hpe_status hpe_cuda_stretch(const hpe_spec* spec, void* input, size_t input_bytes, int32_t count,
+                                    float* stretched, void* stream);
 
 /* As hpe_decode; the arrays that outputs and poses point to are the device's, the two structs the host's. */
 HPE_API hpe_status hpe_cuda_decode(const hpe_spec* spec, const hpe_output* outputs, int32_t output_count, int32_t count,

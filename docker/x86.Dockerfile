@@ -9,7 +9,7 @@ FROM ${BASE}
 
 ARG DEBIAN_FRONTEND=noninteractive
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends g++ libgl1 libglib2.0-0t64 python3-dev python3-venv \
+    && apt-get install -y --no-install-recommends g++ python3-dev python3-venv \
     && rm -rf /var/lib/apt/lists/*
 
 ENV PATH=/venv/bin:$PATH PIP_NO_CACHE_DIR=1
@@ -18,7 +18,7 @@ ARG ONNX_RUNTIME='onnxruntime-gpu[cuda,cudnn]>=1.27'
 COPY . /src
 # onnxruntime, a dependency, and onnxruntime-gpu overwrite each other's files.
 RUN python3 -m venv /venv \
-    && pip install "/src[$EXTRA]" onnx \
+    && pip install "/src[$EXTRA,video]" onnx \
     && pip uninstall -y onnxruntime \
     && pip install "$ONNX_RUNTIME"
 

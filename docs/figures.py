@@ -484,6 +484,43 @@ def upright() -> str:
     return table(("model", "boxes", "`None`", "`keypoints`", "`second-pass`"), lines)
 
 
+LIGHTS = ("30% of the light", "10% of the light", "5% of the light", "30% of the contrast", "10% of the contrast")
+
+
+def dark() -> str:
+    """video.md: rotation from the answer in daylight, by the network alone and on stretched crops."""
+    found = {
+        (r["parameters"]["model"], r["parameters"]["light"]): r["figures"] for r in results("consistency", "light")
+    }
+    lines = []
+    for model in dict.fromkeys(model for model, _ in found):
+        cells = []
+        for light in LIGHTS:
+            by = found[model, light]
+            cells.append(f"{by['network_alone_mean_deg']:.1f}° → {by['stretched_mean_deg']:.1f}°")
+        lines.append([model, *cells])
+    return table(["model", *(light.replace("%", " %") for light in LIGHTS)], lines)
+
+
+def searched() -> str:
+    """upright.md: what the search changes on faces turned all around, and on boxes without a face."""
+    by_kind = {
+        kind: {
+            (r["parameters"]["model"], r["parameters"]["search"]): r["figures"] for r in results("consistency", kind)
+        }
+        for kind in ("turned", "no face")
+    }
+    lines = []
+    for model, search in by_kind["turned"]:
+        turned, empty = (by_kind[kind][model, search] for kind in ("turned", "no face"))
+        off = degrees((turned["mean_deg"], turned["p99_deg"]), 1)
+        lines.append(
+            [model, search, *off, *(f"{share:.1f} %" for share in (turned["beyond_30_percent"], empty["sure_percent"]))]
+        )
+    header = ["model", "search", "mean", "99th percentile", "beyond 30°", "boxes without a face with a sigma below 12°"]
+    return table(header, lines)
+
+
 def turned() -> str:
     """upright.md: photos turned in the plane."""
     found = {r["parameters"]["roll"]: r["figures"] for r in results("turned", "turned")}
@@ -878,7 +915,7 @@ def edge_tools() -> str:
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"models": models, "costs": costs},
     "docs/conventions.md": {"rectification": rectification},
-    "docs/video.md": {"pipeline": pipeline, "smoothing": smoothing},
+    "docs/video.md": {"pipeline": pipeline, "smoothing": smoothing, "dark": dark},
     "docs/cameras.md": {"live": cameras_live, "throughput": cameras_throughput},
     "docs/ray.md": {"jobs": ray_jobs, "arithmetic": ray_arithmetic},
     "docs/browser.md": {"poses": browser_poses},
@@ -893,7 +930,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "level noise": level_noise,
         "disturbances": disturbances,
     },
-    "docs/upright.md": {"upright": upright, "turned": turned},
+    "docs/upright.md": {"upright": upright, "turned": turned, "searched": searched},
     "docs/c_interface.md": {"c-interface": c_interface},
     "docs/edge.md": {
         "edge": lambda: edge("trained"),

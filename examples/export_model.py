@@ -2,7 +2,7 @@
 
     python examples/export_model.py model-b66.pkl photos/
 
-Needs the packages of pip install '.[export]'. The folder should hold 500 or more photos of faces.
+Needs the packages of pip install 'hpe-edge[export]'. The folder should hold 500 or more photos of faces.
 """
 
 import sys

@@ -6,6 +6,6 @@ Each step is a module with a command and a function of the same power: ``python 
 :func:`export.edge.export`, :func:`export.browser.export`, :func:`export.sigma.calibrate`, :func:`export.distill.train`,
 :func:`export.compare.compare`.
 A step that changes the network ends with the accuracy gate (:mod:`export.gate.gate`), which compares the result with
-its original, in degrees, on real faces. PyTorch is needed here and only here; in the checkout:
-``pip install -c constraints.txt '.[export]'``. Nothing in ``hpe_edge`` imports this package.
+its original, in degrees, on real faces. PyTorch is needed here and only here:
+``pip install 'hpe-edge[export]'``. Nothing in ``hpe_edge`` imports this package.
 """

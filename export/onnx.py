@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,6 +106,7 @@ def adopt(
     checkpoint: PathLike | None = None,
     output: PathLike | None = None,
     dynamic_batch: bool = False,
+    python: PathLike | None = None,
     trust: bool = False,
     images: PathLike | None = None,
     boxes: PathLike | None = None,
@@ -113,12 +116,14 @@ def adopt(
     """Adopt an ONNX file that was exported elsewhere: match its outputs to a family, and store the spec in a copy.
 
     Args:
-        model: the ONNX file; or the .xml of an OpenVINO IR model, whose copy is one too and runs with OpenVINO.
+        model: the ONNX file; or the .xml of an OpenVINO IR model, whose copy is one too and runs with OpenVINO; or a
+            TensorFlow Lite model, which tf2onnx converts.
         arch: its architecture, see :func:`export.zoo.names`; an ONNX file does not name it.
         spec: in place of ``arch``, a JSON file that describes a network of no known family; :func:`template` makes one
-            to start from.
+            to start from. Without both, a bundled spec is taken where the names of the file's outputs show which.
         checkpoint: its original weights, as the gate's reference; None: the unchanged file.
         dynamic_batch: make a fixed batch dynamic, where the graph allows it; otherwise the file keeps its batch.
+        python: Python of an environment with tf2onnx and TensorFlow, for a TensorFlow Lite model; None: this one.
         output, trust, images, boxes, limits, report: see :func:`export`.
 
     Returns:
@@ -131,6 +136,8 @@ def adopt(
     _need_packages()
     from export import zoo
     from export.adoption import adopt as adoption
+    from export.adoption.from_tflite import onnx_of_tflite
+    from export.adoption.recognise import bundled_spec_of
     from export.adoption.spec_file import read_spec_file
     from export.adoption.wanted import FamilyReading, FileReading, Wanted
     from export.checkpoints.network import load_network
@@ -138,11 +145,17 @@ def adopt(
     from hpe_edge.spec import Origin
 
     described = optional_path(spec)
-    if (arch is None) == (described is None):
+    if arch is not None and described is not None:
         raise InputError("give either arch, a known architecture, or spec, a JSON file that describes the network")
     weights = optional_path(checkpoint)
     if weights is not None and arch is None:
         raise InputError("a checkpoint is compared by its family: give arch, not spec")
+    source = Path(model)
+    is_tflite = _is_tflite(source, optional_path(python))
+    if arch is None and described is None:
+        if is_tflite:
+            raise InputError(f"{source} does not show which network it is; give its arch or a spec")
+        described = bundled_spec_of(source)
     inputs = [("CHECKPOINT", weights), ("--adopt", Path(model)), ("--spec", described)]
     files = _Files(output, images, boxes, inputs, ".xml" if Path(model).suffix.lower() == ".xml" else ".onnx")
     notes = Notes(report)
@@ -151,6 +164,13 @@ def adopt(
         wanted: Wanted = FileReading(described, read_spec_file(described))
     else:
         wanted = FamilyReading(zoo.get(arch or ""))
+    if is_tflite:
+        with tempfile.TemporaryDirectory() as folder:
+            converted = onnx_of_tflite(source, optional_path(python), Path(folder))
+            notes("converted", converted.notes)
+            adopted = adoption.adopt(converted.path, wanted, network, notes, dynamic_batch=dynamic_batch, source=source)
+        adopted = replace(adopted, spec=replace(adopted.spec, origin=converted.origin))
+        return _write(adopted, files, None, limits, notes)
     if Path(model).suffix.lower() == ".xml":
         from export.adoption.openvino_ir import adopt_ir
 
@@ -160,6 +180,24 @@ def adopt(
         return adopt_ir(Path(model), wanted, ir, notes, images=files.images, boxes=files.boxes, limits=limits)
     adopted = adoption.adopt(Path(model), wanted, network, notes, dynamic_batch=dynamic_batch)
     return _write(adopted, files, None, limits, notes)
+
+
+def _is_tflite(model: Path, python: Path | None) -> bool:
+    """True for a TensorFlow Lite model.
+
+    Raises:
+        InputError: ``python`` is given for another one, or is no file.
+    """
+    from hpe_edge.errors import InputError
+    from hpe_edge.files.file_type import file_type
+
+    found = file_type(model)
+    is_tflite = found is not None and found.key == "tflite"
+    if python is not None and not is_tflite:
+        raise InputError("python names the environment that converts a TensorFlow Lite model, and this is none")
+    if python is not None and not python.is_file():
+        raise InputError(f"python must be the Python of an environment, got {python}")
+    return is_tflite
 
 
 def template(model: PathLike, *, arch: str | None = None) -> str:
@@ -254,7 +292,7 @@ def _command(argv: list[str] | None, program: str) -> None:
         return
     checkpoints, archs = given.pop("checkpoint"), given.pop("arch")
     batch, adopted, only_template = given.pop("batch"), given.pop("adopt"), given.pop("template")
-    described = given.pop("spec")
+    described, python = given.pop("spec"), given.pop("python")
     if only_template:
         from hpe_edge.util.console import show
 
@@ -270,6 +308,7 @@ def _command(argv: list[str] | None, program: str) -> None:
             spec=described,
             checkpoint=checkpoint,
             dynamic_batch=batch == _DYNAMIC,
+            python=python,
             **given,
             report=print_report,
         )
@@ -311,20 +350,27 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         "--adopt",
         type=Path,
         metavar="X.onnx",
-        help="adopt an ONNX file exported elsewhere, of the architecture --arch or as --spec describes it; the gate "
-        "compares it with CHECKPOINT if one is given, else with the unchanged file",
+        help="adopt an ONNX file exported elsewhere, of the architecture --arch or as --spec describes it, or one of a "
+        "bundled spec; the gate compares it with CHECKPOINT if one is given, else with the unchanged file",
     )
     parser.add_argument(
         "--spec",
         type=Path,
         metavar="SPEC.json",
         help="with --adopt, in place of --arch: describes a network of no known family; --template prints one, and "
-        "adas-0001 is bundled",
+        "adas-0001, opentrack and opentrack-1 are bundled",
     )
     parser.add_argument(
         "--template",
         action="store_true",
         help="print a spec for --adopt X.onnx to complete, with --arch filled in from there, and write nothing",
+    )
+    parser.add_argument(
+        "--python",
+        type=Path,
+        metavar="FILE",
+        help="with --adopt of a TensorFlow Lite model: Python of an environment with tf2onnx and TensorFlow, which "
+        "convert it (default: this Python)",
     )
     parser.add_argument(
         "--trust",
@@ -367,6 +413,8 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         return
     if args.adopt is None and (args.spec or args.template):
         parser.error("--spec and --template apply to an ONNX file: name it with --adopt X.onnx")
+    if args.adopt is None and args.python:
+        parser.error("--python applies to a TensorFlow Lite model: name it with --adopt X.tflite")
     if args.template:
         if args.checkpoint or args.spec or args.output or len(args.arch) > 1:
             parser.error("--template takes --adopt X.onnx and at most one --arch; leave the others out")
@@ -377,11 +425,8 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error("name the CHECKPOINT to convert; --list shows the known architectures")
     if args.spec is not None and (args.arch or args.checkpoint):
         parser.error("--spec describes a network of no known family; leave out --arch and CHECKPOINT")
-    if args.adopt is not None and args.spec is None and (len(args.arch) != 1 or len(args.checkpoint) > 1):
-        parser.error(
-            "--adopt needs one --arch, since an ONNX file does not name its family, and at most one CHECKPOINT; for a "
-            "network of no known family give --spec, which --template prints"
-        )
+    if args.adopt is not None and (len(args.arch) > 1 or len(args.checkpoint) > len(args.arch)):
+        parser.error("--adopt takes one --arch, and with it at most one CHECKPOINT")
     if args.adopt is not None and args.batch:
         parser.error("an adopted file keeps its batch size; only --batch dynamic applies to it")
 

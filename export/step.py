@@ -103,8 +103,8 @@ def need(name: str, purpose: str, extra: str = "export") -> Any:
         return importlib.import_module(name)
     except (ImportError, OSError) as error:  # OSError: a library that the package loads is missing
         raise BackendError(
-            f"{purpose} needs {name.partition('.')[0]}, which cannot be imported here ({error}); run, in the checkout: "
-            f"pip install -c constraints.txt '.[{extra}]'"
+            f"{purpose} needs {name.partition('.')[0]}, which cannot be imported here ({error}); run: "
+            f"pip install 'hpe-edge[{extra}]'"
         ) from None
 
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from typing_extensions import Buffer
 
 MAX_BINS: int
+STRETCH: Mapping[str, float]
 EMULATED: str
 DRIVER_CALLS: tuple[str, ...]
 BOX_FACE: np.dtype[np.void]
@@ -77,6 +78,22 @@ class CropNormalize:
         out: NDArray[Any],
     ) -> None: ...
 
+class ContrastStretch:
+    def __init__(
+        self,
+        *,
+        margins: Sequence[float],
+        square: Square,
+        clip: bool,
+        antialias: bool,
+        fill: Sequence[float],
+        size: int,
+        gain: Sequence[float],
+        bias: Sequence[float],
+        output: OutputType,
+    ) -> None: ...
+    def run(self, crops: NDArray[Any], stretched: NDArray[np.bool_]) -> None: ...
+
 class Decode:
     def __init__(
         self,
@@ -122,6 +139,7 @@ class CropLaunch:
     ) -> None: ...
     def boxes(self, faces: int, count: int, out: int, stream: int) -> None: ...
     def warp(self, faces: int, count: int, out: int, stream: int) -> None: ...
+    def stretch(self, crops: int, count: int, stretched: int, stream: int) -> None: ...
 
 class DecodeLaunch:
     def __init__(
@@ -146,7 +164,7 @@ class DriverCalls:
 
 # data, chroma, row_stride_bytes, chroma_row_stride_bytes, width, height, format, swap_colors, yuv
 _FrameFields = tuple[int, int, int, int, int, int, int, int, int]
-# frame, boxes or homographies, turns_deg, angles, sigma, rotation
+# frame, boxes or homographies, turns_deg, angles, sigma, rotation, stretched
 _Part = tuple[
     _FrameFields,
     NDArray[Any],
@@ -154,6 +172,7 @@ _Part = tuple[
     NDArray[np.float32] | None,
     NDArray[np.float32] | None,
     NDArray[np.float32] | None,
+    NDArray[np.bool_] | None,
 ]
 
 class BatchRun:

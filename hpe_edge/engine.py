@@ -29,7 +29,7 @@ from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundE
 from hpe_edge.faces.face_finder import FaceFinder
 from hpe_edge.faces.given_faces import Faces, given_faces
 from hpe_edge.files.other_file import refuse_other_file
-from hpe_edge.models import DEFAULT
+from hpe_edge.models import find_model
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.ops.frames import AnyFrame, FrameColor
@@ -174,7 +174,7 @@ class PoseEngine:
         self.device: str = backend.device
         self._batch = backend.max_batch  # larger calls are split
         self._crop = CropNormalize(self.crop, self.spec.input, channels_last=backend.channels_last)
-        self._stretch = ContrastStretch(self.crop, self.spec.input)
+        self._stretch = ContrastStretch(self.crop, self.spec.input, channels_last=backend.channels_last)
         self._crop_on = crop_on
         self._gpu = _cropping_gpu(backend, crop_on)
         self._ranges = None if backend.gpu is None else profiler_ranges()
@@ -215,8 +215,8 @@ class PoseEngine:
         turned axes, which are not those of the poses' angles: a doubt about pitch in the turned crop is one about both
         pitch and yaw in the picture. The boxes of the poses are those given.
 
-        A crop that is dark or flat is stretched to full contrast, see :attr:`~hpe_edge.Poses.stretched`; not if it is
-        cropped on a GPU.
+        A crop that is dark or flat is stretched to full contrast, see :attr:`~hpe_edge.Poses.stretched`; on a GPU, if
+        it has up to 512 pixels a side.
 
         Args:
             frame: uint8 ``[H, W, 3]``, as OpenCV reads it; also ``[H, W, 4]``, ``[H, W]`` grey or NV12, see
@@ -620,7 +620,7 @@ def _untimed(stage: str) -> AbstractContextManager[object]:
 
 
 def _model_path(model: str | os.PathLike[str] | None) -> Path:
-    path = DEFAULT if model is None else Path(model)
+    path = find_model(model)
     if library_of(path) is None:
         refuse_other_file(path, "model")
     if path.is_dir():

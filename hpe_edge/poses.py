@@ -15,7 +15,7 @@ from hpe_edge.geometry import near_gimbal, quaternion_from_rotation
 
 if TYPE_CHECKING:
     from hpe_edge.camera import Camera
-    from hpe_edge.drawing.shapes import Style
+    from hpe_edge.drawing.style import Style
 
 Float32Array = NDArray[np.float32]
 Int64Array = NDArray[np.int64]

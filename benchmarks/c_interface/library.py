@@ -16,6 +16,8 @@ from hpe_edge.ops.frames import FrameColor
 
 OK, INVALID_ARGUMENT, INVALID_SPEC, NO_CUDA, CUDA_FAILED, OUT_OF_MEMORY, INTERNAL = range(7)
 
+SEARCH_LOOKS = 7
+
 UPRIGHT = (None, "keypoints", "second-pass")
 
 _FORMATS: dict[FrameColor, int] = {
@@ -147,6 +149,26 @@ class Library:
         )
         return again[: found.value], again_turns[: found.value]
 
+    def take_looks(
+        self,
+        doubtful: NDArray[np.int32],
+        looks: Sequence[NDArray[np.float32]],
+        arrays: Sequence[NDArray[np.float32]],
+    ) -> NDArray[np.int32]:
+        """Replace the poses of doubtful faces by their looks' ``[N * SEARCH_LOOKS]``; return the looks taken, or -1."""
+        taken = np.empty(len(doubtful), np.int32)
+        self.check(
+            self.dll.hpe_take_looks(
+                address(doubtful),
+                len(doubtful),
+                ctypes.byref(poses_view(looks)),
+                len(arrays[0]),
+                ctypes.byref(poses_view(arrays)),
+                address(taken),
+            )
+        )
+        return taken
+
 
 class Spec:
     """An hpe_spec, which lives as long as this object."""
@@ -216,6 +238,36 @@ class Spec:
             )
         )
         return out
+
+    def stretch(self, input: NDArray[Any]) -> NDArray[np.uint8]:
+        """Stretch dark and flat crops in place; return 1 for those that were."""
+        stretched = np.full(len(input), 9, np.uint8)
+        self._library.check(
+            self._library.dll.hpe_stretch(
+                self.handle, address(input), ctypes.c_size_t(input.nbytes), len(input), address(stretched)
+            )
+        )
+        return stretched
+
+    def search_turns(
+        self, turns: NDArray[np.float32] | None, arrays: Sequence[NDArray[np.float32]]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the doubtful rows, and the turns ``[rows, SEARCH_LOOKS]`` of their other looks."""
+        count = len(arrays[0])
+        doubtful, found = np.empty(count, np.int32), ctypes.c_int32()
+        look_turns = np.empty((count, SEARCH_LOOKS), np.float32)
+        self._library.check(
+            self._library.dll.hpe_search_turns(
+                self.handle,
+                address(turns),
+                count,
+                ctypes.byref(poses_view(arrays)),
+                address(doubtful),
+                address(look_turns),
+                ctypes.byref(found),
+            )
+        )
+        return doubtful[: found.value], look_turns[: found.value]
 
     def decode(
         self, outputs: Sequence[NDArray[np.float32]], arrays: Sequence[NDArray[np.float32]]

@@ -1,3 +1,3 @@
 """Hard faces, disturbed and rare ones, on which reduced precision shows its tail."""
 
-__all__ = ["tails", "turned"]
+__all__ = ["consistency", "tails", "turned"]

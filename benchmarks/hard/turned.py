@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from benchmarks.datasets.labels_csv import LAYOUT, LabelledPhotos, read_labelled_photos
 from benchmarks.harness.suite import Suite, default_or, model_option, option, path_option
 from benchmarks.harness.timing import Effort, Result
-from hpe_edge import PoseEngine, open_detector
 from hpe_edge.boxes.overlap import iou
+from hpe_edge.engine import PoseEngine
 from hpe_edge.faces.detector import Detections, Detector
+from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.geometry import difference_deg, euler_full_yaw, geodesic_deg, rotation_from_euler
 
 STEP_DEG, DETECTOR_STEP_DEG = 15, 45

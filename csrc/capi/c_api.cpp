@@ -4,6 +4,7 @@
 #include <cmath>
 #include <memory>
 
+#include "capi/search.h"
 #include "capi/turns.h"
 
 using namespace hpe;
@@ -115,6 +116,17 @@ hpe_status hpe_warp_normalize(const hpe_spec* spec, const hpe_frame* frame, cons
     });
 }
 
+hpe_status hpe_stretch(const hpe_spec* spec, void* input, size_t input_bytes, int32_t count, uint8_t* stretched) {
+    return guarded([&] {
+        const Model& model = check_spec(spec);
+        check_count(count);
+        if (count == 0) return;
+        check_input(model, input, input_bytes, count);
+        std::vector<uint8_t> marks(stretched ? 0 : count);
+        stretch_input(model, input, count, stretched ? stretched : marks.data());
+    });
+}
+
 hpe_status hpe_decode(const hpe_spec* spec, const hpe_output* outputs, int32_t output_count, int32_t count,
                       const hpe_poses* poses) {
     return guarded([&] {
@@ -168,5 +180,42 @@ hpe_status hpe_second_pass(const float* turns_deg, int32_t count, const hpe_pose
             check_finite_turns(turns_deg, count);
         }
         *again_count = second_pass(turns_deg, count, poses->rotation, again, again_turns_deg);
+    });
+}
+
+hpe_status hpe_search_turns(const hpe_spec* spec, const float* turns_deg, int32_t count, const hpe_poses* poses,
+                            int32_t* doubtful, float* look_turns_deg, int32_t* doubtful_count) {
+    return guarded([&] {
+        const Model& model = check_spec(spec);
+        check_count(count);
+        check_pointer(doubtful_count, "doubtful_count");
+        if (count == 0 || model.upright != HPE_UPRIGHT_SECOND_PASS || !model.sigma_is_calibrated) {
+            *doubtful_count = 0;
+            return;
+        }
+        check_pointer(poses, "poses");
+        check_pointer(poses->sigma_deg, "poses.sigma_deg");
+        check_pointer(doubtful, "doubtful");
+        check_pointer(look_turns_deg, "look_turns_deg");
+        if (turns_deg) {
+            check_pointer(turns_deg, "turns_deg");
+            check_finite_turns(turns_deg, count);
+        }
+        *doubtful_count = search_turns(turns_deg, count, poses->sigma_deg, doubtful, look_turns_deg);
+    });
+}
+
+hpe_status hpe_take_looks(const int32_t* doubtful, int32_t doubtful_count, const hpe_poses* looks, int32_t count,
+                          const hpe_poses* poses, int32_t* taken) {
+    return guarded([&] {
+        check_count(count);
+        check_count(doubtful_count);
+        if (doubtful_count == 0) return;
+        check_pointer(doubtful, "doubtful");
+        for (int32_t k = 0; k < doubtful_count; ++k)
+            if (doubtful[k] < 0 || doubtful[k] >= count)
+                fail(HPE_INVALID_ARGUMENT, "doubtful face %d must be one of %d faces, got %d", k, count, doubtful[k]);
+        if (taken) check_pointer(taken, "taken");
+        take_looks(doubtful, doubtful_count, check_poses(looks), check_poses(poses), taken);
     });
 }

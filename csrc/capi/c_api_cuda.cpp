@@ -132,6 +132,19 @@ hpe_status hpe_cuda_warp_normalize(const hpe_spec* spec, const void* records, in
     return launch_faces<WarpFace>(spec, records, count, input, input_bytes, stream, launch_warp);
 }
 
+hpe_status hpe_cuda_stretch(const hpe_spec* spec, void* input, size_t input_bytes, int32_t count, float* stretched,
+                            void* stream) {
+    return guarded([&] {
+        const Model& model = check_spec(spec);
+        check_launch(count);
+        check_cuda();
+        if (count == 0) return;
+        check_input(model, input, input_bytes, count);
+        check_pointer(stretched, "stretched");
+        launched([&] { launch_stretch(model.plan, input, count, stretched, stream); });
+    });
+}
+
 hpe_status hpe_cuda_decode(const hpe_spec* spec, const hpe_output* outputs, int32_t output_count, int32_t count,
                            const hpe_poses* poses, void* stream) {
     return guarded([&] {

@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "cpu/run_plans.h"
+#include "crop/stretch.h"
 #include "crop/warp_normalize.h"
 
 namespace hpe {
@@ -38,6 +39,11 @@ void warp(const Model& model, const Frame& frame, bool swap_colors, const Homogr
         warp_normalize(frame, homographies, count, model.plan.crop, input_rule(model, swap_colors), *model.isa.rows,
                        to);
     });
+}
+
+void stretch_input(const Model& model, void* input, int count, uint8_t* stretched) {
+    const StretchRule rule = stretch_rule(model.plan.crop, model.plan.input);
+    with_planes(model.plan.output, input, [&](auto* crops) { stretch_crops(rule, crops, count, stretched); });
 }
 
 void decode(const Model& model, const HeadView heads[3], int count, const PoseArrays& poses) {

@@ -109,7 +109,7 @@ struct CropBody {
           inverse_runs(whole_inverse(runs)) {}
 
     HPE_HD_METHOD Grid grid() const { return {count, (input.size * runs + kThreads - 1) / kThreads, 1}; }
-    HPE_HD_METHOD int phases(const Shared&) const { return 1; }
+    HPE_HD_METHOD int phases(int, const Shared&) const { return 1; }
 
     HPE_HD_METHOD void phase(int, const Block& block, int thread, Shared&) const {
         const int run = block.y * kThreads + thread, row = whole_quotient(run, inverse_runs);

@@ -1,4 +1,4 @@
-// crop_normalize and warp_normalize on a GPU; the work is in crop_kernel.h and warp_kernel.h.
+// crop_normalize, warp_normalize and the stretch on a GPU; the work is in the files of kernels.
 #include "cuda/cuda_launch.h"
 #include "cuda/kernel_bodies.h"
 
@@ -10,6 +10,10 @@ void launch_crop(const CropPlan& plan, const BoxFace* faces, int count, void* ou
 
 void launch_warp(const CropPlan& plan, const WarpFace* faces, int count, void* out, void* stream) {
     run_warp(plan, faces, count, out, Launch{stream});
+}
+
+void launch_stretch(const CropPlan& plan, void* crops, int count, float* stretched, void* stream) {
+    run_stretch(plan, crops, count, stretched, Launch{stream});
 }
 
 }  // namespace hpe

@@ -100,7 +100,7 @@ struct StagedCropBody {
         return {count, (input.size + tile_rows - 1) / tile_rows, (input.size + tile_columns - 1) / tile_columns};
     }
 
-    HPE_HD_METHOD int phases(const Shared& s) const {
+    HPE_HD_METHOD int phases(int, const Shared& s) const {
         return s.rows_at_once == 0 ? 2 : 1 + 2 * ((tile_rows + s.rows_at_once - 1) / s.rows_at_once);
     }
 

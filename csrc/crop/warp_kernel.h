@@ -106,7 +106,7 @@ struct WarpBody {
           inverse_size(whole_inverse(values.size)) {}
 
     HPE_HD_METHOD Grid grid() const { return {count, (input.size * input.size + kThreads - 1) / kThreads, 1}; }
-    HPE_HD_METHOD int phases(const Shared&) const { return 1; }
+    HPE_HD_METHOD int phases(int, const Shared&) const { return 1; }
 
     HPE_HD_METHOD void phase(int, const Block& block, int thread, Shared&) const {
         const int pixel = block.y * kThreads + thread;

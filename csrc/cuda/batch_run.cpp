@@ -78,6 +78,7 @@ void BatchRun::read(const Batch& batch) const {
     const float* angles = poses_;
     const float* sigma = poses_ + 3 * batch.size;
     const float* rotation = poses_ + 6 * batch.size;
+    const float* stretched = poses_ + 15 * batch.size;
     for (const BatchPart& part : batch.parts) {
         const size_t n = static_cast<size_t>(part.count);
         std::memcpy(part.angles, angles, 3 * n * sizeof(float));
@@ -86,6 +87,7 @@ void BatchRun::read(const Batch& batch) const {
         angles += 3 * n;
         sigma += 3 * n;
         rotation += 9 * n;
+        for (size_t i = 0; i < n; ++i) part.stretched[i] = *stretched++ != 0.0f;
     }
 }
 

@@ -20,6 +20,7 @@ struct BatchPart {
     float* angles;    // [count, 3]
     float* sigma;     // [count, 3]
     float* rotation;  // [count, 3, 3]
+    bool* stretched;  // [count]
 };
 
 // A frame's bytes on their way to the GPU.
@@ -39,8 +40,8 @@ struct Batch {
 // The memory and handles of one caller. A second batch may start when the first has ended.
 class BatchRun {
 public:
-    // `faces` and `poses` are page-locked: BoxFace or WarpFace [most], and [15 * most] floats as the decode writes
-    // them.
+    // `faces` and `poses` are page-locked: BoxFace or WarpFace [most], and [16 * most] floats as the decode writes
+    // them, then the marks of the stretch.
     BatchRun(const DriverCalls& calls, DriverCalls::Handle context, DriverCalls::Handle stream,
              DriverCalls::Handle event, const CropPlan& crop, int most, void* box_faces, void* warp_faces,
              const float* poses)

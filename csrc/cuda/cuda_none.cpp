@@ -23,6 +23,10 @@ void launch_warp(const CropPlan&, const WarpFace*, int, void*, void*) {
     throw std::runtime_error(kReason);
 }
 
+void launch_stretch(const CropPlan&, void*, int, float*, void*) {
+    throw std::runtime_error(kReason);
+}
+
 void launch_decode(const DecodePlan&, const HeadView[3], int, const PoseArrays&, void*) {
     throw std::runtime_error(kReason);
 }

@@ -12,6 +12,10 @@ void emulate_warp(const CropPlan& plan, const WarpFace* faces, int count, void* 
     run_warp(plan, faces, count, out, Emulate{backwards});
 }
 
+void emulate_stretch(const CropPlan& plan, void* crops, int count, float* stretched, bool backwards) {
+    run_stretch(plan, crops, count, stretched, Emulate{backwards});
+}
+
 void emulate_decode(const DecodePlan& plan, const HeadView heads[3], int count, const PoseArrays& out, bool backwards) {
     run_decode(plan, heads, count, out, Emulate{backwards});
 }

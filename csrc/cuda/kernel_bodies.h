@@ -5,6 +5,7 @@
 
 #include "crop/crop_kernel.h"
 #include "crop/staged_kernel.h"
+#include "crop/stretch_kernel.h"
 #include "crop/warp_kernel.h"
 #include "cuda/kernel_launch.h"
 #include "decode/decode_kernel.h"
@@ -26,6 +27,14 @@ template <typename Run>
 void run_warp(const CropPlan& plan, const WarpFace* faces, int count, void* out, const Run& run) {
     with_output_type(plan.output, out, [&](auto* to) {
         run(WarpBody<std::remove_pointer_t<decltype(to)>>(faces, count, plan.crop, plan.input, to));
+    });
+}
+
+template <typename Run>
+void run_stretch(const CropPlan& plan, void* crops, int count, float* stretched, const Run& run) {
+    with_output_type(plan.output, crops, [&](auto* typed) {
+        using T = std::remove_pointer_t<decltype(typed)>;
+        run(StretchBody<T>{typed, count, stretch_rule(plan.crop, plan.input), stretched});
     });
 }
 

@@ -44,11 +44,14 @@ struct DecodePlan {
 // std::runtime_error where CUDA refuses the launch. `stream` is a cudaStream_t.
 void launch_crop(const CropPlan& plan, const BoxFace* faces, int count, void* out, void* stream);
 void launch_warp(const CropPlan& plan, const WarpFace* faces, int count, void* out, void* stream);
+// Stretches dark and flat crops, as the launches above wrote them; `stretched` [count] receives 1 or 0.
+void launch_stretch(const CropPlan& plan, void* crops, int count, float* stretched, void* stream);
 void launch_decode(const DecodePlan& plan, const HeadView heads[3], int count, const PoseArrays& out, void* stream);
 
 // The same bodies on the CPU, over its own memory; see launch.h.
 void emulate_crop(const CropPlan& plan, const BoxFace* faces, int count, void* out, bool backwards = false);
 void emulate_warp(const CropPlan& plan, const WarpFace* faces, int count, void* out, bool backwards = false);
+void emulate_stretch(const CropPlan& plan, void* crops, int count, float* stretched, bool backwards = false);
 void emulate_decode(const DecodePlan& plan, const HeadView heads[3], int count, const PoseArrays& out,
                     bool backwards = false);
 

@@ -6,7 +6,8 @@
 //   struct Shared;                                                              // what the threads of a block share
 //   Grid grid() const;                                                          // how many blocks
 //   void phase(int phase, const Block& block, int thread, Shared& shared) const; // what one thread does
-//   int phases(const Shared& shared) const;                                     // phase 0 may write what this reads
+//   int phases(int phase, const Shared& shared) const;                          // as known after a phase; what this
+//                                                                               // reads the next phase does not write
 // Between two phases all threads of a block wait for one another; within a phase none reads what another one writes.
 #pragma once
 
@@ -29,11 +30,11 @@ template <typename Body>
 __global__ void __launch_bounds__(Body::kThreads) run_body(const Body body) {
     __shared__ typename Body::Shared shared;
     const Block block{static_cast<int>(blockIdx.x), static_cast<int>(blockIdx.y), static_cast<int>(blockIdx.z)};
-    int phase = 0;
-    do {
+    for (int phase = 0;; ++phase) {
         body.phase(phase, block, static_cast<int>(threadIdx.x), shared);
         if (Body::kShares) __syncthreads();
-    } while (++phase < body.phases(shared));
+        if (phase + 1 >= body.phases(phase, shared)) break;
+    }
 }
 #endif
 
@@ -54,11 +55,11 @@ struct Emulate {
 private:
     template <typename Body>
     void run(const Body& body, const Block& block, typename Body::Shared& shared) const {
-        int phase = 0;
-        do {
+        for (int phase = 0;; ++phase) {
             for (int i = 0; i < Body::kThreads; ++i)
                 body.phase(phase, block, backwards ? Body::kThreads - 1 - i : i, shared);
-        } while (++phase < body.phases(shared));
+            if (phase + 1 >= body.phases(phase, shared)) break;
+        }
     }
 };
 

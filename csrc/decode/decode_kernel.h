@@ -29,7 +29,7 @@ struct BinsBody {
     PoseArrays out;
 
     HPE_HD_METHOD Grid grid() const { return {count, 1, 1}; }
-    HPE_HD_METHOD int phases(const Shared&) const { return 5; }
+    HPE_HD_METHOD int phases(int, const Shared&) const { return 5; }
 
     HPE_HD_METHOD void phase(int phase, const Block& block, int thread, Shared& s) const {
         const int face = block.x;
@@ -113,7 +113,7 @@ struct PlainBody {
     PoseArrays out;
 
     HPE_HD_METHOD Grid grid() const { return {(count + kThreads - 1) / kThreads, 1, 1}; }
-    HPE_HD_METHOD int phases(const Shared&) const { return 1; }
+    HPE_HD_METHOD int phases(int, const Shared&) const { return 1; }
 
     HPE_HD_METHOD void phase(int, const Block& block, int thread, Shared&) const {
         const int face = block.x * kThreads + thread;

@@ -1,4 +1,5 @@
-// Poses of the faces of a picture: libhpe_edge before and after the network, with the second pass for rolled faces.
+// Poses of the faces of a picture: libhpe_edge before and after the network, with the second pass for rolled faces and
+// the search of doubtful ones.
 #pragma once
 
 #include <hpe_edge.h>
@@ -33,25 +34,21 @@ public:
     // boxes: [N, 4]; turns_deg: [N], of the crops, 0 where the roll of a face is unknown.
     Poses operator()(const hpe_frame& frame, const std::vector<float>& boxes,
                      const std::vector<float>& turns_deg) const {
-        Poses poses = estimate(frame, boxes, turns_deg);
-        if (info_.upright != HPE_UPRIGHT_SECOND_PASS) return poses;
-        std::vector<int32_t> again(turns_deg.size());
-        std::vector<float> again_turns(turns_deg.size());
+        Poses poses = passes(frame, boxes, turns_deg);
+        std::vector<int32_t> doubtful(turns_deg.size());
+        std::vector<float> look_turns(HPE_SEARCH_LOOKS * turns_deg.size());
         int32_t count = 0;
         const hpe_poses view = poses.view();
-        check(hpe_second_pass(turns_deg.data(), static_cast<int32_t>(turns_deg.size()), &view, again.data(),
-                              again_turns.data(), &count));
+        const int32_t faces = static_cast<int32_t>(turns_deg.size());
+        check(
+            hpe_search_turns(spec_.get(), turns_deg.data(), faces, &view, doubtful.data(), look_turns.data(), &count));
         if (count == 0) return poses;
-        again_turns.resize(count);
+        look_turns.resize(HPE_SEARCH_LOOKS * static_cast<size_t>(count));
         std::vector<float> some;
-        for (int32_t i = 0; i < count; ++i)
-            some.insert(some.end(), boxes.begin() + 4 * again[i], boxes.begin() + 4 * again[i] + 4);
-        const Poses second = estimate(frame, some, again_turns);
-        for (int32_t i = 0; i < count; ++i) {
-            copy_row(second.angles_deg, i, poses.angles_deg, again[i], 3);
-            copy_row(second.sigma_deg, i, poses.sigma_deg, again[i], 3);
-            copy_row(second.rotation, i, poses.rotation, again[i], 9);
-        }
+        for (size_t i = 0; i < look_turns.size(); ++i) append_box(boxes, doubtful[i / HPE_SEARCH_LOOKS], some);
+        Poses looks = passes(frame, some, look_turns);
+        const hpe_poses seen = looks.view();
+        check(hpe_take_looks(doubtful.data(), count, &seen, faces, &view, nullptr));
         return poses;
     }
 
@@ -68,8 +65,35 @@ private:
         return spec;
     }
 
+    static void append_box(const std::vector<float>& boxes, int32_t face, std::vector<float>& to) {
+        to.insert(to.end(), boxes.begin() + 4 * face, boxes.begin() + 4 * face + 4);
+    }
+
     static void copy_row(const std::vector<float>& from, int row, std::vector<float>& to, int to_row, int width) {
         std::memcpy(to.data() + to_row * width, from.data() + row * width, width * sizeof(float));
+    }
+
+    // Estimates faces, and those once more that are rolled.
+    Poses passes(const hpe_frame& frame, const std::vector<float>& boxes, const std::vector<float>& turns_deg) const {
+        Poses poses = estimate(frame, boxes, turns_deg);
+        if (info_.upright != HPE_UPRIGHT_SECOND_PASS) return poses;
+        std::vector<int32_t> again(turns_deg.size());
+        std::vector<float> again_turns(turns_deg.size());
+        int32_t count = 0;
+        const hpe_poses view = poses.view();
+        check(hpe_second_pass(turns_deg.data(), static_cast<int32_t>(turns_deg.size()), &view, again.data(),
+                              again_turns.data(), &count));
+        if (count == 0) return poses;
+        again_turns.resize(count);
+        std::vector<float> some;
+        for (int32_t i = 0; i < count; ++i) append_box(boxes, again[i], some);
+        const Poses second = estimate(frame, some, again_turns);
+        for (int32_t i = 0; i < count; ++i) {
+            copy_row(second.angles_deg, i, poses.angles_deg, again[i], 3);
+            copy_row(second.sigma_deg, i, poses.sigma_deg, again[i], 3);
+            copy_row(second.rotation, i, poses.rotation, again[i], 9);
+        }
+        return poses;
     }
 
     Poses estimate(const hpe_frame& frame, const std::vector<float>& boxes, const std::vector<float>& turns_deg) const {
@@ -77,6 +101,7 @@ private:
         std::vector<float> input(size_t{3} * info_.input_size * info_.input_size * count);
         check(hpe_crop_normalize(spec_.get(), &frame, boxes.data(), turns_deg.data(), count, input.data(),
                                  input.size() * sizeof(float)));
+        check(hpe_stretch(spec_.get(), input.data(), input.size() * sizeof(float), count, nullptr));
         const Network::Outputs found = network_.run(input, count, info_.input_size, info_.input_name, output_names_);
         std::vector<hpe_output> outputs;
         for (size_t i = 0; i < found.data.size(); ++i)

@@ -1,3 +1,3 @@
 """Adoption of networks that were exported elsewhere."""
 
-__all__ = ["adopt", "openvino_ir", "spec_file", "template", "wanted"]
+__all__ = ["adopt", "from_tflite", "openvino_ir", "recognise", "spec_file", "template", "wanted"]

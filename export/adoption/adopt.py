@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from export.adoption.column_order import order_by
 from export.adoption.ends import Ends, forms, with_probabilities
+from export.adoption.rotation import Columns
 from export.adoption.wanted import FamilyReading, Wanted, like_families
 from export.checkpoints.network import Network
 from export.gate.comparison import Faces
@@ -106,7 +107,13 @@ class Adopted:
 
 
 def adopt(
-    path: Path, wanted: Wanted, network: Network | None, report: Reporter, *, dynamic_batch: bool = False
+    path: Path,
+    wanted: Wanted,
+    network: Network | None,
+    report: Reporter,
+    *,
+    dynamic_batch: bool = False,
+    source: Path | None = None,
 ) -> Adopted:
     """Read an ONNX file and match it to a family or a spec file.
 
@@ -119,6 +126,7 @@ def adopt(
         network: the gate's reference; None: the unchanged file.
         report: takes the stages.
         dynamic_batch: make a fixed batch dynamic.
+        source: the file that ``path`` was converted from, for messages; None: ``path`` itself.
 
     Raises:
         ModelNotFoundError: there is no such file.
@@ -126,6 +134,7 @@ def adopt(
             this family's spec and there is no checkpoint to compare with, or its batch cannot be made dynamic.
     """
     model, sha256 = read_onnx(path)
+    path = source or path
     _refuse_detector(path, model)
     base = wanted.spec(_origin(path, sha256, network))
     own = _own_spec(path, model, base.architecture, network)
@@ -139,11 +148,12 @@ def adopt(
     match = _as_before(path, own, plain) if own else wanted.match(path, plain)
     if network is not None and not own:
         match = _in_the_checkpoints_order(match, session, image, base, raw, network)
-    ends, decode = _ends(image, base, match, raw, plain)
+    ends, decode = _ends(image, base, match, raw, plain, wanted.rearranged())
     freed = ends.convert(model)
     fixed = freed.batch
+    shapes = {form.new_name: form.apply(raw[form.name]).shape[1:] for form in ends.outputs}
     if dynamic_batch:
-        _keep_outputs(model, freed, {form.new_name: plain[form.name].shape[1:] for form in ends.outputs})
+        _keep_outputs(model, freed, shapes)
         free_batch(path, model, freed)
         freed = replace(freed, batch=None)
     spec = _spec(base, freed, ends, decode, base.exported_precision if own else graph_precision(model))
@@ -157,7 +167,7 @@ def adopt(
                 "give its CHECKPOINT, too, to verify them",
             ],
         )
-    _keep_outputs(model, freed, {form.new_name: plain[form.name].shape[1:] for form in ends.outputs})
+    _keep_outputs(model, freed, shapes)
     original, batch = ends.original(session), image.batch or 1
     return Adopted(
         path=path,
@@ -186,9 +196,16 @@ def _refuse_detector(path: Path, model: ModelProto) -> None:
         raise ModelError(f"{path} is {kind}, a face detector, and not a head-pose model: give it as --detector of run")
 
 
-def _ends(image: ImageInput, base: ModelSpec, match: HeadMatch, raw: Outputs, plain: Outputs) -> tuple[Ends, Decode]:
+def _ends(
+    image: ImageInput,
+    base: ModelSpec,
+    match: HeadMatch,
+    raw: Outputs,
+    plain: Outputs,
+    columns: Mapping[str, Columns] | None = None,
+) -> tuple[Ends, Decode]:
     """The conversion of the file's ends, and the decode of the converted outputs."""
-    known = forms(raw)
+    known = {name: replace(form, columns=(columns or {}).get(name)) for name, form in forms(raw).items()}
     chosen = with_probabilities([known[name] for name in match.outputs], probabilities(match.decode, plain))
     ends = Ends(image, base.input.color, chosen)
     return ends, _renamed(match.decode, {form.name: form.new_name for form in chosen})

@@ -16,6 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from export.adoption.rotation import Columns
 from export.gate.gate import Runner
 from export.graph.onnx_file import ImageInput
 
@@ -34,16 +35,20 @@ class OutputForm:
         cast: it is no float32.
         column: it is a single number per face, without an axis of columns.
         probabilities: the rows are probabilities, not logits.
+        columns: the columns that are read, and a factor for each; None: all as they stand.
     """
 
     name: str
     cast: bool = False
     column: bool = False
     probabilities: bool = False
+    columns: Columns | None = None
 
     @property
     def new_name(self) -> str:
         """Its name in the converted graph."""
+        if self.columns is not None:
+            return f"{self.name}/rotation"
         return f"{self.name}/logits" if self.probabilities else f"{self.name}/float" if self._changes else self.name
 
     @property
@@ -55,6 +60,9 @@ class OutputForm:
         plain = array.astype(np.float32, copy=False)
         if self.column:
             plain = plain.reshape(-1, 1)
+        if self.columns is not None:
+            columns, factors = self.columns
+            return plain.reshape(len(plain), -1)[:, columns] * np.array(factors, np.float32)
         return np.log(np.maximum(plain, np.float32(_LEAST))) if self.probabilities else plain
 
     def nodes(self) -> list[NodeProto]:
@@ -66,15 +74,29 @@ class OutputForm:
             steps.append(("Reshape", ["hpe_edge/one_column"], {}))
         if self.probabilities:
             steps += [("Max", ["hpe_edge/least"], {}), ("Log", [], {})]
+        if self.columns is not None:
+            steps += [("Flatten", [], {"axis": 1}), ("Gather", [f"{self.name}/columns"], {"axis": 1})]
+            steps.append(("Mul", [f"{self.name}/factors"], {}))
         names = [self.name, *(f"{self.name}/step{i}" for i in range(1, len(steps))), self.new_name]
         return [
             helper.make_node(kind, [names[i], *more], [names[i + 1]], **attributes)
             for i, (kind, more, attributes) in enumerate(steps)
         ]
 
+    def constants(self) -> list[TensorProto]:
+        """The nodes' own constants."""
+        if self.columns is None:
+            return []
+        columns, factors = self.columns
+        return [
+            numpy_helper.from_array(np.array(columns, np.int64), f"{self.name}/columns"),
+            numpy_helper.from_array(np.array([factors], np.float32), f"{self.name}/factors"),
+        ]
+
     def words(self) -> list[str]:
         """The conversion for the report."""
         said = [f"{self.name!r} is converted to float32"] * self.cast
+        said += [f"{self.name!r} is rearranged to the rotation that is decoded"] * (self.columns is not None)
         return said + [f"{self.name!r} holds probabilities; their logarithms are read as logits"] * self.probabilities
 
 
@@ -121,6 +143,7 @@ class Ends:
             self._convert_input(model)
         added = [node for form in self.outputs for node in form.nodes()]
         model.graph.node.extend(added)
+        model.graph.initializer.extend(constant for form in self.outputs for constant in form.constants())
         used = {name for node in added for name in node.input}
         if "hpe_edge/one_column" in used:
             model.graph.initializer.append(numpy_helper.from_array(np.array([-1, 1], np.int64), "hpe_edge/one_column"))

@@ -70,6 +70,8 @@ def adopt_ir(
     run_all = _runner(graph, last, batch or 1)
     outputs = _outputs(graph, run_all, base, batch)
     match = wanted.match(path, outputs)
+    if wanted.rearranged():
+        raise ModelError(f"{path}: a rotation that is to be rearranged is read from ONNX files only; name that file")
     if found := probabilities(match.decode, outputs):
         raise ModelError(f"{path}: {', '.join(found)} are probabilities; convert the network before its softmax")
     if last:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from export.adoption.rotation import Reading, check_reading, read_decode
 from export.graph.match_heads import heads_of
 from hpe_edge.errors import ModelError, ModelNotFoundError
 from hpe_edge.spec import Crop, Decode, Input, ModelSpec, Origin, Triple, Upright, read_json
@@ -45,6 +46,7 @@ class SpecFile:
         architecture: a name for the network.
         input: the picture.
         crop, decode, upright: see :class:`hpe_edge.spec.ModelSpec`; the decode names the file's outputs.
+        rotation: how a quaternion or a matrix is to be read, see :data:`export.adoption.rotation.Reading`.
     """
 
     architecture: str
@@ -52,6 +54,10 @@ class SpecFile:
     crop: Crop
     decode: Decode
     upright: Upright | None = None
+    rotation: Reading = "labels"
+
+    def __post_init__(self) -> None:
+        check_reading(self.rotation, self.decode)
 
     def spec(self, origin: Origin) -> ModelSpec:
         """The model's spec."""
@@ -61,7 +67,7 @@ class SpecFile:
             input=Input(given.size, given.color, given.scale, given.mean, given.std),
             outputs=tuple(dict.fromkeys(head.output for head in heads_of(self.decode))),
             crop=self.crop,
-            decode=self.decode,
+            decode=read_decode(self.rotation, self.decode),
             origin=origin,
             upright=self.upright,
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from export import zoo
+from export.adoption.rotation import Columns, rearranged
 from export.adoption.spec_file import SpecFile
 from export.graph.match_heads import HeadMatch, Outputs, heads_of, match_outputs
 from export.zoo.family import Family
@@ -31,6 +32,9 @@ class Wanted(Protocol):
 
     def match(self, path: Path, outputs: Outputs) -> HeadMatch:
         """The heads among the file's outputs."""
+
+    def rearranged(self) -> dict[str, Columns]:
+        """See :func:`export.adoption.rotation.rearranged`."""
 
     def words(self) -> list[str]:
         """The reading, for the report."""
@@ -60,6 +64,10 @@ class FamilyReading:
         """See :func:`export.graph.match_heads.match_outputs`."""
         return match_outputs(path, self.family, outputs)
 
+    def rearranged(self) -> dict[str, Columns]:
+        """See :class:`Wanted`."""
+        return {}
+
     def words(self) -> list[str]:
         """See :class:`Wanted`."""
         return [f"{self.family.name} (as asked for)", self.family.title, self.family.source]
@@ -86,7 +94,7 @@ class FileReading:
             ModelError: the graph has no such output, or it is too narrow.
         """
         spec = self.content.spec(Origin("", ""))
-        for name, needed in head_columns(spec).items():
+        for name, needed in head_columns(replace(spec, decode=self.content.decode)).items():
             if name not in outputs or outputs[name][0].size < needed:
                 there = ", ".join(f"{each!r} [N, {array[0].size}]" for each, array in outputs.items())
                 raise ModelError(
@@ -95,6 +103,10 @@ class FileReading:
                 )
         names = tuple(dict.fromkeys(head.output for head in heads_of(spec.decode)))
         return HeadMatch(spec.decode, names, f"as {self.path} says")
+
+    def rearranged(self) -> dict[str, Columns]:
+        """See :class:`Wanted`."""
+        return rearranged(self.content.rotation, self.content.decode)
 
     def words(self) -> list[str]:
         """See :class:`Wanted`."""

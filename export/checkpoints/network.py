@@ -135,18 +135,8 @@ def _fits(state: Mapping[str, Tensor]) -> bool:
 def _find_family(checkpoint: Checkpoint, asked: str | None) -> tuple[Family, Mapping[str, Tensor], str]:
     """The family, the weights under its keys, and the reason for the report."""
     if checkpoint.layout != "torch":
-        kind = _POSITIONAL[checkpoint.layout]
-        family = zoo.get(asked) if asked else zoo.positional_family(checkpoint.layout)
-        if checkpoint.layout not in family.from_arrays:
-            raise ModelError(
-                f"{checkpoint.path} holds {kind} weights, and {family.name}'s are not; leave --arch out, or name "
-                f"{family.name}'s checkpoint"
-            )
-        convert = family.from_arrays[checkpoint.layout]
-        try:
-            return family, convert(checkpoint.state), f"{kind} weights, by their place in the file"
-        except ModelError as error:
-            raise ModelError(f"{checkpoint.path}: {error}") from None
+        family, weights = _of_arrays(checkpoint, asked)
+        return family, weights, f"{_POSITIONAL[checkpoint.layout]} weights, by their place in the file"
     if asked:
         family = zoo.get(asked)
         _check_fit(checkpoint, family)
@@ -162,6 +152,32 @@ def _find_family(checkpoint: Checkpoint, asked: str | None) -> tuple[Family, Map
     except ModelError as error:
         raise ModelError(f"{checkpoint.path}: {error}") from None
     return family, checkpoint.state, f"recognised: all {len(checkpoint.state)} keys and shapes are its own"
+
+
+def _of_arrays(checkpoint: Checkpoint, asked: str | None) -> tuple[Family, Mapping[str, Tensor]]:
+    """The family of a file that is read by position, and the weights under its keys.
+
+    Raises:
+        ModelError: the file is not of the family that was asked for, or of none.
+    """
+    kind = _POSITIONAL[checkpoint.layout]
+    families = [zoo.get(asked)] if asked else zoo.positional_families(checkpoint.layout)
+    faults = []
+    for family in families:
+        if checkpoint.layout not in family.from_arrays:
+            raise ModelError(
+                f"{checkpoint.path} holds {kind} weights, and {family.name}'s are not; leave --arch out, or name "
+                f"{family.name}'s checkpoint"
+            )
+        try:
+            weights = family.from_arrays[checkpoint.layout](checkpoint.state)
+        except ModelError as error:
+            faults.append(str(error))
+            continue
+        if family.difference(weights).count == 0:
+            return family, weights
+        faults.append(f"the arrays are not those of {family.name} ({family.difference(weights)})")
+    raise ModelError(f"{checkpoint.path} is of no known family: {' | '.join(faults)}")
 
 
 def _check_fit(checkpoint: Checkpoint, family: Family) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from export.detection.faults import with_faults
 from export.detection.pictures import Image, Picture, Pictures
 from export.labelling.hull import Float64Array, bounds, moved
+from hpe_edge.opencv.lazy import cv2
 
 SIDE = 320
 MOST_FACES, MOST_IGNORED = 64, 64

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from hpe_edge.opencv.lazy import cv2
 
 Image = NDArray[np.uint8]
 

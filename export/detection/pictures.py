@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +16,7 @@ from export.labelling.found import Found
 from export.labelling.fuse import NO_LABELS, Labels, fuse
 from export.labelling.hull import Float64Array
 from hpe_edge.errors import SourceError
+from hpe_edge.opencv.lazy import cv2
 
 Image = NDArray[np.uint8]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from export.teaching.arrays import Image
+from hpe_edge.opencv.lazy import cv2
 
 _MIDDLE = 110.0  # the level that contrast does not change; near the mean of photos
 

@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.drawing.angle_plot import save_png
 from hpe_edge.errors import InputError
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.util.atomic import output_error
 
 _WIDTH, _HEIGHT, _LEFT, _BETWEEN = 1200, 420, 90, 60
 _INK, _GRID, _PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
 _LEARNED, _KEPT = (178, 114, 0), (0, 94, 213)  # BGR; Okabe and Ito, Color Universal Design
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 # Each panel: its title, and the fields of the training faces and of the held-out faces.
 _PANELS = (
@@ -98,11 +97,11 @@ def _panel(
     for value in _round_values(10**low, 10**high):
         y = round(bottom - (np.log10(value) - low) / (high - low) * (bottom - top))
         cv2.line(image, (_LEFT, y), (right, y), _GRID, 1)
-        cv2.putText(image, f"{value:g}", (8, y + 5), _FONT, 0.5, _INK, 1, cv2.LINE_AA)
+        cv2.putText(image, f"{value:g}", (8, y + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.5, _INK, 1, cv2.LINE_AA)
     cv2.rectangle(image, (_LEFT, top), (right, bottom), _INK, 1)
-    cv2.putText(image, title, (_LEFT, top - 14), _FONT, 0.6, _INK, 1, cv2.LINE_AA)
+    cv2.putText(image, title, (_LEFT, top - 14), cv2.FONT_HERSHEY_SIMPLEX, 0.6, _INK, 1, cv2.LINE_AA)
     last = f"0 to {views[-1]:,.0f} views"
-    cv2.putText(image, last, (_LEFT, bottom + 26), _FONT, 0.5, _INK, 1, cv2.LINE_AA)
+    cv2.putText(image, last, (_LEFT, bottom + 26), cv2.FONT_HERSHEY_SIMPLEX, 0.5, _INK, 1, cv2.LINE_AA)
     for j, (log, color, name) in enumerate(
         zip(logs, (_LEARNED, _KEPT), ("augmented views, weights", "held-out faces, averaged weights"), strict=True)
     ):
@@ -111,7 +110,7 @@ def _panel(
         points = np.rint(np.stack([x, y], axis=1) * 16).astype(np.int32)[:, None]
         cv2.polylines(image, [points], False, color, 2, cv2.LINE_AA, 4)
         place = (right - 330, top + 24 + 24 * j)
-        cv2.putText(image, name, place, _FONT, 0.5, color, 1, cv2.LINE_AA)
+        cv2.putText(image, name, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, 1, cv2.LINE_AA)
 
 
 def _round_values(low: float, high: float) -> list[float]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from export.distillation.disturbances import disturbed
 from export.teaching.arrays import BATCH, SEED, SIDE, Batch, Image, Labels, turned_square, warp
 from hpe_edge.geometry import geodesic_deg, rotation_from_zxy, zxy_from_rotation
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.spec import Crop, Input
 
 # Most views stand nearly upright, as the crop turns them; the others are for crops that are not turned, or wrongly.

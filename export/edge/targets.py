@@ -52,7 +52,7 @@ class Target:
     def installation(self) -> str:
         """The command that installs the packages."""
         if self.extra:
-            return f"pip install -c constraints.txt '.[{self.extra}]', in the checkout"
+            return f"pip install 'hpe-edge[{self.extra}]'"
         folder = self.packages[0].partition("-")[0]
         return (
             f"python -m venv {folder} && {folder}/bin/pip install {' '.join(self.packages)}; then add --python "

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.detector import DEFAULT_DETECTOR
 from hpe_edge.faces.open_detector import open_detector
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.samples import BOXES, FOLDER
 from hpe_edge.sources.images import Pictures

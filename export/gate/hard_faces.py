@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from hpe_edge.opencv.lazy import cv2
 
 Image = NDArray[np.uint8]
 Box = NDArray[np.float32]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from export.gate.comparison import Faces, Worst
 from export.gate.gate import select
 from hpe_edge.drawing.draw_poses import draw_poses
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Input
 
 _TILE = 224  # side of a crop in the picture
 _STRIP = 40  # height of the text below
 _COLUMNS = 3
-_FONT, _TEXT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
+_TEXT_SCALE = 0.42
 _LONGEST_TEXT = 56  # characters that fit below two tiles
 
 Image = NDArray[np.uint8]
@@ -41,7 +41,9 @@ def draw_worst(worst: Worst, faces: Faces, input: Input) -> bytes:
         strip = np.full((_STRIP, 2 * _TILE, 3), 255, np.uint8)
         label = worst.labels[at].encode("ascii", "replace").decode()[-_LONGEST_TEXT:]
         for line, text in enumerate((f"{worst.distance_deg[at]:.2f} degrees", label)):
-            cv2.putText(strip, text, (4, 15 + 17 * line), _FONT, _TEXT_SCALE, (0, 0, 0), 1, cv2.LINE_AA)
+            cv2.putText(
+                strip, text, (4, 15 + 17 * line), cv2.FONT_HERSHEY_SIMPLEX, _TEXT_SCALE, (0, 0, 0), 1, cv2.LINE_AA
+            )
         cells.append(np.concatenate([np.concatenate(pair, axis=1), strip]))
     blank = np.full_like(cells[0], 255)
     cells += [blank] * (-len(cells) % _COLUMNS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from export.distillation.disturbances import DISTURBANCES
@@ -14,6 +13,7 @@ from export.teaching.arrays import FACE, MIDDLE, RIM, SEED, SIDE, Float64Array, 
 from export.teaching.arrays import MIRROR as FLIP
 from export.teaching.teachers import Teacher
 from hpe_edge.geometry import difference_deg, euler_full_yaw, geodesic_deg, rotation_from_euler
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.decode import DecodeHeads
 

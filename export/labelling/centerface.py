@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from hpe_edge.backends.onnx.open_session import open_session
 from hpe_edge.boxes.box_fit import FITS
 from hpe_edge.faces.detector import Detections
 from hpe_edge.faces.grids.anchor_free import nms
+from hpe_edge.opencv.lazy import cv2
 
 _STRIDE = 4
 _MULTIPLE = 32

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +16,7 @@ from export.labelling.found import CENTERFACE, SCRFD, SCRFD_SMALL, YUNET, Found,
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.faces.open_detector import open_detector
+from hpe_edge.opencv.lazy import cv2
 
 _FILES = {YUNET: "yunet_n_640_640.onnx", SCRFD: "scrfd_2.5g_kps.onnx", SCRFD_SMALL: "scrfd_500m_kps.onnx"}
 _SCORES = {YUNET: 0.5, SCRFD: 0.35, SCRFD_SMALL: 0.35, CENTERFACE: 0.3}  # kept from; votes are weighed later

@@ -165,7 +165,7 @@ def _followed(views: Sequence[View], rotations: Float64Array, axis: int) -> floa
     """The mean change about an axis of the camera, half of that between the turns to both sides."""
     turns = [(*view.depth_deg, view.roll_deg) for view in views]
     rows = {_place(view): row for row, view in enumerate(views) if not view.mirrored}
-    changes = []
+    pairs = []
     for row, view in enumerate(views):
         if view.mirrored or turns[row][axis] <= 0 or (axis < 2 and view.roll_deg):
             continue
@@ -174,7 +174,7 @@ def _followed(views: Sequence[View], rotations: Float64Array, axis: int) -> floa
             depth[axis] *= -1
         else:
             roll = -roll
-        other = rotations[rows[view.face, (depth[0], depth[1]), roll]]
-        vector = np.rad2deg(rotvec_from_rotation(rotations[row] @ other.T)) / 2
-        changes.append((vector[1], -vector[0], vector[2])[axis])
-    return float(np.mean(changes))
+        pairs.append((row, rows[view.face, (depth[0], depth[1]), roll]))
+    one, two = (rotations[list(each)] for each in zip(*pairs, strict=True))
+    vectors = np.rad2deg(rotvec_from_rotation(one @ two.swapaxes(1, 2))) / 2
+    return float((vectors[:, 1], -vectors[:, 0], vectors[:, 2])[axis].mean())

@@ -11,7 +11,6 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ from export.teaching.arrays import FACE, MIRROR, RIM, SIDE, Float64Array, Image,
 from export.turning.turned_faces import HeadMesh, Placed
 from hpe_edge.errors import SourceError
 from hpe_edge.geometry import rotation_from_euler
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.samples import FOLDER
 
 YAW_DEG, PITCH_DEG, ROLL_DEG = 25.0, 15.0, 25.0
@@ -50,8 +50,13 @@ class View(NamedTuple):
     def upright(self, rotation: Float64Array) -> Float64Array:
         """The pose ``[3, 3]`` that the photo itself has, where this view's is ``rotation``."""
         unmirrored = MIRROR @ rotation @ MIRROR if self.mirrored else rotation
-        yaw, pitch = self.depth_deg
-        return np.asarray(turn(yaw, pitch, 0.0).T @ turn(0.0, 0.0, self.roll_deg).T @ unmirrored)
+        return np.asarray(_back(*self.depth_deg, self.roll_deg) @ unmirrored)
+
+
+@functools.cache  # the views have a few turns, and each reading of a network asks for all of them
+def _back(yaw_deg: float, pitch_deg: float, roll_deg: float) -> Float64Array:
+    """The rotation from a view to its photo."""
+    return np.asarray(turn(yaw_deg, pitch_deg, 0.0).T @ turn(0.0, 0.0, roll_deg).T)
 
 
 def turn(yaw_deg: float, pitch_deg: float, roll_deg: float) -> Float64Array:

@@ -6,9 +6,10 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from hpe_edge.opencv.lazy import cv2
 
 SEED = 20231
 BATCH = 64

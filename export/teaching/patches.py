@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -20,6 +19,7 @@ from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.boxes.overlap import iou
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.detector import Detections, Detector
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.sources.open_source import Frame, open_source
 from hpe_edge.upright.keypoint_roll import roll_from_keypoints
 

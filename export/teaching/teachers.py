@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
@@ -35,6 +34,7 @@ from export.teaching.cache import cached
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.errors import ModelError, ModelNotFoundError
 from hpe_edge.geometry import rotation_from_euler
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.spec import ModelSpec

@@ -6,13 +6,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from export.gate.crops import cut_out, face_finder, shown_name, varied_face
 from export.gate.hard_faces import KINDS, hard_face
 from hpe_edge.errors import SourceError
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.sources.images import Pictures
 from hpe_edge.sources.open_source import open_source

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from export.teaching.arrays import FACE, MIDDLE, SIDE, Float64Array, Image
+from hpe_edge.opencv.lazy import cv2
 
 _BROWS, _CHIN, _JAW_ENDS, _UNDER = (17, 19, 21, 22, 24, 26), 8, ((0, -1), (16, 1)), (4, 6, 8, 10, 12)
 # Points around the landmarks: across (a factor for brows and neck, outwards in head heights for the sides), up and back

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +16,7 @@ from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import ModelError, SourceError
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.geometry import wrap_deg
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.ops.frames import MAX_COORDINATE
 
 COLUMNS = ("file", "x1", "y1", "x2", "y2", "yaw", "pitch", "roll")

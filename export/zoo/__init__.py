@@ -37,6 +37,8 @@ _REGISTRY = {
     "fsanet-var": "fsanet:FSANET_VAR",
     "fsanet180-1x1": "fsanet:FSANET180_1X1",
     "fsanet180-var": "fsanet:FSANET180_VAR",
+    "fsanet-keras": "fsanet_keras:FAMILY",
+    "ssrnet-mt": "ssrnet_mt:FAMILY",
     "whenet": "whenet:WHENET",
     "whenet-linear": "whenet:WHENET_LINEAR",
     "6drepnet": "sixdrepnet:SIXDREPNET",
@@ -96,9 +98,9 @@ def get(name: str) -> Family:
     return found
 
 
-def positional_family(layout: str) -> Family:
-    """The family that is read by position from files of this layout, and is not on request."""
-    return next(f for f in map(get, _REGISTRY) if layout in f.from_arrays and not f.on_request)
+def positional_families(layout: str) -> list[Family]:
+    """The families that are read from files of this layout, without those on request."""
+    return [family for family in map(get, _REGISTRY) if layout in family.from_arrays and not family.on_request]
 
 
 def strip_prefix(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:

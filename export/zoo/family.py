@@ -147,9 +147,9 @@ class Family:
         )
 
     def _nearest(self, state: Mapping[str, Tensor]) -> int:
-        """Number of the layout with the most in common with the state dict."""
+        """Number of the layout with the most in common with the state dict; of several the one with the fewest keys."""
         common = [_common(layout, state) for layout in self.layouts]
-        return common.index(max(common))
+        return max(range(len(common)), key=lambda i: (common[i], -len(self.layouts[i])))
 
     def _kept(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         gone = {key for drop in self.drops for key in drop.keys}

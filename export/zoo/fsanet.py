@@ -6,6 +6,7 @@ show which port they are from.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from export.zoo.family import Family
+from export.zoo.keras_layers import KerasLayers, batchnorm_state, conv_state, depthwise_state, prefixed
 from hpe_edge.spec import AngleHead, AnglesDecode, Crop, Input
 
 OUTPUT = "angles"
@@ -30,13 +32,16 @@ _CAPSULE = 16  # length of a capsule: 4 numbers for the shift, 4 for the scale, 
 _SHIFT, _SCALE, _BINS = slice(0, 4), slice(4, 8), slice(8, 16)
 
 
-class _TwoStreams(nn.ModuleDict):
-    """The same convolutions twice, one stream with ReLU and mean pooling, one with Tanh and max pooling."""
+class TwoStreams(nn.ModuleDict):
+    """The same convolutions twice, one stream with ReLU and mean pooling, one with Tanh and max pooling.
 
-    def __init__(self) -> None:
+    ``tanh_first``: the second stream's first activation is Tanh, too, and not ReLU, as in the ports.
+    """
+
+    def __init__(self, *, tanh_first: bool = False) -> None:
         super().__init__()
         for stream, activation, _ in _STREAMS:
-            self[f"{stream}_conv0"] = _separable(3, 16, nn.ReLU)
+            self[f"{stream}_conv0"] = _separable(3, 16, activation if tanh_first else nn.ReLU)
             for level, (narrow, wide) in enumerate(_LEVELS, start=1):
                 self[f"{stream}_conv{level}_0"] = _separable(narrow, wide, activation)
                 self[f"{stream}_conv{level}_1"] = _separable(wide, wide, activation)
@@ -44,9 +49,13 @@ class _TwoStreams(nn.ModuleDict):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """``[N, 3, 64, 64]`` to three maps ``[N, 64, 8, 8]``, the deepest first."""
-        smooth, peaked = (self._maps(stream, image, pool) for stream, _, pool in _STREAMS)
-        shallow, middle, deep = (a * b for a, b in zip(smooth, peaked, strict=True))
+        shallow, middle, deep = (a * b for a, b in zip(*self.maps(image), strict=True))
         return [deep, middle, functional.avg_pool2d(shallow, 2)]
+
+    def maps(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Each stream's three maps, ``[N, 64, 16, 16]`` and twice ``[N, 64, 8, 8]``, the deepest last."""
+        smooth, peaked = (self._maps(stream, image, pool) for stream, _, pool in _STREAMS)
+        return smooth, peaked
 
     def _maps(self, stream: str, x: Tensor, pool: Callable[[Tensor, int], Tensor]) -> list[Tensor]:
         maps = []
@@ -59,18 +68,27 @@ class _TwoStreams(nn.ModuleDict):
         return maps
 
 
-class _ChannelVariance(nn.Module):
+class ChannelVariance(nn.Module):
     """A score without weights: the variance over the channels."""
 
     def forward(self, x: Tensor) -> Tensor:
         return (x - x.mean(dim=1, keepdim=True)).square().mean(dim=1, keepdim=True)
 
 
-class _FineGrained(nn.Module):
-    """Primary capsules: sums over the maps' positions, weighted by scores."""
+def reinterpreted(maps: Sequence[Tensor]) -> Tensor:
+    """Features ``[N, 192, 64]``: each map [channels, 8, 8] is read as [positions, channels], and not transposed."""
+    return torch.cat(list(maps), dim=1).reshape(-1, _POSITIONS, _CHANNELS)
 
-    def __init__(self, score: nn.Module) -> None:
+
+class FineGrained(nn.Module):
+    """Primary capsules: sums over the maps' positions, weighted by scores.
+
+    ``features`` makes ``[N, 192, 64]`` of the three maps; the ports' by default.
+    """
+
+    def __init__(self, score: nn.Module, features: Callable[[Sequence[Tensor]], Tensor] = reinterpreted) -> None:
         super().__init__()
+        self._features = features
         self.attention_maps = score
         self.fm = nn.Linear(_CHANNELS, _RANK * _POSITIONS)
         self.fc = nn.Linear(_POSITIONS, _PRIMARY * _RANK)
@@ -83,29 +101,39 @@ class _FineGrained(nn.Module):
         share = (left @ right).reshape(-1, _STAGES * _PRIMARY, _POSITIONS)
         # Divided before the product with the features, to stay within FP16's range.
         share = share / (share.sum(dim=2, keepdim=True) + 1e-8)
-        # As in training, each map [channels, 8, 8] is reinterpreted as [positions, channels], not transposed.
-        return share @ torch.cat(maps, dim=1).reshape(-1, _POSITIONS, _CHANNELS)
+        return share @ self._features(maps)
 
 
-class _Capsules(nn.Module):
-    """Two rounds of dynamic routing from the primary capsules to one capsule for each stage."""
+class Capsules(nn.Module):
+    """Two rounds of dynamic routing from the primary capsules to one capsule for each stage.
 
-    def __init__(self) -> None:
+    ``least`` is added to the square of a capsule's length under the root; Keras has 1e-7 there.
+    """
+
+    def __init__(self, primary: int = _STAGES * _PRIMARY, *, least: float = 0.0) -> None:
         super().__init__()
-        self.affine_w = nn.Parameter(torch.zeros(_STAGES, _STAGES * _PRIMARY, _CAPSULE, _CHANNELS))
+        self._primary, self._least = primary, least
+        self.affine_w = nn.Parameter(torch.zeros(_STAGES, primary, _CAPSULE, _CHANNELS))
 
     def forward(self, primary: Tensor) -> Tensor:
-        """``[N, 21, 64]`` to ``[N, 3, 16]``."""
+        """``[N, primary, 64]`` to ``[N, 3, 16]``."""
         # One product for each primary capsule gives its votes for all stages; the exporter rearranges the weights once.
-        to_votes = self.affine_w.permute(1, 3, 0, 2).reshape(_STAGES * _PRIMARY, _CHANNELS, _STAGES * _CAPSULE)
-        votes = (primary.unsqueeze(2) @ to_votes).reshape(-1, _STAGES * _PRIMARY, _STAGES, _CAPSULE)
+        to_votes = self.affine_w.permute(1, 3, 0, 2).reshape(self._primary, _CHANNELS, _STAGES * _CAPSULE)
+        votes = (primary.unsqueeze(2) @ to_votes).reshape(-1, self._primary, _STAGES, _CAPSULE)
         # The first round weights all stages equally.
-        agreed = _squash(votes.sum(dim=1, keepdim=True) / _STAGES)
+        agreed = self._squash(votes.sum(dim=1, keepdim=True) / _STAGES)
         share = (votes * agreed).sum(dim=3, keepdim=True).softmax(dim=2)
-        return _squash((votes * share).sum(dim=1))
+        return self._squash((votes * share).sum(dim=1))
+
+    def _squash(self, x: Tensor) -> Tensor:
+        """Scale a vector of length d to length d² / (1 + d²); 0 stays 0, also in FP16."""
+        square = x.square().sum(dim=-1, keepdim=True)
+        if not self._least:
+            return x * (square.sqrt() / (1.0 + square))
+        return x * (square / (square + self._least).sqrt() / (1.0 + square))
 
 
-class _Stage(nn.Module):
+class Stage(nn.Module):
     """Outputs of one capsule: shift of the bins, their scale, and the weights of the three."""
 
     def __init__(self) -> None:
@@ -123,23 +151,13 @@ class _Stage(nn.Module):
         )
 
 
-class FsaNet(nn.Module):
-    """FSA-Net with the given score of positions; ``span_deg`` is the regression's unit in degrees, per angle."""
+class StagewiseNet(nn.Module):
+    """Base of networks with a soft stagewise regression; ``span_deg`` is its unit in degrees, per angle."""
 
-    def __init__(self, score: nn.Module, span_deg: tuple[float, float, float]) -> None:
+    def __init__(self, span_deg: tuple[float, float, float]) -> None:
         super().__init__()
-        self.msms = _TwoStreams()
-        self.fgsm = _FineGrained(score)
-        self.caps_layer = _Capsules()
-        self.esp_s1 = _Stage()
-        self.esp_s2 = _Stage()
-        self.esp_s3 = _Stage()
         self.register_buffer("span_deg", torch.tensor(span_deg), persistent=False)
         self.register_buffer("bins", torch.tensor([-1.0, 0.0, 1.0]), persistent=False)
-
-    def capsules(self, image: Tensor) -> Tensor:
-        """``[N, 3, 64, 64]`` to ``[N, 3, 16]``."""
-        return self.caps_layer(self.fgsm(self.msms(image)))
 
     def regress(self, shift: Tensor, scale: Tensor, bins: Tensor) -> Tensor:
         """Degrees ``[N, 3]`` from the stages' shifts and scales ``[N, 9]`` and bins ``[N, 27]``, side by side.
@@ -152,20 +170,56 @@ class FsaNet(nn.Module):
         parts1, parts2, parts3 = (3.0 + 3.0 * scale).split(3, dim=1)
         return (first + (second + third / parts3) / parts2) / parts1 * self.span_deg
 
+
+class CapsuleNet(StagewiseNet, ABC):
+    """A StagewiseNet whose stages read one capsule each."""
+
+    @abstractmethod
+    def capsules(self, image: Tensor) -> Tensor:
+        """``[N, 3, 64, 64]`` to ``[N, 3, 16]``."""
+
+    @property
+    @abstractmethod
+    def stages(self) -> list[Stage]:
+        """The stages, the coarsest first."""
+
     def forward(self, image: Tensor) -> Tensor:
         """``[N, 3, 64, 64]`` to yaw, pitch and roll in degrees, ``[N, 3]``."""
         capsules = self.capsules(image)
-        stages = [stage(capsules[:, i]) for i, stage in enumerate((self.esp_s1, self.esp_s2, self.esp_s3))]
+        stages = [stage(capsules[:, i]) for i, stage in enumerate(self.stages)]
         shift, scale, bins = (torch.cat(values, dim=1) for values in zip(*stages, strict=True))
         return self.regress(shift, scale, bins)
 
 
-class _FusedStages(nn.Module):
-    """An FsaNet with three block-diagonal Linear layers in place of nine."""
+class FsaNet(CapsuleNet):
+    """FSA-Net as ported to PyTorch, with the given score of positions."""
 
-    def __init__(self, net: FsaNet) -> None:
+    def __init__(self, score: nn.Module, span_deg: tuple[float, float, float]) -> None:
+        super().__init__(span_deg)
+        self.msms = TwoStreams()
+        self.fgsm = FineGrained(score)
+        self.caps_layer = Capsules()
+        self.esp_s1 = Stage()
+        self.esp_s2 = Stage()
+        self.esp_s3 = Stage()
+
+    @property
+    def stages(self) -> list[Stage]:
+        """See :class:`CapsuleNet`."""
+        return [self.esp_s1, self.esp_s2, self.esp_s3]
+
+    def capsules(self, image: Tensor) -> Tensor:
+        """See :class:`CapsuleNet`."""
+        capsules: Tensor = self.caps_layer(self.fgsm(self.msms(image)))
+        return capsules
+
+
+class _FusedStages(nn.Module):
+    """A CapsuleNet with three block-diagonal Linear layers in place of nine."""
+
+    def __init__(self, net: CapsuleNet) -> None:
         super().__init__()
-        stages = (net.esp_s1, net.esp_s2, net.esp_s3)
+        stages = net.stages
         self.net = net
         self.shift = _side_by_side([stage.shift_fc for stage in stages], _SHIFT)
         self.scale = _side_by_side([stage.scale_fc for stage in stages], _SCALE)
@@ -176,7 +230,7 @@ class _FusedStages(nn.Module):
         return self.net.regress(self.shift(capsules).tanh(), self.scale(capsules).tanh(), self.bins(capsules).relu())
 
 
-def fuse_stages(net: FsaNet) -> nn.Module:
+def fuse_stages(net: CapsuleNet) -> nn.Module:
     """The same outputs from three Linear layers in place of nine and of the slices before them."""
     return _FusedStages(net).eval()
 
@@ -199,12 +253,6 @@ def _sigmoid(x: Tensor) -> Tensor:
     return 1.0 / (1.0 + (-x).exp())
 
 
-def _squash(x: Tensor) -> Tensor:
-    """Scale a vector of length d to length d² / (1 + d²); 0 stays 0, also in FP16."""
-    square = x.square().sum(dim=-1, keepdim=True)
-    return x * (square.sqrt() / (1.0 + square))
-
-
 def _separable(wide_in: int, wide_out: int, activation: type[nn.Module]) -> nn.Sequential:
     depthwise = nn.Conv2d(wide_in, wide_in, 3, padding=1, groups=wide_in)
     return _named(
@@ -218,8 +266,24 @@ def _named(**modules: nn.Module) -> nn.Sequential:
     return nn.Sequential(OrderedDict(modules))
 
 
-def _score_1x1() -> nn.Module:
+def score_1x1() -> nn.Module:
     return _named(reduce_channel=_named(conv=nn.Conv2d(_CHANNELS, 1, 1), act=nn.Sigmoid()))
+
+
+def streams_from_keras(layers: KerasLayers) -> dict[str, Tensor]:
+    """State of :class:`TwoStreams` from the Keras files of FSA-Net's authors, which make the ReLU stream first."""
+    state: dict[str, Tensor] = {}
+    names = ["conv0", *(f"conv{level}_{i}" for level in range(1, _STAGES + 1) for i in range(2))]
+    blocks = [f"{stream}_{name}" for stream, _, _ in _STREAMS for name in names]
+    for block, conv, norm in zip(blocks, layers.separable(len(blocks)), layers.batchnorm(len(blocks)), strict=True):
+        state |= prefixed(f"{block}.conv.depthwise", depthwise_state(conv["depthwise_kernel"]))
+        state |= prefixed(f"{block}.conv.pointwise", conv_state(conv["pointwise_kernel"], conv["bias"]))
+        state |= prefixed(f"{block}.bn", batchnorm_state(norm))
+    # The deepest first, and in each level the Tanh stream.
+    outs = [f"{stream}_conv{level}_out" for level in range(_STAGES, 0, -1) for stream in ("s1", "s0")]
+    for out, conv in zip(outs, layers.convolutions(len(outs), _CHANNELS), strict=True):
+        state |= prefixed(f"{out}.conv", conv_state(conv["kernel"], conv["bias"]))
+    return state
 
 
 # The authors' test set is cut with 0.6 of the box on each side, cut off at the picture's edges and stretched, without
@@ -246,7 +310,7 @@ FSANET_1X1 = Family(
     source="omasaht/headpose-fsanet-pytorch (MIT); Yang et al., 2019, CVPR, doi:10.1109/CVPR.2019.00118",
     published="AFLW2000 MAE yaw 4.85, pitch 6.27, roll 4.96",
     crop_note="the best measured here, on 195 photos of AFLW2000; its authors' test set has 0.6 on each side",
-    builds=(lambda: FsaNet(_score_1x1(), span_deg=(99.0, 99.0, 99.0)),),
+    builds=(lambda: FsaNet(score_1x1(), span_deg=(99.0, 99.0, 99.0)),),
     export_form=fuse_stages,
     input=Input(size=64, color="BGR", scale=1.0, mean=(127.5, 127.5, 127.5), std=(128.0, 128.0, 128.0)),
     crop=_CROP,
@@ -260,7 +324,7 @@ FSANET_VAR = replace(
     name="fsanet-var",
     title="FSA-Net variance of omasaht's port: 64x64 BGR, (level - 127.5) / 128, every angle within 99 degrees",
     published="AFLW2000 MAE yaw 5.06, pitch 6.46, roll 5.00; the mean of fsanet-1x1 and this: 4.64, 6.10, 4.79",
-    builds=(lambda: FsaNet(_ChannelVariance(), span_deg=(99.0, 99.0, 99.0)),),
+    builds=(lambda: FsaNet(ChannelVariance(), span_deg=(99.0, 99.0, 99.0)),),
 )
 
 FSANET180_1X1 = replace(
@@ -270,7 +334,7 @@ FSANET180_1X1 = replace(
     source="vietlinhtspt/fsanet_pytorch (no licence file); Yang et al., 2019, CVPR, doi:10.1109/CVPR.2019.00118",
     published="none",
     crop_note="its test code's: a square of 1.4 times the box's longer side",
-    builds=(lambda: FsaNet(_score_1x1(), span_deg=(180.0, 99.0, 99.0)),),
+    builds=(lambda: FsaNet(score_1x1(), span_deg=(180.0, 99.0, 99.0)),),
     # Divided by 256 there, not by 255.
     input=Input(size=64, color="RGB", scale=1 / 256, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
     # It cuts with PIL, black outside the picture, and scales the square without antialiasing.
@@ -282,5 +346,5 @@ FSANET180_VAR = replace(
     FSANET180_1X1,
     name="fsanet180-var",
     title="FSA-Net variance of vietlinhtspt's port: 64x64 RGB, ImageNet's mean and std, yaw within 180 degrees",
-    builds=(lambda: FsaNet(_ChannelVariance(), span_deg=(180.0, 99.0, 99.0)),),
+    builds=(lambda: FsaNet(ChannelVariance(), span_deg=(180.0, 99.0, 99.0)),),
 )

@@ -1,4 +1,4 @@
-"""Crop and decode on the GPU: from frames to the network's input, and from its outputs to poses.
+"""Crop, stretch and decode on the GPU: from frames to the network's input, and from its outputs to poses.
 
 Every launch reads its addresses from the same memory, and nothing but a frame slot that grows allocates or waits after
 construction. So a captured CUDA graph stays valid while frames, their sizes and formats, and boxes change.
@@ -23,7 +23,7 @@ from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec
 
-_POSE_FLOATS = 15  # angles, sigmas, rotation
+_POSE_FLOATS = 15  # angles, sigmas, rotation; the mark of a stretched crop follows
 
 
 class GpuPath:
@@ -64,7 +64,7 @@ class GpuPath:
             False: Buffer(gpu, (most,), native.BOX_FACE, cleanup),
             True: Buffer(gpu, (most,), native.WARP_FACE, cleanup),
         }
-        self._poses = Buffer(gpu, (most, _POSE_FLOATS), np.float32, cleanup)
+        self._poses = Buffer(gpu, (most, _POSE_FLOATS + 1), np.float32, cleanup)
         self._slots = FrameSlots(gpu, stream, cleanup)
         self._formats = {
             color: (FORMATS[color].value, int(swaps_colors(color, spec.input)), yuv_rule(color).value)
@@ -108,7 +108,8 @@ class GpuPath:
         self._native(self._batch.run, requests, batch, self._parts(requests, found), self._writers(requests), graph)
 
     def crop(self, batch: int, warped: bool, out: int) -> None:
-        """Enqueue the crop of the loaded faces into device memory ``out``, which has the network's layout.
+        """Enqueue the crop of the loaded faces into device memory ``out``, which has the network's layout, and their
+        contrast stretch.
 
         Raises:
             BackendError: CUDA refuses the launch.
@@ -117,6 +118,7 @@ class GpuPath:
         faces.send(batch, self._stream)
         launch = self._crop.warp if warped else self._crop.boxes
         _launched(launch, faces.address, batch, out, int(self._stream))
+        _launched(self._crop.stretch, out, batch, self._poses.address + 4 * _POSE_FLOATS * batch, int(self._stream))
 
     def decode(self, batch: int, outputs: dict[str, tuple[int, int]]) -> None:
         """Enqueue the decode of the network's outputs and the copy of the poses to the host.
@@ -150,7 +152,7 @@ class GpuPath:
         for slot, request in enumerate(requests):
             on_gpu = request.on_gpu
             fields = self._sent(request, slot, copies) if on_gpu is None else on_gpu.fields
-            poses = (None, None, None) if found is None else found[slot].arrays
+            poses = (None,) * 4 if found is None else (*found[slot].arrays, found[slot].stretched)
             parts.append((fields + self._formats[request.color], request.places, request.applied_turns, *poses))
         return parts, copies
 

@@ -8,13 +8,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import onnxruntime
 
 from hpe_edge.doctor.host import probe_jetson
 from hpe_edge.doctor.machine import Machine, ThisMachine, guarded
 from hpe_edge.doctor.nvidia import probe_cuda, probe_gpu, probe_tensorrt
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.ops.crop import isa_names
 from hpe_edge.util.cores import usable_cores
 from hpe_edge.version import __version__

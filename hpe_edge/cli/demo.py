@@ -40,7 +40,7 @@ Find the face in the bundled photo, print its angles with their uncertainty and 
 annotated picture. Then export the embedded model again from its trained weights, print the report of the accuracy
 gate, and compare the new file's angles with the embedded model's. Nothing is downloaded.
 
-The second half needs the packages of pip install '.[demo]' and is left out without it.
+The second half needs the packages of pip install 'hpe-edge[demo]' and is left out without it.
 """
 
 
@@ -152,7 +152,7 @@ def _export_again(photo: NDArray[np.uint8], box: NDArray[np.float32], poses: Pos
     missing = [name for name in _EXPORT_PACKAGES if find_spec(name) is None]
     if missing:
         _print("left out", f"the export of the model from its weights, which needs {', '.join(missing)}:")
-        _print("", "run, in the checkout: pip install -c constraints.txt '.[demo]'")
+        _print("", "run: pip install 'hpe-edge[demo]'")
         return
     _print("once more", f"hpe-edge export onnx {WEIGHTS}")
     export = load_step("onnx").export

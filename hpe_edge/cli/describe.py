@@ -57,7 +57,11 @@ def main(argv: Sequence[str]) -> int:
         prog="hpe-edge info", description="Describe a model: its input, crop, outputs, origin and gate."
     )
     parser.add_argument(
-        "model", type=Path, nargs="?", metavar="MODEL", help="made by hpe-edge export; default: the embedded model"
+        "model",
+        type=Path,
+        nargs="?",
+        metavar="MODEL",
+        help="made by hpe-edge export, or the embedded one's name; default: the embedded model",
     )
     parser.add_argument("--json", action="store_true", help="print the spec as JSON")
     info(InfoOptions(**vars(parser.parse_args(argv))))

@@ -31,7 +31,7 @@ examples:
   hpe-edge export onnx CHECKPOINT -o model.onnx
   hpe-edge export int8 model.onnx --help
 
-The steps need PyTorch and ONNX: pip install -c constraints.txt '.[export]', in the checkout.
+The steps need PyTorch and ONNX: pip install 'hpe-edge[export]'.
 `python -m export.STEP` is equivalent unless the current folder holds an export.py or an export folder.
 """
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError, SourceError
-from hpe_edge.util.opencv_storage import Node, read_storage
+from hpe_edge.opencv.opencv_storage import Node, read_storage
 
 _FILE = "a file of cv2.FileStorage (.yml, .json, .xml) with a 3x3 camera_matrix, as OpenCV's calibration writes it"
 _TEXT = "fx,fy,cx,cy[,k1,k2,p1,p2[,k3[,k4,k5,k6]]]"

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from hpe_edge.util.shell import CommandParser, interrupt_on_signals, need_opencv, run_in_shell
+from hpe_edge.opencv.lazy import need_opencv
+from hpe_edge.util.shell import CommandParser, interrupt_on_signals, run_in_shell
 from hpe_edge.version import __version__
 
 COMMANDS = {  # name -> module, summary

@@ -15,8 +15,9 @@ from hpe_edge.doctor.gpu_lacks import (
 )
 from hpe_edge.doctor.lacks import SYSTEM_PACKAGES, Findings, Lack, facts_of, native_lacks, uninstall
 
-_EXTRAS = "pip install -c constraints.txt '.[export]' in a clone of hpe_edge"
-_OPENCV = "pip install 'opencv-python>=4.8'"
+_EXTRAS = "pip install 'hpe-edge[export]'"
+_OPENCV = "pip install opencv-python-headless, the extra 'video'"
+_WINDOWS = "pip install opencv-python, the extra 'gui'"
 _JETPACK_OPENCV = "sudo apt install nvidia-opencv, which is JetPack's OpenCV"
 
 
@@ -133,7 +134,7 @@ def _window(has: Findings) -> list[Lack]:
     if not facts_of(has, "opencv")["gui"]:
         headless = [name for name in facts_of(has, "opencv")["packages"] if name.endswith("-headless")]
         remove = tuple(f"pip uninstall -y {name}" for name in headless)
-        todo = _of_jetpack(has) if has["jetson"].found else (*remove, _OPENCV)
+        todo = _of_jetpack(has) if has["jetson"].found else (*remove, _WINDOWS)
         lacks.append(Lack("OpenCV was built without windows", todo))
     if not has["display"].found:
         lacks.append(Lack("there is no display", ("log in at the machine, or connect with ssh -X",)))
@@ -145,8 +146,9 @@ def _gstreamer(has: Findings) -> list[Lack]:
         return []
     if has["jetson"].found:
         return [Lack("OpenCV was built without GStreamer", _of_jetpack(has))]
+    wheels = " ".join(facts_of(has, "opencv")["packages"]) or "opencv-python-headless"
     todo = (
-        "pip uninstall -y opencv-python, whose wheels lack GStreamer, and sudo apt install python3-opencv",
+        f"pip uninstall -y {wheels}, whose wheels lack GStreamer, and sudo apt install python3-opencv",
         SYSTEM_PACKAGES,
     )
     return [Lack("OpenCV was built without GStreamer", todo)]

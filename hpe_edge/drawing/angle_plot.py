@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.drawing.strokes import OKABE_ITO, Color, Image
 from hpe_edge.errors import InputError
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.sinks.read_records import read_series
 from hpe_edge.util.atomic import Pending, output_error
 
 WIDTH, HEIGHT = 1600, 1050
 _LEFT, _RIGHT, _TOP, _BOTTOM, _BETWEEN = 90, 190, 90, 75, 36  # pixels around and between the panels
 _ROW = 28  # of the legend
-_FONT, _INK, _GRID, _PAPER = cv2.FONT_HERSHEY_SIMPLEX, (40, 40, 40), (222, 222, 222), (255, 255, 255)
+_INK, _GRID, _PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
 # Grey and wine stand for black and for yellow, which white drowns; BGR.
 _COLORS: tuple[Color, ...] = (*OKABE_ITO, (90, 90, 90), (60, 30, 110))
 _STEPS_DEG = (1, 2, 5, 10, 15, 30, 45, 60, 90)
@@ -193,9 +193,9 @@ def _write(
     right_aligned: bool = False,
 ) -> None:
     ascii_text = text.encode("ascii", "replace").decode()
-    (width, _), _ = cv2.getTextSize(ascii_text, _FONT, scale, 1)
+    (width, _), _ = cv2.getTextSize(ascii_text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
     x = at[0] - (width // 2 if centered else width if right_aligned else 0)
-    cv2.putText(image, ascii_text, (x, at[1]), _FONT, scale, _INK, 1, cv2.LINE_AA)
+    cv2.putText(image, ascii_text, (x, at[1]), cv2.FONT_HERSHEY_SIMPLEX, scale, _INK, 1, cv2.LINE_AA)
 
 
 def _span(values: Sequence[NDArray[np.floating]], least: float) -> tuple[float, float]:

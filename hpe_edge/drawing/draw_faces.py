@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.camera import Camera
 from hpe_edge.drawing.labels import Label, draw_labels
 from hpe_edge.drawing.projection import view_lines
-from hpe_edge.drawing.shapes import SHAPES, Shape, Style
+from hpe_edge.drawing.shapes import SHAPES, Shape
 from hpe_edge.drawing.strokes import FAR, OKABE_ITO, WHITE, Color, draw_lines, fixed
+from hpe_edge.drawing.style import Style
 from hpe_edge.errors import InputError
+from hpe_edge.opencv.lazy import cv2
 
 _ROOMY = 400  # pixels; in lower frames a second line of text would hide other faces
 _PALE = 0.45  # weight of the drawing of a doubtful face over the picture

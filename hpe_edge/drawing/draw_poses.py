@@ -7,11 +7,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.camera import Camera
 from hpe_edge.drawing.draw_faces import draw_faces, identity_color
-from hpe_edge.drawing.shapes import Style, axis_ends
+from hpe_edge.drawing.shapes import axis_ends
+from hpe_edge.drawing.style import Style
 from hpe_edge.errors import InputError
 from hpe_edge.poses import Poses
 
-__all__ = ["Style", "axis_ends", "draw_poses", "identity_color"]
+__all__ = ["axis_ends", "draw_poses", "identity_color"]
 
 
 def draw_poses(

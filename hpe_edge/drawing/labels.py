@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.drawing.strokes import BLACK, WHITE, Color, Image
+from hpe_edge.opencv.lazy import cv2
 
 Float64Array = NDArray[np.float64]
 
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_PIXELS = 22.0  # height of one of its capitals at scale 1
 _LUMA = (0.114, 0.587, 0.299)  # of BGR
 _FOREHEAD = 0.25  # of the box's height: boxes end at the eyebrows, faces do not
@@ -54,10 +53,12 @@ class Label:
 
     def _write(self, frame: Image, text: str, left: int, top: int, color: Color) -> None:
         at = (left + self._pad, top + self._pad + round(self.capital))
-        cv2.putText(frame, text, at, _FONT, self.capital / _FONT_PIXELS, color, self._stroke, cv2.LINE_AA)
+        cv2.putText(
+            frame, text, at, cv2.FONT_HERSHEY_SIMPLEX, self.capital / _FONT_PIXELS, color, self._stroke, cv2.LINE_AA
+        )
 
     def _width(self, text: str) -> int:
-        (width, _), _ = cv2.getTextSize(text, _FONT, self.capital / _FONT_PIXELS, self._stroke)
+        (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, self.capital / _FONT_PIXELS, self._stroke)
         return width + 2 * self._pad
 
     @cached_property

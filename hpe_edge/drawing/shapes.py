@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,8 @@ from hpe_edge.drawing.strokes import (
     draw_polygon,
     tint_polygon,
 )
+from hpe_edge.drawing.style import Style
 
-Style = Literal["axes", "cube", "arrow"]
 Float64Array = NDArray[np.float64]
 
 _RED, _GREEN, _BLUE = (40, 40, 235), (60, 200, 40), (245, 90, 30)  # BGR

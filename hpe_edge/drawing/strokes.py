@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from hpe_edge.opencv.lazy import cv2
 
 Color = tuple[int, int, int]
 Image = NDArray[np.uint8]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hpe_edge.errors import InputError
 from hpe_edge.faces.detector import DEFAULT_DETECTOR, Detections, Detector
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.ops.crop import yuv_rule
 from hpe_edge.ops.frames import AnyFrame, FrameColor, frame_planes
 from hpe_edge.ops.native import native
@@ -72,21 +73,21 @@ def _bgr(frame: AnyFrame, color: FrameColor) -> NDArray[np.uint8]:
     plane, chroma = frame_planes(frame, color)
     if color == "BGR":
         return plane
-    import cv2
-
     if chroma is not None:
         interleaved = np.ascontiguousarray(chroma).reshape(len(chroma), -1, 2)
         if color == "NV12":
             return np.asarray(cv2.cvtColorTwoPlane(plane, interleaved, cv2.COLOR_YUV2BGR_NV12), np.uint8)
         return _nv12_to_bgr(plane, interleaved, color)
-    codes = {"RGB": cv2.COLOR_RGB2BGR, "BGRA": cv2.COLOR_BGRA2BGR, "RGBA": cv2.COLOR_RGBA2BGR}
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(plane), codes.get(color, cv2.COLOR_GRAY2BGR)), np.uint8)
+    if color == "GRAY8":
+        return np.repeat(plane[..., None], 3, axis=2)
+    converted = np.empty((*plane.shape[:2], 3), np.uint8)
+    for k, channel in enumerate((2, 1, 0) if color in ("RGB", "RGBA") else (0, 1, 2)):
+        converted[..., k] = plane[..., channel]
+    return converted
 
 
 def _nv12_to_bgr(luma: NDArray[np.uint8], chroma: NDArray[np.uint8], color: FrameColor) -> NDArray[np.uint8]:
     """Convert by a matrix that OpenCV lacks, with the crop's coefficients."""
-    import cv2
-
     black, of_y, u_blue, u_green, v_green, v_red = native.yuv_matrix(yuv_rule(color))
     height, width = luma.shape
     wide = cv2.resize(chroma, (width, height), interpolation=cv2.INTER_NEAREST)

@@ -1,3 +1,3 @@
 """Naming of files that are not what they were given as."""
 
-__all__ = ["graph_kind", "other_file"]
+__all__ = ["file_type", "graph_kind", "other_file"]

@@ -10,6 +10,7 @@ from pathlib import Path
 _START = 4096  # bytes that are looked at
 _SHORTEST = 16  # fewer bytes are of no type
 _NO_ONNX = "nothing converts it to ONNX; export the network that it was made from to ONNX"
+_NO_ONNX_FROM = "{converter} converts to it and not from it; export the network that it was made from to ONNX"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ _PACK = "name the archive that it was unpacked from, or pack its folder again: z
 _PICTURE = "name the model"
 _UNPACK = "unpack it and name the model in it"
 _TF2ONNX = "convert it (pip install tf2onnx; python -m tf2onnx.convert {option} {{path}} --output model.onnx)"
+_TFLITE = "adopt it, with tf2onnx and TensorFlow installed: hpe-edge export onnx --adopt {path} --arch NAME"
 ADOPT = ", then adopt that: hpe-edge export onnx --adopt model.onnx"
 
 _MXNET = "export it to ONNX with MXNet itself (mx.onnx.export_model)" + ADOPT
@@ -52,8 +54,8 @@ _MARKS: tuple[tuple[bytes, FileType], ...] = (
     (b"\x89HPENET\n", FileType("native", "a network for native code (.hpe)")),
     (b"ftrt", FileType("plan", "a TensorRT engine", "")),
     (b"ptrt", FileType("plan", "a TensorRT engine", "")),
-    (b"7767517", FileType("ncnn", "an ncnn network (.param)", _NO_ONNX)),
-    (b"\xdd\x85\x76\x00", FileType("ncnn", "an ncnn network (binary .param)", _NO_ONNX)),
+    (b"7767517", FileType("ncnn", "an ncnn network (.param)", _NO_ONNX_FROM.format(converter="pnnx"))),
+    (b"\xdd\x85\x76\x00", FileType("ncnn", "an ncnn network (binary .param)", _NO_ONNX_FROM.format(converter="pnnx"))),
     (b"\x12\x01\0\0\0\0\0\0", FileType("mxnet", "MXNet weights (.params)", _MXNET)),
     (b"RKNN", FileType("rknn", "an RKNN model", _NO_ONNX)),
     (b"GGUF", FileType("gguf", "a GGUF model", _NO_ONNX)),
@@ -61,12 +63,12 @@ _MARKS: tuple[tuple[bytes, FileType], ...] = (
     (b"\x89HDF\r\n\x1a\n", FileType("hdf5", "an HDF5 file, as Keras writes weights", "")),
 )
 _MARKS_AT_4 = {
-    b"TFL3": FileType("tflite", "a TensorFlow Lite model", _TF2ONNX.format(option="--tflite") + ADOPT),
+    b"TFL3": FileType("tflite", "a TensorFlow Lite model", _TFLITE),
     b"ORTM": FileType("ort", "an ONNX Runtime model (.ort)", "name the .onnx file that it was made from"),
     b"ET12": FileType("executorch", "an ExecuTorch program (.pte)", _NO_ONNX),
 }
 _SUFFIXES = {
-    ".mnn": FileType("mnn", "an MNN model", _NO_ONNX),
+    ".mnn": FileType("mnn", "an MNN model", _NO_ONNX_FROM.format(converter="MNNConvert")),
     ".mlmodel": FileType("coreml", "a Core ML model", _NO_ONNX),
     ".caffemodel": FileType("caffe", "Caffe weights", "convert them with their .prototxt (caffe2onnx)" + ADOPT),
     ".pdmodel": FileType("paddle", "a PaddlePaddle model", "convert it (pip install paddle2onnx)" + ADOPT),
@@ -187,7 +189,7 @@ def _of_ncnn(path: Path, start: bytes) -> FileType | None:
     beside = path.with_suffix(".param")
     if path.suffix.lower() != ".bin" or not beside.is_file():
         return None
-    return FileType("ncnn", "the weights of an ncnn network", _NO_ONNX)
+    return FileType("ncnn", "the weights of an ncnn network", _NO_ONNX_FROM.format(converter="pnnx"))
 
 
 def _pickle(path: Path, start: bytes) -> FileType | None:

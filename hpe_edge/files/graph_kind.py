@@ -43,6 +43,8 @@ def graph_kind(input_shapes: Sequence[Shape], outputs: Sequence[tuple[str, Shape
         return "RetinaFace of InsightFace"
     if columns in (Counter({16: 2, 1: 2}), Counter({16: 1, 1: 1})):
         return "BlazeFace"
+    if names == {"logit_box"} and columns == Counter({5: 1}):
+        return "opentrack's localizer"
     maps = Counter(shape[1] for _, shape in outputs if len(shape) == 4)
     if len(outputs) == 4 and maps == Counter({1: 1, 2: 2, 10: 1}):
         return "CenterFace"

@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from hpe_edge.drawing.draw_poses import Style
+from hpe_edge.drawing.style import Style
 from hpe_edge.live.event_log import EventLog, Events
 from hpe_edge.live.message import Scene, Stamp, encode
 from hpe_edge.pipeline.frame_result import Result

@@ -12,16 +12,17 @@ import struct
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.attention.attention import Attention
 from hpe_edge.attention.zone import Zone
-from hpe_edge.drawing.draw_poses import Style, draw_poses, identity_color
+from hpe_edge.drawing.draw_poses import draw_poses, identity_color
 from hpe_edge.drawing.strokes import WHITE
+from hpe_edge.drawing.style import Style
 from hpe_edge.errors import OutputError
 from hpe_edge.live.event_log import Events
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.pipeline.frame_result import Result
 from hpe_edge.poses import NO_ID
 

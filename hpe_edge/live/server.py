@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from hpe_edge.attention.zone import Zone
-from hpe_edge.drawing.draw_poses import Style
+from hpe_edge.drawing.style import Style
 from hpe_edge.errors import BackendError, InputError
 from hpe_edge.live.access import Access
 from hpe_edge.live.address import is_loopback, listen, url_of

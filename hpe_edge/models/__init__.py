@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -18,3 +19,14 @@ DEFAULT_NAME = f"the embedded default, {DEFAULT.stem}"
 
 FACE_DETECTOR = FOLDER / "face-detector.onnx"
 """The embedded face detector."""
+
+
+def find_model(model: str | os.PathLike[str] | None) -> Path:
+    """Path of a model's file.
+
+    Args:
+        model: a file, or the embedded model's name where no file has it; None: the embedded model.
+    """
+    if model is None or (os.fspath(model) == DEFAULT.stem and not Path(model).exists()):
+        return DEFAULT
+    return Path(model)

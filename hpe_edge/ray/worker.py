@@ -6,14 +6,13 @@ import os
 import sys
 from typing import Literal
 
-import cv2
-
 from hpe_edge.backends.options import BackendName, Precision
 from hpe_edge.camera import Camera
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError
 from hpe_edge.faces.detector import DEFAULT_DETECTOR, Detector
 from hpe_edge.faces.open_detector import open_detector
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.pipeline.core_budget import WARMUP_FACES
 from hpe_edge.pipeline.opening import FaceOptions, share_of
 from hpe_edge.spec import Upright

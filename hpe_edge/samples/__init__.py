@@ -25,7 +25,7 @@ def read_photo() -> NDArray[np.uint8]:
     Raises:
         SourceError: it cannot be read.
     """
-    import cv2
+    from hpe_edge.opencv.lazy import cv2
 
     photo = cv2.imread(str(PHOTO))
     if photo is None:

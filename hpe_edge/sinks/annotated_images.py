@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
-
 from hpe_edge.errors import InputError, OutputError
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.pipeline.frame_result import Result
 from hpe_edge.sinks.annotated_video import VIDEO_OUTPUT_SUFFIXES, VideoFile
 from hpe_edge.sinks.sink import Image, PictureSink

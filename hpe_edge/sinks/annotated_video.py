@@ -7,10 +7,10 @@ import math
 import shutil
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from hpe_edge.errors import OutputError
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.pipeline.frame_result import Result
 from hpe_edge.sinks.sink import Image
 from hpe_edge.sources.frame import opencv_path

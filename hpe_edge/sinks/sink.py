@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.drawing.draw_poses import Style, draw_poses
+from hpe_edge.drawing.draw_poses import draw_poses
+from hpe_edge.drawing.style import Style
 from hpe_edge.errors import OutputError
 from hpe_edge.pipeline.frame_result import Result
 from hpe_edge.pipeline.stopwatch import Stopwatch

@@ -6,9 +6,8 @@ import subprocess
 import sys
 import threading
 
-import cv2
-
 from hpe_edge.errors import OutputError
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.pipeline.frame_result import Result
 from hpe_edge.sinks.sink import Image
 from hpe_edge.util.atomic import Pending

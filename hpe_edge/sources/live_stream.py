@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import SourceError
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.sources.capture.camera_mode import CameraMode
 from hpe_edge.sources.capture.lag import Lag
 from hpe_edge.sources.capture.mjpeg import open_mjpeg

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-import select
 import sys
 import threading
 import time
@@ -13,20 +11,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import InputError, SourceError
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.ops.frames import MAX_FRAME_SIDE
+from hpe_edge.sources.capture.pipe import open_pipe
 from hpe_edge.sources.capture.shape import Shape
 from hpe_edge.sources.frame import DEFAULT_FPS, Frame, Kind
 
 PixelFormat = Literal["bgr24", "rgb24", "gray8", "nv12"]  # FFmpeg's names, but for its gray
 PIXEL_FORMATS: tuple[PixelFormat, ...] = ("bgr24", "rgb24", "gray8", "nv12")
-_TO_BGR = {"rgb24": cv2.COLOR_RGB2BGR, "gray8": cv2.COLOR_GRAY2BGR, "nv12": cv2.COLOR_YUV2BGR_NV12}
 _SLOW, _SLOW_S = 1.2, 2.0  # of the time by the frame rate, and seconds beyond it, that are no accident
-_POLL_MS = 100  # longest delay of a run's end by an idle pipe
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ class RawFrames:
         """
         if descriptor is None and sys.stdin is None:
             raise SourceError("standard input is closed; pipe raw frames into it")
-        self._descriptor = sys.stdin.fileno() if descriptor is None else descriptor
+        self._pipe = open_pipe(sys.stdin.fileno() if descriptor is None else descriptor)
         self._format = format
         self.fps, self.live = format.fps, live
         self._waited_s = 0.0  # for the writer
@@ -152,23 +149,22 @@ class RawFrames:
     def _fill(self, data: NDArray[np.uint8]) -> int:
         """Fill the array; return the number of bytes read."""
         room, got = data.data.cast("B"), 0
-        ready = select.poll()
-        ready.register(self._descriptor, select.POLLIN)
         while got < len(room) and not self._closed.is_set():
             before_s = time.monotonic()
-            came = ready.poll(_POLL_MS)
-            self._waited_s += time.monotonic() - before_s
-            if not came:
-                continue
             try:
-                more = os.readv(self._descriptor, [room[got:]])
+                more = self._pipe.read_into(room[got:])
             except OSError as error:
                 raise SourceError(f"cannot read standard input: {error.strerror}") from None
+            self._waited_s += time.monotonic() - before_s
+            if more is None:
+                continue
             if more == 0:
                 break
             got += more
         return got
 
     def _bgr(self, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        code = _TO_BGR.get(self._format.pixels)
-        return data if code is None else np.asarray(cv2.cvtColor(data, code), np.uint8)
+        if self._format.pixels == "bgr24":
+            return data
+        codes = {"rgb24": cv2.COLOR_RGB2BGR, "gray8": cv2.COLOR_GRAY2BGR, "nv12": cv2.COLOR_YUV2BGR_NV12}
+        return np.asarray(cv2.cvtColor(data, codes[self._format.pixels]), np.uint8)

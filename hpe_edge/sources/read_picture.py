@@ -11,11 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import SourceError
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.sources.deep_levels import FULL_RANGE, to_8_bits
 from hpe_edge.sources.frame import checked_sides
 
@@ -65,7 +65,7 @@ def read_picture(file: Path) -> Picture:
         return Picture(checked_sides(str(file), _read_heic(file, data)))
     if suffix == ".avif":
         return Picture(checked_sides(str(file), _read_avif(file, data)))
-    image, deep = _by_opencv(data), ""
+    image, deep = _by_opencv(data, cv2.IMREAD_COLOR), ""
     if suffix in _TIFF_SUFFIXES or (suffix == ".png" and data[24:25] == _PNG_OF_16_BITS):
         image, deep = _by_real_range(data, image)
     if image is None:
@@ -78,7 +78,7 @@ def read_picture(file: Path) -> Picture:
     return Picture(checked_sides(str(file), image), animated, deep)
 
 
-def _by_opencv(data: bytes, flags: int = cv2.IMREAD_COLOR) -> NDArray[Any] | None:
+def _by_opencv(data: bytes, flags: int) -> NDArray[Any] | None:
     try:
         # Not by cv2.imread, which cannot open all names.
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -115,7 +115,7 @@ def _read_avif(file: Path, data: bytes) -> NDArray[Any]:
     start = int.from_bytes(data[:4], "big")
     meta = data[start : start + int.from_bytes(data[start : start + 4], "big")]
     turned = any(each in meta for each in _TURNS)
-    image = None if turned else _by_opencv(data)
+    image = None if turned else _by_opencv(data, cv2.IMREAD_COLOR)
     if image is not None:
         return image
     if find_spec("PIL") is None:

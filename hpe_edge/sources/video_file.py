@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-
 from hpe_edge.errors import SourceError
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.sources.capture.joined import second_recording
 from hpe_edge.sources.capture.recording import Recording
 from hpe_edge.sources.capture.shape import declared

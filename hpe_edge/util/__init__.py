@@ -9,7 +9,6 @@ __all__ = [
     "export_package",
     "file_lock",
     "forks",
-    "opencv_storage",
     "shell",
     "signals",
 ]

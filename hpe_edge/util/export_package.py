@@ -32,8 +32,7 @@ def load_step(step: str) -> ModuleType:
         if error.name not in _PACKAGES:
             raise
         raise BackendError(
-            f"hpe-edge export {step} needs {error.name}, which is not installed: run, in the checkout, "
-            "pip install -c constraints.txt '.[export]'"
+            f"hpe-edge export {step} needs {error.name}, which is not installed: run pip install 'hpe-edge[export]'"
         ) from None
 
 

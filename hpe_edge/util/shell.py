@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
-from hpe_edge.errors import BackendError, HpeEdgeError, printable
+from hpe_edge.errors import HpeEdgeError, printable
 from hpe_edge.util.console import flush_messages, prepare, print_message, show
 from hpe_edge.util.signals import STOP_SIGNALS, interrupting_signal, signal_name
 
@@ -143,21 +143,6 @@ def interrupt_on_signals() -> None:
     for each in STOP_SIGNALS:
         if signal.getsignal(each) != signal.SIG_IGN:  # ignored under nohup
             signal.signal(each, interrupt)
-
-
-def need_opencv() -> None:
-    """Import OpenCV.
-
-    Raises:
-        BackendError: it does not load; the message names the remedy.
-    """
-    try:
-        import cv2  # noqa: F401
-    except ImportError as error:
-        raise BackendError(
-            f"cannot import cv2 ({error}): on a server without a display install Debian's libgl1, or "
-            "opencv-python-headless in place of opencv-python"
-        ) from None
 
 
 def _with_interrupts(command: Callable[[], int | None]) -> int | None:

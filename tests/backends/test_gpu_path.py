@@ -72,6 +72,7 @@ def same(got: Any, want: Any) -> None:
     np.testing.assert_allclose(got.angles, want.angles, atol=2e-3)
     np.testing.assert_allclose(got.sigma, want.sigma, atol=2e-3)
     np.testing.assert_allclose(got.rotation, want.rotation, atol=1e-4)
+    assert got.stretched.tolist() == want.stretched.tolist()
 
 
 def lent(cuda: FrameCuda, content: np.ndarray, **more: Any) -> CudaArray:
@@ -105,7 +106,28 @@ def test_a_frame_on_the_gpu_never_leaves_it(
         before = cuda.copied_bytes
         same(engine(on_gpu, BOXES[::-1], camera=camera), expected(frame, BOXES[::-1], camera=camera))
         assert cuda.copied_bytes - before < 1000 and cuda.copies == 0
-        assert set(launches.made) == {"boxes" if camera is None else "warp", "decode"}
+        assert set(launches.made) == {"boxes" if camera is None else "warp", "stretch", "decode"}
+
+
+@pytest.mark.parametrize("camera", [None, CAMERA])
+@pytest.mark.parametrize("profile", [(1, 4, 16), (4, 4, 4)], ids=str)
+def test_dark_faces_are_stretched_on_the_gpu(
+    cuda: FrameCuda,
+    plan: Callable[..., Path],
+    rng: np.random.Generator,
+    expected: PoseEngine,
+    profile: tuple[int, int, int],
+    camera: Camera | None,
+) -> None:
+    light = np.kron(rng.integers(0, 256, (10, 40, 3)), np.ones((8, 8, 1)))
+    dark = (np.arange(320) >= 160)[:, None]
+    frame = np.rint(np.where(dark, 20 + 0.1 * light, light)).astype(np.uint8)
+    boxes = np.float32([[10, 10, 60, 70], [200, 5, 260, 70], [20, 8, 90, 60], [195, 10, 290, 70]])
+    with PoseEngine(plan(profile=profile)) as engine:
+        for rows in (slice(None), slice(1, 2), slice(0, 3), slice(0, 1)):
+            got = engine(lent(cuda, frame), boxes[rows], camera=camera)
+            same(got, expected(frame, boxes[rows], camera=camera))
+            assert got.stretched.tolist() == [False, True, False, True][rows]
 
 
 def test_one_graph_serves_other_frames_sizes_formats_and_boxes(
@@ -429,4 +451,4 @@ def test_onnx_runtime_on_the_gpu(
         same(engine(lent(cuda, frame), BOXES), wanted[0])
         same(engine(lent(cuda, frame), BOXES, camera=CAMERA), wanted[1])
         same(engine(frame, BOXES), wanted[0])
-    assert launches.made == ["boxes", "warp"]
+    assert launches.made == ["boxes", "stretch", "warp", "stretch"]

@@ -7,7 +7,9 @@ import { PoseEngine } from "../../export/browser/js/engine.js";
 import { readMetadata } from "../../export/browser/js/metadata.js";
 import { suppress } from "../../export/browser/js/nms.js";
 import { RegionSchedule } from "../../export/browser/js/region_schedule.js";
+import { bestAnswer, turnsOfLooks } from "../../export/browser/js/search.js";
 import { readSpec, specOfFile } from "../../export/browser/js/spec.js";
+import { ContrastStretch } from "../../export/browser/js/stretch.js";
 import { rollFromKeypoints, undoTurn } from "../../export/browser/js/upright.js";
 
 const TYPES = { uint8: Uint8Array, float32: Float32Array, float64: Float64Array };
@@ -25,6 +27,17 @@ const functions = {
   decode({ spec, outputs, count }) {
     const named = Object.entries(outputs).map(([name, { data, shape }]) => [name, { data, dims: shape }]);
     return decode(spec, Object.fromEntries(named), count);
+  },
+  /** The crop, and whether it was stretched. */
+  stretch({ pixels, crop, input }) {
+    const stretched = new ContrastStretch(crop, input).apply(pixels.data);
+    return [pixels.data, stretched];
+  },
+  turnsOfLooks: ({ turn_deg }) => turnsOfLooks(turn_deg),
+  /** The number of the answer that is taken. */
+  bestAnswer({ rotations, sigmas }) {
+    const answers = sigmas.map((sigma, i) => ({ rotation: rotations[i], sigma: Array(3).fill(sigma), angles: [] }));
+    return answers.indexOf(bestAnswer(answers));
   },
   readSpec: ({ text }) => readSpec(text),
   specOfFile: ({ file }) => specOfFile(file.data),

@@ -11,7 +11,6 @@ import pytest
 from chromium import PROGRAM, Browser
 from grid_model import write_grid_model
 from js_calls import HERE, Js, NodeJs, PageJs
-from plain_looks import use_plain_looks
 
 from benchmarks.browser.page_server import PageServer, serving_page
 from export.browser.runtime import find_node, find_runtime
@@ -84,8 +83,3 @@ def js(request: pytest.FixtureRequest) -> Js:
         return request.getfixturevalue("node_js")
     opened: Callable[[], Any] = lambda: PageJs(request.getfixturevalue("tab"), request.getfixturevalue("server").url)  # noqa: E731
     return opened()
-
-
-@pytest.fixture(autouse=True)
-def _plain_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_plain_looks(monkeypatch)

@@ -104,7 +104,7 @@ def bare(tab: Browser, test_files: dict[str, Path | str]) -> Iterator[Page]:
 
 
 def test_faces_and_poses_are_those_of_python(page: Page, detector_file: Path) -> None:
-    frame = cv2.resize(noise(40, 30), (400, 300), interpolation=cv2.INTER_CUBIC)
+    frame = cv2.resize(noise(20, 15), (200, 150), interpolation=cv2.INTER_CUBIC)
     page.drop_picture(frame)
     with PoseEngine(detector=detector_file) as engine:
         poses = engine(frame)
@@ -181,7 +181,7 @@ def test_another_pose_model(bare: Page, tmp_path: Path) -> None:
 
 
 def test_a_detector_of_ones_own(bare: Page, detector_file: Path) -> None:
-    bare.drop_picture(cv2.resize(noise(40, 30), (400, 300)))
+    bare.drop_picture(cv2.resize(noise(20, 15), (200, 150)))
     bare.drop("mine.onnx", detector_file.read_bytes())
     bare.tab.wait_for("!document.getElementById('faces').hidden")
     assert bare.tab.evaluate("document.getElementById('face-model').textContent") == "mine.onnx"
@@ -191,7 +191,7 @@ def test_nothing_leaves_the_machine(page: Page, detector_file: Path) -> None:
     tab, server = page.tab, page.server
     tab.call("Network.enable")
     before, tab.events[:] = len(server.asked), []
-    page.drop_picture(cv2.resize(noise(40, 30), (400, 300)))
+    page.drop_picture(cv2.resize(noise(20, 15), (200, 150)))
     page.drop("a.onnx", DEFAULT.read_bytes())
     page.click("camera")
     tab.wait_for(f"{STATE}.textContent.startsWith('Camera:')")

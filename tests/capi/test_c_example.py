@@ -68,6 +68,20 @@ def test_angles_equal_pythons(program: Path, name: str, tmp_path: Path) -> None:
             assert (np.abs(found - plain(frame, boxes).angles).max() > 0.1) == again
 
 
+def test_dark_and_doubtful_faces(program: Path, tmp_path: Path) -> None:
+    """Upside down, so that the first answer is doubtful, and in a twentieth of the light."""
+    photo = cv2.imread(str(FOLDER / "grace_hopper.jpg"))
+    frame = np.ascontiguousarray(np.rint(photo[::-1, ::-1] * 0.05).astype(np.uint8))
+    cv2.imwrite(str(tmp_path / "dark.jpg"), frame, [cv2.IMWRITE_JPEG_QUALITY, 100])
+    height, width = frame.shape[:2]
+    boxes = np.float64([[width - 352, height - 332, width - 181, height - 161], [5, 5, 90, 95]])
+    frame = cv2.imread(str(tmp_path / "dark.jpg"))
+    found = angles(run(program, DEFAULT, tmp_path / "dark.jpg", *boxes.ravel()))
+    with PoseEngine() as engine:
+        poses = engine(frame, boxes)
+        assert poses.stretched.any() and np.abs(found - poses.angles).max() < 1e-4
+
+
 def test_failures_say_what_was_wrong(program: Path, tmp_path: Path) -> None:
     photo, box = FOLDER / "astronaut.jpg", (181, 88, 269, 178)
     cases = [

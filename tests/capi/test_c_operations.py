@@ -12,6 +12,7 @@ from benchmarks.c_interface.library import INVALID_ARGUMENT, CError, Frame, Libr
 from hpe_edge.ops.crop import crop_normalize, warp_normalize
 from hpe_edge.ops.decode import DecodeHeads, head_columns
 from hpe_edge.ops.frames import CHANNELS, FrameColor
+from hpe_edge.ops.stretch import ContrastStretch
 
 HEIGHT, WIDTH = 60, 82
 BOXES = np.float32([[20, 10, 50, 48], [-12, 5, 30, 40], [60, 40, 95, 75], [30, 20, 33, 24], [-90, -90, 200, 170]])
@@ -70,6 +71,23 @@ def test_other_margins(library: Library, rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(spec.crop(frame_view(frame), BOXES, spec.room(len(BOXES))), want)
     plain = crop_normalize(frame, BOXES, model.crop, model.input)
     np.testing.assert_array_equal(first.crop(frame_view(frame), BOXES, first.room(len(BOXES))), plain)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_stretches_equal_pythons(library: Library, rng: np.random.Generator, name: str) -> None:
+    model = SPECS[name]
+    spec = library.read_spec(model.to_json())
+    light = np.kron(rng.uniform(0, 255, (HEIGHT // 4, WIDTH // 2, 3)), np.ones((4, 2, 1)))
+    seen = []
+    for gain, offset in ((1, 0), (0.1, 0), (0.15, 60), (0.05, 200)):
+        frame = np.rint(light * gain + offset).astype(np.uint8)
+        input = spec.crop(frame_view(frame), BOXES, spec.room(len(BOXES)), TURNS)
+        want, marked = input.copy(), np.zeros(len(BOXES), bool)
+        ContrastStretch(model.crop, model.input)(want, marked)
+        assert spec.stretch(input).tolist() == marked.tolist()
+        np.testing.assert_array_equal(input, want)
+        seen.extend(marked)
+    assert 3 < np.count_nonzero(seen) < len(seen) - 3
 
 
 @pytest.mark.parametrize("name", SPECS)

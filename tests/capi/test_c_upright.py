@@ -11,7 +11,7 @@ import pytest
 import reference
 from specs import SPECS
 
-from benchmarks.c_interface.library import UPRIGHT, CError, Library, Spec, frame_view, pose_arrays
+from benchmarks.c_interface.library import SEARCH_LOOKS, UPRIGHT, CError, Library, Spec, frame_view, pose_arrays
 from hpe_edge import PoseEngine
 from hpe_edge.geometry import difference_deg, geodesic_deg, rotation_from_euler
 from hpe_edge.models import DEFAULT
@@ -19,6 +19,7 @@ from hpe_edge.poses import Poses
 from hpe_edge.samples import BOXES, FOLDER
 from hpe_edge.spec import METADATA_KEY
 from hpe_edge.upright.keypoint_roll import roll_from_keypoints, roll_of_rotation
+from hpe_edge.upright.search import ASK_AGAIN_SIGMA_DEG, Answers, best_answers, turns_of_looks
 from hpe_edge.upright.turn import SECOND_PASS_ROLL_DEG, undo_turns
 
 SAMPLES = {
@@ -101,9 +102,18 @@ class Estimator:
                     into[rows] = second
         return found
 
+    def search(self, frame: np.ndarray, boxes: np.ndarray, turns: np.ndarray, found: list[np.ndarray]) -> np.ndarray:
+        """Search doubtful faces; return the looks that were taken."""
+        rows, looks = self.spec.search_turns(turns, found)
+        seen = self(frame, np.repeat(boxes[rows], SEARCH_LOOKS, axis=0), looks.ravel(), upright="second-pass")
+        return self.library.take_looks(rows, seen, found)
+
     def _estimate(self, frame: np.ndarray, boxes: np.ndarray, turns: np.ndarray) -> list[np.ndarray]:
         boxes, turns = np.ascontiguousarray(boxes), np.ascontiguousarray(turns)
+        if not len(boxes):
+            return pose_arrays(0)
         input = self.spec.crop(frame_view(frame), boxes, self.spec.room(len(boxes)), turns)
+        self.spec.stretch(input)
         outputs = self.session.run([name for name, _ in self.spec.outputs], {self.spec.info.input_name.decode(): input})
         found = pose_arrays(len(boxes))
         self.spec.decode(outputs, found)
@@ -137,6 +147,7 @@ def test_angles_equal_pose_engines_on_turned_pictures(library: Library, name: st
     with PoseEngine() as engine:
         poses = engine(frame, boxes)
         found = estimator(frame, boxes, np.zeros(2, np.float32), upright="second-pass")
+        estimator.search(frame, boxes, np.zeros(2, np.float32), found)
         compare(found, poses)
         if turn == 30:  # the second pass has run, and mattered
             first = estimator(frame, boxes, np.zeros(2, np.float32), upright=None)
@@ -146,10 +157,56 @@ def test_angles_equal_pose_engines_on_turned_pictures(library: Library, name: st
         poses = engine(frame, boxes, keypoints=points)
         turns = library.turns_from_keypoints(points)
         assert abs(turns[0] - turn) < 1e-3 and turns[1] == 0
-        compare(estimator(frame, boxes, turns, upright="second-pass"), poses)
+        found = estimator(frame, boxes, turns, upright="second-pass")
+        estimator.search(frame, boxes, turns, found)
+        compare(found, poses)
     with PoseEngine(upright="keypoints") as engine:
         poses = engine(frame, boxes, keypoints=points)
         compare(estimator(frame, boxes, turns, upright="keypoints"), poses)
+
+
+@pytest.mark.parametrize("gain", [0.05, 1.0])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_dark_faces_with_wrong_key_points(library: Library, name: str, gain: float) -> None:
+    """Upside down by their key points, so that they are doubtful."""
+    photo, (box,) = cv2.imread(str(FOLDER / name)), SAMPLES[name]
+    frame = np.rint(photo * gain).astype(np.uint8)
+    boxes = np.float32([box, [box[0] - 60, box[1] - 50, box[2] - 70, box[3] - 60]])
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    points = (middle[:, None] - POINTS * 2).astype(np.float32)
+    estimator = Estimator(library, DEFAULT)
+    with PoseEngine() as engine:
+        poses = engine(frame, boxes, keypoints=points)
+    turns = library.turns_from_keypoints(points)
+    found = estimator(frame, boxes, turns, upright="second-pass")
+    estimator.search(frame, boxes, turns, found)
+    compare(found, poses)
+    assert poses.stretched.all() == (gain < 1)
+
+
+def test_the_search_takes_the_same_answers(library: Library, rng: np.random.Generator) -> None:
+    spec = library.read_spec(SPECS["everything"].to_json())
+    count, looks = 300, 1 + SEARCH_LOOKS
+    rolls = rng.uniform(-180, 180, (count, looks)).astype(np.float32)
+    rolls[:, 2:5] = rolls[:, 1:2] + rng.uniform(-30, 30, (count, 3))
+    sigma = np.repeat(rng.uniform(2, 30, (count, looks, 1)), 3, axis=2).astype(np.float32)
+    angles = np.stack([0 * rolls, 0 * rolls, rolls], axis=-1)
+    rotation = rotation_from_euler(angles)
+    sigma[5, 0], sigma[6, 3], rotation[7, 1] = np.nan, np.nan, np.nan
+    turns = rng.uniform(-90, 90, count).astype(np.float32)
+    poses = [np.ascontiguousarray(each[:, 0]) for each in (angles, sigma, rotation)]
+    rows, look_turns = spec.search_turns(turns, poses)
+    rms = np.sqrt(np.square(sigma[:, 0]).mean(axis=1))
+    assert rows.tolist() == np.flatnonzero(rms > ASK_AGAIN_SIGMA_DEG).tolist() and 100 < len(rows) < count
+    np.testing.assert_allclose(look_turns.ravel(), turns_of_looks(turns[rows]), atol=1e-4)
+    given = [each[rows, 1:].reshape(-1, *each.shape[2:]).copy() for each in (angles, sigma, rotation)]
+    taken = library.take_looks(rows, given, poses)
+    want = best_answers(Answers(rotation[rows], np.sqrt(np.square(sigma[rows]).mean(axis=2)))) - 1
+    assert taken.tolist() == want.tolist() and 20 < np.count_nonzero(taken >= 0) < len(rows) - 20
+    for array, arrays in zip(poses, (angles, sigma, rotation), strict=True):
+        np.testing.assert_array_equal(array[rows], arrays[rows, 1 + taken])
+    for other in ("bins", "zxy"):  # no calibrated sigma, no second pass
+        assert len(library.read_spec(SPECS[other].to_json()).search_turns(turns, poses)[0]) == 0
 
 
 def test_bad_turns_are_refused(library: Library) -> None:

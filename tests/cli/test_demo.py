@@ -65,7 +65,7 @@ def test_without_the_export_packages_the_command_is_named(
 ) -> None:
     assert main(["demo", "-o", "face.png"]) == 0
     printed = capsys.readouterr().out
-    assert "torch, onnx, onnxsim" in printed and "pip install" in printed and ".[demo]" in printed
+    assert "torch, onnx, onnxsim" in printed and "pip install" in printed and "hpe-edge[demo]" in printed
     assert [path.name for path in tmp_path.iterdir()] == ["face.png"]
 
 

@@ -9,6 +9,7 @@ import pytest
 from cli_helpers import command, shell
 from tiny_model import tiny_spec
 
+from hpe_edge import PoseEngine
 from hpe_edge.cli.main import main
 from hpe_edge.models import DEFAULT_NAME
 
@@ -37,3 +38,20 @@ def test_info_of_the_embedded_model(options: list[str], capsys: pytest.CaptureFi
         assert json.loads(said.out)["architecture"] == "student-v2"
     else:
         assert "student-v2" in said.out
+
+
+def test_the_embedded_model_has_a_name_that_a_file_can_take_from_it(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["info"]) == 0
+    described = capsys.readouterr().out
+    assert main(["info", "student-v2"]) == 0
+    assert capsys.readouterr().out == described
+    with PoseEngine("student-v2") as engine:
+        assert engine.spec.architecture == "student-v2"
+    Path("student-v2").mkdir()
+    assert main(["info", "student-v2"]) == 1
+    assert "student-v2 is a folder" in capsys.readouterr().err
+    assert main(["info", "student-v3"]) == 1
+    assert "there is no model student-v3" in capsys.readouterr().err

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpe_edge.camera import Camera
-from hpe_edge.drawing.draw_poses import Style, axis_ends, draw_poses, identity_color
+from hpe_edge.drawing.draw_poses import axis_ends, draw_poses, identity_color
+from hpe_edge.drawing.style import Style
 from hpe_edge.errors import InputError
 from hpe_edge.geometry import rotation_from_euler
 from hpe_edge.poses import Poses

@@ -17,10 +17,11 @@ pytest.importorskip("onnxsim", reason="the export tests need onnxsim")
 
 from rule_weights import State, rule_state  # noqa: E402
 
-from export import zoo  # noqa: E402
+from export import int8, zoo  # noqa: E402
 from export.gate import crops  # noqa: E402
 from export.graph import write_onnx  # noqa: E402
 from export.onnx import export  # noqa: E402
+from export.sanity import check  # noqa: E402
 
 GATE_CROPS = 4  # the tests themselves compare with the original's figures
 
@@ -115,3 +116,20 @@ def published(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published lightweight checkpoint, exported."""
     out = tmp_path_factory.mktemp("published") / "lightweight.onnx"
     return export(data / "checkpoints/lightweight/model-b66.pkl", output=out).path
+
+
+@pytest.fixture(scope="session")
+def published_int8(published: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in INT8, calibrated on the faces of the data folder; takes most of a minute."""
+    out = tmp_path_factory.mktemp("published_int8") / "int8.onnx"
+    faces = data / "faces"
+    return int8.quantize(published, output=out, calibration_images=faces, boxes=faces / "boxes.csv").path
+
+
+@pytest.fixture
+def no_other_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights that were never trained follow no head in any reading, and a search for one is most of their export.
+
+    tests/export/sanity has tests of the search.
+    """
+    monkeypatch.setattr(check, "better_reading", lambda *network, other_inputs: None)

@@ -30,7 +30,7 @@ from hpe_edge.spec import BinsDecode, MatrixDecode, ModelSpec
 
 
 @pytest.fixture(autouse=True)
-def small_stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_stand_ins(no_other_readings: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let graphs of a few nodes stand for trained networks; tests/export/sanity has tests of the refusal."""
     monkeypatch.setattr(suspect, "_FEWEST", 0.0)
 
@@ -447,8 +447,7 @@ def test_missing_file_is_named(capsys, tmp_path, out):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "--adopt needs one --arch"),
-        (["--arch", "lightweight", "--arch", "hopenet"], "--adopt needs one --arch"),
+        (["--arch", "lightweight", "--arch", "hopenet"], "--adopt takes one --arch"),
         (["--arch", "lightweight", "--batch", "4"], "an adopted file keeps"),
     ],
 )

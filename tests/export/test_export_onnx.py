@@ -28,6 +28,8 @@ from hpe_edge.samples import BOXES, FOLDER
 from hpe_edge.spec import METADATA_KEY
 from hpe_edge.version import __version__
 
+pytestmark = pytest.mark.usefixtures("no_other_readings")
+
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
@@ -396,7 +398,7 @@ def test_missing_package_says_what_to_install(capsys, checkpoint, out, monkeypat
     status, _, errors = run(capsys, checkpoint, "-o", out)
     assert status == 1
     assert f"needs {package}" in errors
-    assert "in the checkout: pip install -c constraints.txt '.[export]'" in errors
+    assert "run: pip install 'hpe-edge[export]'" in errors
 
 
 def test_module_runs_and_does_not_hide_the_onnx_package(tmp_path):

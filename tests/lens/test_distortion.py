@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,6 +25,8 @@ LENSES = [
     (1.2, 0.4, 0.001, -0.002, 0.05, 1.5, 0.7, 0.1),
 ]
 FISHEYES = [(-0.02, 0.003, -0.002, 0.0004), (0.1, 0.01, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0)]
+# One function of its own up to OpenCV 4.
+undistort_points: Any = getattr(cv2, "undistortPointsIter", cv2.undistortPoints)
 MATRIX = np.array([[300.0, 0, 239.5], [0, 310.0, 179.5], [0, 0, 1]])
 
 
@@ -75,12 +78,14 @@ def test_views_of_faces_are_those_of_opencv(coefficients: tuple[float, ...]) -> 
         x, y = (x1 + x2) / 2, (y1 + y2) / 2
         edges = np.array([[[x1, y]], [[x, y1]], [[x2, y]], [[x, y2]]], np.float64) - 0.5
         criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 200, 1e-12)
-        there = cv2.undistortPointsIter(edges, MATRIX, np.array(coefficients), rotation.T, MATRIX, criteria)[:, 0] + 0.5
+        there = undistort_points(edges, MATRIX, np.array(coefficients), R=rotation.T, P=MATRIX, criteria=criteria)
+        there = there[:, 0] + 0.5
         np.testing.assert_allclose(seen, [*there.min(axis=0), *there.max(axis=0)], atol=1e-3)
     points = np.float32([[[60, 70], [100, 70]], [[240, 180], [290, 180]]])
     for given, found, rotation in zip(points, views.points(points), views.rotations, strict=True):
         edges = given[:, None].astype(np.float64) - 0.5
-        there = cv2.undistortPointsIter(edges, MATRIX, np.array(coefficients), rotation.T, MATRIX, criteria)[:, 0] + 0.5
+        there = undistort_points(edges, MATRIX, np.array(coefficients), R=rotation.T, P=MATRIX, criteria=criteria)
+        there = there[:, 0] + 0.5
         np.testing.assert_allclose(found, there, atol=1e-3)
 
 
@@ -111,7 +116,7 @@ def distorted(frame: np.ndarray, camera: Camera) -> np.ndarray:
         source = cv2.fisheye.undistortPoints(pixels, matrix, numbers, P=matrix)
     else:
         criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
-        source = cv2.undistortPointsIter(pixels, matrix, numbers, None, matrix, criteria)
+        source = undistort_points(pixels, matrix, numbers, R=None, P=matrix, criteria=criteria)
     at = source.reshape(height, width, 2).astype(np.float32)
     return cv2.remap(frame, at[..., 0], at[..., 1], cv2.INTER_LINEAR)
 

@@ -27,7 +27,8 @@ from websocket_client import WebSocketClient
 import hpe_edge.live
 from hpe_edge.camera import Camera
 from hpe_edge.cli.main import main
-from hpe_edge.drawing.draw_poses import Style, draw_poses, identity_color
+from hpe_edge.drawing.draw_poses import draw_poses, identity_color
+from hpe_edge.drawing.style import Style
 from hpe_edge.errors import BackendError, InputError, OutputError
 from hpe_edge.geometry import rotation_from_euler
 from hpe_edge.live import address, app, feed

@@ -49,6 +49,12 @@ class FakeLaunches:
             def warp(self, faces: int, count: int, out: int, stream: int) -> None:
                 self._launch("warp", super().warp, native.WARP_FACE.itemsize, faces, count, out, stream)
 
+            def stretch(self, crops: int, count: int, stretched: int, stream: int) -> None:
+                run = super().stretch
+                fake.take("stretch", stream, lambda: run(crops, count, stretched, stream))
+                fake._cuda.check_range(crops, count * self._face_bytes, True)
+                fake._cuda.check_range(stretched, 4 * count, True)
+
             def _launch(
                 self, name: str, run: Any, record_bytes: int, faces: int, count: int, out: int, stream: int
             ) -> None:

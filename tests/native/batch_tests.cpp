@@ -1,6 +1,7 @@
 // A batch from records to poses, with a driver that notes its calls: faces and padding, what is waited for and in which
 // order, and what is left behind when a call is refused.
 #include <cstring>
+#include <memory>
 #include <string>
 
 #include "check.h"
@@ -14,7 +15,7 @@ using namespace hpe;
 std::string noted;     // a letter per call
 char refused = 0;      // the call that fails
 const float* written;  // what a launch leaves as poses
-float poses[15 * 4];
+float poses[16 * 4];
 
 int note(char letter) {
     noted += letter;
@@ -92,18 +93,28 @@ void batch_tests() {
     const std::vector<float> turns{90.0f};
     const std::vector<Homography> homographies(2);
     std::vector<float> angles(9), sigma(9), rotation(27);
+    const auto stretched = std::make_unique<bool[]>(3);
     std::vector<uint8_t> there(5);
     const std::vector<uint8_t> here{1, 2, 3, 4, 5};
     FrameRecord first{}, second{};
     first.width = 11;
     second.width = 22;
-    const BatchPart one{first, boxes.data(), nullptr, turns.data(), 1, angles.data(), sigma.data(), rotation.data()};
-    const BatchPart two{second, boxes.data() + 1,  nullptr,          nullptr,
-                        2,      angles.data() + 3, sigma.data() + 3, rotation.data() + 9};
+    const BatchPart one{first,         boxes.data(), nullptr,         turns.data(),   1,
+                        angles.data(), sigma.data(), rotation.data(), stretched.get()};
+    const BatchPart two{second,
+                        boxes.data() + 1,
+                        nullptr,
+                        nullptr,
+                        2,
+                        angles.data() + 3,
+                        sigma.data() + 3,
+                        rotation.data() + 9,
+                        stretched.get() + 1};
     Batch batch{4, {one, two}, {{reinterpret_cast<uint64_t>(there.data()), here.data(), 5}}, {nullptr, nullptr}};
 
-    std::vector<float> said(15 * 4);
+    std::vector<float> said(16 * 4);
     for (size_t i = 0; i < said.size(); ++i) said[i] = static_cast<float>(i);
+    said[61] = 0;  // the marks follow all poses
     written = said.data();
     noted.clear();
     CHECK(code_of(run, batch) == 0 && noted == "<crwrwgs>", "calls: %s", noted.c_str());
@@ -121,9 +132,10 @@ void batch_tests() {
         CHECK(angles[i] == said[i] && sigma[i] == said[12 + i], "angle or sigma %d", i);
         for (int k = 0; k < 3; ++k) CHECK(rotation[3 * i + k] == said[24 + 3 * i + k], "rotation %d", i);
     }
+    CHECK(stretched[0] && !stretched[1] && stretched[2], "marks of the stretch");
     check_refusals(run, batch);
 
-    Batch warped{3, {{second, nullptr, homographies.data(), nullptr, 2, nullptr, nullptr, nullptr}}, {}, {}};
+    Batch warped{3, {{second, nullptr, homographies.data(), nullptr, 2, nullptr, nullptr, nullptr, nullptr}}, {}, {}};
     noted.clear();
     run.load(warped);
     CHECK(noted == "<>" && warp_faces[2].frame.width == 22, "homographies: %s", noted.c_str());

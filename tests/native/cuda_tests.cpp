@@ -64,6 +64,14 @@ public:
         });
     }
 
+    std::vector<float> stretch(const CropPlan& plan, std::vector<uint8_t>& crops, int count) override {
+        const Memory there(crops.data(), crops.size(), stream_);
+        std::vector<float> marks =
+            results(count, 0, [&](float* out) { launch_stretch(plan, there.as<void>(), count, out, stream_); });
+        check_cuda(cudaMemcpy(crops.data(), there.as<void>(), crops.size(), cudaMemcpyDeviceToHost));
+        return marks;
+    }
+
     std::vector<float> decode(const DecodePlan& plan, const HeadView heads[3], int count) override {
         return results(static_cast<size_t>(15) * count, 0,
                        [&](float* out) { launch_decode(plan, heads, count, pose_arrays(out, count), stream_); });

@@ -25,6 +25,15 @@ public:
         });
     }
 
+    std::vector<float> stretch(const CropPlan& plan, std::vector<uint8_t>& crops, int count) override {
+        std::vector<uint8_t> other = crops;
+        std::vector<float> marks(count), other_marks(count);
+        emulate_stretch(plan, other.data(), count, other_marks.data(), true);
+        emulate_stretch(plan, crops.data(), count, marks.data(), false);
+        CHECK(crops == other && marks == other_marks, "the order of threads shows in one of %d stretched faces", count);
+        return marks;
+    }
+
     std::vector<float> decode(const DecodePlan& plan, const HeadView heads[3], int count) override {
         return both_ways(static_cast<size_t>(15) * count, 0, [&](float* out, bool backwards) {
             emulate_decode(plan, heads, count, pose_arrays(out, count), backwards);

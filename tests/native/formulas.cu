@@ -3,6 +3,7 @@
 #include "common/half.h"
 #include "crop/cell.h"
 #include "crop/staged_kernel.h"
+#include "crop/stretch.h"
 #include "crop/turned_crop.h"
 #include "crop/warp_kernel.h"
 #include "decode/decode.h"

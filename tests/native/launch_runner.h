@@ -22,6 +22,8 @@ public:
     // What the launch writes, [faces, 3, size, size]; it lies `skew` floats behind an aligned address.
     virtual std::vector<float> crop(const hpe::CropPlan& plan, const std::vector<hpe::BoxFace>& faces, int skew) = 0;
     virtual std::vector<float> warp(const hpe::CropPlan& plan, const std::vector<hpe::WarpFace>& faces) = 0;
+    // Crops in the plan's type, stretched in place, and the marks [count].
+    virtual std::vector<float> stretch(const hpe::CropPlan& plan, std::vector<uint8_t>& crops, int count) = 0;
     // As pose_arrays; `heads` are of lent memory.
     virtual std::vector<float> decode(const hpe::DecodePlan& plan, const hpe::HeadView heads[3], int count) = 0;
 };

@@ -6,6 +6,7 @@
 
 #include "cpu/isa.h"
 #include "crop/place_faces.h"
+#include "crop/stretch.h"
 #include "crop/turned_crop.h"
 #include "crop/warp_normalize.h"
 #include "launch_runner.h"
@@ -185,6 +186,58 @@ void check_plain(int count, Runner& runner) {
     runner.forget();
 }
 
+// Crops of any range, some with fill or values that are not finite.
+template <typename T>
+void check_stretch(OutputType type, int size, Runner& runner) {
+    Random random(static_cast<unsigned>(size));
+    constexpr bool kPixels = std::is_same_v<T, HalfPixel>;
+    const int count = 12, pixels = size * size;
+    CropPlan plan = any_plan(random, size);
+    plan.output = type;
+    if (type == OutputType::kUint8) plan.input = {size, false, {1, 1, 1}, {0, 0, 0}};
+    std::vector<T> crops(static_cast<size_t>(kPixels ? 1 : 3) * pixels * count);
+    const float ranges[] = {1, 10, 50, 63, 70, 79, 200};
+    for (int i = 0; i < count; ++i) {
+        T* face = crops.data() + static_cast<size_t>(i) * (kPixels ? 1 : 3) * pixels;
+        const float range = ranges[random.below(7)], from = random.between(0, 255.0 - static_cast<double>(range));
+        const int filled_rows = random.below(3) == 0 ? random.below(size) : 0;
+        for (int at = 0; at < pixels; ++at) {
+            const bool filled = at / size < filled_rows;
+            const float grey = random.between(0, static_cast<double>(range));
+            for (int c = 0; c < 3; ++c) {
+                const float level = filled ? plan.crop.fill[c] : from + grey;
+                store_value(level * plan.input.gain[c] + plan.input.bias[c], stretch_value(face, pixels, c, at));
+            }
+        }
+        if (i == 3) store_value(INFINITY, stretch_value(face, pixels, 0, pixels / 2));
+    }
+    std::vector<uint8_t> got(crops.size() * sizeof(T)), marks(count);
+    memcpy(got.data(), crops.data(), got.size());
+    stretch_crops(stretch_rule(plan.crop, plan.input), crops.data(), count, marks.data());
+    const std::vector<float> found = runner.stretch(plan, got, count);
+    int stretched = 0;
+    for (int i = 0; i < count; ++i) {
+        CHECK(found[i] == static_cast<float>(marks[i]), "crop %d of size %d: stretched is %g, want %d", i, size,
+              static_cast<double>(found[i]), marks[i]);
+        stretched += marks[i];
+    }
+    CHECK(size < 16 || (stretched > 0 && stretched < count), "%d of %d crops were stretched", stretched, count);
+    T* there = reinterpret_cast<T*>(got.data());
+    for (int i = 0; i < count; ++i) {
+        const size_t at = static_cast<size_t>(i) * (kPixels ? 1 : 3) * pixels;
+        if (marks[i] == 0)
+            CHECK(memcmp(there + at, crops.data() + at, (kPixels ? 1 : 3) * pixels * sizeof(T)) == 0,
+                  "crop %d of size %d was touched", i, size);
+        for (int k = 0; k < 3 * pixels; ++k) {
+            const float one = load_value(*stretch_value(there + at, pixels, k / pixels, k % pixels));
+            const float want = load_value(*stretch_value(crops.data() + at, pixels, k / pixels, k % pixels));
+            const float near = type == OutputType::kFloat32 ? 0.01f : type == OutputType::kUint8 ? 1.0f : 0.2f;
+            CHECK(one == want || std::fabs(one - want) <= near, "crop %d of size %d: value %d is %g, want %g", i, size,
+                  k, static_cast<double>(one), static_cast<double>(want));
+        }
+    }
+}
+
 }  // namespace
 
 void launch_tests(Runner& runner) {
@@ -203,6 +256,12 @@ void launch_tests(Runner& runner) {
         check_bins(DecodeKind::kBins, bins, 1, runner);
         check_bins(DecodeKind::kBins, bins, 5, runner);
         check_bins(DecodeKind::kBinsZxy, bins, 5, runner);
+    }
+    for (const int size : {1, 5, 16, 31, 47, 64}) {
+        check_stretch<float>(OutputType::kFloat32, size, runner);
+        check_stretch<Half>(OutputType::kFloat16, size, runner);
+        check_stretch<uint8_t>(OutputType::kUint8, size, runner);
+        check_stretch<HalfPixel>(OutputType::kFloat16Hwc8, size, runner);
     }
     check_plain(1, runner);
     check_plain(300, runner);

@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import stretch_oracle
+from stretch_oracle import PlainStretch
 from tiny_model import tiny_spec
 
-from hpe_edge.ops.crop import CropNormalize
+from hpe_edge.ops.crop import CropNormalize, planes_of
+from hpe_edge.ops.native import native
 from hpe_edge.ops.stretch import SMALL_RANGE, ContrastStretch
 from hpe_edge.spec import Crop, Input
 
@@ -107,3 +110,55 @@ def test_a_crop_without_contrast_stays(level: int) -> None:
     assert not marked.any()
     np.testing.assert_array_equal(after, before)
     assert not run(np.zeros((64, 64, 3), np.uint8), LEVELS, [])[2].any()
+
+
+@pytest.mark.parametrize("given", INPUTS.values(), ids=INPUTS)
+@pytest.mark.parametrize("size", [1, 2, 15, 17, 31, 33, 64, 100])
+def test_equals_the_oracle(rng: np.random.Generator, given: Input, size: int) -> None:
+    """Any light, any part of the crop outside the frame, pixels of the fill's colour within."""
+    input = replace(given, size=size)
+    seen = []
+    for _ in range(60):
+        width, height = rng.integers(8, 90, 2)
+        range_, offset = rng.choice([1, 3, 10, 40, 60, 64, 70, 120]), rng.choice([0, 5, 90, 130])
+        frame = (offset + rng.uniform(0, range_, (height, width, 3))).astype(np.uint8)
+        crop = Crop(square="none", fill=tuple(rng.choice([0.0, 5.0, 127.0], 3)))
+        corner = rng.uniform(-60, 60, 2)
+        box = np.concatenate([corner, corner + rng.uniform(20, 120, 2)])
+        before, after, marked = run(frame, input, [box], crop)
+        wanted, wanted_mark = before.copy(), np.zeros(1, bool)
+        PlainStretch(crop, input)(wanted, wanted_mark)
+        assert marked == wanted_mark
+        if marked:
+            near = {"float32": 0.01, "float16": 0.3, "uint8": 1.01}[given.dtype]
+            assert np.abs(levels_of(after[0], input) - levels_of(wanted[0], input)).max() < near
+        else:
+            np.testing.assert_array_equal(after, before)
+        seen.append(marked[0])
+    assert size < 15 or 5 < np.count_nonzero(seen) < 55
+
+
+def test_padded_pixels_are_stretched_alike(scene: np.ndarray) -> None:
+    given, crop = INPUTS["float16"], Crop(square="none")
+    frame, boxes = np.rint(scene * 0.1 + 30).astype(np.uint8), [[0, 0, 64, 64], [-10, 3, 60, 50]]
+    _, wanted, _ = run(frame, given, boxes, crop)
+    pixels = CropNormalize(crop, given, channels_last=True)(frame, boxes)
+    marked = np.zeros(2, bool)
+    ContrastStretch(crop, given, channels_last=True)(planes_of(pixels), marked)
+    assert marked.all()
+    np.testing.assert_array_equal(planes_of(pixels), wanted)
+    assert not pixels[..., 3:].any()
+
+
+def test_the_constants_are_the_oracles() -> None:
+    assert {
+        "SMALL_RANGE": stretch_oracle.SMALL_RANGE,
+        "LOW_PERCENT": stretch_oracle._PERCENTILES[0],
+        "HIGH_PERCENT": stretch_oracle._PERCENTILES[1],
+        "FLAT": stretch_oracle._FLAT,
+        "SAMPLES": stretch_oracle._SAMPLES,
+        "TRIMMED": 1 / stretch_oracle._TRIMMED,
+        "WIDER": stretch_oracle._WIDER,
+        "FEWEST": 1 / stretch_oracle._FEWEST,
+        "BLENDED": stretch_oracle._BLENDED,
+    } == native.STRETCH

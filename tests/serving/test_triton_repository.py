@@ -146,7 +146,7 @@ def test_without_tritonclient_the_message_names_the_extra(tmp_path: Path) -> Non
         f"sys.exit(main(['export', 'triton', '-o', {str(tmp_path / 'out')!r}]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 1 and "'.[triton]'" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert done.returncode == 1 and "'hpe-edge[triton]'" in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
 def test_nothing_of_it_is_imported_by_a_plain_import() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -17,9 +18,11 @@ from hpe_edge.sources.open_source import open_source
 from hpe_edge.sources.raw_stdin import RawFormat, RawFrames
 
 
-@pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    """The read end and the write end of a pipe; the writer closes the latter."""
+@pytest.fixture(params=["poll", "thread"])
+def pipe(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int]]:
+    """The read end and the write end of a pipe; the writer closes the latter. Windows has no poll."""
+    if request.param == "thread":
+        monkeypatch.delattr(select, "poll")
     reading, writing = os.pipe()
     yield reading, writing
     os.close(reading)

@@ -14,7 +14,9 @@ import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
+import cv2
 import pytest
 
 from hpe_edge.models import DEFAULT
@@ -46,15 +48,22 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def command(*arguments: str, folder: Path, given: bytes = b"") -> Done:
     environment = os.environ | {"HPE_EDGE_OFFLINE": "1", "XDG_CACHE_HOME": str(folder / "cache")}
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", WITHOUT, "hpe-edge", *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,
-        text=True,
+        input=given,
     )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 @pytest.mark.parametrize(
@@ -75,6 +84,16 @@ def command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_a_command(arguments: tuple[str, ...], tmp_path: Path) -> None:
     done = command(*arguments, folder=tmp_path)
     assert "Traceback" not in done.stderr and done.returncode == 0, done.stderr
+
+
+def test_raw_frames_on_standard_input(tmp_path: Path) -> None:
+    photo = cv2.imread(str(PHOTO))
+    height, width = photo.shape[:2]
+    arguments = ("run", "-", "--raw", f"{width}x{height}@5", "--csv", "poses.csv")
+    done = command(*arguments, folder=tmp_path, given=2 * photo.tobytes())
+    assert done.returncode == 0, done.stderr
+    rows = (tmp_path / "poses.csv").read_text().splitlines()[1:]
+    assert len(rows) == 2
 
 
 def test_an_error_is_a_message_there_too(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ void read_sigma(const Field& field, Model& model) {
         }
     }
     sigma.done();
+    model.sigma_is_calibrated = true;
 }
 
 // What follows says where a model is from; it is checked, and not kept.

@@ -22,6 +22,7 @@ struct Model {
     std::string input_name;
     bool rgb = false;  // the network's channel order; else BGR
     hpe_upright upright = HPE_UPRIGHT_NONE;
+    bool sigma_is_calibrated = false;
     double sigma_limit_deg = 0.0;
     CropPlan plan{};
     std::vector<std::string> outputs;

@@ -3,6 +3,20 @@
 
 import { resize } from "./crop.js";
 import { BackendError, ModelError } from "./errors.js";
+import {
+  MULTIPLE,
+  UNSURE,
+  closeLook,
+  inFrame,
+  isCentredIn,
+  largeOnes,
+  turnedPicture,
+  turnedSize,
+  wholeLook,
+  wideLook,
+  withoutParts,
+  withoutRivals,
+} from "./looks.js";
 import { Network } from "./network.js";
 import { suppress } from "./nms.js";
 import { Planes } from "./planes.js";
@@ -10,10 +24,9 @@ import { METADATA_KEY } from "./spec.js";
 import { readMetadata } from "./metadata.js";
 
 const STRIDES = [8, 16, 32, 64];
-const MULTIPLE = 64; // sides of the input are multiples of it
-const LONGEST_SIDE = 640; // larger frames are shrunk to it
 const SCORE = 0.55;
 const NMS_IOU = 0.4;
+const MOST_CANDIDATES = 5000; // before suppression, which compares each with all others
 const MOST_COORDINATE = 1e6;
 const COLUMNS = [1, 4, 10]; // score, box, key points
 /** @type {import("./spec.js").Input} */
@@ -27,11 +40,6 @@ const INPUT = {
   dtype: "float32",
 };
 const BLACK = [0, 0, 0];
-
-// A second look at the shrunk frame with a margin, for faces that fill the frame or leave it.
-const WIDE_SIDE = 224; // pixels for the frame's longer side
-const WIDE_MARGIN = 0.3; // on each side, of the frame's
-const WIDE_LEAST = 0.4; // smallest face that it adds, of the frame's shorter side
 
 const REGION_SIDE = 128; // pixels of a region's picture
 
@@ -70,16 +78,24 @@ export class FaceDetector {
    */
   async find(frame) {
     const { width, height } = frame;
-    const scale = Math.max(Math.max(width, height) / LONGEST_SIDE, 1);
-    const found = await this.look(frame, canvas(width, height, scale), scale, [0, 0]);
-    const wideScale = Math.max(width, height) / WIDE_SIDE;
-    const around = 1 + 2 * WIDE_MARGIN;
-    const size = [width, height].map((side) => Math.ceil((side * around) / wideScale / MULTIPLE) * MULTIPLE);
-    const corner = [width, height].map((side, i) => Math.floor((size[i] - side / wideScale) / 2));
-    const wide = await this.look(frame, size, wideScale, corner);
-    const least = WIDE_LEAST * Math.min(width, height);
-    const large = wide.filter(({ box }) => Math.max(box[2] - box[0], box[3] - box[1]) >= least);
-    return fromLeft(suppress([...found, ...large], NMS_IOU));
+    const whole = wholeLook(width, height);
+    const picture = pictureOf(frame, whole);
+    const wide = wideLook(width, height);
+    const large = largeOnes(await this.look(pictureOf(frame, wide), wide), width, height);
+    let found = [...withoutParts(await this.look(picture, whole), large), ...large];
+    if (found.every(({ score }) => score < UNSURE)) {
+      const turned = [];
+      for (const quarters of [1, 2, 3]) {
+        // Faces that lie or stand upside down.
+        const seen = await this.look(turnedPicture(picture, whole.size, quarters), { ...whole, quarters });
+        turned.push(...seen.filter((face) => face.score >= UNSURE && isCentredIn(face, width, height)));
+      }
+      found = withoutRivals(found, turned);
+    }
+    const close = closeLook(width, height);
+    if (found.length === 0 && close !== null) found = await this.look(pictureOf(frame, close), close);
+    const best = found.sort((a, b) => b.score - a.score).slice(0, MOST_CANDIDATES);
+    return fromLeft(suppress(best, NMS_IOU));
   }
 
   /**
@@ -98,38 +114,37 @@ export class FaceDetector {
     const outputs = await this.network.run(pictures, [regions.length, 3, REGION_SIDE, REGION_SIDE]);
     const best = regions.map(([x1, y1, x2], i) => {
       const scale = (x2 - x1) / REGION_SIDE;
-      const seen = this.faces(outputs, i, regions.length, REGION_SIDE, (at, axis) => at * scale + [x1, y1][axis]);
-      return seen.sort((a, b) => b.score - a.score).slice(0, 1);
+      const look = { size: [REGION_SIDE, REGION_SIDE], scale, corner: [-x1 / scale, -y1 / scale], quarters: 0 };
+      const seen = this.faces(outputs, i, regions.length, REGION_SIDE).sort((a, b) => b.score - a.score);
+      return seen
+        .slice(0, 1)
+        .filter(isSound)
+        .map((face) => inFrame(look, face));
     });
     return fromLeft(suppress(best.flat().filter(isSound), NMS_IOU));
   }
 
   /**
    * Faces before suppression, in the frame.
-   * @param {import("./planes.js").Frame} frame
-   * @param {number[]} size width and height of the input
-   * @param {number} scale pixels of the frame per pixel of the input
-   * @param {number[]} corner the frame's top left in the input
+   * @param {Float32Array} picture of the look, turned
+   * @param {import("./looks.js").Look} look
    */
-  async look(frame, [width, height], scale, corner) {
-    const picture = new Float32Array(3 * width * height);
-    const sampled = [-corner[0], -corner[1], width - corner[0], height - corner[1]].map((at) => at * scale);
-    const planes = new Planes(INPUT, picture, width * height);
-    resize(frame, { sampled, cut: sampled }, width, height, false, BLACK, planes);
+  async look(picture, look) {
+    const [width, height] = turnedSize(look);
     const outputs = await this.network.run(picture, [1, 3, height, width]);
-    return this.faces(outputs, 0, 1, width, (at, axis) => (at - corner[axis]) * scale).filter(isSound);
+    const found = this.faces(outputs, 0, 1, width).filter(isSound); // before the turn, which puts corners in order
+    return found.map((face) => inFrame(look, face)).filter(isSound);
   }
 
   /**
-   * The faces that one picture of a batch shows, from the threshold on.
+   * The faces that one picture of a batch shows, from the threshold on, in its pixels.
    * @param {Record<string, import("./decode.js").Output>} outputs
    * @param {number} picture
    * @param {number} pictures of the batch
    * @param {number} width of the input
-   * @param {(at: number, axis: number) => number} place from the input to the frame
    * @returns {Found[]}
    */
-  faces(outputs, picture, pictures, width, place) {
+  faces(outputs, picture, pictures, width) {
     return this.grids.flatMap((names, grid) => {
       const stride = STRIDES[grid];
       const columns = width / stride;
@@ -139,8 +154,8 @@ export class FaceDetector {
       for (let cell = 0, at = picture * cells; cell < cells; cell++, at++) {
         if (!(scores[at] >= SCORE)) continue;
         const corner = [cell % columns, Math.floor(cell / columns)];
-        const side = (k) => place((corner[k % 2] + (k < 2 ? -1 : 1) * boxes[4 * at + k]) * stride, k % 2);
-        const point = (k, axis) => place((corner[axis] + points[10 * at + 2 * k + axis]) * stride, axis);
+        const side = (k) => (corner[k % 2] + (k < 2 ? -1 : 1) * boxes[4 * at + k]) * stride;
+        const point = (k, axis) => (corner[axis] + points[10 * at + 2 * k + axis]) * stride;
         const keypoints = [0, 1, 2, 3, 4].map((k) => [point(k, 0), point(k, 1)]);
         found.push({ box: [0, 1, 2, 3].map(side), score: scores[at], keypoints });
       }
@@ -158,9 +173,17 @@ function isSound({ box }) {
   return box[0] < box[2] && box[1] < box[3] && box.every((edge) => Math.abs(edge) <= MOST_COORDINATE);
 }
 
-/** Sides of the input for a frame. */
-function canvas(width, height, scale) {
-  return [width, height].map((side) => Math.ceil((side / scale - 1e-6) / MULTIPLE) * MULTIPLE);
+/**
+ * The network's picture of a look, before its turn.
+ * @param {import("./planes.js").Frame} frame
+ * @param {import("./looks.js").Look} look
+ */
+function pictureOf(frame, { size: [width, height], scale, corner }) {
+  const picture = new Float32Array(3 * width * height);
+  const sampled = [-corner[0], -corner[1], width - corner[0], height - corner[1]].map((at) => at * scale);
+  const planes = new Planes(INPUT, picture, width * height);
+  resize(frame, { sampled, cut: sampled }, width, height, false, BLACK, planes);
+  return picture;
 }
 
 function fromLeft(faces) {

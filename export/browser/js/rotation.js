@@ -80,6 +80,13 @@ export function multiply(a, b) {
   return product;
 }
 
+/** Angle between two rotations, 0 to 180 degrees. @param {Rotation} a @param {Rotation} b */
+export function geodesicDeg(a, b) {
+  // From the length of a - b, which is exact for small angles too.
+  const length = Math.hypot(...a.map((each, i) => each - b[i]));
+  return (2 * Math.asin(Math.min(length / Math.sqrt(8), 1))) / DEG;
+}
+
 /** Into [-180, 180). @param {number} angle_deg */
 export function wrapDeg(angle_deg) {
   return ((((angle_deg + 180) % 360) + 360) % 360) - 180;

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from hpe_edge.cli.run.arguments import add_run_arguments
 from hpe_edge.cli.run.help_text import RUN_DESCRIPTION, RUN_EPILOG
-from hpe_edge.util.shell import CommandParser, need_opencv
+from hpe_edge.opencv.lazy import need_opencv
+from hpe_edge.util.shell import CommandParser
 
 
 def main(argv: Sequence[str]) -> int:

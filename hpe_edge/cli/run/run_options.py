@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from hpe_edge.backends.options import BackendName, Precision
-    from hpe_edge.drawing.draw_poses import Style
+    from hpe_edge.drawing.style import Style
     from hpe_edge.sinks.records import RecordTarget
     from hpe_edge.sources.raw_stdin import PixelFormat
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 
-import cv2
-
 from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.cli.attention_options import check_meter, open_meter
 from hpe_edge.cli.run.assembly import build_pipeline, face_options, open_engine, open_input, open_live_input
@@ -17,6 +15,7 @@ from hpe_edge.cli.run.run_options import PageOptions, RunOptions
 from hpe_edge.cli.run.summary import no_face, summary_json, summary_lines
 from hpe_edge.errors import SourceError
 from hpe_edge.models import DEFAULT_NAME
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.pipeline.core_budget import WARMUP_FACES
 from hpe_edge.pipeline.opening import check_tracking, open_faces, share_of
 from hpe_edge.pipeline.pipeline import Report

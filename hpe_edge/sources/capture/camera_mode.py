@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import cv2
-
 from hpe_edge.errors import InputError
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.ops.frames import MAX_FRAME_SIDE
 from hpe_edge.sources.capture.recording import Capture
 

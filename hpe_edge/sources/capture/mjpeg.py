@@ -14,8 +14,9 @@ import urllib.request
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import cv2
 import numpy as np
+
+from hpe_edge.opencv.lazy import cv2
 
 _MULTIPART = "multipart/x-mixed-replace"
 _LARGEST = 1 << 26  # bytes of a picture or a line; more is no such stream

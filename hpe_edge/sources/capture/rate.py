@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.sources.frame import Source
 
 Float64Array = NDArray[np.float64]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.sources.capture.timeline import Timeline
 from hpe_edge.sources.frame import Frame, checked_sides
 from hpe_edge.util.console import counted

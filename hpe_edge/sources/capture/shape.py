@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import InputError
+from hpe_edge.opencv.lazy import cv2
 from hpe_edge.ops.frames import MAX_FRAME_SIDE
 from hpe_edge.sources.frame import Frame, Source
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _LEAST_SAR, _MOST_SAR = 1 / 8, 8.0  # beyond, the header is wrong
 _SQUARE = 0.01  # less is a rounding of the encoder
-_TURNS = {1: cv2.ROTATE_90_CLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,8 @@ class Shape:
             height, width = image.shape[:2]
             changed = np.asarray(cv2.resize(changed, self._stretched(width, height)), np.uint8)
         if self.rotate:
-            changed = np.asarray(cv2.rotate(changed, _TURNS[self.rotate // 90]), np.uint8)
+            turns = cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE
+            changed = np.asarray(cv2.rotate(changed, turns[self.rotate // 90 - 1]), np.uint8)
         return np.asarray(cv2.flip(changed, 1), np.uint8) if self.mirror else changed
 
     def of(self, frame: Frame) -> Frame:

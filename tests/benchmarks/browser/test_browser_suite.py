@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from chromium import PROGRAM
 from grid_model import write_grid_model
-from plain_looks import use_plain_looks
 
 from benchmarks.__main__ import main
 from benchmarks.browser import suite
@@ -33,7 +32,6 @@ def ready() -> None:
 @pytest.mark.usefixtures("ready")
 def test_poses_and_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite, "COUNTS", (2,))
-    use_plain_looks(monkeypatch)
     detector = write_grid_model(tmp_path / "a.onnx", (1, 4, 10), 1, size_hw=None, strides=EmbeddedDetector.STRIDES)
     path = tmp_path / "browser.json"
     assert main(["browser", "--quick", "--detector", str(detector), "--json", str(path)]) == 0

@@ -30,6 +30,7 @@ int main(void) {
     VALUE(HPE_NV12_601_FULL);
     VALUE(HPE_NV12_709);
     VALUE(HPE_NV12_709_FULL);
+    VALUE(HPE_SEARCH_LOOKS);
     TYPE(hpe_status);
     TYPE(hpe_type);
     TYPE(hpe_upright);

@@ -251,6 +251,72 @@ static void turns(void) {
     REFUSED(hpe_undo_turns(NULL, 1, &poses), HPE_INVALID_ARGUMENT, "turns_deg");
 }
 
+/* `element` bytes per value; blocks end where the crops end. */
+static void stretches(const char* text, size_t element) {
+    hpe_spec* spec = read_spec(text);
+    uint8_t* bytes = new_bytes(WIDTH * HEIGHT * 3);
+    const hpe_frame frame = {bytes, WIDTH * 3, NULL, 0, WIDTH, HEIGHT, HPE_RGB};
+    const float boxes[8] = {4, 3, 17, 16, -9, -4, 13, 15};
+    const size_t room = 2 * FACE * element;
+    void *input = malloc(room), *before = malloc(room);
+    uint8_t stretched[2] = {9, 9};
+    size_t i;
+    CHECK(hpe_crop_normalize(spec, &frame, boxes, NULL, 2, input, room) == HPE_OK);
+    memcpy(before, input, room);
+    CHECK(hpe_stretch(spec, input, room, 2, stretched) == HPE_OK);
+    CHECK(stretched[0] == 0 && stretched[1] == 0 && memcmp(before, input, room) == 0);
+    for (i = 0; i < WIDTH * HEIGHT * 3; ++i) bytes[i] = (uint8_t)(20 + bytes[i] / 10);
+    CHECK(hpe_crop_normalize(spec, &frame, boxes, NULL, 2, input, room) == HPE_OK);
+    memcpy(before, input, room);
+    CHECK(hpe_stretch(spec, input, room, 2, NULL) == HPE_OK && memcmp(before, input, room) != 0);
+    CHECK(hpe_stretch(spec, before, room, 2, stretched) == HPE_OK && memcmp(before, input, room) == 0);
+    CHECK(stretched[0] == 1 && stretched[1] == 1);
+    REFUSED(hpe_stretch(spec, input, room - 1, 2, stretched), HPE_INVALID_ARGUMENT, "input");
+    REFUSED(hpe_stretch(spec, NULL, room, 2, stretched), HPE_INVALID_ARGUMENT, "input");
+    REFUSED(hpe_stretch(spec, input, room, -1, stretched), HPE_INVALID_ARGUMENT, "count");
+    REFUSED(hpe_stretch(NULL, input, room, 2, stretched), HPE_INVALID_ARGUMENT, "spec");
+    CHECK(hpe_stretch(spec, NULL, 0, 0, NULL) == HPE_OK);
+    free(before);
+    free(input);
+    free(bytes);
+    hpe_spec_free(spec);
+}
+
+static void searches(void) {
+    hpe_spec* spec = read_spec(sigma_spec);
+    float angles[6] = {0}, sigma[6] = {2, 2, 2, 20, 20, 20}, rotation[18] = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+    float look_angles[21] = {0}, look_sigma[21], look_rotation[63] = {0}, turns[2] = {0, 10}, look_turns[14];
+    const hpe_poses poses = {angles, sigma, rotation}, looks = {look_angles, look_sigma, look_rotation};
+    int32_t doubtful[2], count = -1, taken[1] = {9}, i;
+    const int32_t bad[1] = {2};
+    memcpy(rotation + 9, rotation, 9 * sizeof(float));
+    CHECK(hpe_search_turns(spec, turns, 2, &poses, doubtful, look_turns, &count) == HPE_OK && count == 1);
+    CHECK(doubtful[0] == 1 && look_turns[0] == 55 && look_turns[6] == 325);
+    CHECK(hpe_search_turns(spec, NULL, 2, &poses, doubtful, look_turns, &count) == HPE_OK && look_turns[0] == 45);
+    /* Looks 2 and 3 see a face that lies. */
+    for (i = 0; i < 7; ++i) {
+        float* r = look_rotation + 9 * i;
+        const int lies = i == 2 || i == 3;
+        look_sigma[3 * i] = look_sigma[3 * i + 1] = look_sigma[3 * i + 2] = i == 3 ? 3.0f : 25.0f;
+        r[0] = r[4] = lies ? 0.0f : -1.0f;
+        r[1] = lies ? -1.0f : 0.0f;
+        r[3] = -r[1];
+        r[8] = 1;
+        look_angles[3 * i + 2] = lies ? 90.0f : 180.0f;
+    }
+    CHECK(hpe_take_looks(doubtful, 1, &looks, 2, &poses, taken) == HPE_OK);
+    CHECK(taken[0] == 3 && angles[5] == 90 && sigma[3] == 3 && rotation[10] == -1 && angles[2] == 0);
+    CHECK(hpe_take_looks(doubtful, 1, &looks, 2, &poses, NULL) == HPE_OK);
+    CHECK(hpe_take_looks(NULL, 0, NULL, 2, &poses, NULL) == HPE_OK);
+    REFUSED(hpe_take_looks(bad, 1, &looks, 2, &poses, taken), HPE_INVALID_ARGUMENT, "got 2");
+    REFUSED(hpe_take_looks(doubtful, 1, NULL, 2, &poses, taken), HPE_INVALID_ARGUMENT, "poses");
+    REFUSED(hpe_search_turns(spec, turns, 2, NULL, doubtful, look_turns, &count), HPE_INVALID_ARGUMENT, "poses");
+    REFUSED(hpe_search_turns(spec, turns, 2, &poses, NULL, look_turns, &count), HPE_INVALID_ARGUMENT, "doubtful");
+    turns[0] = NAN;
+    REFUSED(hpe_search_turns(spec, turns, 2, &poses, doubtful, look_turns, &count), HPE_INVALID_ARGUMENT, "turn 0");
+    hpe_spec_free(spec);
+}
+
 static void without_gpu(void) {
     int32_t count = -1;
     const hpe_status status = hpe_cuda_devices(&count);
@@ -277,6 +343,10 @@ int main(void) {
     bad_faces();
     decodes();
     turns();
+    stretches(bins_spec, 4);
+    stretches(half_spec, 2);
+    stretches(byte_spec, 1);
+    searches();
     without_gpu();
     printf(failures ? "%d checks failed\n" : "all checks of the C interface passed\n", failures);
     return failures ? 1 : 0;

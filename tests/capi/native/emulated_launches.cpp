@@ -16,6 +16,10 @@ void launch_warp(const CropPlan& plan, const WarpFace* faces, int count, void* o
     emulate_warp(plan, faces, count, out);
 }
 
+void launch_stretch(const CropPlan& plan, void* crops, int count, float* stretched, void*) {
+    emulate_stretch(plan, crops, count, stretched);
+}
+
 void launch_decode(const DecodePlan& plan, const HeadView heads[3], int count, const PoseArrays& out, void*) {
     emulate_decode(plan, heads, count, out);
 }

@@ -68,6 +68,21 @@ void warps(const hpe_spec* spec, const hpe_frame& frame) {
     CHECK(largest_difference(cpu, gpu) < 2e-3);
 }
 
+void stretches(const hpe_spec* spec) {
+    std::vector<float> cpu(kValues);
+    for (size_t i = 0; i < kValues; ++i) cpu[i] = static_cast<float>(i * 7 % 23) * (i < kValues / 3 ? 0.2f : 0.02f);
+    std::vector<float> gpu = cpu, marks(kFaces, 9.0f);
+    const size_t bytes = kValues * sizeof(float);
+    uint8_t stretched[kFaces];
+    CHECK(hpe_stretch(spec, cpu.data(), bytes, kFaces, stretched) == HPE_OK);
+    CHECK(hpe_cuda_stretch(spec, gpu.data(), bytes, kFaces, marks.data(), nullptr) == HPE_OK);
+    CHECK(largest_difference(cpu, gpu) < 1e-4);
+    for (int i = 0; i < kFaces; ++i) CHECK(marks[i] == (i > 0) && stretched[i] == (i > 0));
+    CHECK(hpe_cuda_stretch(spec, gpu.data(), bytes, kFaces, nullptr, nullptr) == HPE_INVALID_ARGUMENT);
+    CHECK(hpe_cuda_stretch(spec, gpu.data(), bytes - 1, kFaces, marks.data(), nullptr) == HPE_INVALID_ARGUMENT);
+    CHECK(hpe_cuda_stretch(spec, gpu.data(), bytes, 4097, marks.data(), nullptr) == HPE_INVALID_ARGUMENT);
+}
+
 void decodes(const hpe_spec* spec) {
     std::vector<float> logits(198 * kFaces), cpu(15 * kFaces), gpu(15 * kFaces);
     for (size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(i % 23) * 0.3f;
@@ -88,6 +103,7 @@ int main() {
     hpe_spec* spec = nullptr;
     CHECK(hpe_spec_read(bins_spec, std::strlen(bins_spec), &spec) == HPE_OK);
     (void)half_spec;
+    (void)sigma_spec;
     (void)byte_spec;
     int32_t devices = 0;
     CHECK(hpe_cuda_devices(&devices) == HPE_OK && devices == 1);
@@ -112,6 +128,7 @@ int main() {
             warps(each, frame);
         }
     hpe_spec_free(smooth);
+    stretches(spec);
     decodes(spec);
     hpe_spec_free(spec);
     std::printf(failures ? "%d checks failed\n" : "all checks of emulated launches passed\n", failures);

@@ -68,6 +68,7 @@ int main() {
     hpe_spec* spec = nullptr;
     check(hpe_spec_read(bins_spec, std::strlen(bins_spec), &spec) == HPE_OK, "spec_read");
     (void)half_spec;
+    (void)sigma_spec;
     (void)byte_spec;
     const Answer expected = work(spec, bytes, logits);
     std::vector<std::thread> threads;

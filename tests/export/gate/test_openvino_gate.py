@@ -29,6 +29,7 @@ if importlib.util.find_spec("openvino") is None:
 
 Export = Callable[[str, State], Path]
 Where = tuple[Path, Path]  # pictures and their boxes
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 
 @pytest.fixture(params=["made-up weights", "published weights"])
@@ -79,11 +80,21 @@ def test_files_in_fp16_give_what_onnx_runtime_gives(tmp_path: Path, network: tup
     held(reference, half, faces, FP16_LIMITS)  # both compute in float32, but round to FP16 in other places
 
 
-def test_int8_is_the_files_own(tmp_path: Path, network: tuple[Path, Where]) -> None:
+@pytest.fixture
+def in_int8(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path, Where]:
+    """A network, the same in INT8, and faces: the published one, or made-up weights where the data folder is absent."""
+    if DATA.is_dir():
+        faces = DATA / "faces"
+        path, short = (request.getfixturevalue(name) for name in ("published", "published_int8"))
+        return path, short, (faces, faces / "boxes.csv")
+    path = request.getfixturevalue("exported")("lightweight", request.getfixturevalue("lightweight_state"))
+    short = int8.quantize(path, output=tmp_path / "int8.onnx", calibration_images=FOLDER, boxes=BOXES).path
+    return path, short, (FOLDER, BOXES)
+
+
+def test_int8_is_the_files_own(in_int8: tuple[Path, Path, Where]) -> None:
     """OpenVINO, too, moves Q/DQ pairs about, and what rounds differently falls on another of the 255 levels."""
-    path, where = network
-    short = tmp_path / "int8.onnx"
-    int8.quantize(path, output=short, calibration_images=where[0], boxes=where[1])
+    path, short, where = in_int8
     reference, faces = seen_by(path, where)
     spec = OnnxRuntimeBackend(short).spec
     written = poses_as_written(short, onnx.load(short), spec, faces.crops)

@@ -31,6 +31,7 @@ def members(golden, tmp_path_factory):
     return originals, paths
 
 
+@pytest.mark.usefixtures("no_other_readings")
 def test_distributions_are_averaged(members):
     originals, paths = members
     out = paths[0].with_name("ensemble.onnx")

@@ -56,7 +56,7 @@ def read_storage(path: Path, names: Sequence[str]) -> dict[str, Node]:
 
 def main(arguments: Sequence[str]) -> bytes:
     """Read the nodes in the child; return them as JSON, or an error."""
-    import cv2
+    from hpe_edge.opencv.lazy import cv2
 
     name, *names = arguments
     try:

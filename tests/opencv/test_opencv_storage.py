@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from hpe_edge.errors import SourceError
-from hpe_edge.util import opencv_storage
-from hpe_edge.util.opencv_storage import read_storage
+from hpe_edge.opencv import opencv_storage
+from hpe_edge.opencv.opencv_storage import read_storage
 
 MATRIX = np.array([[600.0, 0, 320.25], [0, 600.5, 240], [0, 0, 1]])
 HANGING = f"%YAML:1.0\n---\ncamera_matrix: 1\n   data{'x' * 5000} [ 0. ]\n"  # a name longer than OpenCV's buffer
