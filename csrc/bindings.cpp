@@ -8,8 +8,10 @@
 
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -28,6 +30,7 @@
 #include "cuda/driver_calls.h"
 #include "cuda/kernel_launch.h"
 #include "decode/decode.h"
+#include "network/network.h"
 
 namespace py = pybind11;
 
@@ -337,6 +340,69 @@ private:
     bool emulated_;
 };
 
+NetworkIsa find_network_isa(const std::string& name) {
+    for (const NetworkIsa& isa : usable_network_isas())
+        if (name.empty() || name == isa.name) return isa;
+    throw std::invalid_argument("the network has no path '" + name + "' on this processor");
+}
+
+// A .hpe file, read and packed; the file's bytes may go afterwards.
+class NativeNetwork {
+public:
+    NativeNetwork(const py::buffer& file, const std::string& isa_name) {
+        const py::buffer_info bytes = file.request();
+        const NetworkIsa isa = find_network_isa(isa_name);
+        isa_ = isa.name;
+        const auto* data = static_cast<const uint8_t*>(bytes.ptr);
+        const auto size = static_cast<size_t>(bytes.size * bytes.itemsize);
+        const py::gil_scoped_release release;
+        // Mapped files lie at the beginning of a page; other buffers are copied.
+        std::vector<uint8_t> copy;
+        if (reinterpret_cast<uintptr_t>(data) % 64 != 0) {
+            copy.resize(size + 64);
+            uint8_t* aligned = copy.data() + (64 - reinterpret_cast<uintptr_t>(copy.data()) % 64) % 64;
+            if (size > 0) std::memcpy(aligned, data, size);
+            data = aligned;
+        }
+        const NetworkFile read = read_network(data, size);
+        spec_ = read.spec;
+        network_ = std::make_shared<const Network>(read, isa);
+    }
+
+    const std::string& spec() const { return spec_; }
+    const std::string& isa() const { return isa_; }
+    const std::shared_ptr<const Network>& network() const { return network_; }
+
+private:
+    std::string spec_, isa_;
+    std::shared_ptr<const Network> network_;
+};
+
+// Buffers of one caller at a time, for up to `threads` threads.
+class NativeRun {
+public:
+    NativeRun(const NativeNetwork& network, int threads) : columns_(network.network()->columns()) {
+        for (int i = 0; i < threads; ++i) arenas_.push_back(std::make_unique<Arena>(network.network()));
+        for (const auto& arena : arenas_) workers_.push_back(arena.get());
+    }
+
+    // pictures [count, 3, size, size], uint8 or float32; outputs [count, columns] each.
+    void run(const py::array& pictures, const std::vector<py::array_t<float>>& outputs) {
+        std::vector<float*> rows;
+        for (py::array_t<float> output : outputs) rows.push_back(output.mutable_data());
+        const int count = static_cast<int>(pictures.shape(0));
+        const auto picture_bytes = static_cast<size_t>(pictures.strides(0));
+        const auto* data = static_cast<const uint8_t*>(pictures.data());
+        const py::gil_scoped_release release;
+        run_faces(workers_, data, picture_bytes, count, rows.data(), columns_.data(), columns_.size());
+    }
+
+private:
+    std::vector<int> columns_;
+    std::vector<std::unique_ptr<Arena>> arenas_;
+    std::vector<Arena*> workers_;
+};
+
 // The first box that is not finite, not larger than nothing, or beyond `limit` pixels; -1 when all are sound.
 int first_bad_box(const py::array& boxes, float limit) {
     const Box* data = static_cast<const Box*>(boxes.data());
@@ -629,6 +695,21 @@ PYBIND11_MODULE(_native, m) {
             return std::make_tuple(y.black, y.luma, y.u_blue, y.u_green, y.v_green, y.v_red);
         },
         py::arg("rule"));
+    py::class_<NativeNetwork>(m, "NativeNetwork")
+        .def(py::init<const py::buffer&, const std::string&>(), py::kw_only(), py::arg("file"), py::arg("isa"))
+        .def_property_readonly("spec", [](const NativeNetwork& n) { return py::bytes(n.spec()); })
+        .def_property_readonly("isa", &NativeNetwork::isa)
+        .def_property_readonly("int8", [](const NativeNetwork& n) { return n.network()->integers(); })
+        .def_property_readonly("size", [](const NativeNetwork& n) { return n.network()->size(); })
+        .def_property_readonly("columns", [](const NativeNetwork& n) { return n.network()->columns(); });
+    py::class_<NativeRun>(m, "NativeRun")
+        .def(py::init<const NativeNetwork&, int>(), py::kw_only(), py::arg("network"), py::arg("threads"))
+        .def("run", &NativeRun::run, py::arg("pictures"), py::arg("outputs"));
+    m.def("network_isa_names", [] {
+        std::vector<std::string> names;
+        for (const NetworkIsa& isa : usable_network_isas()) names.push_back(isa.name);
+        return names;
+    });
     m.def("first_bad_box", &first_bad_box, py::arg("boxes"), py::arg("limit"));
     m.def("probe_cuda", &probe_cuda);
     m.def("isa_names", [] {

@@ -54,6 +54,7 @@ _Part = tuple[Request, Poses]  # some faces of a frame, and the arrays for their
 
 _UNTIMED = nullcontext()
 _IR = ".xml"  # of OpenVINO
+_HPE = ".hpe"  # of the native backend
 _WARMUP_ROUNDS = 3  # the fastest counts; the first may still allocate
 
 
@@ -88,15 +89,15 @@ class PoseEngine:
         """Load a model.
 
         Args:
-            model: an ONNX file of ``hpe-edge export onnx``, the .xml of an OpenVINO IR model that it adopted, or a
-                TensorRT or TensorRT-RTX engine of ``hpe-edge export trt``. None: the embedded model, a small network;
-                its card is ``hpe_edge/models/README.md``.
+            model: an ONNX file of ``hpe-edge export onnx``, the .xml of an OpenVINO IR model that it adopted, a .hpe
+                file of ``hpe-edge export native``, or a TensorRT or TensorRT-RTX engine of ``hpe-edge export trt``.
+                None: the embedded model, a small network; its card is ``hpe_edge/models/README.md``.
             device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; for OpenVINO one of its own, in any case, such as
                 ``"gpu"``, ``"gpu.1"`` or ``"npu"``. None: the first GPU for TensorRT, else the CPU.
             backend: for an ONNX file ``"onnxruntime"``, ``"openvino"``, ``"tensorrt"``, which builds an engine the
                 first time (minutes), verifies its angles and caches it in the user's cache folder, or
                 ``"onnxruntime-tensorrt"``, where ONNX Runtime does so without verification; for an engine
-                ``"tensorrt"`` or ``"tensorrt-rtx"``. None: by the file's extension.
+                ``"tensorrt"`` or ``"tensorrt-rtx"``; for a .hpe file ``"native"``. None: by the file's extension.
             crop: replaces the model's own crop around a box. The best margins also depend on how tightly the detector's
                 boxes fit.
             threads: CPU threads of one call; None leaves it to the backend (all cores). TensorRT engines use none.
@@ -626,9 +627,9 @@ def _model_path(model: str | os.PathLike[str] | None) -> Path:
         raise ModelError(f"{path} is a folder; name the model in it")
     if not path.is_file():
         steps = {None: "onnx CHECKPOINT", "tensorrt": "trt MODEL.onnx", "tensorrt-rtx": "trt --rtx MODEL.onnx"}
-        step = steps[library_of(path)]
+        step = "native MODEL.onnx" if path.suffix.lower() == _HPE else steps[library_of(path)]
         raise ModelNotFoundError(f"there is no model {path}; make one with hpe-edge export {step} -o {path}")
-    if path.suffix.lower() not in (".onnx", _IR, *SUFFIXES):
+    if path.suffix.lower() not in (".onnx", _IR, _HPE, *SUFFIXES):
         raise ModelError(
             f"{path} is not an .onnx file; rename it if it is one by its content, or convert a checkpoint: hpe-edge "
             f"export onnx {shlex.quote(str(path))}"
@@ -677,6 +678,11 @@ def _load(
         if backend not in (None, "openvino"):
             raise InputError(f"backend={backend!r} does not run {path}; an OpenVINO IR model runs with 'openvino'")
         backend = "openvino"
+    is_native = path.suffix.lower() == _HPE
+    if is_native and backend not in (None, "native"):
+        raise InputError(f"backend={backend!r} does not run {path}; a .hpe file runs with 'native'")
+    if backend == "native" and not is_native:
+        raise InputError(f"backend='native' does not run {path}; convert it: hpe-edge export native {path} -o FILE.hpe")
     if backend == "openvino":
         from hpe_edge.backends.openvino.compiled_model import OpenVinoBackend
 
@@ -692,6 +698,10 @@ def _load(
             f"precision={precision!r} is for backend='openvino', or 'tensorrt' with an ONNX file; else the file "
             "defines the precision: see hpe-edge export fp16 and int8"
         )
+    if is_native:
+        from hpe_edge.backends.native.native_backend import NativeBackend
+
+        return NativeBackend(path, device="cpu" if device is None else device, threads=threads)
     if library:
         from hpe_edge.backends.tensorrt.runner import load_engine
 

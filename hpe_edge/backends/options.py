@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from hpe_edge.errors import InputError
 
-BackendName = Literal["onnxruntime", "onnxruntime-tensorrt", "tensorrt", "tensorrt-rtx", "openvino"]
+BackendName = Literal["onnxruntime", "onnxruntime-tensorrt", "tensorrt", "tensorrt-rtx", "openvino", "native"]
 Precision = Literal["fp32", "bf16", "fp16"]
 CropDevice = Literal["cpu", "cuda"]
 

@@ -27,8 +27,8 @@ def add_engine_arguments(group: argparse._ActionsContainer) -> None:
         choices=get_args(BackendName),
         metavar="NAME",
         help=f"{', '.join(get_args(BackendName))}; default: onnxruntime for .onnx, tensorrt for .engine, "
-        "tensorrt-rtx for .rtx. tensorrt builds an engine of an .onnx the first time (minutes) and keeps it in the "
-        "cache folder",
+        "tensorrt-rtx for .rtx, native for .hpe. tensorrt builds an engine of an .onnx the first time (minutes) and "
+        "keeps it in the cache folder",
     )
     group.add_argument(
         "--precision",

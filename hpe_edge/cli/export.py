@@ -11,6 +11,7 @@ STEPS = {  # name -> summary
     "onnx": "convert a PyTorch or Keras checkpoint to ONNX",
     "fp16": "convert a model to FP16",
     "int8": "quantize a model to INT8 with calibration images",
+    "native": "convert a model for native code, which needs no runtime library",
     "trt": "build a TensorRT engine",
     "triton": "write a model repository for NVIDIA's Triton server",
     "deepstream": "write a folder for NVIDIA DeepStream",

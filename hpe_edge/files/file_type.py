@@ -51,6 +51,7 @@ _MARKS: tuple[tuple[bytes, FileType], ...] = (
     (b"BZh", FileType("archive", "a bzip2 archive", _UNPACK)),
     (b"\xfd7zXZ", FileType("archive", "an xz archive", _UNPACK)),
     (b"\x7fELF", FileType("program", "a program or library", _PICTURE)),
+    (b"\x89HPENET\n", FileType("native", "a network for native code (.hpe)")),
     (b"ftrt", FileType("plan", "a TensorRT engine", "")),
     (b"ptrt", FileType("plan", "a TensorRT engine", "")),
     (b"7767517", FileType("ncnn", "an ncnn network (.param)", _NO_ONNX_FROM.format(converter="pnnx"))),

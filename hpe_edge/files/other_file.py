@@ -20,7 +20,7 @@ _WANTED: dict[Role, str] = {
 _WEIGHTS = ("torch", "torchscript", "hdf5", "keras", "safetensors", "pickle")
 _TAKEN: dict[Role, tuple[str, ...]] = {
     "checkpoint": ("torch", "torchscript", "hdf5", "tflite", "safetensors", "pickle", "empty", "keras", "zip"),
-    "model": ("onnx", "openvino", "empty"),
+    "model": ("onnx", "openvino", "native", "empty"),
     "adopt": ("onnx", "openvino", "empty"),
     "detector": ("onnx", "empty"),
 }
@@ -30,6 +30,7 @@ _ONNX_CHECKPOINT = (
     "one made by this tool runs as it is, any other can be adopted: hpe-edge export onnx --adopt {path} --arch NAME"
 )
 _ENGINE = "an engine cannot be converted back; name the ONNX file or the checkpoint that it was made from"
+_NATIVE = "it cannot be converted back; name the ONNX file or the checkpoint that it was made from"
 _NUMPY = (
     "save its arrays as a state dict where the network's code is: "
     "torch.save({key: torch.from_numpy(array) for ...}, 'weights.pth')"
@@ -45,6 +46,7 @@ _ADVICE: dict[tuple[Role, str], str] = {
     **{("adopt", key): "name it as CHECKPOINT, without --adopt" for key in _WEIGHTS},
     **{("detector", key): "export the detector to ONNX where its code is" for key in _WEIGHTS},
     **{(role, key): _NUMPY for role in _WANTED for key in ("npz", "numpy")},
+    **{(role, "native"): _NATIVE for role in ("checkpoint", "adopt", "detector")},
     **{(role, "plan"): _ENGINE for role in ("checkpoint", "adopt", "detector")},
 }
 

@@ -62,3 +62,4 @@ void warp_tests();
 void turned_tests();
 void decode_tests();
 void emulated_tests();
+void network_tests();

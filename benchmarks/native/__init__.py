@@ -1,0 +1,3 @@
+"""Native code beside the runtime libraries."""
+
+__all__ = ["suite"]

@@ -1,0 +1,46 @@
+// A .hpe file in memory, checked: nothing that it says leads out of it or overflows. docs/native.md has the format.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace hpe {
+
+struct FileTensor {
+    int channels;
+    int zero_point;
+    bool wide;  // 16-bit numbers in place of bytes
+    int height, width;
+};
+
+struct FileLayer {
+    bool relu, float_output, depthwise;
+    int input, output;
+    int shortcut;  // -1: none
+    int kernel_height, kernel_width, stride, pad;
+    int shortcut_multiplier;
+    int inputs;  // channels of a kernel: 1 if depthwise
+    // Arrays of the file, at multiples of 64 bytes. Integers or floats [outputs][inputs][height][width] and [outputs].
+    const uint8_t* weights;
+    const uint8_t* bias;
+    const uint8_t* multipliers;  // integers: int16, or float of a float output
+    const uint8_t* shifts;       // integers: int32 unless the output is float
+};
+
+struct NetworkFile {
+    bool integers;
+    int size;
+    uint8_t pad_levels[3];
+    std::vector<FileTensor> tensors;  // the picture first
+    std::vector<FileLayer> layers;
+    std::vector<int> outputs;
+    std::string spec;
+};
+
+// Reads a file that lies at a multiple of 64 bytes and outlives the result. Throws std::invalid_argument with the
+// fault.
+NetworkFile read_network(const uint8_t* data, size_t bytes);
+
+}  // namespace hpe
