@@ -344,7 +344,7 @@ def test_backends_and_files_that_do_not_go_together(tmp_path: Path, model: Path)
         (tmp_path / "m.engine", {"backend": "onnxruntime"}, "it runs with backend='tensorrt'"),
         (tmp_path / "m.engine", {"backend": "onnxruntime-tensorrt"}, "it runs with backend='tensorrt'"),
         (tmp_path / "m.engine", {"backend": "openvino"}, "it runs with backend='tensorrt'"),
-        (model, {"backend": "coreml"}, r"one of onnxruntime, .*tensorrt, tensorrt-rtx, openvino, got 'coreml'"),
+        (model, {"backend": "coreml"}, r"one of onnxruntime, .*tensorrt, tensorrt-rtx, openvino, native, got 'coreml'"),
         (model, {"backend": "onnxruntime-tensorrt", "device": "cpu"}, "TensorRT runs on a GPU"),
     ):
         with pytest.raises(InputError, match=fragment):

@@ -89,5 +89,5 @@ def test_a_missing_package_is_asked_for_only_where_it_is_needed(tmp_path, monkey
     torch.save(SMALL, tmp_path / "w.pth")
     load_checkpoint(tmp_path / "w.pth")
     (tmp_path / "w.safetensors").write_bytes(GOOD)
-    with pytest.raises(BackendError, match=r"needs safetensors, .*pip install -c constraints.txt '\.\[export\]'"):
+    with pytest.raises(BackendError, match=r"needs safetensors, .*pip install 'hpe-edge\[export\]'"):
         load_checkpoint(tmp_path / "w.safetensors")
