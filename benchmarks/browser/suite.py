@@ -106,7 +106,8 @@ def _in_chromium(work: Work, runtime: Path, threads: int) -> dict[str, Any]:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         raise BackendError("this needs a browser: apt-get install chromium")
-    with tempfile.TemporaryDirectory() as folder:
+    # Chromium's children may write for a moment after its end.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         pixels = Path(folder) / "frame.rgba"
         pixels.write_bytes(work.rgba())
         page = page_files(runtime)
