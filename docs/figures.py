@@ -521,6 +521,20 @@ def searched() -> str:
     return table(header, lines)
 
 
+def native_code() -> str:
+    """native.md: microseconds of one face, and times of ONNX Runtime FP32 beside it; others by the first run."""
+    by_path = {result["parameters"]["path"]: rows(result) for result in results("native", "one face")}
+
+    def line(label: str, timed: dict[str, dict[str, Any]], runtime: str) -> list[str]:
+        pair = (timed[f"{runtime} {precision}"] for precision in ("int8", "fp32"))
+        return [label, *(f"{each['time_us']['median']:.0f}, {each['ratio']['median']:.2f}" for each in pair)]
+
+    lines = [line(f"native, `{path}`", timed, "native") for path, timed in by_path.items()]
+    first = next(iter(by_path.values()))
+    others = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}
+    return table(["", "INT8", "FP32"], [*lines, *(line(label, first, name) for label, name in others.items())])
+
+
 def turned() -> str:
     """upright.md: photos turned in the plane."""
     found = {r["parameters"]["roll"]: r["figures"] for r in results("turned", "turned")}
@@ -937,6 +951,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "edge untrained": lambda: edge("untrained"),
         "edge tools": edge_tools,
     },
+    "docs/native.md": {"native code": native_code},
     "docs/gpu.md": {"python per frame": python_per_frame},
     "docs/tensorrt_rtx.md": {"rtx version": rtx_version, "rtx builds": rtx_builds},
     "docs/detectors.md": {"one pass": one_pass},

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from benchmarks.hard.turned import turned
 from benchmarks.harness.suite import Suite, option, path_option, positive
 from benchmarks.harness.timing import Effort, Result
+from benchmarks.inputs.folders import evenly_chosen
 from export.gate.gate import backend_runner, poses_of
 from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
 from hpe_edge.boxes.boxes_csv import BoxesFile
@@ -26,8 +28,6 @@ from hpe_edge.errors import InputError
 from hpe_edge.geometry import geodesic_deg, rotation_from_euler
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.stretch import SMALL_RANGE, ContrastStretch
-from hpe_edge.sources.images import Pictures
-from hpe_edge.sources.open_source import open_source
 
 EXPOSURES, CONTRASTS = (0.3, 0.1, 0.05), (0.3, 0.1)
 GREY = 128.0  # about which faces are flattened
@@ -88,23 +88,17 @@ def _when_turned(path: Path, faces: Sequence[Face], empty: Sequence[Face], rolls
 
 
 def _faces(folder: Path, csv: Path, most: int) -> Iterator[Face]:
-    source = open_source(folder)
+    source = evenly_chosen(folder, most)
     boxes = BoxesFile.for_source(csv, source)
-    for frame in _chosen(source, most):
+    for frame in islice(source, most):
         for box in boxes(frame)[:1]:
             yield frame.image, box
 
 
 def _without_faces(folder: Path, most: int) -> Iterator[Face]:
-    for frame in _chosen(open_source(folder), most):
-        size = np.float32(frame.image.shape[1::-1])
+    for frame in islice(evenly_chosen(folder, most), most):
+        size = np.array(frame.image.shape[1::-1], np.float32)
         yield frame.image, np.concatenate([size * part for part in _EMPTY_BOX]).astype(np.float32)
-
-
-def _chosen(source: Any, most: int) -> Iterator[Any]:
-    if isinstance(source, Pictures):
-        source.files = source.files[:: max(1, len(source.files) // most)][:most]
-    yield from source
 
 
 def _in_light(path: Path, faces: Sequence[Face]) -> Iterator[tuple[str, dict[str, float | None]]]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.hard.level_noise import LevelNoise
 from benchmarks.harness.suite import BudgetLine, Suite, option, path_option, positive
 from benchmarks.harness.timing import Effort, Result, measure
+from benchmarks.inputs.folders import evenly_chosen
 from benchmarks.inputs.precision_variants import PrecisionVariant, network_case, open_variants
 from export.gate.comparison import ALL, CONFIDENT, DOUBTFUL, INT8_LIMITS, PLAIN, Figures
 from export.gate.crops import cut_out
@@ -28,8 +29,6 @@ from hpe_edge.backends.options import Precision
 from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.errors import InputError
 from hpe_edge.geometry import geodesic_deg
-from hpe_edge.sources.images import Pictures
-from hpe_edge.sources.open_source import open_source
 
 _SEED = 15
 _LEAST_SIDE = 12  # of a face in pixels; YuNet's smallest boxes are often no faces
@@ -125,10 +124,8 @@ def _network(
 
 def _faces(folder: Path, csv: Path, most: int, copies: int, rng: np.random.Generator) -> Iterator[_HardFace]:
     """The chosen faces of a folder, each followed by its disturbed copies."""
-    source = open_source(folder)
+    source = evenly_chosen(folder, most)
     boxes = BoxesFile.for_source(csv, source)
-    if isinstance(source, Pictures):
-        source.files = source.files[:: max(1, len(source.files) // most)]
     count = 0
     for frame in source:
         for box in boxes(frame):

@@ -113,7 +113,7 @@ def _export(has: Findings, needed: tuple[str, ...] | None = None) -> list[Lack]:
     if not has["export"].facts:
         return [Lack(has["export"].text)]
     absent = [name for name in facts_of(has, "export")["absent"] if needed is None or name in needed]
-    # On a Jetson the extras would bring an OpenCV of pip's.
+    # On a Jetson by name: the whole extra would bring a PyTorch that is not made for it.
     todo = f"pip install {' '.join(absent)}" if has["jetson"].found else _EXTRAS
     return [Lack(f"{', '.join(absent)} missing", (todo,))] if absent else []
 

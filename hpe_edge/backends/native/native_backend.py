@@ -27,8 +27,6 @@ from hpe_edge.util.cores import usable_cores
 if TYPE_CHECKING:
     from hpe_edge.cuda.device import Device
 
-SUFFIX = ".hpe"
-
 
 class NativeBackend:
     """A network of the compiled module. Implements :class:`hpe_edge.backends.base.Backend`."""
