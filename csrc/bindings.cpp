@@ -378,29 +378,58 @@ private:
     std::shared_ptr<const Network> network_;
 };
 
-// Buffers of one caller at a time, for up to `threads` threads.
+// Buffers of one caller at a time, for up to `threads` threads. Those of the latest sizes of the picture are kept.
 class NativeRun {
 public:
-    NativeRun(const NativeNetwork& network, int threads) : columns_(network.network()->columns()) {
-        for (int i = 0; i < threads; ++i) arenas_.push_back(std::make_unique<Arena>(network.network()));
-        for (const auto& arena : arenas_) workers_.push_back(arena.get());
+    NativeRun(const NativeNetwork& network, int threads) : network_(network.network()), threads_(threads) {
+        if (network_->size() > 0) buffers_of(network_->size(), network_->size());
     }
 
-    // pictures [count, 3, size, size], uint8 or float32; outputs [count, columns] each.
+    // pictures [count, 3, height, width], uint8 or float32; outputs [count, rows * columns] or [count, rows, columns].
     void run(const py::array& pictures, const std::vector<py::array_t<float>>& outputs) {
         std::vector<float*> rows;
         for (py::array_t<float> output : outputs) rows.push_back(output.mutable_data());
         const int count = static_cast<int>(pictures.shape(0));
         const auto picture_bytes = static_cast<size_t>(pictures.strides(0));
         const auto* data = static_cast<const uint8_t*>(pictures.data());
+        const int height = static_cast<int>(pictures.shape(2)), width = static_cast<int>(pictures.shape(3));
         const py::gil_scoped_release release;
-        run_faces(workers_, data, picture_bytes, count, rows.data(), columns_.data(), columns_.size());
+        const Buffers& buffers = buffers_of(height, width);
+        run_faces(buffers.workers, data, picture_bytes, count, rows.data(), buffers.columns.data(),
+                  buffers.columns.size());
     }
 
 private:
-    std::vector<int> columns_;
-    std::vector<std::unique_ptr<Arena>> arenas_;
-    std::vector<Arena*> workers_;
+    struct Buffers {
+        int height, width;
+        std::vector<int> columns;
+        std::vector<std::unique_ptr<Arena>> arenas;
+        std::vector<Arena*> workers;
+    };
+
+    // As many as a detector looks with at a frame: the whole, with a margin, turned, and regions.
+    static constexpr size_t kMostSizes = 4;
+
+    const Buffers& buffers_of(int height, int width) {
+        const auto same = [&](const Buffers& b) { return b.height == height && b.width == width; };
+        const auto found = std::find_if(buffers_.begin(), buffers_.end(), same);
+        if (found != buffers_.end()) {
+            std::rotate(buffers_.begin(), found, found + 1);
+            return buffers_.front();
+        }
+        Buffers made{height, width, {}, {}, {}};
+        for (const OutputSize& output : network_->output_sizes(height, width))
+            made.columns.push_back(output.rows * output.columns);
+        for (int i = 0; i < threads_; ++i) made.arenas.push_back(std::make_unique<Arena>(network_, height, width));
+        for (const auto& arena : made.arenas) made.workers.push_back(arena.get());
+        if (buffers_.size() == kMostSizes) buffers_.pop_back();
+        buffers_.insert(buffers_.begin(), std::move(made));
+        return buffers_.front();
+    }
+
+    std::shared_ptr<const Network> network_;
+    int threads_;
+    std::vector<Buffers> buffers_;  // the latest first
 };
 
 // The first box that is not finite, not larger than nothing, or beyond `limit` pixels; -1 when all are sound.
@@ -701,7 +730,17 @@ PYBIND11_MODULE(_native, m) {
         .def_property_readonly("isa", &NativeNetwork::isa)
         .def_property_readonly("int8", [](const NativeNetwork& n) { return n.network()->integers(); })
         .def_property_readonly("size", [](const NativeNetwork& n) { return n.network()->size(); })
-        .def_property_readonly("columns", [](const NativeNetwork& n) { return n.network()->columns(); });
+        .def_property_readonly("multiple", [](const NativeNetwork& n) { return n.network()->multiple(); })
+        .def_property_readonly("columns", [](const NativeNetwork& n) { return n.network()->columns(); })
+        .def(
+            "output_shapes",
+            [](const NativeNetwork& n, int height, int width) {
+                std::vector<std::pair<int, int>> shapes;
+                for (const OutputSize& output : n.network()->output_sizes(height, width))
+                    shapes.emplace_back(output.rows, output.columns);
+                return shapes;
+            },
+            py::arg("height"), py::arg("width"));
     py::class_<NativeRun>(m, "NativeRun")
         .def(py::init<const NativeNetwork&, int>(), py::kw_only(), py::arg("network"), py::arg("threads"))
         .def("run", &NativeRun::run, py::arg("pictures"), py::arg("outputs"));

@@ -48,6 +48,7 @@ struct ConvTask {
     int blocks;
     Picture output;
     Picture shortcut;       // added; its data is null where there is none
+    int shortcut_shift;     // 1: each pixel of it stands for 2 x 2
     bool relu;              // floats
     Requantise requantise;  // integers
     const float* scales;    // integers, of a float output [blocks][16]; else null
@@ -64,6 +65,8 @@ struct NetworkKernels {
     void (*depthwise_bytes)(const DepthwiseTask& task);
     void (*depthwise_words)(const DepthwiseTask& task);
     void (*depthwise_floats)(const DepthwiseTask& task);
+    void (*max_pool_bytes)(const DepthwiseTask& task);  // without weights
+    void (*max_pool_floats)(const DepthwiseTask& task);
     WeightLayout layout;
     bool signed_bytes;  // conv_bytes takes its input 128 lower: the bias has 128 times the sum of the weights more
 };

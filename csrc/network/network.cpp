@@ -6,14 +6,10 @@
 #include <new>
 #include <thread>
 
+#include "common/exp.h"
+
 namespace hpe {
 namespace {
-
-constexpr size_t kAlign = 64;
-
-int blocks_of(int channels) {
-    return (channels + kBlock - 1) / kBlock;
-}
 
 Bytes make_bytes(size_t bytes) {
     const size_t whole = (bytes + kAlign - 1) / kAlign * kAlign;
@@ -56,11 +52,12 @@ std::vector<Step> steps_of(const FileLayer& layer, const TensorPlace& place, int
                         index(c, y, x), 1);
         return steps;
     }
+    const int each = layer.depthwise || layer.max_pool ? 1 : taken;
     for (int y = 0; y < height; ++y)
         for (int x = 0; x < width; ++x)
-            for (int c = 0; c < layer.inputs; c += layer.depthwise ? 1 : taken)
-                add(y * place.row_bytes + x * place.pixel_bytes + c * number,
-                    layer.depthwise ? 1 : std::min(taken, layer.inputs - c), index(c, y, x), height * width);
+            for (int c = 0; c < layer.inputs; c += each)
+                add(y * place.row_bytes + x * place.pixel_bytes + c * number, std::min(each, layer.inputs - c),
+                    index(c, y, x), height * width);
     return steps;
 }
 
@@ -79,6 +76,11 @@ void put_integers(const Step& step, const int8_t* kernel, bool wide, WeightLayou
     }
 }
 
+float sigmoid(float x) {
+    const float e = exp_nonpositive(x < 0.0f ? x : -x);
+    return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+}
+
 }  // namespace
 
 void FreeAligned::operator()(void* p) const {
@@ -86,55 +88,34 @@ void FreeAligned::operator()(void* p) const {
 }
 
 Network::Network(const NetworkFile& file, const NetworkIsa& isa) : file_(file), kernels_(isa.kernels) {
-    place_tensors();
     for (const FileLayer& layer : file_.layers) layers_.push_back(pack(layer, layer.weights));
     for (FileLayer& layer : file_.layers) layer.weights = layer.bias = layer.multipliers = layer.shifts = nullptr;
 }
 
+std::vector<OutputSize> Network::output_sizes(int height, int width) const {
+    const std::vector<TensorSize> sizes = tensor_sizes(file_, height, width);
+    std::vector<OutputSize> found;
+    for (const FileOutput& output : file_.outputs)
+        found.push_back({sizes[output.tensor].height * sizes[output.tensor].width, output.columns});
+    return found;
+}
+
 std::vector<int> Network::columns() const {
     std::vector<int> columns;
-    for (const int tensor : file_.outputs) columns.push_back(file_.tensors[tensor].channels);
+    for (const OutputSize& output : output_sizes(file_.size, file_.size))
+        columns.push_back(output.rows * output.columns);
     return columns;
 }
 
-int Network::number_bytes(int tensor) const {
-    const bool is_output = std::find(file_.outputs.begin(), file_.outputs.end(), tensor) != file_.outputs.end();
-    return is_output || !file_.integers ? 4 : file_.tensors[tensor].wide ? 2 : 1;
-}
-
-void Network::place_tensors() {
-    places_.resize(file_.tensors.size());
-    for (const FileLayer& layer : file_.layers)
-        places_[layer.input].border = std::max(places_[layer.input].border, layer.pad);
-    for (size_t t = 0; t < places_.size(); ++t) {
-        TensorPlace& place = places_[t];
-        const FileTensor& tensor = file_.tensors[t];
-        const ptrdiff_t number = number_bytes(static_cast<int>(t));
-        const ptrdiff_t rows = tensor.height + 2 * place.border, columns = tensor.width + 2 * place.border;
-        place.at = buffer_bytes_;
-        if (t == 0) {
-            place.pixel_bytes = number;
-            // A step of bytes reads up to three more than the row has.
-            place.row_bytes = (columns * number + kStepBytes + 15) / 16 * 16;
-            place.plane_bytes = rows * place.row_bytes;
-            buffer_bytes_ += static_cast<size_t>(3 * place.plane_bytes);
-        } else {
-            place.pixel_bytes = static_cast<ptrdiff_t>(blocks_of(tensor.channels)) * kBlock * number;
-            place.row_bytes = columns * place.pixel_bytes;
-            buffer_bytes_ += static_cast<size_t>(rows * place.row_bytes);
-        }
-        buffer_bytes_ = (buffer_bytes_ + kAlign - 1) / kAlign * kAlign + kAlign;
-    }
-}
-
 PackedLayer Network::pack(const FileLayer& layer, const uint8_t* weights) const {
+    PackedLayer packed;
+    if (layer.max_pool) return packed;
     const int outputs = file_.tensors[layer.output].channels;
     const size_t kernel = static_cast<size_t>(layer.inputs) * layer.kernel_height * layer.kernel_width;
-    const std::vector<Step> steps = steps_of(layer, places_[layer.input], number_bytes(layer.input));
+    // Where the steps read depends on the picture's size, and their weights do not.
+    const std::vector<Step> steps = steps_of(layer, TensorPlace{}, number_bytes(file_, layer.input));
     const bool wide = file_.tensors[layer.input].wide;
     const size_t weight_bytes = file_.integers ? 1 : 4;
-    PackedLayer packed;
-    for (const Step& step : steps) packed.offsets.push_back(step.offset);
     packed.bias = copy_of(layer.bias, 4, outputs);
     if (file_.integers) {
         if (layer.float_output) {
@@ -170,34 +151,47 @@ PackedLayer Network::pack(const FileLayer& layer, const uint8_t* weights) const 
     return packed;
 }
 
-Arena::Arena(std::shared_ptr<const Network> network)
-    : network_(std::move(network)), buffer_(make_bytes(network_->buffer_bytes_)) {
-    fill_borders();
-    for (size_t i = 0; i < network_->layers_.size(); ++i) tasks_.push_back(task_of(i));
+Arena::Arena(std::shared_ptr<const Network> network) : Arena(network, network->size(), network->size()) {}
+
+Arena::Arena(std::shared_ptr<const Network> network, int height, int width)
+    : network_(std::move(network)),
+      layout_(lay_out(network_->file_, height, width)),
+      buffer_(make_bytes(layout_.bytes)) {
+    const NetworkFile& file = network_->file_;
+    for (size_t t = 0; t < layout_.places.size(); ++t) fill_border(static_cast<int>(t));
+    for (const FileLayer& layer : file.layers) {
+        offsets_.emplace_back();
+        for (const Step& step : steps_of(layer, layout_.places[layer.input], number_bytes(file, layer.input)))
+            offsets_.back().push_back(step.offset);
+    }
+    for (size_t i = 0; i < file.layers.size(); ++i) tasks_.push_back(task_of(i));
 }
 
 Picture Arena::interior(int tensor, int pad) const {
-    const TensorPlace& place = network_->places_[tensor];
+    const TensorPlace& place = layout_.places[tensor];
     const ptrdiff_t inwards = place.border - pad;
     return {buffer_.get() + place.at + inwards * (place.row_bytes + place.pixel_bytes), place.row_bytes,
             place.pixel_bytes};
 }
 
-void Arena::fill_borders() {
+void Arena::fill_border(int tensor) {
     const NetworkFile& file = network_->file_;
-    if (!file.integers) return;  // the buffer is zeros
-    for (size_t t = 0; t < file.tensors.size(); ++t) {
-        const TensorPlace& place = network_->places_[t];
-        const ptrdiff_t rows = file.tensors[t].height + 2 * place.border;
-        uint8_t* at = buffer_.get() + place.at;
-        // What is inside is written before it is read.
-        if (t > 0) {
-            if (file.tensors[t].wide) continue;
-            std::memset(at, file.tensors[t].zero_point, static_cast<size_t>(rows * place.row_bytes));
-            continue;
+    const TensorPlace& place = layout_.places[tensor];
+    const TensorSize size = layout_.sizes[tensor];
+    const ptrdiff_t side = place.border * place.pixel_bytes, inside = size.width * place.pixel_bytes;
+    if (place.border == 0) return;
+    for (int plane = 0; plane < (tensor == 0 ? 3 : 1); ++plane) {
+        const int level = !file.integers ? 0 : tensor == 0 ? file.pad_levels[plane] : file.tensors[tensor].zero_point;
+        uint8_t* row = buffer_.get() + place.at + plane * place.plane_bytes;
+        const auto fill = [&](uint8_t* at, ptrdiff_t bytes) { std::memset(at, level, static_cast<size_t>(bytes)); };
+        for (int y = -place.border; y < size.height + place.border; ++y, row += place.row_bytes) {
+            if (y < 0 || y >= size.height) {
+                fill(row, place.row_bytes);
+            } else {
+                fill(row, side);
+                fill(row + side + inside, place.row_bytes - side - inside);
+            }
         }
-        for (int plane = 0; plane < 3; ++plane)
-            std::memset(at + plane * place.plane_bytes, file.pad_levels[plane], static_cast<size_t>(place.plane_bytes));
     }
 }
 
@@ -209,17 +203,18 @@ ConvTask Arena::task_of(size_t index) const {
     task.input = interior(layer.input, layer.pad);
     task.input.row_bytes *= layer.stride;
     task.input.pixel_bytes *= layer.stride;
-    task.offsets = packed.offsets.data();
-    task.steps = static_cast<int>(packed.offsets.size());
+    task.offsets = offsets_[index].data();
+    task.steps = static_cast<int>(offsets_[index].size());
     task.weights = packed.weights.get();
     task.bias = packed.bias.get();
-    task.width = to.width;
-    task.height = to.height;
+    task.width = layout_.sizes[layer.output].width;
+    task.height = layout_.sizes[layer.output].height;
     task.blocks = blocks_of(to.channels);
     task.output = interior(layer.output, 0);
     task.relu = layer.relu;
     if (layer.shortcut >= 0) {
         task.shortcut = interior(layer.shortcut, 0);
+        task.shortcut_shift = layer.half_shortcut;
         task.requantise.shortcut_zero = static_cast<int16_t>(network_->file_.tensors[layer.shortcut].zero_point);
     }
     task.requantise.shifts = reinterpret_cast<const int32_t*>(packed.shifts.get());
@@ -233,13 +228,26 @@ ConvTask Arena::task_of(size_t index) const {
 }
 
 void Arena::load(const uint8_t* picture) {
-    const TensorPlace& place = network_->places_[0];
-    const size_t row = static_cast<size_t>(network_->size() * network_->number_bytes(0));
+    const TensorPlace& place = layout_.places[0];
+    const TensorSize size = layout_.sizes[0];
+    const size_t row = static_cast<size_t>(size.width * place.pixel_bytes);
     const Picture inside = interior(0, 0);
+    if (place.shares) fill_border(0);
     for (int plane = 0; plane < 3; ++plane) {
         uint8_t* to = inside.data + plane * place.plane_bytes;
-        for (int y = 0; y < network_->size(); ++y, picture += row, to += place.row_bytes) std::memcpy(to, picture, row);
+        for (int y = 0; y < size.height; ++y, picture += row, to += place.row_bytes) std::memcpy(to, picture, row);
     }
+}
+
+void Arena::store(const FileOutput& output, float* to) const {
+    const Picture from = interior(output.tensor, 0);
+    const TensorSize size = layout_.sizes[output.tensor];
+    for (int y = 0; y < size.height; ++y)
+        for (int x = 0; x < size.width; ++x, to += output.columns) {
+            const auto* row = reinterpret_cast<const float*>(from.data + y * from.row_bytes + x * from.pixel_bytes);
+            for (int c = 0; c < output.columns; ++c)
+                to[c] = output.sigmoid ? sigmoid(row[output.first + c]) : row[output.first + c];
+        }
 }
 
 void Arena::run(const uint8_t* picture, float* const* outputs) {
@@ -248,16 +256,17 @@ void Arena::run(const uint8_t* picture, float* const* outputs) {
     const NetworkFile& file = network_->file_;
     for (size_t i = 0; i < tasks_.size(); ++i) {
         const FileLayer& layer = file.layers[i];
-        if (!file.integers)
+        if (layout_.places[layer.output].shares) fill_border(layer.output);
+        if (layer.max_pool)
+            (file.integers ? kernels.max_pool_bytes : kernels.max_pool_floats)(tasks_[i]);
+        else if (!file.integers)
             (layer.depthwise ? kernels.depthwise_floats : kernels.conv_floats)(tasks_[i]);
         else if (file.tensors[layer.input].wide)
             (layer.depthwise ? kernels.depthwise_words : kernels.conv_words)(tasks_[i]);
         else
             (layer.depthwise ? kernels.depthwise_bytes : kernels.conv_bytes)(tasks_[i]);
     }
-    for (size_t i = 0; i < file.outputs.size(); ++i)
-        std::memcpy(outputs[i], interior(file.outputs[i], 0).data,
-                    sizeof(float) * static_cast<size_t>(file.tensors[file.outputs[i]].channels));
+    for (size_t i = 0; i < file.outputs.size(); ++i) store(file.outputs[i], outputs[i]);
 }
 
 void run_faces(const std::vector<Arena*>& arenas, const uint8_t* pictures, size_t picture_bytes, int count,

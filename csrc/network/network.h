@@ -8,6 +8,7 @@
 
 #include "network/kernels.h"
 #include "network/network_file.h"
+#include "network/network_layout.h"
 
 namespace hpe {
 
@@ -17,19 +18,14 @@ struct FreeAligned {
 // Zeros, at a multiple of 64 bytes.
 using Bytes = std::unique_ptr<uint8_t[], FreeAligned>;
 
-// Weights of a layer as its kernel reads them, and where the steps read the input.
+// Weights of a layer as its kernel reads them.
 struct PackedLayer {
     Bytes weights, bias, multipliers, shifts, scales;
-    std::vector<int32_t> offsets;
 };
 
-// How a tensor lies in the buffers: pixels of whole blocks of channels with a border around them; the picture as three
-// planes with a border.
-struct TensorPlace {
-    size_t at;  // of the upper left corner of the border
-    int border;
-    ptrdiff_t row_bytes, pixel_bytes;
-    ptrdiff_t plane_bytes;  // of the picture
+// Rows and columns of an output for one picture.
+struct OutputSize {
+    int rows, columns;
 };
 
 class Network {
@@ -38,45 +34,48 @@ public:
     Network(const NetworkFile& file, const NetworkIsa& isa);
 
     bool integers() const { return file_.integers; }
+    // Side of the picture; 0: height and width are any multiples of `multiple`.
     int size() const { return file_.size; }
-    // Values of each output.
+    int multiple() const { return file_.multiple; }
+    // Throws std::invalid_argument where the network does not take such a picture.
+    std::vector<OutputSize> output_sizes(int height, int width) const;
+    // Values of each output of a network of one size.
     std::vector<int> columns() const;
 
 private:
     friend class Arena;
 
-    void place_tensors();
     PackedLayer pack(const FileLayer& layer, const uint8_t* weights) const;
-    // Bytes of a number of a tensor.
-    int number_bytes(int tensor) const;
 
     NetworkFile file_;  // its arrays are not used after the constructor
     const NetworkKernels* kernels_;
-    std::vector<TensorPlace> places_;
-    size_t buffer_bytes_ = 0;
     std::vector<PackedLayer> layers_;
 };
 
-// Buffers of one caller at a time.
+// Buffers of one caller at a time, for one size of the picture.
 class Arena {
 public:
     explicit Arena(std::shared_ptr<const Network> network);
+    Arena(std::shared_ptr<const Network> network, int height, int width);
 
-    // One face: [3][size][size] bytes or floats, and a row of each output.
+    // One picture: [3][height][width] bytes or floats, and [rows][columns] of each output.
     void run(const uint8_t* picture, float* const* outputs);
 
 private:
     ConvTask task_of(size_t layer) const;
     Picture interior(int tensor, int pad) const;
-    void fill_borders();
+    void fill_border(int tensor);
     void load(const uint8_t* picture);
+    void store(const FileOutput& output, float* to) const;
 
     std::shared_ptr<const Network> network_;
+    Layout layout_;
     Bytes buffer_;
+    std::vector<std::vector<int32_t>> offsets_;  // of each layer's steps
     std::vector<ConvTask> tasks_;
 };
 
-// `count` faces by as many threads as there are arenas, at most.
+// `count` pictures by as many threads as there are arenas, at most. `columns`: values of each output of a picture.
 void run_faces(const std::vector<Arena*>& arenas, const uint8_t* pictures, size_t picture_bytes, int count,
                float* const* outputs, const int* columns, size_t output_count);
 

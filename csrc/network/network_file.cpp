@@ -13,7 +13,8 @@ constexpr uint32_t kFormat = 1;
 constexpr size_t kHeader = 128, kTensor = 16, kLayer = 80, kOutput = 16, kChecked = 16;
 constexpr uint32_t kNone = 0xffffffffu;
 constexpr uint32_t kMostRecords = 4096, kMostChannels = 4096, kMostSize = 4096, kMostKernel = 64, kMostStride = 8;
-constexpr int64_t kMostNumbers = 1 << 28;  // of all tensors, their borders included, and of a layer's weights
+constexpr int64_t kMostNumbers = 1 << 28;  // of a tensor, its border included, and of a layer's weights
+constexpr int64_t kMostOfAll = 1 << 28;    // of all tensors for the smallest picture
 
 [[noreturn]] void refuse(const std::string& what) {
     throw std::invalid_argument(what);
@@ -56,6 +57,12 @@ uint32_t crc32(const uint8_t* data, size_t bytes) {
     return ~c;
 }
 
+// With the widest border that there may be.
+int64_t numbers_of(const FileTensor& tensor, TensorSize size) {
+    const int64_t border = 2 * kMostKernel;
+    return (size.height + border) * (size.width + border) * (tensor.channels + 16);
+}
+
 class Reader {
 public:
     Reader(const uint8_t* data, size_t bytes) : data_(data), bytes_(bytes) {}
@@ -70,6 +77,11 @@ public:
             need(written_[t], "a tensor is no layer's output");
             need(!is_float_[t] || is_output_[t], "a float output is not one of the network's");
         }
+        const int side = file_.size > 0 ? file_.size : file_.multiple;
+        int64_t numbers = 0;
+        const std::vector<TensorSize> sizes = tensor_sizes(file_, side, side);
+        for (size_t t = 0; t < sizes.size(); ++t) numbers += numbers_of(file_.tensors[t], sizes[t]);
+        need(numbers <= kMostOfAll, "its tensors are too large");
         return std::move(file_);
     }
 
@@ -94,8 +106,11 @@ private:
         }
         need(counts_[1] == counts_[0] - 1, "its layers and tensors differ in number");
         const uint32_t height = word(data_ + 40), width = word(data_ + 44);
-        need(height == width && height >= 1 && height <= kMostSize, "its picture is not square, empty or too large");
+        const uint32_t multiple = word(data_ + 52);
+        need(height == width && height <= kMostSize && multiple <= kMostSize && (height == 0) == (multiple > 0),
+             "its picture is not square, empty or too large");
         file_.size = static_cast<int>(height);
+        file_.multiple = static_cast<int>(multiple);
         std::memcpy(file_.pad_levels, data_ + 48, 3);
         records_ = kHeader + counts_[0] * kTensor + counts_[1] * kLayer + counts_[2] * kOutput;
         need(records_ <= bytes_, "its records do not fit into it");
@@ -117,8 +132,7 @@ private:
         const uint32_t wide = word(p + 12);
         need(wide <= 1 && (wide == 0 || (file_.integers && !picture && zero == 0)), "a tensor has unknown flags");
         need(!picture || channels == 3, "its picture has other than 3 channels");
-        const int side = picture ? file_.size : 0;
-        file_.tensors.push_back({static_cast<int>(channels), zero, wide == 1, side, side});
+        file_.tensors.push_back({static_cast<int>(channels), zero, wide == 1});
     }
 
     void read_layer(const uint8_t* p) {
@@ -126,10 +140,12 @@ private:
         std::memcpy(field, p, sizeof field);
         const auto multiplier = read_at<int32_t>(p + 36);
         FileLayer layer{};
-        need(field[0] < 8, "a layer has unknown flags");
+        need(field[0] < 32, "a layer has unknown flags");
         layer.relu = field[0] & 1;
         layer.float_output = field[0] & 2;
         layer.depthwise = field[0] & 4;
+        layer.max_pool = field[0] & 8;
+        layer.half_shortcut = field[0] & 16;
         need(field[1] < counts_[0] && field[2] < counts_[0], "a layer names a tensor that there is not");
         need(written_[field[1]] && !is_float_[field[1]], "a layer reads what no layer before it has written");
         need(!written_[field[2]], "a tensor is written twice");
@@ -145,17 +161,13 @@ private:
         layer.kernel_width = static_cast<int>(field[5]);
         layer.stride = static_cast<int>(field[6]);
         layer.pad = static_cast<int>(field[7]);
-        need(from.height + 2 * layer.pad >= layer.kernel_height && from.width + 2 * layer.pad >= layer.kernel_width,
-             "a kernel is larger than its input");
-        to.height = (from.height + 2 * layer.pad - layer.kernel_height) / layer.stride + 1;
-        to.width = (from.width + 2 * layer.pad - layer.kernel_width) / layer.stride + 1;
-        const int64_t border = 2 * kMostKernel;
-        numbers_ += (to.height + border) * (to.width + border) * (to.channels + 16);
-        need(numbers_ <= kMostNumbers, "its tensors are too large");
         need(!layer.depthwise || (from.channels == to.channels && layer.input != 0),
              "a depthwise layer reads other channels than it writes");
-        need(!layer.float_output || (!layer.relu && !to.wide && to.height == 1 && to.width == 1),
-             "an output is a picture, or has a ReLU");
+        need(!layer.float_output || (!layer.relu && !to.wide), "an output has a ReLU");
+        need(!layer.max_pool || (field[0] == 8 && layer.pad == 0 && field[3] == kNone && layer.input != 0 &&
+                                 from.channels == to.channels && !from.wide && !to.wide),
+             "a maximum has a border, a shortcut or other channels");
+        need(!layer.half_shortcut || field[3] != kNone, "a shortcut of half the size is none");
         layer.shortcut = -1;
         if (field[3] != kNone) {
             need(field[3] < counts_[0] && field[3] != 0 && written_[field[3]] && !is_float_[field[3]] &&
@@ -163,14 +175,13 @@ private:
                  "a layer adds what no layer before it has written");
             const FileTensor& other = file_.tensors[field[3]];
             need(!other.wide, "a layer adds a wide tensor");
-            need(other.height == to.height && other.width == to.width && other.channels == to.channels,
-                 "a layer adds a tensor of another shape");
+            need(other.channels == to.channels, "a layer adds a tensor of another shape");
             layer.shortcut = static_cast<int>(field[3]);
         }
         need(multiplier >= 0 && multiplier <= 32767, "a shortcut's multiplier is out of range");
         layer.shortcut_multiplier = multiplier;
-        layer.inputs = layer.depthwise ? 1 : from.channels;
-        read_arrays(p + 40, layer, to);
+        layer.inputs = layer.depthwise || layer.max_pool ? 1 : from.channels;
+        if (!layer.max_pool) read_arrays(p + 40, layer, to);
         written_[field[2]] = true;
         is_float_[field[2]] = layer.float_output;
         file_.layers.push_back(layer);
@@ -206,11 +217,14 @@ private:
     }
 
     void read_output(const uint8_t* p) {
-        const uint32_t tensor = word(p + 8);
-        need(read_at<uint64_t>(p) == 0 && word(p + 12) == 0, "an output's record is not known");
-        need(tensor < counts_[0] && is_float_[tensor] && !is_output_[tensor], "an output is no layer's float output");
+        const uint32_t first = word(p), columns = word(p + 4), tensor = word(p + 8), flags = word(p + 12);
+        need(tensor < counts_[0] && is_float_[tensor], "an output is no layer's float output");
+        const auto channels = static_cast<uint32_t>(file_.tensors[tensor].channels);
+        need(flags <= 1 && columns >= 1 && columns <= channels && first <= channels - columns,
+             "an output's columns are out of range");
         is_output_[tensor] = true;
-        file_.outputs.push_back(static_cast<int>(tensor));
+        file_.outputs.push_back(
+            {static_cast<int>(tensor), static_cast<int>(first), static_cast<int>(columns), flags == 1});
     }
 
     // An array of the file behind the records.
@@ -222,13 +236,43 @@ private:
     const uint8_t* data_;
     size_t bytes_;
     size_t records_ = 0;
-    int64_t numbers_ = 0;
     uint32_t counts_[3]{};  // tensors, layers, outputs
     NetworkFile file_{};
     std::vector<bool> written_, is_float_, is_output_;
 };
 
 }  // namespace
+
+std::vector<TensorSize> tensor_sizes(const NetworkFile& file, int height, int width) {
+    const auto fits = [&](int side) {
+        return file.size > 0 ? side == file.size
+                             : side > 0 && side <= static_cast<int>(kMostSize) && side % file.multiple == 0;
+    };
+    if (!fits(height) || !fits(width))
+        refuse("it takes pictures of " +
+               (file.size > 0 ? std::to_string(file.size) + " pixels"
+                              : "multiples of " + std::to_string(file.multiple) + " up to " +
+                                    std::to_string(kMostSize) + " pixels") +
+               ", not " + std::to_string(width) + " x " + std::to_string(height));
+    std::vector<TensorSize> sizes(file.tensors.size());
+    sizes[0] = {height, width};
+    for (const FileLayer& layer : file.layers) {
+        const TensorSize from{sizes[layer.input].height + 2 * layer.pad, sizes[layer.input].width + 2 * layer.pad};
+        need(from.height >= layer.kernel_height && from.width >= layer.kernel_width,
+             "a kernel is larger than its input");
+        const TensorSize to{(from.height - layer.kernel_height) / layer.stride + 1,
+                            (from.width - layer.kernel_width) / layer.stride + 1};
+        need(numbers_of(file.tensors[layer.output], to) <= kMostNumbers, "its tensors are too large");
+        if (layer.shortcut >= 0) {
+            const TensorSize other = sizes[layer.shortcut];
+            const int times = layer.half_shortcut ? 2 : 1;
+            need(times * other.height == to.height && times * other.width == to.width,
+                 "a layer adds a tensor of another shape");
+        }
+        sizes[layer.output] = to;
+    }
+    return sizes;
+}
 
 NetworkFile read_network(const uint8_t* data, size_t bytes) {
     return Reader(data, bytes).read();

@@ -70,10 +70,12 @@ struct Walk {
 
     [[gnu::always_inline]] Walk(const ConvTask& of, int first) : task(of), y(first / of.width), x(first % of.width) {}
     [[gnu::always_inline]] Pixel pixel() const {
-        return {place(task.input), place(task.output), task.shortcut.data ? place(task.shortcut) : nullptr};
+        const int shift = task.shortcut_shift;
+        return {place(task.input, y, x), place(task.output, y, x),
+                task.shortcut.data ? place(task.shortcut, y >> shift, x >> shift) : nullptr};
     }
-    [[gnu::always_inline]] uint8_t* place(const Picture& picture) const {
-        return picture.data + y * picture.row_bytes + x * picture.pixel_bytes;
+    [[gnu::always_inline]] static uint8_t* place(const Picture& picture, int row, int column) {
+        return picture.data + row * picture.row_bytes + column * picture.pixel_bytes;
     }
     [[gnu::always_inline]] void step() {
         if (++x < task.width) return;
@@ -161,6 +163,24 @@ void depthwise(const DepthwiseTask& task) {
     }
 }
 
+template <typename Number>
+void max_pool(const DepthwiseTask& task) {
+    Walk walk(task, 0);
+    for (int i = 0; i < task.width * task.height; ++i, walk.step()) {
+        const Pixel pixel = walk.pixel();
+        for (int block = 0; block < task.blocks; ++block) {
+            const size_t at = static_cast<size_t>(block) * kBlock * sizeof(Number);
+            Number most[kBlock];
+            __builtin_memcpy(most, pixel.input + at + task.offsets[0], sizeof most);
+            for (int k = 1; k < task.steps; ++k) {
+                const Number* numbers = reinterpret_cast<const Number*>(pixel.input + at + task.offsets[k]);
+                for (int c = 0; c < kBlock; ++c) most[c] = numbers[c] > most[c] ? numbers[c] : most[c];
+            }
+            __builtin_memcpy(pixel.output + at, most, sizeof most);
+        }
+    }
+}
+
 }  // namespace
 
 extern const NetworkKernels network_kernels = {
@@ -170,6 +190,8 @@ extern const NetworkKernels network_kernels = {
     depthwise<ByteRule, uint8_t, int16_t>,
     depthwise<WordRule, int16_t, int16_t>,
     depthwise<FloatRule, float, float>,
+    max_pool<uint8_t>,
+    max_pool<float>,
     kWeightLayout,
     kSignedBytes,
 };

@@ -21,9 +21,9 @@ _ALIGNMENT = 64
 _HEADER = struct.Struct("<8sIIQIIIIII4BIQQ56x")
 _TENSOR = struct.Struct("<Iifi")
 _LAYER = struct.Struct("<9Ii4Q8x")
-_OUTPUT = struct.Struct("<QII")
+_OUTPUT = struct.Struct("<4I")
 _CHECKED_FROM = 16  # the sum covers all that follows it
-_RELU, _FLOAT_OUTPUT, _DEPTHWISE = 1, 2, 4
+_RELU, _FLOAT_OUTPUT, _DEPTHWISE, _MAX_POOL, _HALF_SHORTCUT = 1, 2, 4, 8, 16
 
 FilePrecision = Literal["fp32", "int8"]
 _PRECISIONS: dict[FilePrecision, int] = {"fp32": 0, "int8": 1}
@@ -48,9 +48,9 @@ class FileLayer:
 
     Attributes:
         input, output: numbers of tensors; 0 is the picture.
-        weights: int8 or float32 ``[O, I, KH, KW]``; depthwise ``[C, 1, KH, KW]``.
+        weights: int8 or float32 ``[O, I, KH, KW]``; depthwise ``[C, 1, KH, KW]``; of a maximum only the shape counts.
         bias: int32 or float32 ``[O]``.
-        stride, pad, depthwise, relu: see :class:`export.native.lower.Layer`.
+        stride, pad, depthwise, relu, max_pool, half_shortcut: see :class:`export.native.layers.Layer`.
         shortcut: number of the tensor to add, None where there is none.
         shortcut_multiplier: in INT8, of the shortcut.
         multipliers: in INT8, of the sums: int16 ``[O]``, or float32 ``[O]`` where the output is float32. None in FP32.
@@ -71,6 +71,24 @@ class FileLayer:
     multipliers: NDArray[Any] | None = None
     shifts: NDArray[Any] | None = None
     float_output: bool = False
+    max_pool: bool = False
+    half_shortcut: bool = False
+
+
+@dataclass(frozen=True)
+class FileOutput:
+    """An output of the file: columns of a float tensor's pixels.
+
+    Attributes:
+        tensor: its number.
+        first, columns: the columns.
+        sigmoid: their sigmoid is given.
+    """
+
+    tensor: int
+    first: int
+    columns: int
+    sigmoid: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,11 +97,12 @@ class FileNetwork:
 
     Attributes:
         precision: of the layers.
-        size: side of the picture.
+        size: side of the picture; 0: its height and width are any multiples of ``multiple``.
         pad_levels: of the picture's three planes, around it.
         tensors: the picture, then the layers' outputs.
         layers: in the order of execution.
-        outputs: number of the tensor of each output, in the spec's order.
+        outputs: in the spec's order.
+        multiple: of free sizes, else 0.
     """
 
     precision: FilePrecision
@@ -91,7 +110,8 @@ class FileNetwork:
     pad_levels: tuple[int, int, int]
     tensors: tuple[FileTensor, ...]
     layers: tuple[FileLayer, ...]
-    outputs: tuple[int, ...]
+    outputs: tuple[FileOutput, ...]
+    multiple: int = 0
 
 
 def to_bytes(network: FileNetwork, spec_json: str) -> bytes:
@@ -101,13 +121,13 @@ def to_bytes(network: FileNetwork, spec_json: str) -> bytes:
     blocks = _Blocks(records)
     layers = b"".join(_layer(each, blocks) for each in network.layers)
     tensors = b"".join(_TENSOR.pack(each.channels, each.zero_point, each.scale, each.wide) for each in network.tensors)
-    outputs = b"".join(_OUTPUT.pack(0, tensor, 0) for tensor in network.outputs)
+    outputs = b"".join(_OUTPUT.pack(each.first, each.columns, each.tensor, each.sigmoid) for each in network.outputs)
     spec = spec_json.encode()
     spec_at = blocks.add(spec)
     precision = _PRECISIONS[network.precision]
     header = _HEADER.pack(
-        MAGIC, FORMAT, 0, blocks.end, precision, *counts, network.size, network.size, *network.pad_levels, 0, 0,
-        spec_at, len(spec),
+        MAGIC, FORMAT, 0, blocks.end, precision, *counts, network.size, network.size, *network.pad_levels, 0,
+        network.multiple, spec_at, len(spec),
     )  # fmt: skip
     data = bytearray(header + tensors + layers + outputs + blocks.data)
     struct.pack_into("<I", data, _CHECKED_FROM - 4, zlib.crc32(data[_CHECKED_FROM:]))
@@ -120,22 +140,25 @@ class _Blocks:
     def __init__(self, start: int) -> None:
         self._start = start
         self.data = bytearray()
+        self._places: dict[bytes, int] = {}
 
     @property
     def end(self) -> int:
         return self._start + len(self.data)
 
     def add(self, data: bytes) -> int:
-        """Append an array; return its place in the file."""
-        self.data += bytes(-self.end % _ALIGNMENT)
-        at = self.end
-        self.data += data
-        return at
+        """Append an array unless it is there; return its place in the file."""
+        if data not in self._places:
+            self.data += bytes(-self.end % _ALIGNMENT)
+            self._places[data] = self.end
+            self.data += data
+        return self._places[data]
 
 
 def _layer(layer: FileLayer, blocks: _Blocks) -> bytes:
     flags = _RELU * layer.relu | _FLOAT_OUTPUT * layer.float_output | _DEPTHWISE * layer.depthwise
-    arrays = (layer.weights, layer.bias, layer.multipliers, layer.shifts)
+    flags |= _MAX_POOL * layer.max_pool | _HALF_SHORTCUT * layer.half_shortcut
+    arrays = (layer.weights, layer.bias, layer.multipliers, layer.shifts) if not layer.max_pool else (None,) * 4
     return _LAYER.pack(
         flags,
         layer.input,

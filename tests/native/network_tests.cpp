@@ -32,11 +32,11 @@ struct Case {
         file.integers = integers;
         file.size = 9;
         for (uint8_t& level : file.pad_levels) level = static_cast<uint8_t>(integers ? draw(0, 255) : 0);
-        file.tensors = {{3, 0, false, 9, 9},
-                        {channels, integers ? draw(0, 255) : 0, false, 5, 5},
-                        {channels, 0, integers, 5, 5},
-                        {channels, 0, integers, 1, 1},
-                        {21, 0, false, 1, 1}};
+        file.tensors = {{3, 0, false},
+                        {channels, integers ? draw(0, 255) : 0, false},
+                        {channels, 0, integers},
+                        {channels, 0, integers},
+                        {21, 0, false}};
         const int kernels[4] = {3, 3, 5, 1};
         for (int i = 0; i < 4; ++i) {
             FileLayer layer{};
@@ -54,7 +54,7 @@ struct Case {
             fill(layer, arrays[i], file.tensors[i + 1].channels, draw);
             file.layers.push_back(layer);
         }
-        file.outputs = {4};
+        file.outputs = {{4, 0, 21, false}};
     }
 
     template <typename Draw>
@@ -88,14 +88,16 @@ int64_t clamped(int64_t v, int64_t low, int64_t high) {
 // Every tensor as [channels][height][width] numbers, by the definition.
 std::vector<double> plain_run(const Case& net, const std::vector<double>& picture) {
     std::vector<std::vector<double>> values = {picture};
+    const std::vector<TensorSize> sizes = tensor_sizes(net.file, net.file.size, net.file.size);
     for (size_t l = 0; l < net.file.layers.size(); ++l) {
         const FileLayer& layer = net.file.layers[l];
-        const FileTensor &from = net.file.tensors[layer.input], &to = net.file.tensors[layer.output];
+        const FileTensor &input = net.file.tensors[layer.input], &to = net.file.tensors[layer.output];
+        const TensorSize from = sizes[layer.input], into = sizes[layer.output];
         const Arrays& a = net.arrays[l];
         std::vector<double> out;
         for (int o = 0; o < to.channels; ++o)
-            for (int y = 0; y < to.height; ++y)
-                for (int x = 0; x < to.width; ++x) {
+            for (int y = 0; y < into.height; ++y)
+                for (int x = 0; x < into.width; ++x) {
                     double sum = net.file.integers ? a.bias[o] : static_cast<double>(a.float_bias[o]);
                     for (int c = 0; c < layer.inputs; ++c)
                         for (int i = 0; i < layer.kernel_height; ++i)
@@ -104,7 +106,7 @@ std::vector<double> plain_run(const Case& net, const std::vector<double>& pictur
                                           column = x * layer.stride - layer.pad + j;
                                 const int channel = layer.depthwise ? o : c;
                                 const bool inside = row >= 0 && row < from.height && column >= 0 && column < from.width;
-                                const double around = layer.input == 0 ? net.file.pad_levels[channel] : from.zero_point;
+                                const double around = layer.input == 0 ? net.file.pad_levels[channel] : input.zero_point;
                                 const double value =
                                     inside ? values[layer.input][(channel * from.height + row) * from.width + column]
                                            : around;

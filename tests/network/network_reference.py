@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from scipy.special import expit
 
 
 @dataclass
@@ -32,15 +34,15 @@ class ReferenceNetwork:
     """A file's network, slow and plain."""
 
     def __init__(self, data: bytes) -> None:
-        (self.int8, tensors, layers, outputs, _, _, *rest) = struct.unpack_from("<6I4BIQQ", data, 24)
-        self.pads, (spec_at, spec_bytes) = rest[:3], rest[5:]
+        (self.int8, tensors, layers, outputs, self.size, _, *rest) = struct.unpack_from("<6I4BIQQ", data, 24)
+        self.pads, self.multiple, (spec_at, spec_bytes) = rest[:3], rest[4], rest[5:]
         self.spec_json = data[spec_at : spec_at + spec_bytes].decode()
         at = 128
         self.tensors = [struct.unpack_from("<Iifi", data, at + 16 * i) for i in range(tensors)]
         at += 16 * tensors
         self.layers = [self._layer(data, at + 80 * i) for i in range(layers)]
         at += 80 * layers
-        self.outputs = [struct.unpack_from("<QII", data, at + 16 * i)[1] for i in range(outputs)]
+        self.outputs = [struct.unpack_from("<4I", data, at + 16 * i) for i in range(outputs)]
 
     def _layer(self, data: bytes, at: int) -> Record:
         flags, read, written, shortcut, kh, kw, stride, pad, _ = struct.unpack_from("<9I", data, at)
@@ -52,6 +54,9 @@ class ReferenceNetwork:
         def array(place: int, kind: str, shape: tuple[int, ...]) -> NDArray[Any]:
             return np.frombuffer(data, kind, int(np.prod(shape)), place).reshape(shape)
 
+        if flags & 8:
+            none = np.zeros(0)
+            return Record(flags, read, written, shortcut, (kh, kw), stride, pad, 0, none, none, None, None)
         weights = array(places[0], "<i1" if self.int8 else "<f4", (count, inputs, kh, kw))
         bias = array(places[1], "<i4" if self.int8 else "<f4", (count,))
         multipliers = shifts = None
@@ -63,11 +68,27 @@ class ReferenceNetwork:
         )
 
     def run(self, pictures: NDArray[Any]) -> list[NDArray[np.float32]]:
-        """Run pictures ``[N, 3, size, size]``; returns each output as ``[N, columns]``."""
-        values = [pictures, *[None] * (len(self.tensors) - 1)]
+        """Run pictures ``[N, 3, height, width]``; returns each output as ``[N, rows, columns]``."""
+        values: list[Any] = [pictures, *[None] * (len(self.tensors) - 1)]
         for layer in self.layers:
-            values[layer.output] = (self._integers if self.int8 else self._floats)(layer, values)
-        return [np.asarray(values[each], np.float32).reshape(len(pictures), -1) for each in self.outputs]
+            run = self._largest if layer.flags & 8 else self._integers if self.int8 else self._floats
+            values[layer.output] = run(layer, values)
+        found = []
+        for first, columns, tensor, sigmoid in self.outputs:
+            numbers = np.asarray(values[tensor][:, first : first + columns], np.float32)
+            rows = numbers.reshape(len(pictures), columns, -1).transpose(0, 2, 1)
+            found.append(expit(rows) if sigmoid else rows)
+        return found
+
+    @staticmethod
+    def _largest(layer: Record, values: list[Any]) -> NDArray[Any]:
+        windows = sliding_window_view(values[layer.input], layer.kernel, axis=(2, 3))
+        found: NDArray[Any] = windows[:, :, :: layer.stride, :: layer.stride].max(axis=(4, 5))
+        return found
+
+    def _shortcut(self, layer: Record, values: list[Any]) -> NDArray[Any]:
+        other: NDArray[Any] = values[layer.shortcut]
+        return np.kron(other, np.ones((2, 2), other.dtype)) if layer.flags & 16 else other
 
     def _sums(self, layer: Record, x: NDArray[Any], pads: list[int]) -> NDArray[Any]:
         """Exact: all products and sums of the integers are far below 2**53."""
@@ -100,7 +121,7 @@ class ReferenceNetwork:
         t = np.clip(sums >> layer.shifts.astype(np.int64)[:, None, None], -32768, 32767)
         u = (t * multipliers.astype(np.int64) + 16384) >> 15
         if layer.shortcut != 0xFFFFFFFF:
-            other = values[layer.shortcut].astype(np.int64) - self.tensors[layer.shortcut][1]
+            other = self._shortcut(layer, values).astype(np.int64) - self.tensors[layer.shortcut][1]
             u = np.clip(u + (((other << 7) * layer.shortcut_multiplier + 16384) >> 15), -32768, 32767)
         _, zero, _, wide = self.tensors[layer.output]
         if wide:
@@ -110,5 +131,5 @@ class ReferenceNetwork:
     def _floats(self, layer: Record, values: list[Any]) -> NDArray[Any]:
         sums = self._sums(layer, values[layer.input], [0] * values[layer.input].shape[1])
         if layer.shortcut != 0xFFFFFFFF:
-            sums += values[layer.shortcut]
+            sums += self._shortcut(layer, values)
         return np.maximum(sums, 0) if layer.flags & 1 else sums
