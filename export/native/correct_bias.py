@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from export.native.hpe_file import FileTensor
-from export.native.lower import Layer, Network
+from export.native.layers import Layer, Network
 
 _MOST_CROPS = 192
 _MOST_WEIGHT, _LEVELS = 127, 255
@@ -34,7 +34,7 @@ def correct_bias(
         network: takes levels.
         pad_levels: around the picture.
         tensors: each layer's output as it will be stored.
-        crops: ``[N, 3, size, size]`` levels; some of them are used.
+        crops: ``[N, 3, H, W]`` levels; some of them are used.
 
     Returns:
         The network with other biases.
@@ -42,10 +42,16 @@ def correct_bias(
     some = crops[:: -(-len(crops) // _MOST_CROPS)].astype(np.float32)
     exact = {network.input: torch.from_numpy(some)}
     rounded = dict(exact)
-    outputs = set(network.outputs.values())
+    outputs = network.output_tensors
     layers = []
     with torch.inference_mode():
         for layer in network.layers:
+            if layer.max_pool:
+                layers.append(layer)
+                for values in (exact, rounded):
+                    side = layer.weights.shape[2]
+                    values[layer.output] = torch.nn.functional.max_pool2d(values[layer.input], side, layer.stride)
+                continue
             weights = torch.tensor(layer.weights)
             wanted = _sums(layer, exact, network.input, pad_levels, weights)
             got = _sums(layer, rounded, network.input, pad_levels, _rounded_weights(weights))
@@ -63,8 +69,9 @@ def _sums(
 ) -> Tensor:
     x, pad = values[layer.input], layer.pad
     if pad and layer.input == picture:
-        size = x.shape[2] + 2 * pad
-        surrounded = torch.tensor(pad_levels, dtype=torch.float32)[:, None, None].expand(len(x), 3, size, size).clone()
+        height, width = (side + 2 * pad for side in x.shape[2:])
+        levels = torch.tensor(pad_levels, dtype=torch.float32)[:, None, None]
+        surrounded = levels.expand(len(x), 3, height, width).clone()
         surrounded[:, :, pad:-pad, pad:-pad] = x
         x, pad = surrounded, 0
     groups = len(weights) if layer.depthwise else 1
@@ -73,7 +80,10 @@ def _sums(
 
 def _finish(layer: Layer, sums: Tensor, values: Mapping[str, Tensor]) -> Tensor:
     if layer.shortcut is not None:
-        sums = sums + values[layer.shortcut]
+        other = values[layer.shortcut]
+        if layer.half_shortcut:
+            other = torch.nn.functional.interpolate(other, scale_factor=2.0, mode="nearest")
+        sums = sums + other
     return sums.relu() if layer.relu else sums
 
 

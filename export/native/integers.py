@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.native.hpe_file import FileLayer, FileNetwork, FileTensor, numbers
-from export.native.lower import Layer, Network
+from export.native.hpe_file import FileLayer, FileNetwork, FileOutput, FilePrecision, FileTensor, numbers
+from export.native.layers import Layer, Network
 from hpe_edge.errors import ModelError
 from hpe_edge.spec import Input
 
@@ -65,22 +65,30 @@ def fold_input(network: Network, input: Input) -> tuple[Network, tuple[int, int,
     return replace(network, layers=tuple(layers)), (red, green, blue)
 
 
+def measured_tensors(network: Network) -> list[str]:
+    """Names of the tensors whose ranges :func:`stored_tensors` needs."""
+    outputs = network.output_tensors
+    return [layer.output for layer in network.layers if layer.output not in outputs and not layer.max_pool]
+
+
 def stored_tensors(network: Network, ranges: Ranges) -> dict[str, FileTensor]:
     """Choose how the tensors of an integer network are stored.
 
     Args:
         network: of :func:`fold_input`.
-        ranges: smallest and largest value of each layer's output that is not one of the network.
+        ranges: smallest and largest value of each convolution's output that is not one of the network.
 
     Raises:
         ModelError: a range is not finite.
     """
-    outputs = set(network.outputs.values())
+    outputs = network.output_tensors
     wide = _wide_tensors(network)
     tensors = {network.input: FileTensor(3)}
     for layer in network.layers:
         channels, name = network.shapes[layer.output].channels, layer.output
-        if name in outputs:
+        if layer.max_pool:
+            tensors[name] = tensors[layer.input]
+        elif name in outputs:
             tensors[name] = FileTensor(channels)
         else:
             tensors[name] = _tensor(channels, layer.relu, ranges[name], wide=name in wide)
@@ -98,55 +106,59 @@ def to_integers(network: Network, pad_levels: tuple[int, int, int], tensors: Map
     Raises:
         ModelError: the numbers of a layer leave the range of its integers.
     """
-    outputs = set(network.outputs.values())
     at = numbers(list(tensors))
-    return FileNetwork(
-        "int8",
-        network.shapes[network.input].height,
-        pad_levels,
-        tuple(tensors.values()),
-        tuple(_layer(layer, tensors, at, layer.output in outputs) for layer in network.layers),
-        tuple(at[name] for name in network.outputs.values()),
-    )
+    outputs = network.output_tensors
+    layers = (_layer(layer, tensors, at, layer.output in outputs) for layer in network.layers)
+    return _file("int8", network, pad_levels, tensors, tuple(layers))
 
 
 def to_floats(network: Network) -> FileNetwork:
     """Return the network in FP32."""
-    outputs = set(network.outputs.values())
     tensors = {name: FileTensor(shape.channels) for name, shape in network.shapes.items()}
+    at, outputs = numbers(list(tensors)), network.output_tensors
+    layers = (_unchanged(layer, at, layer.output in outputs) for layer in network.layers)
+    return _file("fp32", network, (0, 0, 0), tensors, tuple(layers))
+
+
+def _file(
+    precision: FilePrecision,
+    network: Network,
+    pad_levels: tuple[int, int, int],
+    tensors: Mapping[str, FileTensor],
+    layers: tuple[FileLayer, ...],
+) -> FileNetwork:
     at = numbers(list(tensors))
-    layers = tuple(
-        FileLayer(
-            at[layer.input],
-            at[layer.output],
-            layer.weights,
-            layer.bias,
-            layer.stride,
-            layer.pad,
-            layer.depthwise,
-            layer.relu,
-            None if layer.shortcut is None else at[layer.shortcut],
-            float_output=layer.output in outputs,
-        )
-        for layer in network.layers
-    )
-    return FileNetwork(
-        "fp32",
-        network.shapes[network.input].height,
-        (0, 0, 0),
-        tuple(tensors.values()),
-        layers,
-        tuple(at[name] for name in network.outputs.values()),
+    outputs = [FileOutput(at[each.tensor], each.first, each.columns, each.sigmoid) for each in network.outputs.values()]
+    size = 0 if network.multiple else network.shapes[network.input].height
+    return FileNetwork(precision, size, pad_levels, tuple(tensors.values()), layers, tuple(outputs), network.multiple)
+
+
+def _unchanged(layer: Layer, at: Mapping[str, int], is_output: bool) -> FileLayer:
+    return FileLayer(
+        at[layer.input],
+        at[layer.output],
+        layer.weights,
+        layer.bias,
+        layer.stride,
+        layer.pad,
+        layer.depthwise and not layer.max_pool,
+        layer.relu,
+        None if layer.shortcut is None else at[layer.shortcut],
+        float_output=is_output,
+        max_pool=layer.max_pool,
+        half_shortcut=layer.half_shortcut,
     )
 
 
 def _wide_tensors(network: Network) -> set[str]:
-    """Tensors that are read only by layers whose output is a single pixel."""
+    """Tensors that are read only by convolutions whose output is a single pixel."""
     read = {layer.input for layer in network.layers} - {network.input}
     for layer in network.layers:
         shape = network.shapes[layer.output]
-        if (shape.height, shape.width) != (1, 1):
+        if (shape.height, shape.width) != (1, 1) or layer.max_pool:
             read.discard(layer.input)
+        if layer.max_pool:
+            read.discard(layer.output)
         read.discard(layer.shortcut or "")
     return read
 
@@ -162,6 +174,8 @@ def _tensor(channels: int, relu: bool, range_: tuple[float, float], *, wide: boo
 
 
 def _layer(layer: Layer, tensors: Mapping[str, FileTensor], at: Mapping[str, int], is_output: bool) -> FileLayer:
+    if layer.max_pool:
+        return _unchanged(layer, at, is_output)
     source, target = tensors[layer.input], tensors[layer.output]
     reach = 1.0 if is_output else target.scale * (_WIDE_LEVELS if target.wide else _LEVELS)
     fraction = 0 if target.wide else _FRACTION
@@ -198,6 +212,7 @@ def _layer(layer: Layer, tensors: Mapping[str, FileTensor], at: Mapping[str, int
         multipliers,
         shifts,
         is_output,
+        half_shortcut=layer.half_shortcut,
     )
 
 

@@ -1,78 +1,24 @@
-"""Lowering of an ONNX graph to the layers of the native executor.
-
-A layer is a convolution with all that follows it before the next one: the addition of a shortcut and ReLU. A matrix
-product is a convolution whose kernel covers its input, and an average over the picture a depthwise one.
-"""
+"""Lowering of an ONNX graph to the layers of the native executor."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
+from export.native.heads import split_heads
+from export.native.layers import Layer, Network, Output, Shape, Weights
 from hpe_edge.errors import ModelError
 
-Weights = NDArray[np.float32]
-
 _SHAPE_ONLY = ("Flatten", "Reshape", "Squeeze", "Identity")
-_KNOWN = "Conv, Gemm, Relu, Add, GlobalAveragePool, Flatten, Reshape, Squeeze and Identity"
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A convolution of the native executor, in floating point.
-
-    Attributes:
-        name: of the node in the graph.
-        input, output, shortcut: tensors in the graph; the shortcut is added to the sums, None where there is none.
-        weights: ``[O, I, KH, KW]``; depthwise ``[C, 1, KH, KW]``.
-        bias: ``[O]``.
-        stride, pad: the same along both axes; the picture is surrounded by ``pad`` pixels of 0.
-        depthwise: each channel has a kernel of its own.
-        relu: negative sums become 0.
-    """
-
-    name: str
-    input: str
-    output: str
-    weights: Weights
-    bias: Weights
-    stride: int = 1
-    pad: int = 0
-    depthwise: bool = False
-    shortcut: str | None = None
-    relu: bool = False
-
-
-@dataclass(frozen=True)
-class Shape:
-    """Channels, height and width of a tensor."""
-
-    channels: int
-    height: int
-    width: int
-
-
-@dataclass(frozen=True)
-class Network:
-    """A lowered graph.
-
-    Attributes:
-        input: name of the picture's tensor.
-        layers: in the order of execution; each reads the picture or outputs of earlier ones.
-        outputs: names of the graph's outputs -> the tensors that hold them.
-        shapes: of the picture and of each layer's output.
-    """
-
-    input: str
-    layers: tuple[Layer, ...]
-    outputs: Mapping[str, str]
-    shapes: Mapping[str, Shape]
+_KNOWN = "Conv, Gemm, Relu, Add, MaxPool, Resize, GlobalAveragePool, Flatten, Reshape, Squeeze and Identity"
+_EXAMPLE = 512  # side of a detector's picture while it is lowered, a multiple of its stride
+_RESIZE_WAY = (("coordinate_transformation_mode", b"half_pixel"), ("nearest_mode", b"round_prefer_floor"))
+_DOUBLES = (("asymmetric", "floor"), ("asymmetric", "round_prefer_floor"), ("half_pixel", "round_prefer_floor"))
 
 
 def lower(model: ModelProto, size: int) -> Network:
@@ -85,7 +31,34 @@ def lower(model: ModelProto, size: int) -> Network:
     Raises:
         ModelError: an operator, or a setting of one, that the native executor lacks; the message names it.
     """
-    return _Lowering(model, size).run()
+    network = _Lowering(model, size).run()
+    for name, output in network.outputs.items():
+        shape = network.shapes[output.tensor]
+        if (shape.height, shape.width) != (1, 1):
+            raise ModelError(f"output {name!r} is a picture of {shape.width} x {shape.height}, not a row of numbers")
+    return network
+
+
+def lower_detector(model: ModelProto) -> Network:
+    """Lower a float32 graph whose height and width are free, and whose outputs are rows of the pixels of its grids.
+
+    Args:
+        model: with nodes in their order, one input ``[N, 3, H, W]`` and outputs ``[N, cells, columns]``.
+
+    Raises:
+        ModelError: see :func:`lower`.
+    """
+    inner, heads = split_heads(model)
+    network = _Lowering(inner, _EXAMPLE).run()
+    stride = max(_EXAMPLE // network.shapes[layer.output].height for layer in network.layers)
+    for layer in network.layers:
+        if max(layer.weights.shape[2:]) >= _EXAMPLE // stride:
+            raise ModelError(f"{layer.name} covers the whole picture, whose size is free; the native executor cannot")
+    outputs = {}
+    for name, head in heads.items():
+        columns = network.shapes[head.tensor].channels - head.first if head.columns is None else head.columns
+        outputs[name] = Output(network.outputs[head.tensor].tensor, head.first, columns, head.sigmoid)
+    return replace(network, outputs=outputs, multiple=stride)
 
 
 class _Lowering:
@@ -101,6 +74,7 @@ class _Lowering:
         self._uses = Counter(name for node in graph.node for name in node.input) + Counter(self._outputs)
         self._layers: dict[str, Layer] = {}  # by the tensor that it writes so far
         self._same: dict[str, str] = {}  # a tensor of the same numbers
+        self._doubled: dict[str, str] = {}  # a tensor of half the height and width
         self._shapes = {self._input: Shape(3, size, size)}
 
     def run(self) -> Network:
@@ -110,6 +84,8 @@ class _Lowering:
             "Gemm": self._gemm,
             "Relu": self._relu,
             "Add": self._add,
+            "MaxPool": self._largest,
+            "Resize": self._double,
             "GlobalAveragePool": self._average,
             "Constant": self._constant,
             **dict.fromkeys(_SHAPE_ONLY, self._flat),
@@ -119,20 +95,24 @@ class _Lowering:
                 raise _refused(node, f"the operator {node.op_type}; it knows {_KNOWN}")
             kinds[node.op_type](node)
         layers = tuple(self._layers.values())
-        outputs = {name: self._tensor(name) for name in self._outputs}
+        tensors = {name: self._tensor(name) for name in self._outputs}
         read = {name for layer in layers for name in (layer.input, layer.shortcut)}
-        for name, tensor in outputs.items():
+        for name, tensor in tensors.items():
             if tensor not in self._layers or tensor in read:
                 raise ModelError(f"output {name!r} is no layer's of its own, which the native executor cannot give")
-            if self._layers[tensor].relu or self._layers[tensor].shortcut:
+            layer = self._layers[tensor]
+            if layer.relu or layer.shortcut or layer.max_pool:
                 raise ModelError(f"output {name!r} comes from a ReLU or an addition; it must be a convolution's")
         for layer in layers:
-            if layer.output not in read and layer.output not in outputs.values():
+            if layer.output not in read and layer.output not in tensors.values():
                 raise ModelError(f"nothing reads {layer.output!r}, the output of {layer.name}")
         shapes = {name: self._shapes[name] for name in (self._input, *self._layers)}
+        outputs = {name: Output(tensor, 0, shapes[tensor].channels) for name, tensor in tensors.items()}
         return Network(self._input, layers, outputs, shapes)
 
     def _tensor(self, name: str) -> str:
+        if name in self._doubled:
+            raise ModelError(f"{name!r} is upsampled and read by something else than an Add, which native code lacks")
         while name in self._same:
             name = self._same[name]
         return name
@@ -216,32 +196,82 @@ class _Lowering:
         self._layers[layer.output] = layer
         self._shapes[layer.output] = Shape(len(layer.weights), height, width)
 
+    def _largest(self, node: NodeProto) -> None:
+        values = _settings(node)
+        height, width = values["kernel_shape"] if len(values["kernel_shape"]) > 1 else (0, 0)
+        strides = set(values.get("strides", [1]))
+        odd = (
+            any(values.get("pads", []))
+            or values.get("ceil_mode", 0)
+            or any(d != 1 for d in values.get("dilations", []))
+        )
+        if (
+            height != width
+            or len(strides) > 1
+            or odd
+            or len(node.output) > 1
+            or values.get("auto_pad", b"NOTSET") != b"NOTSET"
+        ):
+            raise _refused(node, "a MaxPool with pads, dilations, or other than square kernels and strides")
+        tensor = self._tensor(node.input[0])
+        channels = self._shapes[tensor].channels
+        if tensor not in self._layers:
+            raise _refused(node, "a MaxPool of the picture")
+        weights, bias = np.zeros((channels, 1, height, width), np.float32), np.zeros(channels, np.float32)
+        layer = Layer(node.name or node.output[0], tensor, node.output[0], weights, bias, strides.pop())
+        self._take(replace(layer, depthwise=True, max_pool=True), node)
+
+    def _double(self, node: NodeProto) -> None:
+        values = _settings(node)
+        scales = self._constants.get(node.input[2]) if len(node.input) == len(("x", "roi", "scales")) else None
+        way = tuple(values.get(key, default).decode() for key, default in _RESIZE_WAY)
+        nearest = values.get("mode", b"nearest") == b"nearest" and way in _DOUBLES
+        if not nearest or scales is None or scales.tolist() != [1, 1, 2, 2]:
+            raise _refused(node, "a Resize other than to twice the size by the nearest pixel, with constant scales")
+        self._doubled[node.output[0]] = self._tensor(node.input[0])
+
     def _relu(self, node: NodeProto) -> None:
         tensor = self._tensor(node.input[0])
-        if tensor not in self._layers or self._uses[node.input[0]] > 1:
+        if tensor not in self._layers or self._uses[node.input[0]] > 1 or self._layers[tensor].max_pool:
             raise _refused(node, "a Relu of something else than a convolution of its own")
         self._follow(tensor, node, relu=True)
 
     def _add(self, node: NodeProto) -> None:
-        a, b = (self._tensor(name) for name in node.input)
+        names = sorted(node.input, key=lambda name: name in self._doubled)
+        half = names[1] in self._doubled
+        base, other = self._tensor(names[0]), self._doubled[names[1]] if half else self._tensor(names[1])
+        times = 2 if half else 1
+        if any(name not in self._layers for name in (base, other)) or self._shapes[base] != Shape(
+            self._shapes[other].channels, times * self._shapes[other].height, times * self._shapes[other].width
+        ):
+            raise _refused(node, "an Add of other than two layers of the same shape")
         order = list(self._layers)
+        pairs = [(base, other, names[0])] if half else [(base, other, names[0]), (other, base, names[1])]
         free = [
-            (order.index(each), each, other)
-            for each, other, name in ((a, b, node.input[0]), (b, a, node.input[1]))
-            if each in self._layers
-            and self._uses[name] == 1
+            (order.index(each), each, shortcut)
+            for each, shortcut, name in pairs
+            if self._uses[name] == 1
             and not self._layers[each].relu
+            and not self._layers[each].max_pool
             and self._layers[each].shortcut is None
         ]
-        if not free or self._shapes.get(a) != self._shapes.get(b):
-            raise _refused(node, "an Add that is not the shortcut of a convolution before it")
+        if not free:
+            self._add_in_a_layer(node, base, other, half)
+            return
         _, layer, shortcut = max(free)
         self._layers = {
             # The sum comes last, after what it adds.
             **{name: each for name, each in self._layers.items() if name != layer},
             layer: self._layers[layer],
         }
-        self._follow(layer, node, shortcut=shortcut)
+        self._follow(layer, node, shortcut=shortcut, half_shortcut=half)
+
+    def _add_in_a_layer(self, node: NodeProto, base: str, other: str, half: bool) -> None:
+        """Add two tensors that others read as well, or that a ReLU has written, by a convolution with 1."""
+        channels, name = self._shapes[base].channels, node.output[0]
+        ones, zeros = np.ones((channels, 1, 1, 1), np.float32), np.zeros(channels, np.float32)
+        layer = Layer(node.name or name, base, name, ones, zeros, depthwise=True, shortcut=other, half_shortcut=half)
+        self._take(layer, node)
 
     def _follow(self, tensor: str, node: NodeProto, **changes: Any) -> None:
         """Fuse a node with the layer before it, which then writes the node's output."""

@@ -14,8 +14,9 @@ from export.gate.verify import Check, report_passed, verify_backend
 from export.graph.weighted_layers import name_nodes
 from export.native.correct_bias import correct_bias
 from export.native.hpe_file import FileNetwork, to_bytes
-from export.native.integers import fold_input, stored_tensors, to_floats, to_integers
-from export.native.lower import Network, lower
+from export.native.integers import fold_input, measured_tensors, stored_tensors, to_floats, to_integers
+from export.native.layers import Network
+from export.native.lower import lower
 from export.quantize.calibrate import find_bounds, find_channels
 from export.quantize.equalize import equalize
 from export.quantize.quantized_model import Original, quantized_spec, read_original
@@ -83,8 +84,7 @@ def _in_integers(
     (calibrating, checking), (calibrating_levels, checking_levels) = (_split(each) for each in faces)
     if calibrating is checking:
         notes("", [f"fewer than {2 * MIN_CROPS}: calibration and gate use all of them"])
-    outputs = set(network.outputs.values())
-    tensors = [layer.output for layer in network.layers if layer.output not in outputs]
+    tensors = measured_tensors(network)
     named = ModelProto()
     named.CopyFrom(original.model)
     name_nodes(named)
