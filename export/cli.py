@@ -52,10 +52,15 @@ def print_quantized(written: ExportReport) -> None:
 
 
 def _print_last(written: ExportReport, size: str, following: str) -> None:
+    print_written(written.path, size, written.replaced, following)
+
+
+def print_written(path: Path, size: str, replaced: bool, following: str) -> None:
+    """Print a file that was written and the command that uses it."""
     # The file is complete: a closed pipe or Ctrl-C no longer fails the command.
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        in_place = ", in place of the file that was there" * written.replaced
-        print_report("written", [f"{written.path}, {size}{in_place}"])
+        in_place = ", in place of the file that was there" * replaced
+        print_report("written", [f"{path}, {size}{in_place}"])
         print_report("next", [following])
 
 

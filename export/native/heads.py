@@ -97,11 +97,9 @@ def _axes(node: NodeProto) -> list[int]:
 
 def _slice(node: NodeProto, constants: dict[str, Any], output: str) -> tuple[int, int | None]:
     """Start and end of a slice of the columns; no end where it reaches the last."""
-    given = [constants.get(name) for name in node.input[1:]]
-    default = [None, None, np.array([0]), np.array([1])]
-    starts, ends, axes, steps = (*given, *default[len(given) :])
-    known = all(each is not None and each.size == 1 for each in (starts, ends, axes, steps))
-    if not known or int(axes[0]) not in _LAST or int(steps[0]) != 1 or starts[0] < 0 or ends[0] < 0:
+    given = [constants.get(name, np.zeros(0)) for name in node.input[1:]]
+    start, end, axis, step = (each.ravel() for each in (*given, *(np.array([0]), np.array([1]))[len(given) - 2 :]))
+    known = all(each.size == 1 for each in (start, end, axis, step))
+    if not known or int(axis[0]) not in _LAST or int(step[0]) != 1 or start[0] < 0 or end[0] < 0:
         raise ModelError(f"output {output!r} is cut by a Slice of other than columns; the native executor lacks that")
-    end = int(ends[0])
-    return int(starts[0]), None if end >= np.iinfo(np.int32).max else end
+    return int(start[0]), None if end[0] >= np.iinfo(np.int32).max else int(end[0])

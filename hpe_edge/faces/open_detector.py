@@ -8,13 +8,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+from hpe_edge.backends.native.native_session import NativeSession
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.faces.detector import Detector
+from hpe_edge.faces.grids.anchor_free import GridDetector
 from hpe_edge.faces.grids.embedded import EmbeddedDetector
 from hpe_edge.faces.grids.scrfd import ScrfdDetector
 from hpe_edge.faces.grids.yunet import Yunet2022Detector, YunetDetector
 from hpe_edge.faces.stretched_frames import on_stretched_frames
 from hpe_edge.fetch.detector_files import DETECTOR_FILES, detector_file
+from hpe_edge.files.file_type import file_type
 from hpe_edge.files.graph_kind import graph_kind
 from hpe_edge.files.other_file import refuse_other_file
 from hpe_edge.models import FACE_DETECTOR
@@ -40,11 +43,12 @@ def open_detector(
     ``"face-detector"`` comes with hpe_edge. ``"yunet"`` and ``"scrfd"`` are fetched from their publishers on first use
     and kept in the user's cache; SCRFD's weights are not for commercial use. With ``HPE_EDGE_OFFLINE=1`` nothing is
     fetched. In a file, SCRFD (with or without key points), YuNet (from 2021 on, also INT8) and detectors trained by
-    :mod:`export.detector` are recognised by the graph.
+    :mod:`export.detector` are recognised by the graph. A .hpe file of ``hpe-edge export native`` needs no ONNX Runtime.
 
     Args:
-        name_or_path: a name, or an .onnx file; a file that is called like a name is used instead of it.
-        threads: CPU threads that one call may use; None leaves it to ONNX Runtime (all cores).
+        name_or_path: a name, or an .onnx or .hpe file; a file that is called like a name is used instead of it.
+        threads: CPU threads that one call may use; None leaves it to ONNX Runtime (all cores). A .hpe file uses them
+            for several regions of a frame, not within one.
         min_score: threshold, 0..1; None: 0.6, for YuNet 0.7, for SCRFD 0.5.
         min_face: leave out faces whose box in ``boxes`` is lower, in pixels of the frame.
         detect_size: longer side that frames get in the network, in pixels, 64 to 4096; smaller ones are enlarged. None:
@@ -53,8 +57,8 @@ def open_detector(
 
     Raises:
         ModelNotFoundError: neither a name nor a file, or the named file cannot be fetched.
-        ModelError: not an ONNX file, truncated, a head-pose model, or another graph; or a fetched file is not the
-            expected one.
+        ModelError: not an ONNX or .hpe file, truncated, a head-pose model, or another graph; or a fetched file is not
+            the expected one.
         InputError: ``min_score``, ``min_face``, ``detect_size`` or ``threads`` out of range, a graph of another size
             than ``detect_size``, or an address.
         OutputError: the cache cannot be written.
@@ -75,26 +79,27 @@ def open_detector(
         path = detector_file(name)
     else:
         raise ModelNotFoundError(
-            f"there is no face detector {name}: it is neither a name ({', '.join(NAMES)}) nor the .onnx file of "
-            "a face detector"
+            f"there is no face detector {name}: it is neither a name ({', '.join(NAMES)}) nor the .onnx or "
+            ".hpe file of a face detector"
         )
     detector = _open_file(path, threads, (min_score, min_face, detect_size))
     return on_stretched_frames(detector) if stretch else detector
 
 
 def _open_file(path: Path, threads: int | None, settings: tuple[float | None, float | None, int | None]) -> Detector:
+    refuse_other_file(path, "detector")
+    found = file_type(path)
+    if found is not None and found.key == "native":
+        native = NativeSession(path, threads=threads)
+        return _kind(native, path)(native, path, *settings)
     # Imported on demand: ONNX Runtime takes a while to load.
     from hpe_edge.backends.onnx.dynamic_size import free_size
     from hpe_edge.backends.onnx.open_session import open_session
 
-    refuse_other_file(path, "detector")
     session = open_session(path, threads=threads)
     if METADATA_KEY in session.get_modelmeta().custom_metadata_map:
         raise ModelError(f"{path} is a head-pose model, not a face detector; give {', '.join(NAMES)} or a file of one")
-    kinds = (EmbeddedDetector, ScrfdDetector, YunetDetector, Yunet2022Detector)
-    kind = next((kind for kind in kinds if kind.recognises(session)), None)
-    if kind is None:
-        raise ModelError(_unknown_graph(path, session))
+    kind = _kind(session, path)
     (given,) = session.get_inputs()
     if kind is ScrfdDetector and all(isinstance(side, int) for side in given.shape) and settings[2] is None:
         return kind(session, path, *settings)
@@ -109,6 +114,13 @@ def _open_file(path: Path, threads: int | None, settings: tuple[float | None, fl
             return kind(session, path, *settings)
         except (BackendError, ModelError) as again:
             raise (again if isinstance(again, ModelError) > isinstance(error, ModelError) else error) from None
+
+
+def _kind(session: Any, path: Path) -> type[GridDetector]:
+    for kind in (EmbeddedDetector, ScrfdDetector, YunetDetector, Yunet2022Detector):
+        if kind.recognises(session):
+            return kind
+    raise ModelError(_unknown_graph(path, session))
 
 
 def _unknown_graph(path: Path, session: Any) -> str:

@@ -15,14 +15,14 @@ _WANTED: dict[Role, str] = {
     "checkpoint": "a checkpoint",
     "model": "a model that runs",
     "adopt": "an ONNX model",
-    "detector": "the ONNX file of a face detector",
+    "detector": "the ONNX or .hpe file of a face detector",
 }
 _WEIGHTS = ("torch", "torchscript", "hdf5", "keras", "safetensors", "pickle")
 _TAKEN: dict[Role, tuple[str, ...]] = {
     "checkpoint": ("torch", "torchscript", "hdf5", "tflite", "safetensors", "pickle", "empty", "keras", "zip"),
     "model": ("onnx", "openvino", "native", "empty"),
     "adopt": ("onnx", "openvino", "empty"),
-    "detector": ("onnx", "empty"),
+    "detector": ("onnx", "native", "empty"),
 }
 
 _EXPORT = "convert it: hpe-edge export onnx {path}"
@@ -46,7 +46,7 @@ _ADVICE: dict[tuple[Role, str], str] = {
     **{("adopt", key): "name it as CHECKPOINT, without --adopt" for key in _WEIGHTS},
     **{("detector", key): "export the detector to ONNX where its code is" for key in _WEIGHTS},
     **{(role, key): _NUMPY for role in _WANTED for key in ("npz", "numpy")},
-    **{(role, "native"): _NATIVE for role in ("checkpoint", "adopt", "detector")},
+    **{(role, "native"): _NATIVE for role in ("checkpoint", "adopt")},
     **{(role, "plan"): _ENGINE for role in ("checkpoint", "adopt", "detector")},
 }
 

@@ -5,7 +5,6 @@ An INT8 network is integer arithmetic throughout: every processor gives the same
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.backends.base import Rows
+from hpe_edge.backends.native.native_file import detector_spec, open_network, spec_text
 from hpe_edge.backends.onnx.check_graph import DYNAMIC_MAX_BATCH, GraphTensor, check_graph, read_spec
 from hpe_edge.backends.options import check_threads
 from hpe_edge.errors import InputError, ModelError
@@ -49,18 +49,17 @@ class NativeBackend:
         check_threads(threads)
         if device != "cpu":
             raise InputError(f"a .hpe file runs on the CPU alone: device must be 'cpu', got {device!r}")
-        if isa and isa not in native.network_isa_names():
-            raise InputError(f"isa must be one of {', '.join(native.network_isa_names())}, got {isa!r}")
         self.device = device
-        self._network = _read(path, isa)
+        self._network = open_network(path, isa)
         self.runtime = f"native code ({self._network.isa})"
         dtype = "uint8" if self._network.int8 else "float32"
-        try:
-            text = self._network.spec.decode()
-        except UnicodeDecodeError:
-            raise ModelError(f"{path}: its spec is no text, so it is damaged; export it again") from None
+        text, size = spec_text(self._network, path), self._network.size
+        if detector_spec(text) is not None or not size:
+            raise ModelError(
+                f"{path} is a face detector, no head-pose model: give it as --detector (in Python: detector=), and a "
+                "head-pose model as --model, or none for the embedded one"
+            )
         self.spec: ModelSpec = read_spec(text, path)
-        size = self._network.size
         picture = GraphTensor(self.spec.input.name, dtype, ("N", 3, size, size))
         columns = self._network.columns
         if len(columns) != len(self.spec.outputs):
@@ -85,18 +84,6 @@ class NativeBackend:
 
     def abandon(self) -> None:
         """See :class:`hpe_edge.backends.base.Backend`; nothing else holds the model."""
-
-
-def _read(path: Path, isa: str) -> Any:
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return native.NativeNetwork(file=data, isa=isa)
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from None
-    except ValueError as error:  # of the mapping for an empty file, of the compiled module for a damaged one
-        raise ModelError(
-            f"{path} cannot be loaded: {error}; make it again: hpe-edge export native MODEL.onnx -o {path}"
-        ) from None
 
 
 class NativeContext:

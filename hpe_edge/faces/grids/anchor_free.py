@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hpe_edge.backends.native.native_session import NativeSession
 from hpe_edge.boxes.box_fit import BoxFit
 from hpe_edge.errors import BackendError, InputError, ModelError
 from hpe_edge.faces.detector import Detections, check_detect_size, check_min_face, check_min_score, without_small
@@ -30,6 +31,7 @@ from hpe_edge.ops.frames import MAX_COORDINATE, check_frame
 from hpe_edge.spec import Crop, Input
 
 Array = NDArray[np.float32]
+Pixels = NDArray[Any]  # float32, or uint8 levels
 
 _WHOLE = Crop(square="none")  # fill 0, before normalisation
 
@@ -41,7 +43,7 @@ _TURNED_SIDE = 640  # most pixels of the longer side of looks at turned frames
 
 
 class GridDetector:
-    """An ONNX face detector in an ONNX Runtime session. Implements :class:`hpe_edge.faces.detector.Detector`.
+    """A face detector in ONNX Runtime or native code. Implements :class:`hpe_edge.faces.detector.Detector`.
 
     A subclass defines the outputs of its graph, and how the values of a cell become a box.
     """
@@ -79,7 +81,7 @@ class GridDetector:
     ) -> None:
         """
         Args:
-            session: ONNX Runtime session of a graph of this kind.
+            session: of a graph of this kind.
             path: its file, for messages.
             min_score: threshold, 0..1; None for the kind's default.
             min_face: leave out faces whose box in ``boxes`` is lower, in pixels of the frame.
@@ -113,21 +115,29 @@ class GridDetector:
         self._names = self._try_out()
 
     def _use(self, session: Any) -> None:
+        self._session, self._quiet = session, None
+        self._pictures = self.INPUT  # as the network takes them
+        if isinstance(session, NativeSession):
+            if session.takes_levels:
+                levels = Input(self.INPUT.size, self.INPUT.color, 1.0, (0.0,) * 3, (1.0,) * 3, dtype="uint8")
+                self._pictures = levels
+            return
         import onnxruntime  # takes a while to load
 
-        self._session = session
         self._quiet = onnxruntime.RunOptions()
         self._quiet.log_severity_level = 4  # errors of a run are raised, and not printed as well
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle without the session, which each process opens itself."""
+        state = {name: value for name, value in vars(self).items() if name not in ("_session", "_quiet")}
+        if isinstance(self._session, NativeSession):
+            return state | {"_session": self._session}  # pickled as its file
         from hpe_edge.backends.onnx.open_session import reopening
 
-        state = {name: value for name, value in vars(self).items() if name not in ("_session", "_quiet")}
         return state | {"_open": reopening(self._session)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        session = state.pop("_open")()
+        session = state.pop("_session") if "_session" in state else state.pop("_open")()
         vars(self).update(state)
         self._use(session)
 
@@ -152,9 +162,9 @@ class GridDetector:
 
     def _look(self, frame: NDArray[np.uint8], look: Look) -> Candidates:
         """Return what a look at a BGR frame finds."""
-        return self._found(letterbox(frame, *look.size, look.scale, self.INPUT, look.corner), look)
+        return self._found(letterbox(frame, *look.size, look.scale, self._pictures, look.corner), look)
 
-    def _found(self, picture: Array, look: Look) -> Candidates:
+    def _found(self, picture: Pixels, look: Look) -> Candidates:
         """Return what the network finds in the picture of a look, in the frame."""
         if look.quarters:
             picture = np.ascontiguousarray(np.rot90(picture, look.quarters, axes=(2, 3)))
@@ -175,7 +185,7 @@ class GridDetector:
         height, width = frame.shape[:2]
         upright = Look(*self._canvas(width, height, _TURNED_SIDE))
         square = self._fixed is None or self._fixed[0] == self._fixed[1]
-        picture = letterbox(frame, *upright.size, upright.scale, self.INPUT)
+        picture = letterbox(frame, *upright.size, upright.scale, self._pictures)
         found = [self._found(picture, upright._replace(quarters=turn)) for turn in ((1, 2, 3) if square else (2,))]
         return [
             each.where((each.scores >= self.TURNED_SCORE) & centred_in(each.boxes, width, height)) for each in found
@@ -208,7 +218,7 @@ class GridDetector:
         found = Detections(fitted(self.FIT, boxes[kept], turns), boxes[kept], scores[kept], points)
         return without_small(found, self.min_face)
 
-    def _candidates(self, picture: Array) -> tuple[Array, Array, Array]:
+    def _candidates(self, picture: Pixels) -> tuple[Array, Array, Array]:
         """Return scores ``[N]``, boxes ``[N, 4]``, key points ``[N, 5 or 0, 2]`` from the threshold on, before NMS."""
         grids = self._run(picture, self._names)
         found = [self._find(stride, grid, picture.shape[3]) for stride, grid in zip(self.STRIDES, grids, strict=True)]
@@ -261,16 +271,15 @@ class GridDetector:
         """Return the longer side that a frame gets in the input."""
         return self.detect_size or self.LONGEST_SIDE
 
-    def _run(self, picture: Array, names: list[list[str]]) -> list[list[Array]]:
+    def _run(self, picture: Pixels, names: list[list[str]]) -> list[list[Array]]:
         """Run the graph; return the outputs ``[rows, columns]`` grid by grid."""
-        from hpe_edge.backends.onnx.open_session import usable_here
-
         flat = [name for grid in names for name in grid]
         try:
-            self._session = usable_here(self._session)
+            self._session = _usable(self._session)
             found = self._session.run(flat, {self._input: picture}, self._quiet)
         except Exception as error:  # ONNX Runtime's errors share no base class
-            raise BackendError(f"ONNX Runtime failed on {self._path}: {error}") from None
+            runtime = "native code" if isinstance(self._session, NativeSession) else "ONNX Runtime"
+            raise BackendError(f"{runtime} failed on {self._path}: {error}") from None
         arrays = iter(found)
         return [[_rows(next(arrays)) for _ in grid] for grid in names]
 
@@ -301,8 +310,12 @@ class GridDetector:
         # A size that no file is made for: a graph that runs at one size only must not pass for one of any size.
         width, height = self._fixed or (3 * self.MULTIPLE, self.MULTIPLE)
         names = [output.name for output in self._session.get_outputs()]
-        (outputs,) = self._run(np.zeros((1, 3, height, width), np.float32), [names])
+        (outputs,) = self._run(self._empty(1, height, width), [names])
         return (width, height), names, outputs
+
+    def _empty(self, count: int, height: int, width: int) -> Pixels:
+        """Return pictures of zeros as the network takes them."""
+        return np.zeros((count, 3, height, width), self._pictures.dtype)
 
     def _check_scores(self, name: str, scores: Array) -> None:
         """Refuse scores that are no probabilities."""
@@ -311,6 +324,15 @@ class GridDetector:
                 f"{self._path}: its scores {name!r} are {scores.min():.3g} to {scores.max():.3g}, not within 0..1; "
                 "export it with the sigmoid or softmax in the graph"
             )
+
+
+def _usable(session: Any) -> Any:
+    """Return a session that this process can use."""
+    if isinstance(session, NativeSession):
+        return session
+    from hpe_edge.backends.onnx.open_session import usable_here
+
+    return usable_here(session)
 
 
 def columns_of(session: Any) -> Counter[int | str] | None:
@@ -340,7 +362,7 @@ def _longer_sides(boxes: Array) -> Array:
 
 def letterbox(
     frame: NDArray[np.uint8], width: int, height: int, scale: float, input: Input, corner: tuple[float, float] = (0, 0)
-) -> NDArray[np.float32]:
+) -> Pixels:
     """Resize, pad with black and normalise, in one pass.
 
     Args:
@@ -352,11 +374,11 @@ def letterbox(
             point of the frame.
 
     Returns:
-        float32 ``[1, 3, height, width]``, C-contiguous.
+        float32 or uint8, as ``input`` says, ``[1, 3, height, width]``, C-contiguous.
     """
     side = max(width, height)
     crop = cached_crop(_WHOLE, replace(input, size=side))
-    square = np.empty((1, 3, side, side), np.float32)
+    square: Pixels = np.empty((1, 3, side, side), input.dtype)
     left, top = corner
     box = np.array([[-left, -top, side - left, side - top]], np.float32) * np.float32(scale)
     crop.crop_checked((frame, None), box, square, "BGR")

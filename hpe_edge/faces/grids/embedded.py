@@ -69,7 +69,7 @@ class EmbeddedDetector(GridDetector):
         if self._fixed is not None:
             raise ModelError(f"{self._path}: its graph takes pictures of {self._fixed} alone; {advice}")
         try:
-            self._run(np.zeros((2, 3, _REGION_SIDE, _REGION_SIDE), np.float32), names)
+            self._run(self._empty(2, _REGION_SIDE, _REGION_SIDE), names)
         except BackendError as error:
             raise ModelError(
                 f"{self._path}: its graph does not take two pictures at a time; {advice} ({error})"
@@ -97,8 +97,8 @@ class EmbeddedDetector(GridDetector):
         frame, regions = check_frame(frame_bgr), check_boxes(regions)
         if not len(regions):
             return self._detections(*_NOTHING)
-        pictures = np.empty((len(regions), 3, _REGION_SIDE, _REGION_SIDE), np.float32)
-        crop = cached_crop(_REGION, replace(self.INPUT, size=_REGION_SIDE))
+        pictures = self._empty(len(regions), _REGION_SIDE, _REGION_SIDE)
+        crop = cached_crop(_REGION, replace(self._pictures, size=_REGION_SIDE))
         crop.crop_checked((frame, None), regions, pictures, "BGR")
         best = np.zeros(len(regions), np.float32)
         boxes, points = np.zeros((len(regions), 4), np.float32), np.zeros((len(regions), 5, 2), np.float32)
