@@ -14,7 +14,8 @@ constexpr int kBlock = 16;
 constexpr int kStepBytes = 4;
 
 // How a step's weights of a block lie: [16 channels][4 bytes] or, as 16-bit numbers, [2][16 channels][2], first those
-// of the bytes 0 and 2. Those of two 16-bit numbers are [16 channels][2] of 16 bits, floats [16 channels].
+// of the bytes 0 and 2. In kWords the steps of each block whose sums of two products fit into 16 bits come first, as
+// bytes. Those of two 16-bit numbers are [16 channels][2] of 16 bits, floats [16 channels].
 enum class WeightLayout { kBytes, kWords };
 
 // How sums of 32 bits become bytes, or 16-bit numbers where the output is wide; export/native/integers.py has the
@@ -40,8 +41,9 @@ struct Picture {
 // pixel's place in the input times the weights.
 struct ConvTask {
     Picture input;           // at the upper left byte that output pixel 0 reads; a step of the stride per pixel
-    const int32_t* offsets;  // [steps]
+    const int32_t* offsets;  // [steps]; in kWords [blocks][steps]
     int steps;
+    const int32_t* quick;    // in kWords: [blocks] steps that come first
     const uint8_t* weights;  // [blocks][steps][16 channels], aligned to 64 bytes
     const void* bias;        // int32 or float [blocks][16]
     int width, height;       // of the output
@@ -54,8 +56,8 @@ struct ConvTask {
     const float* scales;    // integers, of a float output [blocks][16]; else null
 };
 
-// A kernel per channel: step k reads the channel's own number at offsets[k]. Weights are int16 or float
-// [blocks][steps][16].
+// A kernel per channel: step k reads the channel's own number at offsets[k]. Weights are float [blocks][steps][16], or
+// int16 [blocks][steps / 2][16][2]: integers are taken two steps at a time, and their number is even.
 using DepthwiseTask = ConvTask;
 
 struct NetworkKernels {

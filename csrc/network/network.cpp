@@ -76,6 +76,29 @@ void put_integers(const Step& step, const int8_t* kernel, bool wide, WeightLayou
     }
 }
 
+// True where 255 times the magnitudes of two neighbouring weights fits into 16 bits.
+bool is_quick(const Step& step, const int8_t* kernel) {
+    const auto magnitude = [&](int k) { return step.weight[k] < 0 ? 0 : std::abs(kernel[step.weight[k]]); };
+    return magnitude(0) + magnitude(1) <= 128 && magnitude(2) + magnitude(3) <= 128;
+}
+
+// The quick steps of each block first.
+void sort_steps(const std::vector<Step>& steps, const int8_t* weights, size_t kernel, int outputs,
+                PackedLayer& packed) {
+    for (int first = 0; first < outputs; first += kBlock) {
+        std::vector<int32_t> rest;
+        const size_t start = packed.order.size();
+        for (size_t k = 0; k < steps.size(); ++k) {
+            bool quick = true;
+            for (int o = first; quick && o < std::min(first + kBlock, outputs); ++o)
+                quick = is_quick(steps[k], weights + static_cast<size_t>(o) * kernel);
+            (quick ? packed.order : rest).push_back(static_cast<int32_t>(k));
+        }
+        packed.quick.push_back(static_cast<int32_t>(packed.order.size() - start));
+        packed.order.insert(packed.order.end(), rest.begin(), rest.end());
+    }
+}
+
 float sigmoid(float x) {
     const float e = exp_nonpositive(x < 0.0f ? x : -x);
     return (x < 0.0f ? e : 1.0f) / (1.0f + e);
@@ -126,24 +149,29 @@ PackedLayer Network::pack(const FileLayer& layer, const uint8_t* weights) const 
         }
     }
     const bool words = file_.integers && !wide && !layer.depthwise && kernels_->layout == WeightLayout::kWords;
-    const size_t step_bytes = words ? 128 : file_.integers && layer.depthwise ? 32 : 64;
-    packed.weights = make_bytes(static_cast<size_t>(blocks_of(outputs)) * steps.size() * step_bytes);
+    const bool pairs = file_.integers && layer.depthwise;
+    if (words) sort_steps(steps, reinterpret_cast<const int8_t*>(weights), kernel, outputs, packed);
+    const size_t block_bytes = pairs ? (steps.size() + 1) / 2 * 64 : steps.size() * (words ? 128 : 64);
+    packed.weights = make_bytes(static_cast<size_t>(blocks_of(outputs)) * block_bytes);
     for (int o = 0; o < outputs; ++o) {
-        uint8_t* block = packed.weights.get() + static_cast<size_t>(o / kBlock) * steps.size() * step_bytes;
+        const int block = o / kBlock, at = o % kBlock;
+        uint8_t* to = packed.weights.get() + static_cast<size_t>(block) * block_bytes;
         const uint8_t* own = weights + static_cast<size_t>(o) * kernel * weight_bytes;
+        const auto* numbers = reinterpret_cast<const int8_t*>(own);
         int32_t sum = 0;
-        for (const Step& step : steps) {
+        for (size_t i = 0; i < steps.size(); ++i) {
+            const Step& step = steps[words ? packed.order[static_cast<size_t>(block) * steps.size() + i] : i];
+            const bool quick = words && static_cast<int32_t>(i) < packed.quick[block];
             if (!file_.integers) {
-                std::memcpy(block + o % kBlock * 4, own + 4 * static_cast<size_t>(step.weight[0]), 4);
-            } else if (layer.depthwise) {
-                const int16_t word = reinterpret_cast<const int8_t*>(own)[step.weight[0]];
-                std::memcpy(block + o % kBlock * 2, &word, sizeof word);
+                std::memcpy(to + at * 4, own + 4 * static_cast<size_t>(step.weight[0]), 4);
+            } else if (pairs) {
+                const int16_t word = numbers[step.weight[0]];
+                std::memcpy(to + at * 4 + i % 2 * 2, &word, sizeof word);
             } else {
-                const auto* numbers = reinterpret_cast<const int8_t*>(own);
-                put_integers(step, numbers, wide, kernels_->layout, block, o % kBlock);
-                for (const int at : step.weight) sum += at < 0 ? 0 : numbers[at];
+                put_integers(step, numbers, wide, quick ? WeightLayout::kBytes : kernels_->layout, to, at);
+                for (const int weight : step.weight) sum += weight < 0 ? 0 : numbers[weight];
             }
-            block += step_bytes;
+            to += pairs ? i % 2 * 64 : words && !quick ? 128 : 64;
         }
         if (file_.integers && !wide && !layer.depthwise && kernels_->signed_bytes)
             reinterpret_cast<int32_t*>(packed.bias.get())[o] += 128 * sum;
@@ -159,10 +187,15 @@ Arena::Arena(std::shared_ptr<const Network> network, int height, int width)
       buffer_(make_bytes(layout_.bytes)) {
     const NetworkFile& file = network_->file_;
     for (size_t t = 0; t < layout_.places.size(); ++t) fill_border(static_cast<int>(t));
-    for (const FileLayer& layer : file.layers) {
-        offsets_.emplace_back();
+    for (size_t i = 0; i < file.layers.size(); ++i) {
+        const FileLayer& layer = file.layers[i];
+        std::vector<int32_t> in_order, offsets;
         for (const Step& step : steps_of(layer, layout_.places[layer.input], number_bytes(file, layer.input)))
-            offsets_.back().push_back(step.offset);
+            in_order.push_back(step.offset);
+        if (file.integers && layer.depthwise && in_order.size() % 2 != 0) in_order.push_back(in_order.back());
+        for (const int32_t step : network_->layers_[i].order) offsets.push_back(in_order[step]);
+        steps_.push_back(static_cast<int>(in_order.size()));
+        offsets_.push_back(offsets.empty() ? in_order : offsets);
     }
     for (size_t i = 0; i < file.layers.size(); ++i) tasks_.push_back(task_of(i));
 }
@@ -204,7 +237,8 @@ ConvTask Arena::task_of(size_t index) const {
     task.input.row_bytes *= layer.stride;
     task.input.pixel_bytes *= layer.stride;
     task.offsets = offsets_[index].data();
-    task.steps = static_cast<int>(offsets_[index].size());
+    task.steps = steps_[index];
+    task.quick = packed.quick.data();
     task.weights = packed.weights.get();
     task.bias = packed.bias.get();
     task.width = layout_.sizes[layer.output].width;

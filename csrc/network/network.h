@@ -21,6 +21,8 @@ using Bytes = std::unique_ptr<uint8_t[], FreeAligned>;
 // Weights of a layer as its kernel reads them.
 struct PackedLayer {
     Bytes weights, bias, multipliers, shifts, scales;
+    std::vector<int32_t> order;  // kWords: [blocks][steps], the steps in the order of the weights; else empty
+    std::vector<int32_t> quick;  // kWords: [blocks]
 };
 
 // Rows and columns of an output for one picture.
@@ -71,7 +73,8 @@ private:
     std::shared_ptr<const Network> network_;
     Layout layout_;
     Bytes buffer_;
-    std::vector<std::vector<int32_t>> offsets_;  // of each layer's steps
+    std::vector<int> steps_;                     // of each layer
+    std::vector<std::vector<int32_t>> offsets_;  // of these, as the layer's kernel takes them
     std::vector<ConvTask> tasks_;
 };
 

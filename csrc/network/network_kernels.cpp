@@ -1,9 +1,12 @@
 // The layers' loops over pixels and channels; compiled once per instruction set under the rule of row_kernels.cpp: no
 // standard-library templates. The header of the instruction set has vectors of 16 channels:
 //   IntSums, IntWeights, FourBytes: the sums, a step's weights, and a step's four bytes of one pixel in all channels;
+//   QuickWeights, QuickBytes: the same of steps whose sums of two products fit into 16 bits;
 //   WordWeights, TwoWords: the weights and a pixel's two numbers of 16 bits in place of four bytes;
+//   ChannelWords: two numbers of each channel, as words, in place of a pixel's two;
 //   FloatSums: all three for floats;
-//   kTilePixels, kFloatTilePixels: pixels of a tile in one block, two, .., kMostBlocks, by measurement.
+//   kTilePixels, kFloatTilePixels: pixels of a tile in one block, two, .., kMostBlocks, by measurement;
+//   kChannelPixels: pixels of a tile where each channel has a kernel.
 #include "common/hd.h"
 #include "network/kernels.h"
 
@@ -18,6 +21,8 @@ struct ByteRule {
     using Packed = IntWeights;
     using Value = FourBytes;
     static constexpr int kWeightBytes = kIntWeightBytes;
+    static constexpr bool kQuickFirst = kWeightLayout == WeightLayout::kWords;
+    static constexpr int kTaps = 2;  // steps at a time where each channel has a kernel
     static constexpr const int* kPixels = kTilePixels;
 
     [[gnu::always_inline]] static Sums start(const ConvTask& task, int block) {
@@ -36,6 +41,7 @@ struct WordRule : ByteRule {
     using Packed = WordWeights;
     using Value = TwoWords;
     static constexpr int kWeightBytes = kBlock * 4;
+    static constexpr bool kQuickFirst = false;
 };
 
 struct FloatRule {
@@ -43,6 +49,8 @@ struct FloatRule {
     using Packed = FloatSums;
     using Value = FloatSums;
     static constexpr int kWeightBytes = kBlock * sizeof(float);
+    static constexpr bool kQuickFirst = false;
+    static constexpr int kTaps = 1;
     static constexpr const int* kPixels = kFloatTilePixels;
 
     [[gnu::always_inline]] static Sums start(const ConvTask& task, int block) {
@@ -84,6 +92,31 @@ struct Walk {
     }
 };
 
+template <typename Packed, typename Value, int kWeightBytes, typename Sums, int kPixels, int kBlocks>
+HPE_HD void add_steps(Sums (&sums)[kPixels][kBlocks], const uint8_t* const (&at)[kPixels], const uint8_t* weights,
+                      ptrdiff_t block_bytes, const int32_t* offsets, int steps) {
+    for (int k = 0; k < steps; ++k) {
+        const ptrdiff_t offset = offsets[k];
+        Packed packed[kBlocks];
+        for (int b = 0; b < kBlocks; ++b) load_weights(weights + b * block_bytes, &packed[b]);
+        for (int p = 0; p < kPixels; ++p) {
+            Value value;
+            broadcast(at[p] + offset, &value);
+            for (int b = 0; b < kBlocks; ++b) accumulate(&sums[p][b], packed[b], value);
+        }
+        weights += kWeightBytes;
+    }
+}
+
+template <typename Sums, int kPixels, int kBlocks, typename Rule>
+HPE_HD void finish_tile(const Sums (&sums)[kPixels][kBlocks], const ConvTask& task, int first, int block, Rule) {
+    Walk writing(task, first);
+    for (int p = 0; p < kPixels; ++p, writing.step()) {
+        const Pixel pixel = writing.pixel();
+        for (int b = 0; b < kBlocks; ++b) Rule::finish(task, block + b, sums[p][b], pixel.output, pixel.shortcut);
+    }
+}
+
 // kPixels pixels from `first` on, in kBlocks blocks of channels: the sums stay in registers.
 template <typename Rule, int kPixels, int kBlocks>
 HPE_HD void tile(const ConvTask& task, int first, int block) {
@@ -97,22 +130,19 @@ HPE_HD void tile(const ConvTask& task, int first, int block) {
     }
     const ptrdiff_t block_bytes = static_cast<ptrdiff_t>(task.steps) * Rule::kWeightBytes;
     const uint8_t* weights = task.weights + block * block_bytes;
-    for (int k = 0; k < task.steps; ++k) {
-        const ptrdiff_t offset = task.offsets[k];
-        typename Rule::Packed packed[kBlocks];
-        for (int b = 0; b < kBlocks; ++b) load_weights(weights + b * block_bytes, &packed[b]);
-        for (int p = 0; p < kPixels; ++p) {
-            typename Rule::Value value;
-            broadcast(at[p] + offset, &value);
-            for (int b = 0; b < kBlocks; ++b) accumulate(&sums[p][b], packed[b], value);
-        }
-        weights += Rule::kWeightBytes;
+    const int32_t* offsets = task.offsets;
+    int steps = task.steps;
+    if constexpr (Rule::kQuickFirst) {
+        const int quick = task.quick[block];
+        offsets += static_cast<ptrdiff_t>(block) * steps;
+        add_steps<QuickWeights, QuickBytes, kBlock * kStepBytes>(sums, at, weights, block_bytes, offsets, quick);
+        weights += static_cast<ptrdiff_t>(quick) * kBlock * kStepBytes;
+        offsets += quick;
+        steps -= quick;
     }
-    Walk writing(task, first);
-    for (int p = 0; p < kPixels; ++p, writing.step()) {
-        const Pixel pixel = writing.pixel();
-        for (int b = 0; b < kBlocks; ++b) Rule::finish(task, block + b, sums[p][b], pixel.output, pixel.shortcut);
-    }
+    add_steps<typename Rule::Packed, typename Rule::Value, Rule::kWeightBytes>(sums, at, weights, block_bytes, offsets,
+                                                                               steps);
+    finish_tile(sums, task, first, block, Rule{});
 }
 
 // All pixels in kBlocks blocks of channels. The last tile overlaps the one before it, which writes the same again.
@@ -141,25 +171,46 @@ void conv(const ConvTask& task) {
     for (; block < task.blocks; ++block) all_pixels<Rule, 1>(task, block);
 }
 
-HPE_HD void add_products(FloatSums* sums, const float* weights, const float* values) {
-    accumulate(sums, load_floats(weights), load_floats(values));
+HPE_HD void load_taps(const uint8_t* at, const int32_t* offsets, float, FloatSums* values) {
+    *values = load_floats(reinterpret_cast<const float*>(at + offsets[0]));
+}
+template <typename Number>
+HPE_HD void load_taps(const uint8_t* at, const int32_t* offsets, Number, ChannelWords* values) {
+    load_pairs(reinterpret_cast<const Number*>(at + offsets[0]), reinterpret_cast<const Number*>(at + offsets[1]),
+               values);
 }
 
-template <typename Rule, typename Number, typename Weight>
-void depthwise(const DepthwiseTask& task) {
-    constexpr int kWeightBytes = kBlock * sizeof(Weight);
-    for (int block = 0; block < task.blocks; ++block) {
-        const uint8_t* weights = task.weights + static_cast<ptrdiff_t>(block) * task.steps * kWeightBytes;
-        Walk walk(task, 0);
-        for (int i = 0; i < task.width * task.height; ++i, walk.step()) {
-            const Pixel pixel = walk.pixel();
-            const uint8_t* from = pixel.input + static_cast<size_t>(block) * kBlock * sizeof(Number);
-            typename Rule::Sums sums = Rule::start(task, block);
-            for (int k = 0; k < task.steps; ++k)
-                add_products(&sums, reinterpret_cast<const Weight*>(weights + k * kWeightBytes),
-                             reinterpret_cast<const Number*>(from + task.offsets[k]));
-            Rule::finish(task, block, sums, pixel.output, pixel.shortcut);
+// A tile where each channel has a kernel.
+template <typename Rule, typename Packed, typename Values, typename Number, int kPixels>
+HPE_HD void channel_tile(const DepthwiseTask& task, int first, int block) {
+    const ptrdiff_t channel_bytes = static_cast<ptrdiff_t>(block) * kBlock * static_cast<ptrdiff_t>(sizeof(Number));
+    const uint8_t* at[kPixels];
+    Walk reading(task, first);
+    for (int p = 0; p < kPixels; ++p, reading.step()) at[p] = reading.pixel().input + channel_bytes;
+    const int groups = task.steps / Rule::kTaps;
+    const uint8_t* weights = task.weights + static_cast<ptrdiff_t>(block) * groups * kBlock * kStepBytes;
+    typename Rule::Sums sums[kPixels][1];
+    for (int p = 0; p < kPixels; ++p) sums[p][0] = Rule::start(task, block);
+    for (int k = 0; k < groups; ++k, weights += kBlock * kStepBytes) {
+        Packed packed;
+        load_weights(weights, &packed);
+        for (int p = 0; p < kPixels; ++p) {
+            Values values;
+            load_taps(at[p], task.offsets + k * Rule::kTaps, Number{}, &values);
+            accumulate(&sums[p][0], packed, values);
         }
+    }
+    finish_tile(sums, task, first, block, Rule{});
+}
+
+template <typename Rule, typename Packed, typename Values, typename Number>
+void depthwise(const DepthwiseTask& task) {
+    const int count = task.width * task.height;
+    for (int block = 0; block < task.blocks; ++block) {
+        int i = 0;
+        for (; i + kChannelPixels <= count; i += kChannelPixels)
+            channel_tile<Rule, Packed, Values, Number, kChannelPixels>(task, i, block);
+        for (; i < count; ++i) channel_tile<Rule, Packed, Values, Number, 1>(task, i, block);
     }
 }
 
@@ -187,9 +238,9 @@ extern const NetworkKernels network_kernels = {
     conv<ByteRule>,
     conv<WordRule>,
     conv<FloatRule>,
-    depthwise<ByteRule, uint8_t, int16_t>,
-    depthwise<WordRule, int16_t, int16_t>,
-    depthwise<FloatRule, float, float>,
+    depthwise<ByteRule, WordWeights, ChannelWords, uint8_t>,
+    depthwise<WordRule, WordWeights, ChannelWords, int16_t>,
+    depthwise<FloatRule, FloatSums, FloatSums, float>,
     max_pool<uint8_t>,
     max_pool<float>,
     kWeightLayout,

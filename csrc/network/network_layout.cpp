@@ -76,9 +76,9 @@ Layout lay_out(const NetworkFile& file, int height, int width) {
             TensorPlace& its = layout.places[other];
             if (its.at < place.at + bytes[t] && place.at < its.at + bytes[other]) its.shares = place.shares = true;
         }
-        placed.insert(std::find_if(placed.begin(), placed.end(),
-                                   [&](int other) { return layout.places[other].at > place.at; }),
-                      t);
+        placed.insert(
+            std::find_if(placed.begin(), placed.end(), [&](int other) { return layout.places[other].at > place.at; }),
+            t);
         layout.bytes = std::max(layout.bytes, place.at + bytes[t]);
     }
     return layout;

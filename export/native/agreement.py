@@ -18,7 +18,7 @@ _SURE = 0.05  # above the threshold; faces at the threshold come and go with any
 
 @dataclass(frozen=True)
 class Agreement:
-    """What two detectors find in the same frames.
+    """Faces that two detectors find in the same frames.
 
     Attributes:
         frames: looked at.
@@ -52,8 +52,8 @@ class DetectorsDisagree(HpeEdgeError):
 
 @dataclass(frozen=True)
 class AgreementLimits:
-    """What passes: the share of missed and of added faces, and the mean overlap and the largest difference of scores
-    of the others."""
+    """Limits of an agreement: the share of missed and of added faces, and the mean overlap and largest difference of
+    scores of the others."""
 
     changed: float
     mean_iou: float

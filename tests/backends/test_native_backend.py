@@ -104,23 +104,23 @@ def test_damaged_files_are_refused(fp32: Path, tmp_path: Path) -> None:
             hpe_edge.PoseEngine(damaged)
 
 
-def small_model(kind: str, **settings: Any) -> onnx.ModelProto:
-    """A convolution, and a node of some kind after it."""
+def small_model(kind: str, last: int = 6, **settings: Any) -> onnx.ModelProto:
+    """A convolution to 6 x 6 pixels, a node of some kind, and a convolution with a kernel of ``last`` pixels."""
     weights = numpy_helper.from_array(np.ones((4, 3, 3, 3), np.float32), "w")
     nodes = [
         helper.make_node("Conv", ["image", "w"], ["a"], name="first", kernel_shape=[3, 3]),
         helper.make_node(kind, ["a"], ["b"], name="second", **settings),
         helper.make_node("Conv", ["b", "v"], ["c"], name="third"),
     ]
-    last = numpy_helper.from_array(np.ones((2, 4, 1, 1), np.float32), "v")
+    weights_after = numpy_helper.from_array(np.ones((2, 4, last, last), np.float32), "v")
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 8, 8])
     output = helper.make_tensor_value_info("c", TensorProto.FLOAT, None)
-    return helper.make_model(helper.make_graph(nodes, "g", [image], [output], [weights, last]))
+    return helper.make_model(helper.make_graph(nodes, "g", [image], [output], [weights, weights_after]))
 
 
 @pytest.mark.parametrize("kind", ["HardSwish", "Sigmoid", "MaxPool", "Softmax"])
 def test_other_operators_are_refused_by_name(kind: str) -> None:
-    settings = {"kernel_shape": [2, 2]} if kind == "MaxPool" else {}
+    settings = {"kernel_shape": [2, 2], "pads": [1, 1, 1, 1]} if kind == "MaxPool" else {}
     with pytest.raises(ModelError, match=f"second .*{kind}"):
         lower(small_model(kind, **settings), 8)
 
@@ -128,4 +128,9 @@ def test_other_operators_are_refused_by_name(kind: str) -> None:
 def test_known_operators_are_lowered() -> None:
     network = lower(small_model("Relu"), 8)
     assert [layer.relu for layer in network.layers] == [True, False]
-    assert network.shapes["c"].height == 6
+    assert [network.shapes[name].height for name in ("b", "c")] == [6, 1]
+
+
+def test_an_output_that_is_a_picture_is_refused() -> None:
+    with pytest.raises(ModelError, match="6 x 6"):
+        lower(small_model("Relu", last=1), 8)

@@ -106,7 +106,8 @@ std::vector<double> plain_run(const Case& net, const std::vector<double>& pictur
                                           column = x * layer.stride - layer.pad + j;
                                 const int channel = layer.depthwise ? o : c;
                                 const bool inside = row >= 0 && row < from.height && column >= 0 && column < from.width;
-                                const double around = layer.input == 0 ? net.file.pad_levels[channel] : input.zero_point;
+                                const double around =
+                                    layer.input == 0 ? net.file.pad_levels[channel] : input.zero_point;
                                 const double value =
                                     inside ? values[layer.input][(channel * from.height + row) * from.width + column]
                                            : around;

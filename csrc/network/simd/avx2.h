@@ -12,6 +12,7 @@ namespace hpe::HPE_ISA {
 constexpr int kMostBlocks = 1;
 constexpr int kTilePixels[kMostBlocks] = {3};
 constexpr int kFloatTilePixels[kMostBlocks] = {6};
+constexpr int kChannelPixels = 4;
 constexpr bool kSignedBytes = false;
 
 struct IntSums {
@@ -19,6 +20,15 @@ struct IntSums {
 };
 struct FloatSums {
     __m256 v[2];
+};
+struct WordWeights {
+    const uint8_t* p;
+};
+struct TwoWords {
+    __m256i v;
+};
+struct ChannelWords {
+    __m256i v[2];
 };
 
 HPE_HD __m256i load256(const void* p) {
@@ -49,6 +59,11 @@ HPE_HD void broadcast(const uint8_t* p, FourBytes* x) {
 HPE_HD void accumulate(IntSums* sums, const IntWeights& w, FourBytes x) {
     for (int i = 0; i < 2; ++i) sums->v[i] = _mm256_dpbusd_avx_epi32(sums->v[i], x.v, w.v[i]);
 }
+using QuickWeights = IntWeights;
+using QuickBytes = FourBytes;
+HPE_HD void add_words(IntSums* sums, int i, __m256i w, __m256i x) {
+    sums->v[i] = _mm256_dpwssd_avx_epi32(sums->v[i], x, w);
+}
 #else
 constexpr WeightLayout kWeightLayout = WeightLayout::kWords;
 constexpr int kIntWeightBytes = 128;
@@ -74,18 +89,31 @@ HPE_HD void accumulate(IntSums* sums, const IntWeights& w, const FourBytes& x) {
         sums->v[i] = _mm256_add_epi32(_mm256_add_epi32(sums->v[i], even), odd);
     }
 }
+HPE_HD void add_words(IntSums* sums, int i, __m256i w, __m256i x) {
+    sums->v[i] = _mm256_add_epi32(sums->v[i], _mm256_madd_epi16(x, w));
+}
+struct QuickWeights {
+    const uint8_t* p;
+};
+struct QuickBytes {
+    __m256i v;
+};
+HPE_HD void load_weights(const uint8_t* p, QuickWeights* w) {
+    w->p = p;
+}
+HPE_HD void broadcast(const uint8_t* p, QuickBytes* x) {
+    x->v = broadcast_word(p);
+}
+HPE_HD void accumulate(IntSums* sums, QuickWeights w, QuickBytes x) {
+    for (int i = 0; i < 2; ++i)
+        add_words(sums, i, _mm256_set1_epi16(1), _mm256_maddubs_epi16(x.v, load256(w.p + 32 * i)));
+}
 #endif
 
 HPE_HD IntSums load_sums(const int32_t* p) {
     return {{load256(p), load256(p + 8)}};
 }
 
-struct WordWeights {
-    const uint8_t* p;
-};
-struct TwoWords {
-    __m256i v;
-};
 HPE_HD void load_weights(const uint8_t* p, WordWeights* w) {
     w->p = p;
 }
@@ -93,24 +121,22 @@ HPE_HD void broadcast(const uint8_t* p, TwoWords* x) {
     x->v = broadcast_word(p);
 }
 HPE_HD void accumulate(IntSums* sums, WordWeights w, TwoWords x) {
-    for (int i = 0; i < 2; ++i)
-        sums->v[i] = _mm256_add_epi32(sums->v[i], _mm256_madd_epi16(x.v, load256(w.p + 32 * i)));
+    for (int i = 0; i < 2; ++i) add_words(sums, i, load256(w.p + 32 * i), x.v);
 }
-
-// The upper halves of the values' lanes are 0, and so are their products.
-HPE_HD void add_lanes(IntSums* sums, int i, __m256i values, const int16_t* weights) {
-    const __m256i w = _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + 8 * i)));
-    sums->v[i] = _mm256_add_epi32(sums->v[i], _mm256_madd_epi16(values, w));
+HPE_HD void load_pairs(const uint8_t* a, const uint8_t* b, ChannelWords* x) {
+    const __m128i first = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a));
+    const __m128i second = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b));
+    x->v[0] = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(first, second));
+    x->v[1] = _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(first, second));
 }
-HPE_HD void add_products(IntSums* sums, const int16_t* weights, const uint8_t* values) {
-    for (int i = 0; i < 2; ++i)
-        add_lanes(sums, i, _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(values + 8 * i))),
-                  weights);
+HPE_HD void load_pairs(const int16_t* a, const int16_t* b, ChannelWords* x) {
+    const auto words = [](const int16_t* p) {
+        return _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    };
+    for (int i = 0; i < 2; ++i) x->v[i] = _mm256_or_si256(words(a + 8 * i), _mm256_slli_epi32(words(b + 8 * i), 16));
 }
-HPE_HD void add_products(IntSums* sums, const int16_t* weights, const int16_t* values) {
-    for (int i = 0; i < 2; ++i)
-        add_lanes(sums, i, _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(values + 8 * i))),
-                  weights);
+HPE_HD void accumulate(IntSums* sums, WordWeights w, const ChannelWords& x) {
+    for (int i = 0; i < 2; ++i) add_words(sums, i, load256(w.p + 32 * i), x.v[i]);
 }
 
 HPE_HD void requantise(const IntSums& sums, const Requantise& rule, int at, const uint8_t* shortcut, uint8_t* out) {

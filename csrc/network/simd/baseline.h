@@ -14,6 +14,7 @@ constexpr int kIntWeightBytes = 64;
 constexpr int kMostBlocks = 1;
 constexpr int kTilePixels[kMostBlocks] = {2};
 constexpr int kFloatTilePixels[kMostBlocks] = {2};
+constexpr int kChannelPixels = 2;
 
 struct IntSums {
     int32_t v[kBlock];
@@ -30,6 +31,11 @@ struct WordWeights {
 struct TwoWords {
     int32_t v[2];
 };
+struct ChannelWords {
+    int32_t v[kBlock][2];
+};
+using QuickWeights = IntWeights;
+using QuickBytes = FourBytes;
 struct FloatSums {
     float v[kBlock];
 };
@@ -61,8 +67,14 @@ HPE_HD void accumulate(IntSums* sums, const WordWeights& w, const TwoWords& x) {
     for (int i = 0; i < kBlock; ++i) sums->v[i] += x.v[0] * w.p[2 * i] + x.v[1] * w.p[2 * i + 1];
 }
 template <typename Number>
-HPE_HD void add_products(IntSums* sums, const int16_t* weights, const Number* values) {
-    for (int i = 0; i < kBlock; ++i) sums->v[i] += values[i] * weights[i];
+HPE_HD void load_pairs(const Number* a, const Number* b, ChannelWords* x) {
+    for (int i = 0; i < kBlock; ++i) {
+        x->v[i][0] = a[i];
+        x->v[i][1] = b[i];
+    }
+}
+HPE_HD void accumulate(IntSums* sums, const WordWeights& w, const ChannelWords& x) {
+    for (int i = 0; i < kBlock; ++i) sums->v[i] += x.v[i][0] * w.p[2 * i] + x.v[i][1] * w.p[2 * i + 1];
 }
 
 HPE_HD int32_t saturate16(int32_t v) {

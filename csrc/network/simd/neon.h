@@ -14,6 +14,7 @@ constexpr bool kSignedBytes = true;
 constexpr int kIntWeightBytes = 64;
 constexpr int kMostBlocks = 1;
 constexpr int kFloatTilePixels[kMostBlocks] = {6};
+constexpr int kChannelPixels = 4;
 
 struct IntWeights {
     int8x16_t v[4];
@@ -27,6 +28,11 @@ struct WordWeights {
 struct TwoWords {
     int16x8_t v;
 };
+struct ChannelWords {
+    int16x8_t v[4];
+};
+using QuickWeights = IntWeights;
+using QuickBytes = FourBytes;
 struct FloatSums {
     float32x4_t v[4];
 };
@@ -98,16 +104,23 @@ HPE_HD void accumulate(IntSums* sums, const WordWeights& w, TwoWords x) {
     for (int i = 0; i < 4; ++i)
         add_to(sums, i, vpaddq_s32(vmull_s16(vget_low_s16(w.v[i]), vget_low_s16(x.v)), vmull_high_s16(w.v[i], x.v)));
 }
-HPE_HD void add_lanes(IntSums* sums, int i, int16x8_t x, const int16_t* weights) {
-    const int16x8_t w = vld1q_s16(weights + 8 * i);
-    add_to(sums, 2 * i, vmull_s16(vget_low_s16(x), vget_low_s16(w)));
-    add_to(sums, 2 * i + 1, vmull_high_s16(x, w));
+HPE_HD int16x8_t words_of(const uint8_t* p) {
+    return vreinterpretq_s16_u16(vmovl_u8(vld1_u8(p)));
 }
-HPE_HD void add_products(IntSums* sums, const int16_t* weights, const uint8_t* values) {
-    for (int i = 0; i < 2; ++i) add_lanes(sums, i, vreinterpretq_s16_u16(vmovl_u8(vld1_u8(values + 8 * i))), weights);
+HPE_HD int16x8_t words_of(const int16_t* p) {
+    return vld1q_s16(p);
 }
-HPE_HD void add_products(IntSums* sums, const int16_t* weights, const int16_t* values) {
-    for (int i = 0; i < 2; ++i) add_lanes(sums, i, vld1q_s16(values + 8 * i), weights);
+template <typename Number>
+HPE_HD void load_pairs(const Number* a, const Number* b, ChannelWords* x) {
+    for (int i = 0; i < 2; ++i) {
+        x->v[2 * i] = vzip1q_s16(words_of(a + 8 * i), words_of(b + 8 * i));
+        x->v[2 * i + 1] = vzip2q_s16(words_of(a + 8 * i), words_of(b + 8 * i));
+    }
+}
+HPE_HD void accumulate(IntSums* sums, const WordWeights& w, const ChannelWords& x) {
+    for (int i = 0; i < 4; ++i)
+        add_to(sums, i,
+               vpaddq_s32(vmull_s16(vget_low_s16(w.v[i]), vget_low_s16(x.v[i])), vmull_high_s16(w.v[i], x.v[i])));
 }
 
 HPE_HD void requantise(const IntSums& sums, const Requantise& rule, int at, const uint8_t* shortcut, uint8_t* out) {
