@@ -65,30 +65,36 @@ struct FloatRule {
     }
 };
 
-struct Pixel {
-    const uint8_t* input;
-    uint8_t* output;
-    const uint8_t* shortcut;
-};
-
 // Walks along the rows of the output, and over the input with it.
 struct Walk {
     const ConvTask& task;
     int y, x;
+    const uint8_t* input;
+    uint8_t* output;
 
-    [[gnu::always_inline]] Walk(const ConvTask& of, int first) : task(of), y(first / of.width), x(first % of.width) {}
-    [[gnu::always_inline]] Pixel pixel() const {
-        const int shift = task.shortcut_shift;
-        return {place(task.input, y, x), place(task.output, y, x),
-                task.shortcut.data ? place(task.shortcut, y >> shift, x >> shift) : nullptr};
+    [[gnu::always_inline]] Walk(const ConvTask& of, int first) : task(of), y(first / of.width), x(first % of.width) {
+        find();
     }
-    [[gnu::always_inline]] static uint8_t* place(const Picture& picture, int row, int column) {
-        return picture.data + row * picture.row_bytes + column * picture.pixel_bytes;
+    [[gnu::always_inline]] const uint8_t* shortcut() const {
+        if (!task.shortcut.data) return nullptr;
+        return place(task.shortcut, y >> task.shortcut_shift, x >> task.shortcut_shift);
     }
     [[gnu::always_inline]] void step() {
+        input += task.input.pixel_bytes;
+        output += task.output.pixel_bytes;
         if (++x < task.width) return;
         x = 0;
         ++y;
+        find();
+    }
+
+private:
+    [[gnu::always_inline]] void find() {
+        input = place(task.input, y, x);
+        output = place(task.output, y, x);
+    }
+    [[gnu::always_inline]] static uint8_t* place(const Picture& picture, int row, int column) {
+        return picture.data + row * picture.row_bytes + column * picture.pixel_bytes;
     }
 };
 
@@ -108,21 +114,20 @@ HPE_HD void add_steps(Sums (&sums)[kPixels][kBlocks], const uint8_t* const (&at)
     }
 }
 
-template <typename Sums, int kPixels, int kBlocks, typename Rule>
-HPE_HD void finish_tile(const Sums (&sums)[kPixels][kBlocks], const ConvTask& task, int first, int block, Rule) {
-    Walk writing(task, first);
-    for (int p = 0; p < kPixels; ++p, writing.step()) {
-        const Pixel pixel = writing.pixel();
-        for (int b = 0; b < kBlocks; ++b) Rule::finish(task, block + b, sums[p][b], pixel.output, pixel.shortcut);
-    }
+template <typename Rule, typename Sums, int kPixels, int kBlocks>
+HPE_HD void finish_tile(const Sums (&sums)[kPixels][kBlocks], Walk& walk, int block) {
+    for (int p = 0; p < kPixels; ++p, walk.step())
+        for (int b = 0; b < kBlocks; ++b) Rule::finish(walk.task, block + b, sums[p][b], walk.output, walk.shortcut());
 }
 
-// kPixels pixels from `first` on, in kBlocks blocks of channels: the sums stay in registers.
+// kPixels pixels from the walk's place on, which then stands behind them, in kBlocks blocks of channels: the sums stay
+// in registers.
 template <typename Rule, int kPixels, int kBlocks>
-HPE_HD void tile(const ConvTask& task, int first, int block) {
+HPE_HD void tile(Walk& walk, int block) {
+    const ConvTask& task = walk.task;
     const uint8_t* at[kPixels];
-    Walk reading(task, first);
-    for (int p = 0; p < kPixels; ++p, reading.step()) at[p] = reading.pixel().input;
+    Walk reading = walk;
+    for (int p = 0; p < kPixels; ++p, reading.step()) at[p] = reading.input;
     typename Rule::Sums sums[kPixels][kBlocks];
     for (int b = 0; b < kBlocks; ++b) {
         const typename Rule::Sums start = Rule::start(task, block + b);
@@ -142,7 +147,7 @@ HPE_HD void tile(const ConvTask& task, int first, int block) {
     }
     add_steps<typename Rule::Packed, typename Rule::Value, Rule::kWeightBytes>(sums, at, weights, block_bytes, offsets,
                                                                                steps);
-    finish_tile(sums, task, first, block, Rule{});
+    finish_tile<Rule>(sums, walk, block);
 }
 
 // All pixels in kBlocks blocks of channels. The last tile overlaps the one before it, which writes the same again.
@@ -150,12 +155,15 @@ template <typename Rule, int kBlocks>
 void all_pixels(const ConvTask& task, int block) {
     constexpr int kPixels = Rule::kPixels[kBlocks - 1];
     const int count = task.width * task.height;
+    Walk walk(task, 0);
     if (count < kPixels) {
-        for (int i = 0; i < count; ++i) tile<Rule, 1, kBlocks>(task, i, block);
+        for (int i = 0; i < count; ++i) tile<Rule, 1, kBlocks>(walk, block);
         return;
     }
-    for (int i = 0; i < count; i += kPixels)
-        tile<Rule, kPixels, kBlocks>(task, i < count - kPixels ? i : count - kPixels, block);
+    for (int i = kPixels; i <= count; i += kPixels) tile<Rule, kPixels, kBlocks>(walk, block);
+    if (count % kPixels == 0) return;
+    Walk last(task, count - kPixels);
+    tile<Rule, kPixels, kBlocks>(last, block);
 }
 
 template <typename Rule>
@@ -182,11 +190,12 @@ HPE_HD void load_taps(const uint8_t* at, const int32_t* offsets, Number, Channel
 
 // A tile where each channel has a kernel.
 template <typename Rule, typename Packed, typename Values, typename Number, int kPixels>
-HPE_HD void channel_tile(const DepthwiseTask& task, int first, int block) {
+HPE_HD void channel_tile(Walk& walk, int block) {
+    const DepthwiseTask& task = walk.task;
     const ptrdiff_t channel_bytes = static_cast<ptrdiff_t>(block) * kBlock * static_cast<ptrdiff_t>(sizeof(Number));
     const uint8_t* at[kPixels];
-    Walk reading(task, first);
-    for (int p = 0; p < kPixels; ++p, reading.step()) at[p] = reading.pixel().input + channel_bytes;
+    Walk reading = walk;
+    for (int p = 0; p < kPixels; ++p, reading.step()) at[p] = reading.input + channel_bytes;
     const int groups = task.steps / Rule::kTaps;
     const uint8_t* weights = task.weights + static_cast<ptrdiff_t>(block) * groups * kBlock * kStepBytes;
     typename Rule::Sums sums[kPixels][1];
@@ -200,17 +209,18 @@ HPE_HD void channel_tile(const DepthwiseTask& task, int first, int block) {
             accumulate(&sums[p][0], packed, values);
         }
     }
-    finish_tile(sums, task, first, block, Rule{});
+    finish_tile<Rule>(sums, walk, block);
 }
 
 template <typename Rule, typename Packed, typename Values, typename Number>
 void depthwise(const DepthwiseTask& task) {
     const int count = task.width * task.height;
     for (int block = 0; block < task.blocks; ++block) {
+        Walk walk(task, 0);
         int i = 0;
         for (; i + kChannelPixels <= count; i += kChannelPixels)
-            channel_tile<Rule, Packed, Values, Number, kChannelPixels>(task, i, block);
-        for (; i < count; ++i) channel_tile<Rule, Packed, Values, Number, 1>(task, i, block);
+            channel_tile<Rule, Packed, Values, Number, kChannelPixels>(walk, block);
+        for (; i < count; ++i) channel_tile<Rule, Packed, Values, Number, 1>(walk, block);
     }
 }
 
@@ -218,16 +228,15 @@ template <typename Number>
 void max_pool(const DepthwiseTask& task) {
     Walk walk(task, 0);
     for (int i = 0; i < task.width * task.height; ++i, walk.step()) {
-        const Pixel pixel = walk.pixel();
         for (int block = 0; block < task.blocks; ++block) {
             const size_t at = static_cast<size_t>(block) * kBlock * sizeof(Number);
             Number most[kBlock];
-            __builtin_memcpy(most, pixel.input + at + task.offsets[0], sizeof most);
+            __builtin_memcpy(most, walk.input + at + task.offsets[0], sizeof most);
             for (int k = 1; k < task.steps; ++k) {
-                const Number* numbers = reinterpret_cast<const Number*>(pixel.input + at + task.offsets[k]);
+                const Number* numbers = reinterpret_cast<const Number*>(walk.input + at + task.offsets[k]);
                 for (int c = 0; c < kBlock; ++c) most[c] = numbers[c] > most[c] ? numbers[c] : most[c];
             }
-            __builtin_memcpy(pixel.output + at, most, sizeof most);
+            __builtin_memcpy(walk.output + at, most, sizeof most);
         }
     }
 }
