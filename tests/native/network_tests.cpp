@@ -1,8 +1,10 @@
 // The network executor: every path against a plain loop, to the bit in integers, with buffers that end where the data
 // ends; and files that are damaged.
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <random>
 #include <stdexcept>
 #include <vector>
@@ -21,6 +23,10 @@ struct Arrays {
     std::vector<float> float_bias, scales;
     std::vector<int16_t> multipliers;
 };
+
+int64_t clamped(int64_t v, int64_t low, int64_t high) {
+    return v < low ? low : v > high ? high : v;
+}
 
 // A network of a convolution, one that adds a shortcut, a depthwise one over the whole picture and a head.
 struct Case {
@@ -81,8 +87,53 @@ struct Case {
     }
 };
 
-int64_t clamped(int64_t v, int64_t low, int64_t high) {
-    return v < low ? low : v > high ? high : v;
+// Pictures of any even size: a convolution, a maximum of it, and a convolution that adds the maximum, doubled. The
+// shortcut's weight and the head's are 0 or 1, so that the answer is the sum itself.
+void check_doubled(const NetworkIsa& isa) {
+    std::vector<float> identity(9, 0.0f), none(3, 0.0f);
+    for (int c = 0; c < 3; ++c) identity[static_cast<size_t>(4 * c)] = 1.0f;
+    const auto layer_of = [&](int input, int output) {
+        FileLayer layer{};
+        layer.input = input;
+        layer.output = output;
+        layer.shortcut = -1;
+        layer.kernel_height = layer.kernel_width = layer.stride = 1;
+        layer.inputs = 3;
+        layer.weights = reinterpret_cast<const uint8_t*>(identity.data());
+        layer.bias = reinterpret_cast<const uint8_t*>(none.data());
+        return layer;
+    };
+    NetworkFile file{};
+    file.multiple = 2;
+    file.tensors = {{3, 0, false}, {3, 0, false}, {3, 0, false}, {3, 0, false}, {3, 0, false}};
+    file.layers = {layer_of(0, 1), layer_of(1, 2), layer_of(1, 3), layer_of(3, 4)};
+    file.layers[1].max_pool = true;
+    file.layers[1].kernel_height = file.layers[1].kernel_width = file.layers[1].stride = 2;
+    file.layers[1].inputs = 1;
+    file.layers[2].shortcut = 2;
+    file.layers[2].half_shortcut = true;
+    file.layers[3].float_output = true;
+    file.outputs = {{4, 1, 2, false}};
+    const auto network = std::make_shared<const Network>(file, isa);
+    for (const int height : {2, 4, 10})
+        for (const int width : {2, 6, 22}) {
+            std::vector<float> picture(static_cast<size_t>(3 * height * width));
+            for (size_t i = 0; i < picture.size(); ++i) picture[i] = static_cast<float>(i * 37 % 101) - 50.0f;
+            std::vector<float> found(static_cast<size_t>(height * width * 2));
+            float* rows[1] = {found.data()};
+            Arena arena(network, height, width);
+            for (int again = 0; again < 2; ++again) arena.run(reinterpret_cast<const uint8_t*>(picture.data()), rows);
+            const auto at = [&](int c, int y, int x) {
+                return picture[static_cast<size_t>((c * height + y) * width + x)];
+            };
+            for (int i = 0; i < height * width * 2; ++i) {
+                const int c = 1 + i % 2, y = i / 2 / width, x = i / 2 % width, top = y / 2 * 2, left = x / 2 * 2;
+                const float most = std::max(std::max(at(c, top, left), at(c, top, left + 1)),
+                                            std::max(at(c, top + 1, left), at(c, top + 1, left + 1)));
+                CHECK(found[static_cast<size_t>(i)] == at(c, y, x) + most, "%s, %d x %d, value %d: %g", isa.name, width,
+                      height, i, static_cast<double>(found[static_cast<size_t>(i)]));
+            }
+        }
 }
 
 // Every tensor as [channels][height][width] numbers, by the definition.
@@ -198,5 +249,6 @@ void check_damaged_files() {
 void network_tests() {
     check_paths(true);
     check_paths(false);
+    for (const NetworkIsa& isa : usable_network_isas()) check_doubled(isa);
     check_damaged_files();
 }

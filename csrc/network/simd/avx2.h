@@ -10,7 +10,11 @@
 namespace hpe::HPE_ISA {
 
 constexpr int kMostBlocks = 1;
+#if defined(HPE_AVX_VNNI)
+constexpr int kTilePixels[kMostBlocks] = {6};
+#else
 constexpr int kTilePixels[kMostBlocks] = {3};
+#endif
 constexpr int kFloatTilePixels[kMostBlocks] = {6};
 constexpr int kChannelPixels = 4;
 constexpr bool kSignedBytes = false;
