@@ -1,4 +1,5 @@
-"""Suite ``native``: one face through the same network in native code, ONNX Runtime and OpenVINO, on one core.
+"""Suite ``native``: one face through the same network in native code, ONNX Runtime and OpenVINO, on one core; and one
+frame through the embedded detector's.
 
 The files are made here: those for native code by ``export.native``, INT8 for the libraries by ``export.int8`` with all
 layers in INT8. Only the network is timed, from a crop to its outputs. Angles are compared before anything is timed.
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness.suite import BudgetLine, Suite, default_or, model_option, path_option
 from benchmarks.harness.timing import Alternative, Case, Effort, Result, measure
+from benchmarks.native.detector_case import detector_case, make_files
 from hpe_edge._native import network_isa_names
 from hpe_edge.backends.base import Backend
 from hpe_edge.backends.native.native_backend import NativeBackend
@@ -32,6 +34,7 @@ from hpe_edge.samples import BOXES, FOLDER
 FP32_DEG = 0.01
 INT8_DEG = 3.0  # the gate's limit of the 99th percentile
 LIMIT_US = 120.0
+_FACE = "one face"
 _FIRST = "onnxruntime fp32"
 _INT8, _FP32 = "native int8", "native fp32"
 
@@ -41,6 +44,9 @@ class Options:
     model: Path | None = model_option()
     calibration_images: Path | None = path_option("faces for INT8; default: no INT8", None, "PATH")
     calibration_boxes: Path | None = path_option("their boxes; default: faces are detected", None, "CSV")
+    detector_images: Path | None = path_option(
+        "pictures of people for the detector's INT8; default: none", None, "PATH"
+    )
 
 
 def _run(options: Options, effort: Effort) -> Iterator[Result]:
@@ -51,6 +57,9 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
         face = _face()
         for isa in network_isa_names():
             yield _case(model, files, isa, face, effort)
+        detectors = make_files(options.detector_images, folder)
+        for isa in network_isa_names():
+            yield detector_case(detectors, isa, face[0], effort)
 
 
 def _make_files(model: Path, options: Options, folder: Path) -> dict[str, Path]:
@@ -114,7 +123,7 @@ def _case(model: Path, files: dict[str, Path], isa: str, face: Any, effort: Effo
                 continue
             stack.enter_context(contextlib.closing(backend))
             alternatives.append(_alternative(name, backend, tolerance, face))
-        case = Case("one face", {"model": model.stem, "path": isa}, alternatives, skipped)
+        case = Case(_FACE, {"model": model.stem, "path": isa}, alternatives, skipped)
         return measure(case, effort)
 
 
@@ -135,6 +144,8 @@ def _alternative(name: str, backend: Backend, tolerance: float, face: Any) -> Al
 def _budget(results: Sequence[Result]) -> list[BudgetLine]:
     lines = []
     for result in results:
+        if result.name != _FACE:
+            continue
         rows = {row.name: row for row in result.rows}
         path = str(result.parameters["path"])
         if path == "avx512vnni" and _INT8 in rows:
