@@ -7,6 +7,8 @@
 //   FloatSums: all three for floats;
 //   kTilePixels, kFloatTilePixels: pixels of a tile in one block, two, .., kMostBlocks, by measurement;
 //   kChannelPixels: pixels of a tile where each channel has a kernel.
+#include <cstring>
+
 #include "common/hd.h"
 #include "network/kernels.h"
 
@@ -231,12 +233,12 @@ void max_pool(const DepthwiseTask& task) {
         for (int block = 0; block < task.blocks; ++block) {
             const size_t at = static_cast<size_t>(block) * kBlock * sizeof(Number);
             Number most[kBlock];
-            __builtin_memcpy(most, walk.input + at + task.offsets[0], sizeof most);
+            memcpy(most, walk.input + at + task.offsets[0], sizeof most);
             for (int k = 1; k < task.steps; ++k) {
                 const Number* numbers = reinterpret_cast<const Number*>(walk.input + at + task.offsets[k]);
                 for (int c = 0; c < kBlock; ++c) most[c] = numbers[c] > most[c] ? numbers[c] : most[c];
             }
-            __builtin_memcpy(walk.output + at, most, sizeof most);
+            memcpy(walk.output + at, most, sizeof most);
         }
     }
 }
