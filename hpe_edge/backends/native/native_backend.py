@@ -54,7 +54,10 @@ class NativeBackend:
         self.device = device
         self._network = _read(path, isa)
         self.runtime = f"native code ({self._network.isa})"
-        dtype = "uint8" if self._network.int8 else "float32"
+        self.int8: bool = self._network.int8
+        self.answers: bytes = self._network.answers
+        """To the pictures of :mod:`hpe_edge.backends.native.self_check`; empty where the file has none."""
+        dtype = "uint8" if self.int8 else "float32"
         try:
             text = self._network.spec.decode()
         except UnicodeDecodeError:
