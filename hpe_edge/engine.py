@@ -708,7 +708,15 @@ def _load(
         from hpe_edge.backends.tensorrt.runner import load_engine
 
         return load_engine(path, device="cuda" if device is None else device)
-    from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
+    try:
+        from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise
+        raise BackendError(
+            f"{path} needs ONNX Runtime, which is not installed: run pip install 'hpe-edge[onnxruntime]'. The embedded "
+            "model and .hpe files run on the CPU without it"
+        ) from None
 
     through_tensorrt = backend == "onnxruntime-tensorrt"
     if device is None:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hpe_edge import PoseEngine
+from hpe_edge import BackendError, PoseEngine
 from hpe_edge.geometry import geodesic_deg
 from hpe_edge.models import DEFAULT, DEFAULT_NAME, FACE_DETECTOR, FOLDER, NATIVE, NATIVE_INT8, WEIGHTS
 from hpe_edge.samples import BOXES
@@ -82,6 +82,14 @@ def test_a_working_installation_needs_numpy_alone() -> None:
     count, *packages = done.stdout.split()
     packages = [name for name in packages if not name.startswith("_")]  # hooks of the environment
     assert count == "1" and set(packages) <= {"numpy", "hpe_edge"}
+
+
+def test_a_file_that_needs_onnx_runtime_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for name in [name for name in sys.modules if name.startswith("hpe_edge.backends.onnx.")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(BackendError, match=r"pip install 'hpe-edge\[onnxruntime\]'"):
+        PoseEngine(DEFAULT)
 
 
 def test_the_face_detector_is_small() -> None:

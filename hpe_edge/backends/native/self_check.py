@@ -37,7 +37,7 @@ _ANGLES = slice(-15, -12)  # of a face's numbers: angles and sigma [3], rotation
 
 @dataclass(frozen=True)
 class PathCheck:
-    """What one path of this machine answers.
+    """Answers of one path of this machine, beside the file's.
 
     Attributes:
         stage: what has run on it; the other stage has run on its best path.
@@ -128,4 +128,4 @@ def _picture(number: int) -> NDArray[np.uint8]:
     """Return a picture ``[96, 96, 3]`` of waves whose length changes, in whole numbers."""
     y, x, channel = np.ogrid[:_SIZE, :_SIZE, :3]
     wave = 3 * x * x + (5 + number) * y * y + 7 * x * y + 61 * channel * (x + y) + 97 * number * x
-    return ((wave >> 4) & 255).astype(np.uint8)
+    return np.asarray((wave >> 4) & 255, np.uint8)
