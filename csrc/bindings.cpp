@@ -356,25 +356,20 @@ public:
         const auto* data = static_cast<const uint8_t*>(bytes.ptr);
         const auto size = static_cast<size_t>(bytes.size * bytes.itemsize);
         const py::gil_scoped_release release;
-        // Mapped files lie at the beginning of a page; other buffers are copied.
-        std::vector<uint8_t> copy;
-        if (reinterpret_cast<uintptr_t>(data) % 64 != 0) {
-            copy.resize(size + 64);
-            uint8_t* aligned = copy.data() + (64 - reinterpret_cast<uintptr_t>(copy.data()) % 64) % 64;
-            if (size > 0) std::memcpy(aligned, data, size);
-            data = aligned;
-        }
-        const NetworkFile read = read_network(data, size);
-        spec_ = read.spec;
-        network_ = std::make_shared<const Network>(read, isa);
+        with_network(data, size, [&](const NetworkFile& read) {
+            spec_ = read.spec;
+            answers_ = read.answers;
+            network_ = std::make_shared<const Network>(read, isa);
+        });
     }
 
     const std::string& spec() const { return spec_; }
+    const std::string& answers() const { return answers_; }
     const std::string& isa() const { return isa_; }
     const std::shared_ptr<const Network>& network() const { return network_; }
 
 private:
-    std::string spec_, isa_;
+    std::string spec_, answers_, isa_;
     std::shared_ptr<const Network> network_;
 };
 
@@ -727,6 +722,7 @@ PYBIND11_MODULE(_native, m) {
     py::class_<NativeNetwork>(m, "NativeNetwork")
         .def(py::init<const py::buffer&, const std::string&>(), py::kw_only(), py::arg("file"), py::arg("isa"))
         .def_property_readonly("spec", [](const NativeNetwork& n) { return py::bytes(n.spec()); })
+        .def_property_readonly("answers", [](const NativeNetwork& n) { return py::bytes(n.answers()); })
         .def_property_readonly("isa", &NativeNetwork::isa)
         .def_property_readonly("int8", [](const NativeNetwork& n) { return n.network()->integers(); })
         .def_property_readonly("size", [](const NativeNetwork& n) { return n.network()->size(); })

@@ -1,6 +1,8 @@
-/* hpe_edge's C interface: from a frame and face boxes to the network's input, and from its outputs to head poses.
+/* hpe_edge's C interface: from a frame and face boxes to head poses.
  *
- * The network itself is run by the caller, with ONNX Runtime, TensorRT or another library. One image:
+ * A .hpe file of hpe-edge export native holds all that it takes: hpe_model_read, once, then hpe_estimate.
+ *
+ * Other networks are run by the caller, with ONNX Runtime, TensorRT or another library. One image:
  *
  *     hpe_spec_read           the model's spec, once
  *     hpe_turns_from_keypoints, where the spec says so and key points are known
@@ -23,10 +25,10 @@
  * was got and what to do. No exception leaves the library, and after a failure nothing was written to the results.
  *
  * Memory. The caller owns all arrays. Arrays are packed unless a stride is given, and aligned to their elements. The
- * library keeps no pointer after a call, but for hpe_spec.
+ * library keeps no pointer after a call, but for hpe_spec and hpe_model.
  *
- * Threads. All functions may be called from any thread at the same time. A spec never changes, so threads may share it;
- * only hpe_spec_free must come last. Two calls must not write the same array.
+ * Threads. All functions may be called from any thread at the same time. Threads may share a spec or a model; only
+ * hpe_spec_free or hpe_model_free must come last. Two calls must not write the same array.
  *
  * C99 and C++. Before version 1.0 the binary interface may change with HPE_EDGE_ABI_VERSION, which the library's soname
  * holds.
@@ -59,7 +61,8 @@ enum {
     HPE_NO_CUDA = 3,          /* a build without CUDA, or a machine without a usable GPU */
     HPE_CUDA_FAILED = 4,      /* CUDA refused a launch */
     HPE_OUT_OF_MEMORY = 5,
-    HPE_INTERNAL = 6 /* a fault of the library; please report it with its message */
+    HPE_INTERNAL = 6,     /* a fault of the library; please report it with its message */
+    HPE_INVALID_MODEL = 7 /* not a .hpe file, damaged, or of a newer format */
 };
 
 /* The library's version, such as "0.1.0". */
@@ -194,6 +197,34 @@ typedef struct hpe_poses {
  */
 HPE_API hpe_status hpe_decode(const hpe_spec* spec, const hpe_output* outputs, int32_t output_count, int32_t count,
                               const hpe_poses* poses);
+
+/* ---- a whole model in native code ------------------------------------------------------------------------------ */
+
+/* A network with its spec, ready to run on the best instruction set of the processor. */
+typedef struct hpe_model hpe_model;
+
+/* Reads a .hpe file of `length` bytes, which hpe-edge export native makes. Nothing of it is used after the call.
+ *
+ * model: receives it; free it with hpe_model_free.
+ */
+HPE_API hpe_status hpe_model_read(const void* data, size_t length, hpe_model** model);
+
+/* The model's spec; it lives as long as the model. */
+HPE_API const hpe_spec* hpe_model_spec(const hpe_model* model);
+
+/* Frees a model; a null pointer is fine. */
+HPE_API void hpe_model_free(hpe_model* model);
+
+/* Estimates the poses of faces: crops, stretches, runs the network and decodes; turns crops upright, estimates rolled
+ * faces once more and searches doubtful ones, as the spec says. A call runs on its own thread alone; what it needs
+ * besides, the model keeps for the next call.
+ *
+ * boxes: [count, 4], see hpe_crop_normalize.
+ * keypoints: [count, 5, 2], see hpe_turns_from_keypoints; null for none.
+ * poses: arrays of `count` faces.
+ */
+HPE_API hpe_status hpe_estimate(const hpe_model* model, const hpe_frame* frame, const float* boxes,
+                                const float* keypoints, int32_t count, const hpe_poses* poses);
 
 /* ---- upright crops --------------------------------------------------------------------------------------------- */
 

@@ -91,7 +91,8 @@ class PoseEngine:
         Args:
             model: an ONNX file of ``hpe-edge export onnx``, the .xml of an OpenVINO IR model that it adopted, a .hpe
                 file of ``hpe-edge export native``, or a TensorRT or TensorRT-RTX engine of ``hpe-edge export trt``.
-                None: the embedded model, a small network; its card is ``hpe_edge/models/README.md``.
+                None: the embedded model, a small network; its card is ``hpe_edge/models/README.md``. On the CPU native
+                code runs it, unless another backend or a precision is named. ``"student-v2-int8"``: the same in INT8.
             device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; for OpenVINO one of its own, in any case, such as
                 ``"gpu"``, ``"gpu.1"`` or ``"npu"``. None: the first GPU for TensorRT, else the CPU.
             backend: for an ONNX file ``"onnxruntime"``, ``"openvino"``, ``"tensorrt"``, which builds an engine the
@@ -130,7 +131,8 @@ class PoseEngine:
         if crop is not None and not isinstance(crop, Crop):
             raise InputError(f"crop must be a hpe_edge.Crop, got {type(crop).__name__}")
         check_choice("crop_on", crop_on, CropDevice)
-        path = _model_path(model)
+        # Without a word on where it shall run, the embedded model needs no library.
+        path = _model_path(model, native=backend in (None, "native") and device in (None, "cpu") and precision is None)
         self._arguments: dict[str, Any] | None = {
             "model": model,
             "device": device,
@@ -619,8 +621,8 @@ def _untimed(stage: str) -> AbstractContextManager[object]:
     return _UNTIMED
 
 
-def _model_path(model: str | os.PathLike[str] | None) -> Path:
-    path = find_model(model)
+def _model_path(model: str | os.PathLike[str] | None, *, native: bool) -> Path:
+    path = find_model(model, native=native)
     if library_of(path) is None:
         refuse_other_file(path, "model")
     if path.is_dir():
@@ -706,7 +708,15 @@ def _load(
         from hpe_edge.backends.tensorrt.runner import load_engine
 
         return load_engine(path, device="cuda" if device is None else device)
-    from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
+    try:
+        from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
+    except ModuleNotFoundError as error:
+        if error.name != "onnxruntime":
+            raise
+        raise BackendError(
+            f"{path} needs ONNX Runtime, which is not installed: run pip install 'hpe-edge[onnxruntime]'. The embedded "
+            "model and .hpe files run on the CPU without it"
+        ) from None
 
     through_tensorrt = backend == "onnxruntime-tensorrt"
     if device is None:

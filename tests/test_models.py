@@ -4,32 +4,92 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from hpe_edge import PoseEngine
-from hpe_edge.models import DEFAULT, DEFAULT_NAME, FACE_DETECTOR, FOLDER, WEIGHTS
+from hpe_edge import BackendError, PoseEngine
+from hpe_edge.geometry import geodesic_deg
+from hpe_edge.models import DEFAULT, DEFAULT_NAME, FACE_DETECTOR, FOLDER, NATIVE, NATIVE_INT8, WEIGHTS
 from hpe_edge.samples import BOXES
 from hpe_edge.samples import FOLDER as SAMPLES
 
 
 def test_without_a_name_it_is_the_embedded_one() -> None:
     with PoseEngine() as engine, PoseEngine(DEFAULT) as same:
-        assert engine.spec == same.spec
+        assert replace(engine.spec, gate=None) == replace(same.spec, gate=None)
+        assert engine.spec.gate is not None and engine.spec.gate.compared == "native fp32 with onnx"
         assert engine.spec.architecture == "student-v2" and "student-v2" in DEFAULT_NAME
         assert engine.spec.input.size == 112 and engine.device == "cpu"
 
 
 def test_it_is_small_and_comes_from_the_weights_beside_it() -> None:
-    assert DEFAULT.stat().st_size <= 1_000_000
-    with PoseEngine() as engine:
+    assert DEFAULT.stat().st_size <= 1_000_000 and NATIVE.stat().st_size <= 1_000_000
+    assert NATIVE_INT8.stat().st_size <= 300_000
+    with PoseEngine(DEFAULT) as engine:
         origin, gate = engine.spec.origin, engine.spec.gate
     assert origin.checkpoint == WEIGHTS.name
     assert origin.sha256 == hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
     assert gate is not None and gate.compared == "onnx with pytorch" and gate.worst_deg <= 0.01
+
+
+@pytest.mark.parametrize(
+    ("arguments", "runtime"),
+    [
+        ({}, "native code"),
+        ({"model": "student-v2", "device": "cpu"}, "native code"),
+        ({"backend": "native"}, "native code"),
+        ({"backend": "onnxruntime"}, "ONNX Runtime"),
+        ({"model": DEFAULT}, "ONNX Runtime"),
+        ({"backend": "openvino", "precision": "fp32"}, "OpenVINO"),
+        ({"model": "student-v2-int8"}, "native code"),
+    ],
+)
+def test_native_code_runs_it_unless_another_is_named(arguments: dict[str, Any], runtime: str) -> None:
+    with PoseEngine(**arguments) as engine:
+        assert runtime in repr(engine)
+        assert engine.spec.precision == ("int8" if arguments.get("model") == "student-v2-int8" else "fp32")
+
+
+def test_the_forms_of_it_agree() -> None:
+    """On the bundled faces, within what FP32 and INT8 promise."""
+    photos = [cv2.imread(str(SAMPLES / name)) for name in ("astronaut.jpg", "grace_hopper.jpg")]
+    boxes = np.loadtxt(BOXES, delimiter=",", skiprows=1, usecols=(1, 2, 3, 4))
+    models = (DEFAULT, NATIVE, NATIVE_INT8)
+    exact, fp32, int8 = (
+        [engine(p, [b]) for p, b in zip(photos, boxes, strict=True)] for engine in map(PoseEngine, models)
+    )
+    for a, b, c in zip(exact, fp32, int8, strict=True):
+        assert geodesic_deg(a.rotation, b.rotation).max() < 0.01
+        assert 0 < geodesic_deg(a.rotation, c.rotation).max() < 2.5
+
+
+def test_a_working_installation_needs_numpy_alone() -> None:
+    """With boxes, nothing but NumPy and the standard library is imported."""
+    code = (
+        "import sys, numpy, hpe_edge\n"
+        "poses = hpe_edge.PoseEngine()(numpy.zeros((90, 90, 3), numpy.uint8), [[20, 20, 60, 60]])\n"
+        "top = {name.split('.')[0] for name, module in sys.modules.items() if getattr(module, '__file__', None)}\n"
+        "print(len(poses), *sorted(name for name in top if 'site-packages' in (sys.modules[name].__file__ or '')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    count, *packages = done.stdout.split()
+    packages = [name for name in packages if not name.startswith("_")]  # hooks of the environment
+    assert count == "1" and set(packages) <= {"numpy", "hpe_edge"}
+
+
+def test_a_file_that_needs_onnx_runtime_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for name in [name for name in sys.modules if name.startswith("hpe_edge.backends.onnx.")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(BackendError, match=r"pip install 'hpe-edge\[onnxruntime\]'"):
+        PoseEngine(DEFAULT)
 
 
 def test_the_face_detector_is_small() -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hpe_edge.errors import BackendError, InputError
 from hpe_edge.ops.frames import FrameColor
 
-OK, INVALID_ARGUMENT, INVALID_SPEC, NO_CUDA, CUDA_FAILED, OUT_OF_MEMORY, INTERNAL = range(7)
+OK, INVALID_ARGUMENT, INVALID_SPEC, NO_CUDA, CUDA_FAILED, OUT_OF_MEMORY, INTERNAL, INVALID_MODEL = range(8)
 
 SEARCH_LOOKS = 7
 
@@ -121,6 +121,12 @@ class Library:
         self.check(self.dll.hpe_spec_read(data, ctypes.c_size_t(len(data)), ctypes.byref(handle)))
         return Spec(self, handle)
 
+    def read_model(self, data: bytes) -> Model:
+        """Read a .hpe file's bytes."""
+        handle = ctypes.c_void_p()
+        self.check(self.dll.hpe_model_read(data, ctypes.c_size_t(len(data)), ctypes.byref(handle)))
+        return Model(self, handle)
+
     def turns_from_keypoints(self, keypoints: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return turns ``[N]`` of key points ``[N, 5, 2]``."""
         turns = np.empty(len(keypoints), np.float32)
@@ -168,6 +174,33 @@ class Library:
             )
         )
         return taken
+
+
+class Model:
+    """An hpe_model, which lives as long as this object."""
+
+    def __init__(self, library: Library, handle: ctypes.c_void_p) -> None:
+        self._library, self.handle = library, handle
+
+    def __del__(self) -> None:
+        self._library.dll.hpe_model_free(self.handle)
+
+    def estimate(
+        self, frame: Frame, boxes: NDArray[np.float32], keypoints: NDArray[np.float32] | None = None
+    ) -> list[NDArray[np.float32]]:
+        """Return angles, sigma and rotation of boxes ``[N, 4]``."""
+        found = pose_arrays(len(boxes))
+        self._library.check(
+            self._library.dll.hpe_estimate(
+                self.handle,
+                ctypes.byref(frame),
+                address(boxes),
+                address(keypoints),
+                len(boxes),
+                ctypes.byref(poses_view(found)),
+            )
+        )
+        return found
 
 
 class Spec:

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "capi/search.h"
 #include "capi/turns.h"
@@ -16,6 +17,13 @@ void check_finite_turns(const float* turns_deg, int32_t count) {
         if (!std::isfinite(turns_deg[i]))
             fail(HPE_INVALID_ARGUMENT, "turn %d must be finite, got %g; 0 is no turn", i,
                  static_cast<double>(turns_deg[i]));
+}
+
+void check_keypoints(const float* keypoints, int32_t count) {
+    check_pointer(keypoints, "keypoints");
+    for (int32_t i = 0; i < 10 * count; ++i)
+        if (std::isinf(keypoints[i]))
+            fail(HPE_INVALID_ARGUMENT, "key points of face %d are infinite; NaN stands for unknown ones", i / 10);
 }
 
 }  // namespace
@@ -139,15 +147,49 @@ hpe_status hpe_decode(const hpe_spec* spec, const hpe_output* outputs, int32_t o
     });
 }
 
+hpe_status hpe_model_read(const void* data, size_t length, hpe_model** model) {
+    return guarded([&] {
+        check_address(data, 1, "data");
+        check_pointer(model, "model");
+        auto made = std::make_unique<hpe_model>();
+        auto network = read_native(data, length, made->spec.model);
+        made->places = std::make_unique<Workplaces>(std::move(network), input_face_bytes(made->spec.model));
+        *model = made.release();
+    });
+}
+
+const hpe_spec* hpe_model_spec(const hpe_model* model) {
+    return model ? &model->spec : nullptr;
+}
+
+void hpe_model_free(hpe_model* model) {
+    delete model;
+}
+
+hpe_status hpe_estimate(const hpe_model* model, const hpe_frame* frame, const float* boxes, const float* keypoints,
+                        int32_t count, const hpe_poses* poses) {
+    return guarded([&] {
+        check_pointer(model, "model");
+        check_count(count);
+        const Frame view = check_frame(frame);
+        if (count == 0) return;
+        const Model& spec = model->spec.model;
+        const Box* checked = check_boxes(boxes, count);
+        std::vector<float> turns_deg(static_cast<size_t>(count));
+        if (keypoints) {
+            check_keypoints(keypoints, count);
+            if (spec.upright != HPE_UPRIGHT_NONE) turns_from_keypoints(keypoints, count, turns_deg.data());
+        }
+        estimate(spec, *model->places, view, swaps_colors(spec, *frame), checked, turns_deg, check_poses(poses));
+    });
+}
+
 hpe_status hpe_turns_from_keypoints(const float* keypoints, int32_t count, float* turns_deg) {
     return guarded([&] {
         check_count(count);
         if (count == 0) return;
-        check_pointer(keypoints, "keypoints");
+        check_keypoints(keypoints, count);
         check_pointer(turns_deg, "turns_deg");
-        for (int32_t i = 0; i < 10 * count; ++i)
-            if (std::isinf(keypoints[i]))
-                fail(HPE_INVALID_ARGUMENT, "key points of face %d are infinite; NaN stands for unknown ones", i / 10);
         turns_from_keypoints(keypoints, count, turns_deg);
     });
 }

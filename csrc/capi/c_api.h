@@ -1,10 +1,15 @@
 // Shared by the two files that implement hpe_edge.h.
 #pragma once
 
-#include "capi/operations.h"
+#include "capi/estimate.h"
 
 struct hpe_spec {
     hpe::Model model;
+};
+
+struct hpe_model {
+    hpe_spec spec;
+    std::unique_ptr<hpe::Workplaces> places;
 };
 
 namespace hpe {

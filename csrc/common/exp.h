@@ -8,9 +8,12 @@
 
 namespace hpe {
 
-// What the formula needs of a type; the vector headers bring the same four for theirs.
-HPE_HD float fma(float a, float b, float c) {
-    return a * b + c;
+// What the formula needs of a type; the vector headers bring the same five for theirs.
+HPE_HD float mul(float a, float b) {
+    return a * b;
+}
+HPE_HD float add(float a, float b) {
+    return a + b;
 }
 HPE_HD float sub(float a, float b) {
     return a - b;
@@ -39,18 +42,18 @@ HPE_HD V exp_nonpositive(V x) {
     };
     // 1.5 * 2^23: adding it rounds to a whole number, which then sits in the low bits; a NaN needs no conversion.
     const V magic = constant(12582912.0f);
-    const V shifted = fma(x, constant(1.44269504f), magic);
+    const V shifted = add(mul(x, constant(1.44269504f)), magic);
     const V n = sub(shifted, magic);
     // ln 2 in two parts, the first short enough for n times it to be exact.
-    V r = fma(n, constant(-0.693359375f), x);
-    r = fma(n, constant(2.12194440e-4f), r);
+    V r = add(mul(n, constant(-0.693359375f)), x);
+    r = add(mul(n, constant(2.12194440e-4f)), r);
     V p = constant(1.0f / 720.0f);
-    p = fma(p, r, constant(1.0f / 120.0f));
-    p = fma(p, r, constant(1.0f / 24.0f));
-    p = fma(p, r, constant(1.0f / 6.0f));
-    p = fma(p, r, constant(0.5f));
-    p = fma(p, r, constant(1.0f));
-    p = fma(p, r, constant(1.0f));
+    p = add(mul(p, r), constant(1.0f / 120.0f));
+    p = add(mul(p, r), constant(1.0f / 24.0f));
+    p = add(mul(p, r), constant(1.0f / 6.0f));
+    p = add(mul(p, r), constant(0.5f));
+    p = add(mul(p, r), constant(1.0f));
+    p = add(mul(p, r), constant(1.0f));
     return scale_by_power(p, shifted, x);
 }
 

@@ -1,5 +1,6 @@
 # Options of each instruction set's loops, for GCC and Clang, clang-cl, and Visual C++, whose /arch covers several.
 if(MSVC AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  set(HPE_EXACT_OPTIONS /clang:-ffp-contract=off)
   set(HPE_FUSE_OPTIONS /clang:-ffp-contract=fast)
   set(HPE_EXACT_OPTIONS /clang:-ffp-contract=off)
   set(HPE_AVX2_OPTIONS /arch:AVX2)
@@ -11,6 +12,7 @@ if(MSVC AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
 elseif(MSVC)
   # Intrinsics need no option; /arch says what the compiler may use of itself. Since Visual Studio 2022 nothing is fused
   # without /fp:contract.
+  set(HPE_EXACT_OPTIONS)
   set(HPE_FUSE_OPTIONS /fp:contract)
   set(HPE_EXACT_OPTIONS /fp:precise)
   set(HPE_AVX2_OPTIONS /arch:AVX2)
@@ -20,7 +22,8 @@ elseif(MSVC)
   set(HPE_WIDE_OPTIONS)
   set(HPE_DOTPROD_OPTIONS /arch:armv8.2)
 else()
-  # GCC fuses multiply-adds by default where -std=c++17 does not forbid it; Clang and strict modes are told to.
+  # What GCC fuses by default depends on -std, what Clang fuses on its version.
+  set(HPE_EXACT_OPTIONS -ffp-contract=off)
   set(HPE_FUSE_OPTIONS -ffp-contract=fast)
   set(HPE_EXACT_OPTIONS -ffp-contract=off)
   set(HPE_AVX2_OPTIONS -mavx2 -mfma -mf16c)

@@ -17,7 +17,7 @@ struct Normalize {
     }
 
     void operator()(Vec level, int channel, int column, int left) const {
-        store_first(planes_.out[channel] + column, fma(level, gain_[channel], bias_[channel]), left);
+        store_first(planes_.out[channel] + column, mul_add(level, gain_[channel], bias_[channel]), left);
     }
 
 private:

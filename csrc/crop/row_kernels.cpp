@@ -18,9 +18,9 @@ void weigh_block(const T* const* rows, const float* weight, int taps, const floa
     for (int k = 0; k < taps; ++k) {
         const Vec w = splat(weight[k]);
         const T* p = rows[k] + at;
-        a = fma(w, load(p), a);
-        b = fma(w, load(p + 16), b);
-        c = fma(w, load(p + 32), c);
+        a = mul_add(w, load(p), a);
+        b = mul_add(w, load(p + 16), b);
+        c = mul_add(w, load(p + 32), c);
     }
     store(out + at, a);
     store(out + at + 16, b);
@@ -68,7 +68,7 @@ void resample_narrow(const float* row, const ColumnTaps& taps, const PlaneRow<T>
         Vec sum[3] = {splat(0.0f), splat(0.0f), splat(0.0f)};
         for (int k = 0; k < count; ++k) {
             const Vec weight = load(taps.weight + k * taps.padded_size + i);
-            for (int c = 0; c < 3; ++c) sum[c] = fma(weight, at.pick(plane[c], k), sum[c]);
+            for (int c = 0; c < 3; ++c) sum[c] = mul_add(weight, at.pick(plane[c], k), sum[c]);
         }
         for (int c = 0; c < 3; ++c) put(sum[c], c, i, size - i);
     }
@@ -132,9 +132,9 @@ void add_samples(const SamplePoints& points, float weight, SampleSums& sums) {
             float left[kLanes], right[kLanes];
             byte_levels(front[row], 8 * c, left);
             byte_levels(back[row], 8 * c + 8, right);
-            side[row] = fma(tx, sub(load(right), load(left)), load(left));
+            side[row] = mul_add(tx, sub(load(right), load(left)), load(left));
         }
-        store(sums.v[c], fma(w, fma(ty, sub(side[1], side[0]), side[0]), load(sums.v[c])));
+        store(sums.v[c], mul_add(w, mul_add(ty, sub(side[1], side[0]), side[0]), load(sums.v[c])));
     }
 }
 

@@ -9,7 +9,9 @@
 #include <cstddef>
 #include <vector>
 
+#include "common/angle.h"
 #include "common/hd.h"
+#include "common/log.h"
 #include "common/sine.h"
 #include "cpu/kernels.h"
 
@@ -43,7 +45,7 @@ struct BinGrid {
 };
 
 HPE_HD float expected_angle(const BinGrid& grid, const Moments& m) {
-    if (grid.circular) return atan2f(m.sine, m.cosine) * kDegreesPerRadian;
+    if (grid.circular) return angle_deg(m.sine, m.cosine);
     return grid.first_deg + m.mean * grid.step_deg;
 }
 
@@ -51,7 +53,7 @@ HPE_HD float expected_angle(const BinGrid& grid, const Moments& m) {
 HPE_HD float angle_deviation(const BinGrid& grid, const Moments& m) {
     if (!grid.circular) return sqrtf(greater(m.variance, 0.0f)) * (fabsf(grid.step_deg) * grid.sigma_factor);
     const float r = lesser(sqrtf(m.cosine * m.cosine + m.sine * m.sine), 1.0f);
-    return sqrtf(-2.0f * logf(r)) * (kDegreesPerRadian * grid.sigma_factor);
+    return sqrtf(-2.0f * natural_log(r)) * (kDegreesPerRadian * grid.sigma_factor);
 }
 
 // Row-major. The one place in C++ that fixes the order and the signs.
@@ -78,16 +80,15 @@ struct Angles {
 // of the triple times `signs` (yaw, pitch, roll; 1 or -1). `m` row-major.
 HPE_HD Angles angles_from_label_matrix(const float* m, const float* signs) {
     const float cy = sqrtf(m[0] * m[0] + m[3] * m[3]);
-    const float yaw = atan2f(-m[6], cy);
+    const float yaw = angle_deg(-m[6], cy);
     // At yaw = +-90 degrees only pitch and roll together are known; the family's convention puts all in pitch.
     const bool locked = cy < 1e-6f;
-    const float pitch = locked ? atan2f(-m[5], m[4]) : atan2f(m[7], m[8]);
-    const float roll = locked ? 0.0f : atan2f(m[3], m[0]);
+    const float pitch = locked ? angle_deg(-m[5], m[4]) : angle_deg(m[7], m[8]);
+    const float roll = locked ? 0.0f : angle_deg(m[3], m[0]);
     // The triple needs only some of the nine, but a NaN in any of them is a network that failed. 0 * x is 0 or NaN.
     float poison = 0.0f;
     for (int i = 0; i < 9; ++i) poison += 0.0f * m[i];
-    return {poison + signs[0] * yaw * kDegreesPerRadian, signs[1] * pitch * kDegreesPerRadian,
-            signs[2] * roll * kDegreesPerRadian};
+    return {poison + signs[0] * yaw, signs[1] * pitch, signs[2] * roll};
 }
 
 // The label triple of R = Rz(roll) Rx(-pitch) Ry(yaw): other angles of the same three axes, which stay unique in
@@ -102,10 +103,10 @@ HPE_HD Angles angles_from_zxy(const Angles& a) {
     const float r10 = sz * cy - cz * sp * sy, r11 = cz * cp, r12 = sz * sy + cz * sp * cy;
     const float r20 = -cp * sy, r21 = -sp, r22 = cp * cy;
     const float side = r22 < 0.0f ? -1.0f : 1.0f;
-    const float pitch = atan2f(side * r12, side * r22) * kDegreesPerRadian;
+    const float pitch = angle_deg(side * r12, side * r22);
     const auto [s, c] = sine_cosine(pitch);
-    return {atan2f(r02, side * sqrtf(r00 * r00 + r01 * r01)) * kDegreesPerRadian, pitch,
-            atan2f(c * r10 - s * r20, c * r11 - s * r21) * kDegreesPerRadian};
+    return {angle_deg(r02, side * sqrtf(r00 * r00 + r01 * r01)), pitch,
+            angle_deg(c * r10 - s * r20, c * r11 - s * r21)};
 }
 
 // The largest magnitude of three numbers.
@@ -172,6 +173,8 @@ HPE_HD void write_pose(const Angles& a, const float* sigma, const PoseArrays& ou
     angles[2] = bad ? nan : a.roll;
     for (int i = 0; i < 3; ++i) deviation[i] = bad || !sigma ? nan : sigma[i];
     rotation_from_angles(angles[0], angles[1], angles[2], rotation);
+    // Of a NaN that is computed, processors choose the sign.
+    for (int i = 0; bad && i < 9; ++i) rotation[i] = nan;
 }
 
 // Decodes bins: heads [3] in the order yaw, pitch, roll, each with its grid. `cosines`, `sines`: per head the tables of

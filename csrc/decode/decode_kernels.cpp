@@ -11,8 +11,8 @@ namespace {
 HPE_HD Vec weighted_sum(const float* weight, const float* values, int count) {
     Vec sum = splat(0.0f);
     int i = 0;
-    for (; i + kLanes <= count; i += kLanes) sum = fma(load(weight + i), load(values + i), sum);
-    if (i < count) sum = fma(load(weight + i), load_first(values + i, count - i, 0.0f), sum);
+    for (; i + kLanes <= count; i += kLanes) sum = mul_add(load(weight + i), load(values + i), sum);
+    if (i < count) sum = mul_add(load(weight + i), load_first(values + i, count - i, 0.0f), sum);
     return sum;
 }
 
@@ -34,7 +34,7 @@ Moments softmax_moments(const float* logits, int count, const float* cosines, co
         const Vec e = exp_nonpositive(sub(i < whole ? load(logits + i) : tail, peak));
         store(scratch + i, e);
         sum = add(sum, e);
-        first = fma(e, bin, first);
+        first = mul_add(e, bin, first);
         bin = add(bin, lanes);
     }
     const float norm = 1.0f / sum_of(sum);
@@ -44,7 +44,7 @@ Moments softmax_moments(const float* logits, int count, const float* cosines, co
     // A second pass about the mean: the one-pass form loses a peaked distribution's variance to cancellation.
     Vec second = splat(0.0f), distance = sub(steps, splat(m.mean));
     for (int i = 0; i < count; i += kLanes) {
-        second = fma(mul(load(scratch + i), distance), distance, second);
+        second = mul_add(mul(load(scratch + i), distance), distance, second);
         distance = add(distance, lanes);
     }
     m.variance = sum_of(second) * norm;

@@ -114,8 +114,8 @@ private:
         std::memcpy(file_.pad_levels, data_ + 48, 3);
         records_ = kHeader + counts_[0] * kTensor + counts_[1] * kLayer + counts_[2] * kOutput;
         need(records_ <= bytes_, "its records do not fit into it");
-        const auto spec_bytes = read_at<uint64_t>(data_ + 64);
-        file_.spec.assign(reinterpret_cast<const char*>(array(read_at<uint64_t>(data_ + 56), spec_bytes)), spec_bytes);
+        file_.spec = text(data_ + 56);
+        if (read_at<uint64_t>(data_ + 80) != 0) file_.answers = text(data_ + 72);
         written_.assign(counts_[0], false);
         is_float_.assign(counts_[0], false);
         is_output_.assign(counts_[0], false);
@@ -225,6 +225,12 @@ private:
         is_output_[tensor] = true;
         file_.outputs.push_back(
             {static_cast<int>(tensor), static_cast<int>(first), static_cast<int>(columns), flags == 1});
+    }
+
+    // Of place and length.
+    std::string text(const uint8_t* p) const {
+        const auto bytes = read_at<uint64_t>(p + 8);
+        return {reinterpret_cast<const char*>(array(read_at<uint64_t>(p), bytes)), static_cast<size_t>(bytes)};
     }
 
     // An array of the file behind the records.

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,7 @@ struct NetworkFile {
     std::vector<FileLayer> layers;
     std::vector<FileOutput> outputs;
     std::string spec;
+    std::string answers;  // to the pictures of hpe_edge/backends/native/self_check.py; may be empty
 };
 
 struct TensorSize {
@@ -59,5 +61,19 @@ std::vector<TensorSize> tensor_sizes(const NetworkFile& file, int height, int wi
 // Reads a file that lies at a multiple of 64 bytes and outlives the result. Throws std::invalid_argument with the
 // fault.
 NetworkFile read_network(const uint8_t* data, size_t bytes);
+
+// Calls `use` with a file that lies anywhere. Mapped files lie at the beginning of a page; others may have to be
+// copied.
+template <typename Use>
+void with_network(const uint8_t* data, size_t bytes, const Use& use) {
+    std::vector<uint8_t> copy;
+    if (reinterpret_cast<uintptr_t>(data) % 64 != 0) {
+        copy.resize(bytes + 64);
+        uint8_t* aligned = copy.data() + (64 - reinterpret_cast<uintptr_t>(copy.data()) % 64) % 64;
+        if (bytes > 0) std::memcpy(aligned, data, bytes);
+        data = aligned;
+    }
+    use(read_network(data, bytes));
+}
 
 }  // namespace hpe

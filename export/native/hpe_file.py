@@ -18,7 +18,7 @@ MAGIC = b"\x89HPENET\n"
 FORMAT = 1
 NO_SHORTCUT = 0xFFFFFFFF
 _ALIGNMENT = 64
-_HEADER = struct.Struct("<8sIIQIIIIII4BIQQ56x")
+_HEADER = struct.Struct("<8sIIQIIIIII4BIQQQQ40x")
 _TENSOR = struct.Struct("<Iifi")
 _LAYER = struct.Struct("<9Ii4Q8x")
 _OUTPUT = struct.Struct("<4I")
@@ -114,8 +114,14 @@ class FileNetwork:
     multiple: int = 0
 
 
-def to_bytes(network: FileNetwork, spec_json: str) -> bytes:
-    """Return the file's bytes."""
+def to_bytes(network: FileNetwork, spec_json: str, answers: bytes = b"") -> bytes:
+    """Return the file's bytes.
+
+    Args:
+        network: its layers.
+        spec_json: the model's spec.
+        answers: of :func:`hpe_edge.backends.native.self_check.find_answers`; a file may lack them.
+    """
     counts = len(network.tensors), len(network.layers), len(network.outputs)
     records = _HEADER.size + counts[0] * _TENSOR.size + counts[1] * _LAYER.size + counts[2] * _OUTPUT.size
     blocks = _Blocks(records)
@@ -124,10 +130,11 @@ def to_bytes(network: FileNetwork, spec_json: str) -> bytes:
     outputs = b"".join(_OUTPUT.pack(each.first, each.columns, each.tensor, each.sigmoid) for each in network.outputs)
     spec = spec_json.encode()
     spec_at = blocks.add(spec)
+    answers_at = blocks.add(answers)
     precision = _PRECISIONS[network.precision]
     header = _HEADER.pack(
         MAGIC, FORMAT, 0, blocks.end, precision, *counts, network.size, network.size, *network.pad_levels, 0,
-        network.multiple, spec_at, len(spec),
+        network.multiple, spec_at, len(spec), answers_at, len(answers),
     )  # fmt: skip
     data = bytearray(header + tensors + layers + outputs + blocks.data)
     struct.pack_into("<I", data, _CHECKED_FROM - 4, zlib.crc32(data[_CHECKED_FROM:]))

@@ -22,6 +22,7 @@ from export.quantize.equalize import equalize
 from export.quantize.quantized_model import Original, quantized_spec, read_original
 from export.step import ExportReport, Notes, byte_size, commit, write_bytes
 from hpe_edge.backends.native.native_backend import NativeBackend
+from hpe_edge.backends.native.self_check import find_answers
 from hpe_edge.errors import ModelError
 from hpe_edge.spec import Input, ModelSpec, Quantization
 from hpe_edge.util.atomic import Pending, pending_files
@@ -125,7 +126,8 @@ def _write_verified(original: Original, made: _Made, pending: Pending) -> Compar
         backend.close()
     report_passed(comparisons, made.check.report)
     gate = comparisons[0].result()
-    data = to_bytes(made.network, replace(made.spec, gate=gate).to_json())
+    answers = find_answers(pending.temp).astype("<f4").tobytes()
+    data = to_bytes(made.network, replace(made.spec, gate=gate).to_json(), answers)
     write_bytes(pending, data)
     made.check.report("file", [f"{made.network.precision}, {byte_size(len(data))}"])
     return comparisons[0]

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hpe_edge.backends.native.self_check import verify
 from hpe_edge.backends.tensorrt.buckets import buckets
 from hpe_edge.backends.tensorrt.plan_file import LIBRARY_NAMES, SUFFIXES, EngineInfo, read_info
 from hpe_edge.engine import PoseEngine
-from hpe_edge.models import DEFAULT_NAME
+from hpe_edge.errors import InputError
+from hpe_edge.models import DEFAULT_NAME, find_model
 from hpe_edge.spec import (
     AngleHead,
     AnglesDecode,
@@ -38,6 +40,9 @@ _UPRIGHT_TEXT: dict[Upright, str] = {
 }
 
 
+_DIFFERS = 3  # exit status, as of a failed gate
+
+
 @dataclass(frozen=True)
 class InfoOptions:
     """Arguments of ``hpe-edge info``.
@@ -45,10 +50,12 @@ class InfoOptions:
     Attributes:
         model: an ONNX model or TensorRT engine; None for the embedded model.
         json: print JSON instead of text.
+        verify: compare the answers of each path of this machine with those in a .hpe file.
     """
 
     model: Path | None
     json: bool
+    verify: bool = False
 
 
 def main(argv: Sequence[str]) -> int:
@@ -63,9 +70,17 @@ def main(argv: Sequence[str]) -> int:
         metavar="MODEL",
         help="made by hpe-edge export, or the embedded one's name; default: the embedded model",
     )
-    parser.add_argument("--json", action="store_true", help="print the spec as JSON")
-    info(InfoOptions(**vars(parser.parse_args(argv))))
-    return 0
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--json", action="store_true", help="print the spec as JSON")
+    shown.add_argument(
+        "--verify",
+        action="store_true",
+        help="of a .hpe file: compare the answers of every instruction set of this machine with those that the file "
+        "holds, in INT8 to the bit",
+    )
+    options = InfoOptions(**vars(parser.parse_args(argv)))
+    info(options)
+    return 0 if not options.verify or verify_answers(options.model) else _DIFFERS
 
 
 def info(options: InfoOptions) -> None:
@@ -78,6 +93,29 @@ def info(options: InfoOptions) -> None:
         return
     with PoseEngine(options.model) as engine:
         show(engine.spec.to_json(indent=2) if options.json else describe(engine.spec))
+
+
+def verify_answers(model: Path | None) -> bool:
+    """Print what each path of this machine answers, and return whether all answers are those of the file.
+
+    Raises:
+        InputError: the model is no .hpe file.
+    """
+    path = find_model(model, native=True)
+    if path.suffix.lower() != ".hpe":
+        raise InputError(
+            f"--verify is for .hpe files, which hold answers to compare with; {path} is none: hpe-edge export native "
+            "makes one"
+        )
+    checks = list(verify(path))
+    width = max(len(check.stage) for check in checks)
+    for check in checks:
+        said = "as in the file" if check.passed else "DIFFERS"
+        show(
+            f"{check.stage:{width}}  {check.isa:10}  {said}: logits within {check.logits:.2g}, angles within "
+            f"{check.angles_deg:.2g} degrees"
+        )
+    return all(check.passed for check in checks)
 
 
 def describe(spec: ModelSpec) -> str:

@@ -9,7 +9,13 @@ FOLDER = Path(__file__).parent
 """Folder of the models."""
 
 DEFAULT = FOLDER / "student-v2.onnx"
-"""Model of ``PoseEngine()``."""
+"""The embedded model, for export steps, GPUs and runtime libraries."""
+
+NATIVE = FOLDER / "student-v2.hpe"
+"""The same for native code, in FP32: what ``PoseEngine()`` runs on the CPU."""
+
+NATIVE_INT8 = FOLDER / "student-v2-int8.hpe"
+"""The same in INT8, with the same answers to the bit on every processor."""
 
 WEIGHTS = FOLDER / "student-v2.pth"
 """Trained weights that it was exported from."""
@@ -21,12 +27,17 @@ FACE_DETECTOR = FOLDER / "face-detector.onnx"
 """The embedded face detector."""
 
 
-def find_model(model: str | os.PathLike[str] | None) -> Path:
+def find_model(model: str | os.PathLike[str] | None, *, native: bool) -> Path:
     """Path of a model's file.
 
     Args:
-        model: a file, or the embedded model's name where no file has it; None: the embedded model.
+        model: a file, or the name of the embedded model or of its INT8 form where no file has it; None: the embedded
+            model.
+        native: native code may run it.
     """
-    if model is None or (os.fspath(model) == DEFAULT.stem and not Path(model).exists()):
-        return DEFAULT
-    return Path(model)
+    if model is None:
+        return NATIVE if native else DEFAULT
+    name = os.fspath(model)
+    if name not in (DEFAULT.stem, NATIVE_INT8.stem) or Path(model).exists():
+        return Path(model)
+    return NATIVE_INT8 if name == NATIVE_INT8.stem else find_model(None, native=native)

@@ -28,7 +28,8 @@ def roll_from_keypoints(keypoints: NDArray[np.floating]) -> NDArray[np.float32]:
 
 def roll_of(down: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return the roll ``[N]`` in degrees of heads whose downward axis is seen as ``[N, 2]``; NaN where it is 0 long."""
-    x, y = down[..., 0], down[..., 1]
+    # In double precision, whose last bit alone depends on NumPy's build: a turn's last bit can move a crop's levels.
+    x, y = down[..., 0].astype(np.float64), down[..., 1].astype(np.float64)
     roll = np.rad2deg(np.arctan2(-x, y))
     return np.where((x == 0) & (y == 0), np.nan, roll).astype(np.float32)
 

@@ -92,7 +92,7 @@ def test_the_parents_sessions_are_neither_run_nor_freed(tmp_path: Path) -> None:
         onnxruntime.InferenceSession.run = noted_run_faces
         onnxruntime.InferenceSession.__init__ = noted
         onnxruntime.InferenceSession.run_with_iobinding = noted_run
-        engine = PoseEngine(threads=2)
+        engine = PoseEngine("student-v2", backend="onnxruntime", threads=2)
         engine(FRAME)
         parents = set(map(id, opened))
         assert len(parents) >= 2  # of the poses and of the faces

@@ -64,3 +64,4 @@ void decode_tests();
 void emulated_tests();
 void features_tests();
 void network_tests();
+void same_bits_tests();

@@ -9,6 +9,7 @@ int main() {
     emulated_tests();
     features_tests();
     network_tests();
+    same_bits_tests();
     std::printf(failures() ? "%d checks failed\n" : "all native checks passed\n", failures());
     return failures() ? 1 : 0;
 }

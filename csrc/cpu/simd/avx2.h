@@ -38,10 +38,6 @@ HPE_HD Vec mul(Vec a, Vec b) {
 HPE_HD Vec sub(Vec a, Vec b) {
     return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)};
 }
-HPE_HD Vec fma(Vec a, Vec b, Vec c) {
-    return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
-}
-
 HPE_HD Vec add(Vec a, Vec b) {
     return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)};
 }
@@ -127,7 +123,7 @@ HPE_HD Planes8 sample_columns8(const float* row, const int* first, const float* 
         for (int g = 0; g < 4; ++g) {
             const __m256 p = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(base + 3 * first[g])),
                                                   _mm_loadu_ps(base + 3 * first[g + 4]), 1);
-            sum[g] = _mm256_fmadd_ps(_mm256_permutevar8x32_ps(w, spread_index(g)), p, sum[g]);
+            sum[g] = _mm256_add_ps(_mm256_mul_ps(_mm256_permutevar8x32_ps(w, spread_index(g)), p), sum[g]);
         }
     }
     return planes_of(sum);

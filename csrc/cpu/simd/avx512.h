@@ -31,10 +31,6 @@ HPE_HD Vec mul(Vec a, Vec b) {
 HPE_HD Vec sub(Vec a, Vec b) {
     return {_mm512_sub_ps(a.v, b.v)};
 }
-HPE_HD Vec fma(Vec a, Vec b, Vec c) {
-    return {_mm512_fmadd_ps(a.v, b.v, c.v)};
-}
-
 HPE_HD Vec add(Vec a, Vec b) {
     return {_mm512_add_ps(a.v, b.v)};
 }
@@ -45,7 +41,12 @@ HPE_HD void fill(Vec* a, float x) {
     a->v = _mm512_set1_ps(x);
 }
 HPE_HD float sum_of(Vec a) {
-    return _mm512_reduce_add_ps(a.v);
+    // _mm512_reduce_add_ps leaves the order to the compiler.
+    const __m256 high = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a.v), 1));
+    const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a.v), high);
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
 }
 HPE_HD float maximum_of(Vec a) {
     return _mm512_reduce_max_ps(a.v);
@@ -111,7 +112,7 @@ HPE_HD Planes sample_columns(const float* row, const int* first, const float* we
             p = _mm512_mask_broadcast_f32x4(p, 0x00f0, _mm_loadu_ps(base + 3 * first[4 * g + 1]));
             p = _mm512_mask_broadcast_f32x4(p, 0x0f00, _mm_loadu_ps(base + 3 * first[4 * g + 2]));
             p = _mm512_mask_broadcast_f32x4(p, 0xf000, _mm_loadu_ps(base + 3 * first[4 * g + 3]));
-            sum[g] = _mm512_fmadd_ps(_mm512_permutexvar_ps(spread_index(g), w), p, sum[g]);
+            sum[g] = _mm512_add_ps(_mm512_mul_ps(_mm512_permutexvar_ps(spread_index(g), w), p), sum[g]);
         }
     }
     return planes_of(sum);

@@ -37,12 +37,6 @@ HPE_HD Vec sub(const Vec& a, const Vec& b) {
     for (int i = 0; i < 16; ++i) c.v[i] = a.v[i] - b.v[i];
     return c;
 }
-HPE_HD Vec fma(const Vec& a, const Vec& b, const Vec& c) {
-    Vec d;
-    for (int i = 0; i < 16; ++i) d.v[i] = a.v[i] * b.v[i] + c.v[i];
-    return d;
-}
-
 HPE_HD Vec add(const Vec& a, const Vec& b) {
     Vec c;
     for (int i = 0; i < 16; ++i) c.v[i] = a.v[i] + b.v[i];
@@ -100,11 +94,11 @@ HPE_HD Planes sample_columns(const float* row, const int* first, const float* we
 }
 
 template <bool kNumbers>
-HPE_HD float number_at(const uint8_t* row, int index) {
-    if (!kNumbers) return static_cast<float>(row[index]);
+HPE_HD int number_at(const uint8_t* row, int index) {
+    if (!kNumbers) return row[index];
     uint16_t number;
     memcpy(&number, row + 2 * index, 2);
-    return static_cast<float>(number);
+    return number;
 }
 
 template <bool kNumbers>
@@ -112,13 +106,14 @@ HPE_HD Planes sample_points(const uint8_t* source, ptrdiff_t row_stride_bytes, c
     Planes planes;
     for (int i = 0; i < 16; ++i) {
         const uint8_t *p = source + points.offset[i], *q = p + row_stride_bytes;
-        const float upper = static_cast<float>(points.upper[i] & 0xffffu);
-        const float upper_right = static_cast<float>(points.upper[i] >> 16);
-        const float lower = static_cast<float>(points.lower[i] & 0xffffu);
-        const float lower_right = static_cast<float>(points.lower[i] >> 16);
+        const int upper = static_cast<int>(points.upper[i] & 0xffffu);
+        const int upper_right = static_cast<int>(points.upper[i] >> 16);
+        const int lower = static_cast<int>(points.lower[i] & 0xffffu);
+        const int lower_right = static_cast<int>(points.lower[i] >> 16);
         for (int c = 0; c < 3; ++c)
-            planes.c[c].v[i] = upper * number_at<kNumbers>(p, c) + upper_right * number_at<kNumbers>(p, c + 3) +
-                               lower * number_at<kNumbers>(q, c) + lower_right * number_at<kNumbers>(q, c + 3);
+            planes.c[c].v[i] =
+                static_cast<float>(upper * number_at<kNumbers>(p, c) + upper_right * number_at<kNumbers>(p, c + 3) +
+                                   lower * number_at<kNumbers>(q, c) + lower_right * number_at<kNumbers>(q, c + 3));
     }
     return planes;
 }

@@ -39,11 +39,6 @@ HPE_HD Vec sub(const Vec& a, const Vec& b) {
     return {
         {vsubq_f32(a.q[0], b.q[0]), vsubq_f32(a.q[1], b.q[1]), vsubq_f32(a.q[2], b.q[2]), vsubq_f32(a.q[3], b.q[3])}};
 }
-HPE_HD Vec fma(const Vec& a, const Vec& b, const Vec& c) {
-    return {{vfmaq_f32(c.q[0], a.q[0], b.q[0]), vfmaq_f32(c.q[1], a.q[1], b.q[1]), vfmaq_f32(c.q[2], a.q[2], b.q[2]),
-             vfmaq_f32(c.q[3], a.q[3], b.q[3])}};
-}
-
 HPE_HD Vec add(const Vec& a, const Vec& b) {
     return {
         {vaddq_f32(a.q[0], b.q[0]), vaddq_f32(a.q[1], b.q[1]), vaddq_f32(a.q[2], b.q[2]), vaddq_f32(a.q[3], b.q[3])}};
@@ -56,7 +51,9 @@ HPE_HD void fill(Vec* a, float x) {
     *a = splat(x);
 }
 HPE_HD float sum_of(const Vec& a) {
-    return vaddvq_f32(vaddq_f32(vaddq_f32(a.q[0], a.q[1]), vaddq_f32(a.q[2], a.q[3])));
+    const float32x4_t four = vaddq_f32(vaddq_f32(a.q[0], a.q[2]), vaddq_f32(a.q[1], a.q[3]));
+    const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
+    return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
 }
 HPE_HD float maximum_of(const Vec& a) {
     return vmaxvq_f32(vmaxq_f32(vmaxq_f32(a.q[0], a.q[1]), vmaxq_f32(a.q[2], a.q[3])));
@@ -115,7 +112,8 @@ HPE_HD Planes sample_columns(const float* row, const int* first, const float* we
         for (int k = 0; k < taps; ++k) {
             const float* base = row + 3 * k;
             const float* w = weight + k * stride + 4 * q;
-            for (int g = 0; g < 4; ++g) sum[g] = vfmaq_n_f32(sum[g], vld1q_f32(base + 3 * first[4 * q + g]), w[g]);
+            for (int g = 0; g < 4; ++g)
+                sum[g] = vaddq_f32(sum[g], vmulq_n_f32(vld1q_f32(base + 3 * first[4 * q + g]), w[g]));
         }
         transpose(sum, q, planes);
     }

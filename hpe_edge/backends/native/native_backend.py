@@ -52,7 +52,10 @@ class NativeBackend:
         self.device = device
         self._network = open_network(path, isa)
         self.runtime = f"native code ({self._network.isa})"
-        dtype = "uint8" if self._network.int8 else "float32"
+        self.int8: bool = self._network.int8
+        self.answers: bytes = self._network.answers
+        """To the pictures of :mod:`hpe_edge.backends.native.self_check`; empty where the file has none."""
+        dtype = "uint8" if self.int8 else "float32"
         text, size = spec_text(self._network, path), self._network.size
         if detector_spec(text) is not None or not size:
             raise ModelError(
