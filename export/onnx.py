@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from export.graph.write_onnx import Exportable
     from hpe_edge.spec import Crop
 
+_FROZEN = ".pb"  # a TensorFlow graph
 _DYNAMIC = 0  # batch size
 _PACKAGES = ("torch", "onnx", "onnxsim")
 _SQUARE = {"extend": "extended to a square", "shrink": "cut to a square about its centre", "none": "not squared"}
@@ -58,8 +59,8 @@ def export(
     """Export a checkpoint to ONNX and verify its angles.
 
     Args:
-        checkpoint: trained weights: .pth, .pt, .pkl, .tar, .chkpt, .safetensors, Keras .h5 or TensorFlow Lite
-            .tflite. Several become an ensemble that averages their outputs.
+        checkpoint: trained weights: .pth, .pt, .pkl, .tar, .chkpt, .safetensors, Keras .h5, TensorFlow Lite .tflite or
+            a frozen TensorFlow graph .pb. Several become an ensemble that averages their outputs.
         output: the ONNX file to write; an existing one is replaced. None: the architecture's name with .onnx, in the
             current folder.
         arch: the architecture, see :func:`export.zoo.names`; one for all checkpoints or one for each. Recognised from
@@ -82,6 +83,7 @@ def export(
         HpeEdgeError: the checkpoint, the images or the output cannot be used; nothing was written.
     """
     _need_packages()
+    from export import zoo
     from export.checkpoints.network import load_network
     from hpe_edge.errors import InputError
 
@@ -97,7 +99,15 @@ def export(
         raise InputError(f"the batch size must be from 1 to 1024, got {batch}")
     files = _Files(output, images, boxes, [("CHECKPOINT", path) for path in paths])
     notes = Notes(report)
-    network = load_network(paths, archs, trust=trust, report=notes, heads=not pose_only)
+    network: Exportable
+    if paths[0].suffix.lower() == _FROZEN:
+        from export.frozen_graph.frozen_network import frozen_network
+
+        if len(paths) > 1 or not archs:
+            raise InputError(f"a frozen graph is one checkpoint, and its arch must be named: --arch mnn {paths[0]}")
+        network = frozen_network(paths[0], zoo.get(archs[0]), notes, heads=not pose_only)
+    else:
+        network = load_network(paths, archs, trust=trust, report=notes, heads=not pose_only)
     return _write(network, files, batch, limits, notes)
 
 
