@@ -62,4 +62,5 @@ void warp_tests();
 void turned_tests();
 void decode_tests();
 void emulated_tests();
+void features_tests();
 void network_tests();
