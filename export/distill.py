@@ -192,8 +192,8 @@ def _parse(argv: list[str], program: str) -> argparse.Namespace:
         _LABELS,
         action="store_true",
         default=argparse.SUPPRESS,
-        help=f"{_LABELS} CSV: train on labelled faces by the losses of published networks; {_LABELS} CSV --help shows "
-        "its options",
+        help=f"{_LABELS} CSV: train on labelled faces by the published losses of --loss and --alpha; {_LABELS} CSV "
+        "--help shows its options",
     )
     add_material_options(parser)
     _add_student_options(
