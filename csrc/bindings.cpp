@@ -20,6 +20,7 @@
 
 #include "cpu/run_plans.h"
 #include "crop/channels_last.h"
+#include "crop/crop_map.h"
 #include "crop/crop_normalize.h"
 #include "crop/place_faces.h"
 #include "crop/stretch.h"
@@ -30,6 +31,7 @@
 #include "cuda/driver_calls.h"
 #include "cuda/kernel_launch.h"
 #include "decode/decode.h"
+#include "decode/heatmap.h"
 #include "network/network.h"
 
 namespace py = pybind11;
@@ -138,6 +140,17 @@ public:
             return emulate(faces, out, emulate_warp);
         }
         run(count, out, [&](auto* to) { warp_normalize(view, data, count, plan_.crop, plan_.input, *isa_.rows, to); });
+    }
+
+    // Fills `out` [N, 2, 3] of float64 with the maps from the crops to a frame of that size.
+    void maps(const py::array& boxes, const std::optional<py::array>& turns, int width, int height,
+              py::array& out) const {
+        const Box* data = static_cast<const Box*>(boxes.data());
+        std::vector<Turn> turn(boxes.shape(0), Turn{1.0f, 0.0f});
+        if (turns) turn = turns_of(static_cast<const float*>(turns->data()), boxes.shape(0));
+        auto* to = static_cast<CropMap*>(out.mutable_data());
+        for (py::ssize_t i = 0; i < boxes.shape(0); ++i)
+            to[i] = crop_map(data[i], turn[i], plan_.crop, plan_.input.size, width, height);
     }
 
 private:
@@ -338,6 +351,35 @@ public:
 private:
     DecodePlan plan_;
     bool emulated_;
+};
+
+// Peaks of maps [N, count, side, side], in arrays or, as DecodeLaunch, at addresses.
+class HeatmapPeaks {
+public:
+    HeatmapPeaks(int count, int side, bool logarithm, const std::string& isa)
+        : plan_{count, side, logarithm}, emulated_(isa == kEmulated) {
+        if (!emulated_) isa_ = find_isa(isa);
+    }
+
+    void run(const py::array& maps, py::array& out) const {
+        const auto* from = static_cast<const float*>(maps.data());
+        const auto row = static_cast<ptrdiff_t>(maps.strides(0) / static_cast<py::ssize_t>(sizeof(float)));
+        const int faces = static_cast<int>(maps.shape(0));
+        auto* to = static_cast<float*>(out.mutable_data());
+        const py::gil_scoped_release release;
+        if (emulated_) return emulate_peaks(plan_, from, row, faces, to);
+        find_peaks(plan_, from, row, faces, *isa_.decode, to);
+    }
+
+    void launch(uint64_t maps, int64_t row_stride, int faces, uint64_t out, uint64_t stream) const {
+        launch_peaks(plan_, reinterpret_cast<const float*>(maps), static_cast<ptrdiff_t>(row_stride), faces,
+                     reinterpret_cast<float*>(out), reinterpret_cast<void*>(stream));
+    }
+
+private:
+    HeatmapPlan plan_;
+    bool emulated_;
+    Isa isa_{};
 };
 
 NetworkIsa find_network_isa(const std::string& name) {
@@ -584,7 +626,8 @@ PYBIND11_MODULE(_native, m) {
              py::arg("format"), py::arg("yuv"), py::arg("output"), py::arg("isa"))
         .def("boxes", &CropNormalize::boxes, py::arg("frame"), py::arg("chroma"), py::arg("boxes"),
              py::arg("turns_deg"), py::arg("out"))
-        .def("warp", &CropNormalize::warp, py::arg("frame"), py::arg("chroma"), py::arg("homographies"),
+        .def("warp", &CropNormalize::warp, py::arg("frame"), py::arg("chroma"), py::arg("homographies"), py::arg("out"))
+        .def("maps", &CropNormalize::maps, py::arg("boxes"), py::arg("turns_deg"), py::arg("width"), py::arg("height"),
              py::arg("out"));
 
     py::class_<ContrastStretch>(m, "ContrastStretch")
@@ -602,6 +645,13 @@ PYBIND11_MODULE(_native, m) {
                       const std::vector<float>&, const std::string&>(),
              py::kw_only(), py::arg("kind"), py::arg("places"), py::arg("grids"), py::arg("factors"), py::arg("isa"))
         .def("run", &Decode::run, py::arg("outputs"), py::arg("angles"), py::arg("sigma"), py::arg("rotation"));
+
+    py::class_<HeatmapPeaks>(m, "HeatmapPeaks")
+        .def(py::init<int, int, bool, const std::string&>(), py::kw_only(), py::arg("count"), py::arg("side"),
+             py::arg("logarithm"), py::arg("isa"))
+        .def("run", &HeatmapPeaks::run, py::arg("maps"), py::arg("out"))
+        .def("launch", &HeatmapPeaks::launch, py::arg("maps"), py::arg("row_stride"), py::arg("faces"), py::arg("out"),
+             py::arg("stream"));
 
     py::class_<CropLaunch>(m, "CropLaunch")
         .def(py::init<const std::array<double, 4>&, Square, bool, bool, const std::array<float, 3>&, int,

@@ -132,7 +132,7 @@ def add_model_option(parser: argparse.ArgumentParser, made_by: str, metavar: str
 
 
 def add_limit_options(parser: argparse._ActionsContainer) -> None:
-    """Add --mean-deg, --p99-deg, --p999-deg and --worst-deg: the limits of the accuracy gate."""
+    """Add --mean-deg, --p99-deg, --p999-deg, --worst-deg and those for landmarks: the limits of the accuracy gate."""
     for name, what in (
         ("mean", "mean"),
         ("p99", "99th percentile of the"),
@@ -145,6 +145,20 @@ def add_limit_options(parser: argparse._ActionsContainer) -> None:
             metavar="DEG",
             help=f"{what} difference that passes, in degrees (default: by precision)",
         )
+    for name, what in (("mean", "mean"), ("worst", "largest")):
+        add_landmark_limit(parser, name, what, None)
+
+
+def add_landmark_limit(parser: argparse._ActionsContainer, name: str, what: str, default: float | None) -> None:
+    """Add --landmarks-mean or --landmarks-worst."""
+    parser.add_argument(
+        f"--landmarks-{name}",
+        type=positive,
+        default=default,
+        metavar="SHARE",
+        help=f"{what} distance between landmarks that passes, as a share of the box's side (default: "
+        f"{'by precision' if default is None else '%(default)s'})",
+    )
 
 
 def keywords(args: argparse.Namespace) -> dict[str, Any]:

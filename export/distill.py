@@ -2,7 +2,8 @@
 
 The student learns the consensus of the teachers on unlabelled faces. ``python -m export.onnx OUT.pth`` then exports it.
 ``python -m export.distill --int8 MODEL.onnx`` then trains the exported model for INT8. In Python: :func:`train`,
-:func:`train_int8`.
+:func:`train_int8`. ``--labels CSV`` trains on labelled faces by the losses of published networks:
+:func:`train_labelled`.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from export.tuning.train_int8 import train_int8
 from hpe_edge.errors import InputError
 from hpe_edge.util.shell import interrupt_on_signals, run_in_shell
 
-__all__ = ["STUDENTS", "VIEWS", "DistillReport", "main", "train", "train_int8"]
+__all__ = ["STUDENTS", "VIEWS", "DistillReport", "main", "train", "train_int8", "train_labelled"]
 
 STUDENTS = ("student-v2", "student-dense", "student-mixed", "student-separable")
 VIEWS = 4_000_000
 _MOST_VIEWS = 10**9
 _INT8 = "--int8"
+_LABELS = "--labels"
+_INTERRUPTED = "the same command resumes from the last checkpoint"
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,7 @@ def train(
     from export.distillation.train_student import Settings, train_student
 
     material = checked_material(teachers, images, boxes, boxes_from, detectors)
-    if student not in STUDENTS:
-        raise InputError(f"the student must be one of {', '.join(STUDENTS)}, got {student!r}")
-    if not 1 <= views <= _MOST_VIEWS:
-        raise InputError(f"the number of views must be from 1 to {_MOST_VIEWS}, got {views}")
+    _check_student(student, views)
     out = optional_path(output) or Path(f"{student}.pth")
     check_output(out, (".pth",), material.inputs)
     notes = Notes(report)
@@ -104,19 +104,75 @@ def train(
     return DistillReport(out, out.stat().st_size, run, error_deg, notes.lines)
 
 
+def train_labelled(
+    labels: PathLike,
+    *,
+    student: str = STUDENTS[0],
+    loss: str = "multi",
+    alpha: float = 0.001,
+    teachers: Sequence[PathLike] = (),
+    views: int = VIEWS,
+    output: PathLike | None = None,
+    report: Reporter = quiet,
+) -> DistillReport:
+    """Train a network on labelled faces as published networks were trained; resumes a stopped run.
+
+    Args:
+        labels: CSV with the columns file, x1, y1, x2, y2, yaw, pitch, roll; the photos lie beside it, boxes reach from
+            chin to eyebrows, and angles are those of the labels of 300W-LP in degrees.
+        student: the network to train, one of :data:`STUDENTS`.
+        loss: ``"multi"``: HopeNet's cross-entropy of bins and squared error; ``"wrapped"``: likewise, with WHENet's
+            error round the circle for heads that span it; ``"ensemble"``: the divergence from the teachers' mean
+            distribution.
+        alpha: weight of a squared degree beside the cross-entropy; of ``"multi"`` and ``"wrapped"``.
+        teachers: checkpoints with the student's input size and bins; of ``"ensemble"`` alone.
+        views: number of augmented faces to learn from.
+        output: the weights to write, with the folder OUT.run beside it; None is the student's name with .pth.
+        report: takes each stage's name and lines.
+
+    Returns:
+        The weights, and the student's distance from the labels of held-out faces.
+
+    Raises:
+        HpeEdgeError: the labels, a photo, a teacher or the output cannot be used.
+        KeyboardInterrupt: stopped; the last checkpoint stays.
+    """
+    need("torch", "training")
+    from export.distillation.train_labelled import Labelled
+    from export.distillation.train_labelled import train_labelled as run_labelled
+
+    _check_student(student, views)
+    table, out, paths = Path(labels), optional_path(output) or Path(f"{student}.pth"), tuple(map(Path, teachers))
+    check_output(out, (".pth",), [("--labels", table), *(("--teacher", each) for each in paths)])
+    notes = Notes(report)
+    run, error_deg = run_labelled(Labelled(table, student, loss, alpha, paths, views), out, notes)
+    return DistillReport(out, out.stat().st_size, run, error_deg, notes.lines)
+
+
+def _check_student(student: str, views: int) -> None:
+    if student not in STUDENTS:
+        raise InputError(f"the student must be one of {', '.join(STUDENTS)}, got {student!r}")
+    if not 1 <= views <= _MOST_VIEWS:
+        raise InputError(f"the number of views must be from 1 to {_MOST_VIEWS}, got {views}")
+
+
 def main(argv: list[str] | None = None, program: str = "python -m export.distill") -> int:
     """Run the command; returns the exit status, see :mod:`hpe_edge.util.shell`."""
     given = sys.argv[1:] if argv is None else argv
     if any(each.partition("=")[0] == _INT8 for each in given):
         return main_int8(given, program)
+    labelled = any(each.partition("=")[0] == _LABELS for each in given)
 
     def command() -> None:
-        written = train(**vars(_parse(given, program)), report=print_report)
+        if labelled:
+            written = train_labelled(**vars(_parse_labelled(given, program)), report=print_report)
+        else:
+            written = train(**vars(_parse(given, program)), report=print_report)
         log = f"log and curves are in {written.run}"
         print_report("written", [f"{written.path}, {byte_size(written.size_bytes)}; {log}"])
         print_report("next", [f"hpe-edge export onnx {shell_path(written.path)}"])
 
-    return run_in_shell(program, command, interrupted="the same command resumes from the last checkpoint")
+    return run_in_shell(program, command, interrupted=_INTERRUPTED)
 
 
 def _parse(argv: list[str], program: str) -> argparse.Namespace:
@@ -132,7 +188,42 @@ def _parse(argv: list[str], program: str) -> argparse.Namespace:
         default=argparse.SUPPRESS,
         help=f"{_INT8} MODEL.onnx: train an exported model for INT8; {_INT8} --help shows its options",
     )
+    parser.add_argument(
+        _LABELS,
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help=f"{_LABELS} CSV: train on labelled faces by the published losses of --loss and --alpha; {_LABELS} CSV "
+        "--help shows its options",
+    )
     add_material_options(parser)
+    _add_student_options(
+        parser,
+        "the weights to write (default: the student's name with .pth, in the current folder), with the folders "
+        "OUT.run (the run) and distill_cache (the teachers' predictions) beside it",
+    )
+    return parser.parse_args(argv)  # type: ignore[no-any-return]
+
+
+def _parse_labelled(argv: list[str], program: str) -> argparse.Namespace:
+    need("torch", "training")
+    from export.distillation.train_labelled import add_labelled_options
+
+    parser = step_parser(
+        program,
+        "Train a small network on labelled faces, by the losses of published networks.",
+        "The same command resumes a stopped run. Exit status: 0 done, 1 a failure, "
+        "2 wrong usage, 128 + n stopped by signal n.",
+    )
+    add_labelled_options(parser)
+    _add_student_options(
+        parser,
+        "the weights to write (default: the student's name with .pth, in the current folder), with the folder OUT.run "
+        "beside it",
+    )
+    return parser.parse_args(argv)  # type: ignore[no-any-return]
+
+
+def _add_student_options(parser: argparse.ArgumentParser, output: str) -> None:
     parser.add_argument(
         "--student", choices=STUDENTS, default=STUDENTS[0], help="the network to train (default: %(default)s)"
     )
@@ -148,10 +239,8 @@ def _parse(argv: list[str], program: str) -> argparse.Namespace:
         "--output",
         type=Path,
         metavar="OUT.pth",
-        help="the weights to write (default: the student's name with .pth, in the current folder), with the folders "
-        "OUT.run (the run) and distill_cache (the teachers' predictions) beside it",
+        help=output,
     )
-    return parser.parse_args(argv)  # type: ignore[no-any-return]
 
 
 def _count(text: str) -> int:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from export.cli import add_gate_options, keywords, positive, print_model, print_report, step_parser
+from export.cli import add_gate_options, add_landmark_limit, keywords, positive, print_model, print_report, step_parser
 from export.step import (
     ExportReport,
     Notes,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from export.graph.write_onnx import Exportable
     from hpe_edge.spec import Crop
 
+_FROZEN = ".pb"  # a TensorFlow graph
 _DYNAMIC = 0  # batch size
 _PACKAGES = ("torch", "onnx", "onnxsim")
 _SQUARE = {"extend": "extended to a square", "shrink": "cut to a square about its centre", "none": "not squared"}
@@ -48,6 +49,7 @@ def export(
     output: PathLike | None = None,
     arch: str | Sequence[str] = (),
     batch: int | None = None,
+    pose_only: bool = False,
     trust: bool = False,
     images: PathLike | None = None,
     boxes: PathLike | None = None,
@@ -57,18 +59,20 @@ def export(
     """Export a checkpoint to ONNX and verify its angles.
 
     Args:
-        checkpoint: trained weights: .pth, .pt, .pkl, .tar, .chkpt, .safetensors, Keras .h5 or TensorFlow Lite
-            .tflite. Several become an ensemble that averages their outputs.
+        checkpoint: trained weights: .pth, .pt, .pkl, .tar, .chkpt, .safetensors, Keras .h5, TensorFlow Lite .tflite or
+            a frozen TensorFlow graph .pb. Several become an ensemble that averages their outputs.
         output: the ONNX file to write; an existing one is replaced. None: the architecture's name with .onnx, in the
             current folder.
         arch: the architecture, see :func:`export.zoo.names`; one for all checkpoints or one for each. Recognised from
             the weights where it is left out.
         batch: a fixed batch size from 1 to 1024; None for any.
+        pose_only: leave out landmarks and their visibility, and the layers that only they need.
         trust: run code that a checkpoint holds, where reading needs it; only for files from someone you trust.
         images: picture, folder of pictures or video whose faces the accuracy gate runs on; None takes two bundled
             photos.
         boxes: CSV of the face boxes in ``images``; None detects the faces.
-        limits: limits of the accuracy gate in degrees, over the default: worst 0.01.
+        limits: limits of the accuracy gate, over the defaults: worst 0.01 degrees, and 0.001 of the box's side between
+            landmarks.
         report: takes each stage's name and lines.
 
     Returns:
@@ -79,6 +83,7 @@ def export(
         HpeEdgeError: the checkpoint, the images or the output cannot be used; nothing was written.
     """
     _need_packages()
+    from export import zoo
     from export.checkpoints.network import load_network
     from hpe_edge.errors import InputError
 
@@ -94,7 +99,15 @@ def export(
         raise InputError(f"the batch size must be from 1 to 1024, got {batch}")
     files = _Files(output, images, boxes, [("CHECKPOINT", path) for path in paths])
     notes = Notes(report)
-    network = load_network(paths, archs, trust=trust, report=notes)
+    network: Exportable
+    if paths[0].suffix.lower() == _FROZEN:
+        from export.frozen_graph.frozen_network import frozen_network
+
+        if len(paths) > 1 or not archs:
+            raise InputError(f"a frozen graph is one checkpoint, and its arch must be named: --arch mnn {paths[0]}")
+        network = frozen_network(paths[0], zoo.get(archs[0]), notes, heads=not pose_only)
+    else:
+        network = load_network(paths, archs, trust=trust, report=notes, heads=not pose_only)
     return _write(network, files, batch, limits, notes)
 
 
@@ -292,14 +305,16 @@ def _command(argv: list[str] | None, program: str) -> None:
         return
     checkpoints, archs = given.pop("checkpoint"), given.pop("arch")
     batch, adopted, only_template = given.pop("batch"), given.pop("adopt"), given.pop("template")
-    described, python = given.pop("spec"), given.pop("python")
+    described, python, pose_only = given.pop("spec"), given.pop("python"), given.pop("pose_only")
     if only_template:
         from hpe_edge.util.console import show
 
         show(template(adopted, arch=archs[0] if archs else None))
         return
     if adopted is None:
-        written = export(checkpoints, arch=archs, batch=batch or None, **given, report=print_report)
+        written = export(
+            checkpoints, arch=archs, batch=batch or None, pose_only=pose_only, **given, report=print_report
+        )
     else:
         checkpoint = checkpoints[0] if checkpoints else None
         written = adopt(
@@ -392,7 +407,13 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
         help="batch size: 'dynamic' for any (default), or a fixed number, which some accelerators need; with --adopt "
         "the file keeps its own, and 'dynamic' frees a fixed one",
     )
+    parser.add_argument(
+        "--pose-only",
+        action="store_true",
+        help="leave out landmarks and their visibility, and the layers that only they need",
+    )
     add_gate_options(parser)
+    add_landmark_limit(parser, "worst", "largest", ONNX_LIMITS.landmarks_worst)
     parser.add_argument(
         "--worst-deg",
         type=positive,
@@ -427,6 +448,8 @@ def _check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error("--spec describes a network of no known family; leave out --arch and CHECKPOINT")
     if args.adopt is not None and (len(args.arch) > 1 or len(args.checkpoint) > len(args.arch)):
         parser.error("--adopt takes one --arch, and with it at most one CHECKPOINT")
+    if args.adopt is not None and args.pose_only:
+        parser.error("--pose-only applies to a CHECKPOINT; the heads of an adopted file are those of its --spec")
     if args.adopt is not None and args.batch:
         parser.error("an adopted file keeps its batch size; only --batch dynamic applies to it")
 

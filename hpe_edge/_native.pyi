@@ -77,6 +77,14 @@ class CropNormalize:
         homographies: NDArray[np.float64],
         out: NDArray[Any],
     ) -> None: ...
+    def maps(
+        self,
+        boxes: NDArray[np.float32],
+        turns_deg: NDArray[np.float32] | None,
+        width: int,
+        height: int,
+        out: NDArray[np.float64],
+    ) -> None: ...
 
 class ContrastStretch:
     def __init__(
@@ -111,6 +119,11 @@ class Decode:
         sigma: NDArray[np.float32],
         rotation: NDArray[np.float32],
     ) -> None: ...
+
+class HeatmapPeaks:
+    def __init__(self, *, count: int, side: int, logarithm: bool, isa: str) -> None: ...
+    def run(self, maps: NDArray[np.float32], out: NDArray[np.float32]) -> None: ...
+    def launch(self, maps: int, row_stride: int, faces: int, out: int, stream: int) -> None: ...
 
 class CropLaunch:
     def __init__(

@@ -321,7 +321,7 @@ class PoseEngine:
                 raise InputError("requests must be those that this engine's request() made")
         timed = _untimed if timer is None and self._ranges is None else self._timed(timer)
         found = [
-            Poses.empty(
+            self._decode.room(
                 request.count, boxes=request.boxes, scores=request.scores, ids=request.ids, max_sigma=self.max_sigma
             )
             for request in requests
@@ -364,7 +364,7 @@ class PoseEngine:
             request.second_pass(poses, SECOND_PASS_ROLL_DEG) for request, poses in zip(requests, found, strict=True)
         ]
         again = [
-            (request.turned(some, request.rolls(poses)[some]), Poses.empty(len(some)))
+            (request.turned(some, request.rolls(poses)[some]), self._decode.room(len(some)))
             for request, poses, some in zip(requests, found, rows, strict=True)
         ]
         self._run_all(context, [part for part in again if part[0].count], timed)
@@ -381,7 +381,7 @@ class PoseEngine:
         for request, some in zip(requests, rows, strict=True):
             turns = np.zeros(request.count, np.float32) if request.turns is None else np.nan_to_num(request.turns)
             looks.append(request.turned(np.repeat(some, OTHER_LOOKS), turns_of_looks(turns[some])))
-        seen = [Poses.empty(each.count) for each in looks]
+        seen = [self._decode.room(each.count) for each in looks]
         self._run_all(context, [part for part in zip(looks, seen, strict=True) if part[0].count], timed)
         self._run_again(context, looks, seen, timed)
         for poses, some, others in zip(found, rows, seen, strict=True):
@@ -519,7 +519,7 @@ class PoseEngine:
                 contexts.append(self._borrow())
                 borrowed.callback(self._give_back, contexts[-1])
             for context in contexts:
-                self._run_all(context, [(each, Poses.empty(each.count)) for each in requests], _untimed)
+                self._run_all(context, [(each, self._decode.room(each.count)) for each in requests], _untimed)
         tried = min(faces, self._batch)
         batches = [2**k for k in range(tried.bit_length()) if 2**k < tried]
         if self._backend.fixed_batch or not batches:

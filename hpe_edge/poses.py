@@ -21,6 +21,8 @@ Float32Array = NDArray[np.float32]
 Int64Array = NDArray[np.int64]
 Index = slice | NDArray[Any] | Sequence[int] | Sequence[bool]
 
+Value = float | int | bool | list[Any] | None
+
 NO_ID = -1  # of a face that is not tracked
 
 
@@ -38,6 +40,8 @@ class Pose:
         score: of the detector; NaN if unknown.
         id: identity over time; -1 if the face is not tracked.
         doubtful: see :attr:`Poses.doubtful`.
+        landmarks: float32 ``[L, 2]``, see :attr:`Poses.landmarks`.
+        visibility: float32 ``[L]``, see :attr:`Poses.visibility`.
     """
 
     yaw: float
@@ -50,6 +54,8 @@ class Pose:
     score: float
     id: int
     doubtful: bool
+    landmarks: Float32Array = field(repr=False, compare=False)
+    visibility: Float32Array = field(repr=False, compare=False)
 
 
 class Poses:
@@ -67,18 +73,31 @@ class Poses:
         rotation: float32 ``[N, 3, 3]``: head to OpenCV's camera frame, R = Rx(-pitch) Ry(yaw) Rz(roll).
         max_sigma: limit of :attr:`sigma_rms` in degrees beyond which a pose is doubtful; infinite for no limit.
 
-    The arrays belong to this object. A face with a NaN in the network's output is NaN throughout; others are not
-    affected.
+    The arrays belong to this object. A face with a NaN in the network's output for the pose is NaN throughout, but for
+    its landmarks; others are not affected.
     """
 
     # Checked once, here: decode writes into these arrays without another check. None stands for unknown: the arrays of
     # NaN and -1 are made only when they are read.
-    __slots__ = ("_angles", "_boxes", "_ids", "_rotation", "_scores", "_sigma", "_stretched", "max_sigma")
+    __slots__ = (
+        "_angles",
+        "_boxes",
+        "_ids",
+        "_landmarks",
+        "_rotation",
+        "_scores",
+        "_sigma",
+        "_stretched",
+        "_visibility",
+        "max_sigma",
+    )
 
     _boxes: Float32Array | None
     _scores: Float32Array | None
     _ids: Int64Array | None
     _stretched: NDArray[np.bool_]
+    _landmarks: Float32Array | None
+    _visibility: Float32Array | None
     max_sigma: float
 
     def __init__(
@@ -90,9 +109,11 @@ class Poses:
         boxes: Float32Array | None = None,
         scores: Float32Array | None = None,
         ids: Int64Array | None = None,
+        landmarks: Float32Array | None = None,
+        visibility: Float32Array | None = None,
         max_sigma: float = math.inf,
     ) -> None:
-        """Wrap arrays of the shapes above, and below for boxes, scores and ids; None for unknown ones.
+        """Wrap arrays of the shapes above, and below for the others; None for unknown ones.
 
         Raises:
             InputError: one is not a writeable, C-contiguous array of its type, or they do not fit each other.
@@ -106,6 +127,9 @@ class Poses:
         if ids is not None and (ids.shape != (count,) or ids.dtype != np.int64):
             raise InputError(f"ids must be an int64 array {(count,)}, got {ids.dtype} {ids.shape}")
         self._ids = ids
+        points = -1 if landmarks is None or landmarks.ndim < 2 else landmarks.shape[1]
+        self._landmarks = None if landmarks is None else _checked("landmarks", landmarks, (count, points, 2))
+        self._visibility = None if visibility is None else _checked("visibility", visibility, (count, points))
         self._stretched = np.zeros(count, np.bool_)
         self.max_sigma = max_sigma
 
@@ -114,18 +138,29 @@ class Poses:
         cls,
         count: int,
         *,
+        landmarks: int = 0,
+        visibility: bool = False,
         boxes: Float32Array | None = None,
         scores: Float32Array | None = None,
         ids: Int64Array | None = None,
         max_sigma: float = math.inf,
     ) -> Poses:
-        """Allocate uninitialised poses of ``count`` faces; the other arrays are kept and not checked."""
+        """Allocate uninitialised poses of ``count`` faces; the other arrays are kept and not checked.
+
+        Args:
+            count: number of faces.
+            landmarks: landmarks of each face.
+            visibility: with theirs.
+            boxes, scores, ids, max_sigma: see the class.
+        """
         poses = cls.__new__(cls)
         poses._angles = np.empty((count, 3), np.float32)
         poses._sigma = np.empty((count, 3), np.float32)
         poses._rotation = np.empty((count, 3, 3), np.float32)
         poses._boxes, poses._scores, poses._ids = boxes, scores, ids
         poses._stretched = np.zeros(count, np.bool_)
+        poses._landmarks = np.empty((count, landmarks, 2), np.float32) if landmarks else None
+        poses._visibility = np.empty((count, landmarks), np.float32) if visibility else None
         poses.max_sigma = max_sigma
         return poses
 
@@ -137,6 +172,10 @@ class Poses:
         """Replace the estimates of some faces by those of ``other``, which has as many; boxes, scores and ids stay."""
         self._angles[rows], self._sigma[rows], self._rotation[rows] = other._angles, other._sigma, other._rotation
         self._stretched[rows] = other._stretched
+        if self._landmarks is not None:
+            self._landmarks[rows] = other._landmarks
+        if self._visibility is not None:
+            self._visibility[rows] = other._visibility
 
     def copy(self) -> Poses:
         """Return poses with arrays of their own."""
@@ -147,6 +186,8 @@ class Poses:
             boxes=None if self._boxes is None else self._boxes.copy(),
             scores=None if self._scores is None else self._scores.copy(),
             ids=None if self._ids is None else self._ids.copy(),
+            landmarks=None if self._landmarks is None else self._landmarks.copy(),
+            visibility=None if self._visibility is None else self._visibility.copy(),
             max_sigma=self.max_sigma,
         )
         poses._stretched[:] = self._stretched
@@ -156,6 +197,11 @@ class Poses:
     def arrays(self) -> tuple[Float32Array, Float32Array, Float32Array]:
         """Angles, sigma and rotation, to be filled by a backend."""
         return self._angles, self._sigma, self._rotation
+
+    @property
+    def marks(self) -> tuple[Float32Array | None, Float32Array | None]:
+        """Landmarks and their visibility, to be filled by a backend; None where there are none."""
+        return self._landmarks, self._visibility
 
     @property
     def angles(self) -> Float32Array:
@@ -186,6 +232,21 @@ class Poses:
     def ids(self) -> Int64Array:
         """int64 ``[N]``: identities over time; -1 for a face that is not tracked."""
         return np.full(len(self), NO_ID, np.int64) if self._ids is None else self._ids
+
+    @property
+    def landmarks(self) -> Float32Array:
+        """float32 ``[N, L, 2]``: x y in pixels of the frame, as boxes count them: (0, 0) is the frame's corner.
+
+        L is 0 for a model without landmarks.
+        """
+        return np.empty((len(self), 0, 2), np.float32) if self._landmarks is None else self._landmarks
+
+    @property
+    def visibility(self) -> Float32Array:
+        """float32 ``[N, L]``: of each landmark, 0 hidden to 1 visible; NaN if unknown."""
+        if self._visibility is None:
+            return np.full((len(self), self.landmarks.shape[1]), np.nan, np.float32)
+        return self._visibility
 
     @property
     def yaw(self) -> Float32Array:
@@ -237,24 +298,28 @@ class Poses:
         """
         return self._stretched
 
-    def to_rows(self) -> list[dict[str, float | int | bool | None]]:
+    def to_rows(self) -> list[dict[str, Value]]:
         """Return a dict of plain numbers per face, as for ``pandas.DataFrame(poses.to_rows())``.
 
         Keys are those of the command line's records: ``x1 y1 x2 y2 score id yaw_deg pitch_deg roll_deg yaw_sigma_deg
-        pitch_sigma_deg roll_sigma_deg doubtful qw qx qy qz``. Unknown values are None.
+        pitch_sigma_deg roll_sigma_deg doubtful qw qx qy qz``, and ``landmarks`` and ``visibility``, lists, of a model
+        that has them. Unknown values are None.
         """
         columns = np.concatenate([self.boxes, self.scores[:, None], self.angles, self.sigma, self.quaternion], axis=1)
-        rows: list[dict[str, float | int | bool | None]] = []
+        rows: list[dict[str, Value]] = []
         for numbers, identity, doubtful in zip(
             columns.tolist(), self.ids.tolist(), self.doubtful.tolist(), strict=True
         ):
             known = [number if math.isfinite(number) else None for number in numbers]
-            row: dict[str, float | int | bool | None] = dict(zip(_BOX_KEYS, known, strict=False))
+            row: dict[str, Value] = dict(zip(_BOX_KEYS, known, strict=False))
             row["id"] = None if identity == NO_ID else identity
             row.update(zip(_ANGLE_KEYS, known[5:], strict=False))
             row["doubtful"] = doubtful
             row.update(zip(_QUATERNION_KEYS, known[11:], strict=True))
             rows.append(row)
+        for name, values in (("landmarks", self._landmarks), ("visibility", self._visibility)):
+            for row, value in zip(rows, () if values is None else values, strict=values is not None):
+                row[name] = plain_numbers(value)
         return rows
 
     def draw(self, frame_bgr: NDArray[np.uint8], *, style: Style = "axes", camera: Camera | None = None) -> None:
@@ -278,6 +343,8 @@ class Poses:
             self._rotation,
             ids=self.ids,
             doubtful=self.doubtful,
+            landmarks=self.landmarks,
+            visibility=self.visibility,
             style=style,
             camera=camera,
         )
@@ -287,12 +354,13 @@ class Poses:
 
     def __iter__(self) -> Iterator[Pose]:
         columns = (self._angles, self._sigma, self.quaternion, self.boxes, self.scores, self.ids, self.doubtful)
+        landmarks, visibility = self.landmarks, self.visibility
         for i, (angles, sigma, quaternion, box, score, identity, doubtful) in enumerate(
             zip(*(column.tolist() for column in columns), strict=True)
         ):
             rotation, (yaw, pitch, roll) = self._rotation[i], angles
             vectors = tuple(sigma), rotation, tuple(quaternion), tuple(box)
-            yield Pose(yaw, pitch, roll, *vectors, score, identity, doubtful)
+            yield Pose(yaw, pitch, roll, *vectors, score, identity, doubtful, landmarks[i], visibility[i])
 
     @overload
     def __getitem__(self, index: int) -> Pose: ...
@@ -319,6 +387,8 @@ class Poses:
         part._scores = None if self._scores is None else self._scores[rows]
         part._ids = None if self._ids is None else self._ids[rows]
         part._stretched = self._stretched[rows]
+        part._landmarks = None if self._landmarks is None else self._landmarks[rows]
+        part._visibility = None if self._visibility is None else self._visibility[rows]
         part.max_sigma = self.max_sigma
         return part
 
@@ -330,6 +400,14 @@ class Poses:
 _BOX_KEYS = ("x1", "y1", "x2", "y2", "score")
 _ANGLE_KEYS = ("yaw_deg", "pitch_deg", "roll_deg", "yaw_sigma_deg", "pitch_sigma_deg", "roll_sigma_deg")
 _QUATERNION_KEYS = ("qw", "qx", "qy", "qz")
+
+
+def plain_numbers(values: NDArray[Any]) -> list[Any]:
+    """Convert an array to nested lists, None for what is not finite."""
+    plain = values.astype(object)
+    plain[~np.isfinite(values)] = None
+    known: list[Any] = plain.tolist()
+    return known
 
 
 def _index_type(index: Index) -> type | None:

@@ -1,21 +1,24 @@
 """ModelSpec: everything needed to run a model, in one frozen dataclass with one JSON form.
 
 The JSON is stored in the ONNX file's metadata under :data:`METADATA_KEY`. Reading is strict: an unknown field, a
-missing one or a newer format is a :class:`~hpe_edge.errors.ModelError`, never a guess.
+missing one or a newer format is a :class:`~hpe_edge.errors.ModelError`, never a guess. Format 2 adds heads beside the
+pose; a spec without them is written in format 1, which earlier versions read.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
+import operator
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 from hpe_edge.errors import ModelError
 
-FORMAT = 1
+FORMAT = 2
 PADDED_CHANNELS = 8  # of an input with channels last, see hpe_edge.ops.crop.CropNormalize
 METADATA_KEY = "hpe_edge.spec"
 MAX_BINS = 4096
@@ -23,6 +26,10 @@ MAX_COLUMNS = 1 << 20
 MAX_BATCH = 4096  # of a graph or a plan; buffers are made for it
 MAX_WHOLE = 1 << 53  # of whole numbers in JSON: beyond it readers differ
 MAX_MARGIN = 100.0  # a hundred boxes to each side; beyond that, a slip of the decimal point
+MAX_LANDMARKS = 4096
+MAX_SIDE = 1024  # of a heatmap, in pixels
+MAX_COEFFICIENTS = 512  # of a shape basis
+PROJECTION = 8  # numbers of a shape's projection, before its coefficients
 
 _LONGEST_SHOWN = 200  # characters of a wrong value, in messages
 
@@ -30,6 +37,9 @@ Triple = tuple[float, float, float]
 Square = Literal["extend", "shrink", "none"]
 Upright = Literal["keypoints", "second-pass"]
 Precision = Literal["fp32", "fp16", "int8", "int8+fp16"]
+Layout = Literal["xy", "planes"]
+MapScale = Literal["probability", "logit"]
+Activation = Literal["none", "sigmoid"]
 
 
 @dataclass(frozen=True)
@@ -241,7 +251,153 @@ class QuaternionDecode(RotationDecode):
 
 
 Decode = BinsDecode | AnglesDecode | Rot6dDecode | MatrixDecode | QuaternionDecode
-_DECODES: dict[str, type[Decode]] = {cls.kind: cls for cls in get_args(Decode)}
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Landmarks as numbers: fraction of the crop = value * ``scale`` + ``offset``.
+
+    Of a crop (0, 0) is the top left corner and (1, 1) the opposite one.
+
+    Attributes:
+        output: name of the graph output that holds them.
+        count: number of landmarks.
+        layout: ``"xy"``: x y of each landmark in turn; ``"planes"``: all x, then all y.
+        scale, offset: of both x and y.
+        column: first of ``2 * count`` columns in that output.
+        names: of the landmarks in order; empty if they have none.
+    """
+
+    kind: ClassVar[str] = "coordinates"
+    output: str
+    count: int
+    layout: Layout = "xy"
+    scale: float = 1.0
+    offset: float = 0.0
+    column: int = 0
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_points(self.count, self.names)
+        _check_choice("landmarks.layout", self.layout, get_args(Layout))
+        _check_numbers("landmarks.scale and offset", (self.scale, self.offset), 2)
+        if self.scale == 0:
+            raise ModelError("landmarks.scale must not be 0: all points would be one")
+        _check_column(self.column)
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return 2 * self.count
+
+
+@dataclass(frozen=True)
+class Heatmaps:
+    """Landmarks as the peaks of maps, ``[N, count, side, side]``, that span the crop; see
+    :mod:`hpe_edge.ops.heatmap_peaks`.
+
+    Attributes:
+        output: name of the graph output that holds them.
+        count: number of landmarks.
+        side: rows and columns of a map.
+        scale: meaning of a map's values. ``"probability"``: not negative, and a parabola is fitted to their logarithms;
+            ``"logit"``: to the values themselves.
+        names: of the landmarks in order; empty if they have none.
+    """
+
+    kind: ClassVar[str] = "heatmaps"
+    column: ClassVar[int] = 0
+    output: str
+    count: int
+    side: int
+    scale: MapScale = "probability"
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_points(self.count, self.names)
+        _check_choice("landmarks.scale", self.scale, get_args(MapScale))
+        if not 1 <= self.side <= MAX_SIDE:
+            raise ModelError(f"landmarks.side must be 1..{MAX_SIDE} pixels, got {self.side}")
+
+    @property
+    def width(self) -> int:
+        """Number of columns of the flattened maps."""
+        return self.count * self.side * self.side
+
+
+@dataclass(frozen=True)
+class ShapeBasis:
+    """Landmarks as coefficients of a face model, and its projection into the crop.
+
+    The first eight numbers are a 2x4 matrix P, row-major, the others coefficients c. A landmark is P (X, Y, Z, 1), a
+    fraction of the crop, of the point (X, Y, Z) = mean + sum over k of c_k basis_k.
+
+    Attributes:
+        output: name of the graph output that holds them.
+        count: number of landmarks.
+        mean: x y z of each landmark in turn, ``3 * count`` numbers.
+        basis: as many numbers for each coefficient, one after another.
+        column: first of the columns in that output.
+        names: of the landmarks in order; empty if they have none.
+    """
+
+    kind: ClassVar[str] = "shape-basis"
+    output: str
+    count: int
+    mean: tuple[float, ...]
+    basis: tuple[float, ...]
+    column: int = 0
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_points(self.count, self.names)
+        _check_column(self.column)
+        size = 3 * self.count
+        if len(self.mean) != size or len(self.basis) % size or self.coefficients > MAX_COEFFICIENTS:
+            raise ModelError(
+                f"landmarks.mean must be {size} numbers, 3 for each landmark, and landmarks.basis as many for each of "
+                f"at most {MAX_COEFFICIENTS} coefficients; got {len(self.mean)} and {len(self.basis)}"
+            )
+        if not all(map(math.isfinite, (*self.mean, *self.basis))):
+            raise ModelError("landmarks.mean and landmarks.basis must be finite numbers")
+
+    @property
+    def coefficients(self) -> int:
+        """Number of coefficients."""
+        return len(self.basis) // (3 * self.count)
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return PROJECTION + self.coefficients
+
+
+LandmarkHead = Coordinates | Heatmaps | ShapeBasis
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """Visibility of each landmark, 0 hidden to 1 visible.
+
+    Attributes:
+        output: name of the graph output that holds one number per landmark.
+        column: first of them in that output.
+        activation: ``"sigmoid"`` of the numbers, or ``"none"`` where the graph has applied it.
+    """
+
+    output: str
+    column: int = 0
+    activation: Activation = "none"
+
+    def __post_init__(self) -> None:
+        _check_column(self.column)
+        _check_choice("visibility.activation", self.activation, get_args(Activation))
+
+
+# Union -> its classes by the field "kind" of their JSON.
+_KINDS: dict[Any, dict[str, Any]] = {
+    union: {cls.kind: cls for cls in get_args(union)} for union in (Decode, LandmarkHead)
+}
 
 
 @dataclass(frozen=True)
@@ -270,8 +426,11 @@ class GateResult:
         compared: what was compared, such as ``"onnx with pytorch"``.
         mean_deg, p99_deg, worst_deg: geodesic distance between the two rotations.
         limits: the limits that applied, such as ``{"worst_deg": 0.01}``.
+        landmarks_mean, landmarks_worst: distance between the landmarks as a fraction of the box's side: mean over
+            faces and landmarks, and the largest; None for a model without landmarks.
     """
 
+    omitted: ClassVar[tuple[str, ...]] = ("landmarks_mean", "landmarks_worst")
     compared: str
     source: str
     faces: int
@@ -279,6 +438,8 @@ class GateResult:
     p99_deg: float
     worst_deg: float
     limits: dict[str, float] = field(default_factory=dict)
+    landmarks_mean: float | None = None
+    landmarks_worst: float | None = None
 
 
 @dataclass(frozen=True)
@@ -356,9 +517,12 @@ class ModelSpec:
         sigma: calibration of sigma; None: factors of 1 and no limit. For decodes with a distribution only.
         upright: default of the engine's ``upright``, by which it turns crops so that faces stand upright in them; None:
             crops are not turned.
+        landmarks: the head that gives landmarks, and its form; None: there is none.
+        visibility: the head that gives the landmarks' visibility; None: there is none.
     """
 
     renamed: ClassVar[dict[str, str]] = {"reductions": "quantizations"}
+    omitted: ClassVar[tuple[str, ...]] = ("landmarks", "visibility")
 
     architecture: str
     input: Input
@@ -371,6 +535,8 @@ class ModelSpec:
     exported_precision: Precision = "fp32"
     sigma: SigmaCalibration | None = None
     upright: Upright | None = None
+    landmarks: LandmarkHead | None = None
+    visibility: Visibility | None = None
 
     def __post_init__(self) -> None:
         if self.upright is not None:
@@ -380,6 +546,11 @@ class ModelSpec:
         for head in self.heads():
             if head.output not in self.outputs:
                 raise ModelError(f"the decode reads output {head.output!r}, but the outputs are {self.outputs}")
+        if self.visibility is not None and self.landmarks is None:
+            raise ModelError("visibility is that of landmarks, but the spec has none; add them or leave it out")
+        for other in (self.landmarks, self.visibility):
+            if other is not None and other.output not in self.outputs:
+                raise ModelError(f"a head reads output {other.output!r}, but the outputs are {self.outputs}")
         if self.sigma is not None and not isinstance(self.decode, BinsDecode):
             raise ModelError(f"a decode of {self.decode.kind} gives no sigma, so there is none to calibrate")
 
@@ -395,8 +566,8 @@ class ModelSpec:
         return (self.decode,)
 
     def to_json(self, indent: int | None = None) -> str:
-        """Return the spec as JSON, format number first."""
-        return json.dumps({"format": FORMAT, **to_plain(self)}, indent=indent)
+        """Return the spec as JSON, format number first: the oldest format that holds it."""
+        return json.dumps({"format": 1 if self.landmarks is None else 2, **to_plain(self)}, indent=indent)
 
     @staticmethod
     def from_json(text: str) -> ModelSpec:
@@ -464,6 +635,13 @@ def _check_column(column: int) -> None:
         raise ModelError(f"a head's first column must be 0..{MAX_COLUMNS - 1}, got {column}")
 
 
+def _check_points(count: int, names: tuple[str, ...]) -> None:
+    if not 1 <= count <= MAX_LANDMARKS:
+        raise ModelError(f"landmarks.count must be 1..{MAX_LANDMARKS}, got {count}")
+    if names and (len(names) != count or len(set(names)) != count):
+        raise ModelError(f"landmarks.names must be {count} different names or none, got {len(names)}")
+
+
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     plain = dict(pairs)
     if len(plain) != len(pairs):
@@ -480,6 +658,9 @@ def to_plain(value: Any) -> Any:
     """Convert a dataclass of this module to plain JSON values."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         plain = {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        for name in getattr(value, "omitted", ()):  # fields that earlier versions do not know
+            if plain[name] is None:
+                del plain[name]
         kind = getattr(value, "kind", None)
         return {"kind": kind, **plain} if kind else plain
     if isinstance(value, tuple):
@@ -494,10 +675,10 @@ def _from_plain(kind: Any, plain: Any, where: str) -> Any:
     if get_origin(kind) is Literal:
         _expect(plain in get_args(kind), where, f"one of {', '.join(get_args(kind))}", plain)
         return plain
-    if kind == Decode:
-        return _decode_from_plain(plain, where)
+    if kind in _KINDS:
+        return _one_of_from_plain(_KINDS[kind], plain, where)
     if type(None) in get_args(kind):
-        (inner,) = (k for k in get_args(kind) if k is not type(None))
+        inner: Any = functools.reduce(operator.or_, (k for k in get_args(kind) if k is not type(None)))
         return None if plain is None else _from_plain(inner, plain, where)
     if get_origin(kind) is tuple:
         return _tuple_from_plain(get_args(kind), plain, where)
@@ -549,12 +730,12 @@ def _dataclass_from_plain(cls: Any, plain: Any, where: str) -> Any:
     return cls(**{name: _from_plain(hints[name], value, f"{where}.{name}") for name, value in plain.items()})
 
 
-def _decode_from_plain(plain: Any, where: str) -> Any:
+def _one_of_from_plain(kinds: dict[str, Any], plain: Any, where: str) -> Any:
     _expect(isinstance(plain, dict), where, "an object", plain)
     kind = plain.get("kind")
-    if not isinstance(kind, str) or kind not in _DECODES:
-        raise ModelError(f"{where}.kind must be one of {', '.join(_DECODES)}, got {kind!r}; upgrade hpe_edge?")
-    return _dataclass_from_plain(_DECODES[kind], {k: v for k, v in plain.items() if k != "kind"}, where)
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ModelError(f"{where}.kind must be one of {', '.join(kinds)}, got {kind!r}; upgrade hpe_edge?")
+    return _dataclass_from_plain(kinds[kind], {k: v for k, v in plain.items() if k != "kind"}, where)
 
 
 def _expect(ok: bool, where: str, what: str, got: Any) -> None:

@@ -130,7 +130,7 @@ def edited(*path: object, value: object = None, remove: bool = False) -> str:
         ("[1]", "no format number"),
         ("{}", "no format number"),
         (edited("format", value="1"), "no format number"),
-        (edited("format", value=2), "upgrade hpe_edge"),
+        (edited("format", value=3), "upgrade hpe_edge"),
         (edited("format", value=0), "never existed"),
         (edited("surprise", value=1), "unknown field 'surprise'"),
         (edited("input", "surprise", value=1), "spec.input has the unknown field"),

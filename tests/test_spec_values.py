@@ -146,7 +146,7 @@ def changed(place: str, value: str) -> str:
         ("format", "true"),
         ("format", '"1"'),
         ("format", "0"),
-        ("format", "2"),
+        ("format", "3"),
         ("format", "-1"),
         ("format", "null"),
     ],

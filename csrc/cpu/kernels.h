@@ -115,11 +115,18 @@ struct Moments {
     float sine;
 };
 
+// A map's highest value, the first place that has it, and the lowest value, which is NaN where a number is not finite.
+struct MapExtremes {
+    float highest, lowest;
+    int at;
+};
+
 struct DecodeKernels {
     // Softmax moments of `logits` [count]. `cosines` and `sines` [count] may be null; `scratch` holds `count` floats
     // rounded up to kLanes.
     Moments (*softmax_moments)(const float* logits, int count, const float* cosines, const float* sines,
                                float* scratch);
+    MapExtremes (*extremes)(const float* values, int count);
 };
 
 namespace avx512 {

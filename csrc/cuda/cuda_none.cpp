@@ -31,4 +31,8 @@ void launch_decode(const DecodePlan&, const HeadView[3], int, const PoseArrays&,
     throw std::runtime_error(kReason);
 }
 
+void launch_peaks(const HeatmapPlan&, const float*, ptrdiff_t, int, float*, void*) {
+    throw std::runtime_error(kReason);
+}
+
 }  // namespace hpe

@@ -20,4 +20,9 @@ void emulate_decode(const DecodePlan& plan, const HeadView heads[3], int count, 
     run_decode(plan, heads, count, out, Emulate{backwards});
 }
 
+void emulate_peaks(const HeatmapPlan& plan, const float* maps, ptrdiff_t row_stride, int faces, float* out,
+                   bool backwards) {
+    run_peaks(plan, maps, row_stride, faces, out, Emulate{backwards});
+}
+
 }  // namespace hpe

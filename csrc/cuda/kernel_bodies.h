@@ -9,6 +9,7 @@
 #include "crop/warp_kernel.h"
 #include "cuda/kernel_launch.h"
 #include "decode/decode_kernel.h"
+#include "decode/heatmap_kernel.h"
 
 namespace hpe {
 
@@ -52,6 +53,12 @@ void run_decode(const DecodePlan& plan, const HeadView heads[3], int count, cons
                       {plan.factors[0], plan.factors[1], plan.factors[2]},
                       count,
                       out});
+}
+
+template <typename Run>
+void run_peaks(const HeatmapPlan& plan, const float* maps, ptrdiff_t row_stride, int faces, float* out,
+               const Run& run) {
+    run(PeakBody{plan, maps, row_stride, faces, out});
 }
 
 }  // namespace hpe

@@ -4,6 +4,7 @@
 #include "common/half.h"
 #include "crop/face_record.h"
 #include "decode/decode.h"
+#include "decode/heatmap.h"
 
 namespace hpe {
 
@@ -47,6 +48,9 @@ void launch_warp(const CropPlan& plan, const WarpFace* faces, int count, void* o
 // Stretches dark and flat crops, as the launches above wrote them; `stretched` [count] receives 1 or 0.
 void launch_stretch(const CropPlan& plan, void* crops, int count, float* stretched, void* stream);
 void launch_decode(const DecodePlan& plan, const HeadView heads[3], int count, const PoseArrays& out, void* stream);
+// As find_peaks.
+void launch_peaks(const HeatmapPlan& plan, const float* maps, ptrdiff_t row_stride, int faces, float* out,
+                  void* stream);
 
 // The same bodies on the CPU, over its own memory; see launch.h.
 void emulate_crop(const CropPlan& plan, const BoxFace* faces, int count, void* out, bool backwards = false);
@@ -54,5 +58,7 @@ void emulate_warp(const CropPlan& plan, const WarpFace* faces, int count, void* 
 void emulate_stretch(const CropPlan& plan, void* crops, int count, float* stretched, bool backwards = false);
 void emulate_decode(const DecodePlan& plan, const HeadView heads[3], int count, const PoseArrays& out,
                     bool backwards = false);
+void emulate_peaks(const HeatmapPlan& plan, const float* maps, ptrdiff_t row_stride, int faces, float* out,
+                   bool backwards = false);
 
 }  // namespace hpe

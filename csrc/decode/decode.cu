@@ -8,4 +8,9 @@ void launch_decode(const DecodePlan& plan, const HeadView heads[3], int count, c
     run_decode(plan, heads, count, out, Launch{stream});
 }
 
+void launch_peaks(const HeatmapPlan& plan, const float* maps, ptrdiff_t row_stride, int faces, float* out,
+                  void* stream) {
+    run_peaks(plan, maps, row_stride, faces, out, Launch{stream});
+}
+
 }  // namespace hpe

@@ -56,8 +56,44 @@ Moments softmax_moments(const float* logits, int count, const float* cosines, co
     return m;
 }
 
+constexpr int kBlock = 4096;  // values that are looked through again for the place of the highest
+
+MapExtremes extremes(const float* values, int count) {
+    const float endless = INFINITY;
+    const Vec zero = splat(0.0f);
+    Vec negated = splat(-endless), poison = zero;  // 0 times what is not finite is NaN
+    float highest = -endless;
+    int block = 0;
+    for (int from = 0; from < count; from += kBlock) {
+        const int size = lesser(count - from, kBlock);
+        const float* v = values + from;
+        Vec most = splat(-endless);
+        int i = 0;
+        for (; i + kLanes <= size; i += kLanes) {
+            const Vec some = load(v + i);
+            most = maximum(most, some);
+            negated = maximum(negated, sub(zero, some));
+            poison = fma(some, zero, poison);
+        }
+        if (i < size) {
+            const Vec some = load_first(v + i, size - i, v[size - 1]);
+            most = maximum(most, some);
+            negated = maximum(negated, sub(zero, some));
+            poison = fma(some, zero, poison);
+        }
+        const float here = maximum_of(most);
+        if (here > highest) {
+            highest = here;
+            block = from;
+        }
+    }
+    int at = block;
+    while (at + 1 < count && values[at] < highest) ++at;
+    return {highest, sum_of(poison) - maximum_of(negated), at};
+}
+
 }  // namespace
 
-extern const DecodeKernels decode_kernels = {softmax_moments};
+extern const DecodeKernels decode_kernels = {softmax_moments, extremes};
 
 }  // namespace hpe::HPE_ISA

@@ -21,7 +21,7 @@ from export.graph import trace as graph
 from export.sanity.suspect import Suspect, Twin
 from export.step import Reporter
 from export.zoo.ensemble import average, check_members
-from export.zoo.family import Family
+from export.zoo.family import Family, Heads
 from hpe_edge.errors import ModelError
 from hpe_edge.poses import Poses
 from hpe_edge.spec import ModelSpec, Origin
@@ -77,17 +77,25 @@ class _Member:
     twins: tuple[Twin, ...] = ()
 
 
-def load_network(paths: Sequence[Path], archs: Sequence[str], *, trust: bool, report: Reporter) -> Network:
+def load_network(
+    paths: Sequence[Path], archs: Sequence[str], *, trust: bool, report: Reporter, heads: bool = False
+) -> Network:
     """Read checkpoints; several become an ensemble with equal weights.
 
-    ``archs`` is a family for each checkpoint, one for all, or empty to recognise each.
+    ``archs`` is a family for each checkpoint, one for all, or empty to recognise each. With ``heads`` a single network
+    has all that it gives beside the pose, too.
 
     Raises:
         HpeEdgeError: a checkpoint cannot be used, or the members cannot form an ensemble.
     """
     asked: list[str | None] = [*archs] if len(archs) == len(paths) else [archs[0] if archs else None] * len(paths)
     members = [_load(path, arch, trust, report) for path, arch in zip(paths, asked, strict=True)]
-    return _single(members[0]) if len(members) == 1 else _ensemble(members, report)
+    if len(members) > 1:
+        return _ensemble(members, report)
+    found = members[0].family.heads
+    if found is not None:
+        report("heads", [_described(found, taken=heads)])
+    return _single(members[0], found if heads else None)
 
 
 def _load(path: Path, asked: str | None, trust: bool, report: Reporter) -> _Member:
@@ -192,10 +200,19 @@ def _check_fit(checkpoint: Checkpoint, family: Family) -> None:
         raise ModelError(f"{checkpoint.path}: the weights are not {family.name}'s ({difference}); {what}")
 
 
-def _single(member: _Member) -> Network:
-    family = member.family
+def _described(heads: Heads, *, taken: bool) -> str:
+    what = f"{heads.landmarks.count} landmarks{' and their visibility' if heads.visibility is not None else ''}"
+    return f"{what} beside the pose" if taken else f"left out: {what}"
+
+
+def _single(member: _Member, heads: Heads | None = None) -> Network:
+    family, net = member.family, member.net
     return Network(
-        member.net, family.export_form(member.net).eval(), family.spec(member.origin), family.crop_note, member.twins
+        net if heads is None else heads.module(net),
+        (family if heads is None else heads).export_form(net).eval(),
+        family.spec(member.origin, heads),
+        family.crop_note,
+        member.twins,
     )
 
 

@@ -32,7 +32,7 @@ class Heads:
             rotations: ``[N, 3, 3]``.
             widths: ``[N, 3]``, standard deviations in degrees.
         """
-        angles = (_zxy if self._order == "zxy" else _xyz)(rotations)
+        angles = self.angles_deg(rotations)
         targets = []
         for i, (head, centers) in enumerate(zip(self._heads, self._centers, strict=True)):
             angle = angles[:, i : i + 1]
@@ -44,6 +44,10 @@ class Heads:
             width = widths[:, i : i + 1].clamp(min=_LEAST_WIDTH * abs(head.step_deg))
             targets.append(torch.softmax(-0.5 * (apart / width) ** 2, dim=1))
         return targets
+
+    def angles_deg(self, rotations: Tensor) -> Tensor:
+        """Yaw, pitch and roll ``[N, 3]`` of rotations ``[N, 3, 3]``, in the decode's order of turns."""
+        return (_zxy if self._order == "zxy" else _xyz)(rotations)
 
     def rotations(self, log_probabilities: list[Tensor]) -> Tensor:
         """Expected rotations ``[N, 3, 3]``."""

@@ -13,10 +13,12 @@ from tqdm import tqdm
 from export import zoo
 from export.distillation import training, training_log
 from export.distillation.lesson import make_folder, make_lesson
-from export.distillation.views import Views, upright_views
+from export.distillation.published_losses import Objective
+from export.distillation.views import Pool, Views, upright_views
 from export.step import Notes
 from export.teaching.arrays import BATCH, Batch
 from export.teaching.material import Material
+from export.zoo.family import Family
 from hpe_edge.errors import InputError
 
 _SAVE_EVERY = 200  # steps; ten seconds to minutes
@@ -41,11 +43,37 @@ def train_student(settings: Settings, out: Path, notes: Notes) -> tuple[Path, fl
     for folder in (run, cache):
         make_folder(folder)
     lesson = make_lesson(settings.material, cache, notes)
-    family = zoo.get(settings.student)
-    views = Views(lesson.pool, family.crop, family.input)
-    test = upright_views(lesson.held_out, family.crop, family.input, np.arange(len(lesson.held_out.boxes)))
     about = {"student": settings.student, "views": settings.views, "lesson": lesson.digest}
-    student = training.Training(family, views, training.steps_of(settings.views))
+    return fit(zoo.get(settings.student), lesson.pool, lesson.held_out, about, out, notes)
+
+
+def fit(
+    family: Family,
+    pool: Pool,
+    held_out: Pool,
+    about: dict[str, Any],
+    out: Path,
+    notes: Notes,
+    objective: Objective | None = None,
+) -> tuple[Path, float]:
+    """Train a student on views of a pool, and write its weights; resumes a stopped run with the same ``about``.
+
+    Args:
+        family: of the student.
+        pool: faces to learn from.
+        held_out: faces that judge.
+        about: the run's settings; ``views`` is the number of views.
+        out: the weights; the run's folder, which exists, has its name with .run.
+        notes: takes each stage's lines.
+        objective: see :class:`export.distillation.training.Training`.
+
+    Returns:
+        The run's folder, and the student's mean error on the held-out faces, in degrees.
+    """
+    run = out.with_suffix(".run")
+    views = Views(pool, family.crop, family.input)
+    test = upright_views(held_out, family.crop, family.input, np.arange(len(held_out.boxes)))
+    student = training.Training(family, views, training.steps_of(about["views"]), objective)
     checkpoint = run / "checkpoint.pth"
     log = training_log.TrainingLog(run / "log.jsonl", _resume(student, checkpoint, about))
     size = f"{family.parameters:,} parameters, {student.steps} steps of {BATCH} views on {student.device}"

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from export.distillation.heads import Heads, geodesic_deg
+from export.distillation.published_losses import Objective
 from export.teaching.arrays import BATCH, SEED, Batch
 from export.zoo.bins import BinNet
 from export.zoo.family import Family
@@ -38,7 +39,8 @@ class Losses:
     """Losses of a batch.
 
     Attributes:
-        divergence: Kullback-Leibler, target from student, mean over the angles and views; nats.
+        divergence: Kullback-Leibler, target from student, mean over the angles and views; nats. Of a training with a
+            published loss: that loss.
         error_deg: mean angle between the student's expected rotation and the target's.
     """
 
@@ -49,19 +51,22 @@ class Losses:
 class Training:
     """A student in training. ``step`` counts the steps done."""
 
-    def __init__(self, family: Family, batches: Callable[[int], Batch], steps: int) -> None:
+    def __init__(
+        self, family: Family, batches: Callable[[int], Batch], steps: int, objective: Objective | None = None
+    ) -> None:
         """
         Args:
             family: of the student.
             batches: gives the batch of a step.
             steps: total number, for the schedule.
+            objective: a loss in place of the divergence from the consensus and the angle to it.
         """
         torch.manual_seed(SEED)
         net = family.builds[0]()
         assert isinstance(net, BinNet)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.step, self.steps = 0, steps
-        self._batches, self._input = batches, family.input
+        self._batches, self._input, self._objective = batches, family.input, objective
         assert isinstance(family.decode, BinsDecode)
         self._heads = Heads(family.decode, self.device)
         self._net = net.to(self.device, memory_format=torch.channels_last)
@@ -127,7 +132,7 @@ class Training:
         self._net.train()
         divergence, error = self._losses(self._net, batch)
         self._optimizer.zero_grad()
-        (divergence + _ANGLE_WEIGHT * error).backward()
+        (divergence if self._objective is not None else divergence + _ANGLE_WEIGHT * error).backward()
         self._optimizer.step()
         self._follow()
         measured = Losses(divergence.item(), error.item())
@@ -142,11 +147,15 @@ class Training:
         # bfloat16 takes 0.6 of the time on processors that support it; sums and weights stay float32.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=net.training):
             features = net.embed(image)
-        logs = self._heads.log_probabilities(net.logits(features.float()))
+        logits = net.logits(features.float())
+        logs = self._heads.log_probabilities(logits)
         rotations = torch.from_numpy(batch.rotations).to(self.device)
+        error = geodesic_deg(self._heads.rotations(logs), rotations).mean()
+        if self._objective is not None:
+            levels = torch.from_numpy(batch.crops).to(self.device).float()
+            return self._objective(logits, self._heads.angles_deg(rotations), levels), error
         targets = self._heads.targets(rotations, torch.from_numpy(batch.widths).to(self.device))
         divergences = [functional.kl_div(log, each, reduction="sum") for log, each in zip(logs, targets, strict=True)]
-        error = geodesic_deg(self._heads.rotations(logs), rotations).mean()
         return torch.stack(divergences).sum() / (3 * len(image)), error
 
     def _image(self, crops: NDArray[np.uint8]) -> Tensor:

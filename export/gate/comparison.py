@@ -68,25 +68,40 @@ def figure_name(field: str) -> str:
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest geodesic differences that pass, in degrees; None leaves a figure unchecked."""
+    """The largest differences that pass; None leaves a figure unchecked.
+
+    Attributes:
+        mean_deg, p99_deg, p999_deg, worst_deg: geodesic, in degrees.
+        landmarks_mean, landmarks_worst: of landmarks, as fractions of the box's side, for models that have them.
+    """
 
     mean_deg: float | None = None
     p99_deg: float | None = None
     p999_deg: float | None = None
     worst_deg: float | None = None
+    landmarks_mean: float | None = None
+    landmarks_worst: float | None = None
 
     def as_dict(self) -> dict[str, float]:
-        """The limits that are set, by name."""
-        return {name: limit for name, limit in asdict(self).items() if limit is not None}
+        """The limits in degrees that are set, by name."""
+        return {name: limit for name, limit in self._set().items() if name.endswith("_deg")}
+
+    def of_landmarks(self) -> dict[str, float]:
+        """The limits for landmarks that are set, by name."""
+        return {name: limit for name, limit in self._set().items() if not name.endswith("_deg")}
 
     def over(self, defaults: Limits) -> Limits:
         """These limits, completed by the defaults."""
-        return replace(defaults, **self.as_dict())
+        return replace(defaults, **self._set())
+
+    def _set(self) -> dict[str, float]:
+        return {name: limit for name, limit in asdict(self).items() if limit is not None}
 
 
-ONNX_LIMITS = Limits(worst_deg=0.01)  # ONNX Runtime and PyTorch differ in the order of sums only
-FP16_LIMITS = Limits(mean_deg=0.05, worst_deg=0.3)
-INT8_LIMITS = Limits(mean_deg=1.0, p99_deg=3.0, p999_deg=2.5, worst_deg=5.0)
+# ONNX Runtime and PyTorch differ in the order of sums only.
+ONNX_LIMITS = Limits(worst_deg=0.01, landmarks_worst=0.001)
+FP16_LIMITS = Limits(mean_deg=0.05, worst_deg=0.3, landmarks_mean=0.001, landmarks_worst=0.01)
+INT8_LIMITS = Limits(mean_deg=1.0, p99_deg=3.0, p999_deg=2.5, worst_deg=5.0, landmarks_mean=0.01, landmarks_worst=0.05)
 
 
 @dataclass(frozen=True)
@@ -109,6 +124,28 @@ class Figures:
             p999_deg=float(np.percentile(difference_deg, 99.9)),
             worst_deg=float(np.max(difference_deg)),
         )
+
+
+@dataclass(frozen=True)
+class LandmarkFigures:
+    """Distances between the landmarks of some crops, as fractions of the box's side.
+
+    Attributes:
+        landmarks_mean, landmarks_p99, landmarks_worst: over crops and landmarks.
+        changed: share of the landmarks that are visible to one side alone; NaN for models that do not know.
+    """
+
+    landmarks_mean: float
+    landmarks_p99: float
+    landmarks_worst: float
+    changed: float
+
+    @property
+    def line(self) -> str:
+        """The figures in words."""
+        percents = (100 * each for each in (self.landmarks_mean, self.landmarks_p99, self.landmarks_worst))
+        text = "mean {:.3f}, p99 {:.3f}, worst {:.3f} % of the box's side".format(*percents)
+        return text if np.isnan(self.changed) else f"{text}; visibility of {100 * self.changed:.2f} % changed"
 
 
 @dataclass(frozen=True)
@@ -149,6 +186,7 @@ class Comparison:
         limits: the limits applied.
         failures: limits exceeded and NaN rows; empty when it passed.
         worst: the crops that moved most.
+        landmarks: distances between the landmarks; None for models without them.
     """
 
     compared: str
@@ -157,6 +195,7 @@ class Comparison:
     limits: Limits
     failures: tuple[str, ...]
     worst: Worst
+    landmarks: LandmarkFigures | None = None
 
     @property
     def passed(self) -> bool:
@@ -170,7 +209,7 @@ class Comparison:
 
     def result(self) -> GateResult:
         """The part that is stored in the model: the limited figures."""
-        whole = self.judged
+        whole, points = self.judged, self.landmarks
         return GateResult(
             compared=self.compared,
             source=self.source,
@@ -178,7 +217,9 @@ class Comparison:
             mean_deg=whole.mean_deg,
             p99_deg=whole.p99_deg,
             worst_deg=whole.worst_deg,
-            limits=self.limits.as_dict(),
+            limits=self.limits.as_dict() | ({} if points is None else self.limits.of_landmarks()),
+            landmarks_mean=None if points is None else points.landmarks_mean,
+            landmarks_worst=None if points is None else points.landmarks_worst,
         )
 
     def table(self) -> str:
@@ -190,7 +231,8 @@ class Comparison:
         for label, row in self.rows.items():
             figures = (row.mean_deg, row.p99_deg, row.p999_deg, row.worst_deg)
             lines.append(f"  {label:<14}{row.crops:>6}{''.join(f'{100 * each:>9.3f}' for each in figures)}")
-        return "\n".join([*lines, f"  worst: {self.worst.line(0)}", f"  {self._verdict()}"])
+        points = [] if self.landmarks is None else [f"  landmarks: {self.landmarks.line}"]
+        return "\n".join([*lines, *points, f"  worst: {self.worst.line(0)}", f"  {self._verdict()}"])
 
     def line(self) -> str:
         """The worst figure in one line."""
@@ -215,5 +257,7 @@ class Comparison:
     def _verdict(self) -> str:
         named = self.limits.as_dict().items()
         allowed = "; ".join(f"{figure_name(name)} {100 * limit:g}, that is {limit:g} degrees" for name, limit in named)
+        for name, limit in self.limits.of_landmarks().items() if self.landmarks is not None else ():
+            allowed += f"; {name.replace('_', ' ')} {100 * limit:g} %"
         result = "passed" if self.passed else f"FAILED: {'; '.join(self.failures)}"
         return f"{result} (limit: {allowed or 'none'})"

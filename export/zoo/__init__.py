@@ -57,6 +57,7 @@ _REGISTRY = {
     "opal23-6d": "opal23:ROT6D",
     "3ddfa": "threeddfa:FAMILY",
     "face-landmarker": "face_landmarker:FAMILY",
+    "mnn": "mnn:FAMILY",
     "student-v2": "student:V2",
     "student-dense": "student:DENSE",
     "student-mixed": "student:MIXED",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hpe_edge.errors import ModelError
-from hpe_edge.spec import Crop, Decode, Input, ModelSpec, Origin, Upright
+from hpe_edge.spec import Crop, Decode, Input, LandmarkHead, ModelSpec, Origin, Upright, Visibility
 
 _SHOWN_KEYS = 3  # differing keys that a message names
 
@@ -42,6 +42,24 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Heads:
+    """Heads beside the pose.
+
+    Attributes:
+        module: makes of the loaded module one whose outputs are the family's and, after them, ``outputs``.
+        export_form: as the family's, of the loaded module, with those outputs.
+        outputs: names of the further outputs.
+        landmarks, visibility: see :class:`hpe_edge.spec.ModelSpec`.
+    """
+
+    module: Callable[[nn.Module], nn.Module]
+    export_form: Callable[[nn.Module], nn.Module]
+    outputs: tuple[str, ...]
+    landmarks: LandmarkHead
+    visibility: Visibility | None = None
+
+
+@dataclass(frozen=True)
 class Family:
     """One architecture whose checkpoints can be exported.
 
@@ -63,6 +81,7 @@ class Family:
             this module's state dict.
         original_order: of the three angles in the original code's output, and so in its ONNX files.
         upright: see :class:`hpe_edge.spec.ModelSpec`.
+        heads: of the weights, beside the pose; None: there are none.
     """
 
     name: str
@@ -82,6 +101,7 @@ class Family:
     from_arrays: Mapping[str, Callable[[Mapping[str, Tensor]], dict[str, Tensor]]] = field(default_factory=dict)
     original_order: tuple[str, str, str] = ("yaw", "pitch", "roll")
     upright: Upright | None = None
+    heads: Heads | None = None
 
     @functools.cached_property
     def layouts(self) -> tuple[dict[str, tuple[int, ...]], ...]:
@@ -134,16 +154,18 @@ class Family:
         net.load_state_dict({**kept, **counters}, strict=True)
         return net.eval()
 
-    def spec(self, origin: Origin) -> ModelSpec:
-        """The spec of a model of this family."""
+    def spec(self, origin: Origin, heads: Heads | None = None) -> ModelSpec:
+        """The spec of a model of this family, with the heads beside the pose that it has."""
         return ModelSpec(
             architecture=self.name,
             input=self.input,
-            outputs=self.outputs,
+            outputs=self.outputs + (() if heads is None else heads.outputs),
             crop=self.crop,
             decode=self.decode,
             origin=origin,
             upright=self.upright,
+            landmarks=None if heads is None else heads.landmarks,
+            visibility=None if heads is None else heads.visibility,
         )
 
     def _nearest(self, state: Mapping[str, Tensor]) -> int:

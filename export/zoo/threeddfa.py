@@ -15,12 +15,13 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from export.zoo.family import Family
+from export.zoo.face_points import POINTS_68
+from export.zoo.family import Family, Heads
 from export.zoo.rot6d import DECODE_TRANSPOSED, OUTPUT
-from hpe_edge.spec import Crop, Input
+from hpe_edge.spec import Coordinates, Crop, Input
 
 SIZE = 120
-LANDMARKS = 68
+LANDMARKS = len(POINTS_68)
 _PARAMETERS = 62
 
 # name, channels out at width 1, stride
@@ -104,24 +105,37 @@ class ThreeDdfa(nn.Module):
 
 
 class _FusedHead(nn.Module):
-    """A ThreeDdfa whose one head gives the two rows."""
+    """A ThreeDdfa whose one head gives the two rows, and another one, if wanted, the landmarks as they are stored."""
 
-    def __init__(self, net: ThreeDdfa) -> None:
+    def __init__(self, net: ThreeDdfa, *, landmarks: bool) -> None:
         super().__init__()
-        self.net = net
+        self.net, self.landmarks = net, landmarks
         self.head = nn.Linear(net.fc_param.in_features, len(_ROWS))
         with torch.no_grad():
             scale = net.std * net.axes
             self.head.weight.copy_(net.fc_param.weight[_ROWS, :] * scale[:, None])
             self.head.bias.copy_(net.fc_param.bias[_ROWS,] * scale + net.mean * net.axes)
 
-    def forward(self, image: Tensor) -> Tensor:
-        return self.head(self.net.embed(image))
+    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        features = self.net.embed(image)
+        rows: Tensor = self.head(features)
+        return (rows, self.net.fc_lm(features)) if self.landmarks else rows
+
+
+class _WithLandmarks(nn.Module):
+    """A ThreeDdfa as published, with its landmarks as they are stored."""
+
+    def __init__(self, net: ThreeDdfa) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        return self.net(image), self.net.fc_lm(self.net.embed(image))
 
 
 def fuse_head(net: ThreeDdfa) -> nn.Module:
     """The same outputs from one Linear layer, without mean, deviation and the other 56 numbers."""
-    return _FusedHead(net).eval()
+    return _FusedHead(net, landmarks=False).eval()
 
 
 FAMILY = Family(
@@ -137,5 +151,11 @@ FAMILY = Family(
     crop=Crop(margins=(0.125, 0.125, 0.125, 0.125), square="extend", clip=False, resampling="bilinear"),
     decode=DECODE_TRANSPOSED,
     outputs=(OUTPUT,),
-    unexported=("fc_param's translation, shape and expression, and fc_lm's 68 landmarks: the pose needs none of them",),
+    unexported=("fc_param's translation, shape and expression: the pose needs none of them",),
+    heads=Heads(
+        module=lambda net: _WithLandmarks(net).eval(),
+        export_form=lambda net: _FusedHead(net, landmarks=True).eval(),
+        outputs=("landmarks",),
+        landmarks=Coordinates("landmarks", LANDMARKS, layout="planes", scale=0.5, offset=0.5, names=POINTS_68),
+    ),
 )

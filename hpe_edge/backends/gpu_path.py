@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from hpe_edge.cuda.device import Device
 from hpe_edge.cuda.memory import Buffer
 from hpe_edge.errors import BackendError
+from hpe_edge.landmarks.heatmap_peaks import HeatmapPeaks
 from hpe_edge.ops.crop import FORMATS, crop_arguments, swaps_colors, yuv_rule
 from hpe_edge.ops.decode import decode_arguments, head_offsets
 from hpe_edge.ops.native import native
 from hpe_edge.ops.request import Request
 from hpe_edge.poses import Poses
-from hpe_edge.spec import Crop, ModelSpec
+from hpe_edge.spec import Crop, Heatmaps, ModelSpec
 
 _POSE_FLOATS = 15  # angles, sigmas, rotation; the mark of a stretched crop follows
 
@@ -30,6 +31,10 @@ class GpuPath:
     """Crop and decode of up to ``most`` faces from any number of frames, on the stream of one context.
 
     In all methods ``batch`` is the number of faces of a launch, and ``warped`` is true for crops by homographies.
+
+    Attributes:
+        read_back: outputs that the caller copies to the host after :meth:`decode`: those of landmarks and visibility,
+            but for heatmaps.
     """
 
     def __init__(
@@ -65,6 +70,17 @@ class GpuPath:
             True: Buffer(gpu, (most,), native.WARP_FACE, cleanup),
         }
         self._poses = Buffer(gpu, (most, _POSE_FLOATS + 1), np.float32, cleanup)
+        self.read_back = tuple(
+            dict.fromkeys(
+                head.output
+                for head in (spec.landmarks, spec.visibility)
+                if head is not None and not isinstance(head, Heatmaps)
+            )
+        )
+        self._maps, self._peaks, self._points = "", None, None
+        if isinstance(head := spec.landmarks, Heatmaps):
+            self._maps, self._peaks = head.output, HeatmapPeaks(head.count, head.side, head.scale).op
+            self._points = Buffer(gpu, (most, head.count, 2), np.float32, cleanup)
         self._slots = FrameSlots(gpu, stream, cleanup)
         self._formats = {
             color: (FORMATS[color].value, int(swaps_colors(color, spec.input)), yuv_rule(color).value)
@@ -134,6 +150,15 @@ class GpuPath:
         angles, sigma, rotation = (self._poses.address + 4 * part * batch for part in (0, 3, 6))
         _launched(self._decode.run, heads, batch, angles, sigma, rotation, int(self._stream))
         self._poses.receive(batch, self._stream)
+        if self._peaks is not None and self._points is not None:
+            maps, row = outputs[self._maps]
+            _launched(self._peaks.launch, maps, row, batch, self._points.address, int(self._stream))
+            self._points.receive(batch, self._stream)
+
+    @property
+    def peaks(self) -> NDArray[np.float32] | None:
+        """Peaks of the last batch's heatmaps, ``[most, count, 2]``; None without heatmaps. The stream must be done."""
+        return None if self._points is None else self._points.array
 
     def read(self, requests: Sequence[Request], batch: int, found: Sequence[Poses]) -> None:
         """Copy the decoded poses into ``found``, in the order of the faces; the stream must be done."""

@@ -128,6 +128,7 @@ def describe(spec: ModelSpec) -> str:
         *([("upright", _UPRIGHT_TEXT[spec.upright])] if spec.upright is not None else []),
         ("outputs", ", ".join(spec.outputs)),
         *_decode(spec),
+        *_marks(spec),
         *([("sigma", _sigma(spec.sigma))] if isinstance(spec.decode, BinsDecode) else []),
         ("made from", f"{spec.origin.checkpoint}, sha256 {spec.origin.sha256}"),
         ("made with", ", ".join(f"{name} {version}" for name, version in spec.origin.tools.items()) or "not recorded"),
@@ -209,6 +210,14 @@ def _decode(spec: ModelSpec) -> list[tuple[str, str]]:
     return [("rotation", f"{text}; the signs of {' and '.join(flipped)} are flipped" if flipped else text)]
 
 
+def _marks(spec: ModelSpec) -> list[tuple[str, str]]:
+    points, seen = spec.landmarks, spec.visibility
+    if points is None:
+        return []
+    facts = [("landmarks", f"{points.count} as {points.kind} from {points.output}")]
+    return facts if seen is None else [*facts, ("visibility", f"of each landmark from {seen.output}")]
+
+
 def _head(head: BinHead | AngleHead) -> str:
     if isinstance(head, AngleHead):
         return f"{head.output}[{head.column}] * {head.factor:g}"
@@ -235,8 +244,14 @@ def _gate(gate: GateResult | None) -> str:
     limits = ", ".join(f"{name.removesuffix('_deg')} {value:g}" for name, value in gate.limits.items())
     return (
         f"{gate.compared} on {gate.faces} faces of {gate.source}: mean {gate.mean_deg:.4g}, p99 {gate.p99_deg:.4g}, "
-        f"worst {gate.worst_deg:.4g} degrees" + (f" (limits: {limits})" if limits else "")
+        f"worst {gate.worst_deg:.4g} degrees{_gate_of_marks(gate)}" + (f" (limits: {limits})" if limits else "")
     )
+
+
+def _gate_of_marks(gate: GateResult) -> str:
+    if gate.landmarks_mean is None or gate.landmarks_worst is None:
+        return ""
+    return f"; landmarks mean {100 * gate.landmarks_mean:.3g}, worst {100 * gate.landmarks_worst:.3g} % of the box"
 
 
 def _quantization(step: Quantization) -> str:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hpe_edge.camera import Camera
 from hpe_edge.drawing.labels import Label, draw_labels
+from hpe_edge.drawing.landmark_dots import draw_landmarks
 from hpe_edge.drawing.projection import view_lines
 from hpe_edge.drawing.shapes import SHAPES, Shape
 from hpe_edge.drawing.strokes import FAR, OKABE_ITO, WHITE, Color, draw_lines, fixed
@@ -37,6 +38,8 @@ def draw_faces(
     *,
     ids: NDArray[np.int64],
     doubtful: NDArray[np.bool_],
+    landmarks: NDArray[np.floating],
+    visibility: NDArray[np.floating],
     style: Style = "axes",
     camera: Camera | None = None,
 ) -> None:
@@ -44,7 +47,8 @@ def draw_faces(
 
     Args:
         frame_bgr: drawn on in place.
-        boxes, angles, sigma, rotation, ids, doubtful: ``[N, ...]``, as in :class:`hpe_edge.Poses`.
+        boxes, angles, sigma, rotation, ids, doubtful, landmarks, visibility: ``[N, ...]``, as in
+            :class:`hpe_edge.Poses`.
         style, camera: see there.
 
     Raises:
@@ -59,13 +63,17 @@ def draw_faces(
     drawn = np.flatnonzero(known & (np.abs(places) < FAR).all(axis=1) & (sides > 0).all(axis=1))
     drawn = drawn[np.argsort(sides[drawn].max(axis=1), kind="stable")]
     sheet = _Sheet(frame_bgr, SHAPES[style], camera)
+
+    def draw(rows: NDArray[np.intp], mark: str = "") -> None:
+        marks = landmarks[rows], visibility[rows]
+        sheet.draw(places[rows], angles[rows], sigma[rows], rotation[rows], ids[rows], marks, mark)
+
     pale = drawn[doubtful[drawn]]
     if len(pale):
         under = frame_bgr.copy()
-        sheet.draw(places[pale], angles[pale], sigma[pale], rotation[pale], ids[pale], mark="?")
+        draw(pale, mark="?")
         cv2.addWeighted(frame_bgr, _PALE, under, 1 - _PALE, 0, dst=frame_bgr)
-    sure = drawn[~doubtful[drawn]]
-    sheet.draw(places[sure], angles[sure], sigma[sure], rotation[sure], ids[sure])
+    draw(drawn[~doubtful[drawn]])
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,8 @@ class _Sheet:
         sigma: NDArray[np.float32],
         rotation: NDArray[np.float32],
         ids: NDArray[np.int64],
-        mark: str = "",
+        marks: tuple[NDArray[np.floating], NDArray[np.floating]],
+        mark: str,
     ) -> None:
         """Draw faces in their order, then their labels, which begin with ``mark``."""
         frame = self.frame
@@ -96,6 +105,7 @@ class _Sheet:
             color = identity_color(identity)
             thickness = max(2, fine, round((box[2:] - box[:2]).max() / 45))
             draw_lines(frame, corners[k], [color or WHITE], max(fine, thickness // 2), smooth=False)
+            draw_landmarks(frame, marks[0][k], marks[1][k], float((box[2:] - box[:2]).max()), color)
             self.shape.draw(frame, ends[k], depths[k], thickness, color)
             # In proportion to the face, but never too small to read when the whole frame fills a screen.
             capital = max(0.07 * (box[3] - box[1]), frame.shape[0] / 70, 8.0)

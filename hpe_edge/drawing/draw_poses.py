@@ -21,26 +21,28 @@ def draw_poses(
     *,
     boxes: NDArray[np.floating] | None = None,
     ids: ArrayLike | None = None,
+    landmarks: NDArray[np.floating] | None = None,
     style: Style = "axes",
     camera: Camera | None = None,
 ) -> None:
     """Draw all poses into the frame, small faces first, since they are usually further away.
 
     A label shows the identity, the angles, and their sigma where it is known and the frame is large enough. Doubtful
-    faces are pale, under the others, with a question mark.
+    faces are pale, under the others, with a question mark. Landmarks are dots, hidden ones black.
 
     Args:
         frame_bgr: uint8 ``[H, W, 3]``, drawn on in place.
         poses: of N faces; those with NaN are skipped.
         boxes: ``[N, 4]``, x1 y1 x2 y2 in pixels, which may leave the frame; None: those of the poses.
         ids: int ``[N]``, identities for colour and label; -1 for none. None: those of the poses.
+        landmarks: ``[N, L, 2]`` in pixels, with L of the poses; None: those of the poses.
         style: ``"axes"``, ``"cube"`` (the nose's side is tinted) or ``"arrow"`` (along the nose).
         camera: of the frame, if the poses were rectified with it: shapes are drawn in its perspective, without it in
             orthographic projection.
 
     Raises:
-        InputError: a frame that cannot be drawn on, an unknown style, boxes, poses and ids that disagree in N, or poses
-            without boxes.
+        InputError: a frame that cannot be drawn on, an unknown style, boxes, poses, ids and landmarks that disagree in
+            N, or poses without boxes.
     """
     places = poses.boxes if boxes is None else boxes
     if len(places) != len(poses):
@@ -50,6 +52,9 @@ def draw_poses(
     names = poses.ids if ids is None else np.asarray(ids)
     if names.shape != (len(poses),):
         raise InputError(f"there must be one id per box, got {len(poses)} boxes and ids of shape {names.shape}")
+    points = poses.landmarks if landmarks is None else landmarks
+    if points.shape != poses.landmarks.shape:
+        raise InputError(f"there must be {poses.landmarks.shape} landmarks, got {points.shape}")
     draw_faces(
         frame_bgr,
         places,
@@ -58,6 +63,8 @@ def draw_poses(
         poses.rotation,
         ids=names.astype(np.int64),
         doubtful=poses.doubtful,
+        landmarks=points,
+        visibility=poses.visibility,
         style=style,
         camera=camera,
     )

@@ -24,7 +24,7 @@ from hpe_edge.errors import OutputError
 from hpe_edge.live.event_log import Events
 from hpe_edge.opencv.lazy import cv2
 from hpe_edge.pipeline.frame_result import Result
-from hpe_edge.poses import NO_ID
+from hpe_edge.poses import NO_ID, plain_numbers
 
 _LONGEST = 1280  # pixels; a page shows hardly more, and a 4K picture would take a small device's core to encode
 _QUALITY = 80
@@ -75,13 +75,13 @@ def encode(result: Result, stamp: Stamp, style: Style, scene: Scene, events: Eve
     scale = min(1.0, _LONGEST / max(image.shape[:2]))
     # Drawn after shrinking, so that lines and letters keep their width.
     picture = np.array(image, np.uint8) if scale == 1.0 else _shrunk(image, scale)
-    boxes = result.boxes * np.float32(scale)
+    boxes, landmarks = result.boxes * np.float32(scale), result.poses.landmarks * np.float32(scale)
     camera = None if result.camera is None else result.camera.scaled(scale)
-    draw_poses(picture, result.poses, boxes=boxes, style=style, camera=camera)
+    draw_poses(picture, result.poses, boxes=boxes, landmarks=landmarks, style=style, camera=camera)
     done, jpeg = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not done:
         raise OutputError(f"OpenCV cannot encode a picture of {image.shape} as JPEG")
-    facts = json.dumps(_facts(result, boxes, stamp, scene, events), allow_nan=False).encode()
+    facts = json.dumps(_facts(result, boxes, landmarks, stamp, scene, events), allow_nan=False).encode()
     return struct.pack("<I", len(facts)) + facts + jpeg.tobytes()
 
 
@@ -90,13 +90,20 @@ def _shrunk(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def _facts(result: Result, boxes: NDArray[np.float32], stamp: Stamp, scene: Scene, events: Events) -> dict[str, Any]:
-    """Collect the JSON: boxes in pixels of the message's picture, null for unknown numbers.
+def _facts(
+    result: Result,
+    boxes: NDArray[np.float32],
+    landmarks: NDArray[np.float32],
+    stamp: Stamp,
+    scene: Scene,
+    events: Events,
+) -> dict[str, Any]:
+    """Collect the JSON: boxes and landmarks in pixels of the message's picture, null for unknown numbers.
 
     A face without an identity gets the colour of its position in the list. Without attention, zones are null.
     """
     poses, attention = result.poses, result.attention
-    ids, scores, doubtful = poses.ids, poses.scores, poses.doubtful
+    ids, scores, doubtful, visibility = poses.ids, poses.scores, poses.doubtful, poses.visibility
     return {
         **asdict(stamp),
         "name": result.frame.name,
@@ -111,6 +118,8 @@ def _facts(result: Result, boxes: NDArray[np.float32], stamp: Stamp, scene: Scen
                 "sigma_deg": _numbers(poses.sigma[i]),
                 "rotation": _numbers(poses.rotation[i].ravel()),
                 "doubtful": bool(doubtful[i]),
+                "landmarks": plain_numbers(landmarks[i]),
+                "visibility": plain_numbers(visibility[i]),
                 **_attention_of(attention, i, result.time_s, events.outside_since_s.get(int(ids[i]))),
             }
             for i in range(len(poses))

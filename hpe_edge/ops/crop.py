@@ -191,6 +191,22 @@ class CropNormalize:
         """Like :meth:`crop_checked`, with homographies of :func:`check_homographies`."""
         self._ops[color].warp(*planes, homographies, out)
 
+    def maps(
+        self, boxes: NDArray[np.float32], turns_deg: NDArray[np.float32] | None, size_wh: tuple[int, int]
+    ) -> NDArray[np.float64]:
+        """Return the way back from each crop, whose corners are (0, 0) and (1, 1), to the frame's pixels.
+
+        Args:
+            boxes, turns_deg: see :meth:`crop_checked`.
+            size_wh: width and height of the frame.
+
+        Returns:
+            ``[N, 2, 3]``: x and y are its product with (u, v, 1).
+        """
+        maps = np.empty((len(boxes), 2, 3))
+        self._ops["BGR"].maps(boxes, turns_deg, *size_wh, maps)
+        return maps
+
     def _room(self, count: int, out: NDArray[Any] | None) -> NDArray[Any]:
         shape = (count, *self.face_shape)
         if out is None:

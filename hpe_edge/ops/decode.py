@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.errors import InputError
+from hpe_edge.landmarks.decode_landmarks import DecodeLandmarks
 from hpe_edge.ops.native import native
 from hpe_edge.poses import Poses
 from hpe_edge.spec import (
@@ -69,13 +70,26 @@ class DecodeHeads:
 
     Head outputs become angles in degrees, their calibrated standard deviations and rotations. Bins are decoded by a
     numerically stable softmax and its expectation (circular heads: the circular mean); 6D vectors, matrices and
-    quaternions by the label triple that they encode. A row with a NaN decodes to NaN throughout.
+    quaternions by the label triple that they encode. A row with a NaN decodes to NaN throughout. Landmarks become
+    points of the crop, see :class:`hpe_edge.landmarks.decode_landmarks.DecodeLandmarks`.
+
+    Attributes:
+        landmarks: decode of the heads beside the pose; None if there are none.
     """
 
     def __init__(self, spec: ModelSpec, isa: str = "") -> None:
         self.outputs = spec.outputs
         self._needed_columns = head_columns(spec)
         self._op = native.Decode(**decode_arguments(spec), places=head_offsets(spec), isa=isa)
+        self.landmarks: DecodeLandmarks | None = None
+        if spec.landmarks is not None:
+            self.landmarks = DecodeLandmarks(spec.landmarks, spec.visibility, spec.outputs, isa)
+
+    def room(self, count: int, **known: Any) -> Poses:
+        """Allocate poses of N faces with all that the model gives; ``known`` as for :meth:`hpe_edge.Poses.empty`."""
+        if self.landmarks is None:
+            return Poses.empty(count, **known)
+        return Poses.empty(count, landmarks=self.landmarks.count, visibility=self.landmarks.has_visibility, **known)
 
     def __call__(self, outputs: Sequence[NDArray[np.float32]], out: Poses | None = None) -> Poses:
         """Decode N faces.
@@ -83,7 +97,7 @@ class DecodeHeads:
         Args:
             outputs: float32 ``[N, columns]``, one array per name of ``self.outputs``; rows may be padded. ``[N, 3, 3]``
                 is taken for a matrix head.
-            out: Poses to fill; allocated if None.
+            out: Poses to fill, with landmarks if it has room for them; allocated if None.
 
         Returns:
             Poses of N faces; ``out`` when given. N may be 0.
@@ -97,11 +111,37 @@ class DecodeHeads:
         count = len(flat[0])
         if len(flat) > 1 and any(len(array) != count for array in flat):
             raise InputError(f"outputs must agree in N, got {[array.shape for array in outputs]}")
-        poses = Poses.empty(count) if out is None else out
+        poses = self.room(count) if out is None else out
         if len(poses) != count:
             raise InputError(f"out must hold {count} faces, got {len(poses)}")
         self._op.run(flat, poses.angles, poses.sigma, poses.rotation)
+        points, visibility = poses.marks
+        if self.landmarks is not None and points is not None:
+            self.landmarks(flat, points, visibility)
         return poses
+
+    def fill_marks(
+        self, outputs: Sequence[NDArray[np.float32]], found: Sequence[Poses], peaks: NDArray[np.float32] | None
+    ) -> None:
+        """Decode landmarks and visibility of a batch whose poses are decoded already.
+
+        Args:
+            outputs: see :meth:`__call__`; those that only the pose needs are not read.
+            found: poses of the batch's faces in their order; those without room for landmarks are left alone.
+            peaks: ``[N, count, 2]`` of the heatmaps, if they were found already.
+        """
+        start = 0
+        for poses in found:
+            rows = slice(start, start + len(poses))
+            points, visibility = poses.marks
+            if self.landmarks is not None and points is not None:
+                part = [self._check(name, rows_of[rows]) for name, rows_of in zip(self.outputs, outputs, strict=True)]
+                if peaks is None:
+                    self.landmarks(part, points, visibility)
+                else:
+                    points[...] = peaks[rows]
+                    self.landmarks.see(part, visibility)
+            start += len(poses)
 
     def _check(self, name: str, array: NDArray[np.float32]) -> NDArray[np.float32]:
         if array.ndim > 2:
@@ -118,10 +158,14 @@ class DecodeHeads:
 
 
 def head_columns(spec: ModelSpec) -> dict[str, int]:
-    """Return output name -> number of columns that the decode reads."""
+    """Return output name -> number of columns that the decode reads, landmarks and visibility included."""
     needed = dict.fromkeys(spec.outputs, 0)
     for head in spec.heads():
         needed[head.output] = max(needed[head.output], head.column + _head_width(head))
+    if (points := spec.landmarks) is not None:
+        needed[points.output] = max(needed[points.output], points.column + points.width)
+        if (seen := spec.visibility) is not None:
+            needed[seen.output] = max(needed[seen.output], seen.column + points.count)
     return needed
 
 

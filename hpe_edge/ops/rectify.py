@@ -49,6 +49,14 @@ class Views:
         """Return the views of some faces."""
         return Views(self.rotations[rows], self.homographies[rows])
 
+    def points(self, points: NDArray[np.float32], size: int) -> Float64Array:
+        """Map points ``[N, L, 2]`` of the crops, whose corners are (0, 0) and (1, 1), to the frame's pixels."""
+        scaled = np.concatenate([points * float(size), np.ones((*points.shape[:2], 1))], axis=2)
+        mapped = scaled @ np.swapaxes(self.homographies, 1, 2)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            on_picture: Float64Array = mapped[..., :2] / np.where(mapped[..., 2:] > 0, mapped[..., 2:], np.nan)
+        return on_picture
+
     def turn_back(self, angles_deg: NDArray[np.float32], rotations: NDArray[np.float32]) -> None:
         """Transform estimates of the crops to the camera's frame, in place.
 

@@ -178,9 +178,23 @@ class Request:
             self._crop.warp_checked(self.planes, self._views.homographies, out, self.color)
 
     def finish(self, poses: Poses) -> None:
-        """Transform estimates of the crops to the frame's camera, in place; sigma is not changed."""
+        """Transform estimates of the crops to the frame's camera, in place, and landmarks to its pixels.
+
+        Sigma is not changed.
+        """
         turns = self.applied_turns
         if turns is not None:
             undo_turns(poses.angles, poses.rotation, turns)
         if self._views is not None:
             self._views.turn_back(poses.angles, poses.rotation)
+        landmarks, _ = poses.marks
+        if landmarks is not None:
+            self._to_frame(landmarks)
+
+    def _to_frame(self, landmarks: NDArray[np.float32]) -> None:
+        """Map points ``[N, L, 2]`` of the crops, whose corners are (0, 0) and (1, 1), to the frame's pixels."""
+        if self._views is not None:
+            landmarks[...] = self._views.points(landmarks, self._crop.input.size)
+            return
+        maps = self._crop.maps(self.boxes, self.applied_turns, self.size_wh)
+        landmarks[...] = landmarks @ np.swapaxes(maps[:, :, :2], 1, 2) + maps[:, None, :, 2]

@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias
+from typing import Any, BinaryIO, Literal, TypeAlias
 
 import numpy as np
 
@@ -41,9 +41,12 @@ COLUMNS = {
 }
 # After those, in a run with a neutral pose or zones.
 ATTENTION_COLUMNS = {**dict.fromkeys(("rel_yaw_deg", "rel_pitch_deg", "rel_roll_deg"), 3), "zone": 0}
+# Then, of a model with landmarks: x y of each landmark in turn, and its visibility, 0 to 1. A field holds all of them:
+# in JSON Lines a list, in CSV its numbers with spaces between, "nan" for unknown ones.
+LANDMARK_COLUMNS = {"landmarks": 2, "visibility": 3}
 # Last, of a live source: UTC of the frame, as 2026-11-30T21:04:05.678Z.
 CLOCK_COLUMNS = {"utc": 0}
-Field = str | int | float | bool | None
+Field = str | int | float | bool | list[float] | None
 Row = dict[str, Field]
 
 STDOUT: Literal["-"] = "-"
@@ -62,6 +65,9 @@ def rows(result: Result) -> Iterator[Row]:
         if result.attention is not None:
             relative = [*result.attention.angles[face].tolist(), result.attention.zones[face]]
             row.update(zip(ATTENTION_COLUMNS, relative, strict=True))
+        if poses.landmarks.shape[1]:
+            marks = poses.landmarks[face].ravel().tolist(), poses.visibility[face].tolist()
+            row.update(zip(LANDMARK_COLUMNS, marks, strict=True))
         if math.isfinite(frame.utc_s):
             row["utc"] = _utc(frame.utc_s)
         yield row
@@ -94,8 +100,10 @@ class RecordFile(ABC):
         Raises:
             OutputError: the output cannot be written.
         """
-        self.columns = COLUMNS | (ATTENTION_COLUMNS if attention else {}) | (CLOCK_COLUMNS if clock else {})
-        self._unwritten = self._header()
+        self.columns = COLUMNS | (ATTENTION_COLUMNS if attention else {})
+        self._last_columns = CLOCK_COLUMNS if clock else {}
+        self._begun = False
+        self._unwritten = ""
         self._file: BinaryIO | None = None
         self.path = Path("standard output")
         if isinstance(to, str):
@@ -105,7 +113,6 @@ class RecordFile(ABC):
         self.pending = None if direct else Pending(to)
         try:
             self._file = (self.pending.temp if self.pending else to).open("wb")
-            self._append("")
         except OSError as error:
             if self.pending is not None:
                 self.pending.discard()
@@ -118,6 +125,8 @@ class RecordFile(ABC):
             OutputError: the disk is full, or the like.
             BrokenPipeError: the reader of standard output has gone.
         """
+        if not self._begun:
+            self._begin(landmarks=result.poses.landmarks.shape[1] > 0)
         text = self._text(result)
         if self._file is None and not text:
             return
@@ -137,6 +146,9 @@ class RecordFile(ABC):
         if self._file is None:
             return
         try:
+            if not self._begun:
+                self._begin(landmarks=False)
+                self._append("")
             self._file.close()
         except OSError as error:
             raise output_error(self.path, error) from None
@@ -146,6 +158,12 @@ class RecordFile(ABC):
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.close()
+
+    def _begin(self, *, landmarks: bool) -> None:
+        """Settle the columns, with LANDMARK_COLUMNS if the model has landmarks, which the first result shows."""
+        self._begun = True
+        self.columns |= (LANDMARK_COLUMNS if landmarks else {}) | self._last_columns
+        self._unwritten = self._header()
 
     @abstractmethod
     def _text(self, result: Result) -> str:
@@ -197,12 +215,16 @@ def _csv_line(fields: list[str | int]) -> str:
 
 
 def _csv_field(value: Field, digits: int) -> str | int:
+    if isinstance(value, list):
+        return " ".join(f"{each:.{digits}f}" for each in value)
     if isinstance(value, float):
         return f"{value:.{digits}f}" if math.isfinite(value) else ""
     return "" if value is None else int(value) if isinstance(value, bool) else value
 
 
-def _json_value(value: Field, digits: int) -> Field:
+def _json_value(value: Any, digits: int) -> Any:
+    if isinstance(value, list):
+        return [_json_value(each, digits) for each in value]
     if not isinstance(value, float):
         return value
     return round(value, digits) if math.isfinite(value) else None

@@ -305,3 +305,18 @@ def test_style_and_ids_must_be_right() -> None:
         draw_at(frame, boxes, poses, style="cone")
     with pytest.raises(InputError, match=r"ids of shape \(2,\)"):
         draw_at(frame, boxes, poses, ids=[1, 2])
+
+
+def test_landmarks_are_dots_hidden_ones_black() -> None:
+    plain = poses_of((0, 0, 0))
+    points = np.float32([[[60.5, 60.5], [340.5, 60.5], [60.5, 340.5], [np.nan, 1]]])
+    visibility = np.float32([[0.9, np.nan, 0.1, 1]])
+    poses = Poses(*plain.arrays, boxes=np.float32([[50, 50, 350, 350]]), landmarks=points, visibility=visibility)
+    frame = np.full((400, 400, 3), GREY, np.uint8)
+    draw_poses(frame, poses, ids=[2])
+    assert [tuple(frame[y, x]) for x, y in ((60, 60), (340, 60), (60, 340))] == [identity_color(2)] * 2 + [(0, 0, 0)]
+    moved = np.full((400, 400, 3), GREY, np.uint8)
+    draw_poses(moved, poses, ids=[2], landmarks=points + 50)
+    assert tuple(moved[110, 110]) == identity_color(2) and tuple(moved[60, 60]) == (GREY,) * 3
+    with pytest.raises(InputError, match=r"\(1, 4, 2\) landmarks"):
+        draw_poses(frame, poses, landmarks=points[:, :3])

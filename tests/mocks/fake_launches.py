@@ -21,7 +21,7 @@ _BYTES = {
 
 
 class FakeLaunches:
-    """Takes the place of ``native.CropLaunch``, ``native.DecodeLaunch`` and what CUDA finds.
+    """Takes the place of ``native.CropLaunch``, ``native.DecodeLaunch``, ``native.HeatmapPeaks`` and what CUDA finds.
 
     Attributes:
         made: the launches that were enqueued, by name.
@@ -35,7 +35,7 @@ class FakeLaunches:
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> FakeLaunches:
         """Put them where the engine finds them."""
-        crop, decode, fake = native.CropLaunch, native.DecodeLaunch, self
+        crop, decode, peaks, fake = native.CropLaunch, native.DecodeLaunch, native.HeatmapPeaks, self
 
         class CropLaunch(crop):  # type: ignore[misc, valid-type]
             def __init__(self, *, emulated: bool, **arguments: Any) -> None:
@@ -80,12 +80,34 @@ class FakeLaunches:
                     fake._cuda.check_range(address, 4 * floats * count, True)
                 fake.take("decode", stream, lambda: self._real.run(heads, count, angles, sigma, rotation, stream))
 
+        class HeatmapPeaks(peaks):  # type: ignore[misc, valid-type]
+            def __init__(self, *, count: int, side: int, logarithm: bool, isa: str) -> None:
+                super().__init__(count=count, side=side, logarithm=logarithm, isa=isa)
+                self._emulated = peaks(count=count, side=side, logarithm=logarithm, isa=native.EMULATED)
+                self._sizes = count * side * side, 2 * count
+
+            def launch(self, maps: int, row_stride: int, faces: int, out: int, stream: int) -> None:
+                wide, found = self._sizes
+                fake._cuda.check_range(maps, 4 * ((faces - 1) * row_stride + wide), True)
+                fake._cuda.check_range(out, 4 * faces * found, True)
+
+                def work() -> None:
+                    floats = [
+                        (ctypes.c_float * n).from_address(at) for at, n in ((maps, faces * wide), (out, faces * found))
+                    ]
+                    rows, points = (np.frombuffer(each, np.float32) for each in floats)
+                    self._emulated.run(rows.reshape(faces, wide), points.reshape(faces, -1, 2))
+
+                assert row_stride == wide
+                fake.take("peaks", stream, work)
+
         class Probe:
             devices = ("Fake GPU",)
             reason = ""
 
         monkeypatch.setattr(native, "CropLaunch", CropLaunch)
         monkeypatch.setattr(native, "DecodeLaunch", DecodeLaunch)
+        monkeypatch.setattr(native, "HeatmapPeaks", HeatmapPeaks)
         monkeypatch.setattr(native, "probe_cuda", Probe)
         return self
 

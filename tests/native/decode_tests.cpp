@@ -10,6 +10,8 @@
 #include "check.h"
 #include "common/exp.h"
 #include "cpu/isa.h"
+#include "cuda/kernel_launch.h"
+#include "decode/heatmap.h"
 
 namespace {
 
@@ -35,9 +37,36 @@ void check_rotation_head(const char* name, const std::vector<float>& straight, c
     }
 }
 
+// Maps of every size round the vector length and the block of the search, in arrays that end where the maps end: a
+// single pixel stands out, and with a NaN there is no peak.
+void check_peaks(const Isa& isa) {
+    for (int side : {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 63, 64, 65, 100}) {
+        const int size = side * side;
+        const HeatmapPlan plan{2, side, true};
+        for (int at : {0, side / 2, size / 2, size - 1}) {
+            std::vector<float> maps(2 * static_cast<size_t>(size), 0.25f), out(4), emulated(4);
+            maps[at] = 1.0f;
+            maps[size + at] = NAN;
+            find_peaks(plan, maps.data(), 2 * size, 1, *isa.decode, out.data());
+            emulate_peaks(plan, maps.data(), 2 * size, 1, emulated.data());
+            const float side_f = static_cast<float>(side);
+            const float x = (static_cast<float>(at % side) + 0.5f) / side_f;
+            const float y = (static_cast<float>(at / side) + 0.5f) / side_f;
+            const bool flat = size == 1;  // a single value
+            CHECK(flat ? std::isnan(out[0]) : std::fabs(out[0] - x) < 1e-6f && std::fabs(out[1] - y) < 1e-6f,
+                  "%s: peak at %d of %d", isa.name, at, side);
+            CHECK(std::isnan(out[2]) && std::isnan(out[3]), "%s: peak of NaN, %d", isa.name, side);
+            for (int i = 0; i < 4; ++i)
+                CHECK(std::isnan(out[i]) == std::isnan(emulated[i]) && !(std::fabs(out[i] - emulated[i]) > 1e-6f),
+                      "%s: emulated peak %d of %d", isa.name, i, side);
+        }
+    }
+}
+
 }  // namespace
 
 void decode_tests() {
+    for (const Isa& isa : usable_isas()) check_peaks(isa);
     check_rotation_head("rot6d", {1, 0, 0, 0, 1, 0}, decode_rot6d);
     check_rotation_head("matrix", {1, 0, 0, 0, 1, 0, 0, 0, 1}, decode_matrix);
     check_rotation_head("quaternion", {-2, 0, 0, 0}, decode_quaternion);

@@ -152,3 +152,31 @@ def test_the_wall_clock_of_live_sources(tmp_path: Path) -> None:
     assert {line["utc"] for line in lines} == {"2023-11-14T22:13:20.124Z"}
     assert "utc" not in written(CsvFile(tmp_path / "b.csv"), live, frame())
     assert written(CsvFile(tmp_path / "c.csv", clock=True), frame()).splitlines()[1].endswith(",")
+
+
+def with_landmarks(count: int = 2) -> Result:
+    """Two landmarks of each face; the second's visibility is unknown, and so is the second face's first point."""
+    plain = two_poses()
+    landmarks = np.float32([[[1.234, 2], [-3, 4]], [[np.nan, np.nan], [5, 6.789]]])
+    visibility = np.float32([[0.1234, np.nan], [1, np.nan]])
+    poses = Poses(*plain.arrays, boxes=BOXES, landmarks=landmarks, visibility=visibility)
+    return Result(frame(), poses[:count])
+
+
+@pytest.mark.parametrize("first", [2, 0])
+def test_landmarks_are_a_field_of_a_model_that_has_them(tmp_path: Path, first: int) -> None:
+    """Though the first frame holds no face."""
+    table, lines = CsvFile(tmp_path / "a.csv", clock=True), JsonLinesFile(tmp_path / "a.jsonl", clock=True)
+    for sink in (table, lines):
+        for count in (first, 2):
+            sink.write(with_landmarks(count))
+        sink.finish()
+        assert sink.pending is not None
+        sink.pending.commit()
+    assert (tmp_path / "a.csv").read_text().splitlines()[0] == f"{HEADER},landmarks,visibility,utc"
+    rows = list(csv.DictReader((tmp_path / "a.csv").read_text().splitlines()))[-2:]
+    assert [row["landmarks"] for row in rows] == ["1.23 2.00 -3.00 4.00", "nan nan 5.00 6.79"]
+    assert [row["visibility"] for row in rows] == ["0.123 nan", "1.000 nan"]
+    plain = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()][-2:]
+    assert plain[0]["landmarks"] == [1.23, 2.0, -3.0, 4.0] and plain[1]["landmarks"] == [None, None, 5.0, 6.79]
+    assert plain[0]["visibility"] == [0.123, None] and list(plain[0])[-1] == "utc"

@@ -268,10 +268,12 @@ class TensorRTContext:
         graph = self._graphs.get((bucket, source))
         if graph is not None:
             self._path.run(graph, requests, bucket, found)
-            return
-        self._path.load(requests, bucket)
-        self._launch_uncaptured(bucket, source)
-        self._path.read(requests, bucket, found)
+        else:
+            self._path.load(requests, bucket)
+            self._launch_uncaptured(bucket, source)
+            self._path.read(requests, bucket, found)
+        if decode.landmarks is not None:
+            decode.fill_marks(self._rows.outputs, found, self._path.peaks)
 
     def single(self, batch: int) -> Callable[[], None]:
         """Prepare one batch size, and return the call that runs what the input buffer holds.
@@ -331,6 +333,8 @@ class TensorRTContext:
                     buffer.receive(batch, self._stream)
             else:
                 self._path.decode(batch, {name: (each.address, each.columns) for name, each in self._outputs.items()})
+                for name in self._path.read_back:
+                    self._outputs[name].receive(batch, self._stream)
 
         # The first run of a shape allocates lazily, which must not be captured.
         enqueue()

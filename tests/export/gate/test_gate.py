@@ -178,3 +178,50 @@ def test_nan_is_no_doubt():
     reference = doubted(np.zeros((3, 3)), [20, 20, 1])
     candidate = doubted([[0, 0, 0], [np.nan] * 3, [0, 0, 0]], [20, np.nan, 1])
     assert not compare(reference, candidate, compared="", source="", limits=Limits(worst_deg=5)).passed
+
+
+def marked(landmarks, visibility=None):
+    """Poses of the same angles with these landmarks [N, L, 2]."""
+    points = np.asarray(landmarks, np.float32)
+    seen = None if visibility is None else np.asarray(visibility, np.float32)
+    plain = poses(np.zeros((len(points), 3)))
+    return Poses(*plain.arrays, landmarks=points, visibility=seen)
+
+
+def compare_marked(reference, candidate, limits=ONNX_LIMITS):
+    return compare(reference, candidate, compared="a with b", source="test", limits=limits)
+
+
+def test_landmarks_are_judged_as_fractions_of_the_box():
+    still, moved = np.zeros((50, 4, 2)), np.zeros((50, 4, 2))
+    moved[7, 2] = [0.03, 0.04]
+    found = compare_marked(marked(still), marked(moved), Limits(landmarks_mean=0.001, landmarks_worst=0.04))
+    assert found.landmarks.landmarks_worst == pytest.approx(0.05, abs=1e-6)
+    assert found.landmarks.landmarks_mean == pytest.approx(0.05 / 200, abs=1e-8)
+    assert found.failures == ("landmarks worst 5 % of the box's side, allowed 4",)
+    assert "landmarks: mean 0.025, p99 0.000, worst 5.000 % of the box's side" in found.table()
+    result = found.result()
+    assert result.landmarks_worst == pytest.approx(0.05, abs=1e-6)
+    assert result.limits == {"landmarks_mean": 0.001, "landmarks_worst": 0.04}
+    assert compare_marked(marked(still), marked(moved), Limits(landmarks_worst=0.06)).passed
+
+
+def test_landmarks_lost_on_one_side_fail_at_any_limit():
+    whole, lost = np.zeros((3, 2, 2)), np.zeros((3, 2, 2))
+    lost[1, 1, 0] = np.nan
+    assert not compare_marked(marked(whole), marked(lost), Limits(landmarks_mean=9.0)).passed
+    assert compare_marked(marked(lost), marked(lost)).passed
+
+
+def test_visibility_is_compared_by_its_decision():
+    seen, other = np.full((4, 5), 0.6), np.full((4, 5), 0.6)
+    other[0, 0], other[1, :2] = 0.9, 0.4
+    found = compare_marked(marked(np.zeros((4, 5, 2)), seen), marked(np.zeros((4, 5, 2)), other))
+    assert found.landmarks.changed == pytest.approx(0.1)
+    assert "visibility of 10.00 % changed" in found.table()
+
+
+def test_models_without_landmarks_have_no_figures_of_them():
+    found = report(np.zeros((2, 3)), np.zeros((2, 3)))
+    assert found.landmarks is None and "landmarks" not in found.table()
+    assert found.result().limits == {"worst_deg": 0.01} and found.result().landmarks_mean is None
