@@ -63,3 +63,4 @@ void turned_tests();
 void decode_tests();
 void emulated_tests();
 void network_tests();
+void region_tests();

@@ -8,6 +8,7 @@ int main() {
     decode_tests();
     emulated_tests();
     network_tests();
+    region_tests();
     std::printf(failures() ? "%d checks failed\n" : "all native checks passed\n", failures());
     return failures() ? 1 : 0;
 }
