@@ -38,6 +38,7 @@ class Pose:
         score: of the detector; NaN if unknown.
         id: identity over time; -1 if the face is not tracked.
         doubtful: see :attr:`Poses.doubtful`.
+        translation: x y z of the head in OpenCV's camera frame, see :attr:`Poses.translation`; NaN if unknown.
     """
 
     yaw: float
@@ -50,6 +51,7 @@ class Pose:
     score: float
     id: int
     doubtful: bool
+    translation: tuple[float, float, float] = (math.nan, math.nan, math.nan)
 
 
 class Poses:
@@ -73,12 +75,23 @@ class Poses:
 
     # Checked once, here: decode writes into these arrays without another check. None stands for unknown: the arrays of
     # NaN and -1 are made only when they are read.
-    __slots__ = ("_angles", "_boxes", "_ids", "_rotation", "_scores", "_sigma", "_stretched", "max_sigma")
+    __slots__ = (
+        "_angles",
+        "_boxes",
+        "_ids",
+        "_rotation",
+        "_scores",
+        "_sigma",
+        "_stretched",
+        "_translation",
+        "max_sigma",
+    )
 
     _boxes: Float32Array | None
     _scores: Float32Array | None
     _ids: Int64Array | None
     _stretched: NDArray[np.bool_]
+    _translation: Float32Array | None
     max_sigma: float
 
     def __init__(
@@ -90,9 +103,10 @@ class Poses:
         boxes: Float32Array | None = None,
         scores: Float32Array | None = None,
         ids: Int64Array | None = None,
+        translation: Float32Array | None = None,
         max_sigma: float = math.inf,
     ) -> None:
-        """Wrap arrays of the shapes above, and below for boxes, scores and ids; None for unknown ones.
+        """Wrap arrays of the shapes above, and below for the others; None for unknown ones.
 
         Raises:
             InputError: one is not a writeable, C-contiguous array of its type, or they do not fit each other.
@@ -106,6 +120,7 @@ class Poses:
         if ids is not None and (ids.shape != (count,) or ids.dtype != np.int64):
             raise InputError(f"ids must be an int64 array {(count,)}, got {ids.dtype} {ids.shape}")
         self._ids = ids
+        self._translation = None if translation is None else _checked("translation", translation, (count, 3))
         self._stretched = np.zeros(count, np.bool_)
         self.max_sigma = max_sigma
 
@@ -124,10 +139,16 @@ class Poses:
         poses._angles = np.empty((count, 3), np.float32)
         poses._sigma = np.empty((count, 3), np.float32)
         poses._rotation = np.empty((count, 3, 3), np.float32)
-        poses._boxes, poses._scores, poses._ids = boxes, scores, ids
+        poses._boxes, poses._scores, poses._ids, poses._translation = boxes, scores, ids, None
         poses._stretched = np.zeros(count, np.bool_)
         poses.max_sigma = max_sigma
         return poses
+
+    def at(self, boxes: Float32Array, ids: Int64Array | None) -> Poses:
+        """Return these poses with other boxes and identities; the estimates are shared."""
+        moved = self._select(slice(None))
+        moved._boxes, moved._ids = boxes, ids
+        return moved
 
     def part(self, start: int, stop: int) -> Poses:
         """Return a view of the faces from ``start`` to before ``stop``."""
@@ -147,6 +168,7 @@ class Poses:
             boxes=None if self._boxes is None else self._boxes.copy(),
             scores=None if self._scores is None else self._scores.copy(),
             ids=None if self._ids is None else self._ids.copy(),
+            translation=None if self._translation is None else self._translation.copy(),
             max_sigma=self.max_sigma,
         )
         poses._stretched[:] = self._stretched
@@ -186,6 +208,15 @@ class Poses:
     def ids(self) -> Int64Array:
         """int64 ``[N]``: identities over time; -1 for a face that is not tracked."""
         return np.full(len(self), NO_ID, np.int64) if self._ids is None else self._ids
+
+    @property
+    def translation(self) -> Float32Array:
+        """float32 ``[N, 3]``: x y z of the head's origin in OpenCV's camera frame; NaN if unknown.
+
+        Whole-picture models say it, in the unit of the landmarks that they were trained with, see
+        :class:`hpe_edge.PictureEngine`.
+        """
+        return np.full((len(self), 3), np.nan, np.float32) if self._translation is None else self._translation
 
     @property
     def yaw(self) -> Float32Array:
@@ -241,9 +272,11 @@ class Poses:
         """Return a dict of plain numbers per face, as for ``pandas.DataFrame(poses.to_rows())``.
 
         Keys are those of the command line's records: ``x1 y1 x2 y2 score id yaw_deg pitch_deg roll_deg yaw_sigma_deg
-        pitch_sigma_deg roll_sigma_deg doubtful qw qx qy qz``. Unknown values are None.
+        pitch_sigma_deg roll_sigma_deg doubtful qw qx qy qz``, and ``tx ty tz`` where translations are known. Unknown
+        values are None.
         """
-        columns = np.concatenate([self.boxes, self.scores[:, None], self.angles, self.sigma, self.quaternion], axis=1)
+        parts = [self.boxes, self.scores[:, None], self.angles, self.sigma, self.quaternion]
+        columns = np.concatenate(parts if self._translation is None else [*parts, self._translation], axis=1)
         rows: list[dict[str, float | int | bool | None]] = []
         for numbers, identity, doubtful in zip(
             columns.tolist(), self.ids.tolist(), self.doubtful.tolist(), strict=True
@@ -253,7 +286,7 @@ class Poses:
             row["id"] = None if identity == NO_ID else identity
             row.update(zip(_ANGLE_KEYS, known[5:], strict=False))
             row["doubtful"] = doubtful
-            row.update(zip(_QUATERNION_KEYS, known[11:], strict=True))
+            row.update(zip(_LAST_KEYS, known[11:], strict=False))
             rows.append(row)
         return rows
 
@@ -286,13 +319,14 @@ class Poses:
         return len(self._angles)
 
     def __iter__(self) -> Iterator[Pose]:
-        columns = (self._angles, self._sigma, self.quaternion, self.boxes, self.scores, self.ids, self.doubtful)
-        for i, (angles, sigma, quaternion, box, score, identity, doubtful) in enumerate(
+        known = (self._angles, self._sigma, self.quaternion, self.boxes, self.scores, self.ids, self.doubtful)
+        columns = (*known, self.translation)
+        for i, (angles, sigma, quaternion, box, score, identity, doubtful, translation) in enumerate(
             zip(*(column.tolist() for column in columns), strict=True)
         ):
             rotation, (yaw, pitch, roll) = self._rotation[i], angles
             vectors = tuple(sigma), rotation, tuple(quaternion), tuple(box)
-            yield Pose(yaw, pitch, roll, *vectors, score, identity, doubtful)
+            yield Pose(yaw, pitch, roll, *vectors, score, identity, doubtful, tuple(translation))
 
     @overload
     def __getitem__(self, index: int) -> Pose: ...
@@ -318,6 +352,7 @@ class Poses:
         part._boxes = None if self._boxes is None else self._boxes[rows]
         part._scores = None if self._scores is None else self._scores[rows]
         part._ids = None if self._ids is None else self._ids[rows]
+        part._translation = None if self._translation is None else self._translation[rows]
         part._stretched = self._stretched[rows]
         part.max_sigma = self.max_sigma
         return part
@@ -329,7 +364,7 @@ class Poses:
 
 _BOX_KEYS = ("x1", "y1", "x2", "y2", "score")
 _ANGLE_KEYS = ("yaw_deg", "pitch_deg", "roll_deg", "yaw_sigma_deg", "pitch_sigma_deg", "roll_sigma_deg")
-_QUATERNION_KEYS = ("qw", "qx", "qy", "qz")
+_LAST_KEYS = ("qw", "qx", "qy", "qz", "tx", "ty", "tz")
 
 
 def _index_type(index: Index) -> type | None:

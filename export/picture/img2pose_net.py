@@ -2,8 +2,8 @@
 
 Between them lie the proposals and RoIAlign, which are no part of a graph: :mod:`hpe_edge.picture`.
 
-Sources: Albiero et al., CVPR 2021, arXiv:2012.07791, and its repository vitoralbiero/img2pose; Ren et al., Faster R-CNN,
-2015, arXiv:1506.01497; Lin et al., Feature Pyramid Networks, 2017, arXiv:1612.03144.
+Sources: Albiero et al., CVPR 2021, arXiv:2012.07791, and its repository vitoralbiero/img2pose; Ren et al., Faster
+R-CNN, 2015, arXiv:1506.01497; Lin et al., Feature Pyramid Networks, 2017, arXiv:1612.03144.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def roi_align(
     where, places = _box_rows(boxes), np.asarray(levels)
     if places.shape != (len(where),) or (len(where) and places.dtype.kind not in "iu"):
         raise InputError(f"there must be one level per box, got {places.dtype} {places.shape} for {len(where)} boxes")
-    if len(where) and not (0 <= int(places.min()) and int(places.max()) < len(maps)):
+    if len(where) and (int(places.min()) < 0 or int(places.max()) >= len(maps)):
         raise InputError(f"levels must be from 0 to {len(maps) - 1}, got {int(places.min())} to {int(places.max())}")
     out = np.empty((len(where), ROI_BINS, ROI_BINS, channels), np.float32)
     if len(where):
