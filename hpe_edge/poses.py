@@ -38,7 +38,7 @@ class Pose:
         score: of the detector; NaN if unknown.
         id: identity over time; -1 if the face is not tracked.
         doubtful: see :attr:`Poses.doubtful`.
-        translation: x y z of the head in OpenCV's camera frame, see :attr:`Poses.translation`; NaN if unknown.
+        translation: x y z of the head in OpenCV's camera frame, see :attr:`Poses.translation`; None if unknown.
     """
 
     yaw: float
@@ -51,7 +51,7 @@ class Pose:
     score: float
     id: int
     doubtful: bool
-    translation: tuple[float, float, float] = (math.nan, math.nan, math.nan)
+    translation: tuple[float, float, float] | None = None
 
 
 class Poses:
@@ -211,10 +211,9 @@ class Poses:
 
     @property
     def translation(self) -> Float32Array:
-        """float32 ``[N, 3]``: x y z of the head's origin in OpenCV's camera frame; NaN if unknown.
+        """float32 ``[N, 3]``: x y z of the head in OpenCV's camera frame, in metres; NaN if unknown.
 
-        Whole-picture models say it, in the unit of the landmarks that they were trained with, see
-        :class:`hpe_edge.PictureEngine`.
+        Whole-picture models say it, see :class:`hpe_edge.PictureEngine`.
         """
         return np.full((len(self), 3), np.nan, np.float32) if self._translation is None else self._translation
 
@@ -272,7 +271,7 @@ class Poses:
         """Return a dict of plain numbers per face, as for ``pandas.DataFrame(poses.to_rows())``.
 
         Keys are those of the command line's records: ``x1 y1 x2 y2 score id yaw_deg pitch_deg roll_deg yaw_sigma_deg
-        pitch_sigma_deg roll_sigma_deg doubtful qw qx qy qz``, and ``tx ty tz`` where translations are known. Unknown
+        pitch_sigma_deg roll_sigma_deg doubtful qw qx qy qz``, and ``x_m y_m z_m`` where translations are known. Unknown
         values are None.
         """
         parts = [self.boxes, self.scores[:, None], self.angles, self.sigma, self.quaternion]
@@ -319,14 +318,14 @@ class Poses:
         return len(self._angles)
 
     def __iter__(self) -> Iterator[Pose]:
-        known = (self._angles, self._sigma, self.quaternion, self.boxes, self.scores, self.ids, self.doubtful)
-        columns = (*known, self.translation)
-        for i, (angles, sigma, quaternion, box, score, identity, doubtful, translation) in enumerate(
+        columns = (self._angles, self._sigma, self.quaternion, self.boxes, self.scores, self.ids, self.doubtful)
+        for i, (angles, sigma, quaternion, box, score, identity, doubtful) in enumerate(
             zip(*(column.tolist() for column in columns), strict=True)
         ):
             rotation, (yaw, pitch, roll) = self._rotation[i], angles
             vectors = tuple(sigma), rotation, tuple(quaternion), tuple(box)
-            yield Pose(yaw, pitch, roll, *vectors, score, identity, doubtful, tuple(translation))
+            translation = None if self._translation is None else tuple(self._translation[i].tolist())
+            yield Pose(yaw, pitch, roll, *vectors, score, identity, doubtful, translation)
 
     @overload
     def __getitem__(self, index: int) -> Pose: ...
@@ -364,7 +363,7 @@ class Poses:
 
 _BOX_KEYS = ("x1", "y1", "x2", "y2", "score")
 _ANGLE_KEYS = ("yaw_deg", "pitch_deg", "roll_deg", "yaw_sigma_deg", "pitch_sigma_deg", "roll_sigma_deg")
-_LAST_KEYS = ("qw", "qx", "qy", "qz", "tx", "ty", "tz")
+_LAST_KEYS = ("qw", "qx", "qy", "qz", "x_m", "y_m", "z_m")
 
 
 def _index_type(index: Index) -> type | None:

@@ -207,4 +207,5 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     parser.add_argument(
         "--one-sided", type=positive, metavar="PART", help="largest part of the faces found by one side alone (0.01)"
     )
-    return parser.parse_args(argv)
+    given: argparse.Namespace = parser.parse_args(argv)
+    return given

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hpe_edge.errors import ModelError, ModelNotFoundError
 from hpe_edge.picture.picture_spec import FaceRule, PictureInput, PictureSpec, ProposalRule, Six
+from hpe_edge.sinks.head_position import FACE_HEIGHT_M
 from hpe_edge.spec import Origin, Triple
 
 SHORTER, LONGER = 400, 1400  # pixels, of its AFLW2000 test
@@ -48,6 +49,8 @@ def img2pose_spec(
             grown_x=1.1,
             grown_y=1.1,
             forehead=0.3,
+            # The landmarks reach from chin to eyebrows. Their files do not name a unit.
+            unit_m=FACE_HEIGHT_M / float(np.ptp(points[:, 1])),
         ),
         origin=origin,
     )
@@ -78,4 +81,5 @@ def read_numbers(path: Path, shape: tuple[int, ...], what: str) -> NDArray[np.fl
         raise ModelError(f"{path} cannot be read as the .npy file of {what}: {error}") from None
     if array.shape != shape or array.dtype.kind != "f" or not np.isfinite(array).all():
         raise ModelError(f"{path} must hold {what}, {list(shape)} finite numbers, got {array.dtype} {array.shape}")
-    return array.astype(np.float64)
+    numbers: NDArray[np.float64] = array.astype(np.float64)
+    return numbers

@@ -38,7 +38,8 @@ class PictureEngine:
     >>> poses.boxes, poses.scores, poses.rotation, poses.translation
 
     Poses are those in the frame's camera, which is assumed to have its axis in the middle and a focal length of width +
-    height pixels, see :meth:`camera`. Translations are in the unit of ``spec.faces.points``.
+    height pixels, see :meth:`camera`. Translations are metres for a head as large as ``spec.faces`` takes it to be; a
+    picture does not tell a small head from a far one.
 
     Calls are stateless and thread-safe. An engine pickles as its arguments.
     """
@@ -128,7 +129,7 @@ class PictureEngine:
             some = slice(start, start + _TOGETHER)
             scores[some], numbers[some] = networks.second(roi_align(maps, places[some], regions[some]))
         placed = place_faces(regions, scores, numbers, size_hw, self.spec.faces)
-        return _faces(placed, self.min_score, np.divide(picture.shape[:2], size_hw))
+        return _faces(placed, self.min_score, np.divide(picture.shape[:2], size_hw), self.spec.faces.unit_m)
 
     def camera(self, width: int, height: int) -> Camera:
         """Return the camera that poses of frames of this size in pixels refer to."""
@@ -184,8 +185,8 @@ def resized(picture_bgr: NDArray[np.uint8], input: PictureInput) -> tuple[NDArra
     return planes, size_hw
 
 
-def _faces(placed: PlacedFaces, min_score: float, ratio_hw: NDArray[np.float64]) -> PictureFaces:
-    """Scale the boxes to the frame, drop faces of low score, and sort the others from left to right."""
+def _faces(placed: PlacedFaces, min_score: float, ratio_hw: NDArray[np.float64], unit_m: float) -> PictureFaces:
+    """Scale boxes to the frame and translations to metres; drop low scores, and sort from left to right."""
     kept = np.flatnonzero(placed.scores > min_score)
     kept = kept[np.argsort(placed.drawn[kept, 0], kind="stable")]
     ratio = np.tile(ratio_hw[::-1], 2)
@@ -197,7 +198,7 @@ def _faces(placed: PlacedFaces, min_score: float, ratio_hw: NDArray[np.float64])
         rotation.astype(np.float32),
         boxes=boxes,
         scores=scores,
-        translation=placed.translation[kept].astype(np.float32),
+        translation=(placed.translation[kept] * unit_m).astype(np.float32),
     )
     return PictureFaces(boxes, drawn, scores, poses=poses)
 

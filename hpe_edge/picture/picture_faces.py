@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hpe_edge.camera import Camera
-    from hpe_edge.engine import Timer
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class PictureFaces(Detections):
 
 
 def known_poses(
-    frame: NDArray[np.uint8], faces: Detections, *, camera: Camera | None = None, timer: Timer | None = None
+    frame: NDArray[np.uint8], faces: Detections, *, camera: Camera | None = None, timer: object = None
 ) -> Poses:
     """Return the poses that came with the faces: the second step of a pipeline, in place of an engine's call.
 

@@ -79,7 +79,8 @@ class FaceRule:
         min_score: regions of a lower score are dropped.
         overlap: intersection over union of projected boxes above which the weaker face is dropped.
         mean, deviation: of the six numbers, a rotation vector in radians and a translation.
-        points: the head's 68 landmarks in the frame that the poses refer to; their unit is that of translations.
+        points: the head's 68 landmarks in the frame that the poses refer to.
+        unit_m: metres of one unit of the points, by which translations become metres.
         grown_x, grown_y: sides of the drawn box in those of the projected points.
         forehead: part of the points' extent that the drawn box is longer above the brow.
         rectification: ``"linear"``: from the region's camera to the picture's by K^-1 K_region and the nearest
@@ -94,12 +95,15 @@ class FaceRule:
     grown_x: float
     grown_y: float
     forehead: float
+    unit_m: float
     rectification: Literal["linear"] = "linear"
 
     def __post_init__(self) -> None:
         numbers = (*self.mean, *self.deviation, *(each for point in self.points for each in point))
         if not all(map(math.isfinite, numbers)) or len(self.points) < 3:
             raise ModelError("faces.mean, deviation and points must be finite, with three points or more")
+        if not 0 < self.unit_m < math.inf:
+            raise ModelError(f"faces.unit_m must be a positive number of metres, got {self.unit_m}")
         if not (0 <= self.min_score <= 1 and 0 <= self.overlap <= 1):
             raise ModelError(f"faces.min_score and overlap must be 0..1, got {self.min_score} and {self.overlap}")
 

@@ -71,7 +71,7 @@ def place_faces(
     numbers = poses[kept] * np.asarray(rule.deviation) + np.asarray(rule.mean)
     rotation, translation = in_picture(numbers, seen, size_hw)
     tight = projected_boxes(rotation, translation, np.asarray(rule.points), size_hw)
-    drawn = drawn_boxes(tight, rotvec_from_rotation(rotation)[:, 2], size_hw, rule)
+    drawn = drawn_boxes(tight, np.asarray(rotvec_from_rotation(rotation)[:, 2], np.float64), size_hw, rule)
     best = suppress(drawn, scores, rule.overlap)
     return PlacedFaces(rotation[best], translation[best], tight[best], drawn[best], scores[best])
 
@@ -104,7 +104,7 @@ def in_picture(
 
 def nearest_rotation(matrices: Float64Array) -> Float64Array:
     """Return the rotations nearest to ``[N, 3, 3]`` matrices in the Frobenius norm; NaN where one has a NaN."""
-    finite = np.isfinite(matrices).all(axis=(1, 2))
+    finite = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))
     left, _, right = np.linalg.svd(np.where(finite[:, None, None], matrices, np.eye(3)))
     mirrored = np.linalg.det(left @ right) < 0
     left[mirrored, :, 2] *= -1

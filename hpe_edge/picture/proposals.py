@@ -93,8 +93,10 @@ def level_of(boxes: Float32Array) -> NDArray[np.int32]:
         sides = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
         levels = np.floor(_CANONICAL_LEVEL + np.log2(sides / np.float32(_CANONICAL_SIDE)) + np.float32(_ROUNDING))
     first = int(math.log2(STRIDES[0]))
-    places = np.clip(np.nan_to_num(levels, nan=first), first, first + len(STRIDES) - 1) - first
-    return places.astype(np.int32)
+    places: NDArray[np.int32] = (
+        np.clip(np.nan_to_num(levels, nan=first), first, first + len(STRIDES) - 1) - first
+    ).astype(np.int32)
+    return places
 
 
 def _moved(anchors: Float32Array, shifts: Float32Array) -> Float32Array:

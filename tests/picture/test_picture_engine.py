@@ -95,13 +95,13 @@ def test_faces_are_sorted_and_their_poses_belong_to_them(engine: PictureEngine) 
     found = engine.find(PICTURE, color="RGB")
     assert isinstance(found, PictureFaces) and len(found) > 5
     assert (np.diff(found.drawn[:, 0]) >= 0).all()
-    poses, points = found.poses, np.asarray(engine.spec.faces.points)
+    poses, points = found.poses, np.asarray(engine.spec.faces.points) * engine.spec.faces.unit_m
     assert np.array_equal(poses.boxes, found.boxes) and np.isnan(poses.sigma).all()
     camera = engine.camera(170, 120)
     placed = points @ np.swapaxes(poses.rotation, 1, 2) + poses.translation[:, None]
     flat = placed[..., :2] / placed[..., 2:] * [camera.fx, camera.fy] + [camera.cx, camera.cy]
     projected = np.concatenate([flat.min(axis=1), flat.max(axis=1)], axis=1)
-    near = poses.translation[:, 2] > 3  # of nearer ones, the half pixel of the axis shows
+    near = poses.translation[:, 2] > 3 * engine.spec.faces.unit_m  # of nearer ones, the half pixel of the axis shows
     assert near.any() and np.abs(projected - found.boxes)[near].max() < 1.0
 
 
