@@ -39,7 +39,7 @@
 
 #if defined(_WIN32) && defined(HPE_EDGE_BUILDING)
 #define HPE_API __declspec(dllexport)
-#elif defined(_WIN32)
+#elif defined(_WIN32) || !defined(__GNUC__)
 #define HPE_API
 #else
 #define HPE_API __attribute__((visibility("default")))

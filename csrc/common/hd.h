@@ -20,7 +20,11 @@
 #endif
 // Internal linkage and forced inlining, because the same header is compiled once per instruction set: with ordinary
 // inline functions the linker could keep the AVX-512 copy and hand it to the baseline code.
+#if defined(_MSC_VER)
+#define HPE_HOST static __forceinline
+#else
 #define HPE_HOST static inline __attribute__((always_inline, unused))
+#endif
 
 namespace hpe {
 

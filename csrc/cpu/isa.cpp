@@ -1,16 +1,19 @@
 #include "cpu/isa.h"
 
+#if defined(HPE_X86_KERNELS)
+#include "cpu/x86_features.h"
+#endif
+
 namespace hpe {
 
 std::vector<Isa> usable_isas() {
     std::vector<Isa> isas;
 #if defined(HPE_X86_KERNELS)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma"))
+    const X86Features features = x86_features();
+    if (features.avx512)
         isas.push_back({"avx512", &avx512::row_kernels, &avx512::turned_kernels, &avx512::decode_kernels,
                         &avx512::region_kernels});
-    // Every processor with AVX2 and FMA also has F16C, which has no name of its own in older compilers.
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    if (features.avx2)
         isas.push_back(
             {"avx2", &avx2::row_kernels, &avx2::turned_kernels, &avx2::decode_kernels, &avx2::region_kernels});
 #endif

@@ -1,4 +1,6 @@
 // Compiled once per instruction set, like row_kernels.cpp and under the same rule: no standard-library templates.
+#include <cmath>
+
 #include "common/exp.h"
 #include "cpu/kernels.h"
 #include "cpu/simd/simd.h"
@@ -17,7 +19,7 @@ HPE_HD Vec weighted_sum(const float* weight, const float* values, int count) {
 Moments softmax_moments(const float* logits, int count, const float* cosines, const float* sines, float* scratch) {
     const int whole = count / kLanes * kLanes;
     // Padded with what has no weight in a softmax.
-    const Vec tail = load_first(logits + whole, count - whole, -__builtin_inff());
+    const Vec tail = load_first(logits + whole, count - whole, -INFINITY);
 
     // A NaN may be lost here, but not in the exponentials below.
     Vec highest = tail;

@@ -17,8 +17,7 @@ int blocks_of(int channels) {
 
 Bytes make_bytes(size_t bytes) {
     const size_t whole = (bytes + kAlign - 1) / kAlign * kAlign;
-    void* p = std::aligned_alloc(kAlign, std::max(whole, kAlign));
-    if (!p) throw std::bad_alloc();
+    void* p = ::operator new(std::max(whole, kAlign), std::align_val_t{kAlign});
     std::memset(p, 0, std::max(whole, kAlign));
     return Bytes(static_cast<uint8_t*>(p));
 }
@@ -82,7 +81,7 @@ void put_integers(const Step& step, const int8_t* kernel, bool wide, WeightLayou
 }  // namespace
 
 void FreeAligned::operator()(void* p) const {
-    std::free(p);
+    ::operator delete(p, std::align_val_t{kAlign});
 }
 
 Network::Network(const NetworkFile& file, const NetworkIsa& isa) : file_(file), kernels_(isa.kernels) {

@@ -62,5 +62,6 @@ void warp_tests();
 void turned_tests();
 void decode_tests();
 void emulated_tests();
+void features_tests();
 void network_tests();
 void region_tests();

@@ -7,6 +7,7 @@ int main() {
     turned_tests();
     decode_tests();
     emulated_tests();
+    features_tests();
     network_tests();
     region_tests();
     std::printf(failures() ? "%d checks failed\n" : "all native checks passed\n", failures());

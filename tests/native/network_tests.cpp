@@ -169,7 +169,8 @@ void check_paths(bool integers) {
 }
 
 bool refused(const std::vector<uint8_t>& data) {
-    void* copy = std::aligned_alloc(64, (data.size() + 127) / 64 * 64);
+    constexpr std::align_val_t kAlign{64};
+    void* copy = ::operator new(data.size() + 64, kAlign);
     if (!data.empty()) std::memcpy(copy, data.data(), data.size());
     bool is_refused = false;
     try {
@@ -177,7 +178,7 @@ bool refused(const std::vector<uint8_t>& data) {
     } catch (const std::invalid_argument&) {
         is_refused = true;
     }
-    std::free(copy);
+    ::operator delete(copy, kAlign);
     return is_refused;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <immintrin.h>
+#include <cstring>
 
 #include "common/hd.h"
 #include "network/kernels.h"
@@ -27,7 +28,7 @@ HPE_HD __m256i load256(const void* p) {
 
 HPE_HD __m256i broadcast_word(const uint8_t* p) {
     int word;
-    __builtin_memcpy(&word, p, 4);
+    std::memcpy(&word, p, 4);
     return _mm256_set1_epi32(word);
 }
 
@@ -146,7 +147,7 @@ HPE_HD void load_weights(const uint8_t* p, FloatSums* w) {
 }
 HPE_HD void broadcast(const uint8_t* p, FloatSums* x) {
     float number;
-    __builtin_memcpy(&number, p, 4);
+    std::memcpy(&number, p, 4);
     x->v[0] = x->v[1] = _mm256_set1_ps(number);
 }
 HPE_HD void accumulate(FloatSums* sums, const FloatSums& w, const FloatSums& x) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <immintrin.h>
+#include <cstring>
 
 #include "common/hd.h"
 #include "network/kernels.h"
@@ -43,7 +44,7 @@ HPE_HD void load_weights(const uint8_t* p, IntWeights* w) {
 }
 HPE_HD __m512i broadcast_word(const uint8_t* p) {
     int word;
-    __builtin_memcpy(&word, p, 4);
+    std::memcpy(&word, p, 4);
     return _mm512_set1_epi32(word);
 }
 HPE_HD void broadcast(const uint8_t* p, FourBytes* x) {
@@ -104,7 +105,7 @@ HPE_HD void load_weights(const uint8_t* p, FloatSums* w) {
 }
 HPE_HD void broadcast(const uint8_t* p, FloatSums* x) {
     float number;
-    __builtin_memcpy(&number, p, 4);
+    std::memcpy(&number, p, 4);
     x->v = _mm512_set1_ps(number);
 }
 HPE_HD void accumulate(FloatSums* sums, FloatSums w, FloatSums x) {

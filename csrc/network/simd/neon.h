@@ -3,6 +3,7 @@
 #pragma once
 
 #include <arm_neon.h>
+#include <cstring>
 
 #include "common/hd.h"
 #include "network/kernels.h"
@@ -39,12 +40,12 @@ HPE_HD void load_weights(const uint8_t* p, WordWeights* w) {
 }
 HPE_HD void broadcast(const uint8_t* p, TwoWords* x) {
     uint32_t word;
-    __builtin_memcpy(&word, p, 4);
+    std::memcpy(&word, p, 4);
     x->v = vreinterpretq_s16_u32(vdupq_n_u32(word));
 }
 HPE_HD void broadcast(const uint8_t* p, FourBytes* x) {
     uint32_t word;
-    __builtin_memcpy(&word, p, 4);
+    std::memcpy(&word, p, 4);
     x->v = vreinterpretq_s8_u32(vdupq_n_u32(word ^ 0x80808080u));
 }
 
@@ -144,7 +145,7 @@ HPE_HD void load_weights(const uint8_t* p, FloatSums* w) {
 }
 HPE_HD void broadcast(const uint8_t* p, FloatSums* x) {
     float number;
-    __builtin_memcpy(&number, p, 4);
+    std::memcpy(&number, p, 4);
     for (int i = 0; i < 4; ++i) x->v[i] = vdupq_n_f32(number);
 }
 HPE_HD void accumulate(FloatSums* sums, const FloatSums& w, const FloatSums& x) {
