@@ -33,6 +33,7 @@
 #include "decode/decode.h"
 #include "decode/heatmap.h"
 #include "network/network.h"
+#include "regions/roi_align.h"
 
 namespace py = pybind11;
 
@@ -88,6 +89,31 @@ CropPlan make_plan(const std::array<double, 4>& margins, Square square, bool cli
     }
     plan.output = output;
     return plan;
+}
+
+// Features [height, width, channels] of each level; `levels` [N] chooses one for each of `boxes` [N, 4].
+void run_roi_align(const std::vector<std::pair<py::array, double>>& maps, const py::array& levels,
+                   const py::array& boxes, py::array& out, const std::string& isa) {
+    std::vector<FeatureMap> views;
+    for (const auto& [map, scale] : maps)
+        views.push_back({static_cast<const float*>(map.data()), static_cast<int>(map.shape(0)),
+                         static_cast<int>(map.shape(1)), scale});
+    const Isa chosen = find_isa(isa);
+    const int* level = static_cast<const int*>(levels.data());
+    const Box* box = static_cast<const Box*>(boxes.data());
+    const int count = static_cast<int>(boxes.shape(0)), channels = static_cast<int>(out.shape(3));
+    float* to = static_cast<float*>(out.mutable_data());
+    const py::gil_scoped_release release;
+    roi_align(views.data(), level, box, count, channels, *chosen.regions, to);
+}
+
+int run_suppress(const py::array& boxes, float limit, py::array& kept, const std::string& isa) {
+    const Isa chosen = find_isa(isa);
+    const Box* box = static_cast<const Box*>(boxes.data());
+    const int count = static_cast<int>(boxes.shape(0)), most = static_cast<int>(kept.shape(0));
+    int* to = static_cast<int*>(kept.mutable_data());
+    const py::gil_scoped_release release;
+    return suppress(box, count, limit, most, *chosen.regions, to);
 }
 
 // In place of an instruction set: what the CUDA launch does, thread after thread on the CPU.
@@ -795,6 +821,10 @@ PYBIND11_MODULE(_native, m) {
         for (const NetworkIsa& isa : usable_network_isas()) names.push_back(isa.name);
         return names;
     });
+    m.def("roi_align", &run_roi_align, py::arg("maps"), py::arg("levels"), py::arg("boxes"), py::arg("out"),
+          py::arg("isa"));
+    m.def("suppress", &run_suppress, py::arg("boxes"), py::arg("limit"), py::arg("kept"), py::arg("isa"));
+    m.attr("ROI_BINS") = kRoiBins;
     m.def("first_bad_box", &first_bad_box, py::arg("boxes"), py::arg("limit"));
     m.def("probe_cuda", &probe_cuda);
     m.def("isa_names", [] {

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from hpe_edge.faces.open_detector import open_detector
     from hpe_edge.faces.smoother import PoseSmoother
     from hpe_edge.faces.tracker import Tracker
+    from hpe_edge.picture.picture_engine import PictureEngine
     from hpe_edge.pipeline.frame_result import Result
     from hpe_edge.pipeline.track import track
     from hpe_edge.poses import Pose, Poses
@@ -62,6 +63,7 @@ else:
         "Detector": "faces.detector",
         "DynamicBatcher": "batching.batcher",
         "ModelSpec": "spec",
+        "PictureEngine": "picture.picture_engine",
         "Pose": "poses",
         "PoseEngine": "engine",
         "PoseSmoother": "faces.smoother",
@@ -106,6 +108,7 @@ __all__ = [
     "NeutralLearner",
     "NeutralPose",
     "OutputError",
+    "PictureEngine",
     "Pose",
     "PoseEngine",
     "PoseSmoother",

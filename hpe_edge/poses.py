@@ -42,6 +42,7 @@ class Pose:
         doubtful: see :attr:`Poses.doubtful`.
         landmarks: float32 ``[L, 2]``, see :attr:`Poses.landmarks`.
         visibility: float32 ``[L]``, see :attr:`Poses.visibility`.
+        translation: x y z of the head in OpenCV's camera frame, see :attr:`Poses.translation`; None if unknown.
     """
 
     yaw: float
@@ -56,6 +57,7 @@ class Pose:
     doubtful: bool
     landmarks: Float32Array = field(repr=False, compare=False)
     visibility: Float32Array = field(repr=False, compare=False)
+    translation: tuple[float, float, float] | None = None
 
 
 class Poses:
@@ -88,6 +90,7 @@ class Poses:
         "_scores",
         "_sigma",
         "_stretched",
+        "_translation",
         "_visibility",
         "max_sigma",
     )
@@ -98,6 +101,7 @@ class Poses:
     _stretched: NDArray[np.bool_]
     _landmarks: Float32Array | None
     _visibility: Float32Array | None
+    _translation: Float32Array | None
     max_sigma: float
 
     def __init__(
@@ -111,6 +115,7 @@ class Poses:
         ids: Int64Array | None = None,
         landmarks: Float32Array | None = None,
         visibility: Float32Array | None = None,
+        translation: Float32Array | None = None,
         max_sigma: float = math.inf,
     ) -> None:
         """Wrap arrays of the shapes above, and below for the others; None for unknown ones.
@@ -130,6 +135,7 @@ class Poses:
         points = -1 if landmarks is None or landmarks.ndim < 2 else landmarks.shape[1]
         self._landmarks = None if landmarks is None else _checked("landmarks", landmarks, (count, points, 2))
         self._visibility = None if visibility is None else _checked("visibility", visibility, (count, points))
+        self._translation = None if translation is None else _checked("translation", translation, (count, 3))
         self._stretched = np.zeros(count, np.bool_)
         self.max_sigma = max_sigma
 
@@ -157,12 +163,18 @@ class Poses:
         poses._angles = np.empty((count, 3), np.float32)
         poses._sigma = np.empty((count, 3), np.float32)
         poses._rotation = np.empty((count, 3, 3), np.float32)
-        poses._boxes, poses._scores, poses._ids = boxes, scores, ids
+        poses._boxes, poses._scores, poses._ids, poses._translation = boxes, scores, ids, None
         poses._stretched = np.zeros(count, np.bool_)
         poses._landmarks = np.empty((count, landmarks, 2), np.float32) if landmarks else None
         poses._visibility = np.empty((count, landmarks), np.float32) if visibility else None
         poses.max_sigma = max_sigma
         return poses
+
+    def at(self, boxes: Float32Array, ids: Int64Array | None) -> Poses:
+        """Return these poses with other boxes and identities; the estimates are shared."""
+        moved = self._select(slice(None))
+        moved._boxes, moved._ids = boxes, ids
+        return moved
 
     def part(self, start: int, stop: int) -> Poses:
         """Return a view of the faces from ``start`` to before ``stop``."""
@@ -188,6 +200,7 @@ class Poses:
             ids=None if self._ids is None else self._ids.copy(),
             landmarks=None if self._landmarks is None else self._landmarks.copy(),
             visibility=None if self._visibility is None else self._visibility.copy(),
+            translation=None if self._translation is None else self._translation.copy(),
             max_sigma=self.max_sigma,
         )
         poses._stretched[:] = self._stretched
@@ -249,6 +262,14 @@ class Poses:
         return self._visibility
 
     @property
+    def translation(self) -> Float32Array:
+        """float32 ``[N, 3]``: x y z of the head in OpenCV's camera frame, in metres; NaN if unknown.
+
+        Whole-picture models say it, see :class:`hpe_edge.PictureEngine`.
+        """
+        return np.full((len(self), 3), np.nan, np.float32) if self._translation is None else self._translation
+
+    @property
     def yaw(self) -> Float32Array:
         """float32 ``[N]``, degrees."""
         return self.angles[:, 0]
@@ -302,10 +323,11 @@ class Poses:
         """Return a dict of plain numbers per face, as for ``pandas.DataFrame(poses.to_rows())``.
 
         Keys are those of the command line's records: ``x1 y1 x2 y2 score id yaw_deg pitch_deg roll_deg yaw_sigma_deg
-        pitch_sigma_deg roll_sigma_deg doubtful qw qx qy qz``, and ``landmarks`` and ``visibility``, lists, of a model
-        that has them. Unknown values are None.
+        pitch_sigma_deg roll_sigma_deg doubtful qw qx qy qz``, ``x_m y_m z_m`` where translations are known, and
+        ``landmarks`` and ``visibility``, lists, of a model that has them. Unknown values are None.
         """
-        columns = np.concatenate([self.boxes, self.scores[:, None], self.angles, self.sigma, self.quaternion], axis=1)
+        parts = [self.boxes, self.scores[:, None], self.angles, self.sigma, self.quaternion]
+        columns = np.concatenate(parts if self._translation is None else [*parts, self._translation], axis=1)
         rows: list[dict[str, Value]] = []
         for numbers, identity, doubtful in zip(
             columns.tolist(), self.ids.tolist(), self.doubtful.tolist(), strict=True
@@ -315,7 +337,7 @@ class Poses:
             row["id"] = None if identity == NO_ID else identity
             row.update(zip(_ANGLE_KEYS, known[5:], strict=False))
             row["doubtful"] = doubtful
-            row.update(zip(_QUATERNION_KEYS, known[11:], strict=True))
+            row.update(zip(_LAST_KEYS, known[11:], strict=False))
             rows.append(row)
         for name, values in (("landmarks", self._landmarks), ("visibility", self._visibility)):
             for row, value in zip(rows, () if values is None else values, strict=values is not None):
@@ -360,7 +382,9 @@ class Poses:
         ):
             rotation, (yaw, pitch, roll) = self._rotation[i], angles
             vectors = tuple(sigma), rotation, tuple(quaternion), tuple(box)
-            yield Pose(yaw, pitch, roll, *vectors, score, identity, doubtful, landmarks[i], visibility[i])
+            translation = None if self._translation is None else tuple(self._translation[i].tolist())
+            points = landmarks[i], visibility[i]
+            yield Pose(yaw, pitch, roll, *vectors, score, identity, doubtful, *points, translation)
 
     @overload
     def __getitem__(self, index: int) -> Pose: ...
@@ -386,6 +410,7 @@ class Poses:
         part._boxes = None if self._boxes is None else self._boxes[rows]
         part._scores = None if self._scores is None else self._scores[rows]
         part._ids = None if self._ids is None else self._ids[rows]
+        part._translation = None if self._translation is None else self._translation[rows]
         part._stretched = self._stretched[rows]
         part._landmarks = None if self._landmarks is None else self._landmarks[rows]
         part._visibility = None if self._visibility is None else self._visibility[rows]
@@ -399,7 +424,7 @@ class Poses:
 
 _BOX_KEYS = ("x1", "y1", "x2", "y2", "score")
 _ANGLE_KEYS = ("yaw_deg", "pitch_deg", "roll_deg", "yaw_sigma_deg", "pitch_sigma_deg", "roll_sigma_deg")
-_QUATERNION_KEYS = ("qw", "qx", "qy", "qz")
+_LAST_KEYS = ("qw", "qx", "qy", "qz", "x_m", "y_m", "z_m")
 
 
 def plain_numbers(values: NDArray[Any]) -> list[Any]:

@@ -607,6 +607,15 @@ def read_json(kind: type, text: str, newest: int, what: str, where: str) -> Any:
     return _from_plain(kind, plain, where)
 
 
+def is_picture_spec(text: str) -> bool:
+    """Return True for the spec of a whole-picture model, which :class:`hpe_edge.PictureEngine` runs."""
+    try:
+        plain = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(plain, dict) and plain.get("kind") == "picture"
+
+
 def _check_numbers(what: str, values: tuple[float, ...], count: int) -> None:
     if len(values) != count or not all(math.isfinite(v) for v in values):
         raise ModelError(f"{what} must be {count} finite number(s), got {values}")

@@ -136,3 +136,19 @@ def test_arrays_that_do_not_fit_are_refused(faces: dict[str, np.ndarray]) -> Non
     angles = np.zeros((3, 3), np.float32)
     with pytest.raises(InputError, match=next(iter(faces))):
         Poses(angles, angles.copy(), np.zeros((3, 3, 3), np.float32), **faces)
+
+
+def test_translations_go_with_their_faces() -> None:
+    """Through slices, copies, rows and dicts; poses without any say so."""
+    poses = poses_of()
+    assert np.isnan(poses.translation).all() and poses[0].translation is None and "x_m" not in poses.to_rows()[0]
+    given = np.arange(9, dtype=np.float32).reshape(3, 3)
+    placed = Poses(poses.angles, poses.sigma, poses.rotation, boxes=poses.boxes, translation=given)
+    assert placed[2].translation == (6.0, 7.0, 8.0)
+    assert placed[[2, 0]].copy().translation.tolist() == [[6, 7, 8], [0, 1, 2]]
+    assert [placed.to_rows()[1][name] for name in ("x_m", "y_m", "z_m")] == [3, 4, 5]
+    moved = placed.at(poses.boxes + np.float32(1), np.array([4, 5, 6]))
+    assert moved.ids.tolist() == [4, 5, 6] and np.shares_memory(moved.translation, given)
+    assert placed.ids.tolist() == [-1, -1, -1] and (moved.boxes == poses.boxes + 1).all()
+    with pytest.raises(InputError, match="translation"):
+        Poses(poses.angles, poses.sigma, poses.rotation, translation=given[:2])

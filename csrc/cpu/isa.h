@@ -12,6 +12,7 @@ struct Isa {
     const RowKernels* rows;
     const TurnedKernels* turned;
     const DecodeKernels* decode;
+    const RegionKernels* regions;
 };
 
 // Best first, at least one entry; only what the processor at hand can run.

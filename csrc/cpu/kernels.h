@@ -129,25 +129,41 @@ struct DecodeKernels {
     MapExtremes (*extremes)(const float* values, int count);
 };
 
+// The sides and areas of boxes, one array each.
+struct BoxSides {
+    const float *x1, *y1, *x2, *y2, *area;
+};
+
+struct RegionKernels {
+    // out[i] = sum over k < count of weights[k] * runs[k][i], for i < length.
+    void (*weigh_runs)(const float* const* runs, const float* weights, int count, int length, float* out);
+    // Marks those of the boxes best + 1 .. count - 1 whose intersection over union with box `best` exceeds `limit`.
+    void (*drop_overlapping)(const BoxSides& boxes, int best, int count, float limit, int* dropped);
+};
+
 namespace avx512 {
 extern const RowKernels row_kernels;
 extern const TurnedKernels turned_kernels;
 extern const DecodeKernels decode_kernels;
+extern const RegionKernels region_kernels;
 }  // namespace avx512
 namespace avx2 {
 extern const RowKernels row_kernels;
 extern const TurnedKernels turned_kernels;
 extern const DecodeKernels decode_kernels;
+extern const RegionKernels region_kernels;
 }  // namespace avx2
 namespace neon {
 extern const RowKernels row_kernels;
 extern const TurnedKernels turned_kernels;
 extern const DecodeKernels decode_kernels;
+extern const RegionKernels region_kernels;
 }  // namespace neon
 namespace baseline {
 extern const RowKernels row_kernels;
 extern const TurnedKernels turned_kernels;
 extern const DecodeKernels decode_kernels;
+extern const RegionKernels region_kernels;
 }  // namespace baseline
 
 }  // namespace hpe

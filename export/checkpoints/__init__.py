@@ -1,3 +1,3 @@
 """Reading trained weights safely and recognising their architecture."""
 
-__all__ = ["network"]
+__all__ = ["load", "network"]

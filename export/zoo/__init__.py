@@ -183,4 +183,4 @@ def describe_heads(decode: Decode) -> str:
     return {"quaternion": "quaternion", "matrix": "matrix", "rot6d": "6D rotation"}[decode.kind]
 
 
-__all__ = ["bins", "ensemble", "family", "threeddfa"]
+__all__ = ["bins", "ensemble", "family", "resnet", "threeddfa"]

@@ -9,6 +9,7 @@ from hpe_edge.util.shell import CommandParser
 
 STEPS = {  # name -> summary
     "onnx": "convert a PyTorch or Keras checkpoint to ONNX",
+    "picture": "convert a whole-picture checkpoint, which finds faces and poses at once",
     "fp16": "convert a model to FP16",
     "int8": "quantize a model to INT8 with calibration images",
     "native": "convert a model for native code, which needs no runtime library",

@@ -44,7 +44,7 @@ class FaceFinder:
             InputError: an invalid frame, or a detector that does not return Detections.
             HpeEdgeError: the detector cannot be opened, see :func:`hpe_edge.open_detector`.
         """
-        found = self._opened()(_bgr(frame, color))
+        found = self._opened()(bgr_frame(frame, color))
         if not isinstance(found, Detections):
             raise InputError(
                 f"the detector must return hpe_edge.Detections, such as Detections.from_boxes(boxes), got "
@@ -69,7 +69,12 @@ class FaceFinder:
             return self._detector
 
 
-def _bgr(frame: AnyFrame, color: FrameColor) -> NDArray[np.uint8]:
+def bgr_frame(frame: AnyFrame, color: FrameColor) -> NDArray[np.uint8]:
+    """Convert a frame of any pixel format to uint8 ``[H, W, 3]``, BGR; one of that format is returned as it is.
+
+    Raises:
+        InputError: an invalid frame.
+    """
     plane, chroma = frame_planes(frame, color)
     if color == "BGR":
         return plane

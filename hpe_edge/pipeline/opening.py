@@ -17,6 +17,8 @@ from hpe_edge.faces.detector import DEFAULT_DETECTOR, Detections, Detector, Vide
 from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.faces.smoother import UNCALIBRATED_USUAL_DEG, PoseSmoother
 from hpe_edge.faces.tracker import Tracker
+from hpe_edge.picture.picture_engine import PictureEngine
+from hpe_edge.picture.picture_faces import known_poses
 from hpe_edge.pipeline.core_budget import CoreShare, share_cores
 from hpe_edge.pipeline.frame_result import FindFaces
 from hpe_edge.pipeline.frame_step import Analysis, CameraOf, Meter, find_by
@@ -33,6 +35,7 @@ class FaceOptions:
     """Options of a run but for its source, engine and outputs.
 
     Attributes:
+        picture: a whole-picture model in place of detector, boxes and pose engine.
         detector: a detector, or what :func:`hpe_edge.open_detector` takes; None: the embedded one.
         boxes: a file of boxes instead of a detector, see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`.
         boxes_from: whose boxes those of the file are; None: chin to eyebrows.
@@ -47,6 +50,7 @@ class FaceOptions:
         frames: number of frames to process; None for all.
     """
 
+    picture: PictureEngine | None = None
     detector: Detector | str | os.PathLike[str] | None = None
     boxes: Path | None = None
     boxes_from: BoxesFrom | None = None
@@ -112,6 +116,9 @@ def open_faces(options: FaceOptions, source: Source, threads: int) -> FaceSource
     Raises:
         HpeEdgeError: see :func:`hpe_edge.open_detector` and :class:`BoxesFile`.
     """
+    if options.picture is not None:
+        picture = options.picture
+        return FaceSource(lambda frame: picture.find(frame.image), None, in_order=True)
     if options.boxes is None:
         given = DEFAULT_DETECTOR if options.detector is None else options.detector
         if isinstance(given, (str, os.PathLike)):
@@ -148,16 +155,45 @@ def open_faces(options: FaceOptions, source: Source, threads: int) -> FaceSource
     return FaceSource(find, file)
 
 
-def open_analysis(options: FaceOptions, source: Source, engine: PoseEngine) -> Analysis:
-    """Create the per-frame processing of a run."""
+def check_picture(options: FaceOptions, named: Callable[[str], str] = str) -> None:
+    """Refuse what a whole-picture model has no use for.
+
+    Args:
+        options: of the run.
+        named: name of an option in messages.
+
+    Raises:
+        InputError: there is a whole-picture model, and such an option.
+    """
+    if options.picture is None:
+        return
+    for option, given in (
+        ("detector", options.detector is not None),
+        ("boxes", options.boxes is not None),
+        ("min_face", options.min_face is not None),
+        ("detect_size", options.detect_size is not None),
+        ("detect_stretch", options.detect_stretch),
+        ("detect_every", options.detect_every > 1),
+        ("camera", options.camera_of is not None),
+    ):
+        if given:
+            raise InputError(
+                f"a whole-picture model finds the faces of every frame itself, by a camera of its own: leave out "
+                f"{named(option)}"
+            )
+
+
+def open_analysis(options: FaceOptions, source: Source, engine: PoseEngine | None) -> Analysis:
+    """Create the per-frame processing of a run; the engine is None with a whole-picture model."""
     forget_s = memory_s(source, options.detect_every)
-    usual = {} if engine.spec.sigma is not None else {"sigma_usual_deg": UNCALIBRATED_USUAL_DEG}
+    calibrated = engine is not None and engine.spec.sigma is not None
+    usual = {} if calibrated else {"sigma_usual_deg": UNCALIBRATED_USUAL_DEG}
     return Analysis(
-        engine,
+        engine or known_poses,
         tracker=Tracker(survive_s=forget_s) if source.kind == "video" and options.track else None,
         smoother=PoseSmoother(forget_s=forget_s, **usual) if options.smooth else None,
         camera_of=_camera_of(options, source),
-        keep_boxes=options.boxes is not None,
+        keep_boxes=options.boxes is not None or options.picture is not None,
         drop_doubtful=options.drop_doubtful,
         meter=options.meter,
     )

@@ -14,11 +14,13 @@ from hpe_edge.camera import Camera
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError
 from hpe_edge.faces.detector import Detector
+from hpe_edge.picture.picture_engine import PictureEngine
 from hpe_edge.pipeline.core_budget import WARMUP_FACES
 from hpe_edge.pipeline.frame_result import Result
 from hpe_edge.pipeline.frame_step import Meter
 from hpe_edge.pipeline.opening import (
     FaceOptions,
+    check_picture,
     check_tracking,
     fixed_camera,
     open_analysis,
@@ -41,7 +43,7 @@ _HANGING_S = 5.0  # longest wait for a device that does not return
 
 def track(
     source: Named | Source,
-    engine: PoseEngine | None = None,
+    engine: PoseEngine | PictureEngine | None = None,
     *,
     detector: Detector | str | os.PathLike[str] | None = None,
     boxes: str | os.PathLike[str] | None = None,
@@ -71,7 +73,8 @@ def track(
 
     Args:
         source: what :func:`hpe_edge.open_source` takes, or a source.
-        engine: estimates the poses; None: the embedded model.
+        engine: estimates the poses; None: the embedded model. A :class:`hpe_edge.PictureEngine` finds the faces too:
+            it takes no detector, boxes or camera, and runs on every frame.
         detector: a detector, or what :func:`hpe_edge.open_detector` takes; None: the embedded one.
         boxes: a CSV file with the faces instead of a detector, see :class:`hpe_edge.boxes.boxes_csv.BoxesFile`.
         boxes_from: whose boxes those of the file are, see :meth:`hpe_edge.PoseEngine.__call__`.
@@ -97,7 +100,9 @@ def track(
         HpeEdgeError: invalid or contradictory arguments; the source, detector or boxes cannot be opened. Iteration
             raises SourceError where the source has no readable frame.
     """
+    picture = engine if isinstance(engine, PictureEngine) else None
     options = FaceOptions(
+        picture=picture,
         detector=detector,
         boxes=None if boxes is None else Path(boxes),
         boxes_from=boxes_from,
@@ -115,6 +120,9 @@ def track(
     )
     if engine is not None and upright != "model":
         raise InputError("upright= is for the embedded model; an engine has its own: PoseEngine(..., upright=...)")
+    check_picture(options)
+    if picture is not None and min_score is not None:
+        raise InputError("min_score= is an engine's own here: PictureEngine(..., min_score=...)")
     for name, value in (("detect_every", detect_every), ("frames", frames), ("threads", threads)):
         if value is not None and value < 1:
             raise InputError(f"{name} must be 1 or more, got {value}")
@@ -122,7 +130,7 @@ def track(
     opened = open_source(cast("Named", source)) if named else cast("Source", source)
     try:
         played = Realtime(opened) if realtime and not opened.live else opened
-        return TrackedFrames(played, engine, options, upright, threads)
+        return TrackedFrames(played, None if isinstance(engine, PictureEngine) else engine, options, upright, threads)
     except BaseException:
         opened.close()
         raise
@@ -147,7 +155,8 @@ class TrackedFrames(Iterator[Result]):
         """
         Args:
             source: frames, read once; closed at the end.
-            engine: estimates the poses; None: the embedded model, closed at the end.
+            engine: estimates the poses; None: the embedded model, closed at the end, or the options' whole-picture
+                model.
             options: of the run.
             upright: of the embedded model's crops.
             threads: cores to use; None: all.
@@ -160,7 +169,7 @@ class TrackedFrames(Iterator[Result]):
         faces = open_faces(options, source, share.detect_threads)
         self.source = source
         self._owned: PoseEngine | None = None
-        if engine is None:
+        if engine is None and options.picture is None:
             engine = self._owned = PoseEngine(threads=share.pose_threads, upright=upright)
             if source.kind == "video":
                 engine.warmup(WARMUP_FACES)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hpe_edge.camera import Camera
 from hpe_edge.geometry import rotation_from_euler
 from hpe_edge.poses import NO_ID, Poses
-from hpe_edge.sinks.head_position import head_position_m
+from hpe_edge.sinks.head_position import known_position_m
 
 FRAME_ID = "camera_optical_frame"
 
@@ -69,9 +69,10 @@ def face_messages(poses: Poses, stamp_ns: int, camera: Camera | None = None, fra
         name = f"face_{face}" if track == NO_ID else f"head_{track}"
         results: list[Message] = []
         if not math.isnan(quaternion[0]):
-            position = (0.0, 0.0, 0.0) if camera is None else head_position_m(box, camera)
+            known = known_position_m(poses, face, camera)
+            position = known or (0.0, 0.0, 0.0)
             pose = _pose(position, quaternion)
-            variance = _UNKNOWN_M2 if camera is None else (_POSITION_SHARE * math.hypot(*position)) ** 2
+            variance = _UNKNOWN_M2 if known is None else (_POSITION_SHARE * math.hypot(*position)) ** 2
             kind = {"class_id": DOUBTFUL if doubtful else FACE, "score": score}
             results.append({"hypothesis": kind, "pose": {"pose": pose, "covariance": _covariance(variance, turns)}})
             if not doubtful:

@@ -6,9 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpe_edge.camera import Camera
+from hpe_edge.poses import Poses
 
 # From chin to eyebrows of an adult, our rough estimate; it only scales the position.
 FACE_HEIGHT_M = 0.125
+
+
+def known_position_m(poses: Poses, face: int, camera: Camera | None) -> tuple[float, float, float] | None:
+    """Return x (right), y (down), z (away from the camera) of a face in metres, None if nothing tells them.
+
+    Args:
+        poses: a translation in them comes first.
+        face: place in the poses.
+        camera: of the frame, by which the box tells the position.
+    """
+    x, y, z = poses.translation[face].tolist()
+    if np.isfinite([x, y, z]).all():
+        return x, y, z
+    return None if camera is None else head_position_m(poses.boxes[face], camera)
 
 
 def head_position_m(box: NDArray[np.float32], camera: Camera) -> tuple[float, float, float]:

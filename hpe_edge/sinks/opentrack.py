@@ -19,11 +19,10 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError
 from hpe_edge.pipeline.frame_result import Result
 from hpe_edge.poses import NO_ID
-from hpe_edge.sinks.head_position import head_position_m
+from hpe_edge.sinks.head_position import known_position_m
 from hpe_edge.util.atomic import Pending
 
 
@@ -31,7 +30,8 @@ class OpenTrackUdp:
     """Sender of one face's pose per frame. Implements :class:`hpe_edge.sinks.sink.Sink`.
 
     The face is the one sent last, by its identity, while it is visible; else the largest one. Without a face, or if its
-    pose is NaN or doubtful, nothing is sent, and OpenTrack keeps the last pose. Without a camera x, y and z are 0.
+    pose is NaN or doubtful, nothing is sent, and OpenTrack keeps the last pose. x, y and z are the pose's translation,
+    else by the camera and the box, and 0 without a camera.
     """
 
     pending: Pending | None = None
@@ -61,7 +61,7 @@ class OpenTrackUdp:
         face = self._chosen(result)
         if face is None or result.poses.doubtful[face] or not np.isfinite(result.poses.rotation[face]).all():
             return
-        place = (0.0, 0.0, 0.0) if result.camera is None else _place_cm(result.boxes[face], result.camera)
+        place = _place_cm(result, face)
         try:
             self._socket.sendto(struct.pack("<6d", *place, *opentrack_angles(result.poses.rotation[face])), self._to)
         except OSError:  # no network at the moment, or a full buffer
@@ -95,6 +95,6 @@ def opentrack_angles(rotation: NDArray[np.floating]) -> tuple[float, float, floa
     return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
 
 
-def _place_cm(box: NDArray[np.float32], camera: Camera) -> tuple[float, float, float]:
-    x, y, z = head_position_m(box, camera)
+def _place_cm(result: Result, face: int) -> tuple[float, float, float]:
+    x, y, z = known_position_m(result.poses, face, result.camera) or (0.0, 0.0, 0.0)
     return 100 * x, -100 * y, 100 * z

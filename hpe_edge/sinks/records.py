@@ -39,7 +39,9 @@ COLUMNS = {
     "doubtful": 0,
     **dict.fromkeys(("qw", "qx", "qy", "qz"), 6),
 }
-# After those, in a run with a neutral pose or zones.
+# After those, of a whole-picture model.
+TRANSLATION_COLUMNS = dict.fromkeys(("x_m", "y_m", "z_m"), 4)
+# Then, in a run with a neutral pose or zones.
 ATTENTION_COLUMNS = {**dict.fromkeys(("rel_yaw_deg", "rel_pitch_deg", "rel_roll_deg"), 3), "zone": 0}
 # Then, of a model with landmarks: x y of each landmark in turn, and its visibility, 0 to 1. A field holds all of them:
 # in JSON Lines a list, in CSV its numbers with spaces between, "nan" for unknown ones.
@@ -54,14 +56,16 @@ RecordTarget: TypeAlias = "Path | Literal['-']"
 
 
 def rows(result: Result) -> Iterator[Row]:
-    """Yield the records of one frame, with fields in the order of COLUMNS and ATTENTION_COLUMNS."""
+    """Yield the records of one frame, with fields in the order of the columns."""
     frame, poses = result.frame, result.poses
     first = np.concatenate([poses.boxes, poses.scores[:, None], poses.angles, poses.sigma], axis=1)
+    translations = poses.translation.tolist()
     faces = zip(poses.ids.tolist(), first.tolist(), poses.doubtful.tolist(), poses.quaternion.tolist(), strict=True)
     for face, (track, numbers, doubtful, quaternion) in enumerate(faces):
         known = None if track == NO_ID else track
         fields = [frame.name, frame.index, frame.time_s, face, known, *numbers, doubtful, *quaternion]
         row: Row = dict(zip(COLUMNS, fields, strict=True))
+        row.update(zip(TRANSLATION_COLUMNS, translations[face], strict=True))
         if result.attention is not None:
             relative = [*result.attention.angles[face].tolist(), result.attention.zones[face]]
             row.update(zip(ATTENTION_COLUMNS, relative, strict=True))
@@ -89,18 +93,21 @@ class RecordFile(ABC):
 
     pending: Pending | None = None
 
-    def __init__(self, to: RecordTarget, *, attention: bool = False, clock: bool = False) -> None:
+    def __init__(
+        self, to: RecordTarget, *, attention: bool = False, clock: bool = False, translation: bool = False
+    ) -> None:
         """
         Args:
             attention: with ATTENTION_COLUMNS; results must have an attention then.
             clock: with CLOCK_COLUMNS, for a live source.
+            translation: with TRANSLATION_COLUMNS.
             to: the file; a device or pipe, such as /dev/stdout, is written to directly. ``-``: standard output, which
                 gets the header with the first record.
 
         Raises:
             OutputError: the output cannot be written.
         """
-        self.columns = COLUMNS | (ATTENTION_COLUMNS if attention else {})
+        self.columns = COLUMNS | (TRANSLATION_COLUMNS if translation else {}) | (ATTENTION_COLUMNS if attention else {})
         self._last_columns = CLOCK_COLUMNS if clock else {}
         self._begun = False
         self._unwritten = ""

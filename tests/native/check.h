@@ -65,3 +65,4 @@ void emulated_tests();
 void features_tests();
 void network_tests();
 void same_bits_tests();
+void region_tests();

@@ -10,6 +10,7 @@ int main() {
     features_tests();
     network_tests();
     same_bits_tests();
+    region_tests();
     std::printf(failures() ? "%d checks failed\n" : "all native checks passed\n", failures());
     return failures() ? 1 : 0;
 }

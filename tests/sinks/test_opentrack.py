@@ -130,3 +130,14 @@ def test_addresses_that_are_none(address: str) -> None:
 def test_hosts_that_are_not_there() -> None:
     with pytest.raises(InputError, match=r"cannot send to nobody\.invalid:4242"):
         OpenTrackUdp("nobody.invalid:4242")
+
+
+def test_a_translation_is_the_position(sink: OpenTrackUdp, receiver: socket.socket) -> None:
+    """In centimetres, y up; with a camera too, for the pose knows better than the box."""
+    plain = result_of(([0, 0, 10, 10], (20, 0, 0), -1), camera=Camera(100, 100, 32, 24)).poses
+    placed = Poses(
+        plain.angles, plain.sigma, plain.rotation, boxes=plain.boxes, translation=np.float32([[0.1, 0.2, 1.5]])
+    )
+    for camera in (None, Camera(100, 100, 32, 24)):
+        sink.write(Result(FRAME, placed, camera))
+        np.testing.assert_allclose(received(receiver), [10, -20, 150, 20, 0, 0], atol=1e-4)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from hpe_edge.errors import ModelError
 from hpe_edge.files.graph_kind import graph_kind
 from hpe_edge.ops.decode import head_columns
-from hpe_edge.spec import MAX_BATCH, ModelSpec
+from hpe_edge.spec import MAX_BATCH, ModelSpec, is_picture_spec
 
 # Bounds of the buffers where the graph takes any batch; larger calls are split.
 DYNAMIC_MAX_BATCH = 8  # on a CPU, whose caches larger batches do not fit
@@ -57,6 +57,11 @@ def read_spec(
             f"{path} has no hpe_edge spec, so its crop, normalisation and bins are unknown; make a copy that has one: "
             f"hpe-edge export onnx --adopt {shlex.quote(str(path))} --arch NAME (--list shows the names; for any other "
             "network --template prints a spec), or export its checkpoint: hpe-edge export onnx CHECKPOINT"
+        )
+    if is_picture_spec(text):
+        raise ModelError(
+            f"{path} is a whole-picture model, which finds the faces itself: open it with hpe_edge.PictureEngine, or "
+            "give it as --model to hpe-edge run and serve"
         )
     try:
         return ModelSpec.from_json(text)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import onnxruntime
 
+from hpe_edge.backends.onnx.wire import varint
+
 _ANY = 1 << 20
 _KEY = b"\x08"  # of the field ir_version, which writers place first
 
@@ -18,7 +20,7 @@ def newest_ir_version() -> int:
 
     It is in the error for a file of a higher version alone.
     """
-    newer = _KEY + _varint(_ANY) + b"\x42\x02\x10\x0d\x3a\x00"  # opset 13, and an empty graph
+    newer = _KEY + varint(_ANY) + b"\x42\x02\x10\x0d\x3a\x00"  # opset 13, and an empty graph
     try:
         onnxruntime.InferenceSession(newer, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors share no base class
@@ -46,12 +48,4 @@ def lowered(path: Path) -> bytes | None:
         if version <= newest_ir_version():
             return None
         file.seek(end)
-        return _KEY + _varint(newest_ir_version()) + file.read()
-
-
-def _varint(number: int) -> bytes:
-    groups = bytearray()
-    while number > 127:
-        groups.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*groups, number])
+        return _KEY + varint(newest_ir_version()) + file.read()

@@ -1,4 +1,4 @@
-"""Protobuf's wire encoding, read without the onnx package and without copies.
+"""Protobuf's wire encoding, read and written without the onnx package, read without copies.
 
 Source: protobuf.dev/programming-guides/encoding.
 """
@@ -57,6 +57,23 @@ def numbers(wire: int, value: int | memoryview) -> list[int]:
         number, at = _varint(value, at)
         found.append(signed(number))
     return found
+
+
+def varint(number: int) -> bytes:
+    """Encode a number from 0 on in groups of seven bits, lowest first."""
+    groups = bytearray()
+    while number > 127:
+        groups.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*groups, number])
+
+
+def encoded(number: int, wire: int, value: int | memoryview) -> list[bytes | memoryview]:
+    """Return the pieces of a field as :func:`fields` yields it, to be joined."""
+    key = varint(number << 3 | wire)
+    if isinstance(value, int):
+        return [key, varint(value)]
+    return [key, varint(len(value)), value] if wire == BYTES else [key, value]
 
 
 def signed(number: int) -> int:

@@ -32,7 +32,11 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="pictures, folders and patterns; or one video, camera, stream or -, see below",
     )
     parser.add_argument(
-        "--model", type=Path, metavar="MODEL", help="made by hpe-edge export; default: the embedded model"
+        "--model",
+        type=Path,
+        metavar="MODEL",
+        help="made by hpe-edge export; default: the embedded model. One of export "
+        "picture takes the detector's place too",
     )
     parser.add_argument("--recursive", action="store_true", help="search folders recursively, but for hidden ones")
     _add_results(parser.add_argument_group("results"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hpe_edge.cli.intrinsics import read_intrinsics
 from hpe_edge.cli.run.run_options import PageOptions, RunOptions
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import InputError
+from hpe_edge.picture.picture_engine import PictureEngine
+from hpe_edge.picture.split_file import is_picture_file
 from hpe_edge.pipeline.core_budget import CoreShare
 from hpe_edge.pipeline.frame_step import CameraOf
 from hpe_edge.pipeline.opening import FaceOptions, FaceSource, fixed_camera, memory_s, open_analysis
@@ -18,6 +20,9 @@ from hpe_edge.sources.frame import Realtime, Source
 from hpe_edge.sources.looped import Looped
 from hpe_edge.sources.open_source import open_source
 from hpe_edge.sources.raw_stdin import RawFormat, RawFrames
+
+if TYPE_CHECKING:
+    from hpe_edge.picture.two_networks import PictureBackend
 
 
 def open_input(options: RunOptions) -> Source:
@@ -77,6 +82,32 @@ def face_options(options: RunOptions) -> FaceOptions:
     )
 
 
+def open_picture_engine(options: RunOptions) -> PictureEngine | None:
+    """Open the model if it is a whole-picture model; None if it is another.
+
+    Raises:
+        InputError: an option that such a model has no use for; see also :class:`hpe_edge.PictureEngine`.
+    """
+    if options.model is None or not is_picture_file(options.model):
+        return None
+    for option, given in (
+        ("--precision", options.precision is not None),
+        ("--max-sigma", options.max_sigma is not None),
+        ("--upright", options.upright not in ("model", "none")),
+    ):
+        if given:
+            raise InputError(
+                f"{options.model} is a whole-picture model, for which {option} means nothing; leave it out"
+            )
+    return PictureEngine(
+        options.model,
+        device=options.device or "cpu",
+        backend=cast("PictureBackend | None", options.backend),
+        threads=options.threads,
+        min_score=options.min_score,
+    )
+
+
 def open_engine(options: RunOptions, share: CoreShare) -> PoseEngine:
     """Open the model."""
     return PoseEngine(
@@ -94,7 +125,7 @@ def build_pipeline(
     options: FaceOptions,
     source: Source,
     faces: FaceSource,
-    engine: PoseEngine,
+    engine: PoseEngine | None,
     share: CoreShare,
     take: TakeResult,
     watch: Stopwatch,

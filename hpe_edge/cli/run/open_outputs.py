@@ -37,8 +37,16 @@ def open_outputs(
     source: Source,
     watch: Stopwatch,
     meter: AttentionMeter | None,
+    *,
+    translation: bool,
 ) -> Shown:
     """Add the outputs to ``outputs``; a table where there is no other.
+
+    Args:
+        outputs: to add to.
+        options, page: of the run.
+        source, watch, meter: of the run.
+        translation: records have the translations of a whole-picture model.
 
     Raises:
         InputError: an output does not fit the source, or an address is none.
@@ -48,9 +56,9 @@ def open_outputs(
         outputs.add_picture(open_picture_sink(options.output, source, as_folder=options.output_is_folder))
     clock = source.live and not isinstance(source, Realtime)
     if options.csv is not None:
-        outputs.add(CsvFile(options.csv, attention=meter is not None, clock=clock))
+        outputs.add(CsvFile(options.csv, attention=meter is not None, clock=clock, translation=translation))
     if options.jsonl is not None:
-        outputs.add(JsonLinesFile(options.jsonl, attention=meter is not None, clock=clock))
+        outputs.add(JsonLinesFile(options.jsonl, attention=meter is not None, clock=clock, translation=translation))
     if options.events is not None:
         outputs.add(EventsFile(options.events))
     if options.mcap is not None:

@@ -7,7 +7,14 @@ from dataclasses import replace
 
 from hpe_edge.boxes.boxes_csv import BoxesFile
 from hpe_edge.cli.attention_options import check_meter, open_meter
-from hpe_edge.cli.run.assembly import build_pipeline, face_options, open_engine, open_input, open_live_input
+from hpe_edge.cli.run.assembly import (
+    build_pipeline,
+    face_options,
+    open_engine,
+    open_input,
+    open_live_input,
+    open_picture_engine,
+)
 from hpe_edge.cli.run.messages import Messages, say, supervise
 from hpe_edge.cli.run.open_outputs import Shown, open_outputs
 from hpe_edge.cli.run.option_checks import check_alternatives, check_names
@@ -17,7 +24,7 @@ from hpe_edge.errors import SourceError
 from hpe_edge.models import DEFAULT_NAME
 from hpe_edge.opencv.lazy import cv2
 from hpe_edge.pipeline.core_budget import WARMUP_FACES
-from hpe_edge.pipeline.opening import check_tracking, open_faces, share_of
+from hpe_edge.pipeline.opening import check_picture, check_tracking, open_faces, share_of
 from hpe_edge.pipeline.pipeline import Report
 from hpe_edge.pipeline.stopwatch import Stopwatch
 from hpe_edge.sinks.sink import Outputs
@@ -50,7 +57,9 @@ def run_pipeline(options: RunOptions, page: PageOptions | None = None) -> int:
     check_alternatives(options)
     check_names(options)
     meter = open_meter(options)
-    of_faces = replace(face_options(options), meter=meter)
+    picture = open_picture_engine(options)
+    of_faces = replace(face_options(options), meter=meter, picture=picture)
+    check_picture(of_faces, _picture_option)
     messages = Messages(quiet=options.quiet)
     with contextlib.closing(open_input(options) if page is None else open_live_input(options, page)) as source:
         check_tracking(of_faces, source, lambda name: f"--{name.replace('_', '-')}")
@@ -60,15 +69,16 @@ def run_pipeline(options: RunOptions, page: PageOptions | None = None) -> int:
         watch, outputs = Stopwatch(trace=options.profile is not None), Outputs(options.draw)
         with StopSignals() as stop:  # from the first temporary file to the last
             try:
-                shown = open_outputs(outputs, options, page, source, watch, meter)
+                shown = open_outputs(outputs, options, page, source, watch, meter, translation=picture is not None)
                 messages.follow(source.notes, *outputs.notes)
                 if options.model is None:
                     messages.say(f"model: {DEFAULT_NAME}")
                 _note_boxes(options, faces.file, messages)
-                with open_engine(options, share) as engine, messages.taking_warnings():
-                    upright = engine.upright
+                opened = contextlib.nullcontext() if picture is not None else open_engine(options, share)
+                with opened as engine, messages.taking_warnings():
+                    upright = None if engine is None else engine.upright
                     _note_upright(upright, faces.file, messages)
-                    if source.kind == "video":
+                    if engine is not None and source.kind == "video":
                         engine.warmup(WARMUP_FACES)
                     pipeline = build_pipeline(of_faces, source, faces, engine, share, outputs.write, watch)
                     if page is not None and not page.now and isinstance(source, Realtime):
@@ -78,9 +88,23 @@ def run_pipeline(options: RunOptions, page: PageOptions | None = None) -> int:
                     report = supervise(pipeline, total, messages, shown.window, stop)
                     for note in () if meter is None else meter.notes:
                         messages.note(note)
-                return _end(options, source, faces.file, report, upright, outputs, messages, need_faces=page is None)
+                return _end(
+                    options,
+                    source,
+                    faces.file,
+                    report,
+                    upright,
+                    outputs,
+                    messages,
+                    need_faces=page is None,
+                    picture=picture is not None,
+                )
             finally:
                 outputs.discard()
+
+
+def _picture_option(name: str) -> str:
+    return "--camera-fov and --intrinsics" if name == "camera" else f"--{name.replace('_', '-')}"
 
 
 def _note_boxes(options: RunOptions, boxes: BoxesFile | None, messages: Messages) -> None:
@@ -115,6 +139,7 @@ def _end(
     messages: Messages,
     *,
     need_faces: bool,
+    picture: bool,
 ) -> int:
     """Commit the outputs and print the summary; returns the exit status."""
     if boxes is not None and report.outside:
@@ -123,7 +148,7 @@ def _end(
         messages.note(f"{outside} wholly outside the picture; {guess} made at another size?")
     stopped = report.stopped if not source.live else None  # a camera's run has no other end
     if stopped is None and report.faces == 0 and need_faces:
-        raise SourceError(no_face(source, boxes, options.detector, report))
+        raise SourceError(no_face(source, boxes, options.detector, report, picture=picture))
     written = outputs.commit() if stopped is None else outputs.keep_partial() if report.frames else []
     messages.flush()
     whole = report.stopped is None and options.frames is None and not report.dropped

@@ -72,7 +72,7 @@ def summary_json(report: Report, outputs: Sequence[Path], upright: Upright | Non
     return json.dumps(plain)
 
 
-def no_face(source: Source, boxes: BoxesFile | None, detector: str | None, report: Report) -> str:
+def no_face(source: Source, boxes: BoxesFile | None, detector: str | None, report: Report, *, picture: bool) -> str:
     """Return the error where the whole source has no face."""
     if boxes is not None:
         return (
@@ -81,6 +81,8 @@ def no_face(source: Source, boxes: BoxesFile | None, detector: str | None, repor
             "one"
         )
     why = f"no face was found in {source.name} ({counted(report.frames, 'frame')}), so nothing was written; "
+    if picture:
+        return f"{why}the whole-picture model may find more with a lower --min-score, as 0.05"
     if detector not in (None, DEFAULT_DETECTOR):
         return (
             f"{why}try another detector than {detector}; for small faces a larger --detect-size, as 1920; in the dark "
