@@ -73,13 +73,13 @@ MapExtremes extremes(const float* values, int count) {
             const Vec some = load(v + i);
             most = maximum(most, some);
             negated = maximum(negated, sub(zero, some));
-            poison = fma(some, zero, poison);
+            poison = mul_add(some, zero, poison);
         }
         if (i < size) {
             const Vec some = load_first(v + i, size - i, v[size - 1]);
             most = maximum(most, some);
             negated = maximum(negated, sub(zero, some));
-            poison = fma(some, zero, poison);
+            poison = mul_add(some, zero, poison);
         }
         const float here = maximum_of(most);
         if (here > highest) {

@@ -9,7 +9,7 @@ void weigh_runs(const float* const* runs, const float* weights, int count, int l
     int i = 0;
     for (; i + kLanes <= length; i += kLanes) {
         Vec sum = splat(0.0f);
-        for (int k = 0; k < count; ++k) sum = fma(splat(weights[k]), load(runs[k] + i), sum);
+        for (int k = 0; k < count; ++k) sum = mul_add(splat(weights[k]), load(runs[k] + i), sum);
         store(out + i, sum);
     }
     for (; i < length; ++i) {
