@@ -79,10 +79,10 @@ def train(
         OutputError: the run or the model cannot be written.
     """
     need("torch", "training the detector")
-    from export.detection.exporting import write_onnx
     from export.detection.profiles import with_profiles
     from export.detection.train_detector import train as train_network
-    from export.detection.yunet_weights import FILE
+    from export.detection_net.exporting import write_onnx
+    from export.detection_net.yunet_weights import FILE
 
     if (finish is None) != (output is None):
         raise InputError("finish and output belong together: the model is written after the last phase")

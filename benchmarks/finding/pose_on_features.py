@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.finding.labelled_faces import Float64Array, Image, LabelledFace
-from export.detection.decoding import Faces, detect
-from export.detection.network import DetectorNet
+from export.detection_net.decoding import Faces, detect
+from export.detection_net.network import DetectorNet
 from export.labelling.hull import bounds
 from hpe_edge.boxes.overlap import iou
 from hpe_edge.errors import InputError

@@ -19,11 +19,11 @@ from torch import Tensor
 
 from export.detection.compose import MOST_FACES, MOST_IGNORED, SIDE, Composer
 from export.detection.judge import finder, judge
-from export.detection.loss import DetectorLoss, Targets
 from export.detection.mining import COLUMNS, mine
-from export.detection.network import DetectorNet
 from export.detection.pictures import Pictures
-from export.detection.yunet_weights import fill
+from export.detection_net.loss import DetectorLoss, Targets
+from export.detection_net.network import DetectorNet
+from export.detection_net.yunet_weights import fill
 from export.labelling.hull import Float64Array
 
 BATCH = 16

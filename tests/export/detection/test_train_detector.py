@@ -11,13 +11,13 @@ import torch
 
 from export.detection import train_detector
 from export.detection.compose import SIDE, Composer
-from export.detection.decoding import Faces, detect
-from export.detection.exporting import write_onnx
 from export.detection.judge import finder
-from export.detection.loss import DetectorLoss, Targets, giou, iou
 from export.detection.mining import mine
-from export.detection.network import STRIDES, DetectorNet
 from export.detection.pictures import Picture, Pictures
+from export.detection_net.decoding import Faces, detect
+from export.detection_net.exporting import write_onnx
+from export.detection_net.loss import DetectorLoss, Targets, giou, iou
+from export.detection_net.network import STRIDES, DetectorNet
 from export.labelling.fuse import NO_LABELS, Labels
 from export.labelling.hull import outline
 from hpe_edge.faces.open_detector import open_detector

@@ -11,7 +11,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from export.detection.network import BOX, POINTS, STRIDES, DetectorNet, bias_of
+from export.detection_net.network import BOX, POINTS, STRIDES, DetectorNet, bias_of
 from hpe_edge.errors import ModelError
 from hpe_edge.util.atomic import Pending
 

@@ -11,8 +11,8 @@ import onnxruntime
 import pytest
 import torch
 
-from export.detection.network import BOX, STRIDES, DetectorNet
-from export.detection.yunet_weights import FILE, fill
+from export.detection_net.network import BOX, STRIDES, DetectorNet
+from export.detection_net.yunet_weights import FILE, fill
 from hpe_edge.errors import ModelError
 
 YUNET = Path(__file__).parents[4] / "shared/data/detectors" / FILE

@@ -11,7 +11,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from export.detection.network import BOX, STRIDES, DetectorNet, bias_of
+from export.detection_net.network import BOX, STRIDES, DetectorNet, bias_of
 from hpe_edge.errors import ModelError
 
 FILE = "yunet_n_640_640.onnx"

@@ -3,7 +3,7 @@
 Pairs of a pointwise and a depthwise 3x3 convolution, halved by maximum pooling, down to grids of 8, 16, 32 and 64
 pixels; a top-down path by nearest upsampling and addition, from the grid of 32 pixels on; a head per grid, which the
 two coarsest share. YuNet's published weights, in which batch normalisation is folded, fill it
-(:mod:`export.detection.yunet_weights`); so it has none.
+(:mod:`export.detection_net.yunet_weights`); so it has none.
 """
 
 from __future__ import annotations
