@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from export.labelling.found import Found
     from export.zoo.threeddfa import ThreeDdfa
 
-STEPS = 40_000
-FINISH_STEPS = 8_000
+STEPS = 10_000
+FINISH_STEPS = 4_000
 _MOST_STEPS = 10**9
 
 
