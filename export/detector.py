@@ -1,8 +1,8 @@
 """Train the face detector: ``python -m export.detector RUN --scenes FOLDER --faces FOLDER ... -o OUT.onnx``.
 
-YuNet, SCRFD and CenterFace label the pictures once; the network learns on pictures composed of them. The rate is
-constant, so that a training can be prolonged at will; ``--finish`` makes the last phase of falling rate from where it
-stands, and writes the model. In Python: :func:`train`.
+YuNet, SCRFD and CenterFace label the pictures once; the network begins with YuNet's weights, where they fit, and learns
+on pictures composed of these. The rate is constant, so that a training can be prolonged at will; ``--finish`` makes the
+last phase of falling rate from where it stands, and writes the model. In Python: :func:`train`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from export.labelling.found import Found
     from export.zoo.threeddfa import ThreeDdfa
 
-STEPS = 40_000
-FINISH_STEPS = 8_000
+STEPS = 10_000
+FINISH_STEPS = 4_000
 _MOST_STEPS = 10**9
 
 
@@ -79,9 +79,10 @@ def train(
         OutputError: the run or the model cannot be written.
     """
     need("torch", "training the detector")
-    from export.detection.exporting import write_onnx
     from export.detection.profiles import with_profiles
     from export.detection.train_detector import train as train_network
+    from export.detection_net.exporting import write_onnx
+    from export.detection_net.yunet_weights import FILE
 
     if (finish is None) != (output is None):
         raise InputError("finish and output belong together: the model is written after the last phase")
@@ -103,7 +104,14 @@ def train(
     ]
     notes("pictures", [lines[0], f"held out: {lines[1]}"])
     trained, done = train_network(
-        learned, kept, folder, steps=steps, minutes=minutes, decay=finish, report=lambda line: notes("step", [line])
+        learned,
+        kept,
+        folder,
+        start=Path(detectors) / FILE,
+        steps=steps,
+        minutes=minutes,
+        decay=finish,
+        report=lambda line: notes("step", [line]),
     )
     if path is None or not done:
         return DetectorReport(None, trained.step, notes.lines)

@@ -1,7 +1,7 @@
 """A pose head on the frozen features of the face detector: its views, its features, its training.
 
 The head reads a square around the found face, turned upright by the key points, from three maps of the detector's
-network: the one with four pixels a cell, and the shared head's with eight and sixteen.
+network: the one with four pixels a cell, and the heads' with eight and sixteen.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.finding.labelled_faces import Float64Array, Image, LabelledFace
-from export.detection.decoding import Faces, detect
-from export.detection.network import DetectorNet, Residual
+from export.detection_net.decoding import Faces, detect
+from export.detection_net.network import DetectorNet
 from export.labelling.hull import bounds
 from hpe_edge.boxes.overlap import iou
 from hpe_edge.errors import InputError
@@ -96,15 +96,14 @@ def view(
 def features(network: DetectorNet, views: Sequence[View]) -> Tensor:
     """Read the maps for the head: float16 ``[N, C, CELLS, CELLS]``."""
     maps: list[Tensor] = []
-    hooks = [
-        each.register_forward_hook(lambda _, __, made: maps.append(made)) for each in (network.quarter, network.head)
-    ]
+    read = (network.quarter, *(head.shared for head in network.heads[:2]))
+    hooks = [each.register_forward_hook(lambda _, __, made: maps.append(made)) for each in read]
     try:
         with torch.inference_mode():
             frames = torch.from_numpy(np.stack([each.frame for each in views])).permute(0, 3, 1, 2).float()
             network(frames)
             grid = torch.from_numpy(np.stack([_places(each.found) for each in views]))
-            squares = [functional.grid_sample(level, grid, align_corners=False) for level in maps[:3]]
+            squares = [functional.grid_sample(level, grid, align_corners=False) for level in maps]
             return torch.cat(squares, 1).half()
     finally:
         for hook in hooks:
@@ -138,7 +137,7 @@ class PoseHead(nn.Module):
             *_convolution(_STEM, _WIDTH, 3),
             *_convolution(_WIDTH, _DEEP, 3, 2),
             *_convolution(_DEEP, _DEEP, 3),
-            Residual(_DEEP),
+            _Residual(_DEEP),
             nn.Flatten(),
             nn.Linear(_DEEP * (_CELLS // 2) ** 2, 6),
         )
@@ -149,6 +148,21 @@ class PoseHead(nn.Module):
         x = functional.normalize(first, dim=1)
         y = functional.normalize(second - (x * second).sum(1, keepdim=True) * x, dim=1)
         return torch.stack([x, y, torch.linalg.cross(x, y)], dim=2)
+
+
+class _Residual(nn.Module):
+    """A separable convolution and its input, added."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        depthwise = nn.Conv2d(width, width, 3, 1, 1, groups=width, bias=False)
+        pointwise = nn.Conv2d(width, width, 1, bias=False)
+        norms = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
+        self.branch = nn.Sequential(depthwise, norms[0], nn.ReLU(), pointwise, norms[1])
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Keep the shape ``[B, C, H, W]``."""
+        return functional.relu(features + self.branch(features))
 
 
 def _convolution(inputs: int, outputs: int, side: int, stride: int = 1) -> list[nn.Module]:

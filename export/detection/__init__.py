@@ -1,3 +1,3 @@
 """Training of the embedded face detector."""
 
-__all__ = ["decoding", "exporting", "network", "pictures", "profiles", "train_detector"]
+__all__ = ["pictures", "profiles", "train_detector"]

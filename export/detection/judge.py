@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.detection.compose import Composer
-from export.detection.decoding import Faces, detect
-from export.detection.network import STRIDES, DetectorNet
 from export.detection.pictures import Picture, Pictures
+from export.detection_net.decoding import Faces, detect
+from export.detection_net.network import STRIDES, DetectorNet
 from hpe_edge.boxes.overlap import iou
 
 Finder = Callable[[NDArray[np.uint8], float], Faces]  # of a picture [H, W, 3] and a threshold

@@ -15,30 +15,29 @@ from typing import Any, TextIO
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from export.detection.compose import MOST_FACES, MOST_IGNORED, SIDE, Composer
 from export.detection.judge import finder, judge
-from export.detection.loss import DetectorLoss, Targets
 from export.detection.mining import COLUMNS, mine
-from export.detection.network import DetectorNet
 from export.detection.pictures import Pictures
+from export.detection_net.loss import DetectorLoss, Targets
+from export.detection_net.network import DetectorNet
+from export.detection_net.yunet_weights import fill
 from export.labelling.hull import Float64Array
 
 BATCH = 16
 SEED = 20261
-_RATE, _LAST_RATE = 2e-3, 0.01
+_RATE, _LAST_RATE = 1e-3, 0.01
 _WARM_UP = 500  # steps
-# From this step on the batch normalisation keeps its statistics. Those of a batch tell how many faces it holds:
-# none to sixty each; a network that relies on them finds small faces in training only.
-_FIXED_FROM, _FIXED_RATE = 10_000, 1e-3
+_PLACES_ALONE = 300  # first steps, in which boxes learn their form and the other weights stay as YuNet's
 _WEIGHT_DECAY = 0.01
 _AVERAGE = 0.9995
 _CLIP = 10.0  # norm of the gradient
 _LOADERS = 2
 _AHEAD = 4  # batches
 _LOGGED, _SAVED, _JUDGED = 50, 50, 1500  # steps between
-_MINED_FROM = 10_500  # false boxes are sought at every judgement from here on
+_MINED_FROM = 1500  # false boxes are sought at every judgement from here on
 
 _CHECKPOINT, _LOG = "checkpoint.pt", "log.jsonl"
 
@@ -54,10 +53,12 @@ class Batch:
 class Run:
     """State of a training: network, averaged network, optimiser, step, and false boxes to learn from."""
 
-    def __init__(self) -> None:
+    def __init__(self, start: Path | None = None) -> None:
         torch.manual_seed(SEED)
         self.step = 0
         self.network = DetectorNet().to(memory_format=torch.channels_last)
+        if start is not None:
+            fill(self.network, start)
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         others = [p for p in self.network.parameters() if p.ndim <= 1]
@@ -90,43 +91,29 @@ class Run:
 
     def learn(self, batch: Batch, rate: float) -> dict[str, float]:
         """One step."""
-        self.network.train()
-        if self.step >= _FIXED_FROM:
-            self._fix_statistics()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         loss = self.loss(self.network(batch.images), batch.targets)
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
+        if self.step < _PLACES_ALONE:
+            for name, parameter in self.network.named_parameters():
+                if ".place." not in name:
+                    parameter.grad = None
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
         self.optimizer.step()
         self.step += 1
         self._follow(min(_AVERAGE, (1 + self.step) / (10 + self.step)))
         return {name: float(getattr(loss, name).detach()) for name in ("total", "score", "box", "point")}
 
-    def _fix_statistics(self) -> None:
-        """Normalise by the averaged network's statistics, which are those of many batches."""
-        for layer, same in zip(self.network.modules(), self.average.modules(), strict=True):
-            if isinstance(layer, nn.BatchNorm2d) and isinstance(same, nn.BatchNorm2d):
-                layer.load_state_dict(layer.state_dict() | _statistics(same))
-                layer.eval()
-
     def _follow(self, kept: float) -> None:
-        state = self.network.state_dict()  # detached
-        for name, value in self.average.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(state[name], 1 - kept)
-            else:
-                value.copy_(state[name])
-
-
-def _statistics(layer: nn.BatchNorm2d) -> dict[str, Tensor]:
-    return {name: value for name, value in layer.state_dict().items() if name.startswith("running")}
+        for value, own in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            value.lerp_(own.detach(), 1 - kept)
 
 
 def constant_rate(step: int) -> float:
     """Rate of a step before the decay."""
-    return _RATE * min(1.0, (step + 1) / _WARM_UP) if step < _FIXED_FROM else _FIXED_RATE
+    return _RATE * min(1.0, (step + 1) / _WARM_UP)
 
 
 def decaying_rate(start: int, steps: int) -> Callable[[int], float]:
@@ -144,6 +131,7 @@ def train(
     kept: Pictures,
     folder: Path,
     *,
+    start: Path | None = None,
     steps: int | None = None,
     minutes: float | None = None,
     decay: int | None = None,
@@ -154,6 +142,7 @@ def train(
     Args:
         pictures, kept: for training, and held out.
         folder: of the checkpoint and the log.
+        start: YuNet's file, whose weights a new training begins with; None for random ones.
         steps: total number of steps at the constant rate.
         minutes: stop after this time.
         decay: make the last phase of this many steps from the checkpoint of the constant rate, in a folder of its own;
@@ -164,8 +153,9 @@ def train(
         The training, and True if all steps are made.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    run = Run()
-    if (folder / _CHECKPOINT).exists():
+    begun = (folder / _CHECKPOINT).exists()
+    run = Run(None if begun else start)
+    if begun:
         run.load(folder / _CHECKPOINT)
     rate: Callable[[int], float] = constant_rate
     if decay is not None:

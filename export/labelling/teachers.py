@@ -15,6 +15,7 @@ from export.labelling.centerface import CenterFace
 from export.labelling.found import CENTERFACE, SCRFD, SCRFD_SMALL, YUNET, Found, read_found
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.detector import Detections, Detector
+from hpe_edge.faces.grids.anchor_free import GridDetector
 from hpe_edge.faces.open_detector import open_detector
 from hpe_edge.opencv.lazy import cv2
 
@@ -94,7 +95,8 @@ def find(image: NDArray[np.uint8], teachers: Mapping[str, Detector], looks: Sequ
             teacher = teachers[name]
             # Networks of any size: the view's scale is meant, not the one that suits frames.
             teacher.LONGEST_SIDE = max(view.shape[:2])  # type: ignore[attr-defined]
-            found += _each(name, teacher(view), back, look.mirrored)
+            seen = teacher.first_look(view) if isinstance(teacher, GridDetector) else teacher(view)
+            found += _each(name, seen, back, look.mirrored)
     return found
 
 

@@ -170,7 +170,7 @@ def test_numbers_are_the_engines_with_its_limit(clip: Path, model: Path, tmp_pat
 def test_detect_size_and_stretch_reach_the_detector(model: Path, tmp_path: Path) -> None:
     photo = cv2.imread(str(SAMPLES / "astronaut.jpg"))
     frame = np.zeros((720, 1280, 3), np.uint8)
-    small = cv2.resize(photo, None, fx=0.15, fy=0.15, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(photo, None, fx=0.1, fy=0.1, interpolation=cv2.INTER_AREA)
     frame[300 : 300 + len(small), 600 : 600 + small.shape[1]] = small
     cv2.imwrite(str(tmp_path / "small.png"), frame)
     cv2.imwrite(str(tmp_path / "dark.png"), (photo * 0.02).astype(np.uint8))

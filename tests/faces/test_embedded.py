@@ -156,7 +156,7 @@ def test_regions_give_no_box_far_off(tmp_path: Path) -> None:
 
 def test_the_threshold_of_its_card() -> None:
     detector = open_detector("face-detector")
-    assert isinstance(detector, EmbeddedDetector) and detector.min_score == 0.55
+    assert isinstance(detector, EmbeddedDetector) and detector.min_score == 0.6
 
 
 def test_it_has_a_schedule_for_videos(model: Path) -> None:

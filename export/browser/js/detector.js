@@ -24,7 +24,7 @@ import { METADATA_KEY } from "./spec.js";
 import { readMetadata } from "./metadata.js";
 
 const STRIDES = [8, 16, 32, 64];
-const SCORE = 0.55;
+const SCORE = 0.6;
 const NMS_IOU = 0.4;
 const MOST_CANDIDATES = 5000; // before suppression, which compares each with all others
 const MOST_COORDINATE = 1e6;

@@ -160,6 +160,12 @@ class GridDetector:
             parts += self._small_looks(frame, first)
         return self._detections(*Candidates.joined(parts))
 
+    def first_look(self, frame_bgr: NDArray[np.uint8]) -> Detections:
+        """Find faces in the whole frame, without the further looks of a call."""
+        frame = check_frame(frame_bgr)
+        found = self._look(frame, Look(*self._canvas(frame.shape[1], frame.shape[0])))
+        return self._detections(*found)
+
     def _look(self, frame: NDArray[np.uint8], look: Look) -> Candidates:
         """Return what a look at a BGR frame finds."""
         return self._found(letterbox(frame, *look.size, look.scale, self._pictures, look.corner), look)

@@ -39,7 +39,7 @@ class EmbeddedDetector(GridDetector):
     FIT = FITS["landmarks"].fit
 
     STRIDES = (8, 16, 32, 64)
-    SCORE = 0.55
+    SCORE = 0.6
     NMS_IOU = 0.4
     MULTIPLE = 64
     LONGEST_SIDE = 640

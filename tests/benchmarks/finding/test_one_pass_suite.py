@@ -23,8 +23,8 @@ from hpe_edge.samples import read_photo
 torch = pytest.importorskip("torch")
 
 from benchmarks.finding import pose_on_features as of_features  # noqa: E402
-from export.detection.decoding import Faces  # noqa: E402
-from export.detection.network import DetectorNet  # noqa: E402
+from export.detection_net.decoding import Faces  # noqa: E402
+from export.detection_net.network import DetectorNet  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

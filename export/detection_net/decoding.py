@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.detection.network import BOX, STRIDES, DetectorNet
+from export.detection_net.network import BOX, STRIDES, DetectorNet
 from hpe_edge.faces.grids.anchor_free import nms
 
 NMS_IOU = 0.4

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import copy
 import warnings
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from export.detection.network import BOX, POINTS, STRIDES, DetectorNet
+from export.detection_net.network import BOX, POINTS, STRIDES, DetectorNet, bias_of
 from hpe_edge.errors import ModelError
 from hpe_edge.util.atomic import Pending
 
@@ -30,9 +28,9 @@ class Exported(nn.Module):
 
     def __init__(self, network: DetectorNet) -> None:
         super().__init__()
-        self.network = fused(network)
-        assert self.network.place.bias is not None
-        self.network.place.bias = nn.Parameter(self.network.place.bias.detach() + _CORNER)
+        self.network = copy.deepcopy(network).requires_grad_(False)
+        for head in self.network.heads:
+            bias_of(head.place[1]).add_(_CORNER)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         """Take ``[B, 3, H, W]``, BGR, ``(x - 127.5) / 128``."""
@@ -41,18 +39,6 @@ class Exported(nn.Module):
             flat = place.flatten(1, 2)
             found += [score.flatten(1, 2).sigmoid(), flat[..., :BOX], flat[..., BOX:]]
         return found
-
-
-def fused(network: DetectorNet) -> DetectorNet:
-    """A copy with batch normalisation folded into the convolutions."""
-    copied: DetectorNet = copy.deepcopy(network).eval()
-    for module in copied.modules():
-        if isinstance(module, nn.Sequential):
-            layers = list(module)
-            for i, (first, second) in enumerate(pairwise(layers)):
-                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                    module[i], module[i + 1] = fuse_conv_bn_eval(first, second), nn.Identity()
-    return copied
 
 
 def write_onnx(network: DetectorNet, path: Path) -> float:
@@ -114,7 +100,7 @@ def _shorten(path: Path, outputs: list[str]) -> None:
 
 
 def _difference(network: DetectorNet, path: Path, names: list[str]) -> float:
-    """Largest difference of a file's outputs from the network's, which has batch normalisation and cell centres."""
+    """Largest difference of a file's outputs from the network's, whose places begin at cell centres."""
     import onnxruntime
 
     picture = np.random.default_rng(0).integers(0, 256, (2, 3, 192, 128)).astype(np.float32)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from export.detection.network import BOX, STRIDES
+from export.detection_net.network import BOX, STRIDES
 
 _CELLS = 9  # most cells of a face
 _REACH = 0.25  # of the face's side, from its centre to the farthest cell
