@@ -389,7 +389,9 @@ def test_onnxruntime_is_told_not_to_report(tmp_path: Path, model: Path) -> None:
 def test_public_names() -> None:
     expected = "PoseEngine Poses Crop Camera ModelSpec DynamicBatcher Detections Detector open_detector"
     expected += " Tracker PoseSmoother draw_poses open_source __version__ HpeEdgeError InputError ModelError"
-    expected += " ModelNotFoundError BackendError SourceError OutputError BoxesWarning BoxFit Pose Result track"
+    expected += (
+        " ModelNotFoundError BackendError SourceError OutputError BoxesWarning BoxFit PictureEngine Pose Result track"
+    )
     expected += " Attention AttentionMeter CameraMount NeutralLearner NeutralPose Zone ZoneEvent load_zones"
     assert sorted(hpe_edge.__all__) == sorted(expected.split())
     assert dir(hpe_edge) == sorted(hpe_edge.__all__)

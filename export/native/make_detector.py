@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 
+from export.graph.linear_pairs import linear_pairs, with_own_weights
 from export.graph.onnx_file import read_onnx
 from export.native.agreement import Agreement, AgreementLimits, compare
 from export.native.correct_bias import correct_bias
 from export.native.hpe_file import FileNetwork, to_bytes
 from export.native.integers import fold_input, measured_tensors, stored_tensors, to_floats, to_integers
-from export.native.layers import Network
 from export.native.lower import lower_detector
-from export.quantize.calibrate import find_bounds
+from export.quantize.calibrate import find_bounds, find_channels
+from export.quantize.equalize import equalize
 from export.step import Notes, byte_size, write_bytes
 from hpe_edge.backends.native.native_file import DETECTOR_FORMAT, DETECTOR_KEY
 from hpe_edge.errors import ModelError
@@ -73,7 +75,7 @@ def make_detector(path: Path, out: Path, fp32: bool, images: Path | None, notes:
     if fp32:
         file, precision = to_floats(network), "fp32"
     else:
-        file, precision = _in_integers(path, model, network, original.INPUT, calibrating), "int8"
+        file, precision = _in_integers(path, model, original.INPUT, calibrating), "int8"
         notes("calibration", [f"{len(calibrating)} of {len(frames)} frames"])
     spec: dict[str, Any] = {
         DETECTOR_KEY: DETECTOR_FORMAT,
@@ -109,7 +111,7 @@ def _frames(path: Path) -> list[NDArray[np.uint8]]:
     return found[:: max(1, -(-len(found) // _MOST_FRAMES))]
 
 
-def _in_integers(path: Path, model: Any, network: Network, input: Input, frames: Frames) -> FileNetwork:
+def _in_integers(path: Path, model: ModelProto, input: Input, frames: Frames) -> FileNetwork:
     levels = Input(_SIDE, input.color, 1.0, (0.0,) * 3, (1.0,) * 3, dtype="uint8")
     pictures = np.concatenate(
         [
@@ -119,7 +121,11 @@ def _in_integers(path: Path, model: Any, network: Network, input: Input, frames:
     )
     mean, std = (np.array(each, np.float32)[:, None, None] for each in (input.mean, input.std))
     normalised = (pictures.astype(np.float32) * np.float32(input.scale) - mean) / std
-    ranges = find_bounds(path, model, measured_tensors(network), normalised)
+    # Elsewhere nothing needs it. Between two convolutions without an activation channels differ most.
+    own = with_own_weights(model)
+    evened, _ = equalize(own, find_channels(path, own, linear_pairs(own), normalised))
+    network = lower_detector(evened)
+    ranges = find_bounds(path, evened, measured_tensors(network), normalised)
     folded, pad_levels = fold_input(network, input)
     stored = stored_tensors(folded, ranges)
     some = pictures[:: -(-len(pictures) // _CORRECTED)]

@@ -162,7 +162,7 @@ def test_each_part_is_a_whole_model(exported: PictureReport) -> None:
 def test_models_of_the_other_kind_are_refused_in_words(exported: PictureReport, tmp_path: Path) -> None:
     from hpe_edge.models import find_model
 
-    embedded = find_model(None)
+    embedded = find_model(None, native=False)
     assert is_picture_file(exported.path) and not is_picture_file(embedded)
     with pytest.raises(ModelError, match="PoseEngine"):
         PictureEngine(embedded)
