@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -91,8 +92,9 @@ class PoseEngine:
         Args:
             model: an ONNX file of ``hpe-edge export onnx``, the .xml of an OpenVINO IR model that it adopted, a .hpe
                 file of ``hpe-edge export native``, or a TensorRT or TensorRT-RTX engine of ``hpe-edge export trt``.
-                None: the embedded model, a small network; its card is ``hpe_edge/models/README.md``. On the CPU native
-                code runs it, unless another backend or a precision is named. ``"student-v2-int8"``: the same in INT8.
+                None: the embedded model, a small network; its card is ``hpe_edge/models/README.md``. Unless a backend,
+                a GPU or a precision is named, native code runs it on a CPU with AVX-512, and wherever ONNX Runtime is
+                not installed; on others ONNX Runtime is faster. ``"student-v2-int8"``: the same in INT8, native code.
             device: ``"cpu"``, ``"cuda"`` or ``"cuda:INDEX"``; for OpenVINO one of its own, in any case, such as
                 ``"gpu"``, ``"gpu.1"`` or ``"npu"``. None: the first GPU for TensorRT, else the CPU.
             backend: for an ONNX file ``"onnxruntime"``, ``"openvino"``, ``"tensorrt"``, which builds an engine the
@@ -131,8 +133,8 @@ class PoseEngine:
         if crop is not None and not isinstance(crop, Crop):
             raise InputError(f"crop must be a hpe_edge.Crop, got {type(crop).__name__}")
         check_choice("crop_on", crop_on, CropDevice)
-        # Without a word on where it shall run, the embedded model needs no library.
-        path = _model_path(model, native=backend in (None, "native") and device in (None, "cpu") and precision is None)
+        on_cpu = device in (None, "cpu") and precision is None
+        path = _model_path(model, native=on_cpu and (backend == "native" or (backend is None and _native_keeps_up())))
         self._arguments: dict[str, Any] | None = {
             "model": model,
             "device": device,
@@ -619,6 +621,11 @@ def _limit_deg(spec: ModelSpec, max_sigma: float | None) -> float:
 
 def _untimed(stage: str) -> AbstractContextManager[object]:
     return _UNTIMED
+
+
+def _native_keeps_up() -> bool:
+    """Return True where native code in FP32 is as fast as ONNX Runtime (docs/native.md), or that is not installed."""
+    return "avx512vnni" in native.network_isa_names() or find_spec("onnxruntime") is None
 
 
 def _model_path(model: str | os.PathLike[str] | None, *, native: bool) -> Path:

@@ -51,10 +51,23 @@ def test_it_is_small_and_comes_from_the_weights_beside_it() -> None:
         ({"model": "student-v2-int8"}, "native code"),
     ],
 )
-def test_native_code_runs_it_unless_another_is_named(arguments: dict[str, Any], runtime: str) -> None:
+def test_native_code_runs_it_unless_another_is_named(
+    arguments: dict[str, Any], runtime: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpe_edge._native.network_isa_names", lambda: ["avx512vnni", "avx2", "baseline"])
     with PoseEngine(**arguments) as engine:
         assert runtime in repr(engine)
         assert engine.spec.precision == ("int8" if arguments.get("model") == "student-v2-int8" else "fp32")
+
+
+@pytest.mark.parametrize(("installed", "runtime"), [(True, "ONNX Runtime"), (False, "native code")])
+def test_without_avx512_onnx_runtime_runs_it_where_installed(
+    installed: bool, runtime: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpe_edge._native.network_isa_names", lambda: ["avx2", "baseline"])
+    monkeypatch.setattr("hpe_edge.engine.find_spec", lambda name: object() if installed else None)
+    with PoseEngine() as engine:
+        assert runtime in repr(engine)
 
 
 def test_the_forms_of_it_agree() -> None:
@@ -74,7 +87,7 @@ def test_a_working_installation_needs_numpy_alone() -> None:
     """With boxes, nothing but NumPy and the standard library is imported."""
     code = (
         "import sys, numpy, hpe_edge\n"
-        "poses = hpe_edge.PoseEngine()(numpy.zeros((90, 90, 3), numpy.uint8), [[20, 20, 60, 60]])\n"
+        "poses = hpe_edge.PoseEngine(backend='native')(numpy.zeros((90, 90, 3), numpy.uint8), [[20, 20, 60, 60]])\n"
         "top = {name.split('.')[0] for name, module in sys.modules.items() if getattr(module, '__file__', None)}\n"
         "print(len(poses), *sorted(name for name in top if 'site-packages' in (sys.modules[name].__file__ or '')))"
     )
