@@ -201,7 +201,12 @@ def test_export_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("torch", "onnx", "onnxsim"):
         pytest.importorskip(name)
     monkeypatch.chdir(tmp_path)
-    run("export_model.py", DEFAULT.with_suffix(".pth"), FOLDER, monkeypatch=monkeypatch)
+    (tmp_path / "photos").mkdir()
+    for path in FOLDER.glob("*.jpg"):
+        photo = cv2.imread(str(path))
+        for name, image in (("as-it-is", photo), ("mirrored", photo[:, ::-1])):
+            cv2.imwrite(str(tmp_path / "photos" / f"{path.stem}-{name}.png"), image)
+    run("export_model.py", DEFAULT.with_suffix(".pth"), tmp_path / "photos", monkeypatch=monkeypatch)
     photo, box = cv2.imread(str(FOLDER / "astronaut.jpg")), [[181, 88, 269, 178]]
     exact, int8 = (PoseEngine(tmp_path / name)(photo, box).angles for name in ("model.onnx", "int8.onnx"))
     np.testing.assert_allclose(exact, PoseEngine()(photo, box).angles, atol=0.01)

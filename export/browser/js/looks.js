@@ -12,7 +12,7 @@ const WIDE_LEAST = 0.4; // smallest face that it adds, of the frame's shorter si
 export const UNSURE = 0.78; // best score below which the turned frame is looked at, and threshold of faces found there
 const INNER = 0.6; // part of a box that lies in a surer one
 const SAME = 0.2; // shared part of the smaller of two boxes on the same spot
-const CLEARLY = 0.1; // by which the score of a turned look exceeds that of an upright one
+const CLEARLY = 0.08; // by which the score of a turned look exceeds that of an upright one
 
 /**
  * @typedef {object} Look one run of the network

@@ -15,7 +15,7 @@ _WIDE_MARGIN = 0.3  # on each side, of the frame's
 _TILE = 0.6  # side of a tile, of the frame's; neighbours overlap by a fifth of the frame
 _INNER = 0.6  # part of a box that lies in a surer one
 _SAME = 0.2  # shared part of the smaller of two boxes on the same spot
-_CLEARLY = 0.1  # by which the score of a turned look exceeds that of an upright one
+_CLEARLY = 0.08  # by which the score of a turned look exceeds that of an upright one
 _CUT = 0.01  # a box this near to a tile's inner border is cut; of the tile's side
 
 
