@@ -66,9 +66,17 @@ def test_frames_without_a_face(finding: Js, detector: Detector) -> None:
         assert finding("find", frame=rgba(frame)) == []
 
 
-def test_noise_in_which_small_faces_are_seen(finding: Js, detector: Detector, rng: np.random.Generator) -> None:
-    frame = cv2.resize(rng.integers(0, 256, (88, 113, 3), dtype=np.uint8), (900, 700))
+def test_many_small_faces(finding: Js, detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = cv2.imread(str(FOLDER / "astronaut.jpg"))[40:240, 120:320]  # its face is 88 pixels high
+    small = cv2.resize(photo, None, fx=6 / 88, fy=6 / 88, interpolation=cv2.INTER_AREA)
+    frame = np.full((700, 900, 3), 90, np.uint8)
+    for row in range(4):
+        for column in range(5):
+            y, x = 60 + 150 * row + 7 * column, 70 + 160 * column + 5 * row
+            frame[y : y + len(small), x : x + small.shape[1]] = small
+    assert len(detector(frame)) > 4
     check(finding("find", frame=rgba(frame)), detector(frame))
+    assert any(look.size[0] > 640 for look in looks_of(detector, frame, monkeypatch))
 
 
 def test_the_other_looks_matter(detector: Detector, monkeypatch: pytest.MonkeyPatch) -> None:

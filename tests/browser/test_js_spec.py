@@ -82,11 +82,12 @@ def whole_or_float(text: str) -> float | int:
 
 
 def takes_in_python(text: str) -> bool:
+    """True of specs of poses; format 2 is for landmarks, which JavaScript does not give."""
     try:
         ModelSpec.from_json(text)
     except ModelError:
         return False
-    return True
+    return bool(json.loads(text)["format"] != 2)
 
 
 def takes(js: Js, text: str) -> bool:

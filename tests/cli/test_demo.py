@@ -115,7 +115,7 @@ def test_the_report_of_the_export_is_shown_and_its_model_compared(
     mock_export(monkeypatch, export)
     assert main(["demo"]) == 0
     printed = capsys.readouterr().out
-    assert "\ngate        passed\n            second line\n" in printed and "0.00000 degrees" in printed
+    assert "\ngate        passed\n            second line\n" in printed and "0.0000" in printed
 
 
 @pytest.mark.skipif(not HAS_EXPORT, reason="needs the packages of the extra demo")
