@@ -29,7 +29,8 @@ Result = dict[str, Any]
 
 def results(suite: str, name: str) -> list[Result]:
     """Read the results called ``name`` of a committed run."""
-    document = json.loads((RESULTS / f"amd-epyc-{suite}.json").read_text(encoding="utf-8"))
+    (path,) = (path for path in RESULTS.glob("*-*-*.json") if path.stem.split("-", 2)[2] == suite)
+    document = json.loads(path.read_text(encoding="utf-8"))
     return [result for result in document["results"] if result["name"] == name]
 
 

@@ -50,7 +50,8 @@ def _head(columns: Sequence[str]) -> str:
 
 
 def _results(documents: Mapping[str, Document], name: str, kind: str) -> list[Result]:
-    return [r for part in documents[f"amd-epyc-{name}"].parts for r in part.results if r.name == kind]
+    found = (document for stem, document in documents.items() if stem.split("-", 2)[-1] == name)
+    return [r for document in found for part in document.parts for r in part.results if r.name == kind]
 
 
 def _cells(values: Sequence[float | None]) -> str:

@@ -65,6 +65,7 @@ THREADS = {
     "StretchBody": 256,
     "BinsBody": 96,
     "PlainBody": 128,
+    "PeakBody": 256,
 }
 
 _OPERATIONS = {
@@ -74,6 +75,7 @@ _OPERATIONS = {
     "StretchBody": "stretch",
     "BinsBody": "decode bins",
     "PlainBody": "decode angles, rotations",
+    "PeakBody": "peaks of heatmaps",
 }
 _TYPES = {"f": "float32", "NS_4HalfE": "float16", "h": "uint8", "NS_9HalfPixelE": "float16 HWC8"}
 _VARIANTS = {"CropBody": "direct", "StagedCropBody": "staged"}

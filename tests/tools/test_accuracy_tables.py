@@ -16,7 +16,9 @@ PAGE = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
 
 
 def results(name: str) -> list[dict[str, Any]]:
-    document = json.loads((ROOT / "benchmarks" / "results" / f"amd-epyc-{name}.json").read_text())
+    files = (ROOT / "benchmarks" / "results").glob("*.json")
+    (path,) = (path for path in files if path.stem.split("-", 2)[-1] == name)
+    document = json.loads(path.read_text())
     assert document["environment"]["git"]["dirty"] is False and document["quick"] is False
     found: list[dict[str, Any]] = document["results"]
     return found

@@ -52,7 +52,7 @@ TARGET = Target(
         Mutant("if self.sigma is not None and not isinstance(self.decode, BinsDecode):", "if False:"),
         Mutant("self.quantizations[-1].precision", "self.quantizations[0].precision"),
         Mutant("object_pairs_hook=_without_twins", "object_pairs_hook=dict"),
-        Mutant("(ValueError, RecursionError)", "ValueError"),
+        Mutant("(ValueError, RecursionError) as error", "ValueError as error"),
         Mutant('type(plain.get("format")) is not int', 'not isinstance(plain.get("format"), (int, float))'),
         Mutant('if plain["format"] > newest:', 'if plain["format"] > newest + 1:'),
         Mutant('if plain["format"] < 1:', 'if plain["format"] < 0:'),
@@ -81,7 +81,7 @@ TARGET = Target(
         Mutant(" if new not in plain}", "}"),
         Mutant("unknown = sorted(set(plain) - set(fields))", "unknown = []"),
         Mutant("missing = [name for name in required if name not in plain]", "missing = []"),
-        Mutant("if not isinstance(kind, str) or kind not in _DECODES:", "if kind not in _DECODES:"),
+        Mutant("if not isinstance(kind, str) or kind not in kinds:", "if kind not in kinds:"),
         Mutant(
             "return None if plain is None else _from_plain(inner, plain, where)",
             "return _from_plain(inner, plain, where)",

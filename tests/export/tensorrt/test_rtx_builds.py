@@ -43,7 +43,7 @@ from tools.rtx_builds import (  # noqa: E402
 )
 
 FAMILIES = ("student-dense", "lightweight", "fsanet-1x1")
-TABLE = Path(__file__).resolve().parents[3] / "benchmarks/results/amd-epyc-rtx-builds.json"
+TABLE = Path(__file__).resolve().parents[3] / "benchmarks/results/intel-xeon-rtx-builds.json"
 MACHINES_OWN = ("build_seconds", "plan_bytes")
 # FP32 products of activations after the head, which cannot become convolutions.
 NOT_FOR_TURING = ("face-landmarker",)
