@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hpe_edge.engine import PoseEngine
 from hpe_edge.errors import SourceError
+from hpe_edge.faces.detector import Detections, faces_of
 from hpe_edge.faces.open_detector import EMBEDDED, open_detector
 from hpe_edge.geometry import geodesic_deg
 from hpe_edge.models import DEFAULT, DEFAULT_NAME, FOLDER, WEIGHTS
@@ -81,9 +82,9 @@ def demo(options: DemoOptions) -> int:
     """
     output = options.output
     check_picture_suffix(output)
-    photo, box, poses = _estimate(output)
+    photo, face, poses = _estimate(output)
     try:
-        _export_again(photo, box, poses)
+        _export_again(photo, face, poses)
     except KeyboardInterrupt as stop:
         number = interrupting_signal(stop)
         print_message(f"hpe-edge: the export was stopped by {signal_name(number)}; {output} is complete")
@@ -91,24 +92,24 @@ def demo(options: DemoOptions) -> int:
     return 0
 
 
-def _estimate(output: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32], Poses]:
-    """Print the pose and write the picture; returns photo, box and poses."""
+def _estimate(output: Path) -> tuple[NDArray[np.uint8], Detections, Poses]:
+    """Print the pose and write the picture; returns photo, face and pose."""
     pending = Pending(output)  # checks that it can be written
     try:
         photo = read_photo()
-        box = _find_face(photo)
+        face = _find_face(photo)
         with PoseEngine(threads=1) as engine:
-            poses = engine(photo, box)
-            call_ms = _call_ms(engine, photo, box)
+            poses = engine(photo, face)
+            call_ms = _call_ms(engine, photo, face)
         _print("model", f"{DEFAULT_NAME}; its card is {FOLDER / 'README.md'}")
         _print("photo", f"{PHOTO}: Eileen Collins, NASA")
-        x1, y1, x2, y2 = box[0].tolist()
+        x1, y1, x2, y2 = face.boxes[0].tolist()
         _print("face", f"({x1:.0f}, {y1:.0f}) to ({x2:.0f}, {y2:.0f}), found by the embedded {EMBEDDED}")
         for name, angle, sigma, sign in zip(
             ("yaw", "pitch", "roll"), poses.angles[0].tolist(), poses.sigma[0].tolist(), _SIGNS, strict=True
         ):
             _print(name, f"{angle:6.1f} degrees, sigma {sigma:.1f}    {sign}")
-        _print("time", f"{call_ms:.2f} ms from picture and box to pose; median of {CALLS} calls, 1 thread")
+        _print("time", f"{call_ms:.2f} ms from picture and face to pose; median of {CALLS} calls, 1 thread")
         drawn = photo.copy()
         poses.draw(drawn)
         save_picture(pending.temp, drawn, output)
@@ -117,7 +118,7 @@ def _estimate(output: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32], Pos
     finally:
         pending.discard()
     _print("written", f"{output}{', in place of the file that was there' * replaced}\n")
-    return photo, box, poses
+    return photo, face, poses
 
 
 def _print(name: str, text: str) -> None:
@@ -129,25 +130,24 @@ def _print_stage(stage: str, lines: Sequence[str]) -> None:
         _print("" if k else stage, line)
 
 
-def _find_face(photo: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the landmark box of the largest face, ``[1, 4]``."""
-    boxes = open_detector(EMBEDDED)(photo).boxes
-    if not len(boxes):
+def _find_face(photo: NDArray[np.uint8]) -> Detections:
+    """Return the largest face alone."""
+    found = open_detector(EMBEDDED)(photo)
+    if not len(found):
         raise SourceError(f"the embedded {EMBEDDED} finds no face in {PHOTO}; please report this")
-    largest = int(np.argmax(boxes[:, 2] - boxes[:, 0]))
-    return boxes[largest : largest + 1]
+    return faces_of(found, np.argsort(found.boxes[:, 0] - found.boxes[:, 2])[:1])
 
 
-def _call_ms(engine: PoseEngine, photo: NDArray[np.uint8], box: NDArray[np.float32]) -> float:
+def _call_ms(engine: PoseEngine, photo: NDArray[np.uint8], face: Detections) -> float:
     times_s = []
     for _ in range(CALLS):
         start_s = time.perf_counter()
-        engine(photo, box)
+        engine(photo, face)
         times_s.append(time.perf_counter() - start_s)
     return 1e3 * float(np.median(times_s))
 
 
-def _export_again(photo: NDArray[np.uint8], box: NDArray[np.float32], poses: Poses) -> None:
+def _export_again(photo: NDArray[np.uint8], face: Detections, poses: Poses) -> None:
     """Export the embedded model from its weights into a temporary folder and compare the angles."""
     missing = [name for name in _EXPORT_PACKAGES if find_spec(name) is None]
     if missing:
@@ -159,6 +159,6 @@ def _export_again(photo: NDArray[np.uint8], box: NDArray[np.float32], poses: Pos
     with tempfile.TemporaryDirectory(prefix="hpe_edge-") as folder:
         exported = export(WEIGHTS, output=Path(folder) / DEFAULT.name, report=_print_stage)
         with PoseEngine(exported.path, threads=1) as engine:
-            again = engine(photo, box)
+            again = engine(photo, face)
     apart_deg = float(geodesic_deg(poses.rotation, again.rotation)[0])
     _print("compared", f"on the face above, this file and the embedded one differ by {apart_deg:.5f} degrees")

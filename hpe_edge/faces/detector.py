@@ -148,7 +148,11 @@ def check_detect_size(pixels: int | None) -> int | None:
 
 def without_small(found: Detections, min_face: float) -> Detections:
     """Leave out the faces whose box for the engine is lower than ``min_face`` pixels of the frame."""
-    kept = found.boxes[:, 3] - found.boxes[:, 1] >= min_face
+    return faces_of(found, found.boxes[:, 3] - found.boxes[:, 1] >= min_face)
+
+
+def faces_of(found: Detections, kept: NDArray[np.bool_] | NDArray[np.intp]) -> Detections:
+    """Return some of the faces, by a mask ``[N]`` or their numbers."""
     points = None if found.keypoints is None else found.keypoints[kept]
     ids = None if found.ids is None else found.ids[kept]
     rolls = None if found.rolls is None else found.rolls[kept]

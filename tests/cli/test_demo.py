@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
+from hpe_edge import PoseEngine
 from hpe_edge.cli import demo
 from hpe_edge.cli.main import main
 from hpe_edge.errors import HpeEdgeError, ModelError
@@ -58,6 +59,14 @@ def test_the_pose_and_the_picture(without_export: None, capsys: pytest.CaptureFi
     assert drawn.shape == photo.shape
     # On the face and the label above it, and nowhere else.
     assert changed[0].min() > 30 and changed[0].max() < 220 and changed[1].min() > 150 and changed[1].max() < 320
+
+
+def test_the_angles_are_those_of_the_engine_in_python(without_export: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo"]) == 0
+    printed = capsys.readouterr().out
+    (pose,) = PoseEngine()(cv2.imread(str(FOLDER / "astronaut.jpg")))
+    for name in ("yaw", "pitch", "roll"):
+        assert angle(printed, name)[0] == pytest.approx(getattr(pose, name), abs=0.051)
 
 
 def test_without_the_export_packages_the_command_is_named(
