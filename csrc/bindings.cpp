@@ -32,6 +32,7 @@
 #include "cuda/kernel_launch.h"
 #include "decode/decode.h"
 #include "decode/heatmap.h"
+#include "decode/turns.h"
 #include "network/network.h"
 #include "regions/roi_align.h"
 
@@ -495,6 +496,26 @@ private:
     std::vector<Buffers> buffers_;  // the latest first
 };
 
+// What has another type, or gaps in memory, is refused.
+template <typename T>
+using Packed = py::array_t<T, py::array::c_style>;
+
+void rolls_of_keypoints(const Packed<float>& keypoints, Packed<float>& rolls_deg) {
+    rolls_from_keypoints(keypoints.data(), static_cast<int32_t>(rolls_deg.shape(0)), rolls_deg.mutable_data());
+}
+
+void undo(const Packed<float>& turns_deg, Packed<float>& angles_deg, Packed<float>& rotations) {
+    undo_turns(turns_deg.data(), static_cast<int32_t>(turns_deg.shape(0)),
+               {angles_deg.mutable_data(), nullptr, rotations.mutable_data()});
+}
+
+// Both are filled from the front; returns how far.
+int find_second_pass(const std::optional<Packed<float>>& turns_deg, const Packed<float>& rotations,
+                     Packed<int32_t>& rows, Packed<float>& rolls_deg) {
+    return second_pass(turns_deg ? turns_deg->data() : nullptr, static_cast<int32_t>(rows.shape(0)), rotations.data(),
+                       rows.mutable_data(), rolls_deg.mutable_data());
+}
+
 // The first box that is not finite, not larger than nothing, or beyond `limit` pixels; -1 when all are sound.
 int first_bad_box(const py::array& boxes, float limit) {
     const Box* data = static_cast<const Box*>(boxes.data());
@@ -825,6 +846,13 @@ PYBIND11_MODULE(_native, m) {
           py::arg("isa"));
     m.def("suppress", &run_suppress, py::arg("boxes"), py::arg("limit"), py::arg("kept"), py::arg("isa"));
     m.attr("ROI_BINS") = kRoiBins;
+    m.def("rolls_from_keypoints", &rolls_of_keypoints, py::arg("keypoints").noconvert(),
+          py::arg("rolls_deg").noconvert());
+    m.def("undo_turns", &undo, py::arg("turns_deg").noconvert(), py::arg("angles_deg").noconvert(),
+          py::arg("rotations").noconvert());
+    m.def("second_pass", &find_second_pass, py::arg("turns_deg").noconvert(), py::arg("rotations").noconvert(),
+          py::arg("rows").noconvert(), py::arg("rolls_deg").noconvert());
+    m.attr("SECOND_PASS_ROLL_DEG") = kSecondPassRollDeg;
     m.def("first_bad_box", &first_bad_box, py::arg("boxes"), py::arg("limit"));
     m.def("probe_cuda", &probe_cuda);
     m.def("isa_names", [] {

@@ -41,7 +41,6 @@ from hpe_edge.ops.stretch import ContrastStretch
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Crop, ModelSpec, Upright
 from hpe_edge.upright.search import ASK_AGAIN_SIGMA_DEG, OTHER_LOOKS, Answers, best_answers, turns_of_looks
-from hpe_edge.upright.turn import SECOND_PASS_ROLL_DEG
 from hpe_edge.util.forks import never_free, tell_of_forks
 
 if TYPE_CHECKING:
@@ -362,16 +361,16 @@ class PoseEngine:
 
     def _run_again(self, context: Context, requests: Sequence[Request], found: list[Poses], timed: Timer) -> None:
         """Estimate rolled faces once more, turned by the roll of their first answers."""
-        rows = [
-            request.second_pass(poses, SECOND_PASS_ROLL_DEG) for request, poses in zip(requests, found, strict=True)
-        ]
-        again = [
-            (request.turned(some, request.rolls(poses)[some]), self._decode.room(len(some)))
-            for request, poses, some in zip(requests, found, rows, strict=True)
-        ]
-        self._run_all(context, [part for part in again if part[0].count], timed)
-        for poses, some, (_, second) in zip(found, rows, again, strict=True):
-            poses.take(some, second)
+        again: list[_Part] = []
+        taken: list[tuple[Poses, NDArray[np.int32]]] = []
+        for request, poses in zip(requests, found, strict=True):
+            rows, rolls = request.second_pass(poses)
+            if len(rows):
+                again.append((request.turned(rows, rolls), self._decode.room(len(rows))))
+                taken.append((poses, rows))
+        self._run_all(context, again, timed)
+        for (poses, rows), (_, second) in zip(taken, again, strict=True):
+            poses.take(rows, second)
 
     def _search_turns(self, context: Context, requests: Sequence[Request], found: list[Poses], timed: Timer) -> None:
         """Ask doubtful faces again in crops that are turned all around, and take a surer answer."""
@@ -381,7 +380,7 @@ class PoseEngine:
             return
         looks: list[Request] = []
         for request, some in zip(requests, rows, strict=True):
-            turns = np.zeros(request.count, np.float32) if request.turns is None else np.nan_to_num(request.turns)
+            turns = np.zeros(request.count, np.float32) if request.turns is None else request.turns
             looks.append(request.turned(np.repeat(some, OTHER_LOOKS), turns_of_looks(turns[some])))
         seen = [self._decode.room(each.count) for each in looks]
         self._run_all(context, [part for part in zip(looks, seen, strict=True) if part[0].count], timed)

@@ -180,7 +180,7 @@ class Poses:
         """Return a view of the faces from ``start`` to before ``stop``."""
         return self._select(slice(start, stop))
 
-    def take(self, rows: NDArray[np.intp], other: Poses) -> None:
+    def take(self, rows: NDArray[np.integer], other: Poses) -> None:
         """Replace the estimates of some faces by those of ``other``, which has as many; boxes, scores and ids stay."""
         self._angles[rows], self._sigma[rows], self._rotation[rows] = other._angles, other._sigma, other._rotation
         self._stretched[rows] = other._stretched

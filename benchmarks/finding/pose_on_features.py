@@ -23,7 +23,7 @@ from export.detection_net.network import DetectorNet
 from export.labelling.hull import bounds
 from hpe_edge.boxes.overlap import iou
 from hpe_edge.errors import InputError
-from hpe_edge.upright.keypoint_roll import roll_from_keypoints
+from hpe_edge.ops.turns import roll_from_keypoints
 
 Float32Array = NDArray[np.float32]
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "capi/search.h"
-#include "capi/turns.h"
+#include "decode/turns.h"
 
 using namespace hpe;
 
@@ -24,6 +24,12 @@ void check_keypoints(const float* keypoints, int32_t count) {
     for (int32_t i = 0; i < 10 * count; ++i)
         if (std::isinf(keypoints[i]))
             fail(HPE_INVALID_ARGUMENT, "key points of face %d are infinite; NaN stands for unknown ones", i / 10);
+}
+
+void turns_from_keypoints(const float* keypoints, int32_t count, float* turns_deg) {
+    rolls_from_keypoints(keypoints, count, turns_deg);
+    for (int32_t i = 0; i < count; ++i)
+        if (!std::isfinite(turns_deg[i])) turns_deg[i] = 0.0f;
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "capi/search.h"
-#include "capi/turns.h"
+#include "decode/turns.h"
 
 namespace hpe {
 namespace {

@@ -23,7 +23,7 @@ from export.turning.turned_faces import HeadMesh, Placed
 from export.zoo.threeddfa import ThreeDdfa
 from hpe_edge.engine import PoseEngine
 from hpe_edge.geometry import rotation_from_zxy, zxy_from_rotation
-from hpe_edge.upright.keypoint_roll import roll_from_keypoints
+from hpe_edge.ops.turns import roll_from_keypoints
 
 _CACHE_FORMAT = 1
 _LEAST_SIDE = 64.0  # pixels; smaller faces are too coarse to be drawn anew

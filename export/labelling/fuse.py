@@ -10,7 +10,7 @@ import numpy as np
 from export.labelling.found import CENTERFACE, SCRFD, SCRFD_SMALL, YUNET, Found
 from export.labelling.hull import POINTS, Float64Array, bounds, moved, outline
 from hpe_edge.boxes.overlap import iou
-from hpe_edge.upright.keypoint_roll import roll_from_keypoints
+from hpe_edge.ops.turns import roll_from_keypoints
 
 # Two of three families must see a face in any view; SCRFD's two networks count as one.
 _FAMILY = {YUNET: 0, SCRFD: 1, SCRFD_SMALL: 1, CENTERFACE: 2}

@@ -20,8 +20,8 @@ from hpe_edge.boxes.overlap import iou
 from hpe_edge.errors import SourceError
 from hpe_edge.faces.detector import Detections, Detector
 from hpe_edge.opencv.lazy import cv2
+from hpe_edge.ops.turns import roll_from_keypoints
 from hpe_edge.sources.open_source import Frame, open_source
-from hpe_edge.upright.keypoint_roll import roll_from_keypoints
 
 _AT_ONCE = 256  # pictures
 _Patch: TypeAlias = "tuple[Image, NDArray[np.float32]]"  # and the box in it

@@ -178,7 +178,7 @@ class GpuPath:
             on_gpu = request.on_gpu
             fields = self._sent(request, slot, copies) if on_gpu is None else on_gpu.fields
             poses = (None,) * 4 if found is None else (*found[slot].arrays, found[slot].stretched)
-            parts.append((fields + self._formats[request.color], request.places, request.applied_turns, *poses))
+            parts.append((fields + self._formats[request.color], request.places, request.turns, *poses))
         return parts, copies
 
     def _writers(self, requests: Sequence[Request]) -> list[int]:

@@ -27,7 +27,6 @@ from hpe_edge.errors import InputError
 from hpe_edge.geometry import euler_near, rotation_from_euler
 from hpe_edge.ops.distorted import LARGEST_MISFIT, fit_distorted
 from hpe_edge.spec import Crop, Square
-from hpe_edge.upright.keypoint_roll import roll_of_rotation
 from hpe_edge.upright.turned_boxes import sides_in_turned_axes
 
 Float64Array = NDArray[np.float64]
@@ -45,7 +44,7 @@ class Views:
     rotations: Float64Array
     homographies: Float64Array
 
-    def select(self, rows: slice | NDArray[np.intp]) -> Views:
+    def select(self, rows: slice | NDArray[np.integer]) -> Views:
         """Return the views of some faces."""
         return Views(self.rotations[rows], self.homographies[rows])
 
@@ -102,13 +101,13 @@ class Facing:
     boxes: NDArray[np.float32]
     seen: Float64Array
 
-    def select(self, rows: slice | NDArray[np.intp]) -> Facing:
+    def select(self, rows: slice | NDArray[np.integer]) -> Facing:
         """Return those of some faces."""
         return Facing(self.camera, self.rotations[rows], self.boxes[rows], self.seen[rows])
 
-    def rolls(self, poses_rotation: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the in-plane rolls ``[N]`` in the views of heads whose rotations ``[N, 3, 3]`` are the camera's."""
-        return roll_of_rotation(np.swapaxes(self.rotations, -1, -2) @ poses_rotation)
+    def in_views(self, rotations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return rotations ``[N, 3, 3]`` of heads to the camera as rotations to the views."""
+        return (np.swapaxes(self.rotations, -1, -2) @ rotations).astype(np.float32)
 
     def points(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map points ``[N, K, 2]`` of the frame into the views; NaN for those beside or behind a view."""

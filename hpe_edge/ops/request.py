@@ -9,14 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.camera import Camera
 from hpe_edge.errors import InputError
-from hpe_edge.geometry import difference_deg
 from hpe_edge.ops.crop import CropNormalize, check_homographies
 from hpe_edge.ops.frames import AnyFrame, CheckedPlanes, FrameColor, GpuFrame, frame_planes
 from hpe_edge.ops.rectify import Facing, Views, facing
+from hpe_edge.ops.turns import roll_from_keypoints, second_pass, undo_turns
 from hpe_edge.poses import Poses
 from hpe_edge.spec import Upright
-from hpe_edge.upright.keypoint_roll import check_keypoints, roll_from_keypoints, roll_of_rotation
-from hpe_edge.upright.turn import undo_turns
+from hpe_edge.upright.keypoint_roll import check_keypoints
 
 
 class Request:
@@ -30,8 +29,7 @@ class Request:
         count: the number of faces.
         boxes: float32 ``[N, 4]``, a copy of those given.
         scores, ids: ``[N]`` of the faces, for the poses; None if unknown.
-        turns: ``[N]``, turn of each crop in degrees; NaN for a face of unknown roll, whose crop is not turned. None if
-            all are.
+        turns: float32 ``[N]``, turn of each crop in degrees; 0 for a face of unknown roll. None if no crop is turned.
         planes: a frame in host memory, from :func:`hpe_edge.ops.frames.frame_planes`; not set for others.
         color: its pixel format.
         on_gpu: the frame in memory of the engine's GPU. None for host memory.
@@ -93,40 +91,42 @@ class Request:
     def _turns(
         self, keypoints: NDArray[np.float32] | None, rolls: NDArray[np.float32] | None
     ) -> NDArray[np.float32] | None:
-        if keypoints is None:
-            return rolls
-        seen = keypoints if self._facing is None else self._facing.points(keypoints)
-        turns = roll_from_keypoints(seen)
-        return turns if rolls is None else np.where(np.isnan(turns), rolls, turns)
+        turns = rolls
+        if keypoints is not None:
+            turns = roll_from_keypoints(keypoints if self._facing is None else self._facing.points(keypoints))
+            if rolls is not None:
+                turns = np.where(np.isnan(turns), rolls, turns)
+        if turns is None:
+            return None
+        turns = np.where(np.isnan(turns), np.float32(0), turns)
+        return turns if turns.any() else None
 
     def _look(self) -> None:
         if self._facing is None:
             return
-        views = self._facing.views(self._crop.crop, self._crop.input.size, self.applied_turns)
+        views = self._facing.views(self._crop.crop, self._crop.input.size, self.turns)
         self._views = Views(views.rotations, check_homographies(views.homographies))
 
     def part(self, start: int, stop: int) -> Request:
         """Return the request of the faces from ``start`` to before ``stop``, in the same frame."""
         return self._select(slice(start, stop))
 
-    def turned(self, rows: NDArray[np.intp], turns_deg: NDArray[np.float32]) -> Request:
+    def turned(self, rows: NDArray[np.integer], turns_deg: NDArray[np.float32]) -> Request:
         """Return the request of some faces, whose crops are turned by other turns."""
         part = self._select(rows)
         part.turns = turns_deg
         part._look()
         return part
 
-    def second_pass(self, poses: Poses, limit_deg: float) -> NDArray[np.intp]:
-        """Return the faces that still are rolled by more than ``limit_deg`` in their crops, as the poses say."""
-        rolls = self.rolls(poses)
-        left = rolls if self.turns is None else difference_deg(rolls, np.nan_to_num(self.turns))
-        return np.flatnonzero(np.abs(left) > limit_deg)  # False for NaN
+    def second_pass(self, poses: Poses) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the faces that still are rolled in their crops, as the finished poses say, and their rolls.
 
-    def rolls(self, poses: Poses) -> NDArray[np.float32]:
-        """Return the in-plane rolls ``[N]`` of finished poses, in the crops before their turns."""
-        return roll_of_rotation(poses.rotation) if self._facing is None else self._facing.rolls(poses.rotation)
+        See :func:`hpe_edge.ops.turns.second_pass`; the rolls are those in the crops before their turns.
+        """
+        rotations = poses.rotation if self._facing is None else self._facing.in_views(poses.rotation)
+        return second_pass(self.turns, rotations)
 
-    def _select(self, rows: slice | NDArray[np.intp]) -> Request:
+    def _select(self, rows: slice | NDArray[np.integer]) -> Request:
         part = Request.__new__(Request)
         part.boxes = self.boxes[rows]
         part.count = len(part.boxes)
@@ -158,14 +158,6 @@ class Request:
         """Boxes float32 ``[N, 4]`` of the faces, or homographies float64 ``[N, 3, 3]`` if they are warped."""
         return self.boxes if self._views is None else self._views.homographies
 
-    @property
-    def applied_turns(self) -> NDArray[np.float32] | None:
-        """Turns ``[N]`` of the crops in degrees, 0 for faces of unknown roll; None if no crop is turned."""
-        if self.turns is None:
-            return None
-        turns = np.nan_to_num(self.turns)
-        return turns if turns.any() else None
-
     def is_for(self, crop: CropNormalize) -> bool:
         """Return True if the request was made for this crop object."""
         return self._crop is crop
@@ -173,7 +165,7 @@ class Request:
     def crop_into(self, out: NDArray[Any]) -> None:
         """Crop all faces into the network's input, ``[N, 3, size, size]``."""
         if self._views is None:
-            self._crop.crop_checked(self.planes, self.boxes, out, self.color, self.applied_turns)
+            self._crop.crop_checked(self.planes, self.boxes, out, self.color, self.turns)
         else:
             self._crop.warp_checked(self.planes, self._views.homographies, out, self.color)
 
@@ -182,9 +174,8 @@ class Request:
 
         Sigma is not changed.
         """
-        turns = self.applied_turns
-        if turns is not None:
-            undo_turns(poses.angles, poses.rotation, turns)
+        if self.turns is not None:
+            undo_turns(poses.angles, poses.rotation, self.turns)
         if self._views is not None:
             self._views.turn_back(poses.angles, poses.rotation)
         landmarks, _ = poses.marks
@@ -196,5 +187,5 @@ class Request:
         if self._views is not None:
             landmarks[...] = self._views.points(landmarks, self._crop.input.size)
             return
-        maps = self._crop.maps(self.boxes, self.applied_turns, self.size_wh)
+        maps = self._crop.maps(self.boxes, self.turns, self.size_wh)
         landmarks[...] = landmarks @ np.swapaxes(maps[:, :, :2], 1, 2) + maps[:, None, :, 2]

@@ -1,9 +1,4 @@
-"""In-plane roll of a face from its five key points, at any yaw and pitch.
-
-The line through the eyes is no measure of it: in a profile the eyes lie behind each other. The way from the middle of
-the eyes to the middle of the mouth is the head's downward axis, from wherever it is seen but straight from above or
-below. A share of the nose, which would allow for a mouth in front of the eyes, made the rolls of turned faces worse.
-"""
+"""Key points of a face, and the in-plane roll of a head."""
 
 from __future__ import annotations
 
@@ -11,19 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.errors import InputError
-
-
-def roll_from_keypoints(keypoints: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Compute the in-plane roll of faces.
-
-    Args:
-        keypoints: ``[N, 5, 2]``, in the order of :class:`hpe_edge.Detections`.
-
-    Returns:
-        float32 ``[N]``, degrees in (-180, 180], above 0 for a face that is tilted clockwise in the image. NaN where an
-        eye or a corner of the mouth is NaN, or where both middles lie on one spot.
-    """
-    return roll_of(keypoints[:, 3:].mean(axis=1) - keypoints[:, :2].mean(axis=1))
 
 
 def roll_of(down: NDArray[np.floating]) -> NDArray[np.float32]:

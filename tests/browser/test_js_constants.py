@@ -10,8 +10,9 @@ import pytest
 import export.browser
 from hpe_edge.faces.grids import anchor_free, embedded, looks, region_schedule
 from hpe_edge.faces.grids.embedded import EmbeddedDetector
+from hpe_edge.ops import turns
 from hpe_edge.ops.native import native
-from hpe_edge.upright import search, turn
+from hpe_edge.upright import search
 
 FOLDER = Path(export.browser.__file__).parent / "js"
 CONSTANTS: dict[str, dict[str, object]] = {
@@ -31,7 +32,7 @@ CONSTANTS: dict[str, dict[str, object]] = {
         "SURER": search._SURER,
         "ALIKE_DEG": search._ALIKE_DEG,
     },
-    "upright": {"SECOND_PASS_ROLL_DEG": turn.SECOND_PASS_ROLL_DEG},
+    "upright": {"SECOND_PASS_ROLL_DEG": turns.SECOND_PASS_ROLL_DEG},
     "looks": {
         "MULTIPLE": EmbeddedDetector.MULTIPLE,
         "LONGEST_SIDE": EmbeddedDetector.LONGEST_SIDE,

@@ -1,4 +1,4 @@
-"""Turns of crops in libhpe_edge against the Python ones, and the whole way against PoseEngine."""
+"""Turns of crops in libhpe_edge against plain formulas, and the whole way against PoseEngine."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from specs import SPECS
 
 from benchmarks.c_interface.library import SEARCH_LOOKS, UPRIGHT, CError, Library, Spec, frame_view, pose_arrays
 from hpe_edge import PoseEngine
-from hpe_edge.geometry import difference_deg, geodesic_deg, rotation_from_euler
+from hpe_edge.geometry import difference_deg, euler_full_yaw, geodesic_deg, rotation_from_euler
 from hpe_edge.models import DEFAULT
+from hpe_edge.ops.turns import SECOND_PASS_ROLL_DEG
 from hpe_edge.poses import Poses
 from hpe_edge.samples import BOXES, FOLDER
 from hpe_edge.spec import METADATA_KEY
-from hpe_edge.upright.keypoint_roll import roll_from_keypoints, roll_of_rotation
+from hpe_edge.upright.keypoint_roll import roll_of, roll_of_rotation
 from hpe_edge.upright.search import ASK_AGAIN_SIGMA_DEG, Answers, best_answers, turns_of_looks
-from hpe_edge.upright.turn import SECOND_PASS_ROLL_DEG, undo_turns
 
 SAMPLES = {
     name: np.float32([numbers]) for name, *numbers in (line.split(",") for line in BOXES.read_text().splitlines()[1:])
@@ -28,11 +28,11 @@ SAMPLES = {
 POINTS = np.float32([[-8, -10], [8, -10], [0, 2], [-6, 10], [6, 10]])
 
 
-def test_turns_equal_pythons(library: Library, rng: np.random.Generator) -> None:
+def test_turns_of_keypoints(library: Library, rng: np.random.Generator) -> None:
     points = rng.normal(0, 30, (500, 5, 2)).astype(np.float32)
     points[::7, rng.integers(0, 5)] = np.nan
     points[5] = 3  # both middles on one spot
-    want = np.nan_to_num(roll_from_keypoints(points))
+    want = np.nan_to_num(roll_of(points[:, 3:].mean(axis=1) - points[:, :2].mean(axis=1)))
     assert np.abs(difference_deg(library.turns_from_keypoints(points), want)).max() < 1e-4
     assert (want == 0).sum() > 70 and want[5] == 0
 
@@ -50,13 +50,16 @@ def rotations(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndar
     return angles, rotation_from_euler(angles)
 
 
-def test_undoing_turns_equals_pythons(library: Library, rng: np.random.Generator) -> None:
+def test_turns_are_undone(library: Library, rng: np.random.Generator) -> None:
     angles, rotation = rotations(rng, 400)
     turns = rng.uniform(-180, 180, 400).astype(np.float32)
     turns[::3] = 0
     angles[7], rotation[7] = np.nan, np.nan
-    want_angles, want_rotation = angles.copy(), rotation.copy()
-    undo_turns(want_angles, want_rotation, turns)
+    about_z = np.zeros((400, 3))
+    about_z[:, 2] = turns
+    turned = (rotation_from_euler(about_z) @ rotation).astype(np.float32)
+    want_rotation = np.where(turns[:, None, None] == 0, rotation, turned)
+    want_angles = np.where(turns[:, None] == 0, angles, euler_full_yaw(turned.astype(np.float64)))
     sigma = np.ones_like(angles)
     library.undo_turns(turns, [angles, sigma, rotation])
     np.testing.assert_allclose(rotation, want_rotation, atol=2e-7, rtol=0)

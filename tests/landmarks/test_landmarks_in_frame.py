@@ -59,7 +59,7 @@ def test_a_turn_upright_is_undone(tmp_path: Path, roll: float) -> None:
     with PoseEngine(write_spot_model(tmp_path / "spots.onnx", CROPS["extend"]), upright="keypoints") as engine:
         upright = engine(FRAME, BOXES[:1], keypoints=points)
         request = engine.request(FRAME, BOXES[:1], keypoints=points)
-    assert request.applied_turns == pytest.approx([roll], abs=1)
+    assert request.turns == pytest.approx([roll], abs=1)
     np.testing.assert_allclose(upright.landmarks[0], SPOTS, atol=NEAR)
 
 

@@ -15,9 +15,9 @@ from hpe_edge import Camera, Crop, Detections, DynamicBatcher, InputError, Model
 from hpe_edge.geometry import difference_deg, geodesic_deg, rotation_from_euler
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.rectify import facing
+from hpe_edge.ops.turns import SECOND_PASS_ROLL_DEG, roll_from_keypoints
 from hpe_edge.samples import FOLDER
-from hpe_edge.upright.keypoint_roll import roll_from_keypoints, roll_of_rotation
-from hpe_edge.upright.turn import SECOND_PASS_ROLL_DEG
+from hpe_edge.upright.keypoint_roll import roll_of_rotation
 
 BOXES = np.float32([[30, 20, 60, 56], [5, 25, 40, 66], [60, 20, 90, 45], [20, 30, 70, 75]])
 TURNS = np.float32([20, -35, 0, 80])

@@ -12,7 +12,8 @@ import reference
 
 from hpe_edge import InputError, open_detector
 from hpe_edge.geometry import difference_deg
-from hpe_edge.upright.keypoint_roll import check_keypoints, roll_from_keypoints, roll_of_rotation
+from hpe_edge.ops.turns import roll_from_keypoints
+from hpe_edge.upright.keypoint_roll import check_keypoints, roll_of_rotation
 
 # Eyes, nose, corners of the mouth in the head's axes: x to the image's right, y down, z away from the camera.
 HEAD = np.array([[-32, -30, 0], [32, -30, 0], [0, 8, -25], [-24, 38, 0], [24, 38, 0]], np.float64)

@@ -12,7 +12,7 @@ from export.labelling.found import CENTERFACE, SCRFD, SCRFD_SMALL, YUNET, Found
 from export.labelling.fuse import fuse
 from export.labelling.hull import bounds, outline
 from export.labelling.teachers import Look, look_at
-from hpe_edge.upright.keypoint_roll import roll_from_keypoints
+from hpe_edge.ops.turns import roll_from_keypoints
 
 BOX = np.array([100.0, 80.0, 180.0, 160.0])
 POINTS = np.array([[118.0, 100], [162, 100], [140, 120], [124, 142], [156, 142]])

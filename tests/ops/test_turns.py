@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import reference
 
-from hpe_edge.geometry import euler_full_yaw, geodesic_deg, rotation_from_euler, wrap_deg
-from hpe_edge.upright.turn import undo_turns
-from hpe_edge.upright.turned_boxes import sides_in_turned_axes
+from hpe_edge.geometry import difference_deg, euler_full_yaw, geodesic_deg, rotation_from_euler, wrap_deg
+from hpe_edge.ops.turns import second_pass, undo_turns
 
 
 def test_turns_are_undone_exactly(rng: np.random.Generator) -> None:
@@ -49,10 +48,14 @@ def test_nan_stays_in_its_row() -> None:
     assert np.isnan(angles[0]).all() and np.isnan(rotations[0]).all() and np.isfinite(angles[1]).all()
 
 
-@pytest.mark.parametrize(
-    ("turn", "sides"), [(0, (40, 60)), (44, (40, 60)), (-46, (60, 40)), (90, (60, 40)), (180, (40, 60))]
-)
-def test_sides(turn: float, sides: tuple[float, float]) -> None:
-    box = sides_in_turned_axes(np.float32([[10, 20, 50, 80]]), np.float32([turn]))[0]
-    np.testing.assert_allclose([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2], [30, 50])
-    np.testing.assert_allclose([box[2] - box[0], box[3] - box[1]], sides)
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_second_pass_takes_the_heads_that_are_rolled_in_their_crops(rng: np.random.Generator, turned: bool) -> None:
+    rolls = rng.uniform(-180, 180, 300).astype(np.float32)
+    rotations = np.float32([reference.rz(roll) @ reference.rx(20) for roll in rolls])
+    rotations[3] = np.nan
+    turns = np.where(np.arange(300) % 3, wrap_deg(rolls + rng.uniform(-40, 40, 300)), 0).astype(np.float32)
+    rows, found = second_pass(turns if turned else None, rotations)
+    left = np.abs(difference_deg(rolls, turns if turned else 0))
+    left[3] = 0
+    assert rows.tolist() == np.flatnonzero(left > 15).tolist() and 100 < len(rows) < 290
+    np.testing.assert_allclose(found, rolls[rows], atol=1e-3)

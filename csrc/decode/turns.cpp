@@ -1,4 +1,4 @@
-#include "capi/turns.h"
+#include "decode/turns.h"
 
 #include <cmath>
 
@@ -6,7 +6,6 @@ namespace hpe {
 namespace {
 
 constexpr double kDegrees = 180.0 / 3.14159265358979323846;
-constexpr double kSecondPassRollDeg = 15.0;
 
 // The in-plane roll of a head whose downward axis is seen as (x, y); NaN where that is a point.
 float roll_of(float x, float y) {
@@ -42,14 +41,13 @@ void full_yaw_angles(const double* r, float* angles_deg) {
 
 }  // namespace
 
-void turns_from_keypoints(const float* keypoints, int32_t count, float* turns_deg) {
+void rolls_from_keypoints(const float* keypoints, int32_t count, float* rolls_deg) {
     for (int32_t i = 0; i < count; ++i) {
         const float* p = keypoints + 10 * static_cast<ptrdiff_t>(i);
         // From the middle of the eyes to the middle of the mouth: the line through the eyes is no measure in profile.
         const float x = 0.5f * (p[6] + p[8]) - 0.5f * (p[0] + p[2]);
         const float y = 0.5f * (p[7] + p[9]) - 0.5f * (p[1] + p[3]);
-        const float roll = roll_of(x, y);
-        turns_deg[i] = std::isfinite(roll) ? roll : 0.0f;
+        rolls_deg[i] = roll_of(x, y);
     }
 }
 
@@ -76,7 +74,7 @@ int32_t second_pass(const float* turns_deg, int32_t count, const float* rotation
         const float* r = rotation + 9 * static_cast<ptrdiff_t>(i);
         const float roll = roll_of(r[1], r[4]);
         const float left = wrapped(roll - (turns_deg ? turns_deg[i] : 0.0f));
-        if (!(std::fabs(left) > static_cast<float>(kSecondPassRollDeg))) continue;  // a NaN is not turned again
+        if (!(std::fabs(left) > kSecondPassRollDeg)) continue;  // a NaN is not turned again
         again[found] = i;
         again_turns_deg[found++] = roll;
     }
