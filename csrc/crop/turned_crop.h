@@ -11,6 +11,7 @@
 
 #include <cmath>
 
+#include "common/host_angle.h"
 #include "crop/crop_normalize.h"
 #include "crop/homography.h"
 
@@ -22,9 +23,8 @@ struct Turn {
 };
 
 inline Turn turn_of(float degrees) {
-    // Libraries differ in the last bit of 53; of the 24 that are kept, in one angle of hundreds of millions.
-    const double angle = degrees * (3.14159265358979323846 / 180.0);
-    return {static_cast<float>(std::cos(angle)), static_cast<float>(std::sin(angle))};
+    const HostSineCosine found = host_sine_cosine(degrees);
+    return {static_cast<float>(found.cosine), static_cast<float>(found.sine)};
 }
 
 HPE_HD bool is_turned(const Turn& turn) {

@@ -1,16 +1,17 @@
 #include "decode/turns.h"
 
+#include <algorithm>
 #include <cmath>
+
+#include "common/host_angle.h"
 
 namespace hpe {
 namespace {
 
-constexpr double kDegrees = 180.0 / 3.14159265358979323846;
-
 // The in-plane roll of a head whose downward axis is seen as (x, y); NaN where that is a point.
 float roll_of(float x, float y) {
     if (x == 0 && y == 0) return NAN;
-    return static_cast<float>(std::atan2(-static_cast<double>(x), static_cast<double>(y)) * kDegrees);
+    return static_cast<float>(host_angle_deg(-static_cast<double>(x), static_cast<double>(y)));
 }
 
 float wrapped(float degrees) {
@@ -21,16 +22,14 @@ float wrapped(float degrees) {
 // Of the two equivalent triples the one with |pitch| up to 90 degrees: no head nods further, and a head that is turned
 // past 90 degrees of yaw keeps its yaw.
 void full_yaw_angles(const double* r, float* angles_deg) {
-    const double cy = std::hypot(r[0], r[1]);
+    const double cy = std::sqrt(r[0] * r[0] + r[1] * r[1]);
     const bool locked = cy < 1e-6;  // only the sum or difference of pitch and roll is defined; roll is 0
-    const double yaw = std::atan2(r[2], cy);
-    const double pitch = locked ? std::atan2(-r[7], r[4]) : std::atan2(r[5], r[8]);
-    const double s = std::sin(pitch), c = std::cos(pitch);
+    const double yaw = host_angle_deg(r[2], cy);
+    const double pitch = locked ? host_angle_deg(-r[7], r[4]) : host_angle_deg(r[5], r[8]);
+    const auto [s, c] = host_sine_cosine(pitch);
     // Of Rx(pitch) R = Ry(yaw) Rz(roll), so that roll makes up for an ill-conditioned pitch.
-    const double roll = locked ? 0.0 : std::atan2(c * r[3] - s * r[6], c * r[4] - s * r[7]);
-    double poison = 0.0;  // a NaN may be in an entry that the angles do not use; 0 * x is 0 or NaN
-    for (int i = 0; i < 9; ++i) poison += 0.0 * r[i];
-    double found[3] = {yaw * kDegrees + poison, pitch * kDegrees + poison, roll * kDegrees + poison};
+    const double roll = locked ? 0.0 : host_angle_deg(c * r[3] - s * r[6], c * r[4] - s * r[7]);
+    double found[3] = {yaw, pitch, roll};
     if (std::fabs(found[1]) > 90.0) {
         found[0] = 180.0 - found[0];
         for (int i = 1; i < 3; ++i) found[i] += 180.0;
@@ -55,14 +54,21 @@ void undo_turns(const float* turns_deg, int32_t count, const PoseArrays& poses) 
     for (int32_t i = 0; i < count; ++i) {
         if (turns_deg[i] == 0) continue;
         float* rotation = poses.rotation + 9 * static_cast<ptrdiff_t>(i);
-        const double angle = turns_deg[i] / kDegrees, s = std::sin(angle), c = std::cos(angle);
-        double turned[9];
+        const auto [s, c] = host_sine_cosine(turns_deg[i]);
+        double turned[9], sum = 0.0;
         for (int k = 0; k < 3; ++k) {
             turned[k] = c * rotation[k] - s * rotation[3 + k];
             turned[3 + k] = s * rotation[k] + c * rotation[3 + k];
             turned[6 + k] = rotation[6 + k];
+            sum += turned[k] + turned[3 + k] + turned[6 + k];
         }
-        full_yaw_angles(turned, poses.angles + 3 * static_cast<ptrdiff_t>(i));
+        float* angles = poses.angles + 3 * static_cast<ptrdiff_t>(i);
+        if (!std::isfinite(sum)) {  // a NaN may be in an entry that the angles do not use
+            std::fill_n(angles, 3, NAN);
+            std::fill_n(rotation, 9, NAN);
+            continue;
+        }
+        full_yaw_angles(turned, angles);
         for (int k = 0; k < 9; ++k) rotation[k] = static_cast<float>(turned[k]);
     }
 }

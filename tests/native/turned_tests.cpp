@@ -23,9 +23,28 @@ Bgr one_output(const Frame& f, const TurnedWindow& w, int row, int column, const
     }
 }
 
+// Against the C library's, in which the last bits are not specified.
+void angle_checks() {
+    std::mt19937 random(3);
+    std::uniform_real_distribution<double> any(-2, 2), turn(-1000, 1000);
+    for (int round = 0; round < 20000; ++round) {
+        const double degrees = round < 50 ? 15.0 * (round - 25) : turn(random);
+        const HostSineCosine found = host_sine_cosine(degrees);
+        CHECK(std::fabs(found.sine - std::sin(degrees * kRadian)) < 5e-15 &&
+                  std::fabs(found.cosine - std::cos(degrees * kRadian)) < 5e-15,
+              "sine and cosine of %.17g degrees", degrees);
+        const double scale = std::pow(10.0, 30 * any(random));
+        const double y = round % 7 ? any(random) * scale : 0.0, x = round % 5 ? any(random) * scale : 0.0;
+        CHECK(std::fabs(host_angle_deg(y, x) - std::atan2(y, x) / kRadian) < 1e-12, "angle of %.17g, %.17g", y, x);
+    }
+    CHECK(std::isnan(host_angle_deg(NAN, 1)) && std::isnan(host_angle_deg(1, NAN)), "angle of NaN");
+    CHECK(std::isnan(host_sine_cosine(INFINITY).sine) && std::isnan(host_sine_cosine(NAN).cosine), "sine of NaN");
+}
+
 }  // namespace
 
 void turned_tests() {
+    angle_checks();
     std::mt19937 random(3);
     const auto between = [&](double low, double high) {
         return static_cast<float>(low + (high - low) * static_cast<double>(random()) / 4294967296.0);
