@@ -21,7 +21,8 @@ from benchmarks.harness.load import Timer
 from benchmarks.inputs.scene import Window
 from hpe_edge.backends.onnx.check_graph import read_spec
 from hpe_edge.errors import InputError
-from hpe_edge.spec import METADATA_KEY, BinHead, BinsDecode, Crop, ModelSpec
+from hpe_edge.geometry import euler_full_yaw, rotation_from_zxy
+from hpe_edge.spec import METADATA_KEY, BinsDecode, Crop, ModelSpec
 
 Frame = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
@@ -72,39 +73,37 @@ class PlainPipeline:
 
 
 class PlainDecode:
-    """Softmax and expectation in NumPy, angle after angle."""
+    """Softmax and expectation in NumPy, angle after angle; the mean direction of bins around the circle."""
 
     def __init__(self, spec: ModelSpec, path: Path) -> None:
-        """Prepare for a model whose heads are plain bins; raises InputError where they are not."""
-        heads = plain_bins(spec)
-        if heads is None:
+        """Prepare for a model whose heads are bins; raises InputError where they are not."""
+        if not isinstance(spec.decode, BinsDecode):
             raise InputError(
-                f"{path} gives no plain bins, for which the plain pipelines are written; name a model that does, or "
+                f"{path} gives no bins, for which the plain pipelines are written; name a model that does, or "
                 "leave out --model for the embedded one"
             )
+        self._order = spec.decode.order
+        heads = (spec.decode.yaw, spec.decode.pitch, spec.decode.roll)
         self._places = [
-            (spec.outputs.index(head.output), head.column, head.column + head.count, head.first_deg, head.step_deg)
-            for head in heads
+            (spec.outputs.index(head.output), head.column, head.column + head.count, head.circular) for head in heads
         ]
-        self._index = [np.arange(head.count, dtype=np.float32) for head in heads]
+        self._angles_deg = [head.first_deg + head.step_deg * np.arange(head.count, dtype=np.float32) for head in heads]
 
     def __call__(self, outputs: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Convert the session's outputs ``[N, columns]`` to angles ``[N, 3]`` in degrees."""
         angles = []
-        for (output, start, stop, first_deg, step_deg), index in zip(self._places, self._index, strict=True):
+        for (output, start, stop, circular), bins_deg in zip(self._places, self._angles_deg, strict=True):
             logits = outputs[output][:, start:stop]
             exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
             softmax = exponentials / exponentials.sum(axis=1, keepdims=True)
-            angles.append((softmax * index).sum(axis=1) * step_deg + first_deg)
-        return np.stack(angles, axis=1)
-
-
-def plain_bins(spec: ModelSpec) -> tuple[BinHead, BinHead, BinHead] | None:
-    """Return the heads of yaw, pitch and roll, if they are bins that span less than a circle."""
-    if not isinstance(spec.decode, BinsDecode):
-        return None
-    heads = (spec.decode.yaw, spec.decode.pitch, spec.decode.roll)
-    return None if any(head.circular for head in heads) else heads
+            if circular:
+                bins = np.deg2rad(bins_deg)
+                sine, cosine = (softmax * np.sin(bins)).sum(axis=1), (softmax * np.cos(bins)).sum(axis=1)
+                angles.append(np.rad2deg(np.arctan2(sine, cosine)))
+            else:
+                angles.append((softmax * bins_deg).sum(axis=1))
+        found = np.stack(angles, axis=1)
+        return euler_full_yaw(rotation_from_zxy(found)) if self._order == "zxy" else found
 
 
 def window(box: NDArray[np.float32], crop: Crop) -> Window:

@@ -1,5 +1,5 @@
-"""Suite ``native``: one face through the same network in native code, ONNX Runtime and OpenVINO, on one core; and one
-frame through the embedded detector's.
+"""Suite ``native``: one face through the same network in native code, ONNX Runtime and OpenVINO, on one core; one frame
+through the embedded detector's; and the whole way from a frame to angles.
 
 The files are made here: those for native code by ``export.native``, INT8 for the libraries by ``export.int8`` with all
 layers in INT8. Only the network is timed, from a crop to its outputs. Angles are compared before anything is timed.
@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from benchmarks.harness.suite import BudgetLine, Suite, default_or, model_option, path_option
 from benchmarks.harness.timing import Alternative, Case, Effort, Result, measure
 from benchmarks.native.detector_case import detector_case, make_files
+from benchmarks.native.frame_case import NAME as FRAME
+from benchmarks.native.frame_case import frame_case
 from hpe_edge._native import network_isa_names
 from hpe_edge.backends.base import Backend
 from hpe_edge.backends.native.native_backend import NativeBackend
@@ -57,6 +59,8 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
         face = _face()
         for isa in network_isa_names():
             yield _case(model, files, isa, face, effort)
+        own = {name: (files[name], limit) for name, limit in ((_FP32, FP32_DEG), (_INT8, INT8_DEG)) if name in files}
+        yield frame_case(model, own, face[0], effort)
         detectors = make_files(options.detector_images, folder)
         for isa in network_isa_names():
             yield detector_case(detectors, isa, face[0], effort)
@@ -144,6 +148,11 @@ def _alternative(name: str, backend: Backend, tolerance: float, face: Any) -> Al
 def _budget(results: Sequence[Result]) -> list[BudgetLine]:
     lines = []
     for result in results:
+        if result.name == FRAME:
+            ratios = {row.name: 1 / row.ratio.median for row in result.rows if _INT8 in row.name}
+            found = ", ".join(f"{name}: {ratio:.1f} times" for name, ratio in ratios.items())
+            if ratios:
+                lines.append(BudgetLine("frame to angles, INT8", "5 times", found, max(ratios.values()) >= 5))
         if result.name != _FACE:
             continue
         rows = {row.name: row for row in result.rows}

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines.chains import rotations
-from benchmarks.baselines.plain_pipelines import PlainDecode, plain_bins
+from benchmarks.baselines.plain_pipelines import PlainDecode
 from benchmarks.hardware.roofline import Peaks, bound, cost_figures, measure_peaks, read_costs
 from benchmarks.hardware.roofline import roofline_figures as figures_of_roofline
 from benchmarks.harness.load import Load, WarmUp, measure_load, warm_up
@@ -36,7 +36,7 @@ from hpe_edge import Poses
 from hpe_edge.backends.onnx.open_session import open_session
 from hpe_edge.bench.power import PowerMeter, power_meter
 from hpe_edge.errors import BackendError
-from hpe_edge.spec import ModelSpec
+from hpe_edge.spec import BinsDecode, ModelSpec
 from hpe_edge.util.cores import usable_cores
 from tools.graph_cost import GraphCost
 
@@ -129,7 +129,7 @@ def reference_poses(model: ModelFile, crops: NDArray[Any]) -> Poses:
 
     fixed = session.get_inputs()[0].shape[0]
     batch = fixed if isinstance(fixed, int) else 1
-    if plain_bins(spec) is None:
+    if not isinstance(spec.decode, BinsDecode):
         return poses_of(run, spec, crops, batch)
     decode = PlainDecode(spec, model.reference)
     angles = np.concatenate([decode(run(crops[at : at + batch])) for at in range(0, len(crops), batch)])

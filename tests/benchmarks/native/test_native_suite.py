@@ -21,3 +21,5 @@ def test_every_path_beside_onnx_runtime(tmp_path: Path) -> None:
             assert "native int8" in result["skipped"]
             own = next(row for row in result["rows"] if row["name"] == "native fp32")
             assert own["differences"][what]["largest"] < tolerance
+    (whole,) = (each for each in results if each["name"] == "frame to angles")
+    assert whole["rows"][0]["name"] == "plain pipeline" and len(whole["rows"]) == 4

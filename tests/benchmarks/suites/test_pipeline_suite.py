@@ -22,6 +22,7 @@ from benchmarks.harness.timing import Result, Row, Spread
 from benchmarks.inputs.scene import bundled_scene, video_scene
 from benchmarks.suites.pipeline import SUITE
 from hpe_edge import Crop, InputError, PoseEngine, SourceError
+from hpe_edge.models import DEFAULT
 from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.ops.request import Request
@@ -112,9 +113,18 @@ def test_the_plain_pipeline_answers_as_the_engine(tmp_path: Path, resampling: An
         np.testing.assert_allclose(PlainPipeline(path, 1)(frame, boxes), engine(frame, boxes).angles, atol=0.5)
 
 
+def test_the_plain_pipeline_of_the_embedded_model_answers_as_the_engine() -> None:
+    """Its bins span the circle, and stand for other turns."""
+    frame, boxes = bundled_scene().crowd
+    with PoseEngine(DEFAULT, threads=1, upright=None) as engine:
+        boxes = in_whole_pixels(boxes, engine.spec.crop)
+        found, wanted = PlainPipeline(DEFAULT, 1)(frame, boxes), engine(frame, boxes).angles
+    np.testing.assert_allclose(found, wanted, atol=0.5)
+
+
 def test_other_heads_than_bins_are_refused(tmp_path: Path) -> None:
     spec = replace(tiny_spec(32), decode=AnglesDecode(*(AngleHead("logits", column) for column in range(3))))
-    with pytest.raises(InputError, match="gives no plain bins"):
+    with pytest.raises(InputError, match="gives no bins"):
         PlainPipeline(write_tiny_model(tmp_path / "m.onnx", size=32, spec=spec), 1)
 
 
