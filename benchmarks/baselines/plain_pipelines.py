@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness.load import Timer
-from benchmarks.inputs.scene import Window
 from hpe_edge.backends.onnx.check_graph import read_spec
 from hpe_edge.errors import InputError
 from hpe_edge.geometry import euler_full_yaw, rotation_from_zxy
@@ -26,6 +25,7 @@ from hpe_edge.spec import METADATA_KEY, BinsDecode, Crop, ModelSpec
 
 Frame = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
+Window = tuple[int, int, int, int]  # x1 y1 x2 y2 in whole pixels
 
 
 class PlainPipeline:
