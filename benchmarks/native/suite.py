@@ -94,7 +94,27 @@ def _face() -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     return frame.image, boxes(frame)[:1]
 
 
-def _case(model: Path, files: dict[str, Path], isa: str, face: Any, effort: Effort) -> Result:
+_Library = Callable[[Any], list[Any]]
+
+
+def _load_others(model: Path, folder: Path) -> dict[str, _Library | BackendError]:
+    from benchmarks.native.other_libraries import LIBRARIES, load_library
+
+    spec = read_model(model).spec
+    loaded: dict[str, _Library | BackendError] = {}
+    for to in LIBRARIES:
+        work = folder / to
+        work.mkdir()
+        try:
+            loaded[f"{to} fp32"] = load_library(model, to, spec, work)
+        except BackendError as error:
+            loaded[f"{to} fp32"] = error
+    return loaded
+
+
+def _case(
+    model: Path, files: dict[str, Path], others: Mapping[str, _Library | BackendError], isa: str, face: Any, effort: Effort
+) -> Result:
     def openvino(path: Path) -> Backend:
         from hpe_edge.backends.openvino.compiled_model import OpenVinoBackend
 
@@ -127,14 +147,27 @@ def _case(model: Path, files: dict[str, Path], isa: str, face: Any, effort: Effo
                 continue
             stack.enter_context(contextlib.closing(backend))
             alternatives.append(_alternative(name, backend, tolerance, face))
+        for name, library in others.items():
+            if isinstance(library, BackendError):
+                skipped[name] = str(library)
+            else:
+                alternatives.append(_other(name, library, model, face))
         case = Case(_FACE, {"model": model.stem, "path": isa}, alternatives, skipped)
         return measure(case, effort)
 
 
 def _alternative(name: str, backend: Backend, tolerance: float, face: Any) -> Alternative:
-    frame, boxes = face
     spec, context = backend.spec, backend.context()
-    context.input(1)[...] = CropNormalize(spec.crop, spec.input)(frame, boxes)
+    context.input(1)[...] = CropNormalize(spec.crop, spec.input)(*face)
+    return Alternative(name, backend.runtime, lambda: context.run(1), _angles(spec), {"degrees": tolerance})
+
+
+def _other(name: str, run: _Library, spec: ModelSpec, face: Any) -> Alternative:
+    crop = CropNormalize(spec.crop, spec.input)(*face)
+    return Alternative(name, f"converted by export.edge, {name}", lambda: run(crop), _angles(spec), {"degrees": FP32_DEG})
+
+
+def _angles(spec: ModelSpec) -> Callable[[Any], dict[str, NDArray[np.float32]]]:
     decode = DecodeHeads(spec)
 
     def angles(outputs: Any) -> dict[str, NDArray[np.float32]]:
@@ -142,7 +175,7 @@ def _alternative(name: str, backend: Backend, tolerance: float, face: Any) -> Al
         decode(outputs, poses)
         return {"degrees": poses.angles}
 
-    return Alternative(name, backend.runtime, lambda: context.run(1), angles, {"degrees": tolerance})
+    return angles
 
 
 def _budget(results: Sequence[Result]) -> list[BudgetLine]:
