@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from benchmarks.harness.timing import Alternative, Case, Effort, Result, measure
 from benchmarks.native.detector_case import detector_case, make_files
 from benchmarks.native.frame_case import NAME as FRAME
 from benchmarks.native.frame_case import frame_case
+from benchmarks.native.other_libraries import OtherLibraries, load_other_libraries
 from hpe_edge._native import network_isa_names
 from hpe_edge.backends.base import Backend
 from hpe_edge.backends.native.native_backend import NativeBackend
@@ -32,6 +34,7 @@ from hpe_edge.ops.crop import CropNormalize
 from hpe_edge.ops.decode import DecodeHeads
 from hpe_edge.poses import Poses
 from hpe_edge.samples import BOXES, FOLDER
+from hpe_edge.spec import ModelSpec
 
 FP32_DEG = 0.01
 INT8_DEG = 3.0  # the gate's limit of the 99th percentile
@@ -56,9 +59,10 @@ def _run(options: Options, effort: Effort) -> Iterator[Result]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         files = _make_files(model, options, folder)
+        others = load_other_libraries(model, folder)
         face = _face()
         for isa in network_isa_names():
-            yield _case(model, files, isa, face, effort)
+            yield _case(model, files, others, isa, face, effort)
         own = {name: (files[name], limit) for name, limit in ((_FP32, FP32_DEG), (_INT8, INT8_DEG)) if name in files}
         yield frame_case(model, own, face[0], effort)
         detectors = make_files(options.detector_images, folder)
@@ -94,27 +98,7 @@ def _face() -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     return frame.image, boxes(frame)[:1]
 
 
-_Library = Callable[[Any], list[Any]]
-
-
-def _load_others(model: Path, folder: Path) -> dict[str, _Library | BackendError]:
-    from benchmarks.native.other_libraries import LIBRARIES, load_library
-
-    spec = read_model(model).spec
-    loaded: dict[str, _Library | BackendError] = {}
-    for to in LIBRARIES:
-        work = folder / to
-        work.mkdir()
-        try:
-            loaded[f"{to} fp32"] = load_library(model, to, spec, work)
-        except BackendError as error:
-            loaded[f"{to} fp32"] = error
-    return loaded
-
-
-def _case(
-    model: Path, files: dict[str, Path], others: Mapping[str, _Library | BackendError], isa: str, face: Any, effort: Effort
-) -> Result:
+def _case(model: Path, files: dict[str, Path], others: OtherLibraries, isa: str, face: Any, effort: Effort) -> Result:
     def openvino(path: Path) -> Backend:
         from hpe_edge.backends.openvino.compiled_model import OpenVinoBackend
 
@@ -134,7 +118,7 @@ def _case(
         ("openvino fp32", openvino, model, FP32_DEG),
         ("openvino int8", openvino, files.get("int8"), INT8_DEG),
     ]
-    alternatives, skipped = [], {}
+    alternatives, skipped = [], dict(others.skipped)
     with ExitStack() as stack:
         for name, load, path, tolerance in wanted:
             if path is None:
@@ -147,11 +131,10 @@ def _case(
                 continue
             stack.enter_context(contextlib.closing(backend))
             alternatives.append(_alternative(name, backend, tolerance, face))
-        for name, library in others.items():
-            if isinstance(library, BackendError):
-                skipped[name] = str(library)
-            else:
-                alternatives.append(_other(name, library, model, face))
+        for name, run in others.runs.items():
+            call = partial(run, CropNormalize(others.spec.crop, others.spec.input)(*face))
+            degrees = {"degrees": FP32_DEG}
+            alternatives.append(Alternative(name, "converted by export.edge", call, _angles_by(others.spec), degrees))
         case = Case(_FACE, {"model": model.stem, "path": isa}, alternatives, skipped)
         return measure(case, effort)
 
@@ -159,15 +142,10 @@ def _case(
 def _alternative(name: str, backend: Backend, tolerance: float, face: Any) -> Alternative:
     spec, context = backend.spec, backend.context()
     context.input(1)[...] = CropNormalize(spec.crop, spec.input)(*face)
-    return Alternative(name, backend.runtime, lambda: context.run(1), _angles(spec), {"degrees": tolerance})
+    return Alternative(name, backend.runtime, lambda: context.run(1), _angles_by(spec), {"degrees": tolerance})
 
 
-def _other(name: str, run: _Library, spec: ModelSpec, face: Any) -> Alternative:
-    crop = CropNormalize(spec.crop, spec.input)(*face)
-    return Alternative(name, f"converted by export.edge, {name}", lambda: run(crop), _angles(spec), {"degrees": FP32_DEG})
-
-
-def _angles(spec: ModelSpec) -> Callable[[Any], dict[str, NDArray[np.float32]]]:
+def _angles_by(spec: ModelSpec) -> Callable[[Any], dict[str, NDArray[np.float32]]]:
     decode = DecodeHeads(spec)
 
     def angles(outputs: Any) -> dict[str, NDArray[np.float32]]:
