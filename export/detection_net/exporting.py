@@ -16,7 +16,7 @@ from hpe_edge.errors import ModelError
 from hpe_edge.util.atomic import Pending
 
 _OPSET = 17
-_CORNER = torch.tensor([-0.5, -0.5, 0.5, 0.5] + [0.5] * 10)  # strides, from a cell's centre to its corner
+CORNER = torch.tensor([-0.5, -0.5, 0.5, 0.5] + [0.5] * 10)  # strides, from a cell's centre to its corner
 _TOLERANCE = 1e-3  # strides or probability
 
 
@@ -30,7 +30,7 @@ class Exported(nn.Module):
         super().__init__()
         self.network = copy.deepcopy(network).requires_grad_(False)
         for head in self.network.heads:
-            bias_of(head.place[1]).add_(_CORNER)
+            bias_of(head.place[1]).add_(CORNER)
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         """Take ``[B, 3, H, W]``, BGR, ``(x - 127.5) / 128``."""
@@ -110,7 +110,7 @@ def _difference(network: DetectorNet, path: Path, names: list[str]) -> float:
         expected = network.eval()(torch.from_numpy(picture))
     worst = 0.0
     for score, place in expected:
-        numbers = place.flatten(1, 2) + _CORNER
+        numbers = place.flatten(1, 2) + CORNER
         for part in (score.flatten(1, 2).sigmoid(), numbers[..., :BOX], numbers[..., BOX:]):
             worst = max(worst, float(np.abs(next(found) - part.numpy()).max()))
     return worst
