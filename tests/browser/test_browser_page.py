@@ -381,8 +381,8 @@ def test_axes_are_drawn_as_in_python(bare: Page, monkeypatch: pytest.MonkeyPatch
     rotation = rotation_from_euler(angles).astype(np.float32)
     expected = np.full((360, 520, 3), 128, np.uint8)
     monkeypatch.setattr(drawing, "draw_labels", lambda *_: None)
-    marks = np.full(3, doubtful)
-    drawing.draw_faces(expected, boxes, angles, angles * 0, rotation, ids=np.full(3, -1), doubtful=marks)
+    marks, nothing = np.full(3, doubtful), {"landmarks": None, "visibility": None}
+    drawing.draw_faces(expected, boxes, angles, angles * 0, rotation, ids=np.full(3, -1), doubtful=marks, **nothing)
     poses = [
         {"angles": a, "sigma": [0, 0, 0], "rotation": r, "box": b, "doubtful": doubtful}
         for a, r, b in zip(angles.tolist(), rotation.reshape(3, 9).tolist(), boxes.tolist(), strict=True)
