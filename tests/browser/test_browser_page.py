@@ -381,7 +381,7 @@ def test_axes_are_drawn_as_in_python(bare: Page, monkeypatch: pytest.MonkeyPatch
     rotation = rotation_from_euler(angles).astype(np.float32)
     expected = np.full((360, 520, 3), 128, np.uint8)
     monkeypatch.setattr(drawing, "draw_labels", lambda *_: None)
-    marks, nothing = np.full(3, doubtful), {"landmarks": None, "visibility": None}
+    marks, nothing = np.full(3, doubtful), {"landmarks": np.empty((3, 0, 2)), "visibility": np.empty((3, 0))}
     drawing.draw_faces(expected, boxes, angles, angles * 0, rotation, ids=np.full(3, -1), doubtful=marks, **nothing)
     poses = [
         {"angles": a, "sigma": [0, 0, 0], "rotation": r, "box": b, "doubtful": doubtful}
