@@ -15,7 +15,7 @@ COPY . /src
 # The image's TensorRT and OpenCV are seen through --system-site-packages. Without the extra `video`: pip's OpenCV would
 # hide the image's and has no GStreamer. The image's is built for NumPy 1.
 RUN python3 -m venv --system-site-packages /venv \
-    && pip install /src 'numpy>=1.23,<2' onnx 'cuda-bindings>=12.9.10,<13'
+    && pip install /src 'numpy>=1.23,<2' onnx onnxruntime 'cuda-bindings>=12.9.10,<13'
 
 WORKDIR /work
 ENTRYPOINT ["hpe-edge"]

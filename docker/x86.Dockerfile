@@ -16,11 +16,8 @@ ENV PATH=/venv/bin:$PATH PIP_NO_CACHE_DIR=1
 ARG EXTRA=tensorrt
 ARG ONNX_RUNTIME='onnxruntime-gpu[cuda,cudnn]>=1.27'
 COPY . /src
-# onnxruntime, a dependency, and onnxruntime-gpu overwrite each other's files.
 RUN python3 -m venv /venv \
-    && pip install "/src[$EXTRA,video]" onnx \
-    && pip uninstall -y onnxruntime \
-    && pip install "$ONNX_RUNTIME"
+    && pip install "/src[$EXTRA,video]" onnx "$ONNX_RUNTIME"
 
 WORKDIR /work
 ENTRYPOINT ["hpe-edge"]

@@ -527,13 +527,26 @@ def native_code() -> str:
     by_path = {result["parameters"]["path"]: rows(result) for result in results("native", "one face")}
 
     def line(label: str, timed: dict[str, dict[str, Any]], runtime: str) -> list[str]:
-        pair = (timed[f"{runtime} {precision}"] for precision in ("int8", "fp32"))
-        return [label, *(f"{each['time_us']['median']:.0f}, {each['ratio']['median']:.2f}" for each in pair)]
+        pair = (timed.get(f"{runtime} {precision}") for precision in ("int8", "fp32"))
+        return [
+            label,
+            *(f"{each['time_us']['median']:.0f}, {each['ratio']['median']:.2f}" if each else "" for each in pair),
+        ]
 
     lines = [line(f"native, `{path}`", timed, "native") for path, timed in by_path.items()]
     first = next(iter(by_path.values()))
-    others = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}
+    others = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino", "ncnn": "ncnn", "MNN": "mnn"}
     return table(["", "INT8", "FP32"], [*lines, *(line(label, first, name) for label, name in others.items())])
+
+
+def frame_to_angles() -> str:
+    """native.md: the whole way of one face, beside the plain pipeline."""
+    (result,) = results("native", "frame to angles")
+    lines = [
+        [name, f"{by['time_us']['median']:.0f} µs", f"{1 / by['ratio']['median']:.1f}"]
+        for name, by in rows(result).items()
+    ]
+    return table(("", "one face", "times as fast"), lines)
 
 
 def turned() -> str:
@@ -952,7 +965,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "edge untrained": lambda: edge("untrained"),
         "edge tools": edge_tools,
     },
-    "docs/native.md": {"native code": native_code},
+    "docs/native.md": {"native code": native_code, "frame to angles": frame_to_angles},
     "docs/gpu.md": {"python per frame": python_per_frame},
     "docs/tensorrt_rtx.md": {"rtx version": rtx_version, "rtx builds": rtx_builds},
     "docs/detectors.md": {"one pass": one_pass},

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hpe_edge.backends.base import Backend, Context
-from hpe_edge.backends.options import BackendName, CropDevice, Precision, check_choice
+from hpe_edge.backends.options import BackendName, CropDevice, Precision, check_choice, without_onnx_runtime
 from hpe_edge.backends.tensorrt.plan_file import SUFFIXES, library_of
 from hpe_edge.boxes.box_checks import BoxChecks
 from hpe_edge.boxes.box_fit import BoxesFrom
@@ -717,12 +717,7 @@ def _load(
     try:
         from hpe_edge.backends.onnx.session import OnnxRuntimeBackend
     except ModuleNotFoundError as error:
-        if error.name != "onnxruntime":
-            raise
-        raise BackendError(
-            f"{path} needs ONNX Runtime, which is not installed: run pip install 'hpe-edge[onnxruntime]'. The embedded "
-            "model and .hpe files run on the CPU without it"
-        ) from None
+        raise without_onnx_runtime(path, error) from None
 
     through_tensorrt = backend == "onnxruntime-tensorrt"
     if device is None:

@@ -53,7 +53,7 @@ else
     steps+=("python3 -m venv --system-site-packages .venv")
 fi
 # JetPack 6's OpenCV and TensorRT are built for NumPy 1.
-steps+=("PATH=${nvcc%/nvcc}:\$PATH .venv/bin/python -m pip install . 'numpy>=1.23,<2' onnx '$bindings'" ".venv/bin/hpe-edge doctor")
+steps+=("PATH=${nvcc%/nvcc}:\$PATH .venv/bin/python -m pip install . 'numpy>=1.23,<2' onnx onnxruntime '$bindings'" ".venv/bin/hpe-edge doctor")
 
 for step in "${steps[@]}"; do
     if [ "$act" = yes ]; then

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal, get_args
 
-from hpe_edge.errors import InputError
+from hpe_edge.errors import BackendError, InputError
 
 BackendName = Literal["onnxruntime", "onnxruntime-tensorrt", "tensorrt", "tensorrt-rtx", "openvino", "native"]
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -29,3 +30,13 @@ def check_threads(threads: int | None) -> None:
     """
     if threads is not None and (type(threads) is not int or threads < 1):
         raise InputError(f"threads must be a whole number from 1 on, got {threads!r}")
+
+
+def without_onnx_runtime(path: Path, error: ModuleNotFoundError) -> Exception:
+    """Return what to raise for a file where a module is missing; ``error`` itself if it is not ONNX Runtime."""
+    if error.name != "onnxruntime":
+        return error
+    return BackendError(
+        f"{path} needs ONNX Runtime, which is not installed: run pip install 'hpe-edge[onnxruntime]'. The embedded "
+        "models and .hpe files run on the CPU without it"
+    )

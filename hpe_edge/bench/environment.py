@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from hpe_edge.doctor.host import probe_jetson
 from hpe_edge.doctor.machine import Machine, ThisMachine, guarded
@@ -58,8 +57,7 @@ def environment(machine: Machine | None = None) -> dict[str, Any]:
             "numpy": np.__version__,
             "opencv": cv2.__version__,
             "opencv_cpu_features": cv2.getCPUFeaturesLine(),
-            "onnxruntime": onnxruntime.__version__,
-            "onnxruntime_providers": onnxruntime.get_available_providers(),
+            **_onnxruntime(),
             "openvino": machine.packages().get("openvino"),
             "tensorrt": tensorrt.get("version") or tensorrt.get("debian") or None,
             "cuda_toolkit": cuda.get("nvcc") or None,
@@ -74,6 +72,15 @@ def environment(machine: Machine | None = None) -> dict[str, Any]:
             "numpy": {name: os.environ.get(name) for name in _THREAD_VARIABLES},
         },
     }
+
+
+def _onnxruntime() -> dict[str, Any]:
+    try:
+        import onnxruntime
+    except ImportError:
+        return {"onnxruntime": None, "onnxruntime_providers": None}
+    providers = onnxruntime.get_available_providers()
+    return {"onnxruntime": onnxruntime.__version__, "onnxruntime_providers": providers}
 
 
 def _board(machine: Machine) -> dict[str, Any] | None:

@@ -28,7 +28,7 @@ from hpe_edge.util.shell import CommandParser
 from hpe_edge.util.signals import interrupting_signal, signal_name
 
 CALLS = 200  # timed calls, of which the median is printed
-_EXPORT_PACKAGES = ("torch", "onnx", "onnxsim")
+_EXPORT_PACKAGES = ("torch", "onnx", "onnxsim", "onnxruntime")
 _SIGNS = (
     "> 0: the face turns to the left of the image",
     "> 0: it looks up",

@@ -49,9 +49,10 @@ def abilities(has: Findings) -> list[Ability]:
     cuda = gpu or cuda_lacks(has)
     tensorrt_provider = gpu or tensorrt_provider_lacks(has)
     engines = gpu or [*native_lacks(has), *engine_lacks(has)]
-    files = [*run, *_opencv(has)]
+    files = [*native_lacks(has), *_opencv(has)]
     table: list[tuple[str, str, list[Lack]]] = [
-        ("run models on the CPU", 'PoseEngine("model.onnx")', run),
+        ("pose faces with the embedded models", "PoseEngine()", native_lacks(has)),
+        ("run ONNX models on the CPU", 'PoseEngine("model.onnx")', run),
         (
             "run models with OpenVINO",
             'PoseEngine("model.onnx", backend="openvino")',
@@ -82,10 +83,10 @@ def abilities(has: Findings) -> list[Ability]:
         ),
         ("convert checkpoints", "hpe-edge export onnx CHECKPOINT", [*native_lacks(has), *_export(has)]),
         ("make FP16 and INT8 models", "hpe-edge export fp16, hpe-edge export int8", [*run, *_export(has, ("onnx",))]),
-        ("process pictures and videos", "hpe-edge run clip.mp4 --model model.onnx -o out.mp4", files),
-        ("show a window", "hpe-edge run 0 --model model.onnx --show", _opencv(has) or _window(has)),
+        ("process pictures and videos", "hpe-edge run clip.mp4 -o out.mp4", files),
+        ("show a window", "hpe-edge run 0 --show", _opencv(has) or _window(has)),
         ("read GStreamer pipelines", "hpe-edge run 'PIPELINE ! appsink' ...", _opencv(has) or _gstreamer(has)),
-        ("show a live page in a browser", "hpe-edge serve 0 --model model.onnx", [*files, *_web(has)]),
+        ("show a live page in a browser", "hpe-edge serve 0", [*files, *_web(has)]),
     ]
     return [Ability(name, use, tuple(lacks)) for name, use, lacks in table]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hpe_edge.backends.native.native_session import NativeSession
+from hpe_edge.backends.options import without_onnx_runtime
 from hpe_edge.errors import BackendError, InputError, ModelError, ModelNotFoundError
 from hpe_edge.faces.detector import Detector
 from hpe_edge.faces.grids.anchor_free import GridDetector
@@ -20,7 +22,7 @@ from hpe_edge.fetch.detector_files import DETECTOR_FILES, detector_file
 from hpe_edge.files.file_type import file_type
 from hpe_edge.files.graph_kind import graph_kind
 from hpe_edge.files.other_file import refuse_other_file
-from hpe_edge.models import FACE_DETECTOR
+from hpe_edge.models import FACE_DETECTOR, FACE_DETECTOR_NATIVE
 from hpe_edge.spec import METADATA_KEY
 
 EMBEDDED = FACE_DETECTOR.stem
@@ -40,7 +42,8 @@ def open_detector(
 ) -> Detector:
     """Open a face detector.
 
-    ``"face-detector"`` comes with hpe_edge. ``"yunet"`` and ``"scrfd"`` are fetched from their publishers on first use
+    ``"face-detector"`` comes with hpe_edge; where ONNX Runtime is not installed, native code runs it and finds the same
+    faces. ``"yunet"`` and ``"scrfd"`` are fetched from their publishers on first use
     and kept in the user's cache; SCRFD's weights are not for commercial use. With ``HPE_EDGE_OFFLINE=1`` nothing is
     fetched. In a file, SCRFD (with or without key points), YuNet (from 2021 on, also INT8) and detectors trained by
     :mod:`export.detector` are recognised by the graph. A .hpe file of ``hpe-edge export native`` needs no ONNX Runtime.
@@ -62,6 +65,7 @@ def open_detector(
         InputError: ``min_score``, ``min_face``, ``detect_size`` or ``threads`` out of range, a graph of another size
             than ``detect_size``, or an address.
         OutputError: the cache cannot be written.
+        BackendError: the file needs ONNX Runtime, which is not installed.
     """
     name = os.fspath(name_or_path)
     path = Path(name)
@@ -74,7 +78,7 @@ def open_detector(
             "file"
         )
     elif name == EMBEDDED:
-        path = FACE_DETECTOR
+        path = FACE_DETECTOR if find_spec("onnxruntime") else FACE_DETECTOR_NATIVE
     elif name in DETECTOR_FILES:
         path = detector_file(name)
     else:
@@ -93,8 +97,11 @@ def _open_file(path: Path, threads: int | None, settings: tuple[float | None, fl
         native = NativeSession(path, threads=threads)
         return _kind(native, path)(native, path, *settings)
     # Imported on demand: ONNX Runtime takes a while to load.
-    from hpe_edge.backends.onnx.dynamic_size import free_size
-    from hpe_edge.backends.onnx.open_session import open_session
+    try:
+        from hpe_edge.backends.onnx.dynamic_size import free_size
+        from hpe_edge.backends.onnx.open_session import open_session
+    except ModuleNotFoundError as error:
+        raise without_onnx_runtime(path, error) from None
 
     session = open_session(path, threads=threads)
     if METADATA_KEY in session.get_modelmeta().custom_metadata_map:

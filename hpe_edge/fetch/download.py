@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from hpe_edge.errors import ModelError, ModelNotFoundError, OutputError
 from hpe_edge.fetch.transfer import TransferError, transfer
 from hpe_edge.util.file_lock import locked
+from hpe_edge.util.progress import progress_bar
 
 OFFLINE = "HPE_EDGE_OFFLINE"  # environment variable
 
@@ -133,11 +134,9 @@ def _fetch(remote: RemoteFile, path: Path) -> None:
 
 def _received(url: str, part: Path, remote: RemoteFile) -> str:
     """Complete the partial file; return its SHA-256."""
-    from tqdm import tqdm
-
     resumed = part.exists()
     # disable=None: no bar unless standard error is a terminal
-    with tqdm(total=remote.size, unit="B", unit_scale=True, desc=remote.name, leave=False, disable=None) as bar:
+    with progress_bar(total=remote.size, unit="B", unit_scale=True, desc=remote.name, leave=False, disable=None) as bar:
 
         def show(size: int) -> None:
             bar.update(size - bar.n)

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hpe_edge.backends.options import check_choice, check_threads
+from hpe_edge.backends.options import check_choice, check_threads, without_onnx_runtime
 from hpe_edge.errors import BackendError, InputError
 from hpe_edge.picture.split_file import FIRST_OUTPUTS, PICTURE, POOLED, SECOND_OUTPUTS, SplitFile
 
@@ -50,7 +50,10 @@ class _OnnxRuntime:
     runtime = "ONNX Runtime"
 
     def __init__(self, path: Path, file: SplitFile, threads: int | None) -> None:
-        from hpe_edge.backends.onnx.open_session import open_session
+        try:
+            from hpe_edge.backends.onnx.open_session import open_session
+        except ModuleNotFoundError as error:
+            raise without_onnx_runtime(path, error) from None
 
         self._sessions = [open_session(path, threads, graph) for graph in (file.first, file.second)]
 

@@ -1,4 +1,4 @@
-"""Helpers of all rooms: files, locks, console, cores, child processes, shell, signals, cache folder, export package."""
+"""Helpers of all rooms: files, locks, console, progress, cores, processes, shell, signals, cache, export package."""
 
 __all__ = [
     "atomic",
@@ -9,6 +9,7 @@ __all__ = [
     "export_package",
     "file_lock",
     "forks",
+    "progress",
     "shell",
     "signals",
 ]

@@ -34,8 +34,9 @@ ALL = [
     made_up.both_onnx_runtimes,
     made_up.no_cuda_libraries,
 ]
-CPU, OPENVINO, CUDA, ORT_TENSORRT = (
-    "run models on the CPU",
+EMBEDDED, CPU, OPENVINO, CUDA, ORT_TENSORRT = (
+    "pose faces with the embedded models",
+    "run ONNX models on the CPU",
     "run models with OpenVINO",
     "run models on a GPU with CUDA",
     "run models with TensorRT in ONNX Runtime",
@@ -144,7 +145,7 @@ def test_pips_opencv_never_takes_the_place_of_jetpacks() -> None:
 def test_bare_server() -> None:
     has, can = examined(made_up.bare_server())
     assert has["gpu"].status == "missing" and has["gpu"].facts["todo"] == []
-    assert {name for name, ability in can.items() if ability.able} == {CPU, "process pictures and videos"}
+    assert {name for name, ability in can.items() if ability.able} == {EMBEDDED, CPU, "process pictures and videos"}
     for name in (CUDA, ORT_TENSORRT, RUN_ENGINES, KERNELS, BUILD_ENGINES):
         (lack,) = can[name].lacks  # somebody without a GPU is not told to install what needs one
         assert "no NVIDIA GPU" in lack.why and not lack.todo
@@ -345,11 +346,11 @@ def test_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
         assert (
             openvino["version"] in metadata.version("openvino") and "fp32" in openvino["devices"]["CPU"]["precisions"]
         )
-        assert said["can"][1]["able"] and said["can"][1]["name"] == OPENVINO
+        assert said["can"][2]["able"] and said["can"][2]["name"] == OPENVINO
     assert said["has"]["opencv"]["status"] == "found"
     assert said["can"][0]["able"] and said["hpe_edge"] == hpe_edge.__version__
     assert main(["doctor"]) == 0
-    assert "  yes  run models on the CPU" in capsys.readouterr().out
+    assert f"  yes  {EMBEDDED}" in capsys.readouterr().out
 
 
 def test_a_folder_called_like_a_library_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,18 +8,17 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from tqdm import tqdm
-
 from hpe_edge.errors import BoxesWarning, printable
 from hpe_edge.pipeline.pipeline import Pipeline, Report
 from hpe_edge.sinks.window import Window
+from hpe_edge.util.progress import print_above_bars, progress_bar
 from hpe_edge.util.signals import StopSignals
 
 
 def say(message: str) -> None:
     """Print a line; drop it where nothing takes it: the terminal may be gone (SIGHUP), and the results are kept."""
     with contextlib.suppress(OSError):
-        tqdm.write(f"hpe-edge: {printable(message)}", file=sys.stderr)  # goes above a progress bar
+        print_above_bars(f"hpe-edge: {printable(message)}", sys.stderr)
 
 
 class Messages:
@@ -75,7 +74,7 @@ def supervise(
 ) -> Report:
     """Run the pipeline with a progress bar of ``total`` frames; print notes and serve the window meanwhile."""
     hidden = messages.quiet or not sys.stderr.isatty()
-    with tqdm(total=total, unit="frame", delay=1.0, leave=False, file=sys.stderr, disable=hidden) as bar:
+    with progress_bar(total=total, unit="frame", delay=1.0, leave=False, file=sys.stderr, disable=hidden) as bar:
 
         def tick() -> bool:
             messages.flush()

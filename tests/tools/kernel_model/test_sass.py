@@ -98,5 +98,5 @@ def test_the_kernels_hold_no_double(disassemblers: None) -> None:
         kernels.setdefault(code.architecture, set()).add(code.kernel)
     assert {"sm_75", "sm_87", "sm_89", "sm_90"} <= set(kernels)  # those that docs/gpu.md shows
     assert all(each == kernels["sm_90"] for each in kernels.values())
-    assert {name.partition(" ")[0] for name in kernels["sm_90"]} == {"crop", "warp", "decode", "stretch"}
+    assert {name.partition(" ")[0] for name in kernels["sm_90"]} == {"crop", "warp", "decode", "stretch", "peaks"}
     assert not doubles(codes)
