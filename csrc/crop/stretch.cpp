@@ -1,6 +1,7 @@
 #include "crop/stretch.h"
 
 #include <algorithm>
+#include <cmath>
 #include <type_traits>
 #include <vector>
 
@@ -57,8 +58,56 @@ private:
         return is_narrow(rule_, low, value_of_rank(samples, count - 1 - trimmed));
     }
 
+    // True only if the second judgement would find the range too wide. It counts the values beyond two levels that are
+    // further apart than the limit, with samples of all channels in their middle, and leaves out as many as may be
+    // fill, or beside it.
+    template <typename T>
+    bool is_clearly_wide(T* face) {
+        const int pixels = rule_.size * rule_.size, count = grid_.side * grid_.side;
+        values_.resize(3 * count);
+        for (int i = 0; i < 3 * count; ++i) {
+            const int pixel = sample_pixel(grid_, rule_.size, i % count);
+            values_[i] = level_of(rule_, i / count, load_value(*stretch_value(face, pixels, i / count, pixel)));
+            if (!std::isfinite(values_[i])) return false;
+        }
+        const int trimmed = 3 * count / stretch::kTrimmed;
+        const float least = value_of_rank(values_, trimmed);
+        const float middle = 0.5f * (least + value_of_rank(values_, 3 * count - 1 - trimmed));
+        constexpr float kRounding = 0.02f;  // levels
+        constexpr float kHalf = 0.5f * stretch::kSmallRange + kRounding;
+        int64_t below = 0, above = 0;
+        for (int c = 0; c < 3; ++c) {
+            const float low = (middle - kHalf) * rule_.gain[c] + rule_.bias[c];
+            const float high = (middle + kHalf) * rule_.gain[c] + rule_.bias[c];
+            int lower = 0, higher = 0;
+            for (int i = 0; i < pixels; ++i) {
+                const float value = load_value(*stretch_value(face, pixels, c, i));
+                lower += value <= low;
+                higher += value >= high;
+            }
+            below += lower;
+            above += higher;
+        }
+        float fill[3], reach[3];
+        for (int c = 0; c < 3; ++c) {
+            fill[c] = rule_.fill[c] * rule_.gain[c] + rule_.bias[c];
+            reach[c] = (stretch::kFillLevels + kRounding) * rule_.gain[c];
+        }
+        int64_t filled = 0;
+        for (int i = 0; i < pixels; ++i) {
+            const auto near = [&](int c) {
+                return std::fabs(load_value(*stretch_value(face, pixels, c, i)) - fill[c]) <= reach[c];
+            };
+            filled += static_cast<int>(near(0)) & static_cast<int>(near(1)) & static_cast<int>(near(2));
+        }
+        const int64_t left_out = filled * 3 * (1 + 4 * stretch::kBlended), all = int64_t{3} * pixels;
+        const int64_t beyond = all * stretch::kLowPercent / 100 + 2;  // the percentile and its neighbour
+        return below - left_out >= beyond && above - left_out >= beyond;
+    }
+
     template <typename T>
     bool stretch(T* face) {
+        if (is_clearly_wide(face)) return false;
         const int pixels = rule_.size * rule_.size;
         values_.clear();
         filled_.resize(pixels);
