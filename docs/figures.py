@@ -385,7 +385,7 @@ def card_facts() -> str:
     network, whole = (f"{times[name]['time_us']['median'] / 1e3:.2f} ms" for name in ("session.run", "engine"))
     lines = [
         ("file", kilobytes(size)),
-        ("network, one face, one thread of an AMD EPYC", network),
+        ("network, one face, one thread of an Intel Xeon", network),
         ("from image and box to pose", whole),
     ]
     return table(("", ""), lines)

@@ -45,7 +45,7 @@ def test_every_run_is_named_with_its_commit_and_command() -> None:
 def test_figures_of_the_page_are_those_of_the_files() -> None:
     """Looked up in the plain JSON."""
     page = (ROOT / PAGE).read_text(encoding="utf-8")
-    for result in json.loads((ROOT / RESULTS / "amd-epyc-ops.json").read_text())["results"]:
+    for result in json.loads((ROOT / RESULTS / "intel-xeon-ops.json").read_text())["results"]:
         if result["name"] == "decode":
             by = {row["name"]: row for row in result["rows"]}
             time, ratio = by["hpe_edge"]["time_us"]["median"], by["numpy"]["ratio"]["median"]
@@ -71,7 +71,7 @@ def test_a_changed_file_is_noticed_and_mended(
 
 
 def test_a_new_run_is_noticed(copy: Path) -> None:
-    shutil.copy(copy / RESULTS / "amd-epyc-ops.json", copy / RESULTS / "other-ops.json")
+    shutil.copy(copy / RESULTS / "intel-xeon-ops.json", copy / RESULTS / "other-ops.json")
     assert main(["--check"], copy) == 1
     assert main([], copy) == 0
     assert (copy / PAGE).read_text().count("| decode, 64 faces of 3 x 66 bins |") == 2
@@ -81,10 +81,10 @@ def test_a_new_run_is_noticed(copy: Path) -> None:
 def test_runs_that_nobody_could_make_again(
     copy: Path, change: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = copy / RESULTS / "amd-epyc-ops.json"
+    path = copy / RESULTS / "intel-xeon-ops.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     assert main([], copy) == 2
-    assert "amd-epyc-ops.json" in capsys.readouterr().err
+    assert "intel-xeon-ops.json" in capsys.readouterr().err
 
 
 def test_a_readme_without_marks(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ from hpe_edge.util.atomic import Pending
 pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'hpe-edge[benchmarks]'")
 
 RESULTS = Path(__file__).resolve().parents[3] / "benchmarks" / "results"
-FILES = [RESULTS / f"amd-epyc-{name}.json" for name in ("ops", "engine", "accuracy", "cameras")]
+FILES = [RESULTS / name for name in ("intel-xeon-ops.json", "intel-xeon-engine.json", "amd-epyc-accuracy.json", "amd-epyc-cameras.json")]
 
 
 @pytest.fixture(scope="module")
