@@ -22,7 +22,10 @@ from hpe_edge.util.atomic import Pending
 pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'hpe-edge[benchmarks]'")
 
 RESULTS = Path(__file__).resolve().parents[3] / "benchmarks" / "results"
-FILES = [RESULTS / name for name in ("intel-xeon-ops.json", "intel-xeon-engine.json", "amd-epyc-accuracy.json", "amd-epyc-cameras.json")]
+FILES = [
+    RESULTS / name
+    for name in ("intel-xeon-ops.json", "intel-xeon-engine.json", "amd-epyc-accuracy.json", "amd-epyc-cameras.json")
+]
 
 
 @pytest.fixture(scope="module")
