@@ -58,7 +58,8 @@ def test_links_of_the_page_lead_somewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "figure"), [(PAGE, r"\| [\d.]+ µs \|"), (README, r"\| [\d.]+ µs \|"), (ACCURACY, r"[\d.]+° \| [\d.]+° \|")]
+    ("path", "figure"),
+    [(PAGE, r"\| [\d.]+ µs \|"), (README, r"112² \| [\d.]+ µs \| OpenCV"), (ACCURACY, r"[\d.]+° \| [\d.]+° \|")],
 )
 def test_a_changed_file_is_noticed_and_mended(
     copy: Path, path: Path, figure: str, capsys: pytest.CaptureFixture[str]
