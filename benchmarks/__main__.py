@@ -23,6 +23,7 @@ from benchmarks.gpu import cuda_launches, frame_to_angles
 from benchmarks.hard import consistency, tails, turned
 from benchmarks.harness.schema import Document, read_document, to_json
 from benchmarks.harness.suite import Suite, add_options, build_options
+from benchmarks.installs import suite as installs
 from benchmarks.native import suite as native
 from benchmarks.report.charts import require_matplotlib
 from benchmarks.report.compare import compare, describe
@@ -80,6 +81,7 @@ SUITES: tuple[Suite, ...] = (
     browser.SUITE,
     edge.SUITE,
     native.SUITE,
+    installs.SUITE,
     rtx_builds.SUITE,
 )
 IN_ALL = ("ops", "model", "pipeline", "accuracy")  # the suites that judge a machine

@@ -1,0 +1,3 @@
+"""What an installation of a wheel takes."""
+
+__all__ = ["suite"]
