@@ -1,8 +1,8 @@
 """Suite ``install``: a wheel in a new environment without a compiler: time, size, first pose, and its removal.
 
-The wheels are those of ``bash .ci/wheels``. Time includes the transfer of other packages from where pip finds them. Size
-is that of all files of the environment's packages but pip's own and setuptools'; a first pose is the whole command, from
-the start of Python on.
+The wheels are those of ``bash .ci/wheels``. Time includes the transfer of other packages from where pip finds them.
+Size is that of all files of the environment's packages but pip's own and setuptools'; a first pose is the whole
+command, from the start of Python on.
 """
 
 from __future__ import annotations
@@ -87,10 +87,10 @@ def _size_bytes(python: Path) -> dict[str, int]:
 
 def _timed(command: Sequence[str], folder: Path) -> float:
     """Run a command away from the checkout, with compilers that fail; return its seconds."""
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    variables |= {"CC": "/bin/false", "CXX": "/bin/false"}
     start = time.perf_counter()
-    done = subprocess.run(
-        command, cwd=folder, env={**os.environ, "CC": "/bin/false", "CXX": "/bin/false"}, capture_output=True, text=True
-    )
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
     if done.returncode:
         raise SourceError(f"{' '.join(command)} ended with status {done.returncode}: {done.stderr.strip()[-2000:]}")
     return time.perf_counter() - start
