@@ -539,6 +539,20 @@ def native_code() -> str:
     return table(["", "INT8", "FP32"], [*lines, *(line(label, first, name) for label, name in others.items())])
 
 
+def installs() -> str:
+    """first_pose.md: a wheel in a new environment, per Python; the sizes of the others differ by what NumPy takes."""
+    pythons: dict[str, dict[str, dict[str, float]]] = {}
+    for each in results("install", "install"):
+        pythons.setdefault(each["parameters"]["python"], {})[each["parameters"]["extras"]] = each["figures"]
+    lines = []
+    for tag, by in pythons.items():
+        cells = [f"{by[e]['install_seconds']:.0f} s, {by[e]['installed_mb']:.0f} MB" for e in by]
+        first = by["none"]["first_pose_seconds"], by["video"]["demo_seconds"]
+        lines.append([f"{tag[2]}.{tag[3:]}", *cells, *(f"{seconds:.2f} s" for seconds in first)])
+    extras = (f"`[{e}]`" if e != "none" else "no extras" for e in next(iter(pythons.values())))
+    return table(["Python", *extras, "a pose, from start to end", "`hpe-edge demo`"], lines)
+
+
 def frame_to_angles() -> str:
     """native.md: the whole way of one face, beside the plain pipeline."""
     (result,) = results("native", "frame to angles")
@@ -965,6 +979,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "edge untrained": lambda: edge("untrained"),
         "edge tools": edge_tools,
     },
+    "docs/guides/first_pose.md": {"installs": installs},
     "docs/native.md": {"native code": native_code, "frame to angles": frame_to_angles},
     "docs/gpu.md": {"python per frame": python_per_frame},
     "docs/tensorrt_rtx.md": {"rtx version": rtx_version, "rtx builds": rtx_builds},

@@ -1,3 +1,3 @@
-"""What an installation of a wheel takes."""
+"""Time and size of installed wheels."""
 
 __all__ = ["suite"]
