@@ -25,6 +25,7 @@ from benchmarks.harness.schema import Document, read_document, to_json
 from benchmarks.harness.suite import Suite, add_options, build_options
 from benchmarks.installs import suite as installs
 from benchmarks.native import suite as native
+from benchmarks.regions import region_ops
 from benchmarks.report.charts import require_matplotlib
 from benchmarks.report.compare import compare, describe
 from benchmarks.report.markdown import write_report
@@ -82,6 +83,7 @@ SUITES: tuple[Suite, ...] = (
     edge.SUITE,
     native.SUITE,
     installs.SUITE,
+    region_ops.SUITE,
     rtx_builds.SUITE,
 )
 IN_ALL = ("ops", "model", "pipeline", "accuracy")  # the suites that judge a machine

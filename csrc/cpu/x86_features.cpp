@@ -46,9 +46,7 @@ uint32_t saved_state() {
 #endif
 }
 
-}  // namespace
-
-X86Features x86_features() {
+X86Features look() {
     X86Features found;
     const Registers basic = leaf(1, 0), extended = leaf(7, 0), more = leaf(7, 1);
     if (!bit(basic.c, 27)) return found;  // OSXSAVE
@@ -59,6 +57,14 @@ X86Features x86_features() {
         found.avx2 && zmm && bit(extended.b, 16) && bit(extended.b, 17) && bit(extended.b, 30) && bit(extended.b, 31);
     found.avx_vnni = found.avx2 && bit(more.a, 4);
     found.avx512_vnni = found.avx512 && bit(extended.c, 11);
+    return found;
+}
+
+}  // namespace
+
+X86Features x86_features() {
+    // A virtual machine is left for each cpuid: tens of microseconds in all.
+    static const X86Features found = look();
     return found;
 }
 

@@ -1,0 +1,3 @@
+"""RoIAlign and non-maximum suppression beside those of others."""
+
+__all__ = ["region_ops"]
