@@ -553,6 +553,17 @@ def installs() -> str:
     return table(["Python", *extras, "a pose, from start to end", "`hpe-edge demo`"], lines)
 
 
+def regions() -> str:
+    """whole_picture_models.md: RoIAlign and suppression beside those of others."""
+    lines = []
+    for name in ("RoIAlign", "suppression"):
+        for each in results("regions", name):
+            times = {row: by["time_us"]["median"] for row, by in rows(each).items()}
+            cells = (f"{us / 1e3:.3f} ms" if us < 1e3 else f"{us / 1e3:.1f} ms" for us in times.values())
+            lines.append([name, str(each["parameters"]["boxes"]), *cells])
+    return table(["", "boxes", "hpe_edge", "ONNX Runtime", "PyTorch"], lines)
+
+
 def frame_to_angles() -> str:
     """native.md: the whole way of one face, beside the plain pipeline."""
     (result,) = results("native", "frame to angles")
@@ -980,6 +991,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "edge tools": edge_tools,
     },
     "docs/guides/first_pose.md": {"installs": installs},
+    "docs/whole_picture_models.md": {"regions": regions},
     "docs/native.md": {"native code": native_code, "frame to angles": frame_to_angles},
     "docs/gpu.md": {"python per frame": python_per_frame},
     "docs/tensorrt_rtx.md": {"rtx version": rtx_version, "rtx builds": rtx_builds},
