@@ -70,7 +70,9 @@ def given_faces(given: Faces, boxes_from: BoxesFrom | None, keypoints: ArrayLike
         if keypoints is not None and given.keypoints is not None:
             raise InputError("the detections have key points of their own; leave out keypoints=")
         points = given.keypoints if keypoints is None else keypoints
-        return GivenFaces(check_boxes(given.boxes), None, given.scores, given.ids, points, given.rolls)
+        boxes = check_boxes(given.boxes)
+        rolls = _column("rolls", given.rolls, len(boxes), np.float32)
+        return GivenFaces(boxes, None, given.scores, given.ids, points, rolls)
     scores: NDArray[np.float32] | None = None
     ids: NDArray[np.int64] | None = None
     if not isinstance(given, (np.ndarray, list)) and hasattr(given, "xyxy"):

@@ -98,7 +98,7 @@ class Request:
                 turns = np.where(np.isnan(turns), rolls, turns)
         if turns is None:
             return None
-        turns = np.where(np.isnan(turns), np.float32(0), turns)
+        turns = np.where(np.isfinite(turns), turns, np.float32(0))
         return turns if turns.any() else None
 
     def _look(self) -> None:

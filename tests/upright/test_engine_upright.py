@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -243,3 +244,17 @@ def test_a_turned_photo_shows_the_turned_pose() -> None:
         pose = engine(turned, box, boxes_from="landmarks", keypoints=given)
         off[upright] = float(geodesic_deg(reference.rz(50) @ straight, pose.rotation[0]))
     assert off["keypoints"] < 2 and off["second-pass"] < 0.6 * off[None]
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float16, list])
+def test_rolls_of_any_kind_of_number(model: Path, frame: np.ndarray, kind: Any) -> None:
+    scores, turns = np.ones(4, np.float32), np.round(TURNS)
+    with PoseEngine(model, upright="keypoints") as engine:
+        wanted = engine(frame, Detections(BOXES, BOXES, scores, rolls=turns))
+        given = turns.tolist() if kind is list else turns.astype(kind)
+        found = engine(frame, Detections(BOXES, BOXES, scores, rolls=given))
+        np.testing.assert_array_equal(found.angles, wanted.angles)
+        unknown = engine(frame, Detections(BOXES, BOXES, scores, rolls=np.full(4, np.inf)))
+        np.testing.assert_array_equal(unknown.angles, engine(frame, BOXES).angles)
+        with pytest.raises(InputError, match="rolls must have one value per box"):
+            engine(frame, Detections(BOXES, BOXES, scores, rolls=turns[:3]))
