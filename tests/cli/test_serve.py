@@ -137,7 +137,8 @@ def test_a_camera_does_not_wait(clip: Path, model: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(assembly, "open_source", lambda given, raw, recursive: Camera())
     run = ["serve", "0", "--model", str(model), "--boxes", "boxes.csv", "--port", "0", "--csv", "o.csv"]
     assert main([*run, "--frames", "3"]) == 0
-    assert len((clip.parent / "o.csv").read_text().splitlines()) == 4
+    # Of a live source the newest frame is taken, so a busy machine may miss some.
+    assert 1 < len((clip.parent / "o.csv").read_text().splitlines()) <= 4
 
 
 def test_a_file_that_is_played_in_a_loop(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,7 @@ def test_runs_its_steps_and_again_only_what_is_left(jetson: Jetson) -> None:
     lines = jetson.log.read_text().splitlines()
     assert lines[0] == "python3 -m venv --system-site-packages .venv"
     bindings = str(Requirement(cuda_bindings_for("12.6") or "")).replace(" ", "")
-    assert lines[1].startswith("python -m pip install . numpy>=1.23,<2 onnx cuda-bindings")
+    assert lines[1].startswith("python -m pip install . numpy>=1.23,<2 onnx onnxruntime cuda-bindings")
     assert Requirement(lines[1].split()[-1]) == Requirement(bindings)
     (jetson.clone / ".venv/pyvenv.cfg").write_text("include-system-site-packages = true\n")
     jetson.pip.write_text("numpy==1.26.4\nopencv-python-headless==4.14.0.94\n")
