@@ -60,7 +60,7 @@ def test_angles_equal_pythons(program: Path, name: str, tmp_path: Path) -> None:
     turned = cv2.warpAffine(photo, cv2.getRotationMatrix2D(tuple(center), -35, 1.0), photo.shape[1::-1])
     cv2.imwrite(str(tmp_path / "turned.jpg"), turned)
     boxes = np.round([[*(center - half - 4 * i), *(center + half + 2 * i)] for i in range(3)], 2)
-    with PoseEngine() as engine, PoseEngine(upright=None) as plain:
+    with PoseEngine(DEFAULT) as engine, PoseEngine(upright=None) as plain:
         for picture, again in ((path, False), (tmp_path / "turned.jpg", True)):
             frame = cv2.imread(str(picture))
             found = angles(run(program, DEFAULT, picture, *boxes.ravel()))
@@ -77,7 +77,7 @@ def test_dark_and_doubtful_faces(program: Path, tmp_path: Path) -> None:
     boxes = np.float64([[width - 352, height - 332, width - 181, height - 161], [5, 5, 90, 95]])
     frame = cv2.imread(str(tmp_path / "dark.jpg"))
     found = angles(run(program, DEFAULT, tmp_path / "dark.jpg", *boxes.ravel()))
-    with PoseEngine() as engine:
+    with PoseEngine(DEFAULT) as engine:
         poses = engine(frame, boxes)
         assert poses.stretched.any() and np.abs(found - poses.angles).max() < 1e-4
 
